@@ -1,0 +1,167 @@
+//! The library's one error type.
+
+use std::io;
+
+/// What went wrong, with what was expected, what was found and what can be done.
+///
+/// Routine states are not errors: no data yet, no writer yet, a closed stream and a timed-out wait are answers of
+/// the calls themselves.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream's name cannot be used.
+    #[error("stream name {name:?} cannot be used: {reason}; choose another name")]
+    BadName {
+        /// The name as given.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// No element type of that name.
+    #[error(
+        "unknown dtype {name:?}; expected one of bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, \
+         float16, float32, float64"
+    )]
+    UnknownDtype {
+        /// The name as given.
+        name: String,
+    },
+    /// A format that no ring can have.
+    #[error("this format cannot be stored: {reason}")]
+    BadFormat {
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A call's argument does not fit the stream.
+    #[error("{reason}")]
+    BadArgument {
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// Another live process writes this stream.
+    #[error(
+        "stream {name:?} already has a live writer{}; stop it, or choose another name",
+        .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Live {
+        /// The stream.
+        name: String,
+        /// The process that says it writes it: a hint for people.
+        pid: Option<u32>,
+    },
+    /// A reader's lock keeps us from owning the stream.
+    #[error(
+        "stream {name:?} has no live writer, but some other process holds a read lock on its header, which readers \
+         never need; find it with `lslocks` and stop it"
+    )]
+    Obstructed {
+        /// The stream.
+        name: String,
+    },
+    /// The public name belongs to something that is not ours to remove.
+    #[error(
+        "the segment name of stream {name:?} is taken by something else ({SHM}/{segment}: {found}); remove it if \
+         nobody uses it, or choose another name", SHM = crate::names::SHM_DIR
+    )]
+    NameTaken {
+        /// The stream.
+        name: String,
+        /// Name of the segment.
+        segment: String,
+        /// What is there.
+        found: String,
+    },
+    /// A segment belongs to a user that was not asked for.
+    #[error(
+        "segment {segment} belongs to user {found}, expected {expected}; to read another user's stream, name the \
+         owner explicitly"
+    )]
+    WrongOwner {
+        /// Name of the segment.
+        segment: String,
+        /// Whose it is.
+        found: u32,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// A segment cannot be opened for lack of permission.
+    #[error("no permission to open segment {segment}; its writer decides who may read it (mode 0600, 0640 or 0644)")]
+    Permission {
+        /// Name of the segment.
+        segment: String,
+    },
+    /// The header was written by a newer or otherwise unknown version of the protocol.
+    #[error(
+        "segment {segment} has format version {major}.{minor} (must_understand {must_understand:#x}); this library \
+         reads version 1 without extensions; update it"
+    )]
+    Version {
+        /// Name of the segment.
+        segment: String,
+        /// Major version found.
+        major: u16,
+        /// Minor version found.
+        minor: u16,
+        /// Feature bits that a reader has to know.
+        must_understand: u32,
+    },
+    /// The header was written by ezmsg itself.
+    #[error("stream {name:?} was written by ezmsg (struct version {struct_version}), which this version cannot read")]
+    Foreign {
+        /// The stream.
+        name: String,
+        /// ezmsg's struct version, 1 or 2.
+        struct_version: u32,
+    },
+    /// Bytes in shared memory contradict the protocol.
+    #[error("segment {segment} is corrupt: {reason}; restart its writer")]
+    Corrupt {
+        /// Name of the segment.
+        segment: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A ring is larger than the caller allows.
+    #[error("the ring needs {needed} bytes, more than the limit of {limit}; shorten it or raise the limit")]
+    TooLarge {
+        /// Bytes of the segment.
+        needed: u64,
+        /// The caller's limit.
+        limit: u64,
+    },
+    /// Shared memory has no room for a segment.
+    #[error(
+        "no room in shared memory: {needed} bytes needed, {free} free in {SHM}; shorten the buffer, remove other \
+         streams, or enlarge it (containers: --shm-size)", SHM = crate::names::SHM_DIR
+    )]
+    NoSpace {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// The writer has no ring yet.
+    #[error("no generation has begun; begin one before writing frames")]
+    NoGeneration,
+    /// The handle was inherited by a forked child, which must not touch the stream.
+    #[error("this writer belongs to the parent process; a forked child must create a writer of its own")]
+    Forked,
+    /// The operating system refused.
+    #[error("{action} failed")]
+    Io {
+        /// What was tried, on which segment.
+        action: String,
+        /// The reason it gave.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Result of the library's calls.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Adds to an error of the system what was tried, and on what.
+pub(crate) fn io_error(action: &str, what: &str) -> impl Fn(io::Error) -> Error + use<> {
+    let action = format!("{action} {what}");
+    move |source| Error::Io { action: action.clone(), source }
+}

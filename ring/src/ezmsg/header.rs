@@ -1,0 +1,445 @@
+//! ezmsg's `ShmemArrMeta`, struct version 2: the first 1334 bytes of a header segment.
+//!
+//! We store it and never read it back. An unmodified `EZShmMirror` polls it without any fence of its own, so what it
+//! may see depends on the order of our stores: `valid` is 0 whenever two fields do not belong together.
+
+use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering, fence};
+
+use crate::{Dtype, stop};
+
+/// Bytes of the structure.
+pub(crate) const LENGTH: usize = 1334;
+/// Bytes kept for the key.
+const MAX_KEY_BYTES: usize = 1024;
+/// Entries of `shape`.
+const MAX_DIMS: usize = 64;
+
+const MAGIC_VALUE: u32 = 0x455A_4D53;
+const STRUCT_VERSION_VALUE: u32 = 2;
+/// `buffer_generation` while there is no ring.
+const NO_GENERATION: u32 = u32::MAX;
+
+const MAGIC: usize = 0;
+const STRUCT_VERSION: usize = 4;
+const VALID: usize = 8;
+const DTYPE: usize = 9;
+const SRATE: usize = 10;
+const NDIM: usize = 18;
+const SHAPE: usize = 22;
+const BUFFER_GENERATION: usize = 278;
+const WRAP_COUNTER: usize = 282;
+const KEY: usize = 290;
+const KEY_LEN: usize = 1314;
+const WRITE_INDEX: usize = 1318;
+const META_GENERATION: usize = 1326;
+pub(crate) const AUX_NBYTES: usize = 1330;
+
+const _: () = {
+    assert!(STRUCT_VERSION == MAGIC + 4 && VALID == STRUCT_VERSION + 4 && DTYPE == VALID + 1 && SRATE == DTYPE + 1);
+    assert!(NDIM == SRATE + 8 && SHAPE == NDIM + 4 && BUFFER_GENERATION == SHAPE + 4 * MAX_DIMS);
+    assert!(WRAP_COUNTER == BUFFER_GENERATION + 4 && KEY == WRAP_COUNTER + 8 && KEY_LEN == KEY + MAX_KEY_BYTES);
+    assert!(WRITE_INDEX == KEY_LEN + 4 && META_GENERATION == WRITE_INDEX + 8 && AUX_NBYTES == META_GENERATION + 4);
+    assert!(AUX_NBYTES + 4 == LENGTH);
+    // Misaligned, but each within one cache line, where x86 stores it whole.
+    assert!(WRITE_INDEX / 64 == (WRITE_INDEX + 7) / 64 && WRAP_COUNTER / 64 == (WRAP_COUNTER + 7) / 64);
+    assert!(crate::layout::MAX_RANK < MAX_DIMS);
+};
+
+/// Every field in its order, for the test of `SPEC.md`'s table.
+#[cfg(test)]
+pub(crate) const FIELDS: [(&str, usize); 14] = [
+    ("magic", MAGIC),
+    ("struct_version", STRUCT_VERSION),
+    ("bvalid", VALID),
+    ("dtype", DTYPE),
+    ("srate", SRATE),
+    ("ndim", NDIM),
+    ("shape", SHAPE),
+    ("buffer_generation", BUFFER_GENERATION),
+    ("wrap_counter", WRAP_COUNTER),
+    ("key", KEY),
+    ("key_len", KEY_LEN),
+    ("write_index", WRITE_INDEX),
+    ("meta_generation", META_GENERATION),
+    ("aux_nbytes", AUX_NBYTES),
+];
+
+/// What a generation looks like to ezmsg.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EzmsgFormat<'a> {
+    pub dtype: Dtype,
+    pub rate_hz: f64,
+    /// Frames that the ring really holds (N).
+    pub frames: u64,
+    pub frame_shape: &'a [u64],
+    pub key: &'a str,
+    pub buffer_generation: u32,
+}
+
+/// The writer's side of the structure in a mapped header segment.
+#[derive(Debug)]
+pub(crate) struct EzmsgHeader {
+    base: *mut u8,
+    /// The current format has a dimension that 32 bits cannot hold, so mirrors must not look at it.
+    hidden: bool,
+}
+
+// SAFETY: the memory is the writer's alone to store to (contract of `new`), from whichever thread has the `&mut`.
+unsafe impl Send for EzmsgHeader {}
+
+impl EzmsgHeader {
+    /// # Safety
+    /// `base` is valid for stores of [`LENGTH`] bytes for as long as the value lives, and nothing else in this
+    /// process stores there.
+    pub unsafe fn new(base: *mut u8) -> Self {
+        Self { base, hidden: false }
+    }
+
+    /// C2: what a mirror finds before the first generation. The memory is zero.
+    pub fn placeholders(&mut self) {
+        self.set_valid(false);
+        self.store(STRUCT_VERSION, STRUCT_VERSION_VALUE.to_le_bytes());
+        self.store(BUFFER_GENERATION, NO_GENERATION.to_le_bytes());
+        self.store(MAGIC, MAGIC_VALUE.to_le_bytes());
+    }
+
+    /// W9, S1, S9, T1, K1. No store made before `set_valid(true)` is seen after it, none made after
+    /// `set_valid(false)` before it.
+    pub fn set_valid(&mut self, valid: bool) {
+        // SAFETY: in bounds by the contract of `new`; a byte is always aligned.
+        let flag = unsafe { AtomicU8::from_ptr(self.base.add(VALID)) };
+        if !valid {
+            flag.store(0, Ordering::Relaxed);
+            fence(Ordering::Release);
+        } else if !self.hidden {
+            fence(Ordering::Release);
+            flag.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// S7: the next generation, empty. Call it between `set_valid(false)` and `set_valid(true)`.
+    ///
+    /// A format that ezmsg's 32-bit fields cannot hold is left invisible to it: `set_valid(true)` does nothing until
+    /// the next format.
+    pub fn set_format(&mut self, format: &EzmsgFormat<'_>) {
+        // A mirror indexes `frames[a:b, :]`, so it needs a dimension beside the buffered one.
+        let frame_shape = if format.frame_shape.is_empty() { &[1] } else { format.frame_shape };
+        let mut shape = [0_u8; 4 * MAX_DIMS];
+        self.hidden = false;
+        let dims = std::iter::once(&format.frames).chain(frame_shape);
+        for (&dim, bytes) in dims.zip(shape.chunks_exact_mut(4)) {
+            self.hidden |= u32::try_from(dim).is_err();
+            bytes.copy_from_slice(&(dim as u32).to_le_bytes());
+        }
+        let key = truncated(format.key);
+        let mut key_bytes = [0; MAX_KEY_BYTES];
+        key_bytes[..key.len()].copy_from_slice(key.as_bytes());
+
+        self.store(DTYPE, [format.dtype.ezmsg_char()]);
+        stop::point("S7-dtype");
+        self.store(SRATE, format.rate_hz.to_le_bytes());
+        stop::point("S7-rate");
+        self.store(NDIM, (1 + frame_shape.len() as u32).to_le_bytes());
+        stop::point("S7-rank");
+        self.store(SHAPE, shape);
+        stop::point("S7-shape");
+        self.store(KEY, key_bytes);
+        stop::point("S7-key");
+        self.store(KEY_LEN, (key.len() as u32).to_le_bytes());
+        stop::point("S7-key-length");
+        self.store(WRITE_INDEX, 0_u64.to_le_bytes());
+        stop::point("S7-index");
+        self.store(WRAP_COUNTER, 0_u64.to_le_bytes());
+        stop::point("S7-laps");
+        self.store(BUFFER_GENERATION, format.buffer_generation.to_le_bytes());
+    }
+
+    /// W9: `position` after a chunk. `lap_ended` is what [`EzmsgPosition::advance`] answered.
+    ///
+    /// Either order of the two stores at a wrap shows a mirror a false overflow and N - 1 frames that never were, so
+    /// it must not look between them.
+    #[inline]
+    pub fn set_position(&mut self, position: EzmsgPosition, lap_ended: bool) {
+        if lap_ended {
+            self.set_valid(false);
+            stop::point("W9-hidden");
+            self.store(WRITE_INDEX, position.write_index.to_le_bytes());
+            stop::point("W9-index");
+            self.store(WRAP_COUNTER, position.wrap_counter.to_le_bytes());
+            stop::point("W9-laps");
+            self.set_valid(true);
+        } else {
+            self.store(WRITE_INDEX, position.write_index.to_le_bytes());
+        }
+    }
+
+    /// M2: a mirror that sees the new generation sees its length too. With the old generation it may see the new
+    /// length, so `aux_nbytes` must never shrink.
+    pub fn set_metadata(&mut self, aux_nbytes: u32, meta_generation: u32) {
+        self.store(AUX_NBYTES, aux_nbytes.to_le_bytes());
+        stop::point("M2-length");
+        fence(Ordering::Release);
+        self.store(META_GENERATION, meta_generation.to_le_bytes());
+    }
+
+    fn store<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) {
+        assert!(offset + N <= LENGTH);
+        // SAFETY: in bounds by the assertion and the contract of `new`; an array of bytes needs no alignment.
+        unsafe { ptr::write(self.base.add(offset).cast::<[u8; N]>(), bytes) }
+    }
+}
+
+/// The longest beginning of `key` that fits into the header and does not end inside a character.
+fn truncated(key: &str) -> &str {
+    &key[..key.floor_char_boundary(MAX_KEY_BYTES)]
+}
+
+/// Where ezmsg's counters stand: the writer's private copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EzmsgPosition {
+    /// Where the next frame goes, below N at all times: a mirror hands out the whole ring again and again while it is
+    /// N.
+    pub write_index: u64,
+    /// Laps ended.
+    pub wrap_counter: u64,
+}
+
+impl EzmsgPosition {
+    /// Moves on by `frames` in a ring of `ring_frames` (N, at least 1). Answers whether a lap ended.
+    pub fn advance(&mut self, frames: u64, ring_frames: u64) -> bool {
+        let mut laps = frames / ring_frames;
+        self.write_index += frames % ring_frames;
+        if self.write_index >= ring_frames {
+            self.write_index -= ring_frames;
+            laps += 1;
+        }
+        self.wrap_counter = self.wrap_counter.wrapping_add(laps);
+        laps > 0
+    }
+}
+
+/// What can be told of a header that ezmsg itself wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForeignHeader {
+    /// 1 (ezmsg-tools 0.6) or 2 (0.10); anything in a header that nobody should trust.
+    pub struct_version: u32,
+    /// The signal's key, where it can be read. The stream's name is not in the header.
+    pub key: Option<String>,
+}
+
+/// Recognises ezmsg's header; `None` when its magic is missing.
+pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<ForeignHeader> {
+    let word = |offset| crate::layout::get_u32(bytes, offset);
+    if word(MAGIC) != MAGIC_VALUE {
+        return None;
+    }
+    let key_len = word(KEY_LEN) as usize;
+    let key = bytes[KEY..KEY_LEN].get(..key_len).and_then(readable);
+    Some(ForeignHeader { struct_version: word(STRUCT_VERSION), key })
+}
+
+/// The text of a key. ezmsg cuts a long one after 1024 bytes even inside a character, whose beginning is left out.
+fn readable(key: &[u8]) -> Option<String> {
+    match std::str::from_utf8(key) {
+        Ok(text) => Some(text.to_owned()),
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&key[..error.valid_up_to()]).ok().map(str::to_owned)
+        }
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::{get_u32, get_u64};
+
+    struct Memory(Box<[u8; LENGTH]>);
+
+    impl Memory {
+        fn new() -> Self {
+            Self(Box::new([0; LENGTH]))
+        }
+
+        fn header(&mut self) -> EzmsgHeader {
+            // SAFETY: LENGTH bytes, borrowed by no one else while the header is used in these tests.
+            unsafe { EzmsgHeader::new(self.0.as_mut_ptr()) }
+        }
+    }
+
+    fn format<'a>(frame_shape: &'a [u64], key: &'a str) -> EzmsgFormat<'a> {
+        EzmsgFormat { dtype: Dtype::F32, rate_hz: 10.0, frames: 20, frame_shape, key, buffer_generation: 3 }
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_ezmsg_wrote_for_the_same_stream() {
+        let golden = include_bytes!("../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin");
+        let mut memory = Memory::new();
+        let mut header = memory.header();
+        header.placeholders();
+        header.set_metadata(699, 1);
+        header.set_format(&EzmsgFormat { buffer_generation: 0, ..format(&[3], "eeg/headset-1") });
+        header.set_position(EzmsgPosition { write_index: 4, wrap_counter: 1 }, true);
+        header.set_valid(true);
+        assert_eq!(memory.0.as_slice(), golden);
+
+        let golden = include_bytes!("../../../tests/vectors/ezmsg/v2/image_u8/header.bin");
+        let mut memory = Memory::new();
+        let mut header = memory.header();
+        header.placeholders();
+        header.set_metadata(172, 1);
+        header.set_format(&EzmsgFormat {
+            dtype: Dtype::U8,
+            rate_hz: 30.0,
+            frames: 3,
+            frame_shape: &[4, 5, 3],
+            key: "cam0",
+            buffer_generation: 0,
+        });
+        header.set_position(EzmsgPosition { write_index: 2, wrap_counter: 0 }, false);
+        header.set_valid(true);
+        assert_eq!(memory.0.as_slice(), golden);
+    }
+
+    #[test]
+    fn a_shorter_format_leaves_nothing_of_a_longer_one() {
+        let mut memory = Memory::new();
+        let mut header = memory.header();
+        header.set_format(&format(&[7; 8], &"k".repeat(1024)));
+        header.set_format(&format(&[], "short"));
+        assert_eq!(get_u32(&*memory.0, NDIM), 2);
+        assert_eq!(get_u32(&*memory.0, SHAPE), 20);
+        assert_eq!(get_u32(&*memory.0, SHAPE + 4), 1, "a frame of rank 0 is shown as (N, 1)");
+        assert!(memory.0[SHAPE + 8..BUFFER_GENERATION].iter().all(|&byte| byte == 0));
+        assert!(memory.0[KEY + 5..KEY_LEN].iter().all(|&byte| byte == 0));
+        assert_eq!(get_u32(&*memory.0, KEY_LEN), 5);
+    }
+
+    #[test]
+    fn a_format_that_32_bits_cannot_hold_stays_invisible_to_ezmsg() {
+        let mut memory = Memory::new();
+        let mut header = memory.header();
+        header.set_format(&format(&[1 << 32], ""));
+        header.set_valid(true);
+        header.set_position(EzmsgPosition { write_index: 0, wrap_counter: 1 }, true);
+        assert_eq!(memory.0[VALID], 0);
+        let mut header = memory.header();
+        header.set_format(&format(&[(1 << 32) - 1], ""));
+        header.set_valid(true);
+        assert_eq!(memory.0[VALID], 1);
+    }
+
+    #[test]
+    fn a_long_key_is_cut_between_characters() {
+        // Defect D20: cut after 1024 bytes, inside the last character, which no reader can decode.
+        let key = format!("{}é", "k".repeat(1023));
+        let mut memory = Memory::new();
+        memory.header().placeholders();
+        memory.header().set_format(&format(&[3], &key));
+        assert_eq!(get_u32(&*memory.0, KEY_LEN), 1023);
+        assert_eq!(peek(&memory.0).unwrap().key.unwrap(), "k".repeat(1023));
+        let key = "é".repeat(512);
+        memory.header().set_format(&format(&[3], &key));
+        assert_eq!(peek(&memory.0).unwrap().key.unwrap(), key);
+    }
+
+    #[test]
+    fn foreign_headers_are_recognised_whatever_the_rest_of_them_says() {
+        for (golden, struct_version, key) in [
+            (include_bytes!("../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin"), 2, "eeg/headset-1"),
+            (include_bytes!("../../../tests/vectors/ezmsg/v2/image_u8/header.bin"), 2, "cam0"),
+            (include_bytes!("../../../tests/vectors/ezmsg/v1/eeg_f32_wrapped/header.bin"), 1, "eeg/headset-1"),
+        ] {
+            assert_eq!(peek(golden), Some(ForeignHeader { struct_version, key: Some(key.to_owned()) }));
+        }
+        let mut memory = Memory::new();
+        assert_eq!(peek(&memory.0), None);
+        memory.header().placeholders();
+        let key_of = |memory: &Memory| peek(&memory.0).unwrap().key;
+        assert_eq!(key_of(&memory), Some(String::new()));
+        memory.0[KEY..KEY_LEN].fill(b'k');
+        for (key_len, expected) in [(1024, Some(1024)), (1025, None), (u32::MAX, None)] {
+            memory.0[KEY_LEN..WRITE_INDEX].copy_from_slice(&u32::to_le_bytes(key_len));
+            assert_eq!(key_of(&memory).map(|key| key.len()), expected);
+        }
+        memory.0[KEY_LEN..WRITE_INDEX].copy_from_slice(&1024_u32.to_le_bytes());
+        memory.0[KEY_LEN - 1] = 0xC3;
+        assert_eq!(key_of(&memory).unwrap().len(), 1023, "the beginning of a character that was cut");
+        memory.0[KEY] = 0xFF;
+        assert_eq!(key_of(&memory), None);
+    }
+
+    #[test]
+    fn a_full_ring_is_at_index_0_of_the_next_lap() {
+        // Defect D1: an index of N makes a mirror hand out the whole ring on every poll.
+        let mut position = EzmsgPosition::default();
+        assert!(position.advance(100, 100));
+        assert_eq!(position, EzmsgPosition { write_index: 0, wrap_counter: 1 });
+        assert!(!position.advance(99, 100));
+        assert!(position.advance(1, 100));
+        assert_eq!(position, EzmsgPosition { write_index: 0, wrap_counter: 2 });
+        assert!(position.advance(250, 100));
+        assert_eq!(position, EzmsgPosition { write_index: 50, wrap_counter: 4 });
+        assert!(!position.advance(0, 100));
+    }
+
+    proptest! {
+        #[test]
+        #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+        fn counters_agree_with_counting_frame_by_frame(
+            ring_frames in 1_u64..50,
+            chunks in prop::collection::vec(0_u64..200, 1..50),
+        ) {
+            let (mut position, mut index, mut laps) = (EzmsgPosition::default(), 0, 0);
+            for frames in chunks {
+                let laps_before = laps;
+                for _ in 0..frames {
+                    index += 1;
+                    if index == ring_frames {
+                        (index, laps) = (0, laps + 1);
+                    }
+                }
+                let lap_ended = position.advance(frames, ring_frames);
+                prop_assert_eq!(position, EzmsgPosition { write_index: index, wrap_counter: laps });
+                prop_assert_eq!(lap_ended, laps > laps_before);
+            }
+        }
+
+        #[test]
+        #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+        fn no_position_overflows(start in 0_u64..(1 << 32), frames in any::<u64>()) {
+            let mut position = EzmsgPosition { write_index: start, wrap_counter: u64::MAX };
+            position.advance(frames, 1 << 32);
+            prop_assert!(position.write_index < 1 << 32);
+            let total = u128::from(start) + u128::from(frames);
+            prop_assert_eq!(u128::from(position.write_index), total % (1 << 32));
+        }
+
+        #[test]
+        #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+        fn no_bytes_make_peek_panic(bytes in prop::collection::vec(any::<u8>(), LENGTH)) {
+            let mut bytes: [u8; LENGTH] = bytes.try_into().unwrap();
+            let _ = peek(&bytes);
+            bytes[..4].copy_from_slice(&MAGIC_VALUE.to_le_bytes());
+            prop_assert!(peek(&bytes).is_some());
+        }
+    }
+
+    #[test]
+    fn metadata_and_placeholders_are_where_ezmsg_looks_for_them() {
+        let mut memory = Memory::new();
+        let mut header = memory.header();
+        header.placeholders();
+        header.set_metadata(0x0102_0304, 9);
+        assert_eq!(get_u32(&*memory.0, MAGIC), MAGIC_VALUE);
+        assert_eq!(memory.0[..4], *b"SMZE");
+        assert_eq!(get_u32(&*memory.0, BUFFER_GENERATION), u32::MAX);
+        assert_eq!(memory.0[VALID], 0);
+        assert_eq!(get_u32(&*memory.0, AUX_NBYTES), 0x0102_0304);
+        assert_eq!(get_u32(&*memory.0, META_GENERATION), 9);
+        assert_eq!(get_u64(&*memory.0, WRITE_INDEX), 0);
+    }
+}

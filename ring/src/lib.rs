@@ -1,0 +1,152 @@
+//! Live arrays in shared memory: one writer, any number of readers that map it read-only, a name that connects them.
+//!
+//! A **stream** is a sequence of **frames** of one type and shape, each with a value on the buffered axis (usually its
+//! time). The newest frames are kept in a ring. What the writer brings at once is a **chunk**, or message; readers take
+//! frames one by one ([`Reader`]) or messages as they were ([`MessageReader`]). A change of type, shape, rate or length
+//! begins the next **generation** in a new ring; readers finish the old one first.
+//!
+//! ```
+//! use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
+//! # let name = format!("doc/{}/writer", std::process::id());
+//!
+//! let mut writer = Writer::create(&name, WriterOptions::default())?;
+//! // 64 channels at 1 kHz, the newest two seconds of them.
+//! let format = Format::new(Dtype::F32, &[64], 1000.0, 2000)?;
+//! let description = Description { dims: vec!["time".into(), "ch".into()], ..Description::default() };
+//! writer.begin(&format, &description, 10)?;
+//! let samples = [0; 10 * 64 * 4]; // ten frames, as bytes
+//! let times = Times::Linear { start: 12.5, step: 0.001 };
+//! writer.write(&Chunk { samples: &samples, times, send_ns: dora_shm_ring::unix_ns() })?;
+//! # Ok::<(), dora_shm_ring::Error>(())
+//! ```
+//!
+//! ```
+//! use std::time::Duration;
+//! use dora_shm_ring::{Frames, Outcome, Reader, ReaderOptions};
+//! # use dora_shm_ring::*;
+//! # let name = format!("doc/{}/reader", std::process::id());
+//! # let (all_read, wait) = std::sync::mpsc::channel::<()>();
+//! # let mut all_read = Some(all_read);
+//! # let writer_name = name.clone();
+//! # let write = move || -> Result<()> {
+//! #     let mut writer = Writer::create(&writer_name, WriterOptions::default())?;
+//! #     writer.begin(&Format::new(Dtype::F32, &[2], 10.0, 50)?, &Description::default(), 1)?;
+//! #     writer.write(&Chunk { samples: &[0; 24], times: Times::Linear { start: 0.0, step: 0.1 }, send_ns: 0 })?;
+//! #     let _ = wait.recv();
+//! #     Ok(())
+//! # };
+//! # let mut read = 0;
+//!
+//! // May come before the writer does.
+//! let mut reader = Reader::open(&name, ReaderOptions::default())?;
+//! # let thread = std::thread::spawn(write);
+//! let mut frames = Frames::new();
+//! loop {
+//!     match reader.read(&mut frames, 1000)? {
+//!         Outcome::Data => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
+//!         Outcome::Generation => println!("frames are now {:?}", reader.format()),
+//!         Outcome::Nothing => _ = reader.wait(Duration::from_secs(1))?, // sleeps, without polling
+//!         Outcome::Closed => break,
+//!     }
+//! #   read += frames.frames();
+//! #   all_read.take_if(|_| read == 3);
+//! }
+//! # thread.join().unwrap()?;
+//! # assert_eq!((read, reader.lost()), (3, 0));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # What lies in memory
+//!
+//! ```text
+//! header, one per stream              description, one at a time
+//! ┌────────────────────────┐   ┌───> ┌──────────────────────────────────────┐
+//! │ for ezmsg's mirrors    │   │     │ JSON: dims, axes, attrs, key         │
+//! │ stream_id, name        │   │     │ the same as a pickle, for ezmsg      │
+//! │ wake word, open/closed │   │     └──────────────────────────────────────┘
+//! │ description ───────────┼───┘     ring, one per generation
+//! │ generation ────────────┼───────> ┌──────────────────────────────────────┐
+//! └────────────────────────┘         │ times     t0 t1 t2 ...               │
+//!                                    │ samples   f0 f1 f2 ...               │
+//!                                    │ records   one per chunk              │
+//!                                    │ trailer   format, reserved, committed│
+//!                                    └──────────────────────────────────────┘
+//! ```
+//!
+//! The writer says how far it is going to write (`reserved`), writes, and says how far it has come (`committed`). A reader
+//! copies what is committed and then looks at `reserved`: what the writer may have touched meanwhile is thrown away and
+//! counted as lost. Positions only grow; frame `p` is in slot `p mod N`. `SPEC.md`, at the top of the repository, has every
+//! byte and every order, enough to write a reader in another language.
+//!
+//! # What is promised
+//!
+//! - A reader never gets a torn frame, and every frame is accounted once: read, or lost, with the exact number.
+//! - A reader cannot slow, block or hurt a stream: it has no way to write. Samples are copied once, into the ring.
+//! - A process may be killed between any two of its instructions. The kernel tells that a writer is gone, the next writer of
+//!   the name takes the stream over, and readers that are attached go on.
+//! - After an orderly end nothing is left in shared memory, after a change of generation nothing of the old one.
+//! - What is found in shared memory is checked once, on a private copy, before it is believed: an error, never a panic.
+//! - Readers sleep in the kernel until there is news.
+//!
+//! # Limits
+//!
+//! - Linux on 64-bit little-endian machines. Everything else is refused when compiling.
+//! - The writer never waits. A reader that is slower than the ring is long loses frames, and is told how many.
+//! - One writer per stream; frames of one of twelve fixed-size numeric types ([`Dtype`]), of rank 0 to 8.
+//! - A process of the same user can truncate a segment (SIGBUS in those who have mapped it) or scribble over it.
+//! - The copy races with the writer by design, which no language defines (see `racing_copy` in the sources): a torn copy is
+//!   found and thrown away, not prevented.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+// Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.
+#![cfg_attr(loom, allow(dead_code))]
+
+mod description;
+mod description_json;
+mod dtype;
+mod error;
+mod ezmsg;
+mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod layout;
+#[cfg(not(loom))]
+mod memory;
+#[cfg(all(test, loom))]
+mod model;
+mod names;
+mod order;
+#[cfg(not(loom))]
+mod os;
+#[cfg(all(test, not(loom)))]
+mod private_memory;
+mod protocol;
+#[cfg(not(loom))]
+mod reader;
+#[cfg(test)]
+mod spec_tables;
+mod stop;
+#[cfg(not(loom))]
+mod streams;
+mod sync;
+#[cfg(not(loom))]
+mod writer;
+
+pub use description::{Attr, Axis, Description};
+pub use dtype::Dtype;
+pub use error::{Error, Result};
+pub use format::Format;
+pub use layout::MAX_RANK;
+pub use names::{MAX_NAME_BYTES, SHM_DIR, check_name, shorten};
+#[cfg(not(loom))]
+pub use os::{monotonic_ns, unix_ns};
+#[cfg(not(loom))]
+pub use reader::{
+    Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader, MessageView,
+    Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait,
+};
+#[cfg(not(loom))]
+pub use streams::{StreamInfo, clean, streams};
+#[cfg(not(loom))]
+pub use writer::{Chunk, Times, Writer, WriterOptions};

@@ -1,0 +1,69 @@
+//! A writer that dies after each of its stores, and the next one that takes its place while readers go on. The stop
+//! points are those of the protocol code, besides one after each word of a frame and of a record, and S4.
+
+use super::story::Act::{Begin, Close, Write};
+use super::story::Reads::{Frames, Messages};
+use super::story::Story;
+use super::witness::Event::{Lapped, Moved, Slept};
+
+/// One preemption, 53 827 executions.
+#[test]
+fn every_frame_is_accounted_for_wherever_the_writer_dies() {
+    let story = Story { before: &[], acts: &[Begin, Write(2), Begin, Write(1), Close], readers: &[Frames] };
+    let (points, seen) = story.explore_deaths(1);
+    assert_eq!(points, 40);
+    seen.has_seen(&[Slept, Moved]);
+}
+
+/// One preemption, 69 292 executions.
+#[test]
+fn every_message_is_accounted_for_wherever_the_writer_dies() {
+    let story = Story { before: &[], acts: &[Begin, Write(2), Begin, Write(1), Close], readers: &[Messages] };
+    let (points, seen) = story.explore_deaths(1);
+    assert_eq!(points, 40);
+    seen.has_seen(&[Slept, Moved]);
+}
+
+/// Two preemptions, 47 034 executions.
+#[test]
+fn a_write_that_died_costs_only_frames_that_it_may_have_overwritten() {
+    let story = Story { before: &[Begin, Write(2)], acts: &[Write(1)], readers: &[Frames] };
+    let (points, seen) = story.explore_deaths(2);
+    assert_eq!(points, 12);
+    seen.has_seen(&[Slept, Lapped, Moved]);
+}
+
+/// Two preemptions, 118 517 executions; one, 15 105.
+#[test]
+fn a_message_whose_writer_died_before_the_commit_never_was() {
+    let story = Story { before: &[Begin, Write(1)], acts: &[Write(1)], readers: &[Messages] };
+    let (points, seen) = story.explore_deaths(2);
+    assert_eq!(points, 12);
+    seen.has_seen(&[Slept, Moved]);
+    let story = Story { before: &[Begin, Write(0), Write(0)], acts: &[Write(0)], readers: &[Messages] };
+    let (points, seen) = story.explore_deaths(1);
+    assert_eq!(points, 8);
+    seen.has_seen(&[Slept, Moved]);
+}
+
+/// Two preemptions, 15 852 and 36 747 executions.
+#[test]
+fn readers_find_the_next_writer_wherever_a_switch_died() {
+    let story = Story { before: &[Begin, Write(1)], acts: &[Begin], readers: &[Frames] };
+    let (points, seen) = story.explore_deaths(2);
+    assert_eq!(points, 5);
+    seen.has_seen(&[Slept, Moved]);
+    let story = Story { before: &[], acts: &[Begin, Write(1)], readers: &[Frames] };
+    let (points, seen) = story.explore_deaths(2);
+    assert_eq!(points, 17);
+    seen.has_seen(&[Slept, Moved]);
+}
+
+/// Three preemptions, 1 763 executions.
+#[test]
+fn readers_find_the_end_or_the_next_writer_wherever_a_close_died() {
+    let story = Story { before: &[Begin, Write(1)], acts: &[Close], readers: &[Frames] };
+    let (points, seen) = story.explore_deaths(3);
+    assert_eq!(points, 4);
+    seen.has_seen(&[Slept, Moved]);
+}

@@ -1,0 +1,19 @@
+//! The protocol code under loom, which plays a story once for every order of its threads' steps and for every value that
+//! the memory model lets a load return. Positions, words and wake-ups are the real code's; files, locks, ezmsg's bytes
+//! and streaming stores are not in the model, and copies are word by word.
+//!
+//! A test says how many preemptions it allows (switches away from a thread that could have gone on) and how many
+//! executions that makes. `--nocapture` shows the number, and how often anybody slept, was lapped, moved on or died.
+
+mod cursor;
+mod death;
+mod frames;
+mod generations;
+mod memory;
+mod messages;
+mod mutations;
+mod reader;
+mod story;
+mod two_readers;
+mod witness;
+mod writer;

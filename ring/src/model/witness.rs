@@ -1,0 +1,46 @@
+//! What happened in at least one execution of a story: a model in which nobody is ever lapped proves nothing of lapping.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    Played,
+    Slept,
+    Lapped,
+    /// A reader went on to the next generation.
+    Moved,
+    /// A reader went past frames of a generation that came and went unseen.
+    Skipped,
+    Died,
+    Survived,
+}
+
+/// Counts events over all executions of a story.
+#[derive(Clone, Default)]
+pub struct Witness {
+    counts: Arc<[AtomicUsize; 7]>,
+}
+
+impl Witness {
+    pub fn saw(&self, event: Event) {
+        self.counts[event as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count(&self, event: Event) -> usize {
+        self.counts[event as usize].load(Ordering::Relaxed)
+    }
+
+    pub fn add(&self, other: &Self) {
+        for (count, more) in self.counts.iter().zip(other.counts.iter()) {
+            count.fetch_add(more.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Fails unless each of `events` happened.
+    pub fn has_seen(&self, events: &[Event]) {
+        let counts: Vec<_> = events.iter().map(|&event| self.count(event)).collect();
+        println!("{} executions, {events:?}: {counts:?}", self.count(Event::Played));
+        assert!(!counts.contains(&0), "{events:?}: {counts:?} times, so the story does not try what it should");
+    }
+}

@@ -1,0 +1,99 @@
+//! What a forked child must not do: keep a lock alive, or act as the writer.
+//!
+//! A child inherits the parent's descriptors, and an open-file-description lock lives as long as any of them is open.
+//! So each lock's descriptor is registered here and closed in the child at once.
+
+use std::os::fd::RawFd;
+use std::sync::Once;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+
+/// How many forks lie between this process and the one that first loaded the library.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Registered descriptors: a list that only grows, whose entries are used again. A child's handler may run while any
+/// other thread of the parent was in the middle of anything, so it takes no lock.
+static REGISTRY: AtomicPtr<Entry> = AtomicPtr::new(std::ptr::null_mut());
+
+struct Entry {
+    descriptor: AtomicI32,
+    next: Option<&'static Entry>,
+}
+
+const FREE: RawFd = -1;
+
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    // Acquire, partner of the Release exchange in `register`: the entry is seen whole.
+    let head = REGISTRY.load(Ordering::Acquire);
+    // SAFETY: entries are leaked boxes, never freed, and only shared references to them exist.
+    let head: Option<&'static Entry> = unsafe { head.as_ref() };
+    std::iter::successors(head, |entry| entry.next)
+}
+
+fn register(descriptor: RawFd) -> &'static Entry {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(|| {
+        // SAFETY: the handler only loads atomics and closes descriptors, both allowed after fork in a process of many
+        // threads.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    for entry in entries() {
+        if entry.descriptor.compare_exchange(FREE, descriptor, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return entry;
+        }
+    }
+    let mut head = REGISTRY.load(Ordering::Acquire);
+    let entry = Box::leak(Box::new(Entry { descriptor: AtomicI32::new(descriptor), next: None }));
+    loop {
+        // SAFETY: as in `entries`.
+        entry.next = unsafe { head.as_ref() };
+        // Release, partner of the Acquire load in `entries`.
+        match REGISTRY.compare_exchange(head, entry, Ordering::Release, Ordering::Acquire) {
+            Ok(_) => return entry,
+            Err(now) => head = now,
+        }
+    }
+}
+
+extern "C" fn in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    for entry in entries() {
+        let descriptor = entry.descriptor.swap(FREE, Ordering::Relaxed);
+        if descriptor != FREE {
+            // SAFETY: the child's copy of a descriptor that only its registrar uses, and `ForkGuard` keeps that one
+            // from using it here.
+            unsafe { libc::close(descriptor) };
+        }
+    }
+}
+
+/// Remembers the process that made it, and keeps one descriptor from living on in a child.
+pub(crate) struct ForkGuard {
+    forks: u32,
+    entry: Option<&'static Entry>,
+}
+
+impl ForkGuard {
+    /// Registers `descriptor`, which must stay open until the guard is dropped.
+    pub fn new(descriptor: RawFd) -> Self {
+        let entry = register(descriptor);
+        Self { forks: FORKS.load(Ordering::Relaxed), entry: Some(entry) }
+    }
+
+    /// Whether this is the process that made the guard.
+    pub fn is_home(&self) -> bool {
+        FORKS.load(Ordering::Relaxed) == self.forks
+    }
+
+    /// Takes the descriptor off the list, before it is closed.
+    pub fn forget(&mut self) {
+        if let Some(entry) = self.entry.take().filter(|_| self.is_home()) {
+            entry.descriptor.store(FREE, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for ForkGuard {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}

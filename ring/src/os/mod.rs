@@ -1,0 +1,23 @@
+//! Everything that is asked of the operating system: files in the shared-memory folder, mappings, locks, waiting, clocks.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+compile_error!(
+    "dora-shm needs 64-bit little-endian Linux: its segments are linked under two names and owned by open-file-description locks, which other systems do not have"
+);
+
+mod clock;
+mod files;
+mod fork;
+mod lock;
+mod mapping;
+mod wait;
+
+pub use clock::{monotonic_ns, unix_ns};
+pub(crate) use files::{
+    FileId, FileStat, Opened, create_anchor, effective_user, free_bytes, link, list, open_segment, random_id, relink,
+    reserve, set_mode, stat_name, unlink, unlink_if,
+};
+pub(crate) use fork::ForkGuard;
+pub(crate) use lock::{Lock, is_write_locked};
+pub(crate) use mapping::{ReadMapping, WriteMapping};
+pub(crate) use wait::{WaitEnd, Word, private_wait, private_wake, wait, wake};

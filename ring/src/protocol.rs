@@ -1,0 +1,227 @@
+//! The protocol itself: who stores and loads what, in which order. The steps carry the labels of `SPEC.md`.
+//!
+//! It is generic over where the memory comes from: mapped segments in production, plain memory in unit tests and under
+//! Miri, loom's atomics in the model checker.
+
+use std::ops::Range;
+
+use crate::layout::{Record, header};
+use crate::order::{self, Mutation, mutated};
+use crate::stop;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// The words of a header that change while a stream lives.
+pub(crate) trait HeaderWords {
+    fn wake(&self) -> &AtomicU32;
+    fn state(&self) -> &AtomicU32;
+    fn generation(&self) -> &AtomicU32;
+    fn final_position(&self) -> &AtomicU64;
+    /// Wakes those who sleep on [`wake`](Self::wake).
+    fn wake_sleepers(&self);
+}
+
+/// One ring: its counters and its chunk records. How frames are stored and copied is the caller's.
+pub(crate) trait RingWords {
+    /// Frames in the ring (N).
+    fn frames(&self) -> u64;
+    /// Chunk records (C), a power of two.
+    fn records(&self) -> u64;
+    fn reserved(&self) -> &AtomicU64;
+    fn reserved_chunks(&self) -> &AtomicU64;
+    fn committed(&self) -> &AtomicU64;
+    fn committed_chunks(&self) -> &AtomicU64;
+    /// Stores a record into `slot`, below `records()`.
+    fn store_record(&self, slot: u64, record: &Record);
+    /// Copies the record in `slot`, below `records()`. It may be torn until [`recheck`] says otherwise.
+    fn load_record(&self, slot: u64) -> Record;
+}
+
+/// The writer's private copies of what it stores; it never reads them back from shared memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    /// Frames committed in this generation.
+    pub position: u64,
+    /// Chunks committed in this generation.
+    pub chunks: u64,
+    /// Highest `reserved` ever stored. A write that was given up has overwritten old frames up to here, so the word must
+    /// not go back.
+    reserved: u64,
+}
+
+/// Writes one chunk of `frames` frames: W1 to W11, but for the ezmsg part (W9), which is `published`'s.
+///
+/// `store` puts times and samples of the given positions into the ring; when the chunk is longer than the ring, these
+/// are its newest frames only. `record` is asked after the data are in place.
+#[inline]
+pub(crate) fn write<H: HeaderWords, R: RingWords>(
+    header: &H,
+    ring: &R,
+    counters: &mut Counters,
+    frames: u64,
+    store: impl FnOnce(Range<u64>),
+    record: impl FnOnce(u64) -> Record,
+    published: impl FnOnce(),
+) {
+    let start = counters.position;
+    let end = start + frames;
+    let chunk = counters.chunks;
+    let slot = chunk & (ring.records() - 1);
+    if mutated(Mutation::BumpBeforeCommit) {
+        bump(header);
+    }
+
+    if !mutated(Mutation::NoReserveOfChunks) {
+        ring.reserved_chunks().store(chunk + 1, Ordering::Relaxed);
+        stop::point("W1");
+    }
+    if frames > 0 {
+        counters.reserved = counters.reserved.max(end);
+        order::store_reserved(ring.reserved(), counters.reserved);
+        stop::point("W2");
+    }
+    order::after_reserve();
+    store(start.max(end.saturating_sub(ring.frames()))..end);
+    stop::point("W4");
+    let record = record(start);
+    if !mutated(Mutation::RecordAfterCommit) {
+        ring.store_record(slot, &record);
+        stop::point("W5");
+    }
+    order::before_commit();
+    ring.committed_chunks().store(chunk + 1, order::chunk_commit());
+    stop::point("W7");
+    if frames > 0 {
+        ring.committed().store(end, order::commit());
+        stop::point("W8");
+    }
+    if mutated(Mutation::RecordAfterCommit) {
+        ring.store_record(slot, &record);
+    }
+    counters.position = end;
+    counters.chunks = chunk + 1;
+    published();
+    if !mutated(Mutation::BumpBeforeCommit) {
+        bump(header);
+    }
+    stop::point("W11");
+}
+
+/// The last step of every event (W10, W11, S10, M4, K4, T5): the word changes, then sleepers are woken. A plain
+/// increment is enough, since only the holder of the stream's lock stores it.
+#[inline]
+pub(crate) fn bump<H: HeaderWords>(header: &H) {
+    let wake = header.wake().load(Ordering::Relaxed);
+    header.wake().store(wake.wrapping_add(1), order::wake());
+    stop::point("W10");
+    header.wake_sleepers();
+}
+
+/// S8 to S10: makes `generation` the current one. `published` does what ezmsg needs (S9).
+pub(crate) fn switch<H: HeaderWords>(header: &H, generation: u32, published: impl FnOnce()) {
+    if mutated(Mutation::BumpBeforeGeneration) {
+        bump(header);
+    }
+    header.generation().store(generation, order::generation());
+    stop::point("S8");
+    published();
+    stop::point("S9");
+    if !mutated(Mutation::BumpBeforeGeneration) {
+        bump(header);
+    }
+    stop::point("S10");
+}
+
+/// K2 to K4: the stream is over, after `final_position` frames in all.
+pub(crate) fn close<H: HeaderWords>(header: &H, final_position: u64) {
+    header.final_position().store(final_position, Ordering::Relaxed);
+    stop::point("K2");
+    header.state().store(header::STATE_CLOSED, order::generation());
+    stop::point("K3");
+    bump(header);
+    stop::point("K4");
+}
+
+/// What a reader sees of a stream at one moment (R1 to R3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub wake: u32,
+    pub state: u32,
+    pub generation: u32,
+    pub committed: u64,
+    pub committed_chunks: u64,
+}
+
+/// R1 to R3. The wake word comes first, so that an event after it is not slept through; state and generation before
+/// the counters, so that a generation seen as over is seen with its last commit.
+#[inline]
+pub(crate) fn look<H: HeaderWords, R: RingWords>(header: &H, ring: &R) -> Look {
+    let counters = || {
+        let committed = ring.committed().load(order::commit_load());
+        (committed, ring.committed_chunks().load(order::chunk_load()))
+    };
+    let early_counters = mutated(Mutation::CommitLoadedBeforeGeneration).then(counters);
+    let early_wake = if mutated(Mutation::WakeLoadedLast) { None } else { Some(look_at_wake(header)) };
+    let state = header.state().load(order::generation_load());
+    let generation = header.generation().load(order::generation_load());
+    let (committed, committed_chunks) = early_counters.unwrap_or_else(counters);
+    let wake = early_wake.unwrap_or_else(|| look_at_wake(header));
+    Look { wake, state, generation, committed, committed_chunks }
+}
+
+/// R1 alone, for a stream without a ring.
+#[inline]
+pub(crate) fn look_at_wake<H: HeaderWords>(header: &H) -> u32 {
+    header.wake().load(order::wake_load())
+}
+
+/// What had been reserved when a copy ended (R5, R6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    pub frames: u64,
+    pub chunks: u64,
+}
+
+/// R5 and R6: to be called after the copy whose bytes are to be judged.
+#[inline]
+pub(crate) fn recheck<R: RingWords>(ring: &R) -> Reserved {
+    order::after_copy();
+    Reserved { frames: ring.reserved().load(order::recheck()), chunks: ring.reserved_chunks().load(order::recheck()) }
+}
+
+impl Reserved {
+    /// R7: of a copy of positions `copied` from a ring of `ring_frames`, where the whole frames begin. All before may
+    /// be torn.
+    #[inline]
+    pub fn whole_from(self, ring_frames: u64, copied: &Range<u64>) -> u64 {
+        self.frames.saturating_sub(ring_frames).clamp(copied.start, copied.end)
+    }
+
+    /// Whether a copy of the record of `chunk` is whole, in a ring of `records`.
+    #[inline]
+    pub fn record_is_whole(self, chunk: u64, records: u64) -> bool {
+        self.chunks <= chunk.saturating_add(records)
+    }
+}
+
+/// R8: what to do once nothing new is left in my generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The header names another generation: mine is sealed.
+    NextGeneration(u32),
+    /// The stream is closed.
+    Closed,
+    /// More may come.
+    No,
+}
+
+/// R8. `look` must be the one that said that nothing new is left.
+#[inline]
+pub(crate) fn is_over(look: &Look, my_generation: u32) -> Over {
+    if look.generation != my_generation {
+        Over::NextGeneration(look.generation)
+    } else if look.state == header::STATE_CLOSED {
+        Over::Closed
+    } else {
+        Over::No
+    }
+}

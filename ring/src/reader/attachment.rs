@@ -1,0 +1,619 @@
+//! What both kinds of readers share: being attached to a stream, following its generations and writers, counting what
+//! is lost, sleeping.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::descriptions::Descriptions;
+use super::segments::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt, open_header, open_ring};
+use super::{Info, Interrupter, Lag, Liveness, ReaderOptions, Wait, start};
+use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
+use crate::names::{SegmentName, check_name};
+use crate::os::{self, WaitEnd, Word};
+use crate::protocol::{self, Look, Over, RingWords as _};
+use crate::{Error, Result};
+
+/// Longest sleep without a look at whether the writer lives: a SIGKILL wakes nobody.
+const SLICE: Duration = Duration::from_millis(250);
+/// Pause between two looks for a stream that does not exist yet, or whose ring has lost its name.
+const ATTACH_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether there is something to read.
+pub(super) enum Polled {
+    /// The ring has something that the cursor has not passed; the look that says so.
+    Data(Look),
+    Nothing,
+    /// The reader moved on to another ring.
+    Moved,
+    /// The stream was closed and has been drained. Said once.
+    Closed,
+}
+
+/// How far attaching came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    Ring,
+    /// There is no stream, or no ring, yet.
+    NotYet,
+    /// The stream has ended meanwhile, and the reader has let go of it.
+    End,
+}
+
+/// Which counter tells that there is something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Frames,
+    Messages,
+}
+
+/// How to sleep until there may be news.
+struct Sleep {
+    /// The value of the header's wake word that is old news; `None` without a header.
+    wake: Option<u32>,
+    /// At most this long before the next look.
+    slice: Duration,
+}
+
+pub(super) struct Attachment {
+    pub name: String,
+    segment: String,
+    options: ReaderOptions,
+    unit: Unit,
+    pub(super) header: Option<HeaderSegment>,
+    pub ring: Option<Box<RingSegment>>,
+    /// Position of the next frame to deliver in this generation.
+    pub next: u64,
+    /// The next chunk to deliver; kept by message readers only.
+    pub next_chunk: u64,
+    /// Frames lost since the first read, in all.
+    lost: u64,
+    /// Frames lost since something was delivered.
+    pending_lost: u64,
+    /// See [`start::Beginning`].
+    not_lost_below: u64,
+    /// The stream was not there, or had no ring, when the reader came: it starts at the first frame.
+    waited: bool,
+    /// A ring that the reader has come to and not told its caller of.
+    entered: bool,
+    /// The end of a stream that the reader has not told its caller of.
+    ended: bool,
+    pub(super) descriptions: Descriptions,
+    interrupts: Arc<AtomicU32>,
+    interrupts_seen: u32,
+    liveness_told: Option<Liveness>,
+}
+
+impl Attachment {
+    pub fn open(name: &str, options: ReaderOptions, unit: Unit) -> Result<Self> {
+        check_name(name)?;
+        let mut attachment = Self {
+            name: name.to_owned(),
+            segment: SegmentName::header(name).public,
+            options,
+            unit,
+            header: None,
+            ring: None,
+            next: 0,
+            next_chunk: 0,
+            lost: 0,
+            pending_lost: 0,
+            not_lost_below: 0,
+            waited: false,
+            entered: false,
+            ended: false,
+            descriptions: Descriptions::default(),
+            interrupts: Arc::new(AtomicU32::new(0)),
+            interrupts_seen: 0,
+            liveness_told: None,
+        };
+        attachment.attach()?;
+        // Where the reader begins is no news, and a stream that ended before that is none of its.
+        attachment.entered = false;
+        attachment.ended = false;
+        (attachment.lost, attachment.pending_lost) = (0, 0);
+        Ok(attachment)
+    }
+
+    fn owner(&self) -> Owner {
+        self.options.owner.map_or(Owner::OwnOrRoot, Owner::User)
+    }
+
+    pub fn ring(&self) -> Option<&RingSegment> {
+        self.ring.as_deref()
+    }
+
+    /// A1 to A5, where there is no ring yet.
+    pub fn attach(&mut self) -> Result<Reached> {
+        if self.ring.is_some() {
+            return Ok(Reached::Ring);
+        }
+        if self.ended {
+            // Told first, before the next stream begins.
+            return Ok(Reached::End);
+        }
+        if self.header.is_none() {
+            let found = open_header(&self.name, self.owner())?;
+            // A closed header's writer is about to remove it: to newcomers the stream is absent. Acquire, as R2.
+            let open = found.filter(|header| header.words.state_word().load(Ordering::Acquire) != header::STATE_CLOSED);
+            if open.is_none() {
+                self.waited = true;
+                return Ok(Reached::NotYet);
+            }
+            self.header = open;
+        }
+        let Some(header) = &self.header else { return Ok(Reached::NotYet) };
+        // Acquire, as R2.
+        let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
+        let generation = header.words.generation_word().load(Ordering::Acquire);
+        if generation == NO_GENERATION {
+            self.waited = true;
+            if closed {
+                self.leave_stream()?;
+                return Ok(Reached::End);
+            }
+            return Ok(Reached::NotYet);
+        }
+        self.enter_ring(generation)
+    }
+
+    /// A4: opens the ring of `generation`, or of the generation that the header has come to by then. Never sleeps: a ring
+    /// without a name is looked for again by the next call, and [`wait`](Self::wait) pauses in between.
+    fn enter_ring(&mut self, mut generation: u32) -> Result<Reached> {
+        // A writer that begins generation after generation is not chased for ever.
+        for _ in 0..16 {
+            let Some(header) = &self.header else { return Ok(Reached::NotYet) };
+            match open_ring(&self.name, header, generation, self.options.max_ring_bytes)? {
+                FoundRing::Ring(ring) => {
+                    self.start_in(ring)?;
+                    return Ok(Reached::Ring);
+                }
+                FoundRing::OfAnotherStream | FoundRing::Absent => {}
+            }
+            let now = header.words.generation_word().load(Ordering::Acquire);
+            if now == generation {
+                if self.is_gone(header) {
+                    self.leave_stream()?;
+                    return Ok(Reached::End);
+                }
+                return Ok(Reached::NotYet);
+            }
+            generation = now;
+        }
+        Ok(Reached::NotYet)
+    }
+
+    /// Whether a ring of `header` that cannot be found will never be found.
+    fn is_gone(&self, header: &HeaderSegment) -> bool {
+        header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED
+            || segments::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id))
+    }
+
+    /// Whether [`enter_ring`](Self::enter_ring) would come to a ring, an end or an error.
+    fn could_enter(&self, generation: u32) -> bool {
+        let Some(header) = &self.header else { return true };
+        match open_ring(&self.name, header, generation, self.options.max_ring_bytes) {
+            Ok(FoundRing::Ring(_)) | Err(_) => true,
+            Ok(FoundRing::OfAnotherStream | FoundRing::Absent) => {
+                header.words.generation_word().load(Ordering::Acquire) != generation || self.is_gone(header)
+            }
+        }
+    }
+
+    /// Makes `ring` the current one: after another ring, or as the first one of the reader or of a stream.
+    fn start_in(&mut self, ring: Box<RingSegment>) -> Result<()> {
+        let seen = match &self.ring {
+            Some(old) => Some(old.base + self.next),
+            None if self.waited => Some(0),
+            None => None,
+        };
+        let missed = match seen.map(|seen| ring.base.checked_sub(seen).ok_or(seen)) {
+            Some(Err(seen)) => {
+                // The cursor is of the old ring: without letting go, what was read of it would be read again.
+                self.detach();
+                let reason = format!("its base is {}, but {seen} frames came before", ring.base);
+                return Err(corrupt(&ring.segment, reason));
+            }
+            Some(Ok(missed)) => Some(missed),
+            None => None,
+        };
+        self.next = 0;
+        self.next_chunk = 0;
+        self.not_lost_below = 0;
+        self.entered = true;
+        self.descriptions.enter(ring.meta_generation);
+        match missed {
+            Some(missed) => {
+                self.count_lost(missed);
+                self.ring = Some(ring);
+            }
+            None => {
+                self.ring = Some(ring);
+                self.waited = true;
+                self.start_in_the_middle()?;
+            }
+        }
+        self.refresh_description()
+    }
+
+    fn start_in_the_middle(&mut self) -> Result<()> {
+        let start = self.options.start;
+        let Some(ring) = &self.ring else { return Ok(()) };
+        let begin = match self.unit {
+            Unit::Frames => Some(start::of_frames(&ring.memory, start)),
+            // Overtaken so often by 64 chunks and more, between a few loads each time, is no writer of ours.
+            Unit::Messages => (0..8).find_map(|_| start::of_messages(&ring.memory, start)),
+        };
+        let Some(begin) = begin else {
+            return Err(self.corrupt("its newest chunk records are overwritten whenever they are read".to_owned()));
+        };
+        if ring.base.checked_add(begin.position).is_none() {
+            let reason = format!("base {} and {} committed frames overflow", ring.base, begin.position);
+            return Err(self.corrupt(reason));
+        }
+        (self.next, self.next_chunk, self.not_lost_below) = (begin.position, begin.chunk, begin.not_lost_below);
+        Ok(())
+    }
+
+    fn count_lost(&mut self, frames: u64) {
+        // A hostile writer can claim any number, one stream after the other.
+        self.lost = self.lost.saturating_add(frames);
+        self.pending_lost = self.pending_lost.saturating_add(frames);
+    }
+
+    /// Frames lost since something was delivered; asked when something is.
+    pub fn take_pending_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.pending_lost)
+    }
+
+    /// Frames lost since something was delivered.
+    pub fn pending_lost(&self) -> u64 {
+        self.pending_lost
+    }
+
+    /// Moves the cursor to `position` in this ring; what it passes was delivered.
+    pub fn deliver_up_to(&mut self, position: u64) {
+        self.next = position;
+        // From the first frame delivered on, every gap is a loss.
+        self.not_lost_below = 0;
+    }
+
+    /// Moves the cursor to `position` in this ring; what it passes was lost.
+    pub fn lose_up_to(&mut self, position: u64) {
+        self.count_lost(position.saturating_sub(self.next.max(self.not_lost_below)));
+        self.next = position;
+    }
+
+    /// Detaches for good from a stream that contradicts the protocol.
+    pub fn corrupt(&mut self, reason: String) -> Error {
+        let segment = self.ring.as_ref().map_or_else(|| self.segment.clone(), |ring| ring.segment.clone());
+        self.detach();
+        corrupt(&segment, reason)
+    }
+
+    fn detach(&mut self) {
+        self.header = None;
+        self.ring = None;
+        self.descriptions = Descriptions::default();
+        self.next = 0;
+        self.next_chunk = 0;
+        self.waited = true;
+        self.not_lost_below = 0;
+        self.entered = false;
+    }
+
+    /// The stream is over for this reader: counts what its final position says was missed, and lets go.
+    fn leave_stream(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        if let Some(header) = &self.header {
+            // Acquire, partner of K3: who sees the end sees the final position.
+            let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
+            let total = header.words.final_position_word().load(Ordering::Relaxed);
+            let seen = self.ring.as_ref().map_or(0, |ring| ring.base + self.next);
+            if closed && total != UNKNOWN_POSITION {
+                if total < seen {
+                    result = Err(corrupt(
+                        &self.segment,
+                        format!("it was closed after {total} frames, but {seen} have been there"),
+                    ));
+                }
+                self.count_lost(total.saturating_sub(seen));
+            }
+        }
+        self.detach();
+        self.ended = true;
+        result
+    }
+
+    /// R1 to R3 and R8.
+    pub fn poll(&mut self) -> Result<Polled> {
+        loop {
+            if self.attach()? == Reached::NotYet {
+                return Ok(Polled::Nothing);
+            }
+            if std::mem::take(&mut self.ended) {
+                return Ok(Polled::Closed);
+            }
+            if std::mem::take(&mut self.entered) {
+                return Ok(Polled::Moved);
+            }
+            let (Some(header), Some(ring)) = (&self.header, &self.ring) else { continue };
+            let look = protocol::look(&header.words, &ring.memory);
+            // Acquire, partner of M3.
+            let meta_generation = header.words.meta_generation().load(Ordering::Acquire);
+            let base = ring.base;
+            let new_description = self.unit == Unit::Frames && self.may_be_news(meta_generation);
+            if look.committed < self.next || look.committed_chunks < self.next_chunk {
+                return Err(self.corrupt(format!(
+                    "committed went back to {} frames and {} chunks, expected at least {} and {}",
+                    look.committed, look.committed_chunks, self.next, self.next_chunk
+                )));
+            }
+            if base.checked_add(look.committed).is_none() {
+                return Err(self.corrupt(format!("base {base} and {} committed frames overflow", look.committed)));
+            }
+            if new_description {
+                self.refresh_description()?;
+            }
+            let news = match self.unit {
+                Unit::Frames => look.committed > self.next,
+                Unit::Messages => look.committed_chunks > self.next_chunk,
+            };
+            if news {
+                return Ok(Polled::Data(look));
+            }
+            match self.over(&look)? {
+                Some(polled) => return Ok(polled),
+                None => return Ok(Polled::Nothing),
+            }
+        }
+    }
+
+    /// R8, once nothing that can be delivered is left under `look`.
+    pub fn over(&mut self, look: &Look) -> Result<Option<Polled>> {
+        let Some(ring) = &self.ring else { return Ok(None) };
+        match protocol::is_over(look, ring.generation) {
+            Over::No => Ok(None),
+            Over::NextGeneration(generation) => {
+                self.lose_up_to(look.committed);
+                Ok(match self.enter_ring(generation)? {
+                    Reached::Ring => {
+                        self.entered = false;
+                        Some(Polled::Moved)
+                    }
+                    // It ended before its next ring could be opened.
+                    Reached::End => {
+                        self.ended = false;
+                        Some(Polled::Closed)
+                    }
+                    Reached::NotYet => None,
+                })
+            }
+            Over::Closed => {
+                self.lose_up_to(look.committed);
+                self.leave_stream()?;
+                self.ended = false;
+                Ok(Some(Polled::Closed))
+            }
+        }
+    }
+
+    /// How to sleep, if [`poll`](Self::poll) would say `Nothing`. Moves nothing that a reader could miss.
+    fn would_block(&mut self) -> Result<Option<Sleep>> {
+        if self.entered || self.ended {
+            return Ok(None);
+        }
+        let (Some(header), Some(ring)) = (&self.header, &self.ring) else {
+            // Only attaching tells, and what it finds is kept. R1: the word is loaded before that.
+            let wake = self.header.as_ref().map(|header| protocol::look_at_wake(&header.words));
+            if self.attach()? != Reached::NotYet {
+                return Ok(None);
+            }
+            let none = |header: &HeaderSegment| header.words.generation_word().load(Ordering::Acquire) == NO_GENERATION;
+            let waiting = wake.is_some() && self.header.as_ref().is_some_and(none);
+            return Ok(Some(Sleep { wake, slice: if waiting { SLICE } else { ATTACH_PAUSE } }));
+        };
+        let look = protocol::look(&header.words, &ring.memory);
+        let news = match self.unit {
+            Unit::Frames => look.committed != self.next,
+            Unit::Messages => look.committed_chunks != self.next_chunk && !self.is_uncommitted(&look),
+        };
+        let slice = match protocol::is_over(&look, ring.generation) {
+            Over::No => Some(SLICE),
+            Over::Closed => None,
+            Over::NextGeneration(generation) => (!self.could_enter(generation)).then_some(ATTACH_PAUSE),
+        };
+        Ok(slice.filter(|_| !news).map(|slice| Sleep { wake: Some(look.wake), slice }))
+    }
+
+    /// Whether all that the next record describes is still to be committed: a writer is between W7 and W8, or died
+    /// there.
+    fn is_uncommitted(&self, look: &Look) -> bool {
+        look.committed == self.next
+            && self.record(self.next_chunk).is_some_and(|record| {
+                record.first == self.next && record.first.saturating_add(record.frames) > look.committed
+            })
+    }
+
+    /// R9, with a look at the writer after each slice without news.
+    pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            // Acquire, partner of `Interrupter::interrupt`.
+            let interrupts = self.interrupts.load(Ordering::Acquire);
+            if interrupts != self.interrupts_seen {
+                self.interrupts_seen = interrupts;
+                return Ok(Wait::Interrupted);
+            }
+            let Some(sleep) = self.would_block()? else { return Ok(Wait::Ready) };
+            let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                let liveness = self.liveness(self.options.idle_after)?;
+                self.liveness_told = Some(liveness);
+                return Ok(Wait::Quiet(liveness));
+            }
+            let interrupt = Word { word: &self.interrupts, expected: interrupts };
+            let slice = left.min(sleep.slice);
+            let end = match (&self.header, sleep.wake) {
+                (Some(header), Some(expected)) => {
+                    // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
+                    let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
+                    os::wait(Word { word: header.words.wake_word(), expected }, private, slice)
+                }
+                _ => os::private_wait(interrupt, slice),
+            };
+            match end {
+                WaitEnd::LookAgain => {}
+                WaitEnd::Gone => return Err(self.corrupt("it was truncated".to_owned())),
+                WaitEnd::TimedOut if self.header.is_some() => {
+                    if let Some(wait) = self.after_slice()? {
+                        return Ok(wait);
+                    }
+                }
+                WaitEnd::TimedOut => {}
+            }
+        }
+    }
+
+    /// Section "Liveness" of `SPEC.md`, after a slice without news.
+    fn after_slice(&mut self) -> Result<Option<Wait>> {
+        let liveness = self.liveness(self.options.idle_after)?;
+        let Some(header) = &self.header else { return Ok(None) };
+        if matches!(liveness, Liveness::Dead | Liveness::Closed) {
+            let replaced = segments::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id));
+            if replaced && self.would_block()?.is_some() {
+                // Everything of the old stream has been drained.
+                self.detach();
+                return Ok(None);
+            }
+        }
+        // A writer's death is told once, and at once rather than at the end of a long wait.
+        let newly_dead = liveness == Liveness::Dead && self.liveness_told != Some(Liveness::Dead);
+        self.liveness_told = Some(liveness);
+        Ok(newly_dead.then_some(Wait::Quiet(liveness)))
+    }
+
+    pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
+        if self.ended {
+            return Ok(Liveness::Closed);
+        }
+        let found;
+        let header = match &self.header {
+            Some(header) => header,
+            None => match open_header(&self.name, self.owner()) {
+                Err(Error::Foreign { .. }) => return Ok(Liveness::Foreign),
+                Ok(Some(header)) => {
+                    found = header;
+                    &found
+                }
+                _ => return Ok(Liveness::Absent),
+            },
+        };
+        // L1 before L2: a writer that lets go has said "closed" before.
+        let held = os::is_write_locked(&header.file)
+            .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
+        let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
+        let generation = header.words.generation_word().load(Ordering::Acquire);
+        Ok(match (closed, held, generation == NO_GENERATION) {
+            // To newcomers a closed stream is absent already.
+            (true, _, _) if self.header.is_none() => Liveness::Absent,
+            (true, _, _) => Liveness::Closed,
+            (false, false, _) => Liveness::Dead,
+            (false, true, true) => Liveness::Waiting,
+            (false, true, false) => {
+                // What a ring that is being drained was last given says nothing of the one that the writer is at.
+                let current = self.ring().is_some_and(|ring| ring.generation == generation);
+                let newest = current.then(|| self.newest_record()).flatten();
+                let idle = newest.is_some_and(|(_, record)| {
+                    Duration::from_nanos(os::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
+                });
+                if idle { Liveness::Idle } else { Liveness::Live }
+            }
+        })
+    }
+
+    /// The newest chunk and its record, if it is whole.
+    fn newest_record(&self) -> Option<(u64, Record)> {
+        let ring = self.ring.as_ref()?;
+        let chunk = ring.memory.committed_chunks().load(Ordering::Acquire).checked_sub(1)?;
+        self.record(chunk).map(|record| (chunk, record))
+    }
+
+    /// A copy of a chunk's record; `None` when it has been lapped.
+    pub fn record(&self, chunk: u64) -> Option<Record> {
+        let ring = self.ring.as_ref()?;
+        let record = ring.memory.load_record(chunk & (ring.memory.records() - 1));
+        protocol::recheck(&ring.memory).record_is_whole(chunk, ring.memory.records()).then_some(record)
+    }
+
+    /// Frames a second over what the chunk records remember: of streams that do not state their rate.
+    fn measured_rate_hz(&self) -> Option<f64> {
+        let (newest_chunk, newest) = self.newest_record()?;
+        let ring = self.ring.as_ref()?;
+        let oldest_chunk = newest_chunk.saturating_sub(ring.memory.records() / 2);
+        let oldest = self.record(oldest_chunk)?;
+        let seconds = newest.mono_ns.checked_sub(oldest.mono_ns)? as f64 * 1e-9;
+        let frames = newest.first.checked_sub(oldest.first)? as f64;
+        (seconds > 0.0 && frames > 0.0).then(|| frames / seconds)
+    }
+
+    /// How far the cursor is behind the writer.
+    pub fn lag(&self) -> Lag {
+        let Some(ring) = &self.ring else { return Lag::default() };
+        let committed = ring.memory.committed().load(Ordering::Acquire);
+        let frames = committed.saturating_sub(self.next);
+        if frames == 0 {
+            return Lag::default();
+        }
+        let age = self.record_of(self.next).map_or(0, |record| os::monotonic_ns().saturating_sub(record.mono_ns));
+        Lag { frames, time: Duration::from_nanos(age) }
+    }
+
+    /// The record of the chunk that brought `position`, or of the oldest that is left.
+    fn record_of(&self, position: u64) -> Option<Record> {
+        let ring = self.ring.as_ref()?;
+        let newest = ring.memory.committed_chunks().load(Ordering::Acquire);
+        let mut low = protocol::recheck(&ring.memory).chunks.saturating_sub(ring.memory.records());
+        let mut high = newest;
+        // Records are sorted by `first`: the last one that begins at or before the position.
+        while high.saturating_sub(low) > 1 {
+            let middle = low + (high - low) / 2;
+            match self.record(middle) {
+                Some(record) if record.first > position => high = middle,
+                _ => low = middle,
+            }
+        }
+        self.record(low)
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter { word: self.interrupts.clone() }
+    }
+
+    pub fn info(&self) -> Result<Info> {
+        let header = self.header.as_ref();
+        let ring = self.ring();
+        let position = ring.map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
+        Ok(Info {
+            name: self.name.clone(),
+            segment: self.segment.clone(),
+            liveness: self.liveness(self.options.idle_after)?,
+            stream_id: header.map(|header| header.stream_id),
+            created_ns: header.map(|header| header.created_ns),
+            owner: header.map(|header| header.owner),
+            writer_pid: header.map(|header| header.words.writer_pid().load(Ordering::Relaxed)).filter(|&pid| pid != 0),
+            epoch: header.map(|header| header.words.epoch().load(Ordering::Acquire)),
+            generation: ring.map(|ring| ring.generation),
+            format: ring.map(|ring| ring.format.clone()),
+            ring_bytes: ring.map(|ring| ring.memory.geometry().length),
+            position,
+            stream_position: ring.map_or(0, |ring| ring.base.saturating_add(position)),
+            chunks: ring.map_or(0, |ring| ring.memory.committed_chunks().load(Ordering::Acquire)),
+            measured_rate_hz: self.measured_rate_hz(),
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! Memory of the reader's own that frames are copied into, used again from read to read.
+
+use crate::Dtype;
+
+/// Samples of a type that Rust has, for [`Frames::samples_as`].
+pub trait Sample: sealed::Sealed + Copy {
+    /// The element type in the ring.
+    const DTYPE: Dtype;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! samples {
+    ($($rust:ty => $dtype:ident),*) => {$(
+        impl sealed::Sealed for $rust {}
+        impl Sample for $rust {
+            const DTYPE: Dtype = Dtype::$dtype;
+        }
+    )*};
+}
+
+samples!(i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, u32 => U32, i64 => I64, u64 => U64, f32 => F32, f64 => F64);
+
+/// Bytes on a 64-byte boundary that keep their memory when they get fewer.
+#[derive(Clone, Default)]
+pub(crate) struct AlignedBytes {
+    blocks: Vec<Block>,
+    length: usize,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Block([u8; 64]);
+
+impl AlignedBytes {
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: the blocks are plain initialised bytes, at least `length` of them.
+        unsafe { std::slice::from_raw_parts(self.blocks.as_ptr().cast(), self.length) }
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_slice`, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.blocks.as_mut_ptr().cast(), self.length) }
+    }
+
+    /// Sets the length; bytes that were not there before have any content.
+    pub fn set_length(&mut self, length: usize) {
+        let blocks = length.div_ceil(64);
+        if blocks > self.blocks.len() {
+            self.blocks.resize(blocks, Block([0; 64]));
+        }
+        self.length = length;
+    }
+}
+
+/// Frames copied out of a stream, with their times and positions. Contiguous: positions `first .. first + frames`.
+#[derive(Clone, Default)]
+pub struct Frames {
+    pub(crate) samples: AlignedBytes,
+    pub(crate) times: Vec<f64>,
+    pub(crate) first: u64,
+    pub(crate) lost: u64,
+    pub(crate) generation: u32,
+    pub(crate) dtype: Option<Dtype>,
+}
+
+impl Frames {
+    /// No frames yet; the first read makes room.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many frames there are.
+    pub fn frames(&self) -> u64 {
+        self.times.len() as u64
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Position of the first frame in its generation.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Frames lost just before the first one, since the read before: exact.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The generation they belong to.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// All samples as bytes in C order, frame after frame.
+    pub fn samples(&self) -> &[u8] {
+        self.samples.as_slice()
+    }
+
+    /// One value per frame on the buffered axis; seconds for a time axis.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
+    /// All samples as numbers; `None` when the stream has another element type. bool and float16 streams are read as
+    /// bytes.
+    pub fn samples_as<T: Sample>(&self) -> Option<&[T]> {
+        if self.dtype != Some(T::DTYPE) {
+            return None;
+        }
+        let bytes = self.samples.as_slice();
+        // SAFETY: on a 64-byte boundary, initialised, and every bit pattern is a `T`: `Sample` is sealed and only for
+        // plain numbers.
+        Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) })
+    }
+
+    pub(crate) fn reset(&mut self, generation: u32, dtype: Dtype) {
+        self.samples.set_length(0);
+        self.times.clear();
+        self.first = 0;
+        self.lost = 0;
+        self.generation = generation;
+        self.dtype = Some(dtype);
+    }
+
+    /// Makes room for `frames` frames of `frame_bytes` in all, keeping those that are there.
+    pub(crate) fn set_frames(&mut self, frames: u64, frame_bytes: u64) {
+        self.samples.set_length((frames * frame_bytes) as usize);
+        self.times.resize(frames as usize, 0.0);
+    }
+
+    /// Forgets the first `frames` frames.
+    pub(crate) fn drop_front(&mut self, frames: u64, frame_bytes: u64) {
+        let bytes = (frames * frame_bytes) as usize;
+        let length = self.samples.as_slice().len();
+        self.samples.as_mut_slice().copy_within(bytes.., 0);
+        self.samples.set_length(length - bytes);
+        self.times.drain(..frames as usize);
+        self.first += frames;
+    }
+}
+
+impl std::fmt::Debug for Frames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Frames")
+            .field("first", &self.first)
+            .field("frames", &self.frames())
+            .field("lost", &self.lost)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,479 @@
+//! The reading half of a stream.
+
+mod attachment;
+mod descriptions;
+mod frames;
+mod message;
+mod segments;
+pub(crate) mod start;
+mod view;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+pub use frames::{Frames, Sample};
+pub use message::{Message, MessageInfo, MessageOutcome, MessageReader, MessageView};
+pub use view::{SharedBytes, View, ViewOutcome};
+
+use crate::protocol::{self, RingWords as _};
+use crate::{Description, Format, Result, os};
+use attachment::{Attachment, Polled, Unit};
+
+/// Where a reader begins in a stream that is there already. A reader that came before the stream's first ring always
+/// begins at its first frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest that is still there.
+    Oldest,
+    /// Only what comes from now on.
+    #[default]
+    Newest,
+    /// The last `n` frames (of a [`MessageReader`]: messages) that are there, then what comes.
+    Last(u64),
+}
+
+/// How a stream is read.
+#[derive(Clone, Debug)]
+pub struct ReaderOptions {
+    /// Where to begin; default [`Start::Newest`].
+    pub start: Start,
+    /// Read the stream of this user. Default: only streams of this process's own user or root.
+    pub owner: Option<u32>,
+    /// Largest ring that is mapped, in bytes. Default: no limit.
+    pub max_ring_bytes: u64,
+    /// A live stream without a new message for this long is called [`Liveness::Idle`]; default 1 s.
+    pub idle_after: Duration,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        Self {
+            start: Start::Newest,
+            owner: None,
+            max_ring_bytes: isize::MAX as u64,
+            idle_after: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What became of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// There is something to read: data, a new generation, or the stream's end.
+    Ready,
+    /// The time is over, or the writer has just died (which ends a wait early, once); how the stream is.
+    Quiet(Liveness),
+    /// [`Interrupter::interrupt`] was called.
+    Interrupted,
+}
+
+/// What became of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Something was read.
+    Data,
+    /// There is nothing new.
+    Nothing,
+    /// The reader moved on to a new ring, whose format and description are in force now. Read again.
+    Generation,
+    /// The stream was closed and everything of it has been read or counted as lost. Said once; later reads follow the
+    /// next writer of that name.
+    Closed,
+}
+
+/// How a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Liveness {
+    /// There is no stream of that name.
+    Absent,
+    /// ezmsg itself wrote it; whether its writer lives cannot be known.
+    Foreign,
+    /// Its writer lives and has not begun a ring yet.
+    Waiting,
+    /// Its writer lives.
+    Live,
+    /// Its writer lives, but nothing has come for a while. A stopped process (SIGSTOP) is idle, too.
+    Idle,
+    /// Its writer died without closing it. What is left can be read; the next writer takes it over.
+    Dead,
+    /// Its writer closed it.
+    Closed,
+}
+
+/// How far a reader is behind its writer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Frames that are committed and not read.
+    pub frames: u64,
+    /// Time since the oldest of them was committed.
+    pub time: Duration,
+}
+
+/// Everything that can be told of a stream.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Info {
+    pub name: String,
+    /// Name of the header segment in shared memory.
+    pub segment: String,
+    pub liveness: Liveness,
+    pub stream_id: Option<u64>,
+    /// When the stream was created, Unix nanoseconds.
+    pub created_ns: Option<i64>,
+    /// User id of the writer.
+    pub owner: Option<u32>,
+    /// A hint: the process that says it writes the stream.
+    pub writer_pid: Option<u32>,
+    /// 1 for the stream's first writer, one more for each that took over.
+    pub epoch: Option<u32>,
+    pub generation: Option<u32>,
+    /// Of the reader's ring, with the frames that it really holds.
+    pub format: Option<Format>,
+    /// Shared memory that the ring takes.
+    pub ring_bytes: Option<u64>,
+    /// Frames committed in this generation.
+    pub position: u64,
+    /// Frames committed in all generations of this stream.
+    pub stream_position: u64,
+    /// Messages committed in this generation.
+    pub chunks: u64,
+    /// Frames a second as they really came; also where the format states no rate.
+    pub measured_rate_hz: Option<f64>,
+}
+
+/// Ends another thread's [`Reader::wait`].
+#[derive(Clone, Debug)]
+pub struct Interrupter {
+    word: Arc<AtomicU32>,
+}
+
+impl Interrupter {
+    /// Makes the current wait, or the next one, return [`Wait::Interrupted`] at once. (On kernels before 5.16: within
+    /// 250 ms.)
+    pub fn interrupt(&self) {
+        // Release, partner of the Acquire load in `wait`.
+        self.word.fetch_add(1, Ordering::Release);
+        os::private_wake(&self.word);
+    }
+}
+
+/// Most bytes that are copied between two checks: a lapped reader notices before it has copied much in vain.
+pub(crate) const PIECE_BYTES: u64 = 1 << 20;
+
+/// A cursor over the frames of a stream. It maps the stream read-only: it cannot slow, block or hurt it.
+///
+/// Every frame is delivered whole or counted as lost, exactly once. A reader moves on with the stream's generations and
+/// with its writers, dead or restarted.
+///
+/// Only [`wait`](Self::wait) sleeps. Everything else answers with what is there: a stream, a ring or a description that is
+/// not there yet, or has lost its name, is looked for again by the next call. It takes as long as its system calls and
+/// its copies, and no writer can make it take more: each loop over what a writer says has an end of its own.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use dora_shm_ring::{Frames, Outcome, Reader, ReaderOptions, Wait};
+///
+/// let mut reader = Reader::open("demo", ReaderOptions::default())?;
+/// let mut frames = Frames::new();
+/// loop {
+///     if reader.wait(Duration::from_secs(1))? != Wait::Ready {
+///         continue;
+///     }
+///     if reader.read(&mut frames, u64::MAX)? == Outcome::Data {
+///         println!("{} frames from {}, {} lost", frames.frames(), frames.first(), frames.lost());
+///     }
+/// }
+/// # Ok::<(), dora_shm_ring::Error>(())
+/// ```
+pub struct Reader {
+    attachment: Attachment,
+}
+
+impl Reader {
+    /// Attaches to the stream `name`, or, if it does not exist, will attach as soon as it does. Never blocks.
+    ///
+    /// # Errors
+    /// [`Error::BadName`](crate::Error::BadName); whatever is wrong with what is found under that name
+    /// (`Corrupt`, `Version`, `WrongOwner`, `Permission`, `Foreign`, `TooLarge`).
+    pub fn open(name: &str, options: ReaderOptions) -> Result<Reader> {
+        Ok(Self { attachment: Attachment::open(name, options, Unit::Frames)? })
+    }
+
+    /// Sleeps until there is something to read, at most `timeout`. Uses no CPU meanwhile: it wakes four times a second
+    /// to see whether the writer lives (and, while the stream does not exist, twenty times to look for it). The one call
+    /// that sleeps; another thread ends it by an [`interrupter`](Self::interrupter).
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
+        self.attachment.wait(timeout)
+    }
+
+    /// Copies what is new, at most `max_frames`, into `into`, whose old content is gone. Never blocks.
+    ///
+    /// A reader that was lapped goes on half a ring behind the writer, so that it is not lapped again at once; what it
+    /// passes over is in [`Frames::lost`].
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) when shared memory contradicts the protocol: the reader has let go of
+    /// the stream and attaches anew when read again.
+    pub fn read(&mut self, into: &mut Frames, max_frames: u64) -> Result<Outcome> {
+        into.times.clear();
+        into.samples.set_length(0);
+        into.lost = 0;
+        if max_frames == 0 {
+            return Ok(Outcome::Nothing);
+        }
+        // Lapped while copying the first piece: again. A reader too slow gets an answer, not a loop.
+        for _ in 0..4 {
+            let look = match self.attachment.poll()? {
+                Polled::Data(look) => look,
+                Polled::Nothing => return Ok(Outcome::Nothing),
+                Polled::Moved => return Ok(Outcome::Generation),
+                Polled::Closed => return Ok(Outcome::Closed),
+            };
+            self.copy_new(look.committed, max_frames, into)?;
+            if !into.is_empty() {
+                into.lost = self.attachment.take_pending_lost();
+                return Ok(Outcome::Data);
+            }
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    /// R4 to R7, in pieces, up to `committed`. Leaves `into` empty when the first piece was lapped.
+    fn copy_new(&mut self, committed: u64, max_frames: u64, into: &mut Frames) -> Result<()> {
+        let Some(ring) = self.attachment.ring.take() else { return Ok(()) };
+        let memory = &ring.memory;
+        let (ring_frames, frame_bytes) = (memory.frames(), memory.geometry().frame_bytes);
+        into.reset(ring.generation, ring.format.dtype());
+        let ahead = committed - (ring_frames / 2).max(1).min(committed);
+        let oldest = committed.saturating_sub(ring_frames);
+        if self.attachment.next < oldest {
+            // Lapped already: go on where the writer does not come again at once.
+            self.attachment.lose_up_to(ahead);
+        }
+        let start = self.attachment.next;
+        let end = committed.min(start.saturating_add(max_frames));
+        into.first = start;
+        let piece_frames = (PIECE_BYTES / frame_bytes).max(1);
+        let mut failure = None;
+        while self.attachment.next < end {
+            let piece = self.attachment.next..end.min(self.attachment.next.saturating_add(piece_frames));
+            let done = into.frames();
+            into.set_frames(done + (piece.end - piece.start), frame_bytes);
+            memory.copy_times(&piece, &mut into.times[done as usize..]);
+            memory.copy_samples(&piece, &mut into.samples.as_mut_slice()[(done * frame_bytes) as usize..]);
+            let reserved = protocol::recheck(memory);
+            if reserved.frames < committed {
+                failure = Some(format!("reserved is {}, below the {committed} committed", reserved.frames));
+                break;
+            }
+            let whole = reserved.whole_from(ring_frames, &piece);
+            if whole == piece.start {
+                self.attachment.deliver_up_to(piece.end);
+                continue;
+            }
+            into.set_frames(done, frame_bytes);
+            if done == 0 {
+                self.attachment.lose_up_to(whole.max(ahead).min(committed));
+            }
+            break;
+        }
+        self.attachment.ring = Some(ring);
+        match failure {
+            Some(reason) => {
+                into.set_frames(0, frame_bytes);
+                Err(self.attachment.corrupt(reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Copies the newest `frames` frames into `into`, fewer if there are fewer, without moving the cursor. Returns how
+    /// many. Never blocks.
+    ///
+    /// They are those of the generation that the cursor is in. A stream that has moved on is followed by
+    /// [`read`](Self::read) or [`view`](Self::view), once the cursor has passed what is left of the old generation.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn latest(&mut self, frames: u64, into: &mut Frames) -> Result<u64> {
+        into.times.clear();
+        into.samples.set_length(0);
+        into.lost = 0;
+        self.attachment.attach()?;
+        let Some(ring) = self.attachment.ring() else { return Ok(0) };
+        let memory = &ring.memory;
+        let frame_bytes = memory.geometry().frame_bytes;
+        into.reset(ring.generation, ring.format.dtype());
+        // Acquire, as R3.
+        let committed = memory.committed().load(Ordering::Acquire);
+        let wanted = committed - frames.min(memory.frames()).min(committed)..committed;
+        into.first = wanted.start;
+        into.set_frames(wanted.end - wanted.start, frame_bytes);
+        memory.copy_times(&wanted, &mut into.times);
+        memory.copy_samples(&wanted, into.samples.as_mut_slice());
+        let reserved = protocol::recheck(memory);
+        if reserved.frames < committed {
+            let reason = format!("reserved is {}, below the {committed} committed", reserved.frames);
+            into.set_frames(0, frame_bytes);
+            return Err(self.attachment.corrupt(reason));
+        }
+        let whole = reserved.whole_from(memory.frames(), &wanted);
+        into.drop_front(whole - wanted.start, frame_bytes);
+        Ok(into.frames())
+    }
+
+    /// As [`latest`](Self::latest), for the frames of the newest `seconds` by their times: those that are less than
+    /// `seconds` older than the newest. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn latest_duration(&mut self, seconds: f64, into: &mut Frames) -> Result<u64> {
+        self.attachment.attach()?;
+        let frames = self.frames_within(seconds);
+        self.latest(frames, into)
+    }
+
+    /// How many of the newest frames are less than `seconds` older than the newest.
+    fn frames_within(&self, seconds: f64) -> u64 {
+        let Some(ring) = self.attachment.ring() else { return 0 };
+        let memory = &ring.memory;
+        let committed = memory.committed().load(Ordering::Acquire);
+        let oldest = committed.saturating_sub(memory.frames());
+        let mut block = [0.0; 512];
+        let (mut newest, mut found, mut end) = (None, 0, committed);
+        while end > oldest {
+            let start = end.saturating_sub(block.len() as u64).max(oldest);
+            let times = &mut block[..(end - start) as usize];
+            memory.copy_times(&(start..end), times);
+            let whole = protocol::recheck(memory).whole_from(memory.frames(), &(start..end));
+            for &time in times[(whole - start) as usize..].iter().rev() {
+                let age = *newest.get_or_insert(time) - time;
+                // No number is below or above NaN.
+                if age.partial_cmp(&seconds) != Some(std::cmp::Ordering::Less) {
+                    return found;
+                }
+                found += 1;
+            }
+            if whole > start {
+                break;
+            }
+            end = start;
+        }
+        found
+    }
+
+    /// Lends what is new, at most `max_frames`, in place. The writer may overwrite it at any moment: what was whole is
+    /// known when it is given back to [`finish`](Self::finish), so act on nothing read from it before that. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn view(&mut self, max_frames: u64) -> Result<ViewOutcome> {
+        if max_frames == 0 {
+            return Ok(ViewOutcome::Nothing);
+        }
+        let look = match self.attachment.poll()? {
+            Polled::Data(look) => look,
+            Polled::Nothing => return Ok(ViewOutcome::Nothing),
+            Polled::Moved => return Ok(ViewOutcome::Generation),
+            Polled::Closed => return Ok(ViewOutcome::Closed),
+        };
+        let Some(ring) = self.attachment.ring() else { return Ok(ViewOutcome::Nothing) };
+        let oldest = look.committed.saturating_sub(ring.memory.frames());
+        let start = self.attachment.next.max(oldest);
+        let end = look.committed.min(start.saturating_add(max_frames));
+        Ok(ViewOutcome::Frames(View::new(ring, start..end)))
+    }
+
+    /// Takes a view back and moves the cursor behind it. Returns the positions that were whole all the time: the end of
+    /// the view, or all of it. What was not is counted as lost. A view of a ring that the reader has left is empty. Never
+    /// blocks.
+    pub fn finish(&mut self, view: View) -> Range<u64> {
+        let same = self.attachment.ring().is_some_and(|ring| Arc::ptr_eq(&ring.map, view.map()));
+        let range = view.range();
+        if !same || range.end < self.attachment.next {
+            return range.end..range.end;
+        }
+        let reserved = protocol::recheck(view.memory());
+        let whole = reserved.whole_from(view.memory().frames(), &range).max(self.attachment.next);
+        self.attachment.lose_up_to(whole);
+        if whole < range.end {
+            self.attachment.deliver_up_to(range.end);
+            self.attachment.take_pending_lost();
+        }
+        whole..range.end
+    }
+
+    /// Format of the ring that is read; `None` before there is one.
+    pub fn format(&self) -> Option<&Format> {
+        self.attachment.ring().map(|ring| &ring.format)
+    }
+
+    /// The description of the newest frames of the ring that is read. One that was published since, and has no frames yet,
+    /// comes with its first.
+    pub fn description(&self) -> Option<&Arc<Description>> {
+        self.attachment.description()
+    }
+
+    /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is an
+    /// older one, or none.
+    pub fn description_missed(&self) -> bool {
+        self.attachment.description_missed()
+    }
+
+    /// The generation that is read.
+    pub fn generation(&self) -> Option<u32> {
+        self.attachment.ring().map(|ring| ring.generation)
+    }
+
+    /// Position of the next frame that will be read.
+    pub fn position(&self) -> u64 {
+        self.attachment.next
+    }
+
+    /// Frames lost since the reader began, in all: exact.
+    pub fn lost(&self) -> u64 {
+        self.attachment.lost()
+    }
+
+    /// How far the cursor is behind the writer.
+    pub fn lag(&self) -> Lag {
+        self.attachment.lag()
+    }
+
+    /// How the stream is; [`Liveness::Idle`] after `idle_after` without a message.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) when the system does not tell who holds the stream's lock.
+    pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
+        self.attachment.liveness(idle_after)
+    }
+
+    /// Everything that can be told of the stream.
+    ///
+    /// # Errors
+    /// As [`liveness`](Self::liveness).
+    pub fn info(&self) -> Result<Info> {
+        self.attachment.info()
+    }
+
+    /// A handle with which another thread ends a [`wait`](Self::wait).
+    pub fn interrupter(&mut self) -> Interrupter {
+        self.attachment.interrupter()
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("name", &self.attachment.name)
+            .field("generation", &self.generation())
+            .field("position", &self.position())
+            .field("lost", &self.lost())
+            .finish_non_exhaustive()
+    }
+}

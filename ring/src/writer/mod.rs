@@ -1,0 +1,350 @@
+//! The writing half of a stream.
+
+mod own;
+mod segment;
+mod service;
+mod stream;
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::layout::Geometry;
+use crate::memory::racing_copy;
+use crate::names::check_name;
+use crate::{Description, Error, Format, Result};
+
+pub(crate) use own::{finish_if_dead, neighbours, read_fully, remove_unfinished};
+use service::{LOST_HEADER, LOST_RING};
+use stream::Stream;
+
+/// How long a restart waits for readers to let go of the old ring: they look at least four times a second.
+const RESTART_PATIENCE: Duration = Duration::from_millis(500);
+const RESTART_PAUSE: Duration = Duration::from_millis(2);
+
+/// How a stream is made.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// Permission bits of the segments: `0o600` (only this user reads; the default), `0o640` (the group too) or `0o644`
+    /// (everybody). Nobody else may ever write.
+    pub mode: u32,
+    /// Largest ring, in bytes of shared memory; default 1 GiB.
+    pub max_ring_bytes: u64,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { mode: 0o600, max_ring_bytes: 1 << 30 }
+    }
+}
+
+/// Values of a chunk's frames on the buffered axis: seconds for a time axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Times<'a> {
+    /// Frame `i` of the chunk is at `start + i * step`.
+    Linear {
+        /// Value of the first frame.
+        start: f64,
+        /// Step from one frame to the next.
+        step: f64,
+    },
+    /// One value per frame.
+    Values(&'a [f64]),
+}
+
+/// The frames that one message brings, contiguous in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// Whole frames in C order, in the machine's (little-endian) byte order. No frames at all are allowed: an empty
+    /// message.
+    pub samples: &'a [u8],
+    /// The frames' values on the buffered axis.
+    pub times: Times<'a>,
+    /// When the message was sent, nanoseconds since the Unix epoch.
+    pub send_ns: i64,
+}
+
+/// The one writer of a stream. Dropping it closes the stream in order: readers drain and see it closed.
+///
+/// A process that dies instead leaves a stream that readers see as dead and the next writer of that name takes over.
+/// In a forked child every call fails with [`Error::Forked`] and dropping does nothing.
+pub struct Writer {
+    name: String,
+    options: WriterOptions,
+    /// `None` after a restart that failed half-way; the next write tries again.
+    stream: Option<Stream>,
+    /// What the current generation was begun with, to begin it again.
+    begun: Option<Begun>,
+}
+
+#[derive(Clone)]
+struct Begun {
+    format: Format,
+    description: Description,
+    first_chunk_frames: u64,
+}
+
+impl Writer {
+    /// Makes the stream `name` ours: creates it, or takes over what a dead writer left, whose readers just go on. The
+    /// stream has no ring of ours until [`begin`](Self::begin).
+    ///
+    /// Waits up to 2 s for a writer that is just leaving.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::BadArgument`] for a mode that is not allowed, [`Error::Live`] when another live
+    /// writer has the stream, [`Error::Obstructed`], [`Error::NameTaken`], [`Error::WrongOwner`], [`Error::NoSpace`].
+    pub fn create(name: &str, options: WriterOptions) -> Result<Writer> {
+        check_name(name)?;
+        if ![0o600, 0o640, 0o644].contains(&options.mode) {
+            return Err(Error::BadArgument {
+                reason: format!("mode {:04o}, expected 0600, 0640 or 0644: others must never write", options.mode),
+            });
+        }
+        let stream = Stream::acquire(name, options.mode)?;
+        Ok(Writer { name: name.to_owned(), options, stream: Some(stream), begun: None })
+    }
+
+    /// Starts the next generation: a ring of `format`, described by `description`. Readers drain the ring before it and
+    /// move on; nothing of it is left behind.
+    ///
+    /// `first_chunk_frames` is how many frames a chunk is expected to have; it decides how many chunk records a ring of
+    /// small frames gets. Takes as long as the ring's memory takes to reserve (about 60 ms per GiB); the pages are made
+    /// ready for writing beside it, by a thread of the writer.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::NoSpace`] and [`Error::BadArgument`] (the description's dims do not fit the format)
+    /// leave the current generation as it is. When there is room only without the old ring, the stream is restarted:
+    /// readers of ours follow and lose nothing. If they hold on to the old ring for longer than half a second, this is
+    /// [`Error::NoSpace`], too, and the stream has no ring until a later call succeeds.
+    pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<()> {
+        let geometry = Geometry::plan(format, first_chunk_frames)?;
+        if geometry.length > self.options.max_ring_bytes {
+            return Err(Error::TooLarge { needed: geometry.length, limit: self.options.max_ring_bytes });
+        }
+        description.check(format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
+        self.check_home()?;
+        let stream = self.stream()?;
+        match stream.switch(format, geometry.clone(), description) {
+            Err(Error::NoSpace { needed, free }) if stream.would_fit_alone(needed, free) => {
+                self.restart_empty()?;
+                self.switch_when_readers_let_go(format, &geometry, description)?;
+            }
+            result => result?,
+        }
+        self.begun = Some(Begun { format: format.clone(), description: description.clone(), first_chunk_frames });
+        Ok(())
+    }
+
+    /// Publishes a new description of the current generation. Does nothing when it is the one in force.
+    ///
+    /// # Errors
+    /// [`Error::NoGeneration`] before the first [`begin`](Self::begin), [`Error::BadArgument`], [`Error::NoSpace`].
+    pub fn describe(&mut self, description: &Description) -> Result<()> {
+        self.check_home()?;
+        let Some(begun) = &mut self.begun else { return Err(Error::NoGeneration) };
+        if begun.description == *description {
+            return Ok(());
+        }
+        description.check(begun.format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
+        let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
+        stream.describe(description, begun.format.rate_hz())?;
+        begun.description = description.clone();
+        Ok(())
+    }
+
+    /// Writes one chunk: one copy of its samples into the ring. Never waits for readers.
+    ///
+    /// When the chunk is longer than the ring, its newest frames are kept; the others count as written and are lost for
+    /// readers.
+    ///
+    /// # Errors
+    /// [`Error::NoGeneration`], [`Error::BadArgument`] when the samples are no whole number of frames or the times are
+    /// not one per frame. Nothing is written then.
+    pub fn write(&mut self, chunk: &Chunk<'_>) -> Result<()> {
+        let Some(begun) = &self.begun else { return Err(Error::NoGeneration) };
+        let frame_bytes = begun.format.frame_bytes();
+        let length = chunk.samples.len() as u64;
+        if !length.is_multiple_of(frame_bytes) {
+            return Err(Error::BadArgument {
+                reason: format!("{length} bytes of samples, expected a multiple of the {frame_bytes} of a frame"),
+            });
+        }
+        self.write_with(length / frame_bytes, chunk.times, chunk.send_ns, |frames, memory| {
+            let start = (frames.start * frame_bytes) as usize;
+            let samples = &chunk.samples[start..start + memory.len()];
+            // SAFETY: both are slices of the same length; `memory` is the ring's and `samples` the caller's.
+            unsafe { racing_copy(samples.as_ptr(), memory.as_mut_ptr(), samples.len()) };
+        })
+    }
+
+    /// Writes one chunk of `frames` frames, whose samples `fill` puts straight into the ring.
+    ///
+    /// `fill(range, memory)` is called once, or twice where the ring wraps, with consecutive ranges of this chunk's
+    /// frames and the memory of exactly these, in C order. It must overwrite all of `memory`, whose old content belongs
+    /// to frames long gone. When the chunk is longer than the ring, only its newest frames are asked for; of an empty
+    /// chunk nothing is. If `fill` panics, the chunk never was, and the frames it has overwritten are lost for readers.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_with(
+        &mut self,
+        frames: u64,
+        times: Times<'_>,
+        send_ns: i64,
+        mut fill: impl FnMut(Range<u64>, &mut [u8]),
+    ) -> Result<()> {
+        self.check_home()?;
+        if let Times::Values(values) = times
+            && values.len() as u64 != frames
+        {
+            return Err(Error::BadArgument {
+                reason: format!("{} times for {frames} frames, expected one each", values.len()),
+            });
+        }
+        if self.stream.as_ref().is_none_or(|stream| stream.has_lost()) {
+            self.mend()?;
+        }
+        let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
+        stream.write(frames, times, send_ns, &mut fill)
+    }
+
+    /// Does what only the writer's own thread can do: when both names of a segment were removed (`rm`, a session manager
+    /// that cleans up), makes it anew. [`write`](Self::write) does the same; call this about once a second while there is
+    /// nothing to write.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) and [`begin`](Self::begin); it is tried again by the next call.
+    pub fn maintain(&mut self) -> Result<()> {
+        self.check_home()?;
+        self.mend()
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The current generation; `None` before the first.
+    pub fn generation(&self) -> Option<u32> {
+        self.stream.as_ref().and_then(Stream::generation)
+    }
+
+    /// The format that the current generation was begun with. Its ring may have up to 7 frames more.
+    pub fn format(&self) -> Option<&Format> {
+        self.begun.as_ref().map(|begun| &begun.format)
+    }
+
+    /// The description in force.
+    pub fn description(&self) -> Option<&Description> {
+        self.begun.as_ref().map(|begun| &begun.description)
+    }
+
+    /// Frames written in the current generation.
+    pub fn position(&self) -> u64 {
+        self.stream.as_ref().map_or(0, Stream::position)
+    }
+
+    /// Frames that the current ring really holds; 0 before the first.
+    pub fn ring_frames(&self) -> u64 {
+        self.stream.as_ref().map_or(0, Stream::ring_frames)
+    }
+
+    /// Frames ever committed under this stream_id, those of a dead writer that was taken over included.
+    pub fn stream_position(&self) -> u64 {
+        self.stream.as_ref().map_or(0, Stream::stream_position)
+    }
+
+    /// Identity of the stream; a new one after every close.
+    pub fn stream_id(&self) -> u64 {
+        self.stream.as_ref().map_or(0, Stream::stream_id)
+    }
+
+    /// 1 for the stream's first writer, one more for each that took over from a dead one.
+    pub fn epoch(&self) -> u32 {
+        self.stream.as_ref().map_or(0, Stream::epoch)
+    }
+
+    /// What a user should know and no call could report: names that somebody else has taken. Each is given once.
+    pub fn warnings(&mut self) -> Vec<String> {
+        self.stream.as_mut().map_or_else(Vec::new, Stream::take_warnings)
+    }
+
+    /// Closes the stream: readers drain and see it closed, nothing is left in shared memory. The same as dropping.
+    pub fn close(self) {}
+
+    #[inline]
+    fn check_home(&self) -> Result<()> {
+        if self.stream.as_ref().is_some_and(|stream| !stream.is_home()) { Err(Error::Forked) } else { Ok(()) }
+    }
+
+    /// The stream, acquired anew if a restart had failed half-way.
+    fn stream(&mut self) -> Result<&mut Stream> {
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => Stream::acquire(&self.name, self.options.mode)?,
+        };
+        Ok(self.stream.insert(stream))
+    }
+
+    /// Close and acquire: the ring's memory is free afterwards.
+    fn restart_empty(&mut self) -> Result<()> {
+        self.stream = None;
+        self.stream()?;
+        Ok(())
+    }
+
+    /// After a restart: the old ring's memory is free once the last reader that maps it has drained it.
+    fn switch_when_readers_let_go(
+        &mut self,
+        format: &Format,
+        geometry: &Geometry,
+        description: &Description,
+    ) -> Result<()> {
+        let patience = Instant::now() + RESTART_PATIENCE;
+        loop {
+            match self.stream()?.switch(format, geometry.clone(), description) {
+                Err(Error::NoSpace { .. }) if Instant::now() < patience => std::thread::sleep(RESTART_PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    /// Makes anew what has lost both names.
+    #[cold]
+    fn mend(&mut self) -> Result<()> {
+        let lost = match &self.stream {
+            Some(stream) => stream.take_lost(),
+            None => LOST_HEADER,
+        };
+        if lost == 0 {
+            return Ok(());
+        }
+        let result = self.mend_lost(lost);
+        if result.is_err()
+            && let Some(stream) = &self.stream
+        {
+            stream.set_lost(lost);
+        }
+        result
+    }
+
+    fn mend_lost(&mut self, lost: u32) -> Result<()> {
+        if lost & LOST_HEADER != 0 {
+            self.restart_empty()?;
+        }
+        let Some(begun) = self.begun.clone() else { return Ok(()) };
+        if lost & (LOST_HEADER | LOST_RING) != 0 {
+            return self.begin(&begun.format, &begun.description, begun.first_chunk_frames);
+        }
+        self.stream()?.republish(&begun.description, begun.format.rate_hz())
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("name", &self.name)
+            .field("generation", &self.generation())
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
+}

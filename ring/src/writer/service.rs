@@ -1,0 +1,220 @@
+//! The writer's one thread of its own: keeps the names, wakes crowds of readers, prefaults pages.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::segment::{Kept, Segment};
+use crate::Result;
+use crate::error::io_error;
+use crate::memory::HeaderMemory;
+use crate::os::{self, Word, WriteMapping};
+
+/// How often the names are looked at: what `SPEC.md` promises to those who attach after somebody removed a name.
+const KEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// Bytes prefaulted between two looks at everything else: a few milliseconds.
+const PREFAULT_SLICE: usize = 16 << 20;
+
+/// The segments whose names are kept.
+#[derive(Default)]
+pub(crate) struct Names {
+    pub header: Option<Segment>,
+    /// The header's ring; after a takeover the dead writer's, readable until the next generation begins.
+    pub ring: Option<Segment>,
+    pub metadata: Option<Segment>,
+    /// What to tell the user, each sentence once.
+    pub warnings: Vec<String>,
+}
+
+/// What the service thread and the writer share.
+pub(crate) struct Shared {
+    stream: String,
+    names: Mutex<Names>,
+    /// Bell of the service thread: it sleeps on this word.
+    bell: AtomicU32,
+    ending: AtomicBool,
+    /// A wake of all sleepers is asked for.
+    wake_all: AtomicBool,
+    /// More than one reader sleeps: the writer leaves the waking to the service thread.
+    crowd: AtomicBool,
+    /// Which segments lost both names: bits of `LOST_*`.
+    lost: AtomicU32,
+    prefault: Mutex<VecDeque<Prefault>>,
+}
+
+pub(crate) const LOST_HEADER: u32 = 1;
+pub(crate) const LOST_RING: u32 = 2;
+pub(crate) const LOST_METADATA: u32 = 4;
+
+struct Prefault {
+    map: Arc<WriteMapping>,
+    next: usize,
+}
+
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    _header: Arc<WriteMapping>,
+}
+
+impl Service {
+    pub fn start(stream: &str, header: Segment, words: HeaderMemory) -> Result<Self> {
+        let map = header.map.clone();
+        let shared = Arc::new(Shared {
+            stream: stream.to_owned(),
+            names: Mutex::new(Names { header: Some(header), ..Names::default() }),
+            bell: AtomicU32::new(0),
+            ending: AtomicBool::new(false),
+            wake_all: AtomicBool::new(false),
+            crowd: AtomicBool::new(false),
+            lost: AtomicU32::new(0),
+            prefault: Mutex::new(VecDeque::new()),
+        });
+        let for_thread = shared.clone();
+        let keep_mapped = map.clone();
+        let thread = std::thread::Builder::new()
+            .name("dora-shm-ring".to_owned())
+            .spawn(move || {
+                for_thread.run(words);
+                drop(keep_mapped);
+            })
+            .map_err(io_error("starting", "the writer's service thread"))?;
+        Ok(Self { shared, thread: Some(thread), _header: map })
+    }
+
+    /// The names; whoever holds the guard may change them.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        self.shared.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes those who sleep on the header's word. The first two are woken here; a crowd is left to the service thread,
+    /// since the cost of a wake grows with the number of sleepers.
+    #[inline]
+    pub fn wake_sleepers(&self, word: &AtomicU32) {
+        // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
+        if self.shared.crowd.load(Ordering::Relaxed) || os::wake(word, 2) == 2 {
+            self.shared.crowd.store(true, Ordering::Relaxed);
+            // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
+            if !self.shared.wake_all.swap(true, Ordering::AcqRel) {
+                self.ring_bell();
+            }
+        }
+    }
+
+    /// Prefaults `map` from `offset` on, beside everything else.
+    pub fn prefault(&self, map: Arc<WriteMapping>, offset: usize) {
+        let mut queue = self.shared.prefault.lock().unwrap_or_else(PoisonError::into_inner);
+        // An older ring that is still being prefaulted is of no use any more.
+        queue.clear();
+        queue.push_back(Prefault { map, next: offset });
+        drop(queue);
+        self.ring_bell();
+    }
+
+    /// Whether some segment has lost both names.
+    #[inline]
+    pub fn has_lost(&self) -> bool {
+        // Relaxed: the bits only say that it is time to look.
+        self.shared.lost.load(Ordering::Relaxed) != 0
+    }
+
+    /// Bits of `LOST_*` seen since the last call.
+    pub fn take_lost(&self) -> u32 {
+        self.shared.lost.swap(0, Ordering::Relaxed)
+    }
+
+    /// Puts bits back that could not be mended.
+    pub fn set_lost(&self, lost: u32) {
+        self.shared.lost.fetch_or(lost, Ordering::Relaxed);
+    }
+
+    fn ring_bell(&self) {
+        // Release, partner of the Acquire load in `run`.
+        self.shared.bell.fetch_add(1, Ordering::Release);
+        os::private_wake(&self.shared.bell);
+    }
+
+    /// Ends the thread. In a forked child the thread does not exist: forget the service instead.
+    pub fn stop(mut self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        self.ring_bell();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, header: HeaderMemory) {
+        let mut next_keep = Instant::now() + KEEP_EVERY;
+        loop {
+            // Acquire, partner of the Release in `ring_bell`: what was asked before the bell is seen below.
+            let bell = self.bell.load(Ordering::Acquire);
+            if self.ending.load(Ordering::Relaxed) {
+                return;
+            }
+            if self.wake_all.swap(false, Ordering::AcqRel) {
+                let woken = os::wake(header.wake_word(), i32::MAX as u32);
+                self.crowd.store(woken > 1, Ordering::Relaxed);
+            }
+            let more = self.prefault_slice();
+            let now = Instant::now();
+            if now >= next_keep {
+                self.keep_names();
+                next_keep = now + KEEP_EVERY;
+            }
+            if !more {
+                let word = Word { word: &self.bell, expected: bell };
+                os::private_wait(word, next_keep.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
+    fn prefault_slice(&self) -> bool {
+        let lock = || self.prefault.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((map, offset)) = lock().front_mut().map(|job| {
+            let offset = job.next;
+            job.next += PREFAULT_SLICE;
+            (job.map.clone(), offset)
+        }) else {
+            return false;
+        };
+        if offset < map.length() {
+            map.populate(offset, PREFAULT_SLICE);
+            return true;
+        }
+        let mut queue = lock();
+        if queue.front().is_some_and(|job| Arc::ptr_eq(&job.map, &map)) {
+            queue.pop_front();
+        }
+        !queue.is_empty()
+    }
+
+    fn keep_names(&self) {
+        // A switch holds the names for as long as it reserves memory; then they are fine anyway.
+        let Ok(mut names) = self.names.try_lock() else { return };
+        let mut warnings = Vec::new();
+        let mut keep = |segment: &Option<Segment>, lost_bit: u32| {
+            let Some(segment) = segment else { return };
+            match segment.keep() {
+                Ok(Kept::Whole) => {}
+                Ok(Kept::Lost) => {
+                    self.lost.fetch_or(lost_bit, Ordering::Relaxed);
+                }
+                Ok(Kept::Taken) => warnings.push(super::segment::taken(&self.stream, &segment.name).to_string()),
+                Err(error) => warnings.push(format!("keeping the names of {}: {error}", segment.name.public)),
+            }
+        };
+        keep(&names.header, LOST_HEADER);
+        keep(&names.ring, LOST_RING);
+        keep(&names.metadata, LOST_METADATA);
+        for warning in warnings {
+            if !names.warnings.contains(&warning) {
+                names.warnings.push(warning);
+            }
+        }
+    }
+}

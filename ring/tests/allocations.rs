@@ -1,0 +1,130 @@
+//! Once everything has its size, no memory is asked for: not per chunk by the writer, not per read by readers.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::Name;
+use common::signal::{FRAME_BYTES, description, format};
+use dora_shm_ring::*;
+
+/// Counts what this thread asks for.
+struct Counted;
+
+thread_local! {
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is the system's allocator's.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ASKED.with(|asked| asked.set(asked.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(start, layout) }
+    }
+
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ASKED.with(|asked| asked.set(asked.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(start, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counted = Counted;
+
+/// How often `work` asks for memory.
+fn asked(work: impl FnOnce()) -> u64 {
+    let before = ASKED.with(Cell::get);
+    work();
+    ASKED.with(Cell::get) - before
+}
+
+const FRAMES: u64 = 30;
+
+fn stream(name: &str) -> Writer {
+    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    writer.begin(&format(100), &description("counted"), FRAMES).unwrap();
+    writer
+}
+
+fn oldest() -> ReaderOptions {
+    ReaderOptions { start: Start::Oldest, ..Default::default() }
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(asked(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
+
+#[test]
+fn writing_asks_for_no_memory() {
+    let name = Name::new("writing");
+    let mut writer = stream(&name);
+    let samples = vec![7; FRAMES as usize * FRAME_BYTES];
+    let values = vec![1.5; FRAMES as usize];
+    let linear = Times::Linear { start: 0.0, step: 0.001 };
+    let count = asked(|| {
+        for _ in 0..1000 {
+            writer.write(&Chunk { samples: &samples, times: linear, send_ns: 1 }).unwrap();
+            writer.write(&Chunk { samples: &samples, times: Times::Values(&values), send_ns: 1 }).unwrap();
+            writer.write_with(FRAMES, linear, 1, |_, memory| memory.fill(9)).unwrap();
+            writer.write_with(0, linear, 1, |_, _| {}).unwrap();
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn reading_into_memory_that_is_used_again_asks_for_none() {
+    let name = Name::new("reading");
+    let mut writer = stream(&name);
+    let samples = vec![7; FRAMES as usize * FRAME_BYTES];
+    let mut write = |frames: usize| {
+        let times = Times::Linear { start: 0.0, step: 0.001 };
+        writer.write(&Chunk { samples: &samples[..frames * FRAME_BYTES], times, send_ns: 1 }).unwrap();
+    };
+    let mut reader = Reader::open(&name, oldest()).unwrap();
+    let mut in_place = Reader::open(&name, oldest()).unwrap();
+    let mut by_message = MessageReader::open(&name, oldest()).unwrap();
+    let mut messages_in_place = MessageReader::open(&name, oldest()).unwrap();
+    let (mut frames, mut message, mut newest) = (Frames::new(), Message::new(), Frames::new());
+    // The first reads make room for the largest.
+    write(FRAMES as usize);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!(by_message.next(&mut message).unwrap(), Outcome::Data);
+    while by_message.next(&mut message).unwrap() == Outcome::Data {}
+    while let MessageOutcome::Message(view) = messages_in_place.view().unwrap() {
+        messages_in_place.finish(view);
+    }
+    write(FRAMES as usize);
+    write(FRAMES as usize);
+    write(FRAMES as usize);
+    reader.latest(100, &mut newest).unwrap();
+    reader.read(&mut frames, u64::MAX).unwrap();
+    let count = asked(|| {
+        for i in 0..1000 {
+            write(1 + i % FRAMES as usize);
+            reader.wait(std::time::Duration::from_secs(1)).unwrap();
+            assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+            reader.latest(50, &mut newest).unwrap();
+            reader.latest_duration(0.01, &mut newest).unwrap();
+            let _ = (reader.lag(), reader.lost());
+            let ViewOutcome::Frames(view) = in_place.view(u64::MAX).unwrap() else { panic!("something was written") };
+            assert!(!view.times()[0].is_empty() && !view.samples()[0].as_ref().is_empty());
+            in_place.finish(view);
+            while by_message.next(&mut message).unwrap() == Outcome::Data {}
+            while let MessageOutcome::Message(view) = messages_in_place.view().unwrap() {
+                assert!(!view.samples()[0].as_ref().is_empty());
+                assert!(messages_in_place.finish(view));
+            }
+        }
+    });
+    assert_eq!(count, 0);
+}

@@ -1,0 +1,261 @@
+//! Segments that are cut off, corrupt in any field, or of another stream or version.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use dora_shm_ring::*;
+
+use crate::common::segments::{self, Bytes, header_at, patch, trailer_at};
+use crate::common::{Dice, PATIENCE};
+use crate::probe::probe;
+use crate::specimen::{RING_FRAMES, Specimen, WRITTEN, take_name};
+
+#[test]
+fn truncated_segments_are_told_from_whole_ones_before_they_are_read() {
+    let specimen = Specimen::new("truncated");
+    let mut errors = 0;
+    let lengths = [0, 1, 63, 64, 1333, 1334, 2047, 2048, 2056, 4095, 4096, 4097, 12288, 16383, 16384];
+    for (i, path) in specimen.paths().into_iter().enumerate() {
+        for length in lengths {
+            specimen.put();
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            let whole = file.metadata().unwrap().len();
+            if length < whole {
+                file.set_len(length).unwrap();
+                let error = probe(&specimen.name);
+                errors += u32::from(error.is_some());
+                // A header that is not there yet is no error; of the others nothing less than all is enough.
+                assert_eq!(
+                    error.is_some(),
+                    i > 0 || (1334..4096).contains(&length),
+                    "{path:?} of {length} bytes: {error:?}"
+                );
+            }
+        }
+    }
+    assert!(errors > 20, "{errors}");
+    specimen.put();
+    take_name(&specimen.name);
+}
+
+/// Of how many corruptions one is tried: each, unless `DORA_SHM_HOSTILE_ONE_OF` says otherwise, for those who run these
+/// tests under something that makes them many times slower. What is tried does not change from run to run.
+fn one_of() -> usize {
+    std::env::var("DORA_SHM_HOSTILE_ONE_OF").map_or(1, |text| text.parse().expect("a number"))
+}
+
+/// So many errors were found, or, when not each corruption is tried, about as many as that leaves.
+#[track_caller]
+fn assert_more_errors(found: u32, than: usize) {
+    let fewest = if one_of() == 1 { than } else { than / (2 * one_of()) };
+    assert!(found as usize > fewest, "{found} errors, {fewest} would be too few");
+}
+
+/// Corrupts bytes of one segment, one place at a time, and probes.
+fn corrupt_each(
+    specimen: &Specimen,
+    path: &Path,
+    whole: &Bytes,
+    places: impl Iterator<Item = (usize, Vec<u8>)>,
+) -> u32 {
+    specimen.put();
+    let mut errors = 0;
+    for (offset, bytes) in places.step_by(one_of()) {
+        patch(path, offset as u64, &bytes);
+        errors += u32::from(probe(&specimen.name).is_some());
+        patch(path, offset as u64, &whole.0[offset..offset + bytes.len()]);
+    }
+    assert!(probe(&specimen.name).is_none(), "whole again");
+    errors
+}
+
+/// Every byte of a range flipped: all its bits, and one.
+fn flips(whole: &Bytes, range: Range<usize>) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    range.flat_map(move |offset| [0xFF, 1].map(|bits| (offset, vec![whole.0[offset] ^ bits])))
+}
+
+/// Every aligned word of a range set to values at the edges of what it may be.
+fn edges(range: Range<usize>) -> impl Iterator<Item = (usize, Vec<u8>)> {
+    let wide = [0, 1, 7, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 40, 1 << 61, (1 << 63) - 1, 1 << 63]
+        .into_iter()
+        .chain([u64::MAX - 16383, u64::MAX - 1, u64::MAX]);
+    let words: Vec<Vec<u8>> = wide
+        .map(|value: u64| value.to_le_bytes().to_vec())
+        .chain(
+            [0, 1, 2, 13, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFE, 0xFFFF_FFFF].map(|value: u32| value.to_le_bytes().to_vec()),
+        )
+        .collect();
+    range.step_by(4).flat_map(move |offset| {
+        words.clone().into_iter().filter(move |word| offset.is_multiple_of(word.len())).map(move |word| (offset, word))
+    })
+}
+
+#[test]
+fn every_field_of_a_header_may_be_corrupt() {
+    let specimen = Specimen::new("header");
+    let path = segments::header(&specimen.name);
+    let name_end = header_at::NAME as usize + specimen.name.len();
+    let fields = header_at::MAGIC as usize..name_end;
+    let flipped = corrupt_each(&specimen, &path, &specimen.header, flips(&specimen.header, fields.clone()));
+    // Magic, major, must_understand, name.
+    assert_more_errors(flipped, 2 * (8 + 2 + 4 + specimen.name.len()));
+    let edged = corrupt_each(&specimen, &path, &specimen.header, edges(fields));
+    assert_more_errors(edged, 30);
+    // What ezmsg's part says is nothing to us.
+    assert_eq!(corrupt_each(&specimen, &path, &specimen.header, flips(&specimen.header, 0..64)), 0);
+}
+
+#[test]
+fn every_field_of_a_trailer_may_be_corrupt() {
+    let specimen = Specimen::new("trailer");
+    let path = segments::ring(&specimen.name, 0);
+    let trailer = specimen.ring.0.len() - trailer_at::LENGTH as usize;
+    let fields = trailer..trailer + trailer_at::COMMITTED_CHUNKS as usize + 8;
+    let flipped = corrupt_each(&specimen, &path, &specimen.ring, flips(&specimen.ring, fields.clone()));
+    assert_more_errors(flipped, 200);
+    let edged = corrupt_each(&specimen, &path, &specimen.ring, edges(fields));
+    assert_more_errors(edged, 400);
+}
+
+#[test]
+fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours() {
+    let specimen = Specimen::new("another");
+    let [_, ring, metadata] = specimen.paths();
+    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
+    let footer = specimen.metadata.0.len() as u64 - 64;
+    let options = ReaderOptions { start: Start::Oldest, ..Default::default() };
+    let mut frames = Frames::new();
+    let mut message = Message::new();
+    for (offset, right) in [(trailer_at::STREAM_ID, &specimen.ring), (trailer_at::GENERATION, &specimen.ring)] {
+        specimen.put();
+        let place = (trailer + offset) as usize;
+        patch(&ring, trailer + offset, &[right.0[place] ^ 1]);
+        let mut reader = Reader::open(&specimen.name, options.clone()).unwrap();
+        let mut by_message = MessageReader::open(&specimen.name, options.clone()).unwrap();
+        assert_eq!((reader.generation(), by_message.generation()), (None, None));
+        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Nothing);
+        assert_eq!(by_message.next(&mut message).unwrap(), Outcome::Nothing);
+        assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Dead));
+        // It is tried again: the right one may come under that name.
+        patch(&ring, trailer + offset, &[right.0[place]]);
+        assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
+        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    }
+    for offset in [16, 24] {
+        specimen.put();
+        let place = (footer + offset) as usize;
+        patch(&metadata, footer + offset, &[specimen.metadata.0[place] ^ 1]);
+        let reader = Reader::open(&specimen.name, options.clone()).unwrap();
+        assert!(reader.description().is_none() && reader.description_missed());
+    }
+}
+
+#[test]
+fn every_field_of_the_chunk_records_may_be_corrupt() {
+    let specimen = Specimen::new("records");
+    let path = segments::ring(&specimen.name, 0);
+    let trailer = specimen.ring.0.len() - trailer_at::LENGTH as usize;
+    let index = specimen.ring.u64(trailer + 72) as usize;
+    let records = index..index + 6 * 64;
+    let flipped = corrupt_each(&specimen, &path, &specimen.ring, flips(&specimen.ring, records.clone()));
+    let edged = corrupt_each(&specimen, &path, &specimen.ring, edges(records));
+    assert_more_errors(flipped, 20);
+    assert_more_errors(edged, 50);
+}
+
+#[test]
+fn every_byte_of_a_description_and_its_footer_may_be_corrupt() {
+    let specimen = Specimen::new("footer");
+    let path = segments::metadata(&specimen.name, 1);
+    let footer = specimen.metadata.0.len() - 64;
+    let (json, json_len) = (specimen.metadata.u64(footer + 40) as usize, specimen.metadata.u64(footer + 48) as usize);
+    let flipped = corrupt_each(&specimen, &path, &specimen.metadata, flips(&specimen.metadata, footer..footer + 64));
+    let edged = corrupt_each(&specimen, &path, &specimen.metadata, edges(footer..footer + 64));
+    assert_more_errors(flipped, 16);
+    assert_more_errors(edged, 16);
+    let json = flips(&specimen.metadata, json..json + json_len);
+    assert_more_errors(corrupt_each(&specimen, &path, &specimen.metadata, json), json_len / 2);
+}
+
+#[test]
+fn counters_and_records_that_belong_together_but_not_to_a_writer_of_ours_keep_nobody_busy() {
+    let specimen = Specimen::new("together");
+    let ring = segments::ring(&specimen.name, 0);
+    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
+    let index = specimen.ring.u64(trailer as usize + 72) as usize;
+    let mut records = specimen.ring.0[index..index + 64 * 64].to_vec();
+    let words = [0, 1, WRITTEN, RING_FRAMES, 64, 65, 1 << 32, u64::MAX / 2, u64::MAX - 64, u64::MAX - 1, u64::MAX];
+    let mut dice = Dice::new(1);
+    for round in 0..1500 / one_of() {
+        specimen.put();
+        let mut roll = || words[dice.below(words.len() as u64) as usize];
+        let counters =
+            [trailer_at::RESERVED, trailer_at::RESERVED_CHUNKS, trailer_at::COMMITTED, trailer_at::COMMITTED_CHUNKS];
+        for counter in counters {
+            patch(&ring, trailer + counter, &roll().to_le_bytes());
+        }
+        if round % 2 == 0 {
+            patch(&ring, trailer + trailer_at::BASE, &roll().to_le_bytes());
+        }
+        // All records alike: a search for the right one never finds any.
+        let alike = [roll(), roll()].map(u64::to_le_bytes).concat();
+        for record in records.chunks_exact_mut(64) {
+            record[..16].copy_from_slice(&alike);
+        }
+        patch(&ring, index as u64, &records);
+        probe(&specimen.name);
+    }
+}
+
+#[test]
+fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_say() {
+    let specimen = Specimen::new("dead");
+    let name_end = header_at::NAME + specimen.name.len() as u64;
+    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
+    let footer = specimen.metadata.0.len() as u64 - 64;
+    let [header, ring, metadata] = specimen.paths();
+    let mut dice = Dice::new(2);
+    let fields = (header_at::MAGIC..name_end)
+        .step_by(4)
+        .map(|offset| (&header, offset))
+        .chain((trailer..trailer + 400).step_by(4).map(|offset| (&ring, offset)))
+        .chain((footer..footer + 64).step_by(4).map(|offset| (&metadata, offset)))
+        // ezmsg's length of a description, which must never shrink.
+        .chain([(&header, 1328)]);
+    let values = |(path, offset)| [0, u32::MAX, dice.below(1 << 32) as u32].map(|value| (path, offset, value));
+    for (path, offset, value) in fields.flat_map(values).step_by(one_of()) {
+        specimen.put();
+        patch(path, offset, &value.to_le_bytes());
+        take_name(&specimen.name);
+        // Segments that a header misnames cannot be found from it; `clean` sweeps them up.
+        if path != &header || ![header_at::GENERATION, header_at::META_GENERATION].contains(&offset) {
+            let left = segments::of(&specimen.name);
+            assert!(left.is_empty(), "{left:?} after {value:#x} at {offset} of {path:?}");
+        }
+    }
+}
+
+#[test]
+fn versions_and_extensions_that_this_library_does_not_know_are_refused_and_later_minor_ones_are_read() {
+    let specimen = Specimen::new("version");
+    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
+    let footer = specimen.metadata.0.len() as u64 - 64;
+    let [header, ring, metadata] = specimen.paths();
+    for (path, start) in [(header, header_at::MAGIC), (ring, trailer), (metadata, footer)] {
+        for (offset, value, refused) in [(8, 2, true), (8, 0, true), (10, 7, false), (12, 1, true), (12, 1 << 15, true)]
+        {
+            specimen.put();
+            patch(&path, start + offset, &u16::to_le_bytes(value));
+            let error = probe(&specimen.name);
+            match &error {
+                Some(Error::Version { major, minor, must_understand, .. }) => {
+                    let found = [u32::from(*major), 0, u32::from(*minor), 0, *must_understand];
+                    assert!(refused && found[offset as usize - 8] == u32::from(value), "{error:?}");
+                }
+                other => assert!(other.is_none() && !refused, "{path:?} {offset} {value}: {other:?}"),
+            }
+        }
+    }
+}

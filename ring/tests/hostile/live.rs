@@ -1,0 +1,193 @@
+//! Others who hold locks on a stream, or scribble over it while it lives.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::*;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::common::process::{Actor, argument, listen, tell};
+use crate::common::segments::{self, header_at, trailer_at};
+use crate::common::signal::{self, format};
+use crate::common::{Dice, Flag, Name, PATIENCE, wait_until};
+use crate::probe::{assert_about_segments, probe_frames, probe_messages};
+use crate::specimen::{described, take_name, write_specimen};
+
+/// Holds a stream until it is killed.
+#[test]
+#[ignore = "a role: a writer that is killed"]
+fn the_writer() {
+    let Some(name) = argument() else { return };
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    write_specimen(&mut writer);
+    tell("written");
+    let _ = listen();
+}
+
+fn dead_stream(name: &str) {
+    let mut actor = Actor::start("live::the_writer", name, &[]);
+    actor.expect("written");
+    actor.kill();
+    actor.end_killed();
+}
+
+fn read_lock(path: &Path) -> std::fs::File {
+    let file = std::fs::File::open(path).unwrap();
+    let lock = libc::flock { l_type: libc::F_RDLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
+}
+
+#[test]
+fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held() {
+    let name = Name::new("obstructed");
+    dead_stream(&name);
+    let anchor = segments::anchor(&segments::header(&name));
+    let lock = read_lock(&anchor);
+    let reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+    assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Dead, "a reader's lock is no sign of life");
+    let started = Instant::now();
+    let refused = Writer::create(&name, WriterOptions::default());
+    assert!(matches!(refused, Err(Error::Obstructed { .. })), "{refused:?}");
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    let waiting = std::thread::spawn({
+        let name = name.to_string();
+        move || Writer::create(&name, WriterOptions::default()).map(|writer| writer.epoch())
+    });
+    drop(lock);
+    assert_eq!(waiting.join().unwrap().unwrap(), 2, "taken over");
+    assert!(segments::of(&name).is_empty());
+}
+
+#[test]
+fn a_leftover_header_without_an_anchor_is_replaced_unless_somebody_holds_it() {
+    let name = Name::new("leftover");
+    dead_stream(&name);
+    let public = segments::header(&name);
+    std::fs::remove_file(segments::anchor(&public)).unwrap();
+    let lock = read_lock(&public);
+    let refused = Writer::create(&name, WriterOptions::default());
+    assert!(matches!(refused, Err(Error::NameTaken { .. })), "{refused:?}");
+    drop(lock);
+    take_name(&name);
+}
+
+#[test]
+fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_trailer() {
+    let name = Name::new("scribbler");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    writer.begin(&format(256), &described(), 8).unwrap();
+    let stop = Flag::new();
+    let (answers, errors, scribbles) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let _stop = stop.raise_at_end();
+        let scribbler = scope.spawn(|| {
+            // The scribbler: one field of the header or the trailer at a time, then what stood there before.
+            let header = std::fs::OpenOptions::new().read(true).write(true).open(segments::header(&name)).unwrap();
+            let mut dice = Dice::new(3);
+            let deadline = Instant::now() + Duration::from_secs(3);
+            let mut generation = 0;
+            while Instant::now() < deadline && !stop.is_raised() {
+                use std::os::unix::fs::FileExt;
+                let ring = std::fs::OpenOptions::new().read(true).write(true).open(segments::ring(&name, generation));
+                let Ok(ring) = ring else {
+                    generation = (generation + 1) % 150;
+                    continue;
+                };
+                let length = ring.metadata().unwrap().len();
+                for _ in 0..200 {
+                    let (file, offset) = if dice.below(2) == 0 {
+                        // Up to the name; a word at a time, so that the writer's own stores of the others stand.
+                        (&header, header_at::MAGIC + 4 * dice.below((header_at::NAME - header_at::MAGIC) / 4 + 4))
+                    } else {
+                        (&ring, length - trailer_at::LENGTH + 4 * dice.below(100))
+                    };
+                    let mut before = [0; 4];
+                    file.read_exact_at(&mut before, offset).unwrap();
+                    let value = match dice.below(4) {
+                        0 => 0,
+                        1 => u32::MAX,
+                        2 => dice.below(1 << 32) as u32,
+                        _ => u32::from_le_bytes(before) ^ (1 << dice.below(32)),
+                    };
+                    file.write_all_at(&value.to_le_bytes(), offset).unwrap();
+                    std::thread::yield_now();
+                    file.write_all_at(&before, offset).unwrap();
+                    scribbles.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            stop.raise();
+        });
+        for i in 0..2 {
+            let (answers, errors, name, stop) = (&answers, &errors, &name, &stop);
+            scope.spawn(move || {
+                let mut dice = Dice::new(10 + i);
+                let _stop = stop.raise_at_end();
+                while !stop.is_raised() {
+                    let start = [Start::Oldest, Start::Newest, Start::Last(20)][dice.below(3) as usize];
+                    let options = ReaderOptions { start, ..Default::default() };
+                    let result = if i == 0 {
+                        probe_frames(name, &options).and_then(|()| follow_frames(name, &options))
+                    } else {
+                        probe_messages(name, &options).and_then(|()| follow_messages(name, &options))
+                    };
+                    match result {
+                        Ok(()) => answers.fetch_add(1, Ordering::Relaxed),
+                        Err(error) => {
+                            assert_about_segments(&error);
+                            errors.fetch_add(1, Ordering::Relaxed)
+                        }
+                    };
+                }
+            });
+        }
+        let mut dice = Dice::new(4);
+        let mut generations = 1;
+        while !stop.is_raised() {
+            for _ in 0..20 {
+                signal::write(&mut writer, dice.below(40));
+            }
+            if generations < 100 && dice.below(50) == 0 {
+                writer.begin(&format(128 + 8 * dice.below(4)), &described(), 8).unwrap();
+                generations += 1;
+            }
+            std::thread::yield_now();
+        }
+        scribbler.join().unwrap();
+    });
+    let told = [&answers, &errors, &scribbles].map(|count| count.load(Ordering::Relaxed));
+    assert!(told.iter().all(|&count| count > 20), "answers, errors, scribbles: {told:?}");
+    // The writer trusts nothing that it once stored: it closes in order.
+    let header = segments::header(&name);
+    drop(writer);
+    wait_until("nothing is left", || segments::of(&name).is_empty());
+    assert!(!header.exists());
+}
+
+fn follow_frames(name: &str, options: &ReaderOptions) -> Result<()> {
+    let mut reader = Reader::open(name, options.clone())?;
+    let mut frames = Frames::new();
+    for _ in 0..20 {
+        reader.wait(Duration::from_millis(1))?;
+        reader.read(&mut frames, 100)?;
+        if let ViewOutcome::Frames(view) = reader.view(100)? {
+            let _: usize = view.samples().iter().map(|run| run.as_ref().len()).sum();
+            reader.finish(view);
+        }
+    }
+    Ok(())
+}
+
+fn follow_messages(name: &str, options: &ReaderOptions) -> Result<()> {
+    let mut reader = MessageReader::open(name, options.clone())?;
+    let mut message = Message::new();
+    for _ in 0..20 {
+        reader.wait(Duration::from_millis(1))?;
+        reader.next(&mut message)?;
+        if let MessageOutcome::Message(view) = reader.view()? {
+            reader.finish(view);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Calls everything that a reader has, and watches what it asks for.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::*;
+
+use crate::common::signal::FRAME_BYTES;
+
+/// Remembers the largest piece of memory that was asked for.
+struct Watched;
+
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is the system's allocator's.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(start, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+/// No test here has a reason to ask for more at once: the rings are small, a description's JSON has at most 64 MiB.
+const TOO_MUCH: usize = 65 << 20;
+/// Calls everything that a reader has. The first error, which is one about the segments; panics if anything takes long,
+/// or asks for much memory, or gives what does not fit together.
+#[track_caller]
+pub fn probe(name: &str) -> Option<Error> {
+    let started = Instant::now();
+    LARGEST.store(0, Ordering::Relaxed);
+    let mut first_error = None;
+    for start in [Start::Oldest, Start::Newest, Start::Last(3)] {
+        let options = ReaderOptions { start, ..Default::default() };
+        for result in [probe_frames(name, &options), probe_messages(name, &options)] {
+            if let Err(error) = result {
+                assert_about_segments(&error);
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    let largest = LARGEST.load(Ordering::Relaxed);
+    assert!(largest < TOO_MUCH, "{largest} bytes were asked for at once");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    first_error
+}
+
+#[track_caller]
+pub fn assert_about_segments(error: &Error) {
+    assert!(
+        matches!(
+            error,
+            Error::Corrupt { .. }
+                | Error::Version { .. }
+                | Error::Foreign { .. }
+                | Error::WrongOwner { .. }
+                | Error::Permission { .. }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().len() < 2000, "{error}");
+}
+
+fn check_frames(frames: &Frames, frame_bytes: Option<u64>) {
+    assert_eq!(frames.times().len() as u64, frames.frames());
+    if let Some(frame_bytes) = frame_bytes {
+        assert_eq!(frames.samples().len() as u64, frames.frames() * frame_bytes);
+    }
+}
+
+pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
+    let mut reader = Reader::open(name, options.clone())?;
+    let mut frames = Frames::new();
+    let told = |reader: &Reader| {
+        let _ = (reader.lag(), reader.lost(), reader.position(), reader.generation(), reader.description_missed());
+        let _ = (reader.description().cloned(), format!("{reader:?}"));
+        reader.info().and_then(|_| reader.liveness(Duration::ZERO)).map(|_| ())
+    };
+    told(&reader)?;
+    let frame_bytes = |reader: &Reader| reader.format().map(Format::frame_bytes);
+    reader.latest(u64::MAX, &mut frames)?;
+    check_frames(&frames, frame_bytes(&reader));
+    reader.latest(3, &mut frames)?;
+    for seconds in [0.01, f64::INFINITY, f64::NAN] {
+        reader.latest_duration(seconds, &mut frames)?;
+        check_frames(&frames, frame_bytes(&reader));
+    }
+    reader.wait(Duration::ZERO)?;
+    for max_frames in [5, 1, u64::MAX, 5] {
+        if reader.read(&mut frames, max_frames)? == Outcome::Data {
+            assert!(!frames.is_empty() && frames.frames() <= max_frames);
+            check_frames(&frames, frame_bytes(&reader));
+        }
+    }
+    drop(reader);
+    let mut reader = Reader::open(name, options.clone())?;
+    for max_frames in [5, u64::MAX] {
+        if let ViewOutcome::Frames(view) = reader.view(max_frames)? {
+            let (frames, first) = (view.frames(), view.first());
+            let times: usize = view.times().iter().map(|run| run.len()).sum();
+            let samples: Vec<u8> = view.samples().iter().flat_map(|run| run.as_ref().to_vec()).collect();
+            assert_eq!(times as u64, frames);
+            assert_eq!(Some(samples.len() as u64), frame_bytes(&reader).map(|bytes| bytes * frames));
+            let whole = reader.finish(view);
+            assert!(whole.start >= first && whole.end == first + frames);
+        }
+    }
+    reader.wait(Duration::ZERO)?;
+    told(&reader)
+}
+
+pub fn probe_messages(name: &str, options: &ReaderOptions) -> Result<()> {
+    let mut reader = MessageReader::open(name, options.clone())?;
+    let mut message = Message::new();
+    for _ in 0..8 {
+        reader.wait(Duration::ZERO)?;
+        if reader.next(&mut message)? == Outcome::Data {
+            assert_eq!(message.times().len() as u64, message.info().frames);
+            assert_eq!(message.samples().len() % FRAME_BYTES, 0);
+        }
+    }
+    let mut reader = MessageReader::open(name, options.clone())?;
+    for _ in 0..8 {
+        if let MessageOutcome::Message(view) = reader.view()? {
+            let frames = view.info().frames;
+            let times: usize = view.times().iter().map(|run| run.len()).sum();
+            assert_eq!(times as u64, frames);
+            let _: usize =
+                view.samples().iter().map(|run| run.as_ref().iter().map(|&b| usize::from(b)).sum::<usize>()).sum();
+            reader.finish(view);
+        }
+    }
+    reader.wait(Duration::ZERO)?;
+    let _ = (reader.lag(), reader.lost(), reader.description().cloned());
+    reader.info().map(|_| ())
+}

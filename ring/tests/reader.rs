@@ -1,0 +1,212 @@
+//! What a reader is told and what it counts, when streams come, change and go while it looks elsewhere.
+
+mod common;
+
+use std::time::Duration;
+
+use common::signal::{self, Account, Follower, description, format, format_as};
+use common::{Name, PATIENCE, segments};
+use dora_shm_ring::*;
+
+fn oldest() -> ReaderOptions {
+    ReaderOptions { start: Start::Oldest, ..Default::default() }
+}
+
+fn stream(name: &str, frames: u64) -> Writer {
+    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    writer.begin(&format(frames), &description("first"), 10).unwrap();
+    writer
+}
+
+#[test]
+fn a_reader_that_started_at_the_oldest_frames_counts_every_frame_that_it_misses_after_its_first() {
+    let name = Name::new("oldest");
+    let mut writer = stream(&name, 40);
+    for _ in 0..10 {
+        signal::write(&mut writer, 10);
+    }
+    let mut frames = Frames::new();
+    let mut reader = Reader::open(&name, oldest()).unwrap();
+    assert_eq!(reader.read(&mut frames, 5).unwrap(), Outcome::Data);
+    assert_eq!((frames.first(), frames.lost()), (60, 0), "what was gone when the reader came is not lost");
+    for _ in 0..6 {
+        signal::write(&mut writer, 10);
+    }
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!(frames.lost(), frames.first() - 65);
+    assert_eq!(reader.lost(), frames.lost());
+}
+
+#[test]
+fn a_stream_that_ran_and_closed_unseen_is_counted_by_the_reader_that_waited_for_its_first_frame() {
+    for messages in [false, true] {
+        let name = Name::new("unseen");
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        let mut reader = if messages {
+            Follower::messages(MessageReader::open(&name, ReaderOptions::default()).unwrap(), Account::default())
+        } else {
+            Follower::frames(Reader::open(&name, ReaderOptions::default()).unwrap(), Account::default())
+        };
+        assert_eq!(reader.liveness(), Liveness::Waiting);
+        writer.begin(&format(20), &description(""), 10).unwrap();
+        signal::write(&mut writer, 10);
+        writer.close();
+        assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
+        assert_eq!(reader.read(u64::MAX).unwrap(), Outcome::Closed);
+        assert_eq!(reader.lost(), 10);
+        assert_eq!(reader.read(u64::MAX).unwrap(), Outcome::Nothing);
+        // The next stream is accounted from its first frame.
+        let mut writer = stream(&name, 20);
+        signal::write(&mut writer, 7);
+        reader.drain();
+        assert_eq!((reader.account().read, reader.lost()), (7, 10));
+    }
+}
+
+#[test]
+fn a_description_that_was_missed_does_not_hide_the_next_one() {
+    let name = Name::new("missed");
+    let mut writer = stream(&name, 40);
+    // The service thread puts the name back within a quarter of a second: remove it again until a reader has missed it.
+    let mut reader = Reader::open(&name, oldest()).unwrap();
+    common::wait_until("a reader misses it", || {
+        std::fs::remove_file(segments::metadata(&name, 1)).unwrap();
+        reader = Reader::open(&name, oldest()).unwrap();
+        reader.description_missed() || {
+            common::wait_until("the name is back", || segments::metadata(&name, 1).exists());
+            false
+        }
+    });
+    assert_eq!(reader.description(), None);
+    writer.describe(&description("second")).unwrap();
+    signal::write(&mut writer, 1);
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, 1).unwrap(), Outcome::Data);
+    assert_eq!(reader.description().map(|found| found.key.as_str()), Some("second"));
+    assert!(!reader.description_missed());
+}
+
+#[test]
+fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
+    let name = Name::new("latest");
+    let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+    let mut writer = stream(&name, 40);
+    signal::write(&mut writer, 3);
+    let mut frames = Frames::new();
+    assert_eq!(reader.latest(2, &mut frames).unwrap(), 2);
+    assert_eq!(frames.first(), 1);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!((frames.first(), frames.frames()), (0, 3));
+    writer.close();
+
+    let writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Closed);
+    assert_eq!(reader.latest(2, &mut frames).unwrap(), 0);
+    assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Waiting);
+    drop(writer);
+    assert_eq!(reader.latest(2, &mut frames).unwrap(), 0);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Closed);
+}
+
+#[test]
+fn no_patience_is_too_long() {
+    let name = Name::new("patience");
+    let mut writer = stream(&name, 40);
+    signal::write(&mut writer, 1);
+    let reader = Reader::open(&name, oldest()).unwrap();
+    // Just beyond what 64 bits of nanoseconds hold.
+    for idle_after in [Duration::new(18_446_744_073, 709_551_616), Duration::MAX] {
+        assert_eq!(reader.liveness(idle_after).unwrap(), Liveness::Live);
+    }
+    assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
+    let mut reader = reader;
+    let interrupter = reader.interrupter();
+    interrupter.interrupt();
+    assert_eq!(reader.wait(Duration::MAX).unwrap(), Wait::Interrupted);
+}
+
+#[test]
+fn a_writer_is_not_idle_because_its_reader_is_a_generation_behind() {
+    let name = Name::new("behind");
+    let mut writer = stream(&name, 40);
+    signal::write(&mut writer, 1);
+    let reader = Reader::open(&name, oldest()).unwrap();
+    assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
+    writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
+    assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Live);
+}
+
+#[test]
+fn a_view_says_what_became_of_it_as_a_read_does() {
+    let name = Name::new("view");
+    let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Nothing), "there is no stream");
+    let mut writer = stream(&name, 40);
+    signal::write(&mut writer, 10);
+    assert!(matches!(reader.view(0).unwrap(), ViewOutcome::Nothing), "none are asked for");
+    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Generation), "the first one");
+    for positions in [0..4, 4..8, 8..10] {
+        let ViewOutcome::Frames(view) = reader.view(4).unwrap() else { panic!("not all is read") };
+        assert_eq!((view.first()..view.first() + view.frames(), view.generation()), (positions.clone(), 0));
+        assert_eq!(reader.finish(view), positions);
+    }
+    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Nothing));
+    signal::write(&mut writer, 1);
+    writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
+    signal::write(&mut writer, 2);
+    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("the old ring is drained first") };
+    assert_eq!(reader.finish(view), 10..11);
+    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Generation));
+    assert_eq!(reader.format().map(Format::frame_shape), Some(&[2, 2][..]));
+    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("two frames were written") };
+    assert_eq!(reader.finish(view), 0..2);
+    writer.close();
+    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Closed));
+    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Nothing), "said once");
+    assert_eq!(reader.lost(), 0);
+}
+
+#[test]
+fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_whole() {
+    let name = Name::new("lost-view");
+    let mut writer = stream(&name, 40);
+    let mut reader = Reader::open(&name, oldest()).unwrap();
+    signal::write(&mut writer, 10);
+    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("ten frames are there") };
+    for _ in 0..10 {
+        signal::write(&mut writer, 10);
+    }
+    let whole = reader.finish(view);
+    assert!(whole.is_empty());
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!(frames.lost(), frames.first(), "all from the first frame on");
+    assert_eq!(reader.lost(), frames.first());
+}
+
+#[test]
+fn message_readers_that_come_while_messages_are_written_find_a_beginning() {
+    let name = Name::new("beginning");
+    let stop = common::Flag::new();
+    std::thread::scope(|scope| {
+        let _stop = stop.raise_at_end();
+        scope.spawn(|| {
+            let mut writer = stream(&name, 400);
+            while !stop.is_raised() {
+                signal::write(&mut writer, 3);
+            }
+        });
+        common::wait_until("the stream is there", || {
+            Reader::open(&name, oldest()).unwrap().info().unwrap().position > 0
+        });
+        for i in 0..3000 {
+            let start = [Start::Newest, Start::Last(3), Start::Oldest][i % 3];
+            let options = ReaderOptions { start, ..Default::default() };
+            let mut reader = MessageReader::open(&name, options).unwrap();
+            let mut message = Message::new();
+            let outcome = reader.next(&mut message).unwrap();
+            assert!(matches!(outcome, Outcome::Data | Outcome::Nothing), "{outcome:?}");
+        }
+    });
+}

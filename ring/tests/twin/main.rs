@@ -1,0 +1,388 @@
+//! A slow, obvious twin judges the library: random histories of one writer and several readers, step by step, and both
+//! must say the same. Nothing runs at the same time, so everything can be foretold to the last frame: what is read, what
+//! is lost and when, where a lapped reader goes on, which description is in force.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod model;
+mod steps;
+
+use std::time::Duration;
+
+use common::Name;
+use dora_shm_ring::*;
+use proptest::prelude::*;
+use steps::{READERS, Step};
+
+/// A live stream is never called idle here.
+const NEVER_IDLE: Duration = Duration::from_secs(3600);
+
+fn options(start: Start) -> ReaderOptions {
+    ReaderOptions { start, idle_after: NEVER_IDLE, ..ReaderOptions::default() }
+}
+
+struct Pair {
+    reader: Reader,
+    twin: model::Reader,
+    frames: Frames,
+    /// The ring (by the twin's count), and positions.
+    view: Option<(View, (usize, usize), u64, u64)>,
+}
+
+struct MessagePair {
+    reader: MessageReader,
+    twin: model::Reader,
+    message: Message,
+    view: Option<(MessageView, (usize, usize), model::Got)>,
+}
+
+/// The library on the one side, the twin on the other.
+struct Bench {
+    name: String,
+    writer: Option<Writer>,
+    world: model::World,
+    readers: Vec<Pair>,
+    message_readers: Vec<MessagePair>,
+    /// Frames ever written, so that no two frames have the same content.
+    written: u64,
+}
+
+fn samples(seed: u64, frame_bytes: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(frame_bytes as usize + 8);
+    while (bytes.len() as u64) < frame_bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(frame_bytes as usize);
+    bytes
+}
+
+#[track_caller]
+fn same_frames(times: &[f64], samples: &[u8], ring: &model::Ring, from: u64, to: u64) {
+    assert_eq!(times.len() as u64, to - from);
+    let frame_bytes = ring.format.frame_bytes() as usize;
+    assert_eq!(samples.len(), frame_bytes * times.len());
+    for (i, position) in (from..to).enumerate() {
+        let frame = ring.frame(position);
+        assert_eq!(times[i], frame.time, "the time at {position}");
+        assert!(samples[frame_bytes * i..][..frame_bytes] == frame.samples, "the samples at {position}");
+    }
+}
+
+impl Bench {
+    fn new(name: String) -> Self {
+        let mut bench = Self {
+            name,
+            writer: None,
+            world: model::World::default(),
+            readers: Vec::new(),
+            message_readers: Vec::new(),
+            written: 0,
+        };
+        for _ in 0..READERS {
+            bench.readers.push(bench.pair(Start::Newest));
+            bench.message_readers.push(bench.message_pair(Start::Newest));
+        }
+        bench
+    }
+
+    fn pair(&self, start: Start) -> Pair {
+        Pair {
+            reader: Reader::open(&self.name, options(start)).unwrap(),
+            twin: model::Reader::open(&self.world, false, start),
+            frames: Frames::new(),
+            view: None,
+        }
+    }
+
+    fn message_pair(&self, start: Start) -> MessagePair {
+        MessagePair {
+            reader: MessageReader::open(&self.name, options(start)).unwrap(),
+            twin: model::Reader::open(&self.world, true, start),
+            message: Message::new(),
+            view: None,
+        }
+    }
+
+    fn write(&mut self, frames: u64, linear: bool, in_place: bool) {
+        let Some(writer) = &mut self.writer else { return };
+        let Some(format) = writer.format().cloned().filter(|_| writer.generation().is_some()) else {
+            let empty = Chunk { samples: &[], times: Times::Values(&[]), send_ns: 0 };
+            assert!(matches!(writer.write(&empty), Err(Error::NoGeneration)));
+            return;
+        };
+        let frame_bytes = format.frame_bytes();
+        let (start, step) = (self.written as f64 * 0.01, if linear { 0.01 } else { 0.02 });
+        let of =
+            |i: u64| model::Frame { time: start + i as f64 * step, samples: samples(self.written + i, frame_bytes) };
+        let chunk: Vec<model::Frame> = (0..frames).map(of).collect();
+        self.written += frames;
+        let times: Vec<f64> = chunk.iter().map(|frame| frame.time).collect();
+        let times = if linear { Times::Linear { start, step } } else { Times::Values(&times) };
+        let bytes: Vec<u8> = chunk.iter().flat_map(|frame| frame.samples.clone()).collect();
+        let send_ns = self.written as i64 - 50;
+        if in_place {
+            writer
+                .write_with(frames, times, send_ns, |range, memory| {
+                    assert_eq!(memory.len() as u64, (range.end - range.start) * frame_bytes);
+                    memory.copy_from_slice(&bytes[(range.start * frame_bytes) as usize..][..memory.len()]);
+                })
+                .unwrap();
+        } else {
+            writer.write(&Chunk { samples: &bytes, times, send_ns }).unwrap();
+        }
+        self.world.write(chunk, send_ns);
+        let ring = self.world.newest().rings.last().unwrap();
+        assert_eq!((writer.position(), writer.ring_frames()), (ring.written, ring.length));
+        assert_eq!(writer.stream_position(), ring.base + ring.written);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Create if self.writer.is_none() => {
+                self.writer = Some(Writer::create(&self.name, WriterOptions::default()).unwrap());
+                self.world.create();
+            }
+            Step::Create => {
+                let second = Writer::create(&self.name, WriterOptions::default());
+                assert!(matches!(second, Err(Error::Live { .. })));
+            }
+            Step::Close => {
+                if self.writer.take().is_some() {
+                    self.world.close();
+                }
+            }
+            Step::Begin { format, frames, rate_hz, description, first_chunk_frames } => {
+                let Some(writer) = &mut self.writer else { return };
+                let format = steps::format(format, frames, rate_hz);
+                let description = steps::description(description);
+                writer.begin(&format, &description, first_chunk_frames).unwrap();
+                self.world.begin(&format, &description, first_chunk_frames);
+                let generation = self.world.newest().rings.len() as u32 - 1;
+                assert_eq!(writer.generation(), Some(generation));
+            }
+            Step::Describe(description) => {
+                let Some(writer) = &mut self.writer else { return };
+                let description = steps::description(description);
+                let result = writer.describe(&description);
+                if self.world.newest().rings.is_empty() {
+                    assert!(matches!(result, Err(Error::NoGeneration)));
+                } else {
+                    result.unwrap();
+                    self.world.describe(&description);
+                }
+            }
+            Step::Write { thousandths, at_least, linear, in_place } => {
+                let length = self.writer.as_ref().map_or(0, Writer::ring_frames);
+                self.write((length * thousandths / 1000).max(at_least), linear, in_place);
+            }
+            Step::WriteMany { messages, frames } => {
+                // Large frames would only take long.
+                let large = self.writer.as_ref().and_then(Writer::format).is_some_and(|f| f.frame_bytes() > 100_000);
+                for i in 0..messages {
+                    self.write(if large { 0 } else { frames * (i % 2) }, true, false);
+                }
+            }
+            Step::Open(i, start) => self.readers[i] = self.pair(start),
+            Step::OpenMessages(i, start) => self.message_readers[i] = self.message_pair(start),
+            Step::Read(i, _) | Step::Latest(i, _) | Step::LatestDuration(i, _) => {
+                self.readers[i].read(&self.world, step);
+            }
+            Step::View(i, _) | Step::Finish(i) | Step::Wait(i) => self.readers[i].borrow(&self.world, step),
+            Step::Next(i) | Step::ViewMessage(i) | Step::FinishMessage(i) | Step::WaitMessages(i) => {
+                self.message_readers[i].step(&self.world, step);
+            }
+        }
+    }
+
+    /// What is told without moving anything.
+    fn compare(&self) {
+        for Pair { reader, twin, .. } in &self.readers {
+            assert_eq!(reader.lost(), twin.lost);
+            assert_eq!(reader.position(), twin.position);
+            assert_eq!(reader.lag().frames, twin.lag(&self.world));
+            assert_eq!(reader.generation(), twin.ring_id().map(|(_, ring)| ring as u32));
+            assert_eq!(reader.format(), twin.ring(&self.world).map(|ring| &ring.format));
+            assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
+            assert_eq!(reader.description_missed(), twin.description_missed);
+            assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+        }
+        for MessagePair { reader, twin, .. } in &self.message_readers {
+            assert_eq!(reader.lost(), twin.lost);
+            assert_eq!(reader.lag().frames, twin.lag(&self.world));
+            assert_eq!(reader.generation(), twin.ring_id().map(|(_, ring)| ring as u32));
+            assert_eq!(reader.format(), twin.ring(&self.world).map(|ring| &ring.format));
+            assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
+            assert_eq!(reader.description_missed(), twin.description_missed);
+            assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+        }
+    }
+}
+
+impl Pair {
+    fn read(&mut self, world: &model::World, step: &Step) {
+        let Self { reader, twin, frames, .. } = self;
+        let (from, to, lost) = match *step {
+            Step::Latest(_, wanted) => {
+                let (from, to) = twin.latest(world, wanted);
+                assert_eq!(reader.latest(wanted, frames).unwrap(), to - from);
+                (from, to, 0)
+            }
+            Step::LatestDuration(_, seconds) => {
+                let (from, to) = twin.latest_duration(world, seconds);
+                assert_eq!(reader.latest_duration(seconds, frames).unwrap(), to - from);
+                (from, to, 0)
+            }
+            Step::Read(_, max) => {
+                let (outcome, positions) = twin.read(world, max);
+                assert_eq!(reader.read(frames, max).unwrap(), outcome);
+                positions.unwrap_or_default()
+            }
+            _ => unreachable!(),
+        };
+        assert_eq!((frames.frames(), frames.lost()), (to - from, lost));
+        if from < to {
+            assert_eq!((frames.first(), frames.generation()), (from, twin.ring_id().unwrap().1 as u32));
+            same_frames(frames.times(), frames.samples(), twin.ring(world).unwrap(), from, to);
+        }
+    }
+
+    fn borrow(&mut self, world: &model::World, step: &Step) {
+        match *step {
+            Step::View(_, max) => {
+                let (outcome, view) = match self.reader.view(max).unwrap() {
+                    ViewOutcome::Frames(view) => (Outcome::Data, Some(view)),
+                    ViewOutcome::Nothing => (Outcome::Nothing, None),
+                    ViewOutcome::Generation => (Outcome::Generation, None),
+                    ViewOutcome::Closed => (Outcome::Closed, None),
+                };
+                let lent = view.as_ref().map(|view| (view.first(), view.first() + view.frames()));
+                let (expected_outcome, expected) = self.twin.view(world, max);
+                assert_eq!((outcome, lent), (expected_outcome, expected));
+                self.view = view.zip(expected).map(|(view, (from, to))| (view, self.twin.ring_id().unwrap(), from, to));
+            }
+            Step::Finish(_) => {
+                let Some((view, ring, from, to)) = self.view.take() else { return };
+                let (times, samples) =
+                    (view.times().concat(), view.samples().map(|part| part.as_ref().to_vec()).concat());
+                let whole = self.twin.finish(world, ring, from, to);
+                assert_eq!(self.reader.finish(view), whole.0..whole.1);
+                if whole.0 < whole.1 {
+                    let skipped = (whole.0 - from) as usize;
+                    let model = self.twin.ring(world).unwrap();
+                    let bytes = skipped * model.format.frame_bytes() as usize;
+                    same_frames(&times[skipped..], &samples[bytes..], model, whole.0, whole.1);
+                }
+            }
+            Step::Wait(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
+            _ => unreachable!(),
+        }
+    }
+}
+
+fn assert_wait(wait: Result<Wait>, twin: &mut model::Reader, world: &model::World) {
+    let expected = if twin.would_be_ready(world) { Wait::Ready } else { Wait::Quiet(twin.liveness(world)) };
+    assert_eq!(wait.unwrap(), expected);
+}
+
+impl MessagePair {
+    fn step(&mut self, world: &model::World, step: &Step) {
+        match step {
+            Step::Next(_) => {
+                let (outcome, got) = self.twin.find(world);
+                assert_eq!(self.reader.next(&mut self.message).unwrap(), outcome);
+                if let Some(got) = got {
+                    let message = &self.message;
+                    self.twin.pass(&got);
+                    self.same(world, message.info(), &got);
+                    let (from, to) = (got.message.first, got.message.first + got.message.frames);
+                    same_frames(message.times(), message.samples(), self.twin.ring(world).unwrap(), from, to);
+                }
+            }
+            Step::ViewMessage(_) => {
+                let (outcome, got) = self.twin.find(world);
+                let view = match self.reader.view().unwrap() {
+                    MessageOutcome::Message(view) => Ok(view),
+                    MessageOutcome::Nothing => Err(Outcome::Nothing),
+                    MessageOutcome::Generation => Err(Outcome::Generation),
+                    MessageOutcome::Closed => Err(Outcome::Closed),
+                };
+                self.view = match (view, got) {
+                    (Ok(view), Some(got)) => {
+                        self.same(world, view.info(), &got);
+                        Some((view, self.twin.ring_id().unwrap(), got))
+                    }
+                    (view, None) => {
+                        assert_eq!(view.err(), Some(outcome));
+                        None
+                    }
+                    (Err(other), Some(_)) => panic!("{other:?}, expected a message"),
+                };
+            }
+            Step::FinishMessage(_) => {
+                let Some((view, ring, got)) = self.view.take() else { return };
+                let (times, samples) =
+                    (view.times().concat(), view.samples().map(|part| part.as_ref().to_vec()).concat());
+                let whole = self.twin.finish_message(world, ring, &got);
+                assert_eq!(self.reader.finish(view), whole);
+                if whole {
+                    let (from, to) = (got.message.first, got.message.first + got.message.frames);
+                    same_frames(&times, &samples, self.twin.ring(world).unwrap(), from, to);
+                }
+            }
+            Step::WaitMessages(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
+            _ => unreachable!(),
+        }
+    }
+
+    #[track_caller]
+    fn same(&self, world: &model::World, info: &MessageInfo, got: &model::Got) {
+        let (_, generation) = self.twin.ring_id().unwrap();
+        let expected = MessageInfo {
+            chunk: got.chunk,
+            first: got.message.first,
+            frames: got.message.frames,
+            send_ns: got.message.send_ns,
+            mono_ns: info.mono_ns,
+            lost: got.lost,
+            generation: generation as u32,
+            stream_position: self.twin.ring(world).unwrap().base + got.message.first,
+        };
+        assert_eq!(*info, expected);
+    }
+}
+
+fn judge(history: &[Step]) {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static CASES: AtomicU32 = AtomicU32::new(0);
+    let case = CASES.fetch_add(1, Ordering::Relaxed);
+    let name = Name::new(&format!("twin-{case}"));
+    let mut bench = Bench::new(name.to_string());
+    for step in history {
+        bench.step(step);
+        bench.compare();
+    }
+}
+
+/// Most histories begin with a stream that has a ring.
+fn history() -> impl Strategy<Value = Vec<Step>> {
+    (any::<bool>(), prop::collection::vec(steps::step(), 1..120)).prop_map(|(from_nothing, mut steps)| {
+        if !from_nothing {
+            let begin = Step::Begin { format: 1, frames: 9, rate_hz: 100.0, description: 0, first_chunk_frames: 1 };
+            steps.splice(0..0, [Step::Create, begin]);
+        }
+        steps
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_library_says_what_its_slow_twin_says(history in history()) {
+        judge(&history);
+    }
+}

@@ -1,0 +1,540 @@
+//! The twin: what a stream and its readers are, said as simply as possible. No shared memory, no atomics, no positions
+//! taken modulo anything: frames in a queue that forgets the oldest.
+
+use std::collections::VecDeque;
+
+use dora_shm_ring::{Description, Format, Liveness, Outcome, Start};
+
+/// One frame as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub time: f64,
+    pub samples: Vec<u8>,
+}
+
+/// One message as it was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Message {
+    pub first: u64,
+    pub frames: u64,
+    pub send_ns: i64,
+    pub description: usize,
+}
+
+/// One generation.
+pub struct Ring {
+    pub format: Format,
+    /// Frames that it holds.
+    pub length: u64,
+    /// Messages that it remembers.
+    pub records: u64,
+    /// Frames of the stream before this generation.
+    pub base: u64,
+    /// Number of the description that it began with.
+    described: usize,
+    /// Frames ever written.
+    pub written: u64,
+    /// The newest `length` of them.
+    pub frames: VecDeque<Frame>,
+    /// Every message ever written.
+    pub messages: Vec<Message>,
+}
+
+impl Ring {
+    fn new(format: &Format, first_chunk_frames: u64, base: u64, described: usize) -> Self {
+        let asked = format.frames();
+        let length = if asked >= 128 { asked.div_ceil(8) * 8 } else { asked };
+        let power = |wanted: u64| (6..=16).map(|bits| 1 << bits).find(|&power| power >= wanted).unwrap_or(65536);
+        let one_each = power(length);
+        let roomy = 64 * one_each <= length * format.frame_bytes() / 8;
+        let records = if roomy { one_each } else { power(2 * length / first_chunk_frames.max(1)) };
+        let format = Format::new(format.dtype(), format.frame_shape(), format.rate_hz(), length).unwrap();
+        let (frames, messages) = (VecDeque::new(), Vec::new());
+        Self { format, length, records, base, described, written: 0, frames, messages }
+    }
+
+    /// Number of the description of the newest frames.
+    fn description(&self) -> usize {
+        self.messages.last().map_or(self.described, |message| message.description)
+    }
+
+    /// Position of the oldest frame that is left.
+    fn oldest(&self) -> u64 {
+        self.written - self.frames.len() as u64
+    }
+
+    /// Where one goes on who was lapped.
+    fn ahead(&self) -> u64 {
+        self.written.saturating_sub((self.length / 2).max(1))
+    }
+
+    pub fn frame(&self, position: u64) -> &Frame {
+        &self.frames[(position - self.oldest()) as usize]
+    }
+
+    fn remembers(&self, message: usize) -> bool {
+        message as u64 + self.records >= self.messages.len() as u64
+    }
+}
+
+/// Everything under one stream_id: from a `create` to its close.
+#[derive(Default)]
+pub struct Stream {
+    pub rings: Vec<Ring>,
+    pub descriptions: Vec<Description>,
+    published_rate_hz: f64,
+    pub closed: bool,
+}
+
+impl Stream {
+    pub fn total(&self) -> u64 {
+        self.rings.last().map_or(0, |ring| ring.base + ring.written)
+    }
+
+    fn newest_description(&self) -> usize {
+        self.descriptions.len()
+    }
+}
+
+/// All streams that ever had the name, the last of which may live.
+#[derive(Default)]
+pub struct World {
+    pub streams: Vec<Stream>,
+}
+
+impl World {
+    pub fn live(&self) -> Option<usize> {
+        self.streams.len().checked_sub(1).filter(|&newest| !self.streams[newest].closed)
+    }
+
+    pub fn newest(&mut self) -> &mut Stream {
+        self.streams.last_mut().expect("there is a writer")
+    }
+
+    pub fn create(&mut self) {
+        self.streams.push(Stream::default());
+    }
+
+    pub fn close(&mut self) {
+        self.newest().closed = true;
+    }
+
+    pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) {
+        let stream = self.newest();
+        if stream.descriptions.last() != Some(description) || stream.published_rate_hz != format.rate_hz() {
+            stream.descriptions.push(description.clone());
+            stream.published_rate_hz = format.rate_hz();
+        }
+        let (base, described) = (stream.total(), stream.newest_description());
+        stream.rings.push(Ring::new(format, first_chunk_frames, base, described));
+    }
+
+    pub fn describe(&mut self, description: &Description) {
+        let stream = self.newest();
+        if stream.descriptions.last() != Some(description) {
+            stream.descriptions.push(description.clone());
+        }
+    }
+
+    pub fn write(&mut self, frames: Vec<Frame>, send_ns: i64) {
+        let stream = self.newest();
+        let description = stream.newest_description();
+        let ring = stream.rings.last_mut().expect("a generation has begun");
+        ring.messages.push(Message { first: ring.written, frames: frames.len() as u64, send_ns, description });
+        for frame in frames {
+            ring.frames.push_back(frame);
+            ring.written += 1;
+            if ring.frames.len() as u64 > ring.length {
+                ring.frames.pop_front();
+            }
+        }
+    }
+}
+
+/// Where a reader is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// It waits for a stream to appear.
+    Nowhere,
+    /// In a stream (index) that had no ring when it looked.
+    Stream(usize),
+    /// In a ring (index) of a stream.
+    Ring(usize, usize),
+}
+
+/// What a look at the stream finds.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    News,
+    Nothing,
+    Moved,
+    Closed,
+}
+
+/// A reader's twin, of frames or of messages.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    messages: bool,
+    start: Start,
+    place: Place,
+    /// It was there before the stream's first ring.
+    came_first: bool,
+    /// It is in a ring of which it has not told its caller.
+    untold: bool,
+    /// Its stream has ended, of which it has not told its caller.
+    untold_end: bool,
+    pub position: u64,
+    next_message: usize,
+    pub lost: u64,
+    /// Lost since something was delivered.
+    pub pending: u64,
+    /// Until something is delivered, what is lapped below this position was before the reader's start.
+    start_below: u64,
+    /// Number of the description that is held, from 1.
+    held: Option<usize>,
+    pub description_missed: bool,
+}
+
+/// A message as a reader gets it.
+#[derive(Debug, PartialEq)]
+pub struct Got {
+    pub chunk: u64,
+    pub message: Message,
+    pub lost: u64,
+}
+
+impl Reader {
+    pub fn open(world: &World, messages: bool, start: Start) -> Self {
+        let mut reader = Self {
+            messages,
+            start,
+            place: Place::Nowhere,
+            came_first: false,
+            untold: false,
+            untold_end: false,
+            position: 0,
+            next_message: 0,
+            lost: 0,
+            pending: 0,
+            start_below: 0,
+            held: None,
+            description_missed: false,
+        };
+        reader.attach(world);
+        reader.untold = false;
+        reader.came_first = true;
+        reader
+    }
+
+    pub fn ring<'a>(&self, world: &'a World) -> Option<&'a Ring> {
+        match self.place {
+            Place::Ring(stream, ring) => Some(&world.streams[stream].rings[ring]),
+            _ => None,
+        }
+    }
+
+    /// Names the ring that the reader is in.
+    pub fn ring_id(&self) -> Option<(usize, usize)> {
+        match self.place {
+            Place::Ring(stream, ring) => Some((stream, ring)),
+            _ => None,
+        }
+    }
+
+    pub fn description<'a>(&self, world: &'a World) -> Option<&'a Description> {
+        let (Place::Ring(stream, _) | Place::Stream(stream)) = self.place else { return None };
+        self.held.map(|held| &world.streams[stream].descriptions[held - 1])
+    }
+
+    fn lose(&mut self, frames: u64) {
+        self.lost += frames;
+        self.pending += frames;
+    }
+
+    fn lose_up_to(&mut self, position: u64) {
+        self.lose(position.saturating_sub(self.position.max(self.start_below)));
+        self.position = position;
+    }
+
+    fn deliver_up_to(&mut self, position: u64) {
+        self.position = position;
+        self.start_below = 0;
+    }
+
+    /// From nowhere into a live stream, and into its newest ring if it has one.
+    fn attach(&mut self, world: &World) {
+        if self.place == Place::Nowhere
+            && !self.untold_end
+            && let Some(live) = world.live()
+        {
+            self.place = Place::Stream(live);
+        }
+        if let Place::Stream(stream) = self.place {
+            if world.streams[stream].closed {
+                self.leave(world, stream);
+            } else if !world.streams[stream].rings.is_empty() {
+                self.enter(world, stream, 0);
+            }
+        }
+    }
+
+    /// The stream has ended: what of it was never seen is lost.
+    fn leave(&mut self, world: &World, stream: usize) {
+        let seen = self.ring(world).map_or(0, |ring| ring.base + self.position);
+        self.lose(world.streams[stream].total() - seen);
+        self.place = Place::Nowhere;
+        self.untold_end = true;
+        (self.position, self.next_message) = (0, 0);
+        self.held = None;
+        self.description_missed = false;
+    }
+
+    /// Into the newest ring of a live stream, of which the reader has accounted `seen` frames.
+    fn enter(&mut self, world: &World, stream: usize, seen: u64) {
+        let rings = &world.streams[stream].rings;
+        self.place = Place::Ring(stream, rings.len() - 1);
+        self.position = 0;
+        self.next_message = 0;
+        self.start_below = 0;
+        self.untold = true;
+        let ring = rings.last().unwrap();
+        if self.came_first {
+            self.lose(ring.base - seen);
+        } else {
+            self.start_in(ring);
+        }
+        self.came_first = true;
+        // Only the newest can be opened; the one of the newest frames needs no opening if it is held.
+        if self.held != Some(ring.description()) {
+            self.held = Some(world.streams[stream].newest_description());
+        }
+        self.description_missed = false;
+    }
+
+    fn start_in(&mut self, ring: &Ring) {
+        if self.messages {
+            let wanted = match self.start {
+                Start::Oldest => u64::MAX,
+                Start::Newest => 0,
+                Start::Last(n) => n,
+            };
+            let whole = |(i, message): &(usize, &Message)| ring.remembers(*i) && message.first >= ring.oldest();
+            let kept = ring.messages.iter().enumerate().rev().take_while(whole).take(wanted as usize);
+            (self.next_message, self.position) =
+                kept.last().map_or((ring.messages.len(), ring.written), |(i, message)| (i, message.first));
+        } else {
+            self.position = match self.start {
+                Start::Oldest => ring.oldest(),
+                Start::Newest => ring.written,
+                Start::Last(n) => ring.written.saturating_sub(n).max(ring.oldest()),
+            };
+        }
+        self.start_below = if ring.oldest() == 0 { 0 } else { ring.ahead() };
+    }
+
+    /// What there is to say, without saying it.
+    fn peek(&self, world: &World) -> Seen {
+        match self.place {
+            Place::Nowhere if self.untold_end => Seen::Closed,
+            Place::Nowhere | Place::Stream(_) => Seen::Nothing,
+            Place::Ring(..) if self.untold => Seen::Moved,
+            Place::Ring(stream, ring) => {
+                let Stream { rings, closed, .. } = &world.streams[stream];
+                let news = match self.messages {
+                    true => rings[ring].messages.len() > self.next_message,
+                    false => rings[ring].written > self.position,
+                };
+                match (news, rings.len() > ring + 1, closed) {
+                    (true, ..) => Seen::News,
+                    (false, _, true) => Seen::Closed,
+                    (false, true, false) => Seen::Moved,
+                    (false, false, false) => Seen::Nothing,
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, world: &World) -> Seen {
+        self.attach(world);
+        if let (Place::Ring(stream, ring), false, false) = (self.place, self.messages, self.untold) {
+            let Stream { rings, .. } = &world.streams[stream];
+            let newest = world.streams[stream].newest_description();
+            if self.held != Some(newest) {
+                self.hold(world, rings[ring].description());
+                if self.description_missed && ring + 1 == rings.len() {
+                    self.hold(world, newest);
+                }
+            }
+        }
+        let seen = self.peek(world);
+        match (&seen, self.place) {
+            (Seen::Moved, _) if self.untold => self.untold = false,
+            (Seen::Moved, Place::Ring(stream, ring)) => {
+                let seen = world.streams[stream].rings[ring].base + self.position;
+                self.enter(world, stream, seen);
+                self.untold = false;
+            }
+            (Seen::Closed, place) => {
+                if let Place::Ring(stream, _) = place {
+                    self.leave(world, stream);
+                }
+                self.untold_end = false;
+            }
+            _ => {}
+        }
+        seen
+    }
+
+    /// Only the newest description of a live stream can be opened.
+    fn hold(&mut self, world: &World, description: usize) {
+        let Place::Ring(stream, _) = self.place else { return };
+        let can_open = description == world.streams[stream].newest_description() && !world.streams[stream].closed;
+        if self.held != Some(description) && can_open {
+            self.held = Some(description);
+        }
+        self.description_missed = self.held != Some(description);
+    }
+
+    pub fn would_be_ready(&mut self, world: &World) -> bool {
+        self.attach(world);
+        self.peek(world) != Seen::Nothing
+    }
+
+    pub fn liveness(&self, world: &World) -> Liveness {
+        let stream = match self.place {
+            Place::Nowhere if self.untold_end => return Liveness::Closed,
+            Place::Nowhere => world.live(),
+            Place::Stream(stream) | Place::Ring(stream, _) => Some(stream),
+        };
+        match stream.map(|stream| &world.streams[stream]) {
+            None => Liveness::Absent,
+            Some(stream) if stream.closed => Liveness::Closed,
+            Some(stream) if stream.rings.is_empty() => Liveness::Waiting,
+            Some(_) => Liveness::Live,
+        }
+    }
+
+    pub fn lag(&self, world: &World) -> u64 {
+        self.ring(world).map_or(0, |ring| ring.written - self.position)
+    }
+
+    /// The outcome, and the positions that are read with the frames lost before them.
+    pub fn read(&mut self, world: &World, max_frames: u64) -> (Outcome, Option<(u64, u64, u64)>) {
+        if max_frames == 0 {
+            return (Outcome::Nothing, None);
+        }
+        match self.look(world) {
+            Seen::Nothing => (Outcome::Nothing, None),
+            Seen::Moved => (Outcome::Generation, None),
+            Seen::Closed => (Outcome::Closed, None),
+            Seen::News => {
+                let ring = self.ring(world).unwrap();
+                if self.position < ring.oldest() {
+                    self.lose_up_to(ring.ahead());
+                }
+                let start = self.position;
+                let end = ring.written.min(start.saturating_add(max_frames));
+                self.deliver_up_to(end);
+                (Outcome::Data, Some((start, end, std::mem::take(&mut self.pending))))
+            }
+        }
+    }
+
+    /// The newest frames' positions.
+    pub fn latest(&mut self, world: &World, frames: u64) -> (u64, u64) {
+        self.attach(world);
+        self.ring(world).map_or((0, 0), |ring| (ring.written - frames.min(ring.written - ring.oldest()), ring.written))
+    }
+
+    pub fn latest_duration(&mut self, world: &World, seconds: f64) -> (u64, u64) {
+        self.attach(world);
+        let Some(ring) = self.ring(world) else { return (0, 0) };
+        let Some(newest) = ring.frames.back() else { return (0, 0) };
+        let recent = ring.frames.iter().rev().take_while(|frame| newest.time - frame.time < seconds).count() as u64;
+        (ring.written - recent, ring.written)
+    }
+
+    /// The outcome, and the positions that are lent.
+    pub fn view(&mut self, world: &World, max_frames: u64) -> (Outcome, Option<(u64, u64)>) {
+        if max_frames == 0 {
+            return (Outcome::Nothing, None);
+        }
+        match self.look(world) {
+            Seen::Nothing => (Outcome::Nothing, None),
+            Seen::Moved => (Outcome::Generation, None),
+            Seen::Closed => (Outcome::Closed, None),
+            Seen::News => {
+                let ring = self.ring(world).unwrap();
+                let start = self.position.max(ring.oldest());
+                (Outcome::Data, Some((start, ring.written.min(start.saturating_add(max_frames)))))
+            }
+        }
+    }
+
+    /// What is whole of a view of `ring`, `start..end`.
+    pub fn finish(&mut self, world: &World, ring: (usize, usize), start: u64, end: u64) -> (u64, u64) {
+        if self.ring_id() != Some(ring) || end < self.position {
+            return (end, end);
+        }
+        let whole = self.ring(world).unwrap().oldest().clamp(start, end).max(self.position);
+        self.lose_up_to(whole);
+        if whole < end {
+            self.deliver_up_to(end);
+            self.pending = 0;
+        }
+        (whole, end)
+    }
+
+    /// The next message that can be had whole; the cursor stays before it.
+    pub fn find(&mut self, world: &World) -> (Outcome, Option<Got>) {
+        loop {
+            match self.look(world) {
+                Seen::Nothing => return (Outcome::Nothing, None),
+                Seen::Moved => return (Outcome::Generation, None),
+                Seen::Closed => return (Outcome::Closed, None),
+                Seen::News => {}
+            }
+            let ring = self.ring(world).unwrap();
+            let message = ring.messages[self.next_message];
+            if ring.remembers(self.next_message) && message.first >= ring.oldest() {
+                self.hold(world, message.description);
+                let chunk = self.next_message as u64;
+                return (Outcome::Data, Some(Got { chunk, message, lost: self.pending }));
+            }
+            self.skip(ring);
+        }
+    }
+
+    /// Lapped: on to the first message of the newer half of the ring, among the newer half of the records.
+    fn skip(&mut self, ring: &Ring) {
+        let count = ring.messages.len();
+        let from = self.next_message.max(count.saturating_sub((ring.records / 2) as usize));
+        let to = (from..count).find(|&i| ring.messages[i].first >= ring.ahead()).unwrap_or(count - 1);
+        // A message that is longer than the ring is passed over.
+        let whole = ring.messages[to].first >= ring.oldest();
+        self.lose_up_to(if whole { ring.messages[to].first } else { ring.written });
+        self.next_message = if whole { to } else { to + 1 };
+    }
+
+    /// Moves behind the message that `find` found.
+    pub fn pass(&mut self, got: &Got) {
+        self.deliver_up_to(got.message.first + got.message.frames);
+        self.next_message = got.chunk as usize + 1;
+        self.pending = 0;
+    }
+
+    /// Gives back a message of `ring` that was lent. Whether it was whole all the time.
+    pub fn finish_message(&mut self, world: &World, ring: (usize, usize), got: &Got) -> bool {
+        if self.ring_id() != Some(ring) || self.next_message as u64 != got.chunk {
+            return false;
+        }
+        let whole = got.message.frames == 0 || got.message.first >= self.ring(world).unwrap().oldest();
+        if whole {
+            self.pass(got);
+        } else {
+            self.lose_up_to(got.message.first + got.message.frames);
+            self.next_message += 1;
+        }
+        whole
+    }
+}
