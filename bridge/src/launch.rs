@@ -1,0 +1,216 @@
+//! How a node process starts: its arguments, what dora tells it, and joining the dataflow.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use dora_node_api::dora_core::config::NodeId;
+use dora_node_api::{DoraNode, EventStream};
+use eyre::{Context as _, bail};
+use serde_yaml::Value;
+
+use crate::settings::NodeEnv;
+
+/// Where dora puts what a node that it starts has to know.
+const NODE_CONFIG: &str = "DORA_NODE_CONFIG";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Run, as the dynamic node of that id if there is one.
+    Run {
+        /// Id of the node in the dataflow.
+        name: Option<String>,
+    },
+    /// Print a text and end.
+    Print(String),
+}
+
+impl Invocation {
+    /// Reads the arguments after the program's name. `about` says in one line what `program` is.
+    ///
+    /// # Errors
+    /// When an argument is not known.
+    pub fn parse(program: &str, about: &str, arguments: impl IntoIterator<Item = String>) -> eyre::Result<Self> {
+        let mut arguments = arguments.into_iter();
+        let mut name = None;
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--help" | "-h" => return Ok(Self::Print(help(program, about))),
+                "--version" | "-V" => return Ok(Self::Print(format!("{program} {}", env!("CARGO_PKG_VERSION")))),
+                "--name" | "-n" => match arguments.next() {
+                    Some(id) => name = Some(id),
+                    None => bail!("{argument} needs the id of a node"),
+                },
+                other => match other.strip_prefix("--name=") {
+                    Some(id) => name = Some(id.to_owned()),
+                    None => {
+                        bail!("unknown argument {other:?}; expected --name NODE_ID, or nothing when dora starts it")
+                    }
+                },
+            }
+        }
+        Ok(Self::Run { name })
+    }
+}
+
+fn help(program: &str, about: &str) -> String {
+    format!(
+        "{about}\n\nUsage: {program} [--name NODE_ID]\n\nWithout arguments dora starts it, as a node of a dataflow. With --name it \
+         attaches itself to a\nrunning dataflow as the node NODE_ID, whose `path:` is `dynamic`. Settings come from \
+         the node's `env:`\nin the dataflow, or as DORA_SHM_<KEY> from the environment."
+    )
+}
+
+/// What a node can know of itself before it does anything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Surroundings {
+    /// Id of the node in its dataflow.
+    pub node: String,
+    /// Id of the running dataflow, new for every start.
+    pub dataflow: String,
+    /// Where settings come from.
+    pub env: NodeEnv,
+}
+
+impl Surroundings {
+    /// Of a node that dora started, before it joins the dataflow; `None` of any other.
+    ///
+    /// # Errors
+    /// When what dora says cannot be read.
+    pub fn before_init() -> eyre::Result<Option<Self>> {
+        let Ok(config) = std::env::var(NODE_CONFIG) else { return Ok(None) };
+        Self::of_config(&config, process_env()).map(Some)
+    }
+
+    /// Of a node that has joined, when [`Surroundings::before_init`] knew nothing: a dynamic node, whose settings are
+    /// what the dataflow's descriptor says.
+    pub fn of_node(node: &DoraNode) -> Self {
+        let declared = node
+            .dataflow_descriptor()
+            .ok()
+            .and_then(|descriptor| descriptor.nodes.iter().find(|candidate| &candidate.id == node.id())?.env.clone());
+        let own = declared.unwrap_or_default().into_iter().map(|(key, value)| (key, value.to_string())).collect();
+        Self {
+            node: node.id().to_string(),
+            dataflow: node.dataflow_id().to_string(),
+            env: NodeEnv { own, process: process_env() },
+        }
+    }
+
+    fn of_config(config: &str, process: BTreeMap<String, String>) -> eyre::Result<Self> {
+        let config: Value = serde_yaml::from_str(config).wrap_err_with(|| format!("{NODE_CONFIG} is no YAML"))?;
+        let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
+        let Some(node) = text("node_id") else { bail!("{NODE_CONFIG} does not say which node this is") };
+        let declared = config
+            .get("dataflow_descriptor")
+            .and_then(|descriptor| descriptor.get("nodes")?.as_sequence())
+            .and_then(|nodes| nodes.iter().find(|candidate| candidate.get("id").and_then(Value::as_str) == Some(&node)))
+            .and_then(|own| own.get("env")?.as_mapping());
+        // dora has put the values into the environment, with variables expanded.
+        let own = declared
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, _)| key.as_str())
+            .filter_map(|key| Some((key.to_owned(), process.get(key)?.clone())))
+            .collect();
+        Ok(Self { node, dataflow: text("dataflow_id").unwrap_or_default(), env: NodeEnv { own, process } })
+    }
+}
+
+/// Joins the dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that
+/// name. Returns when every other static node has joined too.
+///
+/// # Errors
+/// When neither is there.
+pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
+    let joined = match name {
+        Some(name) => {
+            let id: NodeId =
+                name.parse().map_err(|error| eyre::eyre!("{name:?} cannot be the id of a node: {error}"))?;
+            DoraNode::init_flexible(id)
+        }
+        None => DoraNode::init_from_env_force(),
+    };
+    joined.wrap_err_with(|| match name {
+        Some(name) => format!("no running dataflow has a dynamic node {name:?} that waits to be attached"),
+        None => "this is a node of a dora dataflow: let dora start it, or give --name NODE_ID to attach it to a \
+                 running dataflow as a dynamic node"
+            .to_owned(),
+    })
+}
+
+/// The end of a node's program. An error is said in one line on standard error, which dora repeats as the reason why the
+/// node failed: what a user can mend needs no stack.
+pub fn exit(outcome: eyre::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn process_env() -> BTreeMap<String, String> {
+    // A variable that is no text cannot be one of ours.
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> eyre::Result<Invocation> {
+        Invocation::parse("dora-shm-x", "Does things.", arguments.iter().map(|&argument| argument.to_owned()))
+    }
+
+    #[test]
+    fn the_id_of_a_dynamic_node_is_an_argument() {
+        for arguments in [&["--name", "sink"][..], &["-n", "sink"], &["--name=sink"]] {
+            assert_eq!(parse(arguments).unwrap(), Invocation::Run { name: Some("sink".into()) });
+        }
+        assert_eq!(parse(&[]).unwrap(), Invocation::Run { name: None });
+        assert!(matches!(parse(&["-h"]).unwrap(), Invocation::Print(text) if text.contains("--name NODE_ID")));
+        assert!(matches!(parse(&["--version"]).unwrap(), Invocation::Print(text) if text.starts_with("dora-shm-x ")));
+        for wrong in [&["--nam", "sink"][..], &["sink"], &["--name"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_this_nodes_own_env_names_is_its_own() {
+        let config = "
+dataflow_id: 01a2054e
+node_id: sink
+dataflow_descriptor:
+  nodes:
+  - id: source
+    env: {BUF_DUR: 9}
+  - id: sink
+    env: {SHMEM_NAME: $USER, BUF_DUR: 2.0, NOT_PASSED_ON: 1}
+  env: {AXIS: time}
+";
+        let process: BTreeMap<String, String> =
+            [("SHMEM_NAME", "ada"), ("BUF_DUR", "2"), ("AXIS", "time"), ("HOME", "/")]
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect();
+        let surroundings = Surroundings::of_config(config, process.clone()).unwrap();
+        assert_eq!(surroundings.node, "sink");
+        assert_eq!(surroundings.dataflow, "01a2054e");
+        let own: Vec<_> = surroundings.env.own.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(own, [("BUF_DUR", "2"), ("SHMEM_NAME", "ada")]);
+        assert_eq!(surroundings.env.process, process);
+    }
+
+    #[test]
+    fn a_node_without_env_has_no_settings() {
+        let bare = "{node_id: sink, dataflow_id: d, dataflow_descriptor: {nodes: [{id: sink, env: null}]}}";
+        assert!(Surroundings::of_config(bare, BTreeMap::new()).unwrap().env.own.is_empty());
+        let without = "{node_id: sink, dataflow_id: d, dataflow_descriptor: null}";
+        assert!(Surroundings::of_config(without, BTreeMap::new()).unwrap().env.own.is_empty());
+        for broken in ["{", "{dataflow_id: d}", "7"] {
+            assert!(Surroundings::of_config(broken, BTreeMap::new()).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The parameter `axes`: coordinates along the dims of a message, as JSON.
+
+use std::collections::BTreeMap;
+
+use dora_node_api::Parameter;
+use dora_shm_ring::Axis;
+use serde_json::{Map, Value};
+
+use super::Reason;
+use super::params::{AXES, unreadable};
+
+/// Axes by the name of their dim. Unlike in a description, the buffered one has its offset or its data.
+pub(super) type Axes = BTreeMap<String, Axis>;
+
+const EXPECTED: &str = "a JSON object by dim: {\"kind\":\"linear\",\"unit\":...,\"gain\":...,\"offset\":...} or \
+                        {\"kind\":\"coord\",\"unit\":...,\"data\":[...]}";
+
+/// # Errors
+/// [`Reason::Parameter`] when `text` is no such object.
+pub(super) fn parse(text: &str) -> Result<Axes, Reason> {
+    let object: Option<Map<String, Value>> = serde_json::from_str(text).ok();
+    object
+        .and_then(|axes| axes.into_iter().map(|(dim, axis)| Some((dim, read(axis)?))).collect())
+        .ok_or_else(|| unreadable(AXES, &Parameter::String(text.to_owned()), EXPECTED))
+}
+
+fn read(axis: Value) -> Option<Axis> {
+    let Value::Object(mut members) = axis else { return None };
+    let unit = match members.remove("unit") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(unit)) => unit,
+        Some(_) => return None,
+    };
+    match members.get("kind")?.as_str()? {
+        "linear" => {
+            let gain = members.get("gain")?.as_f64()?;
+            let offset = match members.get("offset") {
+                None | Some(Value::Null) => None,
+                Some(offset) => Some(offset.as_f64()?),
+            };
+            Some(Axis::Linear { unit, gain, offset })
+        }
+        "coord" => match members.remove("data") {
+            None | Some(Value::Null) => Some(Axis::Coord { unit, data: None }),
+            Some(Value::Array(data)) => Some(Axis::Coord { unit, data: Some(data) }),
+            Some(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// The coordinates along a dim, one per index, when they are numbers.
+///
+/// # Errors
+/// [`Reason::Parameter`] when there are others than `count` numbers.
+pub(super) fn coordinates(dim: &str, data: &[Value], count: u64) -> Result<Vec<f64>, Reason> {
+    check_count(dim, data, count)?;
+    let numbers: Option<Vec<f64>> = data.iter().map(Value::as_f64).collect();
+    numbers.ok_or_else(|| Reason::Parameter {
+        key: AXES.to_owned(),
+        found: format!("no number for every frame along `{dim}`"),
+        expected: "one number per frame along the buffered axis".to_owned(),
+    })
+}
+
+/// # Errors
+/// [`Reason::Parameter`] when there is not one entry of `data` for each of `size` indices of a dim.
+pub(super) fn check_count(dim: &str, data: &[Value], size: u64) -> Result<(), Reason> {
+    if data.len() as u64 == size {
+        return Ok(());
+    }
+    Err(Reason::Parameter {
+        key: AXES.to_owned(),
+        found: format!("{} entries along `{dim}`", data.len()),
+        expected: format!("{size}, the size of this dim"),
+    })
+}
+
+/// What stands in the `axes` of one message only: where its frames begin, or where each of them is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passing {
+    Offset,
+    Data,
+}
+
+impl Passing {
+    pub(super) fn of(axis: &Axis) -> Option<Self> {
+        match axis {
+            Axis::Linear { offset: Some(_), .. } => Some(Self::Offset),
+            Axis::Coord { data: Some(_), .. } => Some(Self::Data),
+            _ => None,
+        }
+    }
+
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::Offset => "offset",
+            Self::Data => "data",
+        }
+    }
+
+    /// `text` without what belongs to one message, as JSON of the same meaning.
+    pub(super) fn strip(self, text: &str, dim: &str) -> Option<String> {
+        let mut axes: Value = serde_json::from_str(text).ok()?;
+        axes.get_mut(dim)?.as_object_mut()?.remove(self.member());
+        Some(axes.to_string())
+    }
+
+    /// `text` with what belongs to this message put back.
+    pub(super) fn restore(self, text: &str, dim: &str, times: impl Iterator<Item = f64>) -> Option<String> {
+        let mut axes: Value = serde_json::from_str(text).ok()?;
+        let mut times = times.map(Value::from);
+        let value = match self {
+            Self::Offset => times.next()?,
+            Self::Data => times.collect(),
+        };
+        axes.get_mut(dim)?.as_object_mut()?.insert(self.member().to_owned(), value);
+        Some(axes.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_axis_are_read() {
+        let axes = parse(
+            r#"{"time":{"kind":"linear","unit":"s","gain":0.001,"offset":5},
+                "ch":{"kind":"coord","unit":"","data":["Cz",{"label":"Pz","x":0.5}]},"y":{"kind":"coord"}}"#,
+        )
+        .unwrap();
+        assert_eq!(axes["time"], Axis::Linear { unit: "s".into(), gain: 0.001, offset: Some(5.0) });
+        let Axis::Coord { data: Some(data), .. } = &axes["ch"] else { panic!("{axes:?}") };
+        assert_eq!((data.len(), &data[0]), (2, &Value::from("Cz")));
+        assert_eq!(axes["y"], Axis::Coord { unit: String::new(), data: None });
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_what_was_expected() {
+        for text in [
+            "",
+            "axes",
+            "[]",
+            r#"{"a":1}"#,
+            r#"{"a":{"kind":"log","gain":1}}"#,
+            r#"{"a":{"kind":"linear"}}"#,
+            r#"{"a":{"kind":"linear","gain":"1"}}"#,
+            r#"{"a":{"kind":"coord","data":{}}}"#,
+            r#"{"a":{"kind":"coord","unit":7}}"#,
+        ] {
+            let reason = parse(text).unwrap_err().to_string();
+            assert!(reason.contains("axes") && reason.contains("linear"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_one_message_is_taken_out_and_put_back() {
+        let text = r#"{"time":{"kind":"linear","unit":"s","gain":0.5,"offset":2.5}}"#;
+        let bare = Passing::Offset.strip(text, "time").unwrap();
+        assert!(!bare.contains("offset"));
+        let back = Passing::Offset.restore(&bare, "time", [2.5, 3.0].into_iter()).unwrap();
+        assert_eq!(parse(&back).unwrap(), parse(text).unwrap());
+
+        let text = r#"{"time":{"kind":"coord","unit":"s","data":[2.5,2.75]}}"#;
+        let bare = Passing::Data.strip(text, "time").unwrap();
+        let back = Passing::Data.restore(&bare, "time", [2.5, 2.75].into_iter()).unwrap();
+        assert_eq!(parse(&back).unwrap(), parse(text).unwrap());
+    }
+}

@@ -1,0 +1,220 @@
+//! What is remembered from message to message, so that a source need not say it again.
+
+use std::collections::BTreeMap;
+
+use dora_node_api::MetadataParameters;
+use dora_shm_ring::Axis;
+
+use super::MessageSettings;
+use super::axes::{Axes, Passing};
+use super::geometry::Geometry;
+use super::layout::{PerMessage, Sent, SentType};
+use super::params::{self, AXES, AXIS_OFFSET, AXIS_VALUES, Hints, Role, SAMPLE_RATE, SHAPE, role};
+use super::source_axes::SourceAxes;
+use super::track::{Tracker, Watched};
+
+/// What earlier messages said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    pub tracker: Tracker,
+    /// The same for columns beside the samples.
+    pub columns: Tracker,
+    /// The last `sample_rate`, as it was sent, and the `channels` with it.
+    pub sample_rate: Option<(f64, Option<Sent>, Option<u64>)>,
+    /// The last rate that the source gave in any way.
+    pub pace: Option<Pace>,
+    /// Axes without what belongs to one message.
+    pub axes: Option<Watched<Axes>>,
+    /// The parameter `axes` where it is astray.
+    pub astray: Option<Watched<Option<String>>>,
+    /// Which of `axis_offset`, `axis_values` come with each message.
+    pub timing: Option<Watched<Timing>>,
+    /// What the parameter `shape` is to the mirror.
+    pub shape: Option<Watched<ShapeSent>>,
+    /// A `shape` that is not the message's has come: SHAPE overrules it.
+    pub is_overruled: bool,
+}
+
+/// What a mirror has to make of the parameter `shape`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ShapeSent {
+    Absent,
+    /// The message's own shape.
+    Own(SentType),
+    /// Another, which the setting `SHAPE` overrules.
+    Other(Option<Sent>),
+}
+
+impl ShapeSent {
+    pub(super) fn of(parameters: &MetadataParameters, geometry: &Geometry) -> Self {
+        let Some(value) = parameters.get(SHAPE) else { return Self::Absent };
+        match SentType::of(value).filter(|_| params::shape(value).as_ref() == Some(&geometry.shape)) {
+            Some(kind) => Self::Own(kind),
+            None => Self::Other(Sent::of(value)),
+        }
+    }
+}
+
+/// What a mirror makes for each message, and as which types.
+pub(super) struct Made {
+    pub per_message: Vec<PerMessage>,
+    pub types: BTreeMap<String, SentType>,
+}
+
+impl Made {
+    fn add(&mut self, made: PerMessage, key: &str, sent: SentType, usual: SentType) {
+        self.per_message.push(made);
+        if sent != usual {
+            self.types.insert(key.to_owned(), sent);
+        }
+    }
+}
+
+/// Rate, and step between frames along the buffered axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    pub rate_hz: Option<f64>,
+    pub step: f64,
+}
+
+impl Pace {
+    const UNKNOWN: Self = Self { rate_hz: None, step: 0.0 };
+
+    pub(super) fn of_rate(rate_hz: f64) -> Self {
+        let rate_hz = (rate_hz > 0.0).then_some(rate_hz);
+        Self { rate_hz, step: rate_hz.map_or(0.0, |rate| 1.0 / rate) }
+    }
+
+    pub(super) fn of_axis(axis: &Axis) -> Self {
+        match *axis {
+            Axis::Linear { gain, .. } => {
+                let rate = 1.0 / gain;
+                Self { rate_hz: (rate.is_finite() && rate > 0.0).then_some(rate), step: gain }
+            }
+            Axis::Coord { .. } => Self { rate_hz: None, step: 0.0 },
+        }
+    }
+}
+
+/// As which types the times came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Timing {
+    pub offset: Option<SentType>,
+    pub values: Option<SentType>,
+}
+
+impl Timing {
+    pub(super) fn of(parameters: &MetadataParameters) -> Self {
+        let kind = |key| parameters.get(key).and_then(SentType::of);
+        Self { offset: kind(AXIS_OFFSET), values: kind(AXIS_VALUES) }
+    }
+}
+
+fn watch<T: PartialEq>(watched: &mut Option<Watched<T>>, value: T) {
+    match watched {
+        Some(watched) => watched.set(value),
+        None => *watched = Some(Watched::new(value)),
+    }
+}
+
+impl Memory {
+    /// Whether `axes` may place the frames elsewhere than they are, and a mirror sends it nevertheless.
+    pub(super) fn tells_astray(&self) -> bool {
+        self.astray.as_ref().is_none_or(Watched::is_static)
+    }
+
+    /// An absent `sample_rate` keeps the last one, and the `channels` that came with it.
+    pub(super) fn remember_rate(&mut self, hints: &mut Hints, parameters: &MetadataParameters) {
+        match (hints.sample_rate_hz, &self.sample_rate) {
+            (Some(rate_hz), _) => {
+                // A rate that is a column beside the samples: a mirror sends the samples alone, and their rate with them.
+                let sent = parameters.get(SAMPLE_RATE).map_or(Some(Sent::Float(rate_hz)), Sent::of);
+                self.sample_rate = Some((rate_hz, sent, hints.channels));
+            }
+            (None, Some((.., channels))) => hints.channels = hints.channels.or(*channels),
+            (None, None) => {}
+        }
+    }
+
+    /// The rate in force: the setting, else the newest word of the source, as far as it is about the frames.
+    pub(super) fn remember_pace(
+        &mut self,
+        settings: &MessageSettings,
+        hints: &Hints,
+        geometry: &Geometry,
+        axes: &Axes,
+    ) -> Pace {
+        let setting = settings.sample_rate_hz.map(Pace::of_rate);
+        if !geometry.has_source_rate {
+            return setting.unwrap_or(Pace::UNKNOWN);
+        }
+        let buffered = axes.get(&geometry.buffered);
+        let said = hints.sample_rate_hz.map(Pace::of_rate).or_else(|| buffered.map(Pace::of_axis));
+        self.pace = said.or(self.pace);
+        setting.or(self.pace).unwrap_or(Pace::UNKNOWN)
+    }
+
+    /// The parameters that a mirror sends again as they were.
+    pub(super) fn layout_parameters(
+        &mut self,
+        parameters: &MetadataParameters,
+        axes: &SourceAxes,
+        geometry: &Geometry,
+    ) -> BTreeMap<String, Sent> {
+        watch(&mut self.axes, axes.lasting.clone());
+        watch(&mut self.astray, axes.astray.clone());
+        let shape = ShapeSent::of(parameters, geometry);
+        self.is_overruled |= matches!(shape, ShapeSent::Other(_));
+        watch(&mut self.shape, shape);
+        let mut sent = BTreeMap::new();
+        for (key, value) in self.tracker.present() {
+            if role(key, value) == Role::Meaning && !matches!(key.as_str(), SHAPE | AXES) {
+                sent.extend(Sent::of(value).map(|sent| (key.clone(), sent)));
+            }
+        }
+        if let Some(ShapeSent::Other(other)) = self.shape.as_ref().and_then(Watched::get) {
+            sent.extend(other.clone().map(|other| (SHAPE.to_owned(), other)));
+        }
+        if let Some((_, Some(rate), _)) = &self.sample_rate {
+            sent.entry(SAMPLE_RATE.to_owned()).or_insert_with(|| rate.clone());
+        }
+        let astray = self.astray.as_ref().and_then(Watched::get).and_then(Option::as_ref);
+        if let (Some(text), true) = (astray.or(axes.text.as_ref()), self.axes.as_ref().is_some_and(Watched::is_static))
+        {
+            sent.insert(AXES.to_owned(), Sent::String(text.clone()));
+        }
+        sent
+    }
+
+    /// What a mirror makes of the frames. After [`layout_parameters`](Self::layout_parameters).
+    pub(super) fn made(&mut self, parameters: &MetadataParameters, axes: &SourceAxes) -> Made {
+        watch(&mut self.timing, Timing::of(parameters));
+        let mut made = Made { per_message: Vec::new(), types: BTreeMap::new() };
+        match self.shape.as_ref().map(Watched::get) {
+            Some(Some(ShapeSent::Own(sent))) => made.add(PerMessage::Shape, SHAPE, *sent, SentType::ListInt),
+            // It comes with some messages, or in several types: true of all in one type.
+            Some(None) if !self.is_overruled => {
+                made.add(PerMessage::Shape, SHAPE, SentType::ListInt, SentType::ListInt);
+            }
+            _ => {}
+        }
+        match self.timing.as_ref().and_then(Watched::get) {
+            // An offset beside the values need not be the first of them: it is left out.
+            Some(&Timing { values: Some(sent), .. }) => {
+                made.add(PerMessage::AxisValues, AXIS_VALUES, sent, SentType::ListFloat);
+            }
+            Some(&Timing { offset: Some(sent), .. }) => {
+                made.add(PerMessage::AxisOffset, AXIS_OFFSET, sent, SentType::Float);
+            }
+            _ => {}
+        }
+        let is_own = self.astray.as_ref().and_then(Watched::get).is_some_and(Option::is_none);
+        if is_own && self.axes.as_ref().is_some_and(Watched::is_static) {
+            made.per_message.extend(axes.passing.map(|passing| match passing {
+                Passing::Offset => PerMessage::AxesOffset,
+                Passing::Data => PerMessage::AxesData,
+            }));
+        }
+        made
+    }
+}

@@ -1,0 +1,67 @@
+//! How a dora message and the frames of a stream correspond, in both directions.
+//!
+//! An [`Interpreter`] says what a message means and copies its samples into a ring, once. A [`Rebuilder`] makes the
+//! message again from the frames. What it needs besides the samples is in the stream's description: the
+//! [`layout`](mod@layout) of a message.
+//!
+//! # Order of belief
+//! What a message is comes from, the first that says anything:
+//! 1. the settings ([`MessageSettings`]);
+//! 2. the parameters `shape` and `dims`, with `dtype` for bytes and `sample_rate`;
+//! 3. the parameters, or columns beside the samples, `width`, `height` and `encoding`, when the length fits them;
+//! 4. the Arrow type: rows of lists and structs are frames;
+//! 5. otherwise it is a flat vector: one frame. With a `sample_rate` it is frames of `channels` values (1 by default).
+//!
+//! Something given that contradicts the number of samples is a [`Refusal`], never a guess; only the third may describe
+//! another array, and is passed over then.
+//!
+//! # The buffered axis
+//! `AXIS`, else the parameter `stream_dim`, else the dim called `time`. Dims that do not name it are those of one frame.
+//! Its values are `axis_values`, else they begin at `axis_offset` or at the offset in `axes`, else when the message was
+//! sent; they go on in steps of one over the rate.
+//!
+//! # What is static
+//! Parameters that are no part of the above are attributes. One that has changed three times changes with the messages
+//! and leaves the description for good; so do `axes` other than the buffered one. dora's own parameters, a `timestamp`
+//! that is none, and those that mirrors add are never attributes. Once eight messages have brought new names, further
+//! ones are let pass.
+
+mod arrow_types;
+mod axes;
+mod bind;
+mod cast;
+mod checks;
+mod chunk;
+mod even;
+mod fill;
+mod geometry;
+mod growth;
+mod interpret;
+pub mod layout;
+mod memory;
+mod params;
+mod payload;
+mod picture;
+mod plan;
+mod rebuild;
+mod rebuild_error;
+mod rebuild_params;
+mod refusal;
+mod roll;
+mod select;
+mod settings;
+mod siblings;
+mod sizes;
+mod source_axes;
+mod template;
+mod track;
+mod typed;
+
+pub use chunk::Chunk;
+pub use interpret::Interpreter;
+pub use params::send_ns;
+pub use plan::Plan;
+pub use rebuild::{Marks, Rebuilder};
+pub use rebuild_error::RebuildError;
+pub use refusal::{Reason, Refusal};
+pub use settings::{FrameRule, MessageSettings};

@@ -1,0 +1,40 @@
+//! The sink's settings that decide what a message means.
+
+use dora_shm_ring::Dtype;
+
+/// What the user says about the messages of one input. Everything left out is found out from the message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessageSettings {
+    /// `AXIS`: name of the dim along which frames are buffered.
+    pub axis: Option<String>,
+    /// `SAMPLE_RATE`: frames a second, finite and at least 0 (0: irregular). It wins over the source's `sample_rate`
+    /// and says nothing of how many frames a message has.
+    pub sample_rate_hz: Option<f64>,
+    /// `SHAPE`: shape of one frame, without the buffered axis; each dimension at least 1, `[]` is one sample. It wins over
+    /// the source's `shape`, of whose `dims` only the names are left: those of the message if they are one more than the
+    /// frame has and name the buffered axis, else those of the frame. The source's rate holds where its frames are these.
+    pub shape: Option<Vec<u64>>,
+    /// `DIMS`: a name for each dimension of the message, in the message's order; or, when the buffered axis is not
+    /// among them, for each dimension of a frame.
+    pub dims: Option<Vec<String>>,
+    /// `DTYPE`: how bytes are read; other numbers are converted to it.
+    pub dtype: Option<Dtype>,
+    /// `FIELD`: paths into a struct, the steps separated by dots (`pose.position`). Empty: all of it.
+    pub fields: Vec<String>,
+    /// `FRAMES`: how many frames a message is.
+    pub frames: FrameRule,
+    /// `KEY`: name of the signal, instead of the source's `key`.
+    pub key: Option<String>,
+}
+
+/// How many frames a message is (`FRAMES`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FrameRule {
+    /// `auto`: as the message says.
+    #[default]
+    Auto,
+    /// `message`: each message is one frame.
+    Message,
+    /// `rows`: each row along the buffered axis is one; of a flat vector, each run of `SHAPE` samples.
+    Rows,
+}

@@ -1,0 +1,87 @@
+//! What the parameter `axes` says of one message, and what of it lasts.
+
+use dora_node_api::{MetadataParameters, Parameter};
+use dora_shm_ring::Axis;
+
+use super::Reason;
+use super::axes::{self, Axes, Passing};
+use super::geometry::Geometry;
+use super::params::{AXES, AXIS_OFFSET, AXIS_VALUES, float};
+
+/// Where the parameter `axes` says the frames are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Placed {
+    Nowhere,
+    From(f64),
+    At(Vec<f64>),
+}
+
+/// The parameter `axes`, taken apart.
+pub(super) struct SourceAxes {
+    /// As it was sent.
+    pub axes: Axes,
+    /// Without what belongs to this message.
+    pub lasting: Axes,
+    /// The JSON, likewise.
+    pub text: Option<String>,
+    pub passing: Option<Passing>,
+    /// The JSON as it was sent, when it places the frames elsewhere than where they are: `axis_offset` and `axis_values`
+    /// win over it, and nothing of the ring tells what it said.
+    pub astray: Option<String>,
+    pub placed: Placed,
+}
+
+impl SourceAxes {
+    pub(super) fn new(parameters: &MetadataParameters, geometry: &Geometry) -> Result<Self, Reason> {
+        let mut source = Self {
+            axes: Axes::new(),
+            lasting: Axes::new(),
+            text: None,
+            passing: None,
+            astray: None,
+            placed: Placed::Nowhere,
+        };
+        let Some(Parameter::String(text)) = parameters.get(AXES) else { return Ok(source) };
+        source.axes = axes::parse(text)?;
+        source.lasting = source.axes.clone();
+        source.text = Some(text.clone());
+        let dim = &geometry.buffered;
+        let Some(axis) = source.lasting.get_mut(dim) else { return Ok(source) };
+        source.passing = Passing::of(axis);
+        match axis {
+            Axis::Linear { offset, .. } => source.placed = offset.take().map_or(Placed::Nowhere, Placed::From),
+            Axis::Coord { data, .. } => {
+                if let Some(data) = data.take() {
+                    source.placed = Placed::At(axes::coordinates(dim, &data, geometry.frames())?);
+                }
+            }
+        }
+        if let Some(passing) = source.passing {
+            source.text = passing.strip(text, dim);
+            source.astray = (!source.placed.holds(parameters)).then(|| text.clone());
+        }
+        Ok(source)
+    }
+}
+
+impl Placed {
+    /// Whether it tells the places of `frames` frames.
+    pub(super) fn is_of(&self, frames: u64) -> bool {
+        match self {
+            Self::Nowhere | Self::From(_) => true,
+            Self::At(values) => values.len() as u64 == frames,
+        }
+    }
+
+    /// Whether `axis_offset` and `axis_values`, which win, say the same.
+    pub(super) fn holds(&self, parameters: &MetadataParameters) -> bool {
+        let offset = parameters.get(AXIS_OFFSET).and_then(float);
+        match (self, parameters.get(AXIS_VALUES), offset) {
+            (Self::Nowhere, ..) | (_, None, None) => true,
+            (Self::From(start), Some(Parameter::ListFloat(values)), _) => values.first() == Some(start),
+            (Self::At(data), Some(Parameter::ListFloat(values)), _) => data == values,
+            (Self::From(start), None, Some(offset)) => *start == offset,
+            _ => false,
+        }
+    }
+}

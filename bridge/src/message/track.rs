@@ -1,0 +1,228 @@
+//! Which parameters are static: those that hardly ever change belong to the description, the others do not.
+
+use std::collections::BTreeMap;
+
+use dora_node_api::{MetadataParameters, Parameter};
+
+use super::params::{CHANNELS, ENCODING, HEIGHT, Role, WIDTH, role, same};
+
+/// A value that has changed this often changes with the messages, and stays out of the description for good.
+const MAX_CHANGES: u8 = 3;
+
+/// Messages that may bring attributes under names that were never there before. In a source whose names change with its
+/// messages each name comes but once, and none of them alone would ever have changed three times.
+const MAX_ARRIVALS: u8 = 8;
+
+/// Something that is static until it has changed three times.
+#[derive(Clone, Debug)]
+pub(super) struct Watched<T> {
+    value: T,
+    changes: u8,
+}
+
+impl<T> Watched<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self { value, changes: 0 }
+    }
+
+    /// Takes the next value; `same` tells whether it is the one before.
+    fn next(&mut self, value: T, same: bool, counts: bool) {
+        if !same && counts {
+            self.changes = self.changes.saturating_add(1);
+        }
+        self.value = value;
+    }
+
+    pub(super) fn set(&mut self, value: T)
+    where
+        T: PartialEq,
+    {
+        let same = self.value == value;
+        self.next(value, same, true);
+    }
+
+    pub(super) fn is_static(&self) -> bool {
+        self.changes < MAX_CHANGES
+    }
+
+    /// The value, while it is static.
+    pub(super) fn get(&self) -> Option<&T> {
+        self.is_static().then_some(&self.value)
+    }
+}
+
+/// All parameters of a source that are not of one message by their nature.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tracker {
+    /// `None` inside: absent from the newest message.
+    known: BTreeMap<String, Watched<Option<Parameter>>>,
+    has_seen_any: bool,
+    /// Messages after the first with names that were new.
+    arrivals: u8,
+}
+
+impl Tracker {
+    /// Whether `parameters` are what they were with the message before, as far as they matter; `is_same` compares the
+    /// values of a parameter, the one before first. Allocates nothing.
+    pub(super) fn is_unchanged(
+        &self,
+        parameters: &MetadataParameters,
+        mut is_same: impl FnMut(&str, &Parameter, &Parameter) -> bool,
+    ) -> bool {
+        let mut present = self.known.iter().filter_map(|(key, watched)| Some((key, watched.get()?.as_ref()?)));
+        for (key, value) in parameters {
+            if !self.is_watched(key, value) {
+                continue;
+            }
+            match present.next() {
+                Some((known, before)) if known == key && is_same(key, before, value) => {}
+                _ => return false,
+            }
+        }
+        self.has_seen_any && present.next().is_none()
+    }
+
+    /// Whether a change of this parameter matters.
+    fn is_watched(&self, key: &str, value: &Parameter) -> bool {
+        match (role(key, value), self.known.get(key)) {
+            (Role::Passing, _) => false,
+            (_, Some(watched)) => watched.is_static(),
+            (Role::Meaning, None) => true,
+            (Role::Attr, None) => self.arrivals < MAX_ARRIVALS,
+        }
+    }
+
+    /// Whether a parameter of this name is in the description while it is there.
+    pub(super) fn is_static(&self, key: &str) -> bool {
+        self.known.get(key).is_none_or(Watched::is_static)
+    }
+
+    /// Takes the parameters of the next message. Sizes that changed together with the frames' shape (`new_shape`) are
+    /// no fickle attributes: whatever they say starts a generation anyway.
+    pub(super) fn update(&mut self, parameters: &MetadataParameters, new_shape: bool) {
+        let is_size = |key: &str| matches!(key, WIDTH | HEIGHT | ENCODING | CHANNELS);
+        let counts = |key: &str, value: &Parameter| role(key, value) == Role::Attr && !(is_size(key) && new_shape);
+        for (key, watched) in &mut self.known {
+            if let (true, Some(before)) = (watched.is_static() && !parameters.contains_key(key), &watched.value) {
+                let counts = counts(key, before);
+                watched.next(None, false, counts);
+            }
+        }
+        let mut has_arrival = false;
+        for (key, value) in parameters {
+            if !self.is_watched(key, value) {
+                continue;
+            }
+            let counts = self.has_seen_any && counts(key, value);
+            match self.known.get_mut(key) {
+                Some(watched) => {
+                    let is_same = watched.value.as_ref().is_some_and(|before| same(before, value));
+                    if !is_same {
+                        watched.next(Some(value.clone()), false, counts);
+                    }
+                }
+                None => {
+                    has_arrival |= self.has_seen_any && role(key, value) == Role::Attr;
+                    let changes = u8::from(counts);
+                    self.known.insert(key.clone(), Watched { value: Some(value.clone()), changes });
+                }
+            }
+        }
+        self.arrivals = self.arrivals.saturating_add(u8::from(has_arrival));
+        self.has_seen_any = true;
+    }
+
+    /// The parameters of the newest message that are static.
+    pub(super) fn present(&self) -> impl Iterator<Item = (&String, &Parameter)> {
+        self.known.iter().filter_map(|(key, watched)| Some((key, watched.get()?.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(entries: &[(&str, i64)]) -> MetadataParameters {
+        entries.iter().map(|&(key, value)| (key.to_owned(), Parameter::Integer(value))).collect()
+    }
+
+    fn is_unchanged(tracker: &Tracker, parameters: &MetadataParameters) -> bool {
+        tracker.is_unchanged(parameters, |_, before, now| same(before, now))
+    }
+
+    fn present(tracker: &Tracker) -> Vec<&str> {
+        tracker.present().map(|(key, _)| key.as_str()).collect()
+    }
+
+    #[test]
+    fn a_parameter_that_changed_three_times_is_out_for_good() {
+        let mut tracker = Tracker::default();
+        for (value, expected) in [(1, true), (2, true), (3, true), (4, false), (4, false), (4, false)] {
+            tracker.update(&parameters(&[("gain", value), ("montage", 7)]), false);
+            assert_eq!(present(&tracker).contains(&"gain"), expected, "value {value}");
+            assert!(present(&tracker).contains(&"montage"));
+        }
+        assert!(is_unchanged(&tracker, &parameters(&[("gain", 99), ("montage", 7)])));
+        assert!(is_unchanged(&tracker, &parameters(&[("montage", 7)])));
+        assert!(!is_unchanged(&tracker, &parameters(&[("gain", 99), ("montage", 8)])));
+    }
+
+    #[test]
+    fn appearing_and_disappearing_are_changes() {
+        let mut tracker = Tracker::default();
+        tracker.update(&parameters(&[("a", 1)]), false);
+        assert!(!is_unchanged(&tracker, &parameters(&[])));
+        assert!(!is_unchanged(&tracker, &parameters(&[("a", 1), ("b", 1)])));
+        for _ in 0..2 {
+            tracker.update(&parameters(&[]), false);
+            assert!(present(&tracker).is_empty());
+            tracker.update(&parameters(&[("a", 1)]), false);
+        }
+        assert!(present(&tracker).is_empty());
+        assert!(is_unchanged(&tracker, &parameters(&[("a", 1)])) && is_unchanged(&tracker, &parameters(&[])));
+    }
+
+    #[test]
+    fn what_passes_with_each_message_is_never_noticed() {
+        let mut tracker = Tracker::default();
+        tracker.update(&parameters(&[("sequence", 1), ("timestamp", 1), ("_x", 1), ("a", 1)]), false);
+        assert_eq!(present(&tracker), ["a"]);
+        assert!(is_unchanged(&tracker, &parameters(&[("sequence", 2), ("timestamp", 2), ("_y", 1), ("a", 1)])));
+    }
+
+    #[test]
+    fn names_that_are_new_with_each_message_are_let_pass() {
+        let mut tracker = Tracker::default();
+        let names: Vec<_> = (0..1000).map(|i| format!("k{i}")).collect();
+        for name in &names {
+            tracker.update(&parameters(&[("montage", 7), (name, 1)]), false);
+        }
+        assert_eq!(present(&tracker), ["montage"]);
+        assert!(tracker.known.len() < 20, "{} names", tracker.known.len());
+        assert!(is_unchanged(&tracker, &parameters(&[("montage", 7), ("k1000", 1)])));
+        // What is known is watched on, and what a message means always is.
+        assert!(!is_unchanged(&tracker, &parameters(&[("montage", 8)])));
+        assert!(!is_unchanged(&tracker, &parameters(&[("montage", 7), ("sample_rate", 8)])));
+    }
+
+    #[test]
+    fn not_a_number_equals_itself() {
+        let nan = MetadataParameters::from([("a".to_owned(), Parameter::Float(f64::NAN))]);
+        let mut tracker = Tracker::default();
+        tracker.update(&nan, false);
+        assert!(is_unchanged(&tracker, &nan));
+    }
+
+    #[test]
+    fn sizes_that_change_the_frames_stay() {
+        let mut tracker = Tracker::default();
+        for size in 0..9 {
+            tracker.update(&parameters(&[("width", size)]), true);
+        }
+        assert_eq!(present(&tracker), ["width"]);
+        for size in 9..12 {
+            tracker.update(&parameters(&[("width", size)]), false);
+        }
+        assert!(present(&tracker).is_empty());
+    }
+}

@@ -1,0 +1,76 @@
+//! Structured log lines.
+
+use std::io::{self, Write as _};
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Map, Value};
+
+/// Writes log lines that dora understands: one JSON object a line on standard output, with `timestamp`, `level`,
+/// `node_id`, `message` and `fields` (text by name). dora shows the message and keeps the fields in its log file.
+///
+/// A reader that went away (a daemon that died) is no reason to stop: what cannot be written is dropped.
+#[derive(Clone, Debug)]
+pub struct Log {
+    node: String,
+}
+
+impl Log {
+    /// The log of the node `node`.
+    pub fn new(node: impl Into<String>) -> Self {
+        Self { node: node.into() }
+    }
+
+    /// Tells something that a user may want to know.
+    pub fn info(&self, message: &str) {
+        self.line("info", message, &[]);
+    }
+
+    /// Tells something that a user should look at.
+    pub fn warn(&self, message: &str) {
+        self.line("warn", message, &[]);
+    }
+
+    /// Tells numbers: `message` and then every field as `name=value`; the fields besides by name.
+    pub fn fields(&self, message: &str, fields: &[(&str, String)]) {
+        let mut line = message.to_owned();
+        for (name, value) in fields {
+            line.push_str(&format!(" {name}={value}"));
+        }
+        self.line("info", &line, fields);
+    }
+
+    fn line(&self, level: &str, message: &str, fields: &[(&str, String)]) {
+        let line = render(&Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true), level, &self.node, message, fields);
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+fn render(timestamp: &str, level: &str, node: &str, message: &str, fields: &[(&str, String)]) -> String {
+    let mut entry = Map::new();
+    entry.insert("timestamp".into(), timestamp.into());
+    entry.insert("level".into(), level.into());
+    entry.insert("node_id".into(), node.into());
+    entry.insert("message".into(), message.into());
+    if !fields.is_empty() {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
+        entry.insert("fields".into(), Value::Object(fields));
+    }
+    format!("{}\n", Value::Object(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_the_message_holds() {
+        let line = render("t", "warn", "n", "two\nlines \"quoted\"", &[("frames", "5".into())]);
+        assert_eq!(line.matches('\n').count(), 1);
+        let entry: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(entry["message"], "two\nlines \"quoted\"");
+        assert_eq!(entry["level"], "warn");
+        assert_eq!(entry["node_id"], "n");
+        assert_eq!(entry["fields"]["frames"], "5");
+    }
+}

@@ -1,0 +1,126 @@
+//! Counters of a node, as log fields and as the row of its `status` output.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, StringArray, StructArray, UInt32Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Fields};
+
+/// What the node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No ring yet: the sink has no message to make one from, or the mirror's stream does not exist.
+    Waiting,
+    /// Frames flow, or may at any moment.
+    Live,
+    /// The writer of the mirror's stream died.
+    Dead,
+    /// The stream ended in order.
+    Closed,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Live => "live",
+            State::Dead => "dead",
+            State::Closed => "closed",
+        }
+    }
+}
+
+/// Counters of a node since it started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// Name of the stream.
+    pub stream: String,
+    /// What the node is doing.
+    pub state: State,
+    /// The current generation; none before the first ring.
+    pub generation: Option<u32>,
+    /// Frames written into the stream, or taken from it.
+    pub frames: u64,
+    /// Chunks, empty ones included.
+    pub chunks: u64,
+    /// Messages that were refused.
+    pub refused: u64,
+    /// Sink: messages that dora dropped from the node's queues. Mirror: frames lost because it was lapped.
+    pub dropped: u64,
+    /// Sink: messages missing by the parameter `sequence`. Mirror: times that frames were lost.
+    pub gaps: u64,
+    /// Bytes of samples.
+    pub bytes: u64,
+    /// Bytes of samples a second since the last report; filled in by [`super::Reporter`].
+    pub bytes_per_second: f64,
+}
+
+impl Status {
+    /// Every counter by name, for the log.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("stream", self.stream.clone()),
+            ("state", self.state.name().to_owned()),
+            ("generation", self.generation.map_or_else(|| "none".to_owned(), |generation| generation.to_string())),
+            ("frames", self.frames.to_string()),
+            ("chunks", self.chunks.to_string()),
+            ("refused", self.refused.to_string()),
+            ("dropped", self.dropped.to_string()),
+            ("gaps", self.gaps.to_string()),
+            ("bytes", self.bytes.to_string()),
+            ("bytes_per_second", format!("{:.0}", self.bytes_per_second)),
+        ]
+    }
+
+    /// A struct of one row, for the output `status`. `generation` is null before the first ring.
+    pub fn row(&self) -> StructArray {
+        let counter = |value: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) };
+        let columns: Vec<(&str, DataType, ArrayRef)> = vec![
+            ("stream", DataType::Utf8, Arc::new(StringArray::from(vec![self.stream.as_str()]))),
+            ("state", DataType::Utf8, Arc::new(StringArray::from(vec![self.state.name()]))),
+            ("generation", DataType::UInt32, Arc::new(UInt32Array::from(vec![self.generation]))),
+            ("frames", DataType::UInt64, counter(self.frames)),
+            ("chunks", DataType::UInt64, counter(self.chunks)),
+            ("refused", DataType::UInt64, counter(self.refused)),
+            ("dropped", DataType::UInt64, counter(self.dropped)),
+            ("gaps", DataType::UInt64, counter(self.gaps)),
+            ("bytes", DataType::UInt64, counter(self.bytes)),
+            ("bytes_per_second", DataType::Float64, Arc::new(Float64Array::from(vec![self.bytes_per_second]))),
+        ];
+        let fields: Fields =
+            columns.iter().map(|(name, data_type, _)| Field::new(*name, data_type.clone(), true)).collect();
+        StructArray::new(fields, columns.into_iter().map(|(_, _, column)| column).collect(), None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array as _;
+
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            stream: "eeg".into(),
+            state: State::Live,
+            generation: None,
+            frames: 10,
+            chunks: 2,
+            refused: 1,
+            dropped: 0,
+            gaps: 3,
+            bytes: 40,
+            bytes_per_second: 12.6,
+        }
+    }
+
+    #[test]
+    fn the_row_and_the_log_have_the_same_columns_in_the_same_order() {
+        let status = status();
+        let names: Vec<_> = status.fields().into_iter().map(|(name, _)| name).collect();
+        let row = status.row();
+        assert_eq!(names, row.column_names());
+        assert_eq!(row.len(), 1);
+        assert!(row.column_by_name("generation").unwrap().is_null(0));
+        assert_eq!(row.column_by_name("frames").unwrap().as_any().downcast_ref::<UInt64Array>().unwrap().value(0), 10);
+    }
+}

@@ -1,0 +1,84 @@
+//! What can be wrong with a setting.
+
+/// A setting that cannot be used: which one, what was expected, what was found, and what to write instead.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// A key of the node's environment that is almost one of ours.
+    #[error("setting {found} is not known; the nearest known key is {nearest}: write that, or rename it")]
+    NearMiss {
+        /// The key as written.
+        found: String,
+        /// The key that was probably meant.
+        nearest: String,
+    },
+    /// A key of a live change that is none of ours.
+    #[error("setting {found} is not known; {}", nearest.as_ref().map_or_else(
+        || format!("expected one of {known}"),
+        |nearest| format!("the nearest known key is {nearest}"),
+    ))]
+    Unknown {
+        /// The key as written.
+        found: String,
+        /// The key that was probably meant, if one is near.
+        nearest: Option<String>,
+        /// Every key that can be set.
+        known: String,
+    },
+    /// A value that its key does not take.
+    #[error("setting {key}: expected {expected}, found {found}")]
+    BadValue {
+        /// The key.
+        key: String,
+        /// What it takes.
+        expected: String,
+        /// What it got.
+        found: String,
+    },
+    /// Both ways to give the ring's length at once.
+    #[error("settings BUF_DUR and BUF_FRAMES both give the length of the buffer; keep one of them")]
+    TwoLengths,
+    /// A key without which the node cannot work.
+    #[error("setting {key} is missing; add it to the node's `env:` in the dataflow: {example}")]
+    Missing {
+        /// The key.
+        key: String,
+        /// A line for the dataflow.
+        example: String,
+    },
+    /// A key that cannot change while the node runs.
+    #[error("setting {key} cannot change while the node runs; change it in the dataflow and restart the node")]
+    NotLive {
+        /// The key.
+        key: String,
+    },
+    /// A key of the original that this version does not have.
+    #[error("setting {key} is not supported yet; remove it")]
+    Unsupported {
+        /// The key.
+        key: String,
+    },
+    /// A live change that is no mapping of keys to values.
+    #[error("settings: expected a YAML document such as `buf_dur: 5`, found {found}")]
+    NotADocument {
+        /// What was found instead.
+        found: String,
+    },
+    /// Several mistakes at once.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<SettingsError>),
+}
+
+/// Result of reading settings.
+pub type Result<T> = std::result::Result<T, SettingsError>;
+
+impl SettingsError {
+    /// `Ok` without mistakes, the mistake itself if there is one, else [`SettingsError::Several`].
+    pub(super) fn collect(mut mistakes: Vec<SettingsError>) -> Result<()> {
+        match mistakes.len() {
+            0 => Ok(()),
+            1 => Err(mistakes.remove(0)),
+            _ => Err(SettingsError::Several(mistakes)),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! SIGTERM and SIGINT: end in order. dora installs no handler in a Rust node, so without this they kill at once.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+type Reaction = Box<dyn FnOnce() + Send>;
+
+/// What the process does when it is told to end. Only the first signal counts: a terminal and a supervisor often send
+/// two, and the second must not cut the orderly end short.
+#[derive(Clone)]
+pub struct Termination {
+    reaction: Arc<Mutex<Option<Reaction>>>,
+}
+
+impl Termination {
+    /// Runs `reaction`, on a thread of its own, when the first signal comes.
+    ///
+    /// # Errors
+    /// When the handler or the thread cannot be made.
+    pub fn watch(reaction: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let termination = Self { reaction: Arc::new(Mutex::new(Some(Box::new(reaction)))) };
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let watched = termination.clone();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for _ in signals.forever() {
+                if let Some(reaction) = watched.replace(None) {
+                    reaction();
+                }
+            }
+        })?;
+        Ok(termination)
+    }
+
+    /// From now on runs `reaction` instead, if no signal has come yet.
+    pub fn instead(&self, reaction: impl FnOnce() + Send + 'static) {
+        let mut current = self.reaction.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_some() {
+            *current = Some(Box::new(reaction));
+        }
+    }
+
+    fn replace(&self, reaction: Option<Reaction>) -> Option<Reaction> {
+        std::mem::replace(&mut *self.reaction.lock().unwrap_or_else(PoisonError::into_inner), reaction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    use signal_hook::low_level::raise;
+
+    use super::*;
+
+    #[test]
+    fn only_the_first_signal_counts_and_runs_the_latest_reaction() {
+        let (sender, reactions) = channel();
+        let [first, second, third] = ["first", "second", "third"].map(|name| {
+            let sender = sender.clone();
+            move || {
+                let _ = sender.send(name);
+            }
+        });
+        let termination = Termination::watch(first).unwrap();
+        termination.instead(second);
+        raise(SIGTERM).unwrap();
+        assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Ok("second"));
+        termination.instead(third);
+        // The process outlives a second signal, and nobody is left who could react to it.
+        raise(SIGINT).unwrap();
+        drop(sender);
+        assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));
+    }
+}

@@ -1,0 +1,10 @@
+//! How messages and frames correspond: what real nodes send, every shape and type there and back, and refusals.
+
+mod emitters;
+mod layouts;
+mod meaning;
+mod nulls;
+mod refusals;
+mod round_trip;
+mod statics;
+mod support;
