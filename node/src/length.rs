@@ -1,0 +1,196 @@
+//! How many frames a ring gets.
+
+use dora_shm_bridge::message::Plan;
+use dora_shm_bridge::settings::{Length, SinkSettings};
+use dora_shm_ring::{Dtype, Error, Format};
+
+/// Frames a second that are assumed for `BUF_DUR` when nothing tells the rate: a camera's.
+const ASSUMED_RATE_HZ: f64 = 30.0;
+
+/// What a ring is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub dtype: Dtype,
+    pub frame_shape: &'a [u64],
+    /// Rate that the stream states, Hz.
+    pub rate_hz: Option<f64>,
+    /// Rate that was measured, for a stream that states none.
+    pub measured_hz: Option<f64>,
+    /// Frames of the largest chunk that is known.
+    pub chunk_frames: u64,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(plan: &'a Plan, measured_hz: Option<f64>, chunk_frames: u64) -> Self {
+        let (dtype, frame_shape, rate_hz) = (plan.dtype(), plan.frame_shape(), plan.rate_hz());
+        Self { dtype, frame_shape, rate_hz, measured_hz, chunk_frames }
+    }
+
+    /// Frames that `length` asks for. A duration is at least two chunks long: while the writer fills one, a reader has
+    /// the other. A number of frames is taken as it was given.
+    fn frames(&self, length: Length) -> u64 {
+        let frames = match length {
+            Length::Frames(frames) => frames,
+            Length::Duration(seconds) => {
+                let rate = self.rate_hz.or(self.measured_hz).unwrap_or(ASSUMED_RATE_HZ);
+                // A float that is too large becomes the largest integer.
+                let wanted = (seconds * rate).ceil() as u64;
+                wanted.max(self.chunk_frames.saturating_mul(2))
+            }
+        };
+        frames.clamp(1, u32::MAX.into())
+    }
+
+    fn format(&self, frames: u64) -> Result<Format, Error> {
+        Format::new(self.dtype, self.frame_shape, self.rate_hz.unwrap_or(0.0), frames)
+    }
+
+    /// Bytes of a ring of so many frames; `u64::MAX` when it can be none.
+    fn bytes(&self, frames: u64) -> u64 {
+        self.format(frames)
+            .and_then(|format| format.ring_bytes(expected_chunk_frames(frames, self.chunk_frames)))
+            .unwrap_or(u64::MAX)
+    }
+}
+
+/// The chunk for which a ring of `frames` frames gets its chunk records: at most as long as the chunks that are known.
+///
+/// A source may go on with far smaller messages than it began with, and a mirror reads no further back than the records
+/// reach; as many as this cost 64 KiB.
+pub fn expected_chunk_frames(frames: u64, known_chunk_frames: u64) -> u64 {
+    const RECORDS: u64 = 1024;
+    known_chunk_frames.min(2 * frames / RECORDS).max(1)
+}
+
+/// The format of the ring that `settings` ask for, and whether it is shorter than `BUF_DUR` says because of
+/// `MAX_BYTES`.
+///
+/// # Errors
+/// A sentence that names the setting that would help, when `BUF_FRAMES` frames, or a single frame, are more than
+/// `MAX_BYTES`.
+pub fn ring_format(request: &Request<'_>, settings: &SinkSettings) -> Result<(Format, bool), String> {
+    let wanted = request.frames(settings.length);
+    let limit = settings.max_bytes;
+    let bytes = request.bytes(wanted);
+    if bytes <= limit {
+        return request.format(wanted).map(|format| (format, false)).map_err(|error| error.to_string());
+    }
+    if let Length::Frames(frames) = settings.length {
+        return Err(format!(
+            "BUF_FRAMES: {frames} frames need {}, more than MAX_BYTES {limit}; lower BUF_FRAMES or raise MAX_BYTES",
+            shown(bytes),
+        ));
+    }
+    let least = request.bytes(1);
+    if least > limit {
+        return Err(format!(
+            "a ring of a single frame of shape {:?} {} needs {}, more than MAX_BYTES {limit}; raise MAX_BYTES",
+            request.frame_shape,
+            request.dtype,
+            shown(least),
+        ));
+    }
+    // `fits` frames fit and `wanted` do not; halve what lies between.
+    let (mut fits, mut too_many) = (1, wanted);
+    while too_many - fits > 1 {
+        let middle = fits + (too_many - fits) / 2;
+        if request.bytes(middle) <= limit { fits = middle } else { too_many = middle }
+    }
+    request.format(fits).map(|format| (format, true)).map_err(|error| error.to_string())
+}
+
+fn shown(bytes: u64) -> String {
+    if bytes == u64::MAX { "more bytes than can be counted".into() } else { format!("{bytes} bytes") }
+}
+
+/// Frames of the ring that a chunk of `chunk_frames` calls for, when the ring of `ring_frames` holds fewer than two of
+/// them and its length is the sink's to choose. Powers of two, so that chunks that keep growing cost few generations.
+pub fn grown(length: Length, ring_frames: u64, chunk_frames: u64) -> Option<u64> {
+    let needed = chunk_frames.saturating_mul(2);
+    let chosen_by_sink = matches!(length, Length::Duration(_));
+    (chosen_by_sink && needed > ring_frames).then(|| needed.checked_next_power_of_two().unwrap_or(needed) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(rate_hz: Option<f64>, measured_hz: Option<f64>, chunk_frames: u64) -> Request<'static> {
+        Request { dtype: Dtype::F32, frame_shape: &[64], rate_hz, measured_hz, chunk_frames }
+    }
+
+    fn settings(length: Length, max_bytes: u64) -> SinkSettings {
+        SinkSettings { length, max_bytes, ..SinkSettings::default() }
+    }
+
+    #[test]
+    fn a_duration_becomes_frames_by_the_best_rate_that_is_known() {
+        for (length, request, expected) in [
+            (Length::Duration(2.0), request(Some(1000.0), None, 10), 2000),
+            (Length::Duration(2.0), request(Some(1000.0), Some(7.0), 10), 2000),
+            (Length::Duration(2.0), request(None, Some(250.0), 10), 500),
+            (Length::Duration(2.0), request(None, None, 1), 60),
+            (Length::Duration(0.0001), request(Some(100.0), None, 0), 1),
+            (Length::Duration(2.0), request(None, None, 1000), 2000),
+            (Length::Duration(1e30), request(None, None, 1), u64::from(u32::MAX)),
+            (Length::Frames(7), request(Some(1000.0), None, 1000), 7),
+        ] {
+            assert_eq!(request.frames(length), expected, "{length:?} {request:?}");
+        }
+    }
+
+    #[test]
+    fn a_ring_keeps_records_for_messages_far_smaller_than_the_first() {
+        // Two seconds at 16 kHz, first in a block of half a second, then in blocks of 10 ms.
+        let expected = expected_chunk_frames(32_000, 8000);
+        assert!(2 * 32_000 / expected >= 32_000 / 160, "{expected}");
+        assert_eq!(expected_chunk_frames(32_000, 4), 4);
+        assert_eq!(expected_chunk_frames(60, 0), 1);
+    }
+
+    #[test]
+    fn a_measured_rate_sets_the_length_and_is_not_stated() {
+        let (format, _) =
+            ring_format(&request(None, Some(250.0), 1), &settings(Length::Duration(1.0), 1 << 30)).unwrap();
+        assert_eq!((format.frames(), format.rate_hz()), (250, 0.0));
+        let (format, _) =
+            ring_format(&request(Some(50.0), None, 1), &settings(Length::Duration(1.0), 1 << 30)).unwrap();
+        assert_eq!((format.frames(), format.rate_hz()), (50, 50.0));
+    }
+
+    #[test]
+    fn a_duration_beyond_the_limit_is_shortened_to_what_fits() {
+        let request = request(Some(1000.0), None, 10);
+        let limit = 10 << 20;
+        let (format, shortened) = ring_format(&request, &settings(Length::Duration(3600.0), limit)).unwrap();
+        assert!(shortened);
+        assert!(request.bytes(format.frames()) <= limit);
+        assert!(format.frames() * format.frame_bytes() > limit / 2, "{} frames", format.frames());
+        let (_, shortened) = ring_format(&request, &settings(Length::Duration(1.0), limit)).unwrap();
+        assert!(!shortened);
+    }
+
+    #[test]
+    fn frames_beyond_the_limit_are_refused_by_name() {
+        let request = request(Some(1000.0), None, 10);
+        let error = ring_format(&request, &settings(Length::Frames(1_000_000), 1 << 20)).unwrap_err();
+        assert!(error.contains("BUF_FRAMES") && error.contains("MAX_BYTES 1048576"), "{error}");
+        let error = ring_format(&request, &settings(Length::Duration(1.0), 100)).unwrap_err();
+        assert!(error.contains("single frame") && error.contains("MAX_BYTES 100"), "{error}");
+    }
+
+    #[test]
+    fn a_ring_grows_only_for_chunks_of_more_than_half_of_it() {
+        let duration = Length::Duration(2.0);
+        for (length, ring, chunk, expected) in [
+            (duration, 100, 50, None),
+            (duration, 100, 51, Some(64)),
+            (duration, 100, 64, Some(64)),
+            (duration, 100, 65, Some(128)),
+            (duration, 1, 1, Some(1)),
+            (Length::Frames(100), 100, 500, None),
+        ] {
+            assert_eq!(grown(length, ring, chunk), expected, "{length:?} {ring} {chunk}");
+        }
+    }
+}

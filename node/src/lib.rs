@@ -1,0 +1,104 @@
+//! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
+//!
+//! [`run`] is the event loop; `sink` turns one event into what happens; `stream` decides when a generation begins and
+//! what is refused; `length`, `change`, `trial` and `gaps` are the decisions themselves.
+
+mod change;
+mod document;
+mod gaps;
+mod length;
+mod open;
+mod sink;
+mod stream;
+mod trial;
+
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dora_node_api::{DoraNode, Event, EventStream};
+use dora_shm_bridge::events::{Events, Next, Stopper};
+use dora_shm_bridge::launch::{Invocation, Surroundings, join};
+use dora_shm_bridge::termination::Termination;
+use eyre::{Context as _, bail};
+
+pub use open::Opened;
+
+const ABOUT: &str = "Writes the arrays of a dora dataflow into shared memory.";
+
+/// Runs the program: joins the dataflow and writes until its end.
+///
+/// # Errors
+/// When the node cannot start, or has to end early.
+pub fn main() -> eyre::Result<()> {
+    let name = match Invocation::parse("dora-shm-sink", ABOUT, std::env::args().skip(1))? {
+        Invocation::Run { name } => name,
+        Invocation::Print(text) => {
+            println!("{text}");
+            return Ok(());
+        }
+    };
+
+    // Of a node that dora started the settings are known before it joins, so its stream is there when the dataflow
+    // begins. While it waits for the other nodes, a signal closes the stream and ends the process.
+    let opened: Arc<Mutex<Option<Opened>>> = Arc::default();
+    let waiting = opened.clone();
+    let termination = Termination::watch(move || {
+        let mut opened = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(opened.take());
+        process::exit(0);
+    })
+    .wrap_err("cannot handle signals")?;
+    let early = Surroundings::before_init()?;
+    if let Some(surroundings) = &early {
+        *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Opened::open(surroundings)?);
+    }
+    let joined = join(name.as_deref());
+    if joined.is_err() {
+        // The thread that waits for signals holds on to the stream, too: without this it would be left behind as a dead one.
+        drop(opened.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+    let (node, events) = joined?;
+    if early.is_none() {
+        let surroundings = Surroundings::of_node(&node);
+        *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(Opened::open(&surroundings)?);
+    }
+    let stopper = Stopper::default();
+    let signalled = stopper.clone();
+    termination.instead(move || signalled.stop());
+    let opened = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(opened) = opened else { bail!("a signal came before the node had joined the dataflow") };
+    run(node, events, opened, stopper)
+}
+
+/// Writes what comes until the dataflow ends, `stopper` is told to stop, or a setting says to end. The stream is closed
+/// in order in any case.
+///
+/// # Errors
+/// When a setting says to end, and when dora vanished.
+pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
+    let mut events = Events::new(events, stopper);
+    let mut sink = opened.into_sink(&mut node);
+    let mut told_to_stop = false;
+    let ended = loop {
+        match events.next(sink.deadline()) {
+            Next::Event(event) => {
+                told_to_stop |= matches!(event, Event::Stop(_));
+                if let Err(error) = sink.handle(event) {
+                    break Err(error);
+                }
+            }
+            Next::Due => sink.due(&mut node, dropped(&mut events)),
+            Next::Stopped => break Ok(()),
+            Next::End if told_to_stop => break Ok(()),
+            Next::End => break Err(eyre::eyre!("lost the connection to dora; the stream was closed in order")),
+        }
+    };
+    let dropped = dropped(&mut events);
+    sink.close(&mut node, dropped);
+    ended
+}
+
+/// Messages of `data` that dora's queues dropped since the last call.
+fn dropped(events: &mut Events) -> u64 {
+    events.stream().drain_drop_counts().iter().filter(|(input, _)| input.as_str() == "data").map(|(_, n)| n).sum()
+}

@@ -1,0 +1,7 @@
+//! The sink as a program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dora_shm_bridge::launch::exit(dora_shm_sink::main())
+}

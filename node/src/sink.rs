@@ -1,0 +1,136 @@
+//! From events to the stream: messages, live settings, reports.
+
+use std::time::Instant;
+
+use dora_node_api::{DoraArray, DoraNode, Event, Metadata};
+use dora_shm_bridge::message::{Interpreter, send_ns};
+use dora_shm_bridge::report::{Log, Refusals, Reporter};
+use dora_shm_bridge::settings::SinkSettings;
+use serde_json::Value;
+
+use crate::document::document;
+use crate::stream::Stream;
+
+/// The sink without its event loop.
+pub struct Sink {
+    interpreter: Interpreter,
+    stream: Stream,
+    log: Log,
+    reporter: Reporter,
+    /// The stream's name when `SHMEM_NAME` is unset.
+    fresh_name: String,
+    /// The settings at the node's start, to which a `null` returns.
+    initial: SinkSettings,
+    /// Changes of settings that were refused: a source can send as many as it likes.
+    refused_changes: Refusals,
+}
+
+impl Sink {
+    /// A sink that writes `stream`.
+    pub fn new(node: &mut DoraNode, stream: Stream, fresh_name: String, log: Log) -> Self {
+        let initial = stream.settings().clone();
+        Self {
+            interpreter: Interpreter::new("data", initial.message.clone()),
+            reporter: Reporter::new(node, log.clone(), stream.status(), Instant::now()),
+            stream,
+            log,
+            fresh_name,
+            initial,
+            refused_changes: Refusals::default(),
+        }
+    }
+
+    /// When [`Sink::due`] has to be called at the latest.
+    pub fn deadline(&self) -> Instant {
+        let report_at = self.reporter.due_at();
+        self.stream.deadline().map_or(report_at, |deadline| deadline.min(report_at))
+    }
+
+    /// Handles one event. An input is dropped before this returns, since its memory is the sender's pool.
+    ///
+    /// # Errors
+    /// When the node must end.
+    pub fn handle(&mut self, event: Event) -> eyre::Result<()> {
+        let now = Instant::now();
+        match event {
+            Event::Input { id, metadata, data } => match id.as_str() {
+                "data" => self.message(&metadata, &data, now)?,
+                "settings" => self.settings(&data, now),
+                other => self
+                    .stream
+                    .refuse(format!("input {other} is not known; this node's inputs are `data` and `settings`"), now),
+            },
+            Event::ParamUpdate { key, value } => self.param(&key, &value, now),
+            Event::ParamDeleted { key } => self.param(&key, &Value::Null, now),
+            Event::Error(error) => self.log.warn(&format!("dora: {}", error.lines().next().unwrap_or_default())),
+            // Stop and InputClosed come before inputs that are already queued: only the stream's end is the end.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, metadata: &Metadata, data: &DoraArray, now: Instant) -> eyre::Result<()> {
+        match self.interpreter.interpret(data.as_array(), &metadata.parameters, send_ns(metadata)) {
+            Ok(chunk) => self.stream.take(&chunk, now),
+            Err(refusal) => {
+                let reason = refusal.to_string();
+                self.stream.counters.gaps.refused();
+                self.stream.refuse(reason, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn settings(&mut self, data: &DoraArray, now: Instant) {
+        let changed = document(data.as_array()).and_then(|document| {
+            self.stream.settings().changed_by_document(&self.initial, &document).map_err(|error| error.to_string())
+        });
+        self.change(changed, now);
+    }
+
+    fn param(&mut self, key: &str, value: &Value, now: Instant) {
+        let changed = self.stream.settings().changed_by_param(&self.initial, key, value);
+        self.change(changed.map_err(|error| error.to_string()), now);
+    }
+
+    fn change(&mut self, changed: Result<SinkSettings, String>, now: Instant) {
+        let outcome = changed.and_then(|settings| {
+            let name = settings.shmem_name.clone().unwrap_or_else(|| self.fresh_name.clone());
+            let message = settings.message.clone();
+            self.stream.change_settings(settings, &name, now).map_err(|error| format!("{error:#}"))?;
+            if *self.interpreter.settings() != message {
+                self.interpreter.set_settings(message);
+            }
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => self.log.info("settings are in force"),
+            Err(reason) => {
+                let reason = format!("settings refused, nothing changed: {reason}");
+                if let Some(told) = self.refused_changes.add(reason, now) {
+                    self.log.warn(&told);
+                }
+            }
+        }
+    }
+
+    /// Does what time alone brings: the end of a trial, a report. `dropped` messages were lost in dora's queues since
+    /// the last call.
+    pub fn due(&mut self, node: &mut DoraNode, dropped: u64) {
+        let now = Instant::now();
+        self.stream.counters.dropped += dropped;
+        self.stream.due(now);
+        if now >= self.reporter.due_at() {
+            self.stream.maintain();
+            self.reporter.due(node, self.stream.status(), now);
+        }
+    }
+
+    /// Closes the stream and reports for the last time.
+    pub fn close(mut self, node: &mut DoraNode, dropped: u64) {
+        let now = Instant::now();
+        self.stream.counters.dropped += dropped;
+        let status = self.stream.close(now);
+        self.reporter.last(node, status, now);
+    }
+}

@@ -1,0 +1,345 @@
+//! The whole sink without a daemon: invented events in, a real stream and the recorded outputs out.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dora_node_api::integration_testing::integration_testing_format::{IncomingEvent, InputData, TimedIncomingEvent};
+use dora_node_api::integration_testing::{
+    IntegrationTestInput, OutputJson, TestingInput, TestingOptions, TestingOutput, drain_outputs, output_channel,
+};
+use dora_node_api::{DoraNode, MetadataParameters, Parameter};
+use dora_shm_bridge::events::Stopper;
+use dora_shm_bridge::launch::Surroundings;
+use dora_shm_bridge::settings::NodeEnv;
+use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions};
+use dora_shm_sink::{Opened, run};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a reader outside saw of a stream until it was closed.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Samples of each message.
+    messages: Vec<Vec<f32>>,
+    /// Format of each generation.
+    formats: Vec<Format>,
+    lost: u64,
+}
+
+fn stream_name(test: &str) -> String {
+    format!("dora-shm-sink-test/{}/{test}", std::process::id())
+}
+
+/// Reads the stream `name` from its first frame until it is closed.
+fn reader_of(name: &str) -> JoinHandle<Seen> {
+    let mut reader = MessageReader::open(name, ReaderOptions::default()).unwrap();
+    std::thread::spawn(move || {
+        let (mut seen, mut message, end) = (Seen::default(), Message::new(), Instant::now() + PATIENCE);
+        loop {
+            assert!(Instant::now() < end, "the stream was not closed: {seen:?}");
+            match reader.next(&mut message).unwrap() {
+                Outcome::Data => {
+                    if seen.formats.last() != reader.format() {
+                        seen.formats.extend(reader.format().cloned());
+                    }
+                    let samples = message.samples().chunks_exact(4);
+                    seen.messages.push(samples.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect());
+                }
+                Outcome::Nothing => drop(reader.wait(Duration::from_millis(200)).unwrap()),
+                Outcome::Generation => {}
+                Outcome::Closed => break,
+            }
+        }
+        seen.lost = reader.lost();
+        seen
+    })
+}
+
+/// The settings of a sink that writes `name`.
+fn opened(name: &str, settings: &[(&str, &str)]) -> Opened {
+    let named = [("SHMEM_NAME", name)];
+    let own = settings.iter().chain(&named).map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    let env = NodeEnv { own: own.collect(), ..NodeEnv::default() };
+    Opened::open(&Surroundings { node: "test-node".into(), dataflow: "test".into(), env }).unwrap()
+}
+
+fn input(id: &str, data: Value, data_type: &str, parameters: &[(&str, Parameter)]) -> IncomingEvent {
+    let parameters: MetadataParameters =
+        parameters.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    IncomingEvent::Input {
+        id: id.to_owned().into(),
+        metadata: Some(parameters),
+        data: Some(Box::new(InputData::JsonObject { data, data_type: Some(json!(data_type)) })),
+    }
+}
+
+/// A message of `frames` frames of one channel at 1 kHz, which count on from `first`.
+fn signal(first: u32, frames: u32) -> IncomingEvent {
+    let samples: Vec<f32> = (first..first + frames).map(|sample| sample as f32).collect();
+    input("data", json!(samples), "Float32", &[("sample_rate", Parameter::Float(1000.0))])
+}
+
+fn counted(first: u32, frames: u32) -> Vec<f32> {
+    (first..first + frames).map(|sample| sample as f32).collect()
+}
+
+/// Runs a sink on `events`, 5 ms from one to the next, and a Stop after them.
+fn play(opened: Opened, events: Vec<IncomingEvent>) -> (eyre::Result<()>, Vec<OutputJson>) {
+    play_until(opened, events, Stopper::default())
+}
+
+fn play_until(opened: Opened, events: Vec<IncomingEvent>, stopper: Stopper) -> (eyre::Result<()>, Vec<OutputJson>) {
+    let events = events.into_iter().chain([IncomingEvent::Stop]).enumerate();
+    let events = events.map(|(i, event)| TimedIncomingEvent { time_offset_secs: 0.005 * i as f64, event }).collect();
+    let (sender, mut receiver) = output_channel();
+    let (node, stream) = DoraNode::init_testing(
+        TestingInput::Input(IntegrationTestInput::new("test-node".parse().unwrap(), events)),
+        TestingOutput::ToChannel(sender),
+        TestingOptions { skip_output_time_offsets: true },
+    )
+    .unwrap();
+    let ended = run(node, stream, opened, stopper);
+    (ended, drain_outputs(&mut receiver))
+}
+
+fn last_status(outputs: &[OutputJson]) -> Value {
+    let last = outputs.last().expect("a status at the end");
+    assert_eq!(last["id"], "status");
+    last["data"][0].clone()
+}
+
+#[test]
+fn every_message_is_in_the_stream_and_its_end_is_seen() {
+    let name = stream_name("every-message");
+    let opened = opened(&name, &[]);
+    let reader = reader_of(&name);
+    let (ended, outputs) = play(opened, (0..20).map(|i| signal(10 * i, 10)).collect());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.messages, (0..20).map(|i| counted(10 * i, 10)).collect::<Vec<_>>());
+    assert_eq!(seen.lost, 0);
+    assert_eq!(seen.formats.len(), 1);
+    assert_eq!((seen.formats[0].rate_hz(), seen.formats[0].frames()), (1000.0, 2000));
+    let status = last_status(&outputs);
+    assert_eq!((&status["state"], &status["frames"], &status["chunks"]), (&json!("closed"), &json!(200), &json!(20)));
+    assert_eq!((&status["stream"], &status["refused"], &status["bytes"]), (&json!(name), &json!(0), &json!(800)));
+}
+
+#[test]
+fn without_a_rate_the_first_messages_are_kept_back_and_none_is_lost() {
+    let name = stream_name("no-rate");
+    let opened = opened(&name, &[("BUF_DUR", "1")]);
+    let reader = reader_of(&name);
+    let pose = |i: u32| input("data", json!(counted(3 * i, 3)), "Float32", &[]);
+    let (ended, _) = play(opened, (0..20).map(pose).collect());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.messages, (0..20).map(|i| counted(3 * i, 3)).collect::<Vec<_>>());
+    assert_eq!(seen.formats.len(), 1);
+    assert_eq!((seen.formats[0].frame_shape(), seen.formats[0].rate_hz()), (&[3][..], 0.0));
+    // 5 ms apart: about 200 a second; a busy machine can only make it fewer.
+    assert!((2..=400).contains(&seen.formats[0].frames()), "{:?}", seen.formats);
+}
+
+#[test]
+fn a_single_message_without_a_rate_is_in_the_stream_after_half_a_second() {
+    let name = stream_name("single");
+    let opened = opened(&name, &[]);
+    let reader = reader_of(&name);
+    // Then nothing for a second: only the clock can bring it into the stream before the end.
+    let nothing = (0..200).map(|_| IncomingEvent::InputClosed { id: "data".to_owned().into() });
+    let message = input("data", json!([1.0, 2.0]), "Float32", &[]);
+    let (ended, _) = play(opened, std::iter::once(message).chain(nothing).collect());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.messages, [[1.0, 2.0]]);
+    assert_eq!(seen.formats[0].frames(), 60, "BUF_DUR of 2 s at the assumed 30 frames a second");
+}
+
+#[test]
+fn a_refused_message_is_counted_and_the_next_goes_on() {
+    let name = stream_name("refused");
+    let opened = opened(&name, &[]);
+    let reader = reader_of(&name);
+    let text = || input("data", json!(["hello"]), "Utf8", &[]);
+    let (ended, outputs) = play(opened, vec![text(), signal(0, 10), text(), signal(10, 10)]);
+    ended.unwrap();
+    assert_eq!(reader.join().unwrap().messages, [counted(0, 10), counted(10, 10)]);
+    assert_eq!(last_status(&outputs)["refused"], json!(2));
+}
+
+#[test]
+fn a_changed_format_begins_a_generation_unless_the_user_says_otherwise() {
+    let other = || input("data", json!([1.0, 2.0]), "Float64", &[("sample_rate", Parameter::Float(1000.0))]);
+    let messages = || vec![signal(0, 10), signal(10, 10), other(), signal(20, 10)];
+
+    let name = stream_name("change-generation");
+    let sink = opened(&name, &[]);
+    let reader = reader_of(&name);
+    play(sink, messages()).0.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!((seen.messages.len(), seen.formats.len(), seen.lost), (4, 3, 0));
+
+    let name = stream_name("change-skip");
+    let sink = opened(&name, &[("ON_CHANGE", "skip")]);
+    let reader = reader_of(&name);
+    let (ended, outputs) = play(sink, messages());
+    ended.unwrap();
+    assert_eq!(reader.join().unwrap().messages, [counted(0, 10), counted(10, 10), counted(20, 10)]);
+    assert_eq!(last_status(&outputs)["refused"], json!(1));
+
+    let name = stream_name("change-stop");
+    let sink = opened(&name, &[("ON_CHANGE", "stop")]);
+    let reader = reader_of(&name);
+    let error = play(sink, messages()).0.unwrap_err().to_string();
+    assert!(error.contains("ON_CHANGE: stop") && error.contains("float64") && error.contains("float32"), "{error}");
+    assert_eq!(reader.join().unwrap().messages, [counted(0, 10), counted(10, 10)], "and the stream was closed");
+}
+
+#[test]
+fn messages_of_ever_other_shapes_are_refused_after_three_generations() {
+    let name = stream_name("varying");
+    let opened = opened(&name, &[("BUF_FRAMES", "10")]);
+    let reader = reader_of(&name);
+    let boxes = |i: u32| input("data", json!(counted(0, i + 1)), "Float32", &[]);
+    let (ended, outputs) = play(opened, (0..10).map(boxes).collect());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.formats.len(), 3);
+    assert_eq!(last_status(&outputs)["refused"], json!(7));
+}
+
+#[test]
+fn a_rate_that_changes_with_every_message_is_refused_with_the_setting_that_helps() {
+    let name = stream_name("varying-rate");
+    let opened = opened(&name, &[("BUF_FRAMES", "10")]);
+    let reader = reader_of(&name);
+    let jitter = |i: u32| {
+        input("data", json!(counted(i, 1)), "Float32", &[("sample_rate", Parameter::Float(30.0 + 0.01 * f64::from(i)))])
+    };
+    let (ended, outputs) = play(opened, (0..10).map(jitter).collect());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.formats.len(), 3);
+    assert_eq!(last_status(&outputs)["refused"], json!(7));
+}
+
+#[test]
+fn longer_buffers_are_no_changes_of_the_source() {
+    let name = stream_name("grows-then-changes");
+    let opened = opened(&name, &[("BUF_DUR", "0.02")]);
+    let reader = reader_of(&name);
+    let grow = [signal(0, 10), signal(10, 30), signal(40, 70), signal(110, 150)];
+    let rate = [("sample_rate", Parameter::Float(500.0))];
+    let changed = (0..2).map(|i| input("data", json!(counted(10 * i, 10)), "Float32", &rate));
+    let (ended, outputs) = play(opened, grow.into_iter().chain(changed).collect());
+    ended.unwrap();
+    let status = last_status(&outputs);
+    assert_eq!((&status["refused"], &status["chunks"]), (&json!(0), &json!(6)));
+    // Each generation has one message; what is over before the reader comes to it is counted.
+    let seen = reader.join().unwrap();
+    let frames: usize = seen.messages.iter().map(Vec::len).sum();
+    assert_eq!(frames as u64 + seen.lost, 10 + 30 + 70 + 150 + 20);
+}
+
+#[test]
+fn an_empty_message_after_a_change_of_settings_is_in_the_old_buffer() {
+    let name = stream_name("empty-after-change");
+    let opened = opened(&name, &[]);
+    let reader = reader_of(&name);
+    let change = input("settings", json!(["buf_dur: 5"]), "Utf8", &[]);
+    let (ended, outputs) = play(opened, vec![signal(0, 10), change, signal(10, 0), signal(10, 10)]);
+    ended.unwrap();
+    assert_eq!(last_status(&outputs)["refused"], json!(0));
+    assert_eq!(reader.join().unwrap().messages, [counted(0, 10), vec![], counted(10, 10)]);
+}
+
+#[test]
+fn a_message_of_more_than_half_the_buffer_begins_a_longer_one_unless_its_frames_were_given() {
+    let messages = || vec![signal(0, 10), signal(10, 10), signal(20, 30), signal(50, 30), signal(80, 10)];
+    let all = [counted(0, 10), counted(10, 10), counted(20, 30), counted(50, 30), counted(80, 10)];
+
+    let name = stream_name("grows");
+    let sink = opened(&name, &[("BUF_DUR", "0.02")]);
+    let reader = reader_of(&name);
+    play(sink, messages()).0.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.formats.iter().map(Format::frames).collect::<Vec<_>>(), [20, 64]);
+    assert_eq!(seen.messages, all);
+
+    let name = stream_name("grows-not");
+    let sink = opened(&name, &[("BUF_FRAMES", "40")]);
+    let reader = reader_of(&name);
+    play(sink, messages()).0.unwrap();
+    assert_eq!(reader.join().unwrap().formats.iter().map(Format::frames).collect::<Vec<_>>(), [40]);
+}
+
+#[test]
+fn a_settings_document_changes_the_buffer_and_moves_the_stream_and_a_bad_one_does_nothing() {
+    let (first, second) = (stream_name("settings-first"), stream_name("settings-second"));
+    let opened = opened(&first, &[]);
+    let (before, after) = (reader_of(&first), reader_of(&second));
+    let settings = |document: &str| input("settings", json!([document]), "Utf8", &[]);
+    let changes = [
+        signal(0, 10),
+        settings("buf_dur: 5"),
+        signal(10, 10),
+        settings("{buf_dur: 1, axis: [no, name]}"),
+        settings("bufdur: 1"),
+        settings("max_bytes: 1"),
+        signal(20, 10),
+        settings(&format!("shmem_name: {second}")),
+    ];
+    // Longer than a reader takes to find a stream that it waits for.
+    let messages_after = (3..103).map(|i| signal(10 * i, 10));
+    let (ended, outputs) = play(opened, changes.into_iter().chain(messages_after).collect());
+    ended.unwrap();
+    let before = before.join().unwrap();
+    assert_eq!(before.messages, [counted(0, 10), counted(10, 10), counted(20, 10)]);
+    let lengths: Vec<_> = before.formats.iter().map(Format::frames).collect();
+    assert_eq!(lengths, [2000, 5000]);
+    let after = after.join().unwrap();
+    assert_eq!(after.messages, (3..103).map(|i| counted(10 * i, 10)).collect::<Vec<_>>());
+    assert_eq!(after.formats[0].frames(), 5000, "the other settings move along");
+    assert_eq!(last_status(&outputs)["stream"], json!(second));
+}
+
+#[test]
+fn gaps_in_the_sources_sequence_are_counted() {
+    let name = stream_name("gaps");
+    let opened = opened(&name, &[("SAMPLE_RATE", "100")]);
+    let numbered = |n: i64| input("data", json!([1.0]), "Float32", &[("sequence", Parameter::Integer(n))]);
+    let (ended, outputs) = play(opened, [0, 1, 4, 5, 7].map(numbered).into());
+    ended.unwrap();
+    assert_eq!(last_status(&outputs)["gaps"], json!(3));
+}
+
+#[test]
+fn an_order_to_stop_ends_a_sink_that_nobody_else_stops() {
+    let name = stream_name("stopper");
+    let opened = opened(&name, &[]);
+    let reader = reader_of(&name);
+    // dora says something that means nothing every 5 ms, for longer than the reader is patient.
+    let stopper = Stopper::default();
+    let closed = |_| IncomingEvent::InputClosed { id: "data".to_owned().into() };
+    let other = std::thread::spawn({
+        let stopper = stopper.clone();
+        move || stopper.stop()
+    });
+    let (ended, _) = play_until(opened, (0..10_000).map(closed).collect(), stopper);
+    ended.unwrap();
+    other.join().unwrap();
+    assert!(reader.join().unwrap().messages.is_empty(), "closed without a frame");
+}
+
+#[test]
+fn a_second_sink_of_the_same_name_is_refused_and_names_the_process() {
+    let name = stream_name("second");
+    let first = opened(&name, &[]);
+    let env = NodeEnv { own: [("SHMEM_NAME".to_owned(), name.clone())].into(), ..NodeEnv::default() };
+    let second = Opened::open(&Surroundings { node: "b".into(), dataflow: "test".into(), env });
+    let error = format!("{:#}", second.err().expect("a refusal"));
+    assert!(error.contains(&name) && error.contains(&std::process::id().to_string()), "{error}");
+    drop(first);
+}
