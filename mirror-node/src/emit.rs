@@ -1,0 +1,236 @@
+//! Messages of the stream become messages of dora.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::buffer::Buffer;
+use bytes::Bytes;
+use dora_node_api::dora_core::config::DataId;
+use dora_node_api::{DoraArray, DoraNode, EncodedSample, MetadataParameters, SampleAllocator};
+use dora_shm_bridge::message::{Marks, Rebuilder};
+use dora_shm_bridge::report::{Log, Refusals};
+use dora_shm_bridge::settings::ChunkBy;
+use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, MessageView};
+use eyre::Context as _;
+
+use crate::chunker::{Chunker, Rule, Run};
+
+/// What was sent, and what could not be.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub frames: u64,
+    pub chunks: u64,
+    pub bytes: u64,
+    pub refused: Refusals,
+}
+
+/// What a message holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    pub frames: u64,
+    pub bytes: u64,
+    /// Frames lost just before it.
+    pub lost: u64,
+}
+
+/// A message in dora's memory, or the reason why it cannot be one.
+pub type Encoded = Result<(MetadataParameters, EncodedSample), String>;
+
+/// Sends the output `data`.
+pub struct Emitter {
+    chunk: ChunkBy,
+    output: DataId,
+    allocator: SampleAllocator,
+    log: Log,
+    counters: Counters,
+    current: Option<Current>,
+    /// Frames that no message has had and none has marked as lost: the next one does.
+    owed: u64,
+    missed_a_description: bool,
+}
+
+/// How the messages of one generation and description are rebuilt.
+struct Current {
+    generation: Option<u32>,
+    description: Option<Arc<Description>>,
+    rebuilder: Result<Rebuilder, String>,
+    chunker: Option<Chunker>,
+}
+
+impl Emitter {
+    /// Sends messages cut by `chunk`.
+    pub fn new(node: &mut DoraNode, chunk: ChunkBy, log: Log) -> Self {
+        let output = DataId::from("data".to_owned());
+        if !node.validate_output(&output) {
+            log.warn("the dataflow gives this node no output `data`: nothing will be sent; add `outputs: [data]`");
+        }
+        let allocator = node.sample_allocator();
+        Self {
+            chunk,
+            output,
+            allocator,
+            log,
+            counters: Counters::default(),
+            current: None,
+            owed: 0,
+            missed_a_description: false,
+        }
+    }
+
+    /// What was sent so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Copies a message in place into dora's memory. The only copy, unless the message wraps round the ring's end: its two
+    /// parts are joined first.
+    pub fn encode(&mut self, reader: &MessageReader, view: &MessageView) -> Encoded {
+        let parts = view.samples().map(|part| Buffer::from(Bytes::from_owner(part)));
+        self.follow(reader);
+        let marks = self.marks(view.info());
+        let rebuilder = self.rebuilder()?;
+        let (array, parameters) =
+            rebuilder.message(&parts, &view.times(), &marks).map_err(|error| error.to_string())?;
+        encode(&self.allocator, DoraArray::from(array), parameters)
+    }
+
+    /// Sends what [`Emitter::encode`] made of a message, once it is known to be whole. The frames of one that cannot be
+    /// sent are marked as lost on the next.
+    pub fn send(&mut self, node: &mut DoraNode, encoded: Encoded, sent: Sent) -> eyre::Result<()> {
+        let (parameters, sample) = match encoded {
+            Ok(encoded) => encoded,
+            Err(reason) => {
+                if let Some(told) = self.counters.refused.add(reason, Instant::now()) {
+                    self.log.warn(&told);
+                }
+                self.owed = self.owed.saturating_add(sent.lost).saturating_add(sent.frames);
+                return Ok(());
+            }
+        };
+        node.send_output_encoded(self.output.clone(), parameters, sample).wrap_err("output data could not be sent")?;
+        self.owed = 0;
+        self.counters.frames += sent.frames;
+        self.counters.chunks += 1;
+        self.counters.bytes += sent.bytes;
+        Ok(())
+    }
+
+    /// Takes a message that was copied, and sends the runs that it completes.
+    pub fn cut(&mut self, node: &mut DoraNode, reader: &MessageReader, message: &Message) -> eyre::Result<()> {
+        if self.is_stale(reader) {
+            self.flush(node)?;
+        }
+        self.follow(reader);
+        if message.times().is_empty() && message.info().lost > 0 {
+            // There is no run whose first frame could say it.
+            self.flush(node)?;
+            self.owed = self.owed.saturating_add(message.info().lost);
+            return Ok(());
+        }
+        if let Some(chunker) = self.current.as_mut().and_then(|current| current.chunker.as_mut()) {
+            chunker.push(message.info(), message.samples(), message.times(), Instant::now());
+        }
+        self.send_runs(node)
+    }
+
+    /// Sends frames that wait for their run to be complete.
+    pub fn flush(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        if let Some(chunker) = self.current.as_mut().and_then(|current| current.chunker.as_mut()) {
+            chunker.flush();
+        }
+        self.send_runs(node)
+    }
+
+    /// Sends a run whose time span is over.
+    pub fn due(&mut self, node: &mut DoraNode, now: Instant) -> eyre::Result<()> {
+        if let Some(chunker) = self.current.as_mut().and_then(|current| current.chunker.as_mut()) {
+            chunker.due(now);
+        }
+        self.send_runs(node)
+    }
+
+    /// When [`Emitter::due`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.current.as_ref()?.chunker.as_ref()?.deadline()
+    }
+
+    fn send_runs(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        while let Some(run) = self.current.as_mut().and_then(|current| current.chunker.as_mut()?.next()) {
+            let sent = Sent { frames: run.times.len() as u64, bytes: run.samples.len() as u64, lost: run.info.lost };
+            let encoded = self.encode_run(run);
+            self.send(node, encoded, sent)?;
+        }
+        Ok(())
+    }
+
+    fn encode_run(&mut self, run: Run) -> Encoded {
+        let rebuilder = self.rebuilder()?;
+        let samples = [Buffer::from_vec(run.samples)];
+        let (array, parameters) =
+            rebuilder.run(&samples, &[&run.times], &self.marks(&run.info)).map_err(|error| error.to_string())?;
+        encode(&self.allocator, DoraArray::from(array), parameters)
+    }
+
+    fn marks(&self, info: &MessageInfo) -> Marks {
+        let lost = info.lost.saturating_add(self.owed);
+        Marks { send_ns: info.send_ns, generation: info.generation, position: info.first, lost }
+    }
+
+    fn rebuilder(&self) -> Result<&Rebuilder, String> {
+        match &self.current {
+            Some(current) => current.rebuilder.as_ref().map_err(Clone::clone),
+            None => Err("the stream has no ring".into()),
+        }
+    }
+
+    fn is_stale(&self, reader: &MessageReader) -> bool {
+        self.current.as_ref().is_none_or(|current| {
+            current.generation != reader.generation() || !same(current.description.as_ref(), reader.description())
+        })
+    }
+
+    /// Makes the rebuilder fit the message that was read last.
+    fn follow(&mut self, reader: &MessageReader) {
+        let missed = reader.description_missed();
+        if missed && !self.missed_a_description {
+            self.log.warn(
+                "a description of the stream was replaced before it could be read; the messages that it described are \
+                 rebuilt with the last one that is known: parameters that changed in between are not theirs",
+            );
+        }
+        self.missed_a_description = missed;
+        if !self.is_stale(reader) {
+            return;
+        }
+        let Some(format) = reader.format() else { return };
+        let description = reader.description().cloned();
+        let rebuilder = Rebuilder::new(format, description.as_deref().unwrap_or(&Description::default()));
+        self.current = Some(Current {
+            generation: reader.generation(),
+            description,
+            rebuilder: rebuilder.map_err(|error| error.to_string()),
+            chunker: rule(self.chunk, format).map(|rule| Chunker::new(rule, format.frame_bytes(), Instant::now())),
+        });
+    }
+}
+
+fn encode(allocator: &SampleAllocator, array: DoraArray, parameters: MetadataParameters) -> Encoded {
+    let sample = allocator.encode_arrow(&array).map_err(|error| error.to_string())?;
+    Ok((parameters, sample))
+}
+
+fn rule(chunk: ChunkBy, format: &Format) -> Option<Rule> {
+    match chunk {
+        ChunkBy::Message => None,
+        ChunkBy::Frames(frames) => Some(Rule::Frames(frames)),
+        ChunkBy::Duration(span) => Some(Rule::of_span(span, format.rate_hz())),
+    }
+}
+
+fn same(a: Option<&Arc<Description>>, b: Option<&Arc<Description>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}

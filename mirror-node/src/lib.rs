@@ -1,0 +1,73 @@
+//! The mirror: a dora node that re-emits a stream in shared memory as messages of its output `data`.
+//!
+//! [`run`] is the loop: one thread sleeps on the stream, another on dora's events, and either ends the other's sleep.
+//! `emit` turns messages of the stream into messages of dora; `chunker` cuts them anew where `CHUNK` says so.
+
+mod chunker;
+mod control;
+mod emit;
+mod mirror;
+
+use std::process;
+
+use dora_node_api::{DoraNode, EventStream};
+use dora_shm_bridge::events::Stopper;
+use dora_shm_bridge::launch::{Invocation, Surroundings, join};
+use dora_shm_bridge::report::Log;
+use dora_shm_bridge::settings::MirrorSettings;
+use dora_shm_bridge::termination::Termination;
+use eyre::Context as _;
+
+use control::Control;
+use mirror::Mirror;
+
+pub use mirror::Opened;
+
+const ABOUT: &str = "Re-emits a stream in shared memory as messages of a dora dataflow.";
+
+/// Runs the program: joins the dataflow and mirrors until its end.
+///
+/// # Errors
+/// When the node cannot start, or has to end early.
+pub fn main() -> eyre::Result<()> {
+    let name = match Invocation::parse("dora-shm-mirror", ABOUT, std::env::args().skip(1))? {
+        Invocation::Run { name } => name,
+        Invocation::Print(text) => {
+            println!("{text}");
+            return Ok(());
+        }
+    };
+    // Until the node has joined there is nothing to put in order.
+    let termination = Termination::watch(|| process::exit(0)).wrap_err("cannot handle signals")?;
+    // Of a node that dora started the settings are known before it joins: then its mirror is there when the dataflow
+    // begins, and misses nothing of a stream that the same dataflow makes.
+    let early = Surroundings::before_init()?.map(|surroundings| open(&surroundings)).transpose()?;
+    let (node, events) = join(name.as_deref())?;
+    let opened = match early {
+        Some(opened) => opened,
+        None => open(&Surroundings::of_node(&node))?,
+    };
+    let stopper = Stopper::default();
+    let signalled = stopper.clone();
+    termination.instead(move || signalled.stop());
+    run(node, events, opened, stopper)
+}
+
+fn open(surroundings: &Surroundings) -> eyre::Result<Opened> {
+    Opened::open(MirrorSettings::from_env(&surroundings.env).wrap_err("the settings of this node are wrong")?)
+}
+
+/// Mirrors until the dataflow ends, `stopper` is told to stop, or a setting says to end.
+///
+/// # Errors
+/// When a setting says to end, when the stream cannot be read, and when dora vanished.
+pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
+    let log = Log::new(node.id().to_string());
+    let mut mirror = Mirror::new(&mut node, opened, log.clone());
+    let control = Control::spawn(events, stopper, mirror.interrupter(), log)?;
+    let ended = mirror.mirror(&mut node, &control);
+    // dora's events end before the node does, and both on this thread.
+    drop(control.join());
+    mirror.report_last(&mut node);
+    ended
+}

@@ -1,0 +1,7 @@
+//! The mirror as a program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dora_shm_bridge::launch::exit(dora_shm_mirror::main())
+}

@@ -1,0 +1,240 @@
+//! The stream's side: sleep, read, emit.
+
+use std::time::Instant;
+
+use dora_node_api::DoraNode;
+use dora_shm_bridge::report::{Log, Reporter, State, Status};
+use dora_shm_bridge::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
+use dora_shm_ring::{
+    Interrupter, Liveness, Message, MessageOutcome, MessageReader, Outcome, ReaderOptions, Start, Wait,
+};
+use eyre::{Context as _, bail};
+
+use crate::control::{Control, Order};
+use crate::emit::{Counters, Emitter, Sent};
+
+/// An open stream, which need not exist yet, and the settings it was opened with.
+pub struct Opened {
+    settings: MirrorSettings,
+    reader: MessageReader,
+}
+
+impl Opened {
+    /// Opens the stream.
+    ///
+    /// # Errors
+    /// When it exists and cannot be read.
+    pub fn open(settings: MirrorSettings) -> eyre::Result<Self> {
+        let start = match settings.start {
+            StartAt::Newest => Start::Newest,
+            StartAt::Oldest => Start::Oldest,
+        };
+        let options = ReaderOptions { start, owner: settings.owner, ..ReaderOptions::default() };
+        let name = &settings.shmem_name;
+        let reader = MessageReader::open(name, options)
+            .map_err(|error| match error {
+                dora_shm_ring::Error::WrongOwner { found, .. } => eyre::Report::new(error)
+                    .wrap_err(format!("the stream is another user's; to trust it, set OWNER: {found}")),
+                error => eyre::Report::new(error),
+            })
+            .wrap_err_with(|| format!("cannot read the stream {name:?}"))?;
+        Ok(Self { settings, reader })
+    }
+}
+
+/// A mirror of one stream.
+pub struct Mirror {
+    settings: MirrorSettings,
+    reader: MessageReader,
+    emitter: Emitter,
+    reporter: Option<Reporter>,
+    log: Log,
+    state: State,
+    /// Frames that were lost when it was last looked.
+    lost: u64,
+    losses: u64,
+    /// A message's copy, when messages are cut anew.
+    message: Message,
+}
+
+/// What one look at the stream brought.
+enum Step {
+    /// Look again.
+    More,
+    /// Sleep.
+    Nothing,
+    /// The stream ended in order.
+    Closed,
+}
+
+impl Mirror {
+    /// Mirrors what was opened.
+    pub fn new(node: &mut DoraNode, opened: Opened, log: Log) -> Self {
+        let Opened { settings, reader } = opened;
+        log.info(&format!("mirrors stream {:?}", settings.shmem_name));
+        let emitter = Emitter::new(node, settings.chunk, log.clone());
+        let mut mirror = Self {
+            settings,
+            reader,
+            emitter,
+            reporter: None,
+            log: log.clone(),
+            state: State::Waiting,
+            lost: 0,
+            losses: 0,
+            message: Message::new(),
+        };
+        mirror.reporter = Some(Reporter::new(node, log, mirror.status(), Instant::now()));
+        mirror
+    }
+
+    /// A handle that ends the stream's wait.
+    pub fn interrupter(&mut self) -> Interrupter {
+        self.reader.interrupter()
+    }
+
+    /// Mirrors until `control` has an order, or a setting says to end.
+    ///
+    /// # Errors
+    /// When a setting says to end, when the stream cannot be read, and when dora vanished.
+    pub fn mirror(&mut self, node: &mut DoraNode, control: &Control) -> eyre::Result<()> {
+        loop {
+            match control.order() {
+                Some(Order::Stop) => {
+                    return self.emitter.flush(node);
+                }
+                Some(Order::Lost) => bail!("lost the connection to dora"),
+                None => {}
+            }
+            let step = self.step(node).wrap_err_with(|| format!("reading stream {:?}", self.settings.shmem_name))?;
+            self.note_losses(node)?;
+            let now = Instant::now();
+            self.emitter.due(node, now)?;
+            self.report_if_due(node, now);
+            match step {
+                Step::More => self.state = State::Live,
+                Step::Closed => {
+                    self.state = State::Closed;
+                    if self.settings.on_close == OnClose::Stop {
+                        self.log.info("the stream was closed");
+                        return Ok(());
+                    }
+                    self.log.info("the stream was closed; waiting for its next writer");
+                }
+                Step::Nothing => self.sleep(now)?,
+            }
+        }
+    }
+
+    fn sleep(&mut self, now: Instant) -> eyre::Result<()> {
+        let report_at = self.reporter.as_ref().map_or(now, Reporter::due_at);
+        let until = self.emitter.deadline().map_or(report_at, |deadline| deadline.min(report_at));
+        let waited = self.reader.wait(until.saturating_duration_since(now));
+        if let Wait::Quiet(liveness) =
+            waited.wrap_err_with(|| format!("waiting for stream {:?}", self.settings.shmem_name))?
+        {
+            self.see(liveness);
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, liveness: Liveness) {
+        let state = match liveness {
+            Liveness::Dead => State::Dead,
+            Liveness::Live | Liveness::Idle => State::Live,
+            Liveness::Closed => State::Closed,
+            // A stream that was closed and is gone stays closed.
+            _ if self.state == State::Closed => State::Closed,
+            _ => State::Waiting,
+        };
+        if state == State::Dead && self.state != State::Dead {
+            self.log.warn("the stream's writer died; waiting for the next one");
+        }
+        self.state = state;
+    }
+
+    fn step(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
+        if self.settings.chunk == ChunkBy::Message { self.step_in_place(node) } else { self.step_copied(node) }
+    }
+
+    /// One message, straight from the ring into dora's memory.
+    fn step_in_place(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
+        let view = match self.reader.view()? {
+            MessageOutcome::Message(view) => view,
+            MessageOutcome::Nothing => return Ok(Step::Nothing),
+            MessageOutcome::Generation => return Ok(Step::More),
+            MessageOutcome::Closed => return Ok(Step::Closed),
+        };
+        let encoded = self.emitter.encode(&self.reader, &view);
+        // What was encoded from frames that the writer overwrote meanwhile must not leave this process.
+        let info = *view.info();
+        let bytes = view.samples().iter().map(|part| part.as_ref().len() as u64).sum();
+        if self.reader.finish(view) {
+            self.emitter.send(node, encoded, Sent { frames: info.frames, bytes, lost: info.lost })?;
+        }
+        Ok(Step::More)
+    }
+
+    /// One message, copied, for the chunker to cut.
+    fn step_copied(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
+        match self.reader.next(&mut self.message)? {
+            Outcome::Data => self.emitter.cut(node, &self.reader, &self.message)?,
+            Outcome::Nothing => return Ok(Step::Nothing),
+            Outcome::Generation => self.emitter.flush(node)?,
+            Outcome::Closed => {
+                self.emitter.flush(node)?;
+                return Ok(Step::Closed);
+            }
+        }
+        Ok(Step::More)
+    }
+
+    fn note_losses(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        let lost = self.reader.lost();
+        if lost == self.lost {
+            return Ok(());
+        }
+        self.losses += 1;
+        let now_lost = lost - self.lost;
+        self.lost = lost;
+        if self.settings.on_loss == OnLoss::Stop {
+            self.emitter.flush(node)?;
+            bail!(
+                "ON_LOSS: stop: {now_lost} frames were lost, because the writer overwrote them before the mirror read \
+                 them; lengthen the stream's buffer (BUF_DUR of the sink), or set ON_LOSS: mark"
+            );
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> Status {
+        let Counters { frames, chunks, bytes, refused } = self.emitter.counters();
+        Status {
+            stream: self.settings.shmem_name.clone(),
+            state: self.state,
+            generation: self.reader.generation(),
+            frames: *frames,
+            chunks: *chunks,
+            refused: refused.total(),
+            dropped: self.lost,
+            gaps: self.losses,
+            bytes: *bytes,
+            bytes_per_second: 0.0,
+        }
+    }
+
+    fn report_if_due(&mut self, node: &mut DoraNode, now: Instant) {
+        let status = self.status();
+        if let Some(reporter) = self.reporter.as_mut().filter(|reporter| reporter.due_at() <= now) {
+            reporter.due(node, status, now);
+        }
+    }
+
+    /// Reports for the last time.
+    pub fn report_last(&mut self, node: &mut DoraNode) {
+        let status = self.status();
+        if let Some(reporter) = self.reporter.take() {
+            reporter.last(node, status, Instant::now());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The whole mirror without a daemon: a real stream in, the recorded outputs out.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dora_node_api::DoraNode;
+use dora_node_api::integration_testing::integration_testing_format::{IncomingEvent, TimedIncomingEvent};
+use dora_node_api::integration_testing::{
+    IntegrationTestInput, OutputJson, OutputReceiver, TestingInput, TestingOptions, TestingOutput, drain_outputs,
+    output_channel,
+};
+use dora_shm_bridge::events::Stopper;
+use dora_shm_bridge::settings::{MirrorSettings, NodeEnv};
+use dora_shm_mirror::{Opened, run};
+use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` holds. It sleeps between two looks, so that those it waits for can run.
+#[track_caller]
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "gave up waiting: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn stream_name(test: &str) -> String {
+    format!("dora-shm-mirror-test/{}/{test}", std::process::id())
+}
+
+fn settings(name: &str, others: &[(&str, &str)]) -> MirrorSettings {
+    let named = [("SHMEM_NAME", name)];
+    let own = others.iter().chain(&named).map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    MirrorSettings::from_env(&NodeEnv { own: own.collect(), ..NodeEnv::default() }).unwrap()
+}
+
+fn writer_of(name: &str, frames: u64) -> Writer {
+    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    let format = Format::new(Dtype::F32, &[2], 100.0, frames).unwrap();
+    let description = Description { dims: vec!["time".into(), "ch".into()], ..Description::default() };
+    writer.begin(&format, &description, 1).unwrap();
+    writer
+}
+
+/// Writes `frames` frames of two channels that count on from `first`.
+fn write(writer: &mut Writer, first: u32, frames: u32) {
+    let samples: Vec<u8> = (2 * first..2 * (first + frames)).flat_map(|sample| (sample as f32).to_le_bytes()).collect();
+    let times = Times::Linear { start: f64::from(first) * 0.01, step: 0.01 };
+    writer.write(&Chunk { samples: &samples, times, send_ns: 1 }).unwrap();
+}
+
+fn counted(first: u32, frames: u32) -> Value {
+    json!((2 * first..2 * (first + frames)).map(|sample| sample as f32).collect::<Vec<_>>())
+}
+
+/// A mirror that runs on a thread of its own.
+struct Mirroring {
+    thread: JoinHandle<eyre::Result<()>>,
+    outputs: OutputReceiver,
+    messages: Vec<Value>,
+    stopper: Stopper,
+}
+
+impl Mirroring {
+    fn start(settings: MirrorSettings) -> Self {
+        let opened = Opened::open(settings).unwrap();
+        // Outputs are recorded only when an event is due: a tick every 2 ms, for longer than any test runs.
+        let tick = |i| TimedIncomingEvent {
+            time_offset_secs: 0.002 * f64::from(i),
+            event: IncomingEvent::Input { id: "tick".to_owned().into(), metadata: None, data: None },
+        };
+        let input = IntegrationTestInput::new("test-node".parse().unwrap(), (0..30_000).map(tick).collect());
+        let (sender, outputs) = output_channel();
+        let stopper = Stopper::default();
+        let stopped = stopper.clone();
+        let thread = std::thread::spawn(move || {
+            let options = TestingOptions { skip_output_time_offsets: true };
+            let (node, events) =
+                DoraNode::init_testing(TestingInput::Input(input), TestingOutput::ToChannel(sender), options)?;
+            run(node, events, opened, stopped)
+        });
+        Self { thread, outputs, messages: Vec::new(), stopper }
+    }
+
+    /// Waits until so many messages came out.
+    fn until(&mut self, messages: usize) {
+        wait_until(&format!("{messages} messages"), || {
+            let ended = self.thread.is_finished();
+            self.collect();
+            let there = self.messages.len() >= messages;
+            assert!(there || !ended, "it ended after {:?}", self.messages);
+            there
+        });
+    }
+
+    fn collect(&mut self) {
+        let data = |output: OutputJson| (output["id"] == "data").then(|| output["data"].clone());
+        self.messages.extend(drain_outputs(&mut self.outputs).into_iter().filter_map(data));
+    }
+
+    fn stop(self) -> (eyre::Result<()>, Vec<Value>) {
+        self.stopper.stop();
+        self.finish()
+    }
+
+    fn finish(mut self) -> (eyre::Result<()>, Vec<Value>) {
+        wait_until("the mirror ends", || self.thread.is_finished());
+        self.collect();
+        (self.thread.join().unwrap(), self.messages)
+    }
+}
+
+#[test]
+fn the_messages_come_out_as_they_went_in_also_empty_ones() {
+    let name = stream_name("messages");
+    let mut writer = writer_of(&name, 100);
+    for (first, frames) in [(0, 3), (3, 0), (3, 5)] {
+        write(&mut writer, first, frames);
+    }
+    let mut mirroring = Mirroring::start(settings(&name, &[("START", "oldest"), ("ON_CLOSE", "stop")]));
+    mirroring.until(3);
+    write(&mut writer, 8, 1);
+    writer.close();
+    let (ended, messages) = mirroring.finish();
+    ended.unwrap();
+    assert_eq!(messages, [counted(0, 3), json!([]), counted(3, 5), counted(8, 1)]);
+}
+
+#[test]
+fn a_stream_that_comes_later_is_mirrored_from_its_first_frame_and_its_next_writer_too() {
+    let name = stream_name("waits");
+    let mut mirroring = Mirroring::start(settings(&name, &[]));
+    let mut writer = writer_of(&name, 100);
+    write(&mut writer, 0, 2);
+    mirroring.until(1);
+    writer.close();
+    let mut writer = writer_of(&name, 200);
+    write(&mut writer, 5, 2);
+    mirroring.until(2);
+    let (ended, messages) = mirroring.stop();
+    ended.unwrap();
+    assert_eq!(messages, [counted(0, 2), counted(5, 2)]);
+}
+
+#[test]
+fn messages_can_be_cut_anew_and_the_rest_comes_at_the_end() {
+    let name = stream_name("cut");
+    let mut writer = writer_of(&name, 100);
+    for first in 0..5 {
+        write(&mut writer, 2 * first, 2);
+    }
+    let chunks = [("START", "oldest"), ("ON_CLOSE", "stop"), ("CHUNK", "3")];
+    let mut mirroring = Mirroring::start(settings(&name, &chunks));
+    mirroring.until(3);
+    writer.close();
+    let (ended, messages) = mirroring.finish();
+    ended.unwrap();
+    assert_eq!(messages, [counted(0, 3), counted(3, 3), counted(6, 3), counted(9, 1)]);
+}
+
+#[test]
+fn a_loss_ends_a_mirror_that_was_told_so_and_the_error_counts_it() {
+    let name = stream_name("loss");
+    let mut writer = writer_of(&name, 16);
+    let mut mirroring = Mirroring::start(settings(&name, &[("START", "oldest"), ("ON_LOSS", "stop")]));
+    write(&mut writer, 0, 1);
+    mirroring.until(1);
+    // Written at once, while the mirror waits for the record of an output at most: it is lapped many times over.
+    for first in 1..100_000 {
+        write(&mut writer, first, 1);
+    }
+    let (ended, _) = mirroring.finish();
+    let error = format!("{:#}", ended.unwrap_err());
+    assert!(error.contains("ON_LOSS: stop") && error.contains("frames were lost"), "{error}");
+}
+
+#[test]
+fn an_order_to_stop_ends_a_mirror_of_a_stream_that_never_comes() {
+    let mirroring = Mirroring::start(settings(&stream_name("never"), &[]));
+    let (ended, messages) = mirroring.stop();
+    ended.unwrap();
+    assert!(messages.is_empty());
+}
