@@ -1,0 +1,34 @@
+"""Makes the small video that camera.yml reads: `python make-video.py [file]`. Needs OpenCV (`opencv-python-headless`).
+
+90 pictures of 320x240, 30 a second. The codec is lossless, so that every reader sees the same pixels.
+"""
+
+import sys
+
+import cv2
+import numpy as np
+
+FRAMES, HEIGHT, WIDTH = 90, 240, 320
+
+
+def picture(index: int) -> np.ndarray:
+    """A gradient that moves, and a bar code of the picture's number along the top."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    frame = np.stack([x + 3 * index, y + 5 * index, x + y + 7 * index], axis=-1).astype(np.uint8)
+    for bit in range(8):
+        frame[:16, bit * 16 : bit * 16 + 16] = 255 if index >> bit & 1 else 0
+    return frame
+
+
+def main() -> None:
+    path = sys.argv[1] if len(sys.argv) > 1 else "video.avi"
+    video = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"FFV1"), 30.0, (WIDTH, HEIGHT))
+    if not video.isOpened():
+        sys.exit(f"cannot write {path}: this OpenCV has no FFV1 encoder")
+    for index in range(FRAMES):
+        video.write(picture(index))
+    video.release()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+//! dora node: sends the synthetic signal in real time on its output `data`.
+//!
+//! `SIGNAL_DURATION` (`10s`) in the environment ends it after so much signal; otherwise it goes on until stopped.
+
+use std::time::{Duration, Instant};
+
+use dora_node_api::{DoraNode, Event, EventStream, MetadataParameters, Parameter};
+use dora_shm_dataflows::duration;
+use dora_shm_dataflows::signal::{CHANNELS, FRAMES_PER_MESSAGE, RATE_HZ, Signal, axes_json};
+use eyre::WrapErr;
+
+fn main() -> eyre::Result<()> {
+    let limit = match std::env::var("SIGNAL_DURATION") {
+        Ok(text) => Some(duration::parse(&text).wrap_err("SIGNAL_DURATION cannot be used")?),
+        Err(_) => None,
+    };
+    let messages = limit.map(|limit| (limit.as_secs_f64() * RATE_HZ as f64 / FRAMES_PER_MESSAGE as f64).round() as u64);
+    let (mut node, mut events) = DoraNode::init_from_env()?;
+
+    let signal = Signal::default();
+    let parameters = parameters();
+    let period = Duration::from_secs(1) * FRAMES_PER_MESSAGE as u32 / RATE_HZ as u32;
+    let start = Instant::now();
+    let mut sequence = 0;
+    while messages.is_none_or(|messages| sequence < messages)
+        && wait_until(start + period * sequence as u32, &mut events)
+    {
+        send(&mut node, &signal, sequence, parameters.clone())?;
+        sequence += 1;
+    }
+    println!("signal-source: sent {} frames", sequence * FRAMES_PER_MESSAGE as u64);
+    Ok(())
+}
+
+/// Waits until `due`; false when the dataflow stops before.
+fn wait_until(due: Instant, events: &mut EventStream) -> bool {
+    loop {
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        // A time-out comes as an error event, which says nothing that the clock does not say.
+        match events.recv_timeout(left) {
+            None | Some(Event::Stop(_)) => return false,
+            Some(_) => {}
+        }
+    }
+}
+
+/// Sends message number `sequence`, stamped such that its newest frame carries the time of this call.
+fn send(node: &mut DoraNode, signal: &Signal, sequence: u64, mut parameters: MetadataParameters) -> eyre::Result<()> {
+    let first = sequence * FRAMES_PER_MESSAGE as u64;
+    let mut samples = Vec::with_capacity(FRAMES_PER_MESSAGE * CHANNELS);
+    (first..first + FRAMES_PER_MESSAGE as u64).for_each(|frame| signal.push_frame(frame, &mut samples));
+
+    let newest = dora_shm_ring::monotonic_ns() as f64 * 1e-9;
+    let oldest = newest - (FRAMES_PER_MESSAGE - 1) as f64 / RATE_HZ as f64;
+    parameters.insert("sequence".to_owned(), Parameter::Integer(sequence as i64));
+    parameters.insert("axis_offset".to_owned(), Parameter::Float(oldest));
+    node.send_output("data".to_owned().into(), parameters, samples).wrap_err("cannot send the signal")
+}
+
+/// What every message says of the signal.
+fn parameters() -> MetadataParameters {
+    let shape = vec![FRAMES_PER_MESSAGE as i64, CHANNELS as i64];
+    [
+        ("key", Parameter::String("synthetic signal".to_owned())),
+        ("shape", Parameter::ListInt(shape)),
+        ("dims", Parameter::ListString(vec!["time".to_owned(), "ch".to_owned()])),
+        ("sample_rate", Parameter::Float(RATE_HZ as f64)),
+        ("axes", Parameter::String(axes_json())),
+        ("unit", Parameter::String("uV".to_owned())),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}
