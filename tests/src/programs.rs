@@ -1,0 +1,73 @@
+//! Where the programs under test are.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The workspace's root folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+/// A program of the workspace in release, built if it is not up to date.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn program(name: &str) -> PathBuf {
+    let path = folder().join(name);
+    assert!(path.is_file(), "{} is not there; is it a program of this workspace?", path.display());
+    path
+}
+
+/// The folder of all the workspace's programs: `DORA_SHM_PROGRAMS`, where somebody has just built them, else cargo's
+/// own, after bringing them up to date.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn folder() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        if let Some(folder) = std::env::var_os("DORA_SHM_PROGRAMS") {
+            return PathBuf::from(folder);
+        }
+        // cargo builds a test together with the programs of its own package only.
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--release", "--workspace", "--bins", "--quiet"]).current_dir(root());
+        // What cargo says of this test to itself is nothing for another cargo: a build script deep under dora reads it.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+                command.env_remove(name);
+            }
+        }
+        let output = command.output().expect("cargo runs");
+        assert!(output.status.success(), "cargo build failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("release")
+    };
+    FOLDER.get_or_init(build).clone()
+}
+
+/// The PATH with `folder` before everything else.
+///
+/// # Panics
+/// When the folder's name cannot be part of a PATH.
+pub fn path_with(folder: &Path) -> OsString {
+    let existing = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&existing));
+    std::env::join_paths(folders).expect("a folder without a colon in its name")
+}
+
+/// The dora command line.
+pub fn dora() -> PathBuf {
+    std::env::var_os("DORA_BIN").map_or_else(|| PathBuf::from("dora"), PathBuf::from)
+}
+
+/// A Python that imports `ezmsg.tools`, `dora`, `pyarrow` and `cv2`; published nodes lie beside it.
+///
+/// # Panics
+/// When nobody has said where it is.
+pub fn python() -> PathBuf {
+    let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON");
+    python.expect("DORA_SHM_EZMSG_PYTHON names the Python of .venv-tests; `cargo xtask system` sets it").into()
+}

@@ -1,0 +1,176 @@
+//! Readers outside any graph, in the test's own process.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dora_shm_dataflows::judge::Judge;
+use dora_shm_dataflows::signal::CHANNELS;
+use dora_shm_ring::{
+    Description, Format, Frames, Message, MessageInfo, MessageReader, Outcome, Reader, ReaderOptions, Start,
+};
+
+use crate::until::{PATIENCE, until};
+
+/// One sleep of a reader; a condition of the test is looked at in between.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// A message as the ring gave it.
+pub struct Received {
+    /// Its position, times of sending, and losses before it.
+    pub info: MessageInfo,
+    /// The format of its generation.
+    pub format: Format,
+    /// The description in force; none when it was gone before the reader came to the message.
+    pub description: Option<Arc<Description>>,
+    /// Its samples.
+    pub samples: Vec<u8>,
+}
+
+/// A reader of messages that is there from the start; opened before the graph starts, it misses nothing.
+///
+/// # Panics
+/// When the stream cannot be opened.
+pub fn message_reader(stream: &str) -> MessageReader {
+    let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+    MessageReader::open(stream, options).expect("a stream can be opened before it exists")
+}
+
+/// Reads every message until the stream closes.
+///
+/// # Panics
+/// When nothing comes for [`PATIENCE`], or on any error.
+pub fn messages_until_closed(reader: &mut MessageReader) -> Vec<Received> {
+    let mut all = Vec::new();
+    while !read_messages(reader, &mut all) {}
+    all
+}
+
+/// Reads messages until `frames` frames are accounted for, as read or as lost.
+///
+/// # Panics
+/// When nothing comes for [`PATIENCE`], when the stream closes before, or on any error.
+pub fn messages(reader: &mut MessageReader, frames: u64) -> Vec<Received> {
+    let mut all = Vec::<Received>::new();
+    while all.iter().map(|message| message.info.frames + message.info.lost).sum::<u64>() < frames {
+        assert!(!read_messages(reader, &mut all), "the stream closed after {} messages", all.len());
+    }
+    all
+}
+
+/// Waits for news and reads the next message, if it is one; true when the stream has closed.
+fn read_messages(reader: &mut MessageReader, all: &mut Vec<Received>) -> bool {
+    let mut message = Message::default();
+    let start = Instant::now();
+    loop {
+        match reader.next(&mut message).expect("a healthy stream") {
+            Outcome::Data => {
+                all.push(Received {
+                    info: *message.info(),
+                    format: reader.format().expect("a message has a format").clone(),
+                    description: reader.description().cloned(),
+                    samples: message.samples().to_vec(),
+                });
+                return false;
+            }
+            Outcome::Generation => {}
+            Outcome::Nothing => {
+                reader.wait(SLICE).expect("a healthy stream");
+            }
+            Outcome::Closed => return true,
+        }
+        assert!(start.elapsed() < PATIENCE, "no message for {PATIENCE:?}; {} so far", all.len());
+    }
+}
+
+/// A reader of the synthetic signal, and what it makes of it.
+pub struct SignalReader {
+    /// The reader itself.
+    pub reader: Reader,
+    /// What is right, wrong and missing so far.
+    pub judge: Judge,
+    /// The format of each generation seen, in order.
+    pub formats: Vec<Format>,
+    /// Whether the stream has closed.
+    pub closed: bool,
+    frames: Frames,
+}
+
+impl SignalReader {
+    /// A reader that is there from the start, of a signal of which every frame must come.
+    ///
+    /// # Panics
+    /// When the stream cannot be opened.
+    pub fn open(stream: &str) -> Self {
+        Self::open_with(stream, Judge::from_the_start())
+    }
+
+    /// A reader from the oldest frame on that is left to the one who joins.
+    ///
+    /// # Panics
+    /// When the stream cannot be opened.
+    pub fn join(stream: &str) -> Self {
+        Self::open_with(stream, Judge::default())
+    }
+
+    fn open_with(stream: &str, judge: Judge) -> Self {
+        let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+        let reader = Reader::open(stream, options).expect("a stream can be opened before it exists");
+        // A stream that is there already has a generation to which the reader need not move first.
+        let formats = reader.format().cloned().into_iter().collect();
+        Self { reader, judge, formats, closed: false, frames: Frames::default() }
+    }
+
+    /// Reads everything that is there.
+    ///
+    /// # Panics
+    /// On any error, or when the samples are not float32.
+    pub fn poll(&mut self) {
+        loop {
+            match self.reader.read(&mut self.frames, u64::MAX).expect("a healthy stream") {
+                Outcome::Data => {
+                    let samples = self.frames.samples_as::<f32>().expect("float32 frames");
+                    for frame in samples.chunks(CHANNELS) {
+                        self.judge.check(frame);
+                    }
+                }
+                Outcome::Generation => self.formats.push(self.reader.format().expect("a generation's format").clone()),
+                Outcome::Nothing => return,
+                Outcome::Closed => {
+                    self.closed = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads on until `condition` holds.
+    ///
+    /// # Panics
+    /// When it does not within [`PATIENCE`]; `what` says what was waited for.
+    pub fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        until(what, || {
+            self.poll();
+            if !condition(self) {
+                self.reader.wait(SLICE).expect("a healthy stream");
+            }
+            condition(self).then_some(())
+        });
+    }
+
+    /// Reads until `count` more frames have come.
+    ///
+    /// # Panics
+    /// When they do not come within [`PATIENCE`].
+    pub fn more(&mut self, count: u64) {
+        let wanted = self.judge.frames + count;
+        self.until(&format!("{count} more frames"), |reader| reader.judge.frames >= wanted);
+    }
+
+    /// Reads until the stream closes.
+    ///
+    /// # Panics
+    /// When it does not within [`PATIENCE`].
+    pub fn until_closed(&mut self) {
+        self.until("the stream's close", |reader| reader.closed);
+    }
+}

@@ -1,0 +1,70 @@
+//! Streams whose format changes while they run.
+
+use dora_shm_ring::Dtype;
+use dora_shm_tests::dora::run;
+use dora_shm_tests::reading::{Received, message_reader, messages};
+use dora_shm_tests::script::{self, REPEATS};
+use dora_shm_tests::stage::Stage;
+use dora_shm_tests::until::until;
+use rustix::process::Signal;
+
+use crate::graphs::script_into_sink;
+
+/// Frames in each message of the script.
+const FRAMES: u64 = 10;
+
+/// A header, a ring and its description, with two names each.
+const SEGMENTS_OF_A_STREAM: usize = 6;
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn each_change_of_dtype_shape_or_rate_starts_a_generation_and_loses_nothing_and_leaves_nothing() {
+    let stage = Stage::new("changes");
+    // A generation lasts 400 ms: longer than any reader here is kept from the processor.
+    let received = changes(&stage, "100ms");
+    assert_eq!(received.len(), script::messages("changes").unwrap().len());
+    assert!(received.iter().all(|message| message.info.lost == 0));
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn generations_that_end_before_a_reader_comes_to_them_are_lost_and_counted_to_the_frame() {
+    let stage = Stage::new("fast-changes");
+    // The whole script is over in 16 ms; how much of it a reader sees is up to chance, but not what it counts.
+    changes(&stage, "1ms");
+}
+
+/// Sends the changing script and reads until every frame of it is accounted for; checks all that has come.
+fn changes(stage: &Stage, period: &str) -> Vec<Received> {
+    let stream = stage.stream("changing");
+    let mut reader = message_reader(&stream);
+    let mut dora = run(stage, "graph", &script_into_sink("changes", period, true, &stream, &["BUF_FRAMES: 400"]));
+
+    let sent = script::messages("changes").unwrap();
+    let received = messages(&mut reader, FRAMES * sent.len() as u64);
+    let formats = [
+        (Dtype::F32, vec![4], 100.0),
+        (Dtype::F64, vec![4], 100.0),
+        (Dtype::F32, vec![6], 100.0),
+        (Dtype::F32, vec![6], 200.0),
+    ];
+    let mut next = 0;
+    for message in &received {
+        let index = (message.info.stream_position / FRAMES) as usize;
+        let (dtype, shape, rate) = &formats[index / REPEATS];
+        assert_eq!(message.info.stream_position, next + message.info.lost, "message {index}");
+        assert_eq!(message.format.dtype(), *dtype, "message {index}");
+        assert_eq!(message.format.frame_shape(), shape, "message {index}");
+        assert_eq!(message.format.rate_hz(), *rate, "message {index}");
+        assert_eq!(message.info.generation as usize, index / REPEATS, "message {index}");
+        assert_eq!(message.samples, sent[index].data.to_data().buffers()[0].as_slice(), "message {index}");
+        next = message.info.stream_position + message.info.frames;
+    }
+    assert_eq!(next, FRAMES * sent.len() as u64, "frames accounted for");
+    // The removal of the old ring follows the switch to the new one.
+    until("the removal of the old generations", || (stage.segments().len() == SEGMENTS_OF_A_STREAM).then_some(()));
+
+    dora.signal(Signal::INT);
+    dora.succeed();
+    received
+}

@@ -1,0 +1,66 @@
+//! Graphs that several tests run.
+
+use std::path::Path;
+
+use dora_shm_tests::programs::program;
+
+/// The synthetic signal into a sink; `settings` are further lines of the sink's `env:`, `keys` of the sink itself.
+pub fn signal_into_sink(stream: &str, settings: &[&str], keys: &str) -> String {
+    sink_behind(
+        &format!("  - {{id: source, path: {}, outputs: [data]}}\n", program("signal-source").display()),
+        stream,
+        settings,
+        keys,
+    )
+}
+
+/// A script's messages into a sink. The source stays until it is stopped when `stay` says so.
+pub fn script_into_sink(script: &str, period: &str, stay: bool, stream: &str, settings: &[&str]) -> String {
+    let stay = if stay { ", STAY: yes" } else { "" };
+    let source = program("message-source");
+    let source = format!(
+        "  - {{id: source, path: {}, outputs: [data], env: {{SCRIPT: {script}, PERIOD: {period}{stay}}}}}\n",
+        source.display()
+    );
+    sink_behind(&source, stream, settings, "")
+}
+
+fn sink_behind(source: &str, stream: &str, settings: &[&str], keys: &str) -> String {
+    let settings: String = settings.iter().map(|line| format!("\n      {line}")).collect();
+    format!(
+        "nodes:
+{source}
+  - id: sink
+    path: {}
+    inputs:
+      data: {{source: source/data, queue_size: 5000, queue_policy: backpressure}}
+    env:
+      SHMEM_NAME: {stream}{settings}
+{keys}",
+        program("dora-shm-sink").display()
+    )
+}
+
+/// A stream mirrored and recorded; `settings` are further lines of the mirror's `env:`.
+pub fn mirror_into_recorder(stream: &str, settings: &[&str], record: &Path) -> String {
+    let settings: String = settings.iter().map(|line| format!("\n      {line}")).collect();
+    format!(
+        "nodes:
+  - id: mirror
+    path: {}
+    outputs: [data]
+    env:
+      SHMEM_NAME: {stream}{settings}
+
+  - id: recorder
+    path: {}
+    inputs:
+      data: {{source: mirror/data, queue_size: 5000, queue_policy: backpressure}}
+    env:
+      RECORD: {}
+",
+        program("dora-shm-mirror").display(),
+        program("message-recorder").display(),
+        record.display()
+    )
+}

@@ -1,0 +1,22 @@
+//! The whole system at work: the real dora command line, real processes, real shared memory.
+//!
+//! `cargo xtask system` runs them; by hand they need `DORA_BIN` and `DORA_SHM_EZMSG_PYTHON`.
+
+mod camera;
+mod changes;
+mod deaths;
+mod demo;
+mod dynamic;
+mod graphs;
+mod machines;
+mod manifests;
+mod mirror;
+mod mirror_settings;
+mod names;
+mod readers;
+mod readme;
+mod security;
+mod settings;
+mod sink_settings;
+mod small_memory;
+mod stop;

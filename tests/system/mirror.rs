@@ -1,0 +1,82 @@
+//! Two graphs joined by the mirror.
+
+use dora_node_api::{MetadataParameters, Parameter};
+use dora_shm_tests::dora::{project_graph, run, run_with};
+use dora_shm_tests::record::Message;
+use dora_shm_tests::script;
+use dora_shm_tests::stage::Stage;
+
+use crate::graphs::{mirror_into_recorder, script_into_sink};
+
+/// What changes with every message is no part of a stream's description and cannot come back.
+const PER_MESSAGE: [&str; 1] = ["sequence"];
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn every_message_of_every_arrow_type_comes_out_of_the_mirror_as_it_went_in() {
+    let received = through_the_mirror("mirror-types", "types");
+    compare(&script::messages("types").unwrap(), &received);
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn empty_messages_come_out_of_the_mirror_empty_and_in_their_place() {
+    let received = through_the_mirror("mirror-empties", "empties");
+    compare(&script::messages("empties").unwrap(), &received);
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn the_demos_signal_comes_through_the_mirrors_graph_whole() {
+    let stage = Stage::new("mirror-demo");
+    let stream = stage.stream("signal");
+    let renamed = format!("SHMEM_NAME: {stream}");
+    let mirror_graph = project_graph("mirror.yml", &[("SHMEM_NAME: demo", &renamed)]);
+    // The graph waits for the next writer; here it must end.
+    let mut mirror = run_with(&stage, "mirror", &mirror_graph, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
+    mirror.wait_for_line(&stream);
+    let demo_graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &renamed)]);
+    run_with(&stage, "demo", &demo_graph, &["--env", "SIGNAL_DURATION=2s"]).succeed();
+    let line = mirror.wait_for_line("signal-check: 200 messages");
+    assert!(line.contains("2000 frames, 0 missing, 0 wrong"), "{line}");
+    mirror.succeed();
+}
+
+/// Runs `script` in one graph and the mirror in another; gives what the second one received.
+fn through_the_mirror(test: &str, script: &str) -> Vec<Message> {
+    let stage = Stage::new(test);
+    let stream = stage.stream("messages");
+    let record = stage.folder().join("record");
+    let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
+    // Attached before the stream exists, it starts with the first message.
+    mirror.wait_for_line(&stream);
+    // Some scripts begin a generation every fourth message: slowly enough that none is over before the mirror comes to it.
+    run(&stage, "source", &script_into_sink(script, "30ms", false, &stream, &["BUF_FRAMES: 1000"])).succeed();
+    mirror.succeed();
+    Message::read_all(&record).expect("a whole record")
+}
+
+fn compare(sent: &[Message], received: &[Message]) {
+    for (index, (sent, received)) in sent.iter().zip(received).enumerate() {
+        assert_eq!(received.data.data_type(), sent.data.data_type(), "type of message {index}");
+        assert_eq!(&received.data, &sent.data, "message {index}");
+        for (key, value) in sent.parameters.iter().filter(|(key, _)| !PER_MESSAGE.contains(&key.as_str())) {
+            assert_eq!(received.parameters.get(key), Some(value), "parameter {key} of message {index}");
+        }
+        assert!(
+            matches!(received.parameters.get("source_timestamp"), Some(Parameter::Timestamp(_))),
+            "message {index} lacks the time it was sent: {:?}",
+            received.parameters
+        );
+        assert_eq!(lost(&received.parameters), 0, "frames lost before message {index}");
+    }
+    assert_eq!(received.len(), sent.len(), "number of messages");
+}
+
+fn lost(parameters: &MetadataParameters) -> i64 {
+    match parameters.get("lost") {
+        Some(Parameter::Integer(lost)) => *lost,
+        None => 0,
+        other => panic!("parameter lost: {other:?}"),
+    }
+}

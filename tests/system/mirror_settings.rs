@@ -1,0 +1,167 @@
+//! What the mirror's settings promise, in running graphs.
+
+use std::path::PathBuf;
+
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::Float32Type;
+use dora_node_api::Parameter;
+use dora_shm_tests::dora::run;
+use dora_shm_tests::process::Process;
+use dora_shm_tests::programs::program;
+use dora_shm_tests::reading::{message_reader, messages};
+use dora_shm_tests::record::Message;
+use dora_shm_tests::script;
+use dora_shm_tests::stage::Stage;
+use dora_shm_tests::until::until;
+use rustix::process::Signal;
+
+use crate::graphs::{mirror_into_recorder, script_into_sink};
+
+/// Frames of eight channels that the script `steady` sends, in messages of [`FRAMES_PER_MESSAGE`].
+const FRAMES_PER_MESSAGE: i64 = 10;
+const CHANNELS: usize = 8;
+
+/// Frames in the ring of a mirror that is to be lapped.
+const SHORT_RING: u64 = 50;
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn messages_are_cut_anew_into_a_number_of_frames() {
+    let stage = Stage::new("mirror-chunk-frames");
+    let received = whole_through_the_mirror(&stage, "CHUNK: 7");
+    let frames: Vec<i64> = received.iter().map(frames_of).collect();
+    let (last, others) = frames.split_last().expect("messages came");
+    assert!(others.iter().all(|&frames| frames == 7), "{frames:?}");
+    assert_eq!(*last, total_frames() % 7, "the rest comes when the stream closes: {frames:?}");
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn messages_are_cut_anew_into_a_duration() {
+    let stage = Stage::new("mirror-chunk-duration");
+    // At the script's 1 kHz, 25 ms are 25 frames.
+    let received = whole_through_the_mirror(&stage, "CHUNK: 25ms");
+    let frames: Vec<i64> = received.iter().map(frames_of).collect();
+    assert!(frames[..frames.len() - 1].iter().all(|&frames| frames == 25), "{frames:?}");
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_lapped_mirror_marks_the_next_message_with_the_exact_loss() {
+    let stage = Stage::new("mirror-mark");
+    let (mut mirror, record) = lapped_mirror(&stage, &["ON_CLOSE: stop", "ON_LOSS: mark"]);
+    mirror.succeed();
+    let received = Message::read_all(&record).expect("a whole record");
+    let mut next = 0;
+    for (index, message) in received.iter().enumerate() {
+        let lost = integer(message, "lost").unwrap_or(0);
+        assert_eq!(integer(message, "position"), Some(next + lost), "message {index}");
+        assert_eq!(lost % FRAMES_PER_MESSAGE, 0, "after a loss it goes on at a whole message");
+        check_samples(message, next + lost);
+        next += lost + frames_of(message);
+    }
+    assert_eq!(next, total_frames(), "every frame came or was counted");
+    assert!(received.iter().any(|message| integer(message, "lost").is_some_and(|lost| lost > 0)), "nothing was lost");
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_lapped_mirror_that_must_stop_fails_and_says_how_many_frames_it_lost() {
+    let stage = Stage::new("mirror-stop");
+    let (mut mirror, _) = lapped_mirror(&stage, &["ON_CLOSE: stop", "ON_LOSS: stop"]);
+    let status = mirror.wait();
+    assert!(!status.success(), "the graph says nothing of it:\n{}", mirror.log());
+    let line = mirror.line("ON_LOSS: stop").unwrap_or_else(|| panic!("no reason in\n{}", mirror.log()));
+    assert!(line.contains("frames were lost") && line.contains("BUF_DUR"), "{line}");
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_mirror_that_waits_goes_on_with_the_streams_next_writer() {
+    let stage = Stage::new("mirror-wait");
+    let stream = stage.stream("signal");
+    let record = stage.folder().join("record");
+    // `wait` is the default.
+    let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &[], &record));
+    mirror.wait_for_line(&stream);
+    let mut expected = 0;
+    for _ in 0..2 {
+        run(&stage, "source", &script_into_sink("steady", "2ms", false, &stream, &["BUF_FRAMES: 10000"])).succeed();
+        expected += script::messages("steady").unwrap().len();
+        until("the messages of one writer", || {
+            (Message::read_all(&record).expect("a record").len() == expected).then_some(())
+        });
+    }
+    for (index, message) in Message::read_all(&record).expect("a record").iter().enumerate() {
+        // A new stream counts from its own beginning.
+        let position = index as i64 * FRAMES_PER_MESSAGE % total_frames();
+        assert_eq!(integer(message, "position"), Some(position), "message {index}");
+        check_samples(message, position);
+    }
+    mirror.signal(Signal::INT);
+    mirror.succeed();
+}
+
+/// All messages of the script `steady`, through a mirror with `setting`; every sample is checked.
+fn whole_through_the_mirror(stage: &Stage, setting: &str) -> Vec<Message> {
+    let stream = stage.stream("signal");
+    let record = stage.folder().join("record");
+    let mut mirror = run(stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop", setting], &record));
+    mirror.wait_for_line(&stream);
+    run(stage, "source", &script_into_sink("steady", "2ms", false, &stream, &["BUF_FRAMES: 10000"])).succeed();
+    mirror.succeed();
+    let received = Message::read_all(&record).expect("a whole record");
+    let mut next = 0;
+    for message in &received {
+        assert_eq!(integer(message, "position"), Some(next));
+        assert_eq!(integer(message, "lost").unwrap_or(0), 0);
+        check_samples(message, next);
+        next += frames_of(message);
+    }
+    assert_eq!(next, total_frames());
+    received
+}
+
+/// A mirror that was stopped while the writer went round its short ring, and goes on; and where its messages are.
+fn lapped_mirror(stage: &Stage, settings: &[&str]) -> (Process, PathBuf) {
+    let stream = stage.stream("signal");
+    let record = stage.folder().join("record");
+    let mut mirror = run(stage, "mirror", &mirror_into_recorder(&stream, settings, &record));
+    mirror.wait_for_line(&stream);
+    let ring = format!("BUF_FRAMES: {SHORT_RING}");
+    let mut source = run(stage, "source", &script_into_sink("steady", "10ms", false, &stream, &[&ring]));
+    until("a first message in the mirror's graph", || {
+        (!Message::read_all(&record).expect("a record").is_empty()).then_some(())
+    });
+    let pid = stage.the_process_of(&program("dora-shm-mirror"));
+    stage.kill(pid, Signal::STOP);
+    // What is in the ring, and then three times round it.
+    messages(&mut message_reader(&stream), 4 * SHORT_RING);
+    stage.kill(pid, Signal::CONT);
+    source.succeed();
+    (mirror, record)
+}
+
+fn total_frames() -> i64 {
+    script::messages("steady").unwrap().len() as i64 * FRAMES_PER_MESSAGE
+}
+
+fn frames_of(message: &Message) -> i64 {
+    (message.data.len() / CHANNELS) as i64
+}
+
+fn integer(message: &Message, key: &str) -> Option<i64> {
+    match message.parameters.get(key) {
+        Some(Parameter::Integer(value)) => Some(*value),
+        None => None,
+        other => panic!("parameter {key}: {other:?}"),
+    }
+}
+
+/// Sample n of the script is n, so the first of a message tells its position.
+fn check_samples(message: &Message, position: i64) {
+    let first = position as usize * CHANNELS;
+    let samples = message.data.as_primitive::<Float32Type>().values();
+    let wrong = samples.iter().zip(first..).find(|&(&sample, expected)| sample != expected as f32);
+    assert_eq!(wrong, None, "of the message at {position}");
+}

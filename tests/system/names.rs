@@ -1,0 +1,77 @@
+//! Names of streams: taken, or left out.
+
+use dora_shm_tests::dora::{run, run_with};
+use dora_shm_tests::reading::SignalReader;
+use dora_shm_tests::stage::Stage;
+use dora_shm_tests::until::until;
+use rustix::process::Signal;
+
+use crate::graphs::{mirror_into_recorder, signal_into_sink};
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_second_sink_of_the_same_name_is_refused_and_the_first_goes_on() {
+    let stage = Stage::new("second-sink");
+    let stream = stage.stream("signal");
+    let graph = signal_into_sink(&stream, &["BUF_DUR: 10.0"], "");
+    let mut reader = SignalReader::open(&stream);
+    let mut first = run_with(&stage, "first", &graph, &["--env", "SIGNAL_DURATION=5s"]);
+    reader.more(100);
+
+    let mut second = run(&stage, "second", &graph);
+    assert!(!second.wait().success(), "the graph of the second sink fails");
+    let refusal = second.line("already has a live writer").expect("a sentence that says why");
+    assert!(refusal.contains(&stream), "{refusal}");
+
+    reader.until_closed();
+    reader.judge.finish(5000);
+    assert!(reader.judge.is_content(), "the first stream came whole");
+    first.succeed();
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_sink_without_a_name_chooses_a_fresh_one_and_says_it() {
+    let stage = Stage::new("no-name");
+    let graph = signal_into_sink("unused", &[], "").replace("      SHMEM_NAME: unused\n", "");
+    let graph = graph.replace("    env:\n", "");
+    let mut graphs = ["first", "second"].map(|name| run(&stage, name, &graph));
+
+    let names = graphs.each_mut().map(|dora| until("the chosen name", || chosen_name(&dora.log())));
+    assert_ne!(names[0], names[1], "two sinks without a name do not meet");
+    for name in &names {
+        stage.adopt(name);
+        SignalReader::join(name).more(100);
+    }
+    for dora in &mut graphs {
+        dora.signal(Signal::INT);
+        dora.succeed();
+    }
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_key_that_is_nearly_a_setting_or_a_value_that_is_none_stops_either_node_at_its_start() {
+    let stage = Stage::new("misspelt");
+    let stream = stage.stream("signal");
+    let sink = signal_into_sink(&stream, &["BUFDUR: 2.0", "MODE: \"0777\""], "");
+    let mirror = mirror_into_recorder(&stream, &["ON_CLOSED: stop", "CHUNK: some"], &stage.folder().join("record"));
+    for (name, graph, words) in [
+        ("sink", sink, ["BUFDUR", "BUF_DUR", "MODE", "777", "0640"]),
+        ("mirror", mirror, ["ON_CLOSED", "ON_CLOSE", "CHUNK", "some", "20ms"]),
+    ] {
+        let mut dora = run(&stage, name, &graph);
+        assert!(!dora.wait().success(), "the graph of the {name} starts");
+        let line = dora.line("settings of this node are wrong").unwrap_or_else(|| panic!("no reason:\n{}", dora.log()));
+        for word in words {
+            assert!(line.contains(word), "{word} is not in {line}");
+        }
+    }
+}
+
+/// The name between the quotes of `stream "..."` in the sink's report.
+fn chosen_name(log: &str) -> Option<String> {
+    let start = log.find("stream \"")? + "stream \"".len();
+    let length = log[start..].find('"')?;
+    Some(log[start..start + length].to_owned())
+}

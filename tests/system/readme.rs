@@ -1,0 +1,90 @@
+//! What the README shows is what there is. Its Rust is compiled by this package's documentation tests.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use dora_shm_tests::dora::{run, run_with};
+use dora_shm_tests::programs::{folder, root};
+use dora_shm_tests::reading::SignalReader;
+use dora_shm_tests::stage::Stage;
+use rustix::process::Signal;
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn the_graphs_of_the_readme_run_together() {
+    let stage = Stage::new("readme");
+    let stream = stage.stream("my-signal");
+    let graphs: Vec<String> = blocks("yaml")
+        .iter()
+        .map(|block| {
+            let graph = block.replace("my-signal", &stream);
+            graph.replace("path: target/release", &format!("path: {}", folder().display()))
+        })
+        .collect();
+    let [sink, mirror] = &graphs[..] else { panic!("expected the sink's and the mirror's graph") };
+
+    let mut mirrored = run_with(&stage, "mirrored", mirror, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
+    mirrored.wait_for_line(&stream);
+    let mut source = run(&stage, "source", sink);
+    SignalReader::join(&stream).more(1000);
+    source.signal(Signal::INT);
+    source.succeed();
+    let line = mirrored.wait_for_line("signal-check: ");
+    assert!(line.contains("0 missing, 0 wrong") && !line.contains(" 0 frames"), "{line}");
+    mirrored.succeed();
+}
+
+#[test]
+fn the_commands_of_the_readme_are_tasks() {
+    let help = Command::new(folder().join("xtask")).arg("--help").output().expect("xtask runs").stdout;
+    let help = String::from_utf8_lossy(&help).into_owned();
+    let commands = blocks("sh").concat();
+    let words: Vec<&str> =
+        commands.lines().map(|line| line.strip_prefix("cargo xtask ").expect("a task of ours")).collect();
+    assert_eq!(words, ["demo", "test"]);
+    for word in words {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{word} "))), "{word}:\n{help}");
+    }
+}
+
+#[test]
+fn the_tables_of_settings_are_those_of_the_manifests() {
+    let tables = tables();
+    for (manifest, table) in ["node/dora-node.yml", "mirror-node/dora-node.yml"].into_iter().zip(&tables) {
+        let text = std::fs::read_to_string(root().join(manifest)).expect("a manifest");
+        assert_eq!(table, &settings_of(&text), "{manifest}");
+    }
+    assert_eq!(tables.len(), 2);
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).expect("README.md")
+}
+
+/// The code blocks of `language`.
+fn blocks(language: &str) -> Vec<String> {
+    let text = readme();
+    let fence = format!("```{language}\n");
+    let parts = text.split(&fence).skip(1);
+    parts.map(|part| part.split("```").next().expect("a block's text").to_owned()).collect()
+}
+
+/// The first column of each table of settings.
+fn tables() -> Vec<BTreeSet<String>> {
+    let text = readme();
+    let parts = text.split("| setting | default | meaning |\n").skip(1);
+    parts
+        .map(|part| {
+            let rows = part.lines().take_while(|line| line.starts_with('|'));
+            rows.filter_map(|row| Some(row.strip_prefix("| `")?.split('`').next()?.to_owned())).collect()
+        })
+        .collect()
+}
+
+/// The keys of a manifest's `env:`.
+fn settings_of(manifest: &str) -> BTreeSet<String> {
+    let lines = manifest.lines().skip_while(|line| *line != "env:").skip(1);
+    let section = lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
+    let keys = section.filter_map(|line| line.strip_prefix("  ")?.split_once(':'));
+    keys.map(|(key, _)| key.to_owned()).filter(|key| !key.starts_with([' ', '#'])).collect()
+}
