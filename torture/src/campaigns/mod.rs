@@ -1,0 +1,95 @@
+//! The campaigns, one file each.
+
+pub mod attaches;
+pub mod edges;
+pub mod formats;
+pub mod hostile;
+pub mod impostors;
+pub mod kills;
+pub mod names;
+pub mod racers;
+pub mod rows;
+pub mod small_shm;
+pub mod soak;
+pub mod stores;
+
+use clap::ValueEnum;
+
+use crate::scene::{Outcome, Scene};
+
+/// A kind of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Campaign {
+    /// SIGKILL of writers and readers at random, SIGSTOP, zombies
+    Kills,
+    /// SIGKILL after every store, against the crash table
+    Stores,
+    /// Format changes as fast as possible
+    Formats,
+    /// Public names and anchors unlinked under a live writer
+    Names,
+    /// Several writers racing for one name, and killed
+    Racers,
+    /// Attaching and detaching during restarts
+    Attaches,
+    /// Numbers that wrap round, the smallest rings, the largest frames
+    Edges,
+    /// A shared memory of 64 MB that is full, and fills while frames flow
+    SmallShm,
+    /// Segments scribbled over, and what is no segment in the place of one
+    Hostile,
+    /// Small frames in large chunks at full speed
+    Soak,
+}
+
+impl Campaign {
+    pub fn word(self) -> String {
+        self.to_possible_value().expect("no campaign is hidden").get_name().to_owned()
+    }
+
+    /// Room of the campaign's own shared memory.
+    pub fn megabytes(self) -> u64 {
+        match self {
+            Self::SmallShm => 64,
+            _ => 2048,
+        }
+    }
+
+    /// Share of the time that all campaigns have together. In the long form the soak has a third of it.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::Kills => 0.15,
+            Self::Stores => 0.16,
+            Self::Soak => 0.34,
+            Self::Edges => 0.07,
+            Self::Names | Self::Hostile => 0.06,
+            Self::Racers | Self::Formats | Self::Attaches | Self::SmallShm => 0.04,
+        }
+    }
+
+    /// Seconds in the short form.
+    pub fn short_seconds(self) -> f64 {
+        match self {
+            Self::Stores => 12.0,
+            Self::Kills => 8.0,
+            Self::Hostile => 7.0,
+            Self::Edges | Self::Names | Self::SmallShm | Self::Soak => 6.0,
+            Self::Racers | Self::Formats | Self::Attaches => 4.0,
+        }
+    }
+
+    pub fn run(self, scene: &Scene) -> Outcome {
+        match self {
+            Self::Kills => kills::run(scene),
+            Self::Stores => stores::run(scene),
+            Self::Formats => formats::run(scene),
+            Self::Names => names::run(scene),
+            Self::Racers => racers::run(scene),
+            Self::Attaches => attaches::run(scene),
+            Self::Edges => edges::run(scene),
+            Self::SmallShm => small_shm::run(scene),
+            Self::Hostile => hostile::run(scene),
+            Self::Soak => soak::run(scene),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A shared memory of 64 MB that is full before a stream begins, and fills and empties while frames flow: a clear error
+//! with both numbers, no SIGBUS, and the stream goes on when there is room again.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Error, Writer, WriterOptions};
+
+use crate::book::Book;
+use crate::dice::Dice;
+use crate::follower::{ALL_KINDS, PATIENCE};
+use crate::scene::{Outcome, Scene};
+use crate::{segments, signal};
+
+const MIB: u64 = 1 << 20;
+
+pub fn run(scene: &Scene) -> Outcome {
+    full_before(scene)?;
+    scene.among_followers(&ALL_KINDS, &Book::default(), |_| {
+        let mut dice = scene.dice(1);
+        let mut writer = Writer::create(&scene.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
+        let mut counts = Counts::default();
+        begin_patiently(&mut writer, &mut dice, &mut counts)?;
+        while scene.goes_on() {
+            one_event(scene, &mut writer, &mut dice, &mut counts)?;
+        }
+        // There is room again: any ring that fits can be begun.
+        empty();
+        begin_patiently(&mut writer, &mut dice, &mut counts)?;
+        signal::write(&mut writer, 9).map_err(|error| format!("with room again: {error:?}"))?;
+        let Counts { begun, refused, restarts, filled } = counts;
+        scene.tally.note(format!(
+            "filled {filled} times; {begun} rings begun, {restarts} of them by a restart in the old one's room, {refused} \
+             refused for want of room"
+        ));
+        Ok(writer)
+    })
+}
+
+#[derive(Default)]
+struct Counts {
+    begun: u64,
+    refused: u64,
+    restarts: u64,
+    filled: u64,
+}
+
+fn ballast() -> std::path::PathBuf {
+    segments::path("ballast")
+}
+
+/// Takes the room that is left, but for `spare` bytes.
+fn fill_up(spare: u64) -> Outcome {
+    let told = |error: std::io::Error| format!("filling shared memory: {error}");
+    let mut file = std::fs::File::options().create(true).append(true).open(ballast()).map_err(told)?;
+    let room = rustix::fs::statvfs("/dev/shm").map_err(|errno| told(errno.into()))?;
+    if room.f_blocks * room.f_frsize > 64 * MIB {
+        return Err("this is not a small shared memory of our own".to_owned());
+    }
+    let free = room.f_bavail * room.f_frsize;
+    let page = [1; 4096];
+    for _ in 0..free.saturating_sub(spare) / 4096 {
+        match file.write_all(&page) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => break,
+            Err(error) => return Err(told(error)),
+        }
+    }
+    Ok(())
+}
+
+fn empty() {
+    let _ = std::fs::remove_file(ballast());
+}
+
+fn full_before(scene: &Scene) -> Outcome {
+    fill_up(0)?;
+    scene.tally.fault();
+    match Writer::create(&scene.name, WriterOptions::default()) {
+        Err(Error::NoSpace { needed: 4096, free }) if free < 4096 => {}
+        other => return Err(format!("in a full shared memory: {other:?}")),
+    }
+    if segments::listing() != ["ballast"] {
+        return Err(format!("the refused writer left {:?}", segments::listing()));
+    }
+    // Room for the header only.
+    empty();
+    fill_up(8 * 4096)?;
+    let mut writer = Writer::create(&scene.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
+    let format = signal::format(4, 100_000);
+    match writer.begin(&format, &signal::description(""), 4) {
+        Err(Error::NoSpace { needed, free }) if free < needed => {}
+        other => return Err(format!("with room for a header only: {other:?}")),
+    }
+    empty();
+    writer.begin(&format, &signal::description(""), 4).map_err(|error| format!("with room again: {error:?}"))?;
+    signal::write(&mut writer, 10).map_err(|error| format!("{error:?}"))?;
+    // What was reserved is the writer's, every page of it, however full it gets now.
+    fill_up(0)?;
+    for _ in 0..30 {
+        signal::write(&mut writer, 5000).map_err(|error| format!("{error:?}"))?;
+    }
+    scene.tally.fault();
+    drop(writer);
+    empty();
+    let left = segments::listing();
+    if left.is_empty() { Ok(()) } else { Err(format!("the writer left {left:?}")) }
+}
+
+/// A ring of a few MB, some of them larger than what can ever fit beside another.
+fn some_format(dice: &mut Dice) -> dora_shm_ring::Format {
+    let megabytes = [1, 4, 12, 25, 40][dice.below(5) as usize];
+    let words = 4 + dice.below(500);
+    signal::format(words, (megabytes * MIB / (8 * words + 8)).max(1))
+}
+
+/// Begins a ring, which there must be room for within a moment: readers let go of the old one.
+fn begin_patiently(writer: &mut Writer, dice: &mut Dice, counts: &mut Counts) -> Outcome {
+    let deadline = Instant::now() + PATIENCE;
+    let format = some_format(dice);
+    loop {
+        match writer.begin(&format, &signal::description("with room"), 4) {
+            Ok(()) => {
+                counts.begun += 1;
+                return Ok(());
+            }
+            Err(Error::NoSpace { .. }) if Instant::now() < deadline => {
+                counts.refused += 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(format!("with room: {error:?}, in memory {:?}", segments::listing())),
+        }
+    }
+}
+
+fn one_event(scene: &Scene, writer: &mut Writer, dice: &mut Dice, counts: &mut Counts) -> Outcome {
+    match dice.below(30) {
+        0 => {
+            fill_up(dice.below(8) * dice.below(MIB))?;
+            scene.tally.fault();
+            counts.filled += 1;
+        }
+        1 | 2 => empty(),
+        3 | 4 => {
+            let before = (writer.stream_id(), writer.generation(), writer.stream_position());
+            match writer.begin(&some_format(dice), &signal::description(dice.below(9).to_string()), 4) {
+                Ok(()) => {
+                    counts.begun += 1;
+                    counts.restarts += u64::from(writer.stream_id() != before.0);
+                }
+                Err(error @ Error::NoSpace { needed, .. }) => {
+                    counts.refused += 1;
+                    if !error.to_string().contains(&needed.to_string()) {
+                        return Err(format!("the error does not say what is needed: {error}"));
+                    }
+                    let kept = (writer.stream_id(), writer.generation(), writer.stream_position()) == before;
+                    if !kept && writer.generation().is_some() {
+                        return Err(format!("a refused begin changed {before:?} to {writer:?}"));
+                    }
+                }
+                Err(error) => return Err(format!("beginning a ring: {error:?}")),
+            }
+        }
+        5 => match writer.describe(&signal::description(dice.roll().to_string())) {
+            Ok(()) | Err(Error::NoSpace { .. }) => {}
+            // Between a restart and the ring that has no room yet.
+            Err(Error::NoGeneration) if writer.generation().is_none() => {}
+            Err(error) => return Err(format!("describing: {error:?}")),
+        },
+        _ => {}
+    }
+    if writer.generation().is_none() {
+        // The restart that was to make room found none, since readers held on to the old ring for too long.
+        empty();
+        return begin_patiently(writer, dice, counts);
+    }
+    for _ in 0..dice.below(20) {
+        signal::write(writer, dice.below(200)).map_err(|error| format!("writing: {error:?}"))?;
+    }
+    Ok(())
+}

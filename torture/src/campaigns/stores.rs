@@ -1,0 +1,214 @@
+//! A writer under load is killed after each of its stores. Readers of every kind, attached all the time, must come to know
+//! exactly what the crash table says, newcomers see what it says, and so does the next writer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dora_shm_ring::{Liveness, Writer};
+
+use crate::actor::Actor;
+use crate::book::Book;
+use crate::campaigns::rows::{Look, Next, ROWS, Row};
+use crate::dice::Dice;
+use crate::follower::{ALL_KINDS, Follower, Kind, Places, oldest};
+use crate::roles::Role;
+use crate::scene::{Outcome, Scene, create_patiently};
+use crate::segments::{self, Names, Snapshot};
+use crate::signal;
+
+/// A storm that has not come to its stop point by then has passed all of its passings in another life.
+const STORM: Duration = Duration::from_secs(4);
+
+pub fn run(scene: &Scene) -> Outcome {
+    if !cfg!(feature = "stop-points") {
+        return Err("built without the feature `stop-points`".to_owned());
+    }
+    scene.among_followers(&ALL_KINDS, &Book::default(), |places| {
+        let mut dice = scene.dice(1);
+        let mut killing = Killing { scene, places, slowest: Duration::ZERO, deaths: BTreeMap::new() };
+        let mut rounds = 0;
+        // Every row at least once, in an order of its own each time.
+        while rounds == 0 || scene.goes_on() {
+            let mut rows: Vec<&Row> = ROWS.iter().collect();
+            for i in (1..rows.len()).rev() {
+                rows.swap(i, dice.below(i as u64 + 1) as usize);
+            }
+            for row in rows {
+                if scene.tally.is_over() || rounds > 0 && !scene.goes_on() {
+                    break;
+                }
+                let seed = dice.roll();
+                killing
+                    .die_at(row, &mut Dice::new(seed))
+                    .map_err(|defect| format!("killed after {} (row seed {seed}): {defect}", row.label))?;
+            }
+            rounds += 1;
+        }
+        let least = killing.deaths.values().min().copied().unwrap_or(0);
+        scene.tally.note(format!(
+            "{} of {} stop points, each at least {least} times; the slowest reader knew all {:.0} ms after a death",
+            killing.deaths.len(),
+            ROWS.len(),
+            killing.slowest.as_secs_f64() * 1e3
+        ));
+        scene.last_writer()
+    })
+}
+
+struct Killing<'a> {
+    scene: &'a Scene,
+    places: &'a Places,
+    /// Longest time from a death until every reader had accounted for everything.
+    slowest: Duration,
+    deaths: BTreeMap<&'static str, u64>,
+}
+
+impl Killing<'_> {
+    fn die_at(&mut self, row: &Row, dice: &mut Dice) -> Outcome {
+        let name = &self.scene.name;
+        // A passing that this storm does not come to is tried again as the first.
+        for passing in [1 + dice.below(row.passings), 1] {
+            let mut before = Snapshot::of(name);
+            if row.needs_a_dead_stream() {
+                if !before.magic || before.closed || before.total() == 0 {
+                    self.leave_a_dead_stream(dice)?;
+                    before = Snapshot::of(name);
+                }
+                self.check_attached(&before)?;
+            }
+            if !self.storm_dies(row.label, passing, dice)? {
+                continue;
+            }
+            let now = Snapshot::of(name);
+            let look = Look { name, before, now };
+            (row.check)(&look).map_err(|defect| format!("{defect}; {:?}", look.now))?;
+            self.check_attached(&look.now)?;
+            self.check_newcomers(&look.now)?;
+            if dice.one_in(2) {
+                self.check_next_writer(row.next, &look.now, dice)?;
+            }
+            *self.deaths.entry(row.label).or_default() += 1;
+            self.scene.tally.fault();
+            return Ok(());
+        }
+        Err("no storm came to it".to_owned())
+    }
+
+    /// Whether the storm came to the stop point, and died there.
+    fn storm_dies(&self, label: &str, passing: u64, dice: &mut Dice) -> Result<bool, String> {
+        let arguments = [dice.roll().to_string(), self.scene.name.clone()];
+        let point = format!("{label}:{passing}");
+        Actor::start_with(&self.scene.tally, Role::Storm, &arguments, &[("DORA_SHM_STOP_AT", &point)])?.dies(STORM)
+    }
+
+    fn leave_a_dead_stream(&self, dice: &mut Dice) -> Outcome {
+        if self.storm_dies("W8", 20 + dice.below(50), dice)? { Ok(()) } else { Err("no storm wrote".to_owned()) }
+    }
+
+    /// Those who were attached all the time know of every frame that was committed, and of none that was not.
+    fn check_attached(&mut self, now: &Snapshot) -> Outcome {
+        if !now.magic || now.generation.is_none() || !now.public && !now.closed || now.total() == 0 {
+            return Ok(());
+        }
+        if now.closed
+            && segments::Names::of(&segments::ring(&self.scene.name, now.generation.unwrap_or(0))) == Names::NONE
+        {
+            // The total is in the header alone.
+            let took = self.places.all_reach(&self.scene.tally, now.stream_id, now.final_position)?;
+            self.slowest = self.slowest.max(took);
+            return Ok(());
+        }
+        let took = self.places.all_reach(&self.scene.tally, now.stream_id, now.total())?;
+        self.slowest = self.slowest.max(took);
+        Ok(())
+    }
+
+    fn check_newcomers(&self, now: &Snapshot) -> Outcome {
+        let absent = !now.public || !now.magic || now.closed;
+        for kind in [Kind::Wait, Kind::MessageViews] {
+            let told = |error| format!("a newcomer, {kind:?}: {error:?}");
+            let mut follower = Follower::open(&self.scene.name, kind, &oldest(), Book::anywhere()).map_err(told)?;
+            let liveness = follower.liveness().map_err(told)?;
+            let expected = if absent { Liveness::Absent } else { Liveness::Dead };
+            if liveness != expected {
+                return Err(format!("to a newcomer the stream is {liveness:?}, expected {expected:?}; {now:?}"));
+            }
+            if absent {
+                continue;
+            }
+            let info = follower.info().map_err(told)?;
+            if info.epoch != Some(now.epoch) || info.generation != now.generation {
+                return Err(format!("a newcomer is told {info:?}; {now:?}"));
+            }
+            if follower.drain(&self.scene.tally)? {
+                return Err(format!("to a newcomer the stream is closed; {now:?}"));
+            }
+            let place = follower.place();
+            let readable = follower.book.read > 0;
+            if readable && (place.stream_id, place.position) != (now.stream_id, now.total()) || follower.lost() > 0 {
+                return Err(format!("a newcomer came to {place:?}, lost {}; {now:?}", follower.lost()));
+            }
+            // Frames are lost to newcomers only where a write that was not completed may have overwritten them.
+            if kind == Kind::Wait && !readable && now.committed > 0 && now.reserved == now.committed {
+                return Err(format!("a newcomer read nothing; {now:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_next_writer(&self, next: Next, now: &Snapshot, dice: &mut Dice) -> Outcome {
+        let name = &self.scene.name;
+        let told = |error| format!("the next writer: {error:?}");
+        let mut writer = create_patiently(name).map_err(told)?;
+        let found = (writer.stream_id(), writer.epoch(), writer.stream_position());
+        match next {
+            Next::TakeOver => {
+                let expected = (now.stream_id, now.epoch + 1, now.total());
+                if found != expected {
+                    return Err(format!("the next writer is {found:?}, expected to take over {expected:?}; {now:?}"));
+                }
+                self.check_neighbours(now)?;
+            }
+            Next::Create | Next::FinishThenCreate => {
+                if (found.1, found.2) != (1, 0) || found.0 == now.stream_id {
+                    return Err(format!("the next writer is {found:?}, expected a new stream; {now:?}"));
+                }
+                let left = segments::listing();
+                if left.len() != 2 {
+                    return Err(format!("beside the new stream's header there is {left:?}"));
+                }
+            }
+        }
+        if dice.one_in(2) {
+            self.write_on(&mut writer)?;
+        }
+        drop(writer);
+        let left = segments::listing();
+        if left.is_empty() { Ok(()) } else { Err(format!("the next writer closed and left {left:?}; {now:?}")) }
+    }
+
+    /// Of the segments beside the current ones nothing is left.
+    fn check_neighbours(&self, now: &Snapshot) -> Outcome {
+        let name = &self.scene.name;
+        let mut expected = vec![segments::header(name)];
+        expected.extend(now.generation.map(|generation| segments::ring(name, generation)));
+        if now.meta_generation != 0 {
+            expected.push(segments::metadata(name, now.meta_generation));
+        }
+        let left = segments::listing();
+        let whole = expected.iter().all(|public| Names::of(public) == Names::BOTH);
+        if whole && left.len() == 2 * expected.len() {
+            Ok(())
+        } else {
+            Err(format!("after the takeover there is {left:?}, expected both names of {expected:?}; {now:?}"))
+        }
+    }
+
+    /// The next writer's frames reach everybody.
+    fn write_on(&self, writer: &mut Writer) -> Outcome {
+        let told = |error| format!("the next writer: {error:?}");
+        writer.begin(&signal::format(4, 64), &signal::description("next"), 4).map_err(told)?;
+        signal::write(writer, 6).map_err(told)?;
+        self.places.all_reach(&self.scene.tally, writer.stream_id(), writer.stream_position()).map(|_| ())
+    }
+}

@@ -1,0 +1,145 @@
+//! `dora-shm-torture`: injects faults into streams, campaign after campaign, while readers verify every frame and account
+//! for every position as read or lost.
+
+mod actor;
+mod book;
+mod campaigns;
+mod conductor;
+mod dice;
+mod follower;
+mod report;
+mod roles;
+mod scene;
+mod segments;
+mod signal;
+mod tally;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::{Parser, Subcommand, ValueEnum as _};
+use eyre::{WrapErr as _, bail};
+use rustix::process::{Signal, kill_current_process_group};
+
+use campaigns::Campaign;
+use conductor::{LIVE_MARK, REPORT_MARK, Report};
+use report::{Machine, Run};
+use roles::Role;
+use scene::Scene;
+use tally::{Tally, tell};
+
+/// Injects faults into streams while readers verify every frame and account for every position as read or lost.
+/// Without a form: `--short`.
+#[derive(Parser)]
+#[command(name = "dora-shm-torture", args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// All campaigns within about a minute
+    #[arg(long, conflicts_with = "minutes")]
+    short: bool,
+    /// All campaigns in so many minutes; a third of them is the soak
+    #[arg(long, value_name = "M")]
+    minutes: Option<f64>,
+    /// Only these campaigns; with --minutes, all of the time is theirs
+    #[arg(long, value_delimiter = ',', value_name = "CAMPAIGN,...")]
+    only: Vec<Campaign>,
+    /// Seed of everything that is random; default: another one each time
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Folder for torture.json and figures.md
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What processes that this program starts do.
+#[derive(Subcommand)]
+enum Part {
+    /// Runs one campaign in the shared memory that is there
+    #[command(hide = true)]
+    Campaign { campaign: Campaign, seed: u64, milliseconds: u64, evidence: PathBuf },
+    /// Plays a role in a campaign
+    #[command(hide = true)]
+    Role { role: Role, arguments: Vec<String> },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.part {
+        Some(Part::Role { role, arguments }) => {
+            role.play(&arguments).wrap_err_with(|| role.word()).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Part::Campaign { campaign, seed, milliseconds, evidence }) => {
+            perform(campaign, seed, Duration::from_millis(milliseconds), evidence);
+            Ok(ExitCode::SUCCESS)
+        }
+        None => conduct(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn conduct(arguments: &Arguments) -> eyre::Result<ExitCode> {
+    let campaigns = if arguments.only.is_empty() { Campaign::value_variants() } else { &arguments.only };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seed = arguments.seed.unwrap_or_else(|| dice::mix(now.as_nanos() as u64) >> 32);
+    let form = match arguments.minutes {
+        Some(minutes) if !(minutes > 0.0 && minutes.is_finite()) => bail!("--minutes {minutes}, expected more than 0"),
+        Some(minutes) => format!("--minutes {minutes}"),
+        None => "--short".to_owned(),
+    };
+    let shares: f64 = campaigns.iter().map(|campaign| campaign.share()).sum();
+    let folder = arguments.out.clone().unwrap_or_else(|| std::env::temp_dir().join("dora-shm-torture"));
+    println!("seed {seed}, {form}");
+    let mut done = Vec::new();
+    for &campaign in campaigns {
+        let seconds = match arguments.minutes {
+            Some(minutes) => minutes * 60.0 * campaign.share() / shares,
+            None => campaign.short_seconds(),
+        };
+        let evidence = conductor::evidence_of(&folder, campaign, seed);
+        done.push(conductor::run(campaign, seed, Duration::from_secs_f64(seconds), &evidence)?);
+    }
+    let run = Run { form, seed, unix_seconds: now.as_secs(), machine: Machine::this(), campaigns: done };
+    run.print();
+    if let Some(out) = &arguments.out {
+        run.write(out)?;
+    }
+    Ok(if run.defects() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one campaign and prints its report as the last line.
+fn perform(campaign: Campaign, seed: u64, budget: Duration, evidence: PathBuf) {
+    // Who conducts us holds our input open: when it ends, so does all that we have started.
+    std::thread::spawn(|| {
+        while roles::listen().is_some() {}
+        let _ = kill_current_process_group(Signal::KILL);
+    });
+    let tally = Arc::new(Tally::of_campaign(evidence));
+    let performed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !performed.load(Ordering::Relaxed) {
+                tell(&format!("{LIVE_MARK}{}", serde_json::json!(tally.count())));
+                std::thread::park_timeout(Duration::from_millis(500));
+            }
+        });
+        let name = format!("torture/{}/{}", campaign.word(), std::process::id());
+        let scene = Scene { name, seed, budget, started: Instant::now(), tally: tally.clone() };
+        if let Err(defect) = campaign.run(&scene) {
+            tally.defect(&defect);
+        }
+        let left = segments::listing();
+        if !left.is_empty() {
+            tally.defect(&format!("left in shared memory: {left:?}"));
+        }
+        performed.store(true, Ordering::Relaxed);
+    });
+    let report = Report { count: tally.count(), notes: tally.notes(), defect: tally.found() };
+    tell(&format!("{REPORT_MARK}{}", serde_json::json!(report)));
+}
