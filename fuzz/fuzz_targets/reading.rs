@@ -1,0 +1,88 @@
+//! Reading: a real stream, whose words change at the fuzzer's will between the calls of readers that are attached.
+#![no_main]
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use dora_shm_fuzz::{FOOTER, HEADER, Input, NAME, RECORDS, Stage, message_view, next, read, view};
+use dora_shm_ring::{Frames, Message, MessageReader, Reader, ReaderOptions, Start};
+use libfuzzer_sys::fuzz_target;
+
+/// What the words of the input change.
+const STREAM: &[u8] = include_bytes!("../corpus/attach/vector");
+
+thread_local! {
+    static STAGE: RefCell<Stage> = RefCell::new(Stage::new());
+}
+
+/// The readers of an input, attached anew whenever they have let go with an error.
+#[derive(Default)]
+struct Readers {
+    frames: Option<Reader>,
+    messages: Option<MessageReader>,
+}
+
+fuzz_target!(|input: &[u8]| {
+    STAGE.with_borrow_mut(|stage| {
+        stage.put(STREAM);
+        let mut input = Input(input);
+        let mut readers = Readers::default();
+        while !input.is_empty() {
+            step(stage, &mut input, &mut readers);
+        }
+    });
+});
+
+fn step(stage: &Stage, input: &mut Input<'_>, readers: &mut Readers) {
+    let (mut copied, mut message) = (Frames::new(), Message::new());
+    let operation = input.byte();
+    let start = [Start::Oldest, Start::Newest, Start::Last(4)][usize::from(operation >> 4) % 3];
+    let options = ReaderOptions { start, ..Default::default() };
+    match operation % 16 {
+        0 => readers.frames = Reader::open(NAME, options).ok(),
+        1 => readers.messages = MessageReader::open(NAME, options).ok(),
+        // A word of the header, the trailer, a record, the footer.
+        code @ 2..=6 => {
+            let place = u64::from(input.byte());
+            let value = input.number();
+            let bytes = value.to_le_bytes();
+            let bytes = if operation & 0x80 == 0 { &bytes[..4] } else { &bytes[..] };
+            let ring = stage.length(1);
+            match code {
+                2 => stage.patch(0, HEADER.0 + 4 * (place % (HEADER.1 as u64 / 4)), bytes),
+                // The header's words that change: wake to final_position.
+                3 => stage.patch(0, 2176 + 4 * (place % 8), bytes),
+                4 => stage.patch(1, ring - 4096 + 4 * (place % 100), bytes),
+                // The counters.
+                5 => stage.patch(1, ring - 4096 + [256, 264, 384, 392][place as usize % 4], bytes),
+                _ => {
+                    let index = u64::from_le_bytes(STREAM[PLACE_OF_INDEX..PLACE_OF_INDEX + 8].try_into().unwrap());
+                    stage.patch(1, index + 4 * (place % (RECORDS as u64 / 4)), bytes);
+                }
+            }
+        }
+        7 => stage.patch(2, stage.length(2) - FOOTER as u64 + 4 * u64::from(input.byte() % 16), input.take(4)),
+        code => {
+            let (frames, messages) = (readers.frames.as_mut(), readers.messages.as_mut());
+            let told = match (code, frames, messages) {
+                (8, Some(reader), _) => read(reader, &mut copied, 1 + u64::from(input.byte())),
+                (9, Some(reader), _) => view(reader),
+                (10, Some(reader), _) => reader.latest(u64::from(input.byte()), &mut copied).map(|_| ()),
+                (11, Some(reader), _) => reader.wait(Duration::ZERO).and_then(|_| reader.info()).map(|_| ()),
+                (12, _, Some(reader)) => next(reader, &mut message),
+                (13, _, Some(reader)) => message_view(reader),
+                (14, _, Some(reader)) => reader.wait(Duration::ZERO).and_then(|_| reader.info()).map(|_| ()),
+                (15, Some(reader), _) => {
+                    let _ = reader.lag();
+                    reader.latest_duration(0.1, &mut copied).map(|_| ())
+                }
+                _ => Ok(()),
+            };
+            // The reader has let go and attaches anew when it is read again.
+            drop(told);
+        }
+    }
+}
+
+/// Where the trailer's index_offset stands in an input of the target `attach`.
+const PLACE_OF_INDEX: usize = dora_shm_fuzz::PREFIX + dora_shm_fuzz::EZMSG.1 + HEADER.1 + 72;
