@@ -1,0 +1,143 @@
+//! What the ring costs, beside what else there is: run by `cargo xtask bench`.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod clock;
+mod control;
+mod machine;
+mod measure;
+mod message;
+mod peer;
+mod pin;
+mod plan;
+mod probe;
+mod processes;
+mod receipts;
+mod report;
+mod rows;
+mod series;
+mod shared;
+mod statistics;
+mod task;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use eyre::ensure;
+
+use crate::report::aggregate::Results;
+use crate::rows::Row;
+use crate::series::Series;
+
+/// Measures the ring beside what else there is, in one run.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+struct Arguments {
+    /// One round of short measurements: to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of everything; five, or one with --quick
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Only these rows: `dora-shm` means all rows whose names begin so
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only these payloads, in bytes
+    #[arg(long, value_delimiter = ',')]
+    payload: Vec<usize>,
+    /// Only rings of these sizes, in bytes
+    #[arg(long, value_delimiter = ',')]
+    ring: Vec<usize>,
+    /// Only these series
+    #[arg(long, value_delimiter = ',', value_enum)]
+    series: Vec<Series>,
+    /// No series
+    #[arg(long, conflicts_with = "series")]
+    no_series: bool,
+    /// Where the JSON, the pictures and the page go
+    #[arg(long, default_value = "docs/bench")]
+    out: PathBuf,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// One of the two processes of a measurement
+    #[command(hide = true)]
+    Peer {
+        role: peer::Role,
+        #[arg(long)]
+        task: String,
+        #[arg(long)]
+        control: PathBuf,
+    },
+    /// One series, whose points are printed
+    #[command(hide = true)]
+    Series {
+        series: Series,
+        writer_cpu: usize,
+        reader_cpu: usize,
+        #[arg(long)]
+        quick: bool,
+    },
+    /// A process beside a series
+    #[command(hide = true)]
+    Helper(series::Helper),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.part {
+        Some(Part::Peer { role, task, control }) => peer::run(*role, task, control),
+        Some(Part::Series { series, writer_cpu, reader_cpu, quick }) => {
+            let setting = series::Setting { quick: *quick, writer_cpu: *writer_cpu, reader_cpu: *reader_cpu };
+            series.print(&setting)
+        }
+        Some(Part::Helper(helper)) => helper.run(),
+        None => bench(&arguments),
+    };
+    if let Err(error) = outcome {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn bench(arguments: &Arguments) -> eyre::Result<()> {
+    let rows = chosen(rows::all(), &arguments.only)?;
+    let mut plan = plan::Plan::new(arguments.quick, arguments.rounds, rows, pin::pair()?);
+    if !arguments.only.is_empty() && !arguments.only.iter().any(|row| row == rows::OURS) {
+        // The series are of our ring.
+        plan.series.clear();
+    }
+    if !arguments.payload.is_empty() {
+        plan.payloads = arguments.payload.clone();
+    }
+    if !arguments.ring.is_empty() {
+        plan.rings = arguments.ring.clone();
+    }
+    if !arguments.series.is_empty() || arguments.no_series {
+        plan.series = arguments.series.clone();
+    }
+    let machine = machine::Machine::look();
+    println!("{}\n{}\n", machine.sentence(), machine.versions());
+    processes::catch_interrupts()?;
+    let entries = plan::run(&plan, |what| eprintln!("{what}"));
+    ensure!(!processes::interrupted(), "interrupted: nothing was written");
+    let results = Results { entries: &entries.entries, series: &entries.series, failures: &entries.failures };
+    let verdicts = report::targets::verdicts(&results);
+    report::table::print(&results, &verdicts);
+    report::save(&arguments.out, &machine, &plan.rows, &results, &verdicts)?;
+    ensure!(entries.failures.is_empty(), "{} measurements failed", entries.failures.len());
+    Ok(())
+}
+
+fn chosen(rows: Vec<Box<dyn Row>>, only: &[String]) -> eyre::Result<Vec<Box<dyn Row>>> {
+    let means = |wanted: &str, name: &str| name == wanted || name.starts_with(&format!("{wanted}-"));
+    for wanted in only {
+        ensure!(rows.iter().any(|row| means(wanted, row.name())), "there is no row {wanted:?}");
+    }
+    Ok(rows.into_iter().filter(|row| only.is_empty() || only.iter().any(|wanted| means(wanted, row.name()))).collect())
+}

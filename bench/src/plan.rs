@@ -1,0 +1,147 @@
+//! Which measurements are made, in which order: in each round every row, one after the other, under the same conditions.
+
+use clap::ValueEnum as _;
+use serde::Serialize;
+
+use crate::measure::{Measured, measure};
+use crate::processes::interrupted;
+use crate::rows::Row;
+use crate::series::{Series, SeriesEntry};
+use crate::task::{Mode, PAYLOADS, RINGS, Task, rate_hz};
+
+/// How often a measurement is repeated during which the cores' distance changed.
+const ATTEMPTS: usize = 4;
+
+/// What the command line asks for.
+pub struct Plan {
+    pub rounds: usize,
+    /// Seconds of messages of a paced measurement, and seconds of a flat-out one.
+    pub paced_s: f64,
+    pub flat_out_s: f64,
+    pub payloads: Vec<usize>,
+    pub rings: Vec<usize>,
+    pub rows: Vec<Box<dyn Row>>,
+    pub series: Vec<Series>,
+    pub quick: bool,
+    pub cpus: (usize, usize),
+}
+
+impl Plan {
+    /// Five rounds of everything, or one short one.
+    pub fn new(quick: bool, rounds: Option<usize>, rows: Vec<Box<dyn Row>>, cpus: (usize, usize)) -> Self {
+        let (default_rounds, paced_s, flat_out_s) = if quick { (1, 0.3, 0.1) } else { (5, 1.5, 0.5) };
+        let rounds = rounds.unwrap_or(default_rounds);
+        Self {
+            rounds,
+            paced_s,
+            flat_out_s,
+            payloads: PAYLOADS.to_vec(),
+            rings: RINGS.to_vec(),
+            rows,
+            series: Series::value_variants().to_vec(),
+            quick,
+            cpus,
+        }
+    }
+
+    fn task(&self, row: &dyn Row, case: Case, number: usize) -> Task {
+        let messages = match case.mode {
+            mode if mode.is_paced() => ((rate_hz(case.payload) as f64 * self.paced_s) as u64).max(20),
+            // More need too much memory for their stamps.
+            Mode::AloneFlatOut => 1 << 18,
+            _ => u64::MAX,
+        };
+        let mut task = Task {
+            row: row.name().to_owned(),
+            name: format!("dsb-{}-{number}", std::process::id()),
+            mode: case.mode,
+            payload: case.payload,
+            ring: case.ring,
+            warm_up: 0,
+            messages,
+            limit_ns: (self.flat_out_s * 1e9) as u64,
+            writer_cpu: self.cpus.0,
+            reader_cpu: self.cpus.1,
+        };
+        task.warm_up = row.warm_up(&task);
+        task
+    }
+}
+
+/// Conditions under which rows are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[allow(missing_docs)]
+pub struct Case {
+    pub mode: Mode,
+    pub payload: usize,
+    pub ring: usize,
+}
+
+/// One row's measurement in one round.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Entry {
+    pub row: &'static str,
+    pub case: Case,
+    pub round: usize,
+    pub measured: Measured,
+}
+
+/// Everything that was measured, and what could not be.
+#[derive(Default)]
+pub struct Entries {
+    pub entries: Vec<Entry>,
+    pub series: Vec<SeriesEntry>,
+    /// Sentences.
+    pub failures: Vec<String>,
+}
+
+/// Runs the plan. A row that fails is reported and the others go on.
+pub fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Entries {
+    let mut results = Entries::default();
+    let mut number = 0;
+    for round in 0..plan.rounds {
+        for &payload in &plan.payloads {
+            for &ring in &plan.rings {
+                for mode in Mode::ALL {
+                    let case = Case { mode, payload, ring };
+                    for row in plan.rows.iter().filter(|row| row.modes().contains(&mode) && row.fits(payload, ring)) {
+                        if interrupted() {
+                            return results;
+                        }
+                        let name = row.name();
+                        progress(&format!("round {} of {}: {name}, {case:?}", round + 1, plan.rounds));
+                        match attempt(plan, &**row, case, &mut number) {
+                            Ok(Some(measured)) => results.entries.push(Entry { row: name, case, round, measured }),
+                            Ok(None) => results.failures.push(format!(
+                                "{name}, {case:?}, round {round}: the cores' distance changed in {ATTEMPTS} attempts"
+                            )),
+                            Err(error) => results.failures.push(format!("{error:#}")),
+                        }
+                    }
+                }
+            }
+        }
+        for &series in &plan.series {
+            if interrupted() {
+                return results;
+            }
+            progress(&format!("round {} of {}: series {}", round + 1, plan.rounds, series.name()));
+            match series.measure(round, plan.quick, plan.cpus) {
+                Ok(points) => results.series.extend(points),
+                Err(error) => results.failures.push(format!("series {}: {error:#}", series.name())),
+            }
+        }
+    }
+    results
+}
+
+fn attempt(plan: &Plan, row: &dyn Row, case: Case, number: &mut usize) -> eyre::Result<Option<Measured>> {
+    for _ in 0..ATTEMPTS {
+        *number += 1;
+        if let Some(measured) = measure(row, &plan.task(row, case, *number))? {
+            return Ok(Some(measured));
+        }
+    }
+    Ok(None)
+}

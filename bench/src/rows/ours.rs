@@ -1,0 +1,193 @@
+//! dora-shm-ring, through its public interface.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dora_shm_ring as ring;
+use dora_shm_ring::{
+    Chunk, Description, Dtype, Format, Frames, Outcome, ReaderOptions, Times, ViewOutcome, Wait, WriterOptions,
+};
+
+use super::{Reader, Row, Writer};
+use crate::clock::now_ns;
+use crate::control::Control;
+use crate::message::{sum_words, word};
+use crate::receipts::Receipts;
+use crate::task::{Mode, Task};
+
+/// Name of the first of its rows.
+pub const NAME: &str = "dora-shm";
+
+/// Most bytes of one read: small messages that have piled up are read together.
+const READ_BYTES: usize = 1 << 20;
+const SLICE: Duration = Duration::from_millis(50);
+const NO_TIMES: Times<'static> = Times::Linear { start: 0.0, step: 0.0 };
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Ours {
+    Poll,
+    Wait,
+    InPlace,
+}
+
+impl Row for Ours {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Poll => NAME,
+            Self::Wait => "dora-shm-wait",
+            Self::InPlace => "dora-shm-in-place",
+        }
+    }
+
+    fn about(&self) -> &'static str {
+        match self {
+            Self::Poll => {
+                "dora-shm-ring, one frame a message; the reader calls Reader::read in a loop, which copies out"
+            }
+            Self::Wait => "the same; the reader sleeps in Reader::wait and then reads",
+            Self::InPlace => {
+                "the same; the reader polls with Reader::view, sums each message in place, and gives it back"
+            }
+        }
+    }
+
+    fn floor(&self, mode: Mode) -> &'static str {
+        match self {
+            _ if !mode.has_reader() => "memcpy",
+            Self::Poll => "minimal",
+            Self::Wait => "minimal-futex",
+            Self::InPlace => "minimal-in-place",
+        }
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        match self {
+            Self::Poll => &Mode::ALL,
+            Self::Wait => &[Mode::Paced],
+            Self::InPlace => &[Mode::Paced, Mode::Lossless],
+        }
+    }
+
+    fn writer(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Box<dyn Writer>> {
+        Ok(Box::new(Sender { writer: create(task)? }))
+    }
+
+    fn reader(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
+        let reader = ring::Reader::open(&task.name, ReaderOptions::default())?;
+        let batch = (READ_BYTES / task.payload).max(1) as u64;
+        let stamped = task.mode == Mode::Paced;
+        Ok(Some(Box::new(Receiver { reader, batch, payload: task.payload, stamped, how: *self })))
+    }
+
+    fn sweep(&self, task: &Task) {
+        // Takes over what a killed writer left, and closes it.
+        drop(ring::Writer::create(&task.name, WriterOptions::default()));
+    }
+}
+
+/// A writer whose ring is that of the task.
+pub fn create(task: &Task) -> eyre::Result<ring::Writer> {
+    let mut writer = ring::Writer::create(&task.name, WriterOptions::default())?;
+    let format = Format::new(Dtype::U8, &[task.payload as u64], 0.0, task.ring_messages())?;
+    writer.begin(&format, &Description::default(), 1)?;
+    Ok(writer)
+}
+
+struct Sender {
+    writer: ring::Writer,
+}
+
+impl Writer for Sender {
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> eyre::Result<()> {
+        Ok(self.writer.write(&Chunk { samples: message, times: NO_TIMES, send_ns: 0 })?)
+    }
+
+    #[inline]
+    fn send_stamped(&mut self, message: &[u8]) -> eyre::Result<u64> {
+        let mut committing = 0;
+        self.writer.write_with(1, NO_TIMES, 0, |_, memory| {
+            memory.copy_from_slice(message);
+            committing = now_ns();
+        })?;
+        Ok(committing)
+    }
+}
+
+struct Receiver {
+    reader: ring::Reader,
+    /// Most frames of one read.
+    batch: u64,
+    payload: usize,
+    stamped: bool,
+    how: Ours,
+}
+
+impl Reader for Receiver {
+    fn run(mut self: Box<Self>, receipts: Receipts) -> eyre::Result<()> {
+        match self.how {
+            Ours::Poll => self.poll(receipts),
+            Ours::Wait => self.wait(receipts),
+            Ours::InPlace => self.in_place(receipts),
+        }
+    }
+}
+
+impl Receiver {
+    fn poll(&mut self, mut receipts: Receipts) -> eyre::Result<()> {
+        let mut frames = Frames::new();
+        while !receipts.is_over() {
+            let mut seen_ns = 0;
+            if self.stamped {
+                // `read` returns after its copy. A view that is not given back leaves everything to be read.
+                if !matches!(self.reader.view(1)?, ViewOutcome::Frames(_)) {
+                    continue;
+                }
+                seen_ns = receipts.seen_ns();
+            }
+            self.read(&mut frames, seen_ns, &mut receipts)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, mut receipts: Receipts) -> eyre::Result<()> {
+        let mut frames = Frames::new();
+        while !receipts.is_over() {
+            if self.reader.wait(SLICE)? == Wait::Ready {
+                let seen_ns = receipts.seen_ns();
+                self.read(&mut frames, seen_ns, &mut receipts)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn read(&mut self, frames: &mut Frames, seen_ns: u64, receipts: &mut Receipts) -> eyre::Result<()> {
+        if self.reader.read(frames, self.batch)? == Outcome::Data {
+            for message in frames.samples().chunks_exact(self.payload) {
+                receipts.copied(seen_ns, message);
+            }
+        }
+        Ok(())
+    }
+
+    fn in_place(&mut self, mut receipts: Receipts) -> eyre::Result<()> {
+        let mut sums = Vec::new();
+        while !receipts.is_over() {
+            let ViewOutcome::Frames(view) = self.reader.view(self.batch)? else { continue };
+            let seen_ns = receipts.seen_ns();
+            let first = view.first();
+            sums.clear();
+            for part in view.samples() {
+                let messages = part.as_ref().chunks_exact(self.payload);
+                sums.extend(messages.map(|message| (sum_words(message), word(message, 0), word(message, 1))));
+            }
+            let whole = self.reader.finish(view);
+            for position in whole {
+                let (sum, sequence, time_ns) = sums[(position - first) as usize];
+                receipts.summed(seen_ns, sum, sequence, time_ns);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! A short run of the rows that need nothing else: everything that is written is there and plausible.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(arguments: &[&str], out: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench"));
+    let output = command.args(arguments).arg("--out").arg(out).output().expect("the benchmark starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}\n{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_quick_run_writes_tables_json_pictures_and_a_page() {
+    let out = Folder(std::env::temp_dir().join(format!("dora-shm-bench-test-{}", std::process::id())));
+    let arguments =
+        ["--quick", "--only", "memcpy,minimal,dora-shm", "--payload", "1024", "--ring", "16777216", "--series", "idle"];
+    let printed = run(&arguments, &out.0);
+    assert!(printed.contains("1 KiB, ring 16 MiB, lossless, back to back"), "{printed}");
+
+    let json = std::fs::read_to_string(out.0.join("bench.json")).expect("the JSON");
+    let json: Value = serde_json::from_str(&json).expect("valid JSON");
+    assert_eq!(json["failures"].as_array().map(Vec::len), Some(0));
+    let rows = json["rounds"].as_array().expect("measurements");
+    // memcpy 2 modes; minimal 4, 3 and 2; ours 4, 1 and 2.
+    assert_eq!(rows.len(), 18);
+    for row in rows {
+        let (name, mode) = (&row["row"], &row["case"]["mode"]);
+        let measured = &row["measured"];
+        assert!(measured["round_trip_ns"][0].as_f64().is_some_and(|ns| ns > 10.0), "{row}");
+        assert!(measured["sent"].as_u64().is_some_and(|sent| sent > 0), "{row}");
+        match mode.as_str() {
+            Some("lossless") => {
+                assert_eq!(measured["sent"], measured["received"], "{row}");
+                assert!(measured["bytes_per_second"].as_f64().is_some_and(|rate| rate > 1e3), "{row}");
+            }
+            Some("paced") => {
+                let p50 = |figure: &str| measured[figure]["p50_ns"].as_f64().expect("a median");
+                // Stamps of two processes, joined by number: the order in which they were made.
+                assert!(p50("through") > p50("seen") && p50("seen") > 0.0, "{name}: {row}");
+            }
+            _ => assert!(measured["write"]["p50_ns"].as_f64().is_some_and(|ns| ns > 0.0), "{row}"),
+        }
+    }
+    assert!(json["series"].as_array().is_some_and(|points| points.len() == 4), "{}", json["series"]);
+
+    let page = std::fs::read_to_string(out.0.join("README.md")).expect("the page");
+    assert!(page.contains("## Targets") && page.contains("| dora-shm-in-place |"), "{page}");
+    let pictures: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("![")?.split_once("](")?.1.strip_suffix(')')).collect();
+    assert!(pictures.len() >= 4, "{pictures:?}");
+    for picture in pictures {
+        let svg = std::fs::read_to_string(out.0.join(picture)).expect(picture);
+        assert!(svg.starts_with("<svg") && svg.contains("dora-shm"), "{picture}");
+    }
+}
+
+#[test]
+fn an_unknown_row_is_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench"));
+    let output = command.args(["--only", "no-such-row"]).output().expect("the benchmark starts");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-row"));
+}
