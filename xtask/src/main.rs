@@ -1,0 +1,64 @@
+//! The project's tasks, run as `cargo xtask <task>`. Each one does its own set-up.
+
+mod bench;
+mod demo;
+mod leftovers;
+mod setup;
+mod steps;
+mod torture;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's tasks; each one does its own set-up")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Set up and run every check, one after the other
+    Test,
+    /// Injects faults into streams while readers verify every frame; `cargo xtask torture --help` has the forms
+    #[command(disable_help_flag = true)]
+    Torture {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Fuzzes what readers believe of segments: attach, description, reading, or all three
+    Fuzz {
+        /// The target; default: each in turn
+        target: Option<torture::Target>,
+        /// Seconds for each target
+        #[arg(default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Measure the ring beside what else there is, and write the figures to docs/bench
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Arguments of the benchmark; `cargo xtask bench --help` tells them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    #[command(flatten)]
+    Step(steps::Step),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Test => steps::run_all(),
+        Task::Torture { arguments } => torture::run(&arguments),
+        Task::Fuzz { target, seconds } => torture::fuzz(target, seconds),
+        Task::Bench { arguments } => bench::run_with(&arguments),
+        Task::Step(step) => step.run(),
+    };
+    if let Err(error) = outcome {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,51 @@
+//! What a fresh machine lacks: Python packages in private environments, Debian packages, parts of the toolchain.
+
+mod debian;
+mod dora;
+mod python;
+
+use std::path::PathBuf;
+
+use crate::workspace;
+
+pub use debian::command as debian_command;
+pub use dora::cli as dora_cli;
+
+use python::Environment;
+
+/// For the dora command line alone: what a demo needs.
+const DORA: Environment = Environment { folder: ".venv", packages: &["dora-rs-cli==1.1.0"], without_dependencies: &[] };
+
+/// What the tests need besides: the Python original, and published nodes with the node API they run on.
+/// `opencv-video-capture` asks for the OpenCV that wants a display's libraries; the headless one serves it as well, so
+/// it comes without its dependencies.
+const TESTS: Environment = Environment {
+    folder: ".venv-tests",
+    packages: &["dora-rs==1.1.0", "ezmsg-tools==0.10.0", "numpy>=2", "opencv-python-headless>=4.10"],
+    without_dependencies: &["opencv-video-capture==0.5.0"],
+};
+
+/// What the whole-system tests run beside our own programs.
+pub struct TestTools {
+    /// The dora command line.
+    pub dora: PathBuf,
+    /// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2` and `numpy`; the published nodes lie beside it.
+    pub python: PathBuf,
+}
+
+/// Sets up everything that the tests need.
+pub fn test_tools() -> eyre::Result<TestTools> {
+    debian::command("unshare", "util-linux")?;
+    Ok(TestTools { dora: dora_cli()?, python: TESTS.ensure()? })
+}
+
+/// Sets up the parts of the toolchain that a minimal installation leaves out.
+pub fn toolchain() -> eyre::Result<()> {
+    debian::command("cc", "gcc")?;
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if workspace::answer(&mut workspace::cargo([subcommand, "--version"])).is_none() {
+            workspace::run(workspace::command("rustup").args(["component", "add", component]))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Checks of how the ring uses memory. Miri sees most; where no toolchain here has it, AddressSanitizer and valgrind.
+
+use eyre::bail;
+
+use super::{Step, words};
+use crate::setup;
+use crate::workspace::{answer, cargo, run, rustup_cargo, target_dir};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// All of the ring's, but for `ezmsg_mirror`, whose other half is Python.
+const ASAN_TESTS: &str = "test -p dora-shm-ring --features stop-points --lib --test allocations --test crash_table \
+    --test ezmsg_defects --test hostile --test kills --test limits --test names --test reader --test spec_reader \
+    --test stream --test twin --test writer";
+
+/// The checks of memory that this machine's toolchains can do.
+pub fn fitting_steps() -> Vec<Step> {
+    if miri_toolchain().is_some() {
+        return vec![Step::Miri];
+    }
+    println!("no toolchain here has Miri: AddressSanitizer and valgrind instead");
+    if has_nightly() {
+        return vec![Step::Asan, Step::Valgrind];
+    }
+    println!("AddressSanitizer needs a nightly toolchain, and there is none: valgrind alone");
+    vec![Step::Valgrind]
+}
+
+/// Miri runs what neither maps nor starts processes: tests that do are ignored under `cfg(miri)`.
+pub fn miri() -> eyre::Result<()> {
+    let Some(toolchain) = miri_toolchain() else {
+        bail!("no toolchain here has Miri; `rustup +nightly component add miri` adds it");
+    };
+    run(rustup_cargo(toolchain, words("miri test -p dora-shm-ring --lib"))
+        .env("CARGO_TARGET_DIR", target_dir().join("miri")))
+}
+
+/// AddressSanitizer copes with mappings, and with processes that fork and are killed.
+pub fn asan() -> eyre::Result<()> {
+    if !has_nightly() {
+        bail!("AddressSanitizer needs a nightly toolchain; `rustup toolchain install nightly` adds one");
+    }
+    run(rustup_cargo("+nightly", words(ASAN_TESTS).chain(["--target", TARGET]))
+        .env("RUSTFLAGS", "-Zsanitizer=address")
+        // What random histories and single corruptions find, they find without the sanitizer, which makes them several
+        // times as slow; here a part of them shows what it has to say of the memory.
+        .env("PROPTEST_CASES", "40")
+        .env("DORA_SHM_HOSTILE_ONE_OF", "5")
+        .env("CARGO_TARGET_DIR", target_dir().join("asan")))
+}
+
+/// valgrind runs the tests of the algorithm over private memory, and those of one process over mappings. It lets only one
+/// thread run at a time, so races are not its business.
+pub fn valgrind() -> eyre::Result<()> {
+    setup::debian_command("valgrind", "valgrind")?;
+    for tests in ["--lib -- private_memory --skip concurrent", "--test stream --test writer"] {
+        run(cargo(words("test -p dora-shm-ring").chain(words(tests)))
+            .env(
+                "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",
+                "valgrind --quiet --error-exitcode=99 --errors-for-leak-kinds=none",
+            )
+            // rustix looks for the kernel's own functions by itself, where valgrind has hidden them.
+            .env("RUSTFLAGS", "--cfg rustix_use_libc")
+            .env("CARGO_TARGET_DIR", target_dir().join("valgrind")))?;
+    }
+    Ok(())
+}
+
+fn miri_toolchain() -> Option<&'static str> {
+    ["+nightly", "+stable"]
+        .into_iter()
+        .find(|toolchain| answer(&mut rustup_cargo(toolchain, ["miri", "--version"])).is_some())
+}
+
+fn has_nightly() -> bool {
+    answer(&mut rustup_cargo("+nightly", ["--version"])).is_some()
+}

@@ -1,0 +1,182 @@
+//! The checks, each runnable on its own: `cargo xtask clippy`, `cargo xtask system`, ...
+
+mod memory;
+
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+use eyre::bail;
+
+use crate::leftovers::Before;
+use crate::workspace::{self, cargo, run, target_dir};
+use crate::{demo, setup, torture};
+
+/// Members that are no default members.
+const NOT_DEFAULT: &str = "--exclude dora-shm-torture --exclude dora-shm-bench";
+
+/// One check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Step {
+    /// Formatting
+    Fmt,
+    /// All programs, libraries and tests, in release: the one profile in which dora's crates are compiled
+    Build,
+    /// Lints, with warnings denied
+    Clippy,
+    /// The ring's tests with overflow checks and debug assertions
+    Ring,
+    /// Every test but the whole-system ones, and the documentation's examples
+    Unit,
+    /// The ring's tests that kill a writer after each store of the crash table
+    Crash,
+    /// The short torture campaign: faults under load, every frame verified. As a word it takes arguments, so it is not one
+    /// of this list.
+    #[command(skip)]
+    Torture,
+    /// The real `EZShmMirror` of ezmsg-tools reads our streams
+    Ezmsg,
+    /// API documentation, with warnings denied
+    Doc,
+    /// The protocol code under loom's exhaustive scheduler
+    Loom,
+    /// The ring's tests that map nothing, in Miri
+    Miri,
+    /// The ring's tests under AddressSanitizer
+    Asan,
+    /// The ring's tests of one process, in valgrind
+    Valgrind,
+    /// dataflows/demo.yml for ten seconds, with a reader outside the graph
+    Demo,
+    /// Whole-system tests: the real dora command line, real processes
+    System,
+}
+
+impl Step {
+    /// Runs this check, after the set-up it needs.
+    pub fn run(self) -> eyre::Result<()> {
+        match self {
+            Step::Fmt => run(&mut cargo(words("fmt --all --check"))),
+            Step::Build => run(&mut cargo(words("build --release --all-targets"))),
+            Step::Clippy => {
+                // The default members first, in the features they are built in.
+                for packages in ["", "-p dora-shm-torture -p dora-shm-bench "] {
+                    run(&mut cargo(words(&format!("clippy --release {packages}--all-targets -- -D warnings"))))?;
+                }
+                Ok(())
+            }
+            Step::Ring => test("-p dora-shm-ring --no-fail-fast"),
+            Step::Unit => test(&format!("--release --workspace --exclude dora-shm-tests {NOT_DEFAULT} --no-fail-fast")),
+            Step::Crash => test("--release -p dora-shm-ring --features stop-points --test crash_table"),
+            Step::Torture => torture::run(&[]),
+            // Ignored without the real package; elsewhere in the ring's tests what is ignored are roles of processes.
+            Step::Ezmsg => {
+                test("--release -p dora-shm-ring --features stop-points --test ezmsg_mirror -- --include-ignored")
+            }
+            Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
+            Step::Loom => run(cargo(words("test --release -p dora-shm-ring --lib model"))
+                .env("RUSTFLAGS", "--cfg loom")
+                .env("CARGO_TARGET_DIR", target_dir().join("loom"))),
+            Step::Miri => memory::miri(),
+            Step::Asan => memory::asan(),
+            Step::Valgrind => memory::valgrind(),
+            Step::Demo => demo::run(),
+            Step::System => {
+                run(&mut cargo(words("build --release --bins")))?;
+                test("--release -p dora-shm-tests --no-fail-fast -- --include-ignored")
+            }
+        }
+    }
+
+    fn word(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// Whether the steps after a failure of this one can still say something of worth.
+    fn others_depend_on_it(self) -> bool {
+        self == Step::Build
+    }
+}
+
+/// Every step in its order: what fails soonest comes first, what needs everything else last.
+fn all() -> Vec<Step> {
+    let first = [
+        Step::Fmt,
+        Step::Build,
+        Step::Clippy,
+        Step::Ring,
+        Step::Unit,
+        Step::Crash,
+        Step::Torture,
+        Step::Ezmsg,
+        Step::Doc,
+        Step::Loom,
+    ];
+    [&first[..], &memory::fitting_steps(), &[Step::Demo, Step::System]].concat()
+}
+
+/// Runs every step and ends with a summary; fails when one failed or left something behind.
+pub fn run_all() -> eyre::Result<()> {
+    let before = Before::look();
+    let started = Instant::now();
+    let mut results = Vec::new();
+
+    announce("set-up");
+    setup::toolchain()?;
+    setup::test_tools()?;
+    results.push(("set-up".to_owned(), started.elapsed(), Ok(())));
+
+    for step in all() {
+        announce(&step.word());
+        let started = Instant::now();
+        let outcome = step.run();
+        let elapsed = started.elapsed();
+        match &outcome {
+            Ok(()) => println!("--- {}: passed, {}", step.word(), seconds(elapsed)),
+            Err(error) => println!("--- {}: FAILED, {}: {error:#}", step.word(), seconds(elapsed)),
+        }
+        let stop = outcome.is_err() && step.others_depend_on_it();
+        results.push((step.word(), elapsed, outcome));
+        if stop {
+            break;
+        }
+    }
+
+    announce("left behind");
+    let left = before.left();
+    left.iter().for_each(|sentence| println!("{sentence}"));
+    let nothing_left = if left.is_empty() { Ok(()) } else { Err(eyre::eyre!("{} things were left", left.len())) };
+    results.push(("left behind".to_owned(), Duration::ZERO, nothing_left));
+
+    println!("\n=== summary");
+    for (name, elapsed, outcome) in &results {
+        let verdict = if outcome.is_ok() { "passed" } else { "FAILED" };
+        println!("{name:<12} {verdict} {:>10}", seconds(*elapsed));
+    }
+    println!("{:<12}        {:>10}", "all", seconds(started.elapsed()));
+    let failed: Vec<_> = results.iter().filter(|(_, _, outcome)| outcome.is_err()).map(|(name, ..)| &**name).collect();
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs `cargo test`, and tells the tests where the tools are that they cannot bring along.
+fn test(arguments: &str) -> eyre::Result<()> {
+    let tools = setup::test_tools()?;
+    let mut command = cargo(["test"].into_iter().chain(words(arguments)));
+    command.env("DORA_BIN", &tools.dora).env("DORA_SHM_EZMSG_PYTHON", &tools.python);
+    // Built just before; without this the whole-system tests would ask cargo again.
+    run(command.env("DORA_SHM_PROGRAMS", workspace::programs()))
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(' ')
+}
+
+fn announce(name: &str) {
+    println!("\n=== {name}");
+}
+
+fn seconds(elapsed: Duration) -> String {
+    format!("{:.1} s", elapsed.as_secs_f64())
+}

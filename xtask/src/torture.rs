@@ -1,0 +1,60 @@
+//! `cargo xtask torture` and `cargo xtask fuzz`: faults that are injected, and bytes that nobody would write.
+
+use clap::ValueEnum as _;
+use eyre::WrapErr as _;
+
+use crate::setup;
+use crate::workspace::{
+    answer, ask_rustup, cargo, command, programs, root, run as run_command, rustup_cargo, target_dir,
+};
+
+/// What is fuzzed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Target {
+    /// Headers, trailers, records and footers
+    Attach,
+    /// The JSON of a description
+    Description,
+    /// Words that change while readers are attached
+    Reading,
+}
+
+/// Runs the campaigns; then the test of the hardware that shows what the store fences are for. Arguments are those of
+/// `dora-shm-torture`; none are its short form.
+pub fn run(arguments: &[String]) -> eyre::Result<()> {
+    setup::debian_command("unshare", "util-linux")?;
+    // With the ring's stop points, which no other program may have: a build of its own.
+    run_command(&mut cargo("build --release -p dora-shm-torture --features stop-points".split(' ')))?;
+    run_command(command(programs().join("dora-shm-torture")).args(arguments))?;
+    let asks = |word: &str| arguments.iter().any(|argument| argument == word);
+    if cfg!(target_arch = "x86_64") && !asks("--only") && !asks("--help") {
+        let test = "test --release -p dora-shm-ring --lib streaming -- --ignored --nocapture";
+        run_command(&mut cargo(test.split(' ')))?;
+    }
+    Ok(())
+}
+
+/// Fuzzes one target, or each, for so many seconds, in a /dev/shm of its own.
+pub fn fuzz(target: Option<Target>, seconds: u64) -> eyre::Result<()> {
+    setup::debian_command("unshare", "util-linux")?;
+    if answer(&mut rustup_cargo("+nightly", ["fuzz", "--version"])).is_none() {
+        run_command(&mut cargo(["install", "cargo-fuzz", "--locked"]))?;
+    }
+    let targets = target.as_ref().map_or(Target::value_variants(), std::slice::from_ref);
+    for target in targets {
+        let word = target.to_possible_value().expect("no target is hidden").get_name().to_owned();
+        // What is found while fuzzing stays out of the repository: the corpus there is the second of two.
+        let found = target_dir().join("fuzz-corpus").join(&word);
+        std::fs::create_dir_all(&found).wrap_err_with(|| format!("cannot make {}", found.display()))?;
+        let mut fuzzed = command("unshare");
+        let is_root = answer(command("id").arg("-u")).as_deref() == Some("0");
+        fuzzed.arg(if is_root { "-m" } else { "-Urm" }).args(["sh", "-c"]);
+        fuzzed.arg(r#"mount -t tmpfs -o size=1g tmpfs /dev/shm && exec "$0" "$@""#);
+        fuzzed.args(["cargo", "+nightly", "fuzz", "run", &word]).arg(found);
+        fuzzed.arg(root().join("fuzz/corpus").join(&word)).arg("--").arg(format!("-max_total_time={seconds}"));
+        // No input may make a reader ask for more memory than the largest segment has.
+        fuzzed.args(["-malloc_limit_mb=128", "-timeout=10", "-max_len=8192", "-print_final_stats=1"]);
+        run_command(ask_rustup(&mut fuzzed).env("CARGO_TARGET_DIR", target_dir().join("fuzz")))?;
+    }
+    Ok(())
+}
