@@ -87,6 +87,48 @@ fn a_description_that_was_missed_does_not_hide_the_next_one() {
 }
 
 #[test]
+fn every_message_of_a_burst_is_read_with_the_description_that_was_in_force_for_it() {
+    let name = Name::new("burst");
+    let mut reader = MessageReader::open(&name, oldest()).unwrap();
+    let mut writer = stream(&name, 40);
+    let keys = ["first", "2", "3", "4", "5", "6", "7", "8"];
+    for key in keys {
+        writer.describe_keeping_replaced(&description(key)).unwrap();
+        signal::write(&mut writer, 2);
+    }
+    let mut message = Message::new();
+    let mut found = Vec::new();
+    loop {
+        match reader.next(&mut message).unwrap() {
+            Outcome::Data => found.push(reader.description().unwrap().key.clone()),
+            Outcome::Generation => {}
+            Outcome::Nothing | Outcome::Closed => break,
+        }
+    }
+    assert_eq!(found, keys);
+    assert!(!reader.description_missed());
+}
+
+#[test]
+fn descriptions_that_were_replaced_in_a_burst_are_few_and_gone_after_a_while() {
+    const SEGMENTS: usize = 6;
+    const MOST_REPLACED: usize = 8;
+    let name = Name::new("replaced");
+    let mut writer = stream(&name, 40);
+    for key in 0..20 {
+        writer.describe_keeping_replaced(&description(&key.to_string())).unwrap();
+    }
+    let left = segments::of(&name).len();
+    // Unless this thread was kept from the processor for the whole while.
+    assert!((SEGMENTS..=SEGMENTS + 2 * MOST_REPLACED).contains(&left), "{left}");
+    common::wait_until("the end of those that were replaced", || segments::of(&name).len() == SEGMENTS);
+    // One that is replaced for good takes along those before it.
+    writer.describe_keeping_replaced(&description("kept")).unwrap();
+    writer.describe(&description("last")).unwrap();
+    assert_eq!(segments::of(&name).len(), SEGMENTS);
+}
+
+#[test]
 fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
     let name = Name::new("latest");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();

@@ -136,9 +136,25 @@ impl Writer {
 
     /// Publishes a new description of the current generation. Does nothing when it is the one in force.
     ///
+    /// The one that it replaces is gone at once: a reader that has not come to the last frames of that one by then
+    /// reads them without it, and is told so.
+    ///
     /// # Errors
     /// [`Error::NoGeneration`] before the first [`begin`](Self::begin), [`Error::BadArgument`], [`Error::NoSpace`].
     pub fn describe(&mut self, description: &Description) -> Result<()> {
+        self.publish(description, false)
+    }
+
+    /// Publishes a new description like [`describe`](Self::describe), and leaves the one that it replaces readable for
+    /// about a second, and at most eight of them: for a source whose frames come in bursts, and descriptions between.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    pub fn describe_keeping_replaced(&mut self, description: &Description) -> Result<()> {
+        self.publish(description, true)
+    }
+
+    fn publish(&mut self, description: &Description, keep_replaced: bool) -> Result<()> {
         self.check_home()?;
         let Some(begun) = &mut self.begun else { return Err(Error::NoGeneration) };
         if begun.description == *description {
@@ -146,7 +162,7 @@ impl Writer {
         }
         description.check(begun.format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
         let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
-        stream.describe(description, begun.format.rate_hz())?;
+        stream.describe(description, begun.format.rate_hz(), keep_replaced)?;
         begun.description = description.clone();
         Ok(())
     }

@@ -61,6 +61,9 @@ pub(crate) fn next_meta_generation(meta_generation: u32) -> u32 {
     meta_generation.wrapping_add(1).max(1)
 }
 
+/// How many descriptions before the current one can still have their names.
+pub(super) const MOST_REPLACED: u32 = 8;
+
 fn previous_meta_generation(meta_generation: u32) -> u32 {
     match meta_generation.wrapping_sub(1) {
         0 => u32::MAX,
@@ -468,7 +471,9 @@ pub(crate) fn neighbours(generation: Option<u32>, meta_generation: u32) -> (Vec<
         None => vec![0],
         Some(generation) => vec![previous_generation(generation), generation, next_generation(Some(generation))],
     };
-    let metas = vec![previous_meta_generation(meta_generation), meta_generation, next_meta_generation(meta_generation)];
+    let older = std::iter::successors(Some(meta_generation), |&meta| Some(previous_meta_generation(meta)));
+    let mut metas: Vec<u32> = older.take(1 + MOST_REPLACED as usize).collect();
+    metas.push(next_meta_generation(meta_generation));
     (rings, metas)
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::own::MOST_REPLACED;
 use super::segment::{Kept, Segment};
 use crate::Result;
 use crate::error::io_error;
@@ -14,6 +15,10 @@ use crate::os::{self, Word, WriteMapping};
 
 /// How often the names are looked at: what `SPEC.md` promises to those who attach after somebody removed a name.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a description that was replaced in a burst of frames stays: longer than a reader that is awake needs to come
+/// to the frames it describes.
+const KEEP_REPLACED: Duration = Duration::from_secs(1);
 
 /// Bytes prefaulted between two looks at everything else: a few milliseconds.
 const PREFAULT_SLICE: usize = 16 << 20;
@@ -25,8 +30,34 @@ pub(crate) struct Names {
     /// The header's ring; after a takeover the dead writer's, readable until the next generation begins.
     pub ring: Option<Segment>,
     pub metadata: Option<Segment>,
+    /// Descriptions that were replaced in a burst of frames, oldest first, and when.
+    pub replaced: VecDeque<(Instant, Segment)>,
     /// What to tell the user, each sentence once.
     pub warnings: Vec<String>,
+}
+
+impl Names {
+    /// Takes over the segment of the description that another one has just replaced.
+    pub fn keep_replaced(&mut self, segment: Segment) {
+        self.replaced.push_back((Instant::now(), segment));
+        if self.replaced.len() > MOST_REPLACED as usize {
+            self.forget_oldest_replaced();
+        }
+    }
+
+    /// A replaced description that is not kept takes the earlier ones along: what can be left behind a dead writer's
+    /// current one has the numbers just before it.
+    pub fn forget_replaced(&mut self) {
+        while !self.replaced.is_empty() {
+            self.forget_oldest_replaced();
+        }
+    }
+
+    fn forget_oldest_replaced(&mut self) {
+        if let Some((_, segment)) = self.replaced.pop_front() {
+            segment.unlink("M5-half");
+        }
+    }
 }
 
 /// What the service thread and the writer share.
@@ -211,6 +242,9 @@ impl Shared {
         keep(&names.header, LOST_HEADER);
         keep(&names.ring, LOST_RING);
         keep(&names.metadata, LOST_METADATA);
+        while names.replaced.front().is_some_and(|(since, _)| since.elapsed() >= KEEP_REPLACED) {
+            names.forget_oldest_replaced();
+        }
         for warning in warnings {
             if !names.warnings.contains(&warning) {
                 names.warnings.push(warning);

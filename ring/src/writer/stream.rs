@@ -240,6 +240,7 @@ impl Stream {
         self.ring =
             Some(ActiveRing { memory, counters: Counters::default(), ezmsg: EzmsgPosition::default(), _map: map });
         if let Some(old) = old_metadata {
+            names.forget_replaced();
             old.unlink("S11-metadata");
         }
         if let Some(old) = old_ring {
@@ -284,8 +285,9 @@ impl Stream {
         }
     }
 
-    /// M1 to M5: a new description of the current generation.
-    pub fn describe(&mut self, description: &Description, rate_hz: f64) -> Result<()> {
+    /// M1 to M5: a new description of the current generation. The one that it replaces goes at once or, with
+    /// `keep_replaced`, some time later.
+    pub fn describe(&mut self, description: &Description, rate_hz: f64, keep_replaced: bool) -> Result<()> {
         let mut names = self.header.service.names();
         let (metadata, meta_generation, aux_len) = self.prepare(description, rate_hz)?;
         let old = names.metadata.replace(metadata);
@@ -295,8 +297,13 @@ impl Stream {
         self.published = Some((description.clone(), rate_hz));
         protocol::bump(&self.header);
         stop::point("M4");
-        if let Some(old) = old {
-            old.unlink("M5-half");
+        match old {
+            Some(old) if keep_replaced => names.keep_replaced(old),
+            Some(old) => {
+                names.forget_replaced();
+                old.unlink("M5-half");
+            }
+            None => {}
         }
         stop::point("M5");
         Ok(())
@@ -304,7 +311,7 @@ impl Stream {
 
     /// The same description again, in a segment of its own: the old one has lost its names.
     pub fn republish(&mut self, description: &Description, rate_hz: f64) -> Result<()> {
-        self.describe(description, rate_hz)
+        self.describe(description, rate_hz, false)
     }
 
     /// M1: the next metadata segment, whole and linked, but not announced.
@@ -419,6 +426,9 @@ impl Drop for Stream {
         }
         if let Some(metadata) = names.metadata {
             metadata.unlink("K5-metadata");
+        }
+        for (_, replaced) in names.replaced {
+            replaced.unlink("K5-metadata");
         }
         stop::point("K5");
         if let Some(header) = names.header {

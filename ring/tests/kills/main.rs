@@ -74,11 +74,16 @@ fn followers(name: &str, account: &Account) -> [Follower; 2] {
 /// Everything a writer does, in any order, until it is killed.
 fn write_at_random(writer: &mut Writer, dice: &mut Dice, times: u64) {
     for _ in 0..times {
-        match dice.below(40) {
+        match dice.below(41) {
             0 => writer.begin(&format(32 + dice.below(100)), &description("format"), 4).unwrap(),
             1 => writer.begin(&format_as(&[2, 2], 50), &description("shape"), 4).unwrap(),
             2 => writer.describe(&description(&dice.below(1000).to_string())).unwrap(),
             3 => writer.maintain().unwrap(),
+            5 => {
+                for _ in 0..dice.below(12) {
+                    writer.describe_keeping_replaced(&description(&dice.below(1000).to_string())).unwrap();
+                }
+            }
             4 => signal::write(writer, dice.below(200)),
             _ => signal::write(writer, dice.below(9)),
         }
@@ -234,6 +239,28 @@ fn the_obedient_writer() {
         signal::write(&mut writer, 1);
         tell("written");
     }
+}
+
+/// Replaces descriptions in a burst, and is killed while the last of them are still kept.
+#[test]
+#[ignore = "a role: a writer that describes"]
+fn the_describing_writer() {
+    let Some(name) = argument() else { return };
+    let mut writer = stream(&name);
+    for key in 0..20 {
+        writer.describe_keeping_replaced(&description(&key.to_string())).unwrap();
+    }
+    rustix::process::kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn descriptions_that_a_dead_writer_had_replaced_are_removed_by_the_next_one() {
+    let name = Name::new("replaced");
+    Actor::start("the_describing_writer", &name, &[]).end_killed();
+    assert!(common::segments::of(&name).len() > 6, "nothing was kept");
+    let writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    assert_eq!(writer.epoch(), 2);
+    assert_eq!(common::segments::of(&name).len(), 6);
 }
 
 fn state_of(pid: u32) -> char {
