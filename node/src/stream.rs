@@ -451,7 +451,7 @@ impl Stream {
             return;
         }
         self.current = Some(plan.clone());
-        self.undescribed_until = match self.writer.describe(plan.description()) {
+        self.undescribed_until = match self.writer.describe_keeping_replaced(plan.description()) {
             Ok(()) => None,
             Err(error) => {
                 let reason = format!("the new description could not be published: {}", explained(&error));
