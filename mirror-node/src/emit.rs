@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 use dora_node_api::dora_core::config::DataId;
-use dora_node_api::{DoraArray, DoraNode, EncodedSample, MetadataParameters, SampleAllocator};
+use dora_node_api::metadata::{FRAMING, FRAMING_ARROW_IPC};
+use dora_node_api::{
+    DataSample, DoraArray, DoraNode, EncodedSample, MetadataParameters, NodeResult, Parameter, SampleAllocator,
+};
 use dora_shm_bridge::message::{Marks, Rebuilder};
 use dora_shm_bridge::report::{Log, Refusals};
 use dora_shm_bridge::settings::ChunkBy;
@@ -14,6 +18,7 @@ use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, Me
 use eyre::Context as _;
 
 use crate::chunker::{Chunker, Rule, Run};
+use crate::parts::PartsEncoder;
 
 /// What was sent, and what could not be.
 #[derive(Debug, Default)]
@@ -34,7 +39,28 @@ pub struct Sent {
 }
 
 /// A message in dora's memory, or the reason why it cannot be one.
-pub type Encoded = Result<(MetadataParameters, EncodedSample), String>;
+pub type Encoded = Result<(MetadataParameters, Payload), String>;
+
+/// An encoded array.
+#[derive(Debug)]
+pub enum Payload {
+    /// Encoded by dora.
+    Encoded(EncodedSample),
+    /// Encoded from parts.
+    Sample(DataSample),
+}
+
+impl Payload {
+    fn send(self, node: &mut DoraNode, output: DataId, mut parameters: MetadataParameters) -> NodeResult<()> {
+        match self {
+            Payload::Encoded(sample) => node.send_output_encoded(output, parameters, sample),
+            Payload::Sample(sample) => {
+                parameters.insert(FRAMING.to_owned(), Parameter::String(FRAMING_ARROW_IPC.to_owned()));
+                node.send_output_sample(output, parameters, Some(sample))
+            }
+        }
+    }
+}
 
 /// Sends the output `data`.
 pub struct Emitter {
@@ -44,6 +70,7 @@ pub struct Emitter {
     log: Log,
     counters: Counters,
     current: Option<Current>,
+    parts: PartsEncoder,
     /// Frames that no message has had and none has marked as lost: the next one does.
     owed: u64,
     missed_a_description: bool,
@@ -72,6 +99,7 @@ impl Emitter {
             log,
             counters: Counters::default(),
             current: None,
+            parts: PartsEncoder::default(),
             owed: 0,
             missed_a_description: false,
         }
@@ -82,22 +110,39 @@ impl Emitter {
         &self.counters
     }
 
-    /// Copies a message in place into dora's memory. The only copy, unless the message wraps round the ring's end: its two
-    /// parts are joined first.
+    /// Copies a message in place into dora's memory: the only copy, also of a message that wraps round the ring's end,
+    /// unless its samples have to be rolled back or converted.
     pub fn encode(&mut self, reader: &MessageReader, view: &MessageView) -> Encoded {
         let parts = view.samples().map(|part| Buffer::from(Bytes::from_owner(part)));
         self.follow(reader);
         let marks = self.marks(view.info());
-        let rebuilder = self.rebuilder()?;
-        let (array, parameters) =
-            rebuilder.message(&parts, &view.times(), &marks).map_err(|error| error.to_string())?;
+        if let [first, second] = &parts
+            && !second.is_empty()
+        {
+            let blank = self.parts.blank(first.len() + second.len());
+            let (array, parameters) = self.rebuilt(std::slice::from_ref(&blank), &view.times(), &marks)?;
+            let encoded = self.parts.encode(&self.allocator, array, &blank, &[first, second]);
+            if let Some(sample) = encoded {
+                return Ok((parameters, Payload::Sample(sample?)));
+            }
+        }
+        let (array, parameters) = self.rebuilt(&parts, &view.times(), &marks)?;
         encode(&self.allocator, DoraArray::from(array), parameters)
+    }
+
+    fn rebuilt(
+        &self,
+        samples: &[Buffer],
+        times: &[&[f64]],
+        marks: &Marks,
+    ) -> Result<(ArrayRef, MetadataParameters), String> {
+        self.rebuilder()?.message(samples, times, marks).map_err(|error| error.to_string())
     }
 
     /// Sends what [`Emitter::encode`] made of a message, once it is known to be whole. The frames of one that cannot be
     /// sent are marked as lost on the next.
     pub fn send(&mut self, node: &mut DoraNode, encoded: Encoded, sent: Sent) -> eyre::Result<()> {
-        let (parameters, sample) = match encoded {
+        let (parameters, payload) = match encoded {
             Ok(encoded) => encoded,
             Err(reason) => {
                 if let Some(told) = self.counters.refused.add(reason, Instant::now()) {
@@ -107,7 +152,7 @@ impl Emitter {
                 return Ok(());
             }
         };
-        node.send_output_encoded(self.output.clone(), parameters, sample).wrap_err("output data could not be sent")?;
+        payload.send(node, self.output.clone(), parameters).wrap_err("output data could not be sent")?;
         self.owed = 0;
         self.counters.frames += sent.frames;
         self.counters.chunks += 1;
@@ -216,7 +261,7 @@ impl Emitter {
 
 fn encode(allocator: &SampleAllocator, array: DoraArray, parameters: MetadataParameters) -> Encoded {
     let sample = allocator.encode_arrow(&array).map_err(|error| error.to_string())?;
-    Ok((parameters, sample))
+    Ok((parameters, Payload::Encoded(sample)))
 }
 
 fn rule(chunk: ChunkBy, format: &Format) -> Option<Rule> {

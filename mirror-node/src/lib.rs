@@ -1,12 +1,14 @@
 //! The mirror: a dora node that re-emits a stream in shared memory as messages of its output `data`.
 //!
 //! [`run`] is the loop: one thread sleeps on the stream, another on dora's events, and either ends the other's sleep.
-//! `emit` turns messages of the stream into messages of dora; `chunker` cuts them anew where `CHUNK` says so.
+//! `emit` turns messages of the stream into messages of dora, `parts` those that wrap round the ring's end; `chunker` cuts
+//! them anew where `CHUNK` says so.
 
 mod chunker;
 mod control;
 mod emit;
 mod mirror;
+mod parts;
 
 use std::process;
 

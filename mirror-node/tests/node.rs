@@ -130,6 +130,24 @@ fn the_messages_come_out_as_they_went_in_also_empty_ones() {
 }
 
 #[test]
+fn messages_that_wrap_round_the_rings_end_come_out_as_they_went_in() {
+    let name = stream_name("wraps");
+    let mut writer = writer_of(&name, 10);
+    let mut mirroring = Mirroring::start(settings(&name, &[("START", "oldest"), ("ON_CLOSE", "stop")]));
+    let mut expected = Vec::new();
+    for (i, frames) in [3, 3, 3, 3, 3, 3, 3, 3, 3, 7, 7, 7, 3, 3, 3, 3].into_iter().enumerate() {
+        let first = 100 * i as u32;
+        write(&mut writer, first, frames);
+        expected.push(counted(first, frames));
+        mirroring.until(i + 1);
+    }
+    writer.close();
+    let (ended, messages) = mirroring.finish();
+    ended.unwrap();
+    assert_eq!(messages, expected);
+}
+
+#[test]
 fn a_stream_that_comes_later_is_mirrored_from_its_first_frame_and_its_next_writer_too() {
     let name = stream_name("waits");
     let mut mirroring = Mirroring::start(settings(&name, &[]));

@@ -65,9 +65,8 @@ impl Rebuilder {
     ///
     /// `samples` are its bytes in the ring's order, in one or more parts that each hold whole frames; `times` has one
     /// entry per frame, in parts as well. Samples that need no rolling back and lie in one part, aligned to their type,
-    /// are not copied: the array lies over the buffer. In several parts they are joined, which is one copy: an array of
-    /// Arrow has one buffer, and dora encodes arrays only. So a message that wraps round the end of its ring, once in
-    /// each round, is copied twice on its way into dora's memory.
+    /// are not copied: the array lies over the buffer. In several parts they are joined, which is one copy, since an array
+    /// of Arrow has one buffer.
     ///
     /// # Errors
     /// [`RebuildError`] when `samples` and `times` do not fit each other, the format, or the layout.
