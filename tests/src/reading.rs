@@ -1,5 +1,6 @@
 //! Readers outside any graph, in the test's own process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use dora_shm_ring::{
     Description, Format, Frames, Message, MessageInfo, MessageReader, Outcome, Reader, ReaderOptions, Start,
 };
 
+use crate::record::receipt;
 use crate::until::{PATIENCE, until};
 
 /// One sleep of a reader; a condition of the test is looked at in between.
@@ -42,6 +44,19 @@ pub fn message_reader(stream: &str) -> MessageReader {
 pub fn messages_until_closed(reader: &mut MessageReader) -> Vec<Received> {
     let mut all = Vec::new();
     while !read_messages(reader, &mut all) {}
+    all
+}
+
+/// Reads every message until the stream closes, and leaves a receipt for each in `folder`.
+///
+/// # Panics
+/// As [`messages_until_closed`], and when a receipt cannot be written.
+pub fn messages_with_receipts(reader: &mut MessageReader, folder: &Path) -> Vec<Received> {
+    std::fs::create_dir_all(folder).expect("a folder for the receipts");
+    let mut all = Vec::new();
+    while !read_messages(reader, &mut all) {
+        std::fs::write(receipt(folder, all.len() - 1), []).expect("a receipt can be written");
+    }
     all
 }
 

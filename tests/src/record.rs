@@ -1,11 +1,17 @@
 //! Messages on disk: what the recording node writes and the tests compare.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::ArrayRef;
 use dora_node_api::{DoraArray, MetadataParameters, arrow_utils, serde_json};
 use eyre::WrapErr as _;
+
+/// The file by which message `index` is known to have arrived whole in `folder`. A source that sends `AFTER` that folder
+/// waits for it before it sends the next one.
+pub fn receipt(folder: &Path, index: usize) -> PathBuf {
+    folder.join(format!("{index:06}.json"))
+}
 
 /// One message as it arrived.
 #[derive(Clone, Debug)]
@@ -24,7 +30,7 @@ impl Message {
     pub fn write(data: &DoraArray, parameters: &MetadataParameters, folder: &Path, index: usize) -> eyre::Result<()> {
         let encoded = arrow_utils::encode_arrow_ipc(data)?;
         fs::write(folder.join(format!("{index:06}.arrow")), encoded).wrap_err("cannot record a message")?;
-        let path = folder.join(format!("{index:06}.json"));
+        let path = receipt(folder, index);
         let unfinished = path.with_extension("part");
         fs::write(&unfinished, serde_json::to_vec(parameters)?).wrap_err("cannot record a message's parameters")?;
         fs::rename(unfinished, path).wrap_err("cannot record a message's parameters")
@@ -36,7 +42,7 @@ impl Message {
     /// When a file cannot be read.
     pub fn read_all(folder: &Path) -> eyre::Result<Vec<Message>> {
         let read = |index: usize| -> eyre::Result<Option<Message>> {
-            let Ok(parameters) = fs::read(folder.join(format!("{index:06}.json"))) else { return Ok(None) };
+            let Ok(parameters) = fs::read(receipt(folder, index)) else { return Ok(None) };
             let encoded = fs::read(folder.join(format!("{index:06}.arrow")))?;
             let data = arrow_utils::decode_arrow_ipc(&encoded)?.into_inner();
             Ok(Some(Message { data, parameters: serde_json::from_slice(&parameters)? }))

@@ -25,6 +25,8 @@ pub fn messages(name: &str) -> Option<Vec<Message>> {
         "pictures" => (0..60).map(|index| picture(index, 64, 48)).collect(),
         "numbers" => (0..1000).map(number).collect(),
         "steady" => (0..150).map(|index| samples(index, 8, 1000.0)).collect(),
+        "short" => (0..15).map(|index| samples(index, 8, 1000.0)).collect(),
+        "parameters" => (0..12).map(parameters).collect(),
         "alone" => vec![samples_of_unknown_rate(0)],
         "unpaced" => (0..40).map(samples_of_unknown_rate).collect(),
         "lengths" => (1..=12).map(|values| plain(Arc::new(Float64Array::from(vec![0.5; values])))).collect(),
@@ -127,6 +129,12 @@ fn samples_of_unknown_rate(index: usize) -> Message {
     let mut message = samples(index, 8, 1.0);
     message.parameters.remove("sample_rate");
     message
+}
+
+/// Frames of unknown rate whose `session` changes with the third, and once more with the sixth message.
+fn parameters(index: usize) -> Message {
+    let session = ["calibration", "rest", "task"][(index / 3).min(2)];
+    samples_of_unknown_rate(index).with("session", Parameter::String(session.into()))
 }
 
 /// Ten frames of four f32 before message `change`, of four f64 from there on.

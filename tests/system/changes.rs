@@ -2,13 +2,13 @@
 
 use dora_shm_ring::Dtype;
 use dora_shm_tests::dora::run;
-use dora_shm_tests::reading::{Received, message_reader, messages};
+use dora_shm_tests::reading::{Received, message_reader, messages, messages_with_receipts};
 use dora_shm_tests::script::{self, REPEATS};
 use dora_shm_tests::stage::Stage;
 use dora_shm_tests::until::until;
 use rustix::process::Signal;
 
-use crate::graphs::script_into_sink;
+use crate::graphs::{script_in_step_into_sink, script_into_sink};
 
 /// Frames in each message of the script.
 const FRAMES: u64 = 10;
@@ -20,8 +20,14 @@ const SEGMENTS_OF_A_STREAM: usize = 6;
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn each_change_of_dtype_shape_or_rate_starts_a_generation_and_loses_nothing_and_leaves_nothing() {
     let stage = Stage::new("changes");
-    // A generation lasts 400 ms: longer than any reader here is kept from the processor.
-    let received = changes(&stage, "100ms");
+    let stream = stage.stream("changing");
+    let receipts = stage.folder().join("receipts");
+    let mut reader = message_reader(&stream);
+    let graph = script_in_step_into_sink("changes", &receipts, &stream, &["BUF_FRAMES: 400"]);
+    let mut dora = run(&stage, "graph", &graph);
+    let received = messages_with_receipts(&mut reader, &receipts);
+    dora.succeed();
+    check(&received);
     assert_eq!(received.len(), script::messages("changes").unwrap().len());
     assert!(received.iter().all(|message| message.info.lost == 0));
 }
@@ -30,18 +36,21 @@ fn each_change_of_dtype_shape_or_rate_starts_a_generation_and_loses_nothing_and_
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn generations_that_end_before_a_reader_comes_to_them_are_lost_and_counted_to_the_frame() {
     let stage = Stage::new("fast-changes");
-    // The whole script is over in 16 ms; how much of it a reader sees is up to chance, but not what it counts.
-    changes(&stage, "1ms");
-}
-
-/// Sends the changing script and reads until every frame of it is accounted for; checks all that has come.
-fn changes(stage: &Stage, period: &str) -> Vec<Received> {
     let stream = stage.stream("changing");
     let mut reader = message_reader(&stream);
-    let mut dora = run(stage, "graph", &script_into_sink("changes", period, true, &stream, &["BUF_FRAMES: 400"]));
+    // The whole script is over in 16 ms; how much of it a reader sees is up to chance, but not what it counts.
+    let mut dora = run(&stage, "graph", &script_into_sink("changes", "1ms", true, &stream, &["BUF_FRAMES: 400"]));
+    let sent = script::messages("changes").unwrap().len() as u64;
+    check(&messages(&mut reader, FRAMES * sent));
+    // The removal of the old ring follows the switch to the new one.
+    until("the removal of the old generations", || (stage.segments().len() == SEGMENTS_OF_A_STREAM).then_some(()));
+    dora.signal(Signal::INT);
+    dora.succeed();
+}
 
+/// Checks all that came of the changing script, and that every frame of it is accounted for.
+fn check(received: &[Received]) {
     let sent = script::messages("changes").unwrap();
-    let received = messages(&mut reader, FRAMES * sent.len() as u64);
     let formats = [
         (Dtype::F32, vec![4], 100.0),
         (Dtype::F64, vec![4], 100.0),
@@ -49,7 +58,7 @@ fn changes(stage: &Stage, period: &str) -> Vec<Received> {
         (Dtype::F32, vec![6], 200.0),
     ];
     let mut next = 0;
-    for message in &received {
+    for message in received {
         let index = (message.info.stream_position / FRAMES) as usize;
         let (dtype, shape, rate) = &formats[index / REPEATS];
         assert_eq!(message.info.stream_position, next + message.info.lost, "message {index}");
@@ -61,10 +70,4 @@ fn changes(stage: &Stage, period: &str) -> Vec<Received> {
         next = message.info.stream_position + message.info.frames;
     }
     assert_eq!(next, FRAMES * sent.len() as u64, "frames accounted for");
-    // The removal of the old ring follows the switch to the new one.
-    until("the removal of the old generations", || (stage.segments().len() == SEGMENTS_OF_A_STREAM).then_some(()));
-
-    dora.signal(Signal::INT);
-    dora.succeed();
-    received
 }

@@ -17,11 +17,18 @@ pub fn signal_into_sink(stream: &str, settings: &[&str], keys: &str) -> String {
 /// A script's messages into a sink. The source stays until it is stopped when `stay` says so.
 pub fn script_into_sink(script: &str, period: &str, stay: bool, stream: &str, settings: &[&str]) -> String {
     let stay = if stay { ", STAY: yes" } else { "" };
+    source_into_sink(&format!("SCRIPT: {script}, PERIOD: {period}{stay}"), stream, settings)
+}
+
+/// A script's messages into a sink, each sent when the one before has its receipt in `receipts`: whatever dora does with
+/// the time between two messages, nobody is left behind.
+pub fn script_in_step_into_sink(script: &str, receipts: &Path, stream: &str, settings: &[&str]) -> String {
+    source_into_sink(&format!("SCRIPT: {script}, AFTER: {}", receipts.display()), stream, settings)
+}
+
+fn source_into_sink(env: &str, stream: &str, settings: &[&str]) -> String {
     let source = program("message-source");
-    let source = format!(
-        "  - {{id: source, path: {}, outputs: [data], env: {{SCRIPT: {script}, PERIOD: {period}{stay}}}}}\n",
-        source.display()
-    );
+    let source = format!("  - {{id: source, path: {}, outputs: [data], env: {{{env}}}}}\n", source.display());
     sink_behind(&source, stream, settings, "")
 }
 

@@ -2,11 +2,13 @@
 
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_tests::dora::{project_graph, run, run_with};
-use dora_shm_tests::record::Message;
+use dora_shm_tests::record::{Message, receipt};
 use dora_shm_tests::script;
 use dora_shm_tests::stage::Stage;
+use dora_shm_tests::until::until;
+use rustix::process::Signal;
 
-use crate::graphs::{mirror_into_recorder, script_into_sink};
+use crate::graphs::{mirror_into_recorder, script_in_step_into_sink, script_into_sink};
 
 /// What changes with every message is no part of a stream's description and cannot come back.
 const PER_MESSAGE: [&str; 1] = ["sequence"];
@@ -14,15 +16,41 @@ const PER_MESSAGE: [&str; 1] = ["sequence"];
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn every_message_of_every_arrow_type_comes_out_of_the_mirror_as_it_went_in() {
-    let received = through_the_mirror("mirror-types", "types");
+    let received = through_the_mirror("mirror-types", "types", &["BUF_FRAMES: 1000"]);
     compare(&script::messages("types").unwrap(), &received);
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn empty_messages_come_out_of_the_mirror_empty_and_in_their_place() {
-    let received = through_the_mirror("mirror-empties", "empties");
+    let received = through_the_mirror("mirror-empties", "empties", &["BUF_FRAMES: 1000"]);
     compare(&script::messages("empties").unwrap(), &received);
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn messages_that_wrap_round_the_rings_end_come_out_of_the_mirror_as_they_went_in() {
+    // 15 messages of 10 frames wrap more often than not in a ring of 24.
+    let received = through_the_mirror("mirror-wraps", "short", &["BUF_FRAMES: 24"]);
+    compare(&script::messages("short").unwrap(), &received);
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn parameters_that_change_while_the_rate_is_measured_come_out_of_the_mirror_with_their_messages() {
+    let stage = Stage::new("mirror-parameters");
+    let stream = stage.stream("messages");
+    let record = stage.folder().join("record");
+    let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
+    mirror.wait_for_line(&stream);
+    // The sink keeps the first messages back, and writes them all at once when it knows their rate.
+    let mut source = run(&stage, "source", &script_into_sink("parameters", "20ms", true, &stream, &["BUF_DUR: 2.0"]));
+    let sent = script::messages("parameters").unwrap();
+    until("the last message", || receipt(&record, sent.len() - 1).exists().then_some(()));
+    source.signal(Signal::INT);
+    source.succeed();
+    mirror.succeed();
+    compare(&sent, &Message::read_all(&record).expect("a whole record"));
 }
 
 #[test]
@@ -42,16 +70,15 @@ fn the_demos_signal_comes_through_the_mirrors_graph_whole() {
     mirror.succeed();
 }
 
-/// Runs `script` in one graph and the mirror in another; gives what the second one received.
-fn through_the_mirror(test: &str, script: &str) -> Vec<Message> {
+/// Runs `script` in one graph, into a sink with `settings`, and the mirror in another; gives what the second one received.
+fn through_the_mirror(test: &str, script: &str, settings: &[&str]) -> Vec<Message> {
     let stage = Stage::new(test);
     let stream = stage.stream("messages");
     let record = stage.folder().join("record");
     let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
     // Attached before the stream exists, it starts with the first message.
     mirror.wait_for_line(&stream);
-    // Some scripts begin a generation every fourth message: slowly enough that none is over before the mirror comes to it.
-    run(&stage, "source", &script_into_sink(script, "30ms", false, &stream, &["BUF_FRAMES: 1000"])).succeed();
+    run(&stage, "source", &script_in_step_into_sink(script, &record, &stream, settings)).succeed();
     mirror.succeed();
     Message::read_all(&record).expect("a whole record")
 }

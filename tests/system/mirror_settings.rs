@@ -9,7 +9,7 @@ use dora_shm_tests::dora::run;
 use dora_shm_tests::process::Process;
 use dora_shm_tests::programs::program;
 use dora_shm_tests::reading::{message_reader, messages};
-use dora_shm_tests::record::Message;
+use dora_shm_tests::record::{Message, receipt};
 use dora_shm_tests::script;
 use dora_shm_tests::stage::Stage;
 use dora_shm_tests::until::until;
@@ -86,11 +86,8 @@ fn a_mirror_that_waits_goes_on_with_the_streams_next_writer() {
     mirror.wait_for_line(&stream);
     let mut expected = 0;
     for _ in 0..2 {
-        run(&stage, "source", &script_into_sink("steady", "2ms", false, &stream, &["BUF_FRAMES: 10000"])).succeed();
         expected += script::messages("steady").unwrap().len();
-        until("the messages of one writer", || {
-            (Message::read_all(&record).expect("a record").len() == expected).then_some(())
-        });
+        send_steady(&stage, &stream, || receipt(&record, expected - 1).exists());
     }
     for (index, message) in Message::read_all(&record).expect("a record").iter().enumerate() {
         // A new stream counts from its own beginning.
@@ -108,7 +105,10 @@ fn whole_through_the_mirror(stage: &Stage, setting: &str) -> Vec<Message> {
     let record = stage.folder().join("record");
     let mut mirror = run(stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop", setting], &record));
     mirror.wait_for_line(&stream);
-    run(stage, "source", &script_into_sink("steady", "2ms", false, &stream, &["BUF_FRAMES: 10000"])).succeed();
+    // What does not fill a message any more comes when the stream closes.
+    let rest = 25;
+    let recorded = || Message::read_all(&record).expect("a record").iter().map(frames_of).sum::<i64>();
+    send_steady(stage, &stream, || recorded() > total_frames() - rest);
     mirror.succeed();
     let received = Message::read_all(&record).expect("a whole record");
     let mut next = 0;
@@ -120,6 +120,14 @@ fn whole_through_the_mirror(stage: &Stage, setting: &str) -> Vec<Message> {
     }
     assert_eq!(next, total_frames());
     received
+}
+
+/// Sends the script `steady`, and closes the stream when `arrived` says that its messages have come.
+fn send_steady(stage: &Stage, stream: &str, arrived: impl Fn() -> bool) {
+    let mut source = run(stage, "source", &script_into_sink("steady", "2ms", true, stream, &["BUF_FRAMES: 10000"]));
+    until("the messages of one writer", || arrived().then_some(()));
+    source.signal(Signal::INT);
+    source.succeed();
 }
 
 /// A mirror that was stopped while the writer went round its short ring, and goes on; and where its messages are.

@@ -1,13 +1,14 @@
 //! What the sink's settings promise, in running graphs.
 
+use dora_shm_ring::MessageReader;
 use dora_shm_tests::dora::run;
 use dora_shm_tests::process::Process;
-use dora_shm_tests::reading::{Received, message_reader, messages, messages_until_closed};
+use dora_shm_tests::reading::{Received, message_reader, messages, messages_until_closed, messages_with_receipts};
 use dora_shm_tests::script::{self, REPEATS};
 use dora_shm_tests::stage::Stage;
 use rustix::process::Signal;
 
-use crate::graphs::script_into_sink;
+use crate::graphs::{script_in_step_into_sink, script_into_sink};
 
 /// Frames in each message of most scripts.
 const FRAMES: u64 = 10;
@@ -23,17 +24,20 @@ fn a_single_message_of_unknown_rate_is_in_a_ring_of_thirty_frames_a_second_befor
     assert_eq!(received[0].format.frames(), 60);
     assert_eq!(received[0].format.rate_hz(), 0.0);
     assert_eq!(received[0].samples, bytes_of("alone", 0));
-    dora.signal(Signal::INT);
-    dora.succeed();
+    stop(&mut dora);
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn a_ring_in_seconds_of_a_source_that_states_no_rate_has_the_length_that_was_measured_and_every_frame() {
     let stage = Stage::new("trial-measured");
-    let (received, mut dora) = whole(&stage, "unpaced", "20ms", &["BUF_DUR: 2.0"]);
-    dora.succeed();
-    assert_eq!(received.len(), script::messages("unpaced").unwrap().len());
+    let stream = stage.stream("unpaced");
+    let mut reader = message_reader(&stream);
+    let mut dora = run(&stage, "graph", &script_into_sink("unpaced", "20ms", true, &stream, &["BUF_DUR: 2.0"]));
+    let sent = script::messages("unpaced").unwrap().len();
+    let received = messages(&mut reader, FRAMES * sent as u64);
+    stop(&mut dora);
+    assert_eq!(received.len(), sent);
     for (index, message) in received.iter().enumerate() {
         assert_eq!(message.samples, bytes_of("unpaced", index), "message {index}");
     }
@@ -47,12 +51,20 @@ fn a_ring_in_seconds_of_a_source_that_states_no_rate_has_the_length_that_was_mea
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn shapes_that_change_with_every_message_are_refused_after_three_with_the_settings_that_help() {
     let stage = Stage::new("varying");
-    let (received, mut dora) = whole(&stage, "lengths", "5ms", &["BUF_FRAMES: 100"]);
-    dora.succeed();
-    let shapes: Vec<_> = received.iter().map(|message| message.format.frame_shape().to_vec()).collect();
-    assert_eq!(shapes, [[1], [2], [3]]);
+    let (mut reader, mut dora) = staying(&stage, "lengths", &["BUF_FRAMES: 100"]);
+    dora.wait_for_line("refused=9");
+    // A generation of a single message may be over before the reader comes to it; then it is counted.
+    for message in messages(&mut reader, 3) {
+        assert_eq!(message.format.frame_shape(), [message.info.stream_position + 1]);
+    }
+    for (generation, length) in [1, 2, 3].into_iter().enumerate() {
+        let begun = format!("generation {generation} of 100 frames of float64 [{length}]");
+        assert!(dora.line(&begun).is_some(), "no {begun:?} in\n{}", dora.log());
+    }
     let refusal = dora.line("SHAPE").unwrap_or_else(|| panic!("no refusal in\n{}", dora.log()));
     assert!(refusal.contains("FRAMES") && refusal.contains("data"), "{refusal}");
+    stop(&mut dora);
+    assert_last_status(&dora, "frames=3");
     assert_last_status(&dora, "refused=9");
 }
 
@@ -60,7 +72,7 @@ fn shapes_that_change_with_every_message_are_refused_after_three_with_the_settin
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn messages_missing_in_the_sources_sequence_are_counted_as_gaps() {
     let stage = Stage::new("gaps");
-    let (received, mut dora) = whole(&stage, "gaps", "5ms", &["BUF_FRAMES: 100"]);
+    let (received, mut dora) = in_step(&stage, "gaps", &["BUF_FRAMES: 100"]);
     dora.succeed();
     assert_eq!(received.len(), 6);
     assert_last_status(&dora, "gaps=4");
@@ -70,10 +82,13 @@ fn messages_missing_in_the_sources_sequence_are_counted_as_gaps() {
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn changes_that_are_to_be_skipped_leave_the_first_format_and_are_counted() {
     let stage = Stage::new("change-skip");
-    let (received, mut dora) = whole(&stage, "changes", "5ms", &["BUF_FRAMES: 400", "ON_CHANGE: skip"]);
-    dora.succeed();
+    let (mut reader, mut dora) = staying(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: skip"]);
+    let received = messages(&mut reader, FRAMES * REPEATS as u64);
     assert_eq!(received.len(), REPEATS);
     assert!(received.iter().all(|message| message.info.generation == 0));
+    dora.wait_for_line("refused=12");
+    stop(&mut dora);
+    assert_eq!(messages_until_closed(&mut reader).len(), 0);
     assert_last_status(&dora, "refused=12");
 }
 
@@ -81,20 +96,37 @@ fn changes_that_are_to_be_skipped_leave_the_first_format_and_are_counted() {
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn a_change_that_is_to_stop_the_sink_closes_the_stream_and_fails_the_graph_with_the_reason() {
     let stage = Stage::new("change-stop");
-    let (received, mut dora) = whole(&stage, "changes", "5ms", &["BUF_FRAMES: 400", "ON_CHANGE: stop"]);
+    let (received, mut dora) = in_step(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: stop"]);
     assert_eq!(received.len(), REPEATS);
+    // The source waits for a receipt of the message that nobody took.
+    dora.wait_for_line("ON_CHANGE");
+    dora.signal(Signal::INT);
     let status = dora.wait();
     assert!(!status.success(), "the graph says nothing of it:\n{}", dora.log());
     let reason = dora.line("ON_CHANGE").unwrap_or_else(|| panic!("no reason in\n{}", dora.log()));
     assert!(reason.contains("float32") && reason.contains("float64"), "it names both formats: {reason}");
 }
 
-/// Runs `script` into a sink with `settings`, and reads until the stream closes.
-fn whole(stage: &Stage, script: &str, period: &str, settings: &[&str]) -> (Vec<Received>, Process) {
+/// Runs `script` into a sink with `settings`, each message after the one before has been read, and reads until the
+/// stream closes.
+fn in_step(stage: &Stage, script: &str, settings: &[&str]) -> (Vec<Received>, Process) {
     let stream = stage.stream(script);
+    let receipts = stage.folder().join("receipts");
     let mut reader = message_reader(&stream);
-    let dora = run(stage, "graph", &script_into_sink(script, period, false, &stream, settings));
-    (messages_until_closed(&mut reader), dora)
+    let dora = run(stage, "graph", &script_in_step_into_sink(script, &receipts, &stream, settings));
+    (messages_with_receipts(&mut reader, &receipts), dora)
+}
+
+/// Runs `script` into a sink with `settings`, from a source that stays until it is stopped, with a reader from the start.
+fn staying(stage: &Stage, script: &str, settings: &[&str]) -> (MessageReader, Process) {
+    let stream = stage.stream(script);
+    let reader = message_reader(&stream);
+    (reader, run(stage, "graph", &script_into_sink(script, "5ms", true, &stream, settings)))
+}
+
+fn stop(dora: &mut Process) {
+    dora.signal(Signal::INT);
+    dora.succeed();
 }
 
 /// Message `index` of a script, as it lies in memory.

@@ -1,11 +1,14 @@
-//! dora node for tests: sends the messages of the script `SCRIPT`, one every `PERIOD`, on its output `data`.
+//! dora node for tests: sends the messages of the script `SCRIPT` on its output `data`: one every `PERIOD`, or, when
+//! `AFTER` names a folder, each when the one before has its receipt there.
 //!
 //! It stays until it is stopped when `STAY` is set, so that its outputs remain open.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dora_node_api::{DoraArray, DoraNode, Event, EventStream};
 use dora_shm_dataflows::duration;
+use dora_shm_tests::record::receipt;
 use dora_shm_tests::script;
 use eyre::{OptionExt as _, WrapErr as _};
 
@@ -14,9 +17,14 @@ fn main() -> eyre::Result<()> {
     let period = duration::parse(&std::env::var("PERIOD").unwrap_or_else(|_| "5ms".to_owned()))?;
     let messages = script::messages(&name).ok_or_eyre("no script of that name")?;
     let (mut node, mut events) = DoraNode::init_from_env()?;
+    let receipts = std::env::var_os("AFTER").map(PathBuf::from);
     let start = Instant::now();
     for (index, message) in messages.into_iter().enumerate() {
-        if !wait_until(start + period * index as u32, &mut events) {
+        let goes_on = match &receipts {
+            Some(folder) => index == 0 || wait_for(&receipt(folder, index - 1), &mut events),
+            None => wait_until(start + period * index as u32, &mut events),
+        };
+        if !goes_on {
             return Ok(());
         }
         node.send_output("data".to_owned().into(), message.parameters, DoraArray::from(message.data))?;
@@ -26,6 +34,16 @@ fn main() -> eyre::Result<()> {
         while events.recv().is_some() {}
     }
     Ok(())
+}
+
+/// Waits until `file` is there; false when the graph stops before.
+fn wait_for(file: &Path, events: &mut EventStream) -> bool {
+    while !file.exists() {
+        if !wait_until(Instant::now() + Duration::from_millis(1), events) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Waits until `due`; false when the graph stops before.
