@@ -4,6 +4,7 @@
 
 mod clock;
 mod control;
+mod graph;
 mod machine;
 mod measure;
 mod message;
@@ -82,6 +83,9 @@ enum Part {
         #[arg(long)]
         quick: bool,
     },
+    /// A process in or beside a dora graph
+    #[command(hide = true, subcommand)]
+    Graph(graph::Part),
     /// A process beside a series
     #[command(hide = true)]
     Helper(series::Helper),
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
             let setting = series::Setting { quick: *quick, writer_cpu: *writer_cpu, reader_cpu: *reader_cpu };
             series.print(&setting)
         }
+        Some(Part::Graph(part)) => part.play(),
         Some(Part::Helper(helper)) => helper.run(),
         None => bench(&arguments),
     };

@@ -7,6 +7,7 @@ use crate::plan::{Case, Entry};
 use crate::probe::Class;
 use crate::series::{Point, Series, SeriesEntry};
 use crate::statistics::{Spread, median};
+use crate::task::Mode;
 
 /// A row's medians over the rounds in which the cores were that far apart.
 #[derive(Clone, Debug, Serialize)]
@@ -118,6 +119,12 @@ impl Results<'_> {
         })
     }
 
+    /// A row's median over all rounds, rings and distances.
+    pub fn figure_in_any_class(&self, row: &str, figure: Figure, mode: Mode, payload: usize) -> Option<f64> {
+        let fits = |entry: &&Entry| entry.row == row && entry.case.mode == mode && entry.case.payload == payload;
+        median(self.entries.iter().filter(fits).filter_map(|entry| entry.measured.figure(figure)))
+    }
+
     /// `row` against `other`; `None` if there is no round in which both were measured so.
     pub fn compare(&self, row: &str, other: &str, case: Case, class: Class, figure: Figure) -> Option<Compared> {
         let others = self.of(other, case, class);
@@ -164,7 +171,6 @@ impl Results<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Mode;
 
     const CASE: Case = Case { mode: Mode::AlonePaced, payload: 1024, ring: 1 << 24 };
 

@@ -7,7 +7,7 @@ use super::format::{duration, number};
 use crate::measure::Figure;
 use crate::plan::Case;
 use crate::probe::Class;
-use crate::series::Series;
+use crate::series::{Series, graph};
 use crate::task::{Mode, PAYLOADS, RINGS, payload_name};
 
 const KIB: usize = PAYLOADS[0];
@@ -37,6 +37,7 @@ pub fn verdicts(results: &Results<'_>) -> Vec<Verdict> {
     list.in_place();
     list.throughput();
     list.series();
+    list.graph();
     list.verdicts
 }
 
@@ -231,6 +232,50 @@ impl List<'_> {
                     reached: value.map(|value| value <= limit),
                 });
             }
+        }
+        self.verdicts.append(&mut verdicts);
+    }
+}
+
+impl List<'_> {
+    fn graph(&mut self) {
+        let value = |receiver: &str, what: &str, payload: usize| {
+            let line = format!("{receiver}, {what}, p50");
+            self.results.series_value(Series::Graph, &line, payload as f64)
+        };
+        let mut verdicts = Vec::new();
+        let mut add = |target, condition: String, pair: Option<(f64, f64)>, limit: &dyn Fn(f64) -> f64| {
+            verdicts.push(Verdict {
+                target,
+                condition,
+                class: None,
+                figure: pair.map(|(one, other)| format!("{} against {}", duration(one), duration(other))),
+                reached: pair.map(|(one, other)| one <= limit(other)),
+            });
+        };
+        for (payload, allowed_ns) in PAYLOADS.into_iter().zip([10e3, 10e3, 40e3, 160e3]) {
+            let size = payload_name(payload);
+            let since_commit = value(graph::OUTSIDE, "copied since the sink's commit", payload);
+            add(
+                "graph to outside reader: the sink's commit + 10 us up to 64 KiB, + 40 us at 1 MiB, + 160 us at 6 MB",
+                format!("{size}: from the sink's commit to the end of the reader's copy, against what is allowed"),
+                since_commit.map(|since| (since, allowed_ns)),
+                &|allowed| allowed,
+            );
+            let outside = value(graph::OUTSIDE, "copied", payload);
+            add(
+                "graph to outside reader: within 1.25 of a dynamic Rust node up to 64 KiB, larger reported",
+                format!("{size}: outside reader / dynamic Rust node, both with their copy"),
+                outside.zip(value(graph::DYNAMIC_RUST, "copied", payload)),
+                &move |node| if payload <= KIB_64 { 1.25 * node } else { f64::INFINITY },
+            );
+            let copy = self.results.figure_in_any_class("memcpy", Figure::Write, Mode::AlonePaced, payload);
+            add(
+                "graph A to graph B by the mirror: at most two direct edges + 25 us + two memcpys",
+                format!("{size}: node behind the mirror / static Rust node, as received"),
+                value(graph::MIRRORED, "received", payload).zip(value(graph::STATIC, "received", payload)),
+                &move |edge| 2.0 * edge + 25e3 + 2.0 * copy.unwrap_or(0.0),
+            );
         }
         self.verdicts.append(&mut verdicts);
     }
