@@ -114,6 +114,11 @@ impl Control {
         self.at(word as usize * WORD_STRIDE)
     }
 
+    /// Stores a time, in the unit of the probe's words.
+    pub fn set_ns(&self, word: Word, time_ns: f64) {
+        self.word(word).store((time_ns * 1000.0) as u64, Ordering::Release);
+    }
+
     /// The lower half of a word, to sleep on.
     #[inline]
     pub fn half(&self, word: Word) -> &AtomicU32 {

@@ -87,7 +87,15 @@ impl Figure {
 
 /// Runs `row` once. `None` when the cores' distance was not the same before and after.
 pub fn measure(row: &dyn Row, task: &Task) -> eyre::Result<Option<Measured>> {
-    join(&run(row, task)?, task)
+    if row.probes() {
+        return join(&run(row, task)?, task);
+    }
+    let distance = || distance((task.writer_cpu, task.reader_cpu));
+    let before = distance()?;
+    let control = run(row, task)?;
+    control.set_ns(Word::ProbeBefore, before);
+    control.set_ns(Word::ProbeAfter, distance()?);
+    join(&control, task)
 }
 
 fn run(row: &dyn Row, task: &Task) -> eyre::Result<Control> {

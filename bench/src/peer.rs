@@ -33,10 +33,22 @@ pub enum Role {
 /// This program in a role.
 pub fn command(role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
     let mut command = Command::new(std::env::current_exe().wrap_err("cannot find this program's file")?);
-    let path = control.path().ok_or_eyre("only the creator of the control segment starts processes")?;
-    command.arg("peer").arg(if role == Role::Write { "write" } else { "read" });
-    command.arg("--task").arg(serde_json::to_string(task)?).arg("--control").arg(path);
+    command.arg("peer");
+    add_arguments(&mut command, role, serde_json::to_value(task)?, control)?;
     Ok(command)
+}
+
+/// What every peer is told, in whatever language.
+pub fn add_arguments(
+    command: &mut Command,
+    role: Role,
+    task: serde_json::Value,
+    control: &Control,
+) -> eyre::Result<()> {
+    let path = control.path().ok_or_eyre("only the creator of the control segment starts processes")?;
+    command.arg(if role == Role::Write { "write" } else { "read" });
+    command.arg("--task").arg(task.to_string()).arg("--control").arg(path);
+    Ok(())
 }
 
 /// Plays a role.
@@ -60,7 +72,7 @@ fn write(row: &dyn Row, task: &Task, control: &Arc<Control>) -> eyre::Result<()>
     pin::pin_to(task.writer_cpu)?;
     control.word(Word::WriterReady).store(1, Ordering::Release);
     control.wait_for(Word::ReaderReady, PATIENCE)?;
-    store_ns(control, Word::ProbeBefore, probe::lead(control, 0)?);
+    control.set_ns(Word::ProbeBefore, probe::lead(control, 0)?);
     if task.mode.has_reader() {
         writer.wait_for_reader(control)?;
     }
@@ -95,7 +107,7 @@ fn write(row: &dyn Row, task: &Task, control: &Arc<Control>) -> eyre::Result<()>
         let _ = wait_for_all(control, all, LAST_WAIT);
     }
     control.word(Word::Stop).store(1, Ordering::Release);
-    store_ns(control, Word::ProbeAfter, probe::lead(control, probe::ROUNDS)?);
+    control.set_ns(Word::ProbeAfter, probe::lead(control, probe::ROUNDS)?);
     Ok(())
 }
 
@@ -207,8 +219,4 @@ fn read(row: &dyn Row, task: &Task, control: &Arc<Control>) -> eyre::Result<()> 
         None => control.wait_for(Word::Stop, PATIENCE)?,
     }
     probe::follow(control, probe::ROUNDS)
-}
-
-fn store_ns(control: &Control, word: Word, time_ns: f64) {
-    control.word(word).store((time_ns * 1000.0) as u64, Ordering::Release);
 }

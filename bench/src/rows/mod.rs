@@ -1,7 +1,7 @@
 //! The rows: each is one way to bring messages from one process to another, in one file.
 //!
-//! A row of another kind (another language, a whole graph) overrides [`Row::command`]: its program maps the control
-//! segment and stores the same words and stamps ([`crate::control`]).
+//! A row of another kind (another language, a whole graph) overrides [`Row::command`] instead of [`Row::writer`] and
+//! [`Row::reader`]: its program maps the control segment and stores the same words and stamps ([`crate::control`]).
 
 mod futex;
 mod iceoryx;
@@ -16,7 +16,7 @@ pub use ours::NAME as OURS;
 use std::process::Command;
 use std::sync::Arc;
 
-use eyre::eyre;
+use eyre::{bail, eyre};
 
 use crate::control::Control;
 use crate::peer::Role;
@@ -55,11 +55,21 @@ pub trait Row: Sync {
         false
     }
 
+    /// Whether its processes measure the cores' distance themselves ([`crate::probe`]). Where they cannot, two processes of
+    /// this program do so just before and just after.
+    fn probes(&self) -> bool {
+        true
+    }
+
     /// The writing half, set up.
-    fn writer(&self, task: &Task, control: &Arc<Control>) -> eyre::Result<Box<dyn Writer>>;
+    fn writer(&self, _task: &Task, _control: &Arc<Control>) -> eyre::Result<Box<dyn Writer>> {
+        bail!("row {} is played by another program", self.name())
+    }
 
     /// The reading half, set up; the writing half is there. `None` where nobody reads.
-    fn reader(&self, task: &Task, control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>>;
+    fn reader(&self, _task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
+        bail!("row {} is played by another program", self.name())
+    }
 
     /// The program that plays a role.
     fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
