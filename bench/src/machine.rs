@@ -1,5 +1,6 @@
 //! Where and with what the figures were made.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -8,6 +9,14 @@ use serde::Serialize;
 const LOCK: &str = include_str!("../../Cargo.lock");
 /// Packages whose versions belong to the figures.
 const PACKAGES: [&str; 3] = ["dora-shm-ring", "iceoryx2", "zenoh"];
+/// Those that the Python rows use; liblsl is in pylsl.
+const PYTHON_PACKAGES: &str = "\
+import importlib.metadata, platform
+print('Python', platform.python_version())
+for name in ['ezmsg-tools', 'ezmsg', 'numpy', 'pylsl', 'dora-rs']:
+    print(name, importlib.metadata.version(name))";
+/// The variable that names the interpreter which has them.
+pub const PYTHON: &str = "DORA_SHM_BENCH_PYTHON";
 
 /// The machine, the versions and the date.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +58,7 @@ impl Machine {
             kernel: format!("Linux {}", kernel.trim()),
             glibc: answer("getconf", &["GNU_LIBC_VERSION"]),
             rustc: answer("rustc", &["--version"]),
-            packages: PACKAGES.iter().map(|&name| (name.to_owned(), locked_version(name))).collect(),
+            packages: packages(),
             commit: answer("git", &["describe", "--always", "--dirty", "--abbrev=10"]),
             date: chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string(),
         }
@@ -75,6 +84,18 @@ impl Machine {
     }
 }
 
+/// The interpreter that has the packages of the rows in Python.
+pub fn python() -> Option<OsString> {
+    std::env::var_os(PYTHON).filter(|path| !path.is_empty())
+}
+
+fn packages() -> Vec<(String, String)> {
+    let locked = PACKAGES.iter().map(|&name| (name.to_owned(), locked_version(name)));
+    let installed = python().map(|python| answer(python, &["-c", PYTHON_PACKAGES])).unwrap_or_default();
+    let installed = installed.lines().filter_map(|line| line.split_once(' '));
+    locked.chain(installed.map(|(name, version)| (name.to_owned(), version.to_owned()))).collect()
+}
+
 fn caches() -> Vec<String> {
     let folder = "/sys/devices/system/cpu/cpu0/cache";
     let value = |index: usize, name: &str| {
@@ -92,7 +113,7 @@ fn caches() -> Vec<String> {
     (0..8).map_while(cache).collect()
 }
 
-fn answer(program: &str, arguments: &[&str]) -> String {
+fn answer(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.ok().filter(|output| output.status.success());
     output.map_or_else(|| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())

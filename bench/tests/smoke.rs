@@ -5,6 +5,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
+/// Names the interpreter that the rows in Python need.
+const PYTHON: &str = "DORA_SHM_BENCH_PYTHON";
+
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -64,6 +67,41 @@ fn a_quick_run_writes_tables_json_pictures_and_a_page() {
         let svg = std::fs::read_to_string(out.0.join(picture)).expect(picture);
         assert!(svg.starts_with("<svg") && svg.contains("dora-shm"), "{picture}");
     }
+}
+
+/// Only where there is a Python for them: the checks need none.
+#[test]
+fn the_rows_in_python_bring_every_message() {
+    if std::env::var_os(PYTHON).is_none_or(|path| path.is_empty()) {
+        return;
+    }
+    let out = Folder(std::env::temp_dir().join(format!("dora-shm-bench-python-{}", std::process::id())));
+    run(&["--quick", "--only", "ezmsg,lsl", "--payload", "1024", "--ring", "16777216"], &out.0);
+    let json = std::fs::read_to_string(out.0.join("bench.json")).expect("the JSON");
+    let json: Value = serde_json::from_str(&json).expect("valid JSON");
+    let rows = json["rounds"].as_array().expect("measurements");
+    assert_eq!(rows.len(), 4, "{json}");
+    for row in rows {
+        let measured = &row["measured"];
+        assert!(measured["round_trip_ns"][0].as_f64().is_some_and(|ns| ns > 10.0), "{row}");
+        assert!(measured["sent"].as_u64().is_some_and(|sent| sent >= 20), "{row}");
+        if row["case"]["mode"] != "alone-paced" {
+            assert_eq!(measured["sent"], measured["received"], "{row}");
+        }
+        if row["case"]["mode"] == "paced" {
+            assert!(measured["seen"]["p50_ns"].as_f64().is_some_and(|ns| ns > 0.0), "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_row_in_python_without_one_says_what_to_run() {
+    let out = Folder(std::env::temp_dir().join(format!("dora-shm-bench-none-{}", std::process::id())));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench"));
+    command.args(["--quick", "--only", "ezmsg", "--payload", "1024", "--ring", "16777216"]).arg("--out").arg(&out.0);
+    let output = command.env_remove(PYTHON).output().expect("the benchmark starts");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("cargo xtask bench"));
 }
 
 #[test]

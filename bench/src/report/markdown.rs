@@ -25,8 +25,8 @@ iceoryx2 gives the memory of a message that everybody has released to the next o
 same few buffers, which stay in the cache, and keeps no past; the rings go round. dora-shm's polling row knows of a message \
 by an empty view, since Reader::read returns after its copy; small messages that have piled up it reads together, up to 1 MiB.
 
-Beside each figure stands the round trip of a cache line between the two cores, measured before and after: *near* below \
-350 ns, *far* above. On virtual machines it flips by itself. A measurement in which it changed is made again; ratios are \
+Beside each figure stands the round trip of a cache line between the two cores, measured before and after (beside the \
+rows in Python by two other processes, just before and just after): *near* below 350 ns, *far* above. On virtual machines it flips by itself. A measurement in which it changed is made again; ratios are \
 made within one round and one class, and what is shown is the median over rounds. *x floor* is the ratio to the minimal ring \
 that is read in the same way (polled, with a futex, in place); *p99* and *max* are medians over rounds, too.
 ";

@@ -8,6 +8,7 @@ mod iceoryx;
 mod memcpy;
 mod minimal;
 mod ours;
+mod python;
 mod zenoh;
 
 pub use memcpy::Memcpy;
@@ -117,6 +118,8 @@ pub fn all() -> Vec<Box<dyn Row>> {
         Box::new(iceoryx::Iceoryx::Listener),
         Box::new(iceoryx::Iceoryx::InPlace),
         Box::new(zenoh::Zenoh),
+        Box::new(python::Python::Ezmsg),
+        Box::new(python::Python::Lsl),
     ]
 }
 

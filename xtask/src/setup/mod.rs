@@ -25,6 +25,13 @@ const TESTS: Environment = Environment {
     without_dependencies: &["opencv-video-capture==0.5.0"],
 };
 
+/// What the benchmark measures beside our own programs.
+const BENCH: Environment = Environment {
+    folder: ".venv-bench",
+    packages: &["dora-rs==1.1.0", "ezmsg-tools==0.10.0", "numpy>=2", "pyarrow", "pylsl==1.18.2"],
+    without_dependencies: &[],
+};
+
 /// What the whole-system tests run beside our own programs.
 pub struct TestTools {
     /// The dora command line.
@@ -37,6 +44,11 @@ pub struct TestTools {
 pub fn test_tools() -> eyre::Result<TestTools> {
     debian::command("unshare", "util-linux")?;
     Ok(TestTools { dora: dora_cli()?, python: TESTS.ensure()? })
+}
+
+/// Sets up what the benchmark measures; gives the Python that has it.
+pub fn bench_python() -> eyre::Result<PathBuf> {
+    BENCH.ensure()
 }
 
 /// Sets up the parts of the toolchain that a minimal installation leaves out.

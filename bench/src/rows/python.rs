@@ -1,0 +1,107 @@
+//! Packages for Python: both processes are scripts of `bench/peers`, run by the interpreter that has the packages.
+
+use std::path::Path;
+use std::process::Command;
+
+use eyre::OptionExt as _;
+
+use super::{Row, sweep};
+use crate::control::Control;
+use crate::machine::{PYTHON, python};
+use crate::peer::{self, Role};
+use crate::task::{Mode, Task};
+
+/// Bytes of a frame: both packages carry frames (or samples) of channels, here 64 of float32.
+const FRAME: usize = 64 * 4;
+/// What [`Python::Ezmsg`]'s ring has at least, far more than a measurement has messages.
+const LEAST_FRAMES: usize = 1 << 15;
+
+/// One row for each package.
+pub enum Python {
+    Ezmsg,
+    Lsl,
+}
+
+impl Row for Python {
+    fn name(&self) -> &'static str {
+        match self {
+            Python::Ezmsg => "ezmsg",
+            Python::Lsl => "lsl",
+        }
+    }
+
+    fn about(&self) -> &'static str {
+        match self {
+            Python::Ezmsg => {
+                "ezmsg-tools' shared-memory ring, both ends in Python: its sink's on_message is awaited, with no graph around it \
+                 and the message made beforehand; its mirror polls without a pause and what auto_view gives is copied out. A \
+                 message is frames of 64 float32, four of them at 1 KiB, since the mirror never returns a lone frame; the ring has \
+                 one frame more than whole messages, and not too few of them, since the mirror hands the whole ring out again \
+                 whenever it ends on the ring's last frame; not lossless, since the mirror can skip a message when polled at the \
+                 moment of a wrap. Its pages are mapped in before. *Write* with a reader has the microsecond in it that the \
+                 commit's stamp costs"
+            }
+            Python::Lsl => {
+                "Lab Streaming Layer, both ends in Python by way of pylsl: over TCP and discovery on the loopback device alone, \
+                 queues of the ring's size; a message is one push_chunk of samples of 64 float32 channels and one blocking \
+                 pull_chunk into a buffer that is there. That call returns with the copy: *seen* is after it, and counts from \
+                 before push_chunk"
+            }
+        }
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        match self {
+            Python::Ezmsg => &[Mode::AlonePaced, Mode::Paced],
+            Python::Lsl => &[Mode::Paced, Mode::Lossless],
+        }
+    }
+
+    fn fits(&self, payload: usize, ring: usize) -> bool {
+        let frames = payload / FRAME;
+        let whole = payload.is_multiple_of(FRAME) && frames > 0;
+        match self {
+            Python::Ezmsg => whole && frames > 1 && ring / FRAME >= LEAST_FRAMES,
+            Python::Lsl => whole,
+        }
+    }
+
+    fn floor(&self, mode: Mode) -> &'static str {
+        match (self, mode) {
+            (Python::Lsl, Mode::Paced) => "minimal-futex",
+            _ if mode.has_reader() => "minimal",
+            _ => "memcpy",
+        }
+    }
+
+    fn warm_up(&self, task: &Task) -> u64 {
+        (task.ring_messages() + 20).min(2000)
+    }
+
+    fn probes(&self) -> bool {
+        false
+    }
+
+    fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
+        let python = python().ok_or_eyre(format!(
+            "{PYTHON} does not name a Python that has the packages of row {}: `cargo xtask bench` makes one and sets it",
+            task.row
+        ))?;
+        let mut described = serde_json::to_value(task)?;
+        described["period_ns"] = task.period_ns().into();
+        described["ring_messages"] = task.ring_messages().into();
+        described["window"] = task.window().into();
+        let mut command = Command::new(python);
+        command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peer.py"));
+        peer::add_arguments(&mut command, role, described, control)?;
+        // A reader of shared memory of Python's takes itself for its owner, and says so at its end.
+        command.env("PYTHONWARNINGS", "ignore::UserWarning");
+        Ok(command)
+    }
+
+    fn sweep(&self, task: &Task) {
+        for name in ["", "/buffer0", "/meta1"].map(|part| format!("{}{part}", task.name)) {
+            sweep("/dev/shm", &dora_shm_ring::shorten(&name));
+        }
+    }
+}
