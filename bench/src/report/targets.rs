@@ -36,6 +36,7 @@ pub fn verdicts(results: &Results<'_>) -> Vec<Verdict> {
     list.latencies();
     list.in_place();
     list.throughput();
+    list.ezmsg();
     list.series();
     list.graph();
     list.verdicts
@@ -192,6 +193,28 @@ impl List<'_> {
             self.ask(&question(target, other, &PAYLOADS[..2], &[Class::Near]), ahead);
             self.ask(&question(target, other, &PAYLOADS, &[Class::Far]), ahead);
         }
+    }
+
+    fn ezmsg(&mut self) {
+        let question = |target, other, figure, mode, payloads| Question {
+            target,
+            row: "ezmsg",
+            other,
+            figure,
+            mode,
+            payloads,
+            rings: &RINGS,
+            classes: BOTH,
+        };
+        let at_least = |times: f64| move |compared: Compared| compared.ratio >= times;
+        let target = "against ezmsg-tools 0.10: write cost 100x lower at 1 KiB, 10x at 64 KiB";
+        let write = |payloads| question(target, "dora-shm", Figure::Write, Mode::AlonePaced, payloads);
+        self.ask(&write(&[KIB]), at_least(100.0));
+        self.ask(&write(&[KIB_64]), at_least(10.0));
+        let target =
+            "against ezmsg-tools 0.10: latency of a waiting reader at least 3x below its busy poll, 1 and 64 KiB";
+        let seen = question(target, "dora-shm-wait", Figure::Seen, Mode::Paced, &PAYLOADS[..2]);
+        self.ask(&seen, at_least(3.0));
     }
 
     fn series(&mut self) {
