@@ -47,6 +47,11 @@ class Receipt:
         """The message's number."""
         return self._cells[0]
 
+    def places(self, parts):
+        """Of that many equal parts: which part of a message each is, by its filling."""
+        words = self._words // parts
+        return ((self.array.reshape(parts, words)[:, 2] & np.uint64(0xFFFF_FFFF)) - np.uint64(2)) // np.uint64(words)
+
     def is_whole(self):
         """By its two ends and one word in between, another each time."""
         cells = self._cells

@@ -38,14 +38,14 @@ impl Row for Python {
                  message is frames of 64 float32, four of them at 1 KiB, since the mirror never returns a lone frame; the ring has \
                  one frame more than whole messages, and not too few of them, since the mirror hands the whole ring out again \
                  whenever it ends on the ring's last frame; not lossless, since the mirror can skip a message when polled at the \
-                 moment of a wrap. Its pages are mapped in before. *Write* with a reader has the microsecond in it that the \
+                 moment of a wrap. Its pages are mapped in beforehand. *Write* with a reader has the microsecond in it that the \
                  commit's stamp costs"
             }
             Python::Lsl => {
                 "Lab Streaming Layer, both ends in Python by way of pylsl: over TCP and discovery on the loopback device alone, \
                  queues of the ring's size; a message is one push_chunk of samples of 64 float32 channels and one blocking \
                  pull_chunk into a buffer that is there. That call returns with the copy: *seen* is after it, and counts from \
-                 before push_chunk"
+                 before push_chunk. A message that a full queue dropped a sample of is missed"
             }
         }
     }
