@@ -2,7 +2,8 @@
 
 A message is frames of 64 float32 values. There are at least two, since the mirror never returns a lone frame; and the ring
 is one frame longer than whole messages, since the mirror hands the whole ring out again on every poll while the write
-index equals the ring's length. So that happens every `frames of the ring` messages: later than any measurement ends.
+index equals the ring's length. With no common divisor of the two lengths that happens once in as many messages as the
+ring has frames: after the end of any measurement.
 """
 
 import logging
