@@ -91,7 +91,8 @@ impl Stream {
     /// # Errors
     /// When it has a live writer, or cannot be made.
     pub fn open(name: &str, settings: &SinkSettings) -> eyre::Result<Writer> {
-        let options = WriterOptions { mode: settings.mode, max_ring_bytes: settings.max_bytes };
+        // Attributes may change from one message to the next, faster than a reader that was woken comes to them.
+        let options = WriterOptions { mode: settings.mode, max_ring_bytes: settings.max_bytes, keep_replaced: true };
         Writer::create(name, options).wrap_err_with(|| format!("cannot write the stream {name:?}"))
     }
 
@@ -451,7 +452,7 @@ impl Stream {
             return;
         }
         self.current = Some(plan.clone());
-        self.undescribed_until = match self.writer.describe_keeping_replaced(plan.description()) {
+        self.undescribed_until = match self.writer.describe(plan.description()) {
             Ok(()) => None,
             Err(error) => {
                 let reason = format!("the new description could not be published: {}", explained(&error));

@@ -29,11 +29,14 @@ pub struct WriterOptions {
     pub mode: u32,
     /// Largest ring, in bytes of shared memory; default 1 GiB.
     pub max_ring_bytes: u64,
+    /// Whether a description that is replaced stays readable for about a second, and at most eight of them: for a source
+    /// whose descriptions change between frames that come in bursts. Default: it is gone at once.
+    pub keep_replaced: bool,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { mode: 0o600, max_ring_bytes: 1 << 30 }
+        Self { mode: 0o600, max_ring_bytes: 1 << 30, keep_replaced: false }
     }
 }
 
@@ -99,7 +102,7 @@ impl Writer {
                 reason: format!("mode {:04o}, expected 0600, 0640 or 0644: others must never write", options.mode),
             });
         }
-        let stream = Stream::acquire(name, options.mode)?;
+        let stream = Stream::acquire(name, &options)?;
         Ok(Writer { name: name.to_owned(), options, stream: Some(stream), begun: None })
     }
 
@@ -136,25 +139,12 @@ impl Writer {
 
     /// Publishes a new description of the current generation. Does nothing when it is the one in force.
     ///
-    /// The one that it replaces is gone at once: a reader that has not come to the last frames of that one by then
-    /// reads them without it, and is told so.
+    /// Unless [`WriterOptions::keep_replaced`] says otherwise, the one that it replaces is gone at once: a reader that has
+    /// not come to the last frames of that one by then reads them without it, and is told so.
     ///
     /// # Errors
     /// [`Error::NoGeneration`] before the first [`begin`](Self::begin), [`Error::BadArgument`], [`Error::NoSpace`].
     pub fn describe(&mut self, description: &Description) -> Result<()> {
-        self.publish(description, false)
-    }
-
-    /// Publishes a new description like [`describe`](Self::describe), and leaves the one that it replaces readable for
-    /// about a second, and at most eight of them: for a source whose frames come in bursts, and descriptions between.
-    ///
-    /// # Errors
-    /// As [`describe`](Self::describe).
-    pub fn describe_keeping_replaced(&mut self, description: &Description) -> Result<()> {
-        self.publish(description, true)
-    }
-
-    fn publish(&mut self, description: &Description, keep_replaced: bool) -> Result<()> {
         self.check_home()?;
         let Some(begun) = &mut self.begun else { return Err(Error::NoGeneration) };
         if begun.description == *description {
@@ -162,7 +152,7 @@ impl Writer {
         }
         description.check(begun.format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
         let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
-        stream.describe(description, begun.format.rate_hz(), keep_replaced)?;
+        stream.describe(description, begun.format.rate_hz())?;
         begun.description = description.clone();
         Ok(())
     }
@@ -296,7 +286,7 @@ impl Writer {
     fn stream(&mut self) -> Result<&mut Stream> {
         let stream = match self.stream.take() {
             Some(stream) => stream,
-            None => Stream::acquire(&self.name, self.options.mode)?,
+            None => Stream::acquire(&self.name, &self.options)?,
         };
         Ok(self.stream.insert(stream))
     }

@@ -37,20 +37,17 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Takes over the segment of the description that another one has just replaced.
-    pub fn keep_replaced(&mut self, segment: Segment) {
-        self.replaced.push_back((Instant::now(), segment));
-        if self.replaced.len() > MOST_REPLACED as usize {
+    /// To be called before the next description is announced: from then on, those before it that have names must be no more
+    /// than a takeover looks for.
+    pub fn make_room_for_replaced(&mut self) {
+        while self.replaced.len() >= MOST_REPLACED as usize {
             self.forget_oldest_replaced();
         }
     }
 
-    /// A replaced description that is not kept takes the earlier ones along: what can be left behind a dead writer's
-    /// current one has the numbers just before it.
-    pub fn forget_replaced(&mut self) {
-        while !self.replaced.is_empty() {
-            self.forget_oldest_replaced();
-        }
+    /// Takes over the segment of the description that another one has just replaced.
+    pub fn keep_replaced(&mut self, segment: Segment) {
+        self.replaced.push_back((Instant::now(), segment));
     }
 
     fn forget_oldest_replaced(&mut self) {

@@ -4,10 +4,10 @@ use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Times;
 use super::own::{self, Owned, Waking, next_generation, next_meta_generation};
 use super::segment::{CreatePoints, Segment};
 use super::service::Service;
+use super::{Times, WriterOptions};
 use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
 use crate::layout::{
@@ -28,6 +28,8 @@ const PREFAULT_AT_ONCE: u64 = 1 << 20;
 pub(super) struct Stream {
     name: String,
     mode: u32,
+    /// Whether descriptions that are replaced keep their names for a while.
+    keep_replaced: bool,
     lock: Lock,
     header: WriterHeader,
     ezmsg: EzmsgHeader,
@@ -88,7 +90,8 @@ impl HeaderWords for WriterHeader {
 }
 
 impl Stream {
-    pub fn acquire(name: &str, mode: u32) -> Result<Self> {
+    pub fn acquire(name: &str, options: &WriterOptions) -> Result<Self> {
+        let &WriterOptions { mode, keep_replaced, .. } = options;
         let owned: Owned = own::acquire(name, mode)?;
         let map = owned.header.map.clone();
         // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else of this process stores there.
@@ -102,6 +105,7 @@ impl Stream {
         Ok(Self {
             name: name.to_owned(),
             mode,
+            keep_replaced,
             lock: owned.lock,
             header: WriterHeader { words: owned.words, service: ManuallyDrop::new(service), _map: map },
             ezmsg,
@@ -210,6 +214,7 @@ impl Stream {
                 let old = names.metadata.take();
                 let (metadata, meta_generation, aux_len) = prepared;
                 names.metadata = Some(metadata);
+                names.make_room_for_replaced();
                 announce_metadata(&mut self.ezmsg, &self.header.words, meta_generation, aux_len);
                 self.meta_generation = meta_generation;
                 self.aux_len = aux_len;
@@ -240,8 +245,7 @@ impl Stream {
         self.ring =
             Some(ActiveRing { memory, counters: Counters::default(), ezmsg: EzmsgPosition::default(), _map: map });
         if let Some(old) = old_metadata {
-            names.forget_replaced();
-            old.unlink("S11-metadata");
+            if self.keep_replaced { names.keep_replaced(old) } else { old.unlink("S11-metadata") }
         }
         if let Some(old) = old_ring {
             old.unlink("S11-half");
@@ -285,25 +289,20 @@ impl Stream {
         }
     }
 
-    /// M1 to M5: a new description of the current generation. The one that it replaces goes at once or, with
-    /// `keep_replaced`, some time later.
-    pub fn describe(&mut self, description: &Description, rate_hz: f64, keep_replaced: bool) -> Result<()> {
+    /// M1 to M5: a new description of the current generation.
+    pub fn describe(&mut self, description: &Description, rate_hz: f64) -> Result<()> {
         let mut names = self.header.service.names();
         let (metadata, meta_generation, aux_len) = self.prepare(description, rate_hz)?;
         let old = names.metadata.replace(metadata);
+        names.make_room_for_replaced();
         announce_metadata(&mut self.ezmsg, &self.header.words, meta_generation, aux_len);
         self.meta_generation = meta_generation;
         self.aux_len = aux_len;
         self.published = Some((description.clone(), rate_hz));
         protocol::bump(&self.header);
         stop::point("M4");
-        match old {
-            Some(old) if keep_replaced => names.keep_replaced(old),
-            Some(old) => {
-                names.forget_replaced();
-                old.unlink("M5-half");
-            }
-            None => {}
+        if let Some(old) = old {
+            if self.keep_replaced { names.keep_replaced(old) } else { old.unlink("M5-half") }
         }
         stop::point("M5");
         Ok(())
@@ -311,7 +310,7 @@ impl Stream {
 
     /// The same description again, in a segment of its own: the old one has lost its names.
     pub fn republish(&mut self, description: &Description, rate_hz: f64) -> Result<()> {
-        self.describe(description, rate_hz, false)
+        self.describe(description, rate_hz)
     }
 
     /// M1: the next metadata segment, whole and linked, but not announced.

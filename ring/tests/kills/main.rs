@@ -58,7 +58,11 @@ fn oldest() -> ReaderOptions {
 }
 
 fn stream(name: &str) -> Writer {
-    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    stream_with(name, WriterOptions::default())
+}
+
+fn stream_with(name: &str, options: WriterOptions) -> Writer {
+    let mut writer = Writer::create(name, options).unwrap();
     writer.begin(&format(64), &description(""), 4).unwrap();
     writer
 }
@@ -81,7 +85,7 @@ fn write_at_random(writer: &mut Writer, dice: &mut Dice, times: u64) {
             3 => writer.maintain().unwrap(),
             5 => {
                 for _ in 0..dice.below(12) {
-                    writer.describe_keeping_replaced(&description(&dice.below(1000).to_string())).unwrap();
+                    writer.describe(&description(&dice.below(1000).to_string())).unwrap();
                 }
             }
             4 => signal::write(writer, dice.below(200)),
@@ -98,7 +102,8 @@ fn the_writer() {
     let mut dice = Dice::new(seed.parse().unwrap());
     tell("begins");
     loop {
-        let mut writer = stream(name);
+        let keep_replaced = dice.below(2) == 0;
+        let mut writer = stream_with(name, WriterOptions { keep_replaced, ..WriterOptions::default() });
         let times = 50 + dice.below(400);
         write_at_random(&mut writer, &mut dice, times);
     }
@@ -246,9 +251,9 @@ fn the_obedient_writer() {
 #[ignore = "a role: a writer that describes"]
 fn the_describing_writer() {
     let Some(name) = argument() else { return };
-    let mut writer = stream(&name);
+    let mut writer = stream_with(&name, WriterOptions { keep_replaced: true, ..WriterOptions::default() });
     for key in 0..20 {
-        writer.describe_keeping_replaced(&description(&key.to_string())).unwrap();
+        writer.describe(&description(&key.to_string())).unwrap();
     }
     rustix::process::kill_process(rustix::process::getpid(), Signal::KILL).unwrap();
 }
