@@ -261,6 +261,36 @@ fn streams_are_listed_by_their_full_names() {
 }
 
 #[test]
+fn a_reader_that_comes_while_a_streams_name_is_missing_has_lost_nothing_of_what_was_before() {
+    for (start, first) in [(Start::Newest, 25), (Start::Oldest, 15), (Start::Last(3), 22)] {
+        let name = Name::new("nameless");
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        writer.begin(&format(10), &description(), 1).unwrap();
+        write(&mut writer, 0, 25);
+        let mut reader = None;
+        // The name is put back within a quarter of a second; again, if that was just now.
+        while reader.is_none() {
+            std::fs::remove_file(segments::header(&name)).unwrap();
+            let opened = Reader::open(&name, ReaderOptions { start, ..Default::default() }).unwrap();
+            reader = opened.generation().is_none().then_some(opened);
+        }
+        let mut reader = reader.unwrap();
+        wait_until("the reader is attached", || {
+            _ = reader.wait(PATIENCE).unwrap();
+            reader.generation().is_some()
+        });
+        if start == Start::Newest {
+            write(&mut writer, 25, 2);
+        }
+        let mut frames = Frames::new();
+        while read(&mut reader, &mut frames) != Outcome::Data {}
+        assert_eq!((frames.first(), frames.lost()), (first, 0), "{start:?}");
+        check(&frames, first);
+        assert_eq!(reader.lost(), 0);
+    }
+}
+
+#[test]
 fn names_that_were_removed_come_back() {
     let name = Name::new("names");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();

@@ -72,8 +72,11 @@ pub(super) struct Attachment {
     pending_lost: u64,
     /// See [`start::Beginning`].
     not_lost_below: u64,
-    /// The stream was not there, or had no ring, when the reader came: it starts at the first frame.
+    /// The reader had to wait for the stream, or was attached to the one before it.
     waited: bool,
+    /// When the reader came; `None` once it is sure that it was there before the next ring's stream, which it then reads
+    /// from the first frame on.
+    came: Option<Came>,
     /// A ring that the reader has come to and not told its caller of.
     entered: bool,
     /// The end of a stream that the reader has not told its caller of.
@@ -82,6 +85,23 @@ pub(super) struct Attachment {
     interrupts: Arc<AtomicU32>,
     interrupts_seen: u32,
     liveness_told: Option<Liveness>,
+}
+
+/// A point in time, by both clocks.
+struct Came {
+    unix_ns: i64,
+    mono_ns: u64,
+}
+
+impl Came {
+    fn now() -> Self {
+        Self { unix_ns: os::unix_ns(), mono_ns: os::monotonic_ns() }
+    }
+
+    /// Whether the stream is younger. The clock of its header may have been set in between; that of its first ring not.
+    fn is_before(&self, header: &HeaderSegment, ring: &RingSegment) -> bool {
+        self.unix_ns <= header.created_ns || (ring.base == 0 && self.mono_ns <= ring.created_mono_ns)
+    }
 }
 
 impl Attachment {
@@ -100,6 +120,7 @@ impl Attachment {
             pending_lost: 0,
             not_lost_below: 0,
             waited: false,
+            came: Some(Came::now()),
             entered: false,
             ended: false,
             descriptions: Descriptions::default(),
@@ -148,6 +169,7 @@ impl Attachment {
         let generation = header.words.generation_word().load(Ordering::Acquire);
         if generation == NO_GENERATION {
             self.waited = true;
+            self.came = None;
             if closed {
                 self.leave_stream()?;
                 return Ok(Reached::End);
@@ -204,7 +226,7 @@ impl Attachment {
     fn start_in(&mut self, ring: Box<RingSegment>) -> Result<()> {
         let seen = match &self.ring {
             Some(old) => Some(old.base + self.next),
-            None if self.waited => Some(0),
+            None if self.was_there_first(&ring) => Some(0),
             None => None,
         };
         let missed = match seen.map(|seen| ring.base.checked_sub(seen).ok_or(seen)) {
@@ -217,6 +239,7 @@ impl Attachment {
             Some(Ok(missed)) => Some(missed),
             None => None,
         };
+        self.came = None;
         self.next = 0;
         self.next_chunk = 0;
         self.not_lost_below = 0;
@@ -234,6 +257,13 @@ impl Attachment {
             }
         }
         self.refresh_description()
+    }
+
+    /// Whether the reader came before the first frame of the stream that `ring` is of. Having waited for it is not enough: a
+    /// stream that runs may have been without its public name for a moment.
+    fn was_there_first(&self, ring: &RingSegment) -> bool {
+        let came_first = |came: &Came| self.header.as_ref().is_some_and(|header| came.is_before(header, ring));
+        self.waited && self.came.as_ref().is_none_or(came_first)
     }
 
     fn start_in_the_middle(&mut self) -> Result<()> {
@@ -321,6 +351,7 @@ impl Attachment {
             }
         }
         self.detach();
+        self.came = None;
         self.ended = true;
         result
     }

@@ -159,6 +159,7 @@ pub(crate) struct RingSegment {
     pub base: u64,
     /// The description in force when the generation began.
     pub meta_generation: u32,
+    pub created_mono_ns: u64,
     pub segment: String,
     /// What `memory` points into; views hold on to it.
     pub map: Arc<ReadMapping>,
@@ -208,6 +209,7 @@ pub(crate) fn open_ring(name: &str, header: &HeaderSegment, generation: u32, max
         generation,
         base: raw.base,
         meta_generation: raw.meta_generation,
+        created_mono_ns: raw.created_mono_ns,
         segment,
         map: Arc::new(map),
     })))
