@@ -85,7 +85,9 @@ impl Killing<'_> {
             self.check_attached(&look.now)?;
             self.check_newcomers(&look.now)?;
             if dice.one_in(2) {
-                self.check_next_writer(row.next, &look.now, dice)?;
+                // Every event comes to W10, that of the close too.
+                let next = if look.now.closed { Next::FinishThenCreate } else { row.next };
+                self.check_next_writer(next, &look.now, dice)?;
             }
             *self.deaths.entry(row.label).or_default() += 1;
             self.scene.tally.fault();
@@ -114,11 +116,15 @@ impl Killing<'_> {
             && segments::Names::of(&segments::ring(&self.scene.name, now.generation.unwrap_or(0))) == Names::NONE
         {
             // The total is in the header alone.
-            let took = self.places.all_reach(&self.scene.tally, now.stream_id, now.final_position)?;
+            let took = self.places.all_reach_if_they_came(&self.scene.tally, now.stream_id, now.final_position)?;
             self.slowest = self.slowest.max(took);
             return Ok(());
         }
-        let took = self.places.all_reach(&self.scene.tally, now.stream_id, now.total())?;
+        let took = if now.closed {
+            self.places.all_reach_if_they_came(&self.scene.tally, now.stream_id, now.total())?
+        } else {
+            self.places.all_reach(&self.scene.tally, now.stream_id, now.total())?
+        };
         self.slowest = self.slowest.max(took);
         Ok(())
     }
