@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Reason;
 use super::params::{AXES, unreadable};
+use super::time_unit::{SECOND, TimeUnit};
 
 /// Axes by the name of their dim. Unlike in a description, the buffered one has its offset or its data.
 pub(super) type Axes = BTreeMap<String, Axis>;
@@ -63,6 +64,34 @@ pub(super) fn coordinates(dim: &str, data: &[Value], count: u64) -> Result<Vec<f
     })
 }
 
+pub(super) fn unit(axis: &Axis) -> &str {
+    match axis {
+        Axis::Linear { unit, .. } | Axis::Coord { unit, .. } => unit,
+    }
+}
+
+/// Whether it counts seconds, as far as anybody says.
+pub(super) fn is_in_seconds(axis: &Axis) -> bool {
+    matches!(unit(axis), "" | SECOND)
+}
+
+/// The unit whose numbers have to be converted to seconds; of an axis that is no time, the second, which leaves them.
+pub(super) fn time_unit(axis: &Axis) -> TimeUnit {
+    TimeUnit::named(unit(axis)).unwrap_or(TimeUnit::SECOND)
+}
+
+/// # Errors
+/// [`Reason::Parameter`] when `value` is no finite number of seconds.
+pub(super) fn to_seconds(unit: TimeUnit, value: f64) -> Result<f64, Reason> {
+    let seconds = unit.to_seconds(value);
+    let misfit = || Reason::Parameter {
+        key: AXES.to_owned(),
+        found: format!("{value:e} along the buffered axis"),
+        expected: "a time of a finite number of seconds".to_owned(),
+    };
+    if seconds.is_finite() { Ok(seconds) } else { Err(misfit()) }
+}
+
 /// # Errors
 /// [`Reason::Parameter`] when there is not one entry of `data` for each of `size` indices of a dim.
 pub(super) fn check_count(dim: &str, data: &[Value], size: u64) -> Result<(), Reason> {
@@ -106,15 +135,17 @@ impl Passing {
         Some(axes.to_string())
     }
 
-    /// `text` with what belongs to this message put back.
+    /// `text` with what belongs to this message put back, in the axis' own unit.
     pub(super) fn restore(self, text: &str, dim: &str, times: impl Iterator<Item = f64>) -> Option<String> {
         let mut axes: Value = serde_json::from_str(text).ok()?;
-        let mut times = times.map(Value::from);
+        let axis = axes.get_mut(dim)?.as_object_mut()?;
+        let unit = axis.get("unit").and_then(Value::as_str).and_then(TimeUnit::named).unwrap_or(TimeUnit::SECOND);
+        let mut times = times.map(|time| Value::from(unit.from_seconds(time)));
         let value = match self {
             Self::Offset => times.next()?,
             Self::Data => times.collect(),
         };
-        axes.get_mut(dim)?.as_object_mut()?.insert(self.member().to_owned(), value);
+        axis.insert(self.member().to_owned(), value);
         Some(axes.to_string())
     }
 }

@@ -214,8 +214,7 @@ impl Interpreter {
 
         let source_axes = SourceAxes::new(parameters, &geometry)?;
         let pace = memory.remember_pace(&self.settings, &hints, &geometry, &source_axes.axes);
-        let step = pace.rate_hz.map(|_| pace.step);
-        let axes = plan::axes(&geometry, &payload, &typed.row, step, &source_axes.axes)?;
+        let axes = plan::axes(&geometry, &payload, &typed.row, pace.step, &source_axes.axes)?;
         let frame_shape = geometry.frame_shape();
 
         // From here on nothing fails.
@@ -265,7 +264,7 @@ impl Interpreter {
         let is_passing = source_axes.astray.is_none() || !memory.tells_astray();
         let template = match (parameters.get(AXES), source_axes.passing) {
             (Some(Parameter::String(text)), Some(passing)) if is_passing => {
-                Template::new(text, &pattern.geometry.buffered, passing)
+                Template::new(text, &pattern.geometry.buffered, passing, source_axes.unit)
             }
             _ => None,
         };

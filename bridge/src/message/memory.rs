@@ -6,7 +6,7 @@ use dora_node_api::MetadataParameters;
 use dora_shm_ring::Axis;
 
 use super::MessageSettings;
-use super::axes::{Axes, Passing};
+use super::axes::{Axes, Passing, is_in_seconds};
 use super::geometry::Geometry;
 use super::layout::{PerMessage, Sent, SentType};
 use super::params::{self, AXES, AXIS_OFFSET, AXIS_VALUES, Hints, Role, SAMPLE_RATE, SHAPE, role};
@@ -144,12 +144,19 @@ impl Memory {
         geometry: &Geometry,
         axes: &Axes,
     ) -> Pace {
-        let setting = settings.sample_rate_hz.map(Pace::of_rate);
+        let buffered = axes.get(&geometry.buffered);
+        let spaced = buffered.filter(|_| geometry.has_source_rate).map(Pace::of_axis);
+        // A rate says nothing of the steps along an axis that is no time.
+        let is_time = buffered.is_none_or(is_in_seconds);
+        let of_rate = |rate_hz| match Pace::of_rate(rate_hz) {
+            pace if is_time => pace,
+            pace => Pace { step: spaced.map_or(0.0, |spaced| spaced.step), ..pace },
+        };
+        let setting = settings.sample_rate_hz.map(of_rate);
         if !geometry.has_source_rate {
             return setting.unwrap_or(Pace::UNKNOWN);
         }
-        let buffered = axes.get(&geometry.buffered);
-        let said = hints.sample_rate_hz.map(Pace::of_rate).or_else(|| buffered.map(Pace::of_axis));
+        let said = hints.sample_rate_hz.map(of_rate).or(spaced);
         self.pace = said.or(self.pace);
         setting.or(self.pace).unwrap_or(Pace::UNKNOWN)
     }

@@ -20,6 +20,11 @@
 //! Its values are `axis_values`, else they begin at `axis_offset` or at the offset in `axes`, else when the message was
 //! sent; they go on in steps of one over the rate.
 //!
+//! Those of a time axis are seconds in the ring and in its description. In `axes` they may be in another unit of time,
+//! from which they are converted; a mirror converts them back. `axis_values` and `axis_offset` are seconds whatever the
+//! unit in `axes`, as `sample_rate` is Hz. An axis that is no time (Hz, mm) keeps its unit and its numbers: its steps are
+//! the gain, and without a `sample_rate` the rate is frames per unit, one over the gain.
+//!
 //! # What is static
 //! Parameters that are no part of the above are attributes. One that has changed three times changes with the messages
 //! and leaves the description for good; so do `axes` other than the buffered one. dora's own parameters, a `timestamp`
@@ -54,6 +59,7 @@ mod siblings;
 mod sizes;
 mod source_axes;
 mod template;
+mod time_unit;
 mod track;
 mod typed;
 

@@ -6,12 +6,13 @@ use dora_node_api::Parameter;
 use dora_shm_ring::{Attr, Axis, Description, Dtype};
 use serde_json::Value;
 
-use super::axes::{Axes, check_count};
+use super::axes::{self, Axes, check_count};
 use super::geometry::Geometry;
 use super::growth::Growth;
 use super::layout::{ArrowField, ArrowList, ArrowType, LAYOUT_VERSION, Layout, Sent};
 use super::memory::Made;
 use super::payload::{ListKind, Node, Payload};
+use super::time_unit::SECOND;
 use super::{Reason, select};
 use arrow::datatypes::FieldRef;
 
@@ -40,7 +41,8 @@ impl Plan {
         self.frame_shape.iter().product::<u64>() * self.dtype.size() as u64
     }
 
-    /// Frames a second, above 0. `None`: unknown or irregular.
+    /// Frames a second, above 0. `None`: unknown or irregular. Along an axis that is no time, of a source that gives no
+    /// `sample_rate`, it is frames per unit of that axis.
     pub fn rate_hz(&self) -> Option<f64> {
         self.rate_hz
     }
@@ -78,7 +80,8 @@ pub(super) fn attr(value: &Parameter) -> Option<Attr> {
     })
 }
 
-/// Axes of a description: the source's, the buffered one with the rate in force, and names of a struct's columns.
+/// Axes of a description: the source's, the buffered one with the step in force (0: there is none), and names of a
+/// struct's columns.
 ///
 /// # Errors
 /// [`Reason::Parameter`] for labels that are not as many as the dim is long.
@@ -86,10 +89,10 @@ pub(super) fn axes(
     geometry: &Geometry,
     payload: &Payload,
     row: &[u64],
-    step: Option<f64>,
+    step: f64,
     source: &Axes,
 ) -> Result<BTreeMap<String, Axis>, Reason> {
-    let mut axes = BTreeMap::new();
+    let mut described = BTreeMap::new();
     for (index, (dim, &size)) in geometry.dims.iter().zip(&geometry.shape).enumerate() {
         if Some(index) == geometry.axis {
             continue;
@@ -98,23 +101,19 @@ pub(super) fn axes(
             if let Axis::Coord { data: Some(data), .. } = axis {
                 check_count(dim, data, size)?;
             }
-            axes.insert(dim.clone(), axis.clone());
+            described.insert(dim.clone(), axis.clone());
         }
     }
     if let Some((dim, labels)) = column_labels(geometry, payload, row) {
-        axes.entry(dim).or_insert(Axis::Coord { unit: String::new(), data: Some(labels) });
+        described.entry(dim).or_insert(Axis::Coord { unit: String::new(), data: Some(labels) });
     }
-    let source = source.get(&geometry.buffered);
-    let unit = match source {
-        Some(Axis::Linear { unit, .. } | Axis::Coord { unit, .. }) => unit.clone(),
-        None => "s".to_owned(),
+    let unit = source.get(&geometry.buffered).map_or(SECOND, axes::unit).to_owned();
+    let buffered = match step {
+        0.0 => Axis::Coord { unit, data: None },
+        gain => Axis::Linear { unit, gain, offset: None },
     };
-    let buffered = match (step, source) {
-        (Some(gain), _) | (None, Some(&Axis::Linear { gain, .. })) => Axis::Linear { unit, gain, offset: None },
-        (None, _) => Axis::Coord { unit, data: None },
-    };
-    axes.insert(geometry.buffered.clone(), buffered);
-    Ok(axes)
+    described.insert(geometry.buffered.clone(), buffered);
+    Ok(described)
 }
 
 /// The dim that counts the columns of a struct, and their names, when the message has its rows unchanged.

@@ -7,8 +7,9 @@ use super::Reason;
 use super::axes::{self, Axes, Passing};
 use super::geometry::Geometry;
 use super::params::{AXES, AXIS_OFFSET, AXIS_VALUES, float};
+use super::time_unit::{SECOND, TimeUnit};
 
-/// Where the parameter `axes` says the frames are.
+/// Where the parameter `axes` says the frames are, in seconds when that is a time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Placed {
     Nowhere,
@@ -18,13 +19,15 @@ pub(super) enum Placed {
 
 /// The parameter `axes`, taken apart.
 pub(super) struct SourceAxes {
-    /// As it was sent.
+    /// As it was sent, but for the buffered axis: if it is a time, it is in seconds.
     pub axes: Axes,
-    /// Without what belongs to this message.
+    /// As it was sent, without what belongs to this message.
     pub lasting: Axes,
     /// The JSON, likewise.
     pub text: Option<String>,
     pub passing: Option<Passing>,
+    /// The unit in which `passing` is, if that is a time.
+    pub unit: TimeUnit,
     /// The JSON as it was sent, when it places the frames elsewhere than where they are: `axis_offset` and `axis_values`
     /// win over it, and nothing of the ring tells what it said.
     pub astray: Option<String>,
@@ -38,6 +41,7 @@ impl SourceAxes {
             lasting: Axes::new(),
             text: None,
             passing: None,
+            unit: TimeUnit::SECOND,
             astray: None,
             placed: Placed::Nowhere,
         };
@@ -48,14 +52,26 @@ impl SourceAxes {
         let dim = &geometry.buffered;
         let Some(axis) = source.lasting.get_mut(dim) else { return Ok(source) };
         source.passing = Passing::of(axis);
-        match axis {
-            Axis::Linear { offset, .. } => source.placed = offset.take().map_or(Placed::Nowhere, Placed::From),
+        source.unit = axes::time_unit(axis);
+        let is_time = TimeUnit::named(axes::unit(axis)).is_some();
+        let unit = if is_time { SECOND.to_owned() } else { axes::unit(axis).to_owned() };
+        let seconds = |value: f64| axes::to_seconds(source.unit, value);
+        let in_seconds = match axis {
+            Axis::Linear { gain, offset, .. } => {
+                if let Some(offset) = offset.take() {
+                    source.placed = Placed::From(seconds(offset)?);
+                }
+                Axis::Linear { unit, gain: seconds(*gain)?, offset: None }
+            }
             Axis::Coord { data, .. } => {
                 if let Some(data) = data.take() {
-                    source.placed = Placed::At(axes::coordinates(dim, &data, geometry.frames())?);
+                    let data = axes::coordinates(dim, &data, geometry.frames())?;
+                    source.placed = Placed::At(data.into_iter().map(seconds).collect::<Result<_, _>>()?);
                 }
+                Axis::Coord { unit, data: None }
             }
-        }
+        };
+        source.axes.insert(dim.clone(), in_seconds);
         if let Some(passing) = source.passing {
             source.text = passing.strip(text, dim);
             source.astray = (!source.placed.holds(parameters)).then(|| text.clone());

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::axes::Passing;
 use super::source_axes::Placed;
+use super::time_unit::TimeUnit;
 
 /// A text of `axes` around the offset or the coordinates of the buffered axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,11 +13,12 @@ pub(super) struct Template {
     before: String,
     after: String,
     passing: Passing,
+    unit: TimeUnit,
 }
 
 impl Template {
-    /// The template of `text`, in which `passing` of the axis `dim` stands.
-    pub(super) fn new(text: &str, dim: &str, passing: Passing) -> Option<Self> {
+    /// The template of `text`, in which `passing` of the axis `dim` stands, in the unit `unit`.
+    pub(super) fn new(text: &str, dim: &str, passing: Passing, unit: TimeUnit) -> Option<Self> {
         let mut expected: Value = serde_json::from_str(text).ok()?;
         let value = expected.get_mut(dim)?.get_mut(passing.member())?;
         // Anything that stands nowhere else: with it in the right place, and only there, the text means `expected`.
@@ -35,7 +37,7 @@ impl Template {
             };
             let (before, after) = (&text[..text.len() - rest.len()], &rest[length?..]);
             let is_right = serde_json::from_str::<Value>(&format!("{before}{other}{after}")).ok()? == expected;
-            is_right.then(|| Self { before: before.to_owned(), after: after.to_owned(), passing })
+            is_right.then(|| Self { before: before.to_owned(), after: after.to_owned(), passing, unit })
         })
     }
 
@@ -45,6 +47,8 @@ impl Template {
         let Some(value) = text.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.after)) else {
             return false;
         };
+        let number =
+            |text: &str| number(text).map(|value| self.unit.to_seconds(value)).filter(|value| value.is_finite());
         match (self.passing, placed) {
             (Passing::Offset, placed) => number(value).is_some_and(|offset| {
                 *placed = Placed::From(offset);
@@ -82,7 +86,7 @@ mod tests {
                 r#"{{"ch":{{"kind":"linear","offset":7,"gain":1,"unit":"\"offset\":7"}},"time" : {{"kind":"linear","offset" : {offset} ,"gain":0.5}}}}"#
             )
         };
-        let template = Template::new(&text("7"), "time", Passing::Offset).unwrap();
+        let template = Template::new(&text("7"), "time", Passing::Offset, TimeUnit::SECOND).unwrap();
         let mut placed = Placed::Nowhere;
         for (written, value) in [("7", 7.0), ("-0.25", -0.25), ("1e3", 1000.0), ("0", 0.0)] {
             assert!(template.read(&text(written), &mut placed), "{written}");
@@ -99,7 +103,7 @@ mod tests {
     fn coordinates_are_read_as_one_number_per_frame() {
         let text =
             |data: &str| format!(r#"{{"time":{{"kind":"coord","unit":"s","data":{data}}},"ch":{{"kind":"coord"}}}}"#);
-        let template = Template::new(&text("[1, 2.5]"), "time", Passing::Data).unwrap();
+        let template = Template::new(&text("[1, 2.5]"), "time", Passing::Data, TimeUnit::SECOND).unwrap();
         let mut placed = Placed::At(Vec::new());
         assert!(template.read(&text("[ 3,-4.5 ,1e2]"), &mut placed));
         assert_eq!(placed, Placed::At(vec![3.0, -4.5, 100.0]));

@@ -8,3 +8,4 @@ mod refusals;
 mod round_trip;
 mod statics;
 mod support;
+mod units;

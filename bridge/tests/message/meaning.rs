@@ -298,11 +298,11 @@ fn axes_become_those_of_the_description() {
     sent.insert("axes".into(), Parameter::String(axes.to_string()));
     let stored = interpret(&floats(6), &sent, auto()).unwrap();
     let description = stored.plan.description();
-    assert_eq!(description.axes["time"], Axis::Linear { unit: "ms".into(), gain: 0.5, offset: None });
+    assert_eq!(description.axes["time"], Axis::Linear { unit: "s".into(), gain: 0.0005, offset: None });
     let labels = vec![json!("Cz"), json!({"label": "Pz", "x": 0.5})];
     assert_eq!(description.axes["ch"], Axis::Coord { unit: String::new(), data: Some(labels) });
     assert_eq!(description.axes.len(), 2);
-    assert_eq!(stored.plan.rate_hz(), Some(2.0));
+    assert_eq!(stored.plan.rate_hz(), Some(2000.0));
     assert_comes_back(&stored, &floats(6), &sent);
 
     // An offset belongs to one message: it is put back, and the JSON means the same.
