@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use dora_node_api::{DoraArray, DoraNode, Event, Metadata};
 use dora_shm_bridge::message::{Interpreter, send_ns};
-use dora_shm_bridge::report::{Log, Refusals, Reporter};
+use dora_shm_bridge::report::{Log, Reporter};
 use dora_shm_bridge::settings::SinkSettings;
 use serde_json::Value;
 
+use crate::answers::Answers;
 use crate::document::document;
 use crate::stream::Stream;
 
@@ -21,8 +22,8 @@ pub struct Sink {
     fresh_name: String,
     /// The settings at the node's start, to which a `null` returns.
     initial: SinkSettings,
-    /// Changes of settings that were refused: a source can send as many as it likes.
-    refused_changes: Refusals,
+    /// Changes of settings that were refused.
+    refused_changes: Answers,
 }
 
 impl Sink {
@@ -36,7 +37,7 @@ impl Sink {
             log,
             fresh_name,
             initial,
-            refused_changes: Refusals::default(),
+            refused_changes: Answers::default(),
         }
     }
 
@@ -107,7 +108,7 @@ impl Sink {
             Ok(()) => self.log.info("settings are in force"),
             Err(reason) => {
                 let reason = format!("settings refused, nothing changed: {reason}");
-                if let Some(told) = self.refused_changes.add(reason, now) {
+                if let Some(told) = self.refused_changes.tell(reason, now) {
                     self.log.warn(&told);
                 }
             }
