@@ -1,8 +1,9 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
 //! [`run`] is the event loop; `sink` turns one event into what happens; `stream` decides when a generation begins and
-//! what is refused; `length`, `change`, `trial` and `gaps` are the decisions themselves.
+//! what is refused; `length`, `change`, `trial`, `watch` and `gaps` are the decisions themselves.
 
+mod answers;
 mod change;
 mod document;
 mod gaps;
@@ -11,6 +12,7 @@ mod open;
 mod sink;
 mod stream;
 mod trial;
+mod watch;
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -13,6 +13,7 @@ use crate::change::{Changes, Verdict};
 use crate::gaps::Gaps;
 use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 use crate::trial::{Held, Trial};
+use crate::watch::RateWatch;
 
 /// How long a ring that could not be made is not tried again: reserving its pages costs milliseconds each time.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -45,11 +46,26 @@ pub struct Stream {
     /// The plan that was refused last, and how often in a row.
     refused_plan: Option<(Arc<Plan>, u64)>,
     no_room: Option<NoRoom>,
+    /// When the current generation began.
+    begun_at: Option<Instant>,
+    watch: RateWatch,
+    /// The rate at which messages turned out to come, when it asks for a much longer ring than there is.
+    faster_hz: Option<f64>,
     /// The description in force is not that of `current`; when to try again.
     undescribed_until: Option<Instant>,
     undescribed: Refusals,
     warned: Warned,
 }
+
+/// How long a ring with frames stays current at least: a reader that slept until its first frame needs that long to come
+/// to it, or all of its frames are lost for that reader.
+const SHORTEST_GENERATION: Duration = Duration::from_millis(20);
+
+/// As long at least before the stream is closed, when nothing waits for us any more.
+const SHORTEST_LAST_GENERATION: Duration = Duration::from_millis(100);
+
+/// A rate is another one when it asks for a ring of so many times the length.
+const MUCH_LONGER: f64 = 2.0;
 
 /// A ring that could not be made.
 struct NoRoom {
@@ -80,6 +96,9 @@ impl Stream {
             largest_chunk: 0,
             refused_plan: None,
             no_room: None,
+            begun_at: None,
+            watch: RateWatch::default(),
+            faster_hz: None,
             undescribed_until: None,
             undescribed: Refusals::default(),
             warned: Warned::default(),
@@ -174,12 +193,18 @@ impl Stream {
             let writer = Self::open(name, &settings)?;
             // What was kept back belongs to the old stream.
             self.finish_trial(now);
+            self.give_readers(SHORTEST_LAST_GENERATION);
             let old = std::mem::replace(&mut self.writer, writer);
             let old_name = old.name().to_owned();
             old.close();
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
             self.forget_ring();
         } else if self.settings.changes_ring(&settings) {
+            if let Some(plan) = &self.current {
+                // What no message could satisfy is no change.
+                ring_format(&Request::new(plan, self.measured_hz, self.largest_chunk), &settings)
+                    .map_err(|reason| eyre!(reason))?;
+            }
             self.finish_trial(now);
             self.forget_ring();
         }
@@ -215,6 +240,7 @@ impl Stream {
     /// Writes what was kept back and closes the stream: its readers see the end. Answers with the last counters.
     pub fn close(mut self, now: Instant) -> Status {
         self.finish_trial(now);
+        self.give_readers(SHORTEST_LAST_GENERATION);
         let status = Status { state: State::Closed, ..self.status() };
         self.writer.close();
         status
@@ -225,7 +251,8 @@ impl Stream {
         let Some(current) = &self.current else {
             return Ok(self.begin_or_keep(plan, chunk, now));
         };
-        if Arc::ptr_eq(current, plan) && !self.outgrows(chunk.frames()) && self.undescribed_until.is_none() {
+        let nothing_new = self.undescribed_until.is_none() && self.faster_hz.is_none();
+        if nothing_new && Arc::ptr_eq(current, plan) && !self.outgrows(chunk.frames()) {
             return Ok(true);
         }
         if chunk.frames() == 0 {
@@ -233,6 +260,9 @@ impl Stream {
             return Ok(true);
         }
         if current.same_generation(plan) {
+            if let Some(rate_hz) = self.faster_hz.take() {
+                self.lengthen(plan, rate_hz, chunk.frames(), now);
+            }
             if !self.outgrows(chunk.frames()) {
                 self.describe(plan, now);
                 return Ok(true);
@@ -327,6 +357,7 @@ impl Stream {
         let chunk = dora_shm_ring::Chunk { samples: &held.samples, times: held.times(), send_ns: held.send_ns };
         let written = self.writer.write(&chunk);
         self.wrote(written, held.frames, held.samples.len() as u64, now);
+        self.watch_rate(held.send_ns, held.frames);
     }
 
     fn write(&mut self, chunk: &Chunk<'_>, now: Instant) {
@@ -335,6 +366,31 @@ impl Stream {
             chunk.fill(range, memory);
         });
         self.wrote(written, frames, chunk.bytes(), now);
+        self.watch_rate(chunk.send_ns(), frames);
+    }
+
+    /// Of a stream that states no rate and is to last so many seconds: whether it is faster than it seemed.
+    fn watch_rate(&mut self, send_ns: i64, frames: u64) {
+        let Length::Duration(seconds) = self.settings.length else { return };
+        let states_none = self.current.as_ref().is_some_and(|plan| plan.rate_hz().is_none());
+        if states_none && let Some(rate_hz) = self.watch.count(send_ns, frames) {
+            let much_longer = rate_hz * seconds > MUCH_LONGER * self.writer.ring_frames() as f64;
+            self.faster_hz = (much_longer && self.settings.on_change == OnChange::Generation).then_some(rate_hz);
+        }
+    }
+
+    /// Waits until the current ring, if it has frames, is `at_least` so old; but not for longer than a quarter of what a ring
+    /// lasts, since the messages that come meanwhile are written all at once.
+    fn give_readers(&self, at_least: Duration) {
+        let Some(begun_at) = self.begun_at.filter(|_| self.writer.position() > 0) else { return };
+        let stated_hz = self.current.as_ref().and_then(|plan| plan.rate_hz());
+        let lasts = match (self.settings.length, stated_hz.or(self.measured_hz)) {
+            (Length::Duration(seconds), _) => seconds,
+            (Length::Frames(frames), Some(rate_hz)) => frames as f64 / rate_hz,
+            (Length::Frames(_), None) => f64::INFINITY,
+        };
+        let quarter = Duration::try_from_secs_f64(lasts / 4.0).unwrap_or(Duration::MAX);
+        std::thread::sleep(at_least.min(quarter).saturating_sub(begun_at.elapsed()));
     }
 
     fn wrote(&mut self, written: dora_shm_ring::Result<()>, frames: u64, bytes: u64, now: Instant) {
@@ -401,6 +457,30 @@ impl Stream {
         Ok(())
     }
 
+    /// Begins a generation of the same format that lasts as long as it should at this rate, as far as there is room.
+    fn lengthen(&mut self, plan: &Arc<Plan>, rate_hz: f64, chunk_frames: u64, now: Instant) {
+        let before = self.writer.ring_frames();
+        let largest = self.largest_chunk.max(chunk_frames);
+        let longer = ring_format(&Request::new(plan, Some(rate_hz), largest), &self.settings);
+        if !longer.is_ok_and(|(format, _)| format.frames() > before) {
+            return;
+        }
+        let seconds = before as f64 / rate_hz;
+        self.log.info(&format!(
+            "messages come faster than the first ones, about {rate_hz:.1} frames a second: the buffer of {before} frames holds \
+             {seconds:.2} s of them, and a longer one is made"
+        ));
+        let assumed_hz = self.measured_hz.replace(rate_hz);
+        if let Err(reason) = self.begin(plan, largest, now) {
+            self.log.warn(&format!("there is no longer buffer: {reason}"));
+            self.measured_hz = assumed_hz;
+            if self.current.is_none() {
+                // The old ring was given up for the longer one. What fails now is tried again with the next message.
+                let _ = self.begin(plan, largest, now);
+            }
+        }
+    }
+
     /// Begins a generation.
     ///
     /// # Errors
@@ -413,6 +493,7 @@ impl Stream {
             return Err(no_room.reason.clone());
         }
         let expected_chunk = expected_chunk_frames(format.frames(), chunk_frames);
+        self.give_readers(SHORTEST_GENERATION);
         if let Err(error) = self.writer.begin(&format, plan.description(), expected_chunk) {
             let reason = explained(&error);
             if self.writer.generation().is_none() {
@@ -423,6 +504,9 @@ impl Stream {
         }
         self.no_room = None;
         self.undescribed_until = None;
+        self.begun_at = Some(Instant::now());
+        self.watch = RateWatch::default();
+        self.faster_hz = None;
         self.current = Some(plan.clone());
         self.largest_chunk = chunk_frames;
         if shortened && !std::mem::replace(&mut self.warned.shortened, true) {

@@ -91,7 +91,13 @@ fn play(opened: Opened, events: Vec<IncomingEvent>) -> (eyre::Result<()>, Vec<Ou
 
 fn play_until(opened: Opened, events: Vec<IncomingEvent>, stopper: Stopper) -> (eyre::Result<()>, Vec<OutputJson>) {
     let events = events.into_iter().chain([IncomingEvent::Stop]).enumerate();
-    let events = events.map(|(i, event)| TimedIncomingEvent { time_offset_secs: 0.005 * i as f64, event }).collect();
+    play_at(opened, events.map(|(i, event)| (0.005 * i as f64, event)).collect(), stopper)
+}
+
+/// Runs a sink on events, each so many seconds after the start.
+fn play_at(opened: Opened, events: Vec<(f64, IncomingEvent)>, stopper: Stopper) -> (eyre::Result<()>, Vec<OutputJson>) {
+    let timed = |(time_offset_secs, event)| TimedIncomingEvent { time_offset_secs, event };
+    let events = events.into_iter().map(timed).collect();
     let (sender, mut receiver) = output_channel();
     let (node, stream) = DoraNode::init_testing(
         TestingInput::Input(IntegrationTestInput::new("test-node".parse().unwrap(), events)),
@@ -140,6 +146,57 @@ fn without_a_rate_the_first_messages_are_kept_back_and_none_is_lost() {
     assert_eq!((seen.formats[0].frame_shape(), seen.formats[0].rate_hz()), (&[3][..], 0.0));
     // 5 ms apart: about 200 a second; a busy machine can only make it fewer.
     assert!((2..=400).contains(&seen.formats[0].frames()), "{:?}", seen.formats);
+}
+
+#[test]
+fn a_source_that_begins_slowly_gets_the_buffer_that_its_later_rate_asks_for() {
+    let name = stream_name("slow-start");
+    let opened = opened(&name, &[("BUF_DUR", "2")]);
+    let reader = reader_of(&name);
+    let pose = |i: u32| input("data", json!(counted(3 * i, 3)), "Float32", &[]);
+    let slow = (0..3).map(|i| (0.4 * f64::from(i), pose(i)));
+    let fast = (3..153).map(|i| (0.8 + 0.01 * f64::from(i - 2), pose(i)));
+    let (ended, _) =
+        play_at(opened, slow.chain(fast).chain([(2.4, IncomingEvent::Stop)]).collect(), Stopper::default());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.messages, (0..153).map(|i| counted(3 * i, 3)).collect::<Vec<_>>());
+    assert_eq!(seen.lost, 0);
+    let lengths: Vec<u64> = seen.formats.iter().map(Format::frames).collect();
+    // Two or three frames a second first, then a hundred; a busy machine can only make it fewer.
+    assert!(lengths[0] < 20 && (50..300).contains(lengths.last().unwrap()), "{lengths:?}");
+    assert!(lengths.is_sorted() && lengths.len() <= 3, "{lengths:?}");
+}
+
+#[test]
+fn a_stream_that_ends_with_its_first_messages_reaches_a_reader_that_waited_for_it() {
+    for round in 0..5 {
+        let name = stream_name(&format!("brief-{round}"));
+        let opened = opened(&name, &[]);
+        let reader = reader_of(&name);
+        let number = |value: u32| input("data", json!(counted(value, 1)), "Float32", &[]);
+        let pair = |value: u32| input("data", json!(counted(value, 2)), "Float32", &[]);
+        let events = [number(1), number(2), number(3), pair(4), pair(5), IncomingEvent::Stop];
+        let (ended, _) = play_at(opened, events.map(|event| (0.0, event)).into(), Stopper::default());
+        ended.unwrap();
+        let seen = reader.join().unwrap();
+        assert_eq!(seen.messages, [counted(1, 1), counted(2, 1), counted(3, 1), counted(4, 2), counted(5, 2)]);
+        assert_eq!(seen.lost, 0);
+    }
+}
+
+#[test]
+fn a_length_that_no_message_could_have_changes_nothing() {
+    let name = stream_name("impossible");
+    let opened = opened(&name, &[("BUF_FRAMES", "100")]);
+    let reader = reader_of(&name);
+    let settings = input("settings", json!(["buf_frames: 1000000000"]), "Utf8", &[]);
+    let (ended, outputs) = play(opened, vec![signal(0, 10), settings, signal(10, 10)]);
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.messages, [counted(0, 10), counted(10, 10)]);
+    assert_eq!(seen.formats.len(), 1);
+    assert_eq!(last_status(&outputs)["refused"], json!(0));
 }
 
 #[test]
