@@ -12,6 +12,16 @@ pub enum SettingsError {
         /// The key that was probably meant.
         nearest: String,
     },
+    /// A key of the node's environment that is almost one of the original that this version does not have.
+    #[error(
+        "setting {found} is not known, and {nearest}, which is near, is not supported yet; remove it, or rename it"
+    )]
+    NearUnsupported {
+        /// The key as written.
+        found: String,
+        /// The key that was probably meant.
+        nearest: String,
+    },
     /// A key of a live change that is none of ours.
     #[error("setting {found} is not known; {}", nearest.as_ref().map_or_else(
         || format!("expected one of {known}"),
@@ -28,7 +38,7 @@ pub enum SettingsError {
     /// A value that its key does not take.
     #[error("setting {key}: expected {expected}, found {found}")]
     BadValue {
-        /// The key.
+        /// The key as written.
         key: String,
         /// What it takes.
         expected: String,
@@ -36,8 +46,13 @@ pub enum SettingsError {
         found: String,
     },
     /// Both ways to give the ring's length at once.
-    #[error("settings BUF_DUR and BUF_FRAMES both give the length of the buffer; keep one of them")]
-    TwoLengths,
+    #[error("settings {duration} and {frames} both give the length of the buffer; keep one of them")]
+    TwoLengths {
+        /// `BUF_DUR` as written.
+        duration: String,
+        /// `BUF_FRAMES` as written.
+        frames: String,
+    },
     /// A key without which the node cannot work.
     #[error("setting {key} is missing; add it to the node's `env:` in the dataflow: {example}")]
     Missing {

@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::error::{Result, SettingsError};
 use super::sink;
-use super::source::NodeEnv;
+use super::source::{Found, NodeEnv};
 use super::value::{Setting, duration};
 
 pub(super) const KEYS: &[&str] = &["SHMEM_NAME", "CHUNK", "START", "ON_LOSS", "ON_CLOSE", "OWNER"];
@@ -81,12 +81,12 @@ impl MirrorSettings {
             owner: None,
         };
         let (found, mut mistakes) = env.collect(KEYS, sink::KEYS);
-        for (key, value) in &found {
-            if let Err(mistake) = settings.set(key, &Setting { key, value }) {
+        for Found { key, written, value } in &found {
+            if let Err(mistake) = settings.set(key, &Setting { key: written, value }) {
                 mistakes.push(mistake);
             }
         }
-        if !found.iter().any(|(key, _)| *key == "SHMEM_NAME") {
+        if !found.iter().any(|found| found.key == "SHMEM_NAME") {
             let (key, example) = ("SHMEM_NAME".to_owned(), "SHMEM_NAME: <name of the stream>".to_owned());
             mistakes.push(SettingsError::Missing { key, example });
         }

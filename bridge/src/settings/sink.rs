@@ -5,7 +5,7 @@ use serde_yaml::Value;
 use super::error::{Result, SettingsError};
 use super::key::nearest;
 use super::mirror;
-use super::source::NodeEnv;
+use super::source::{Found, NodeEnv};
 use super::value::Setting;
 use crate::message::{FrameRule, MessageSettings};
 
@@ -86,12 +86,13 @@ impl SinkSettings {
     pub fn from_env(env: &NodeEnv) -> Result<Self> {
         let mut settings = Self::default();
         let (found, mut mistakes) = env.collect(KEYS, mirror::KEYS);
-        let has = |key: &str| found.iter().any(|(found, _)| *found == key);
-        if has("BUF_DUR") && has("BUF_FRAMES") {
-            mistakes.push(SettingsError::TwoLengths);
+        mistakes.iter_mut().for_each(not_to_what_is_refused);
+        let written = |key: &str| found.iter().find(|found| found.key == key).map(|found| found.written.clone());
+        if let (Some(duration), Some(frames)) = (written("BUF_DUR"), written("BUF_FRAMES")) {
+            mistakes.push(SettingsError::TwoLengths { duration, frames });
         }
-        for (key, value) in &found {
-            if let Err(mistake) = settings.set(key, &Setting { key, value }) {
+        for Found { key, written, value } in &found {
+            if let Err(mistake) = settings.set(key, &Setting { key: written, value }) {
                 mistakes.push(mistake);
             }
         }
@@ -145,7 +146,8 @@ impl SinkSettings {
         let mut settings = self.clone();
         let sets = |key: &str| changes.iter().any(|(changed, value)| *changed == key && !value.is_null());
         if sets("BUF_DUR") && sets("BUF_FRAMES") {
-            mistakes.push(SettingsError::TwoLengths);
+            let (duration, frames) = ("buf_dur".to_owned(), "buf_frames".to_owned());
+            mistakes.push(SettingsError::TwoLengths { duration, frames });
         }
         // What goes back to its initial value comes first, so that a named length is not undone by the other's null.
         for (key, _) in changes.iter().filter(|(_, value)| value.is_null()) {
@@ -244,6 +246,16 @@ impl SinkSettings {
             "KEY" => message.key.clone_from(&initial_message.key),
             _ => {}
         }
+    }
+}
+
+/// Nobody is to be told to write a key that is refused itself.
+fn not_to_what_is_refused(mistake: &mut SettingsError) {
+    if let SettingsError::NearMiss { found, nearest } = mistake
+        && nearest.ends_with("CONN")
+    {
+        let (found, nearest) = (std::mem::take(found), std::mem::take(nearest));
+        *mistake = SettingsError::NearUnsupported { found, nearest };
     }
 }
 
@@ -352,6 +364,13 @@ mod tests {
             ("ON_CHANGE", "ignore", "setting ON_CHANGE: expected one of generation, skip, stop"),
             ("MAX_BYTES", "0", "setting MAX_BYTES: expected a number of bytes"),
             ("FIELD", "a,,b", "setting FIELD: expected paths of a struct's fields"),
+            ("FIELD", "..", "setting FIELD: expected paths of a struct's fields"),
+            ("FIELD", "pose..x", "setting FIELD: expected paths of a struct's fields"),
+            ("FIELD", "pose.", "setting FIELD: expected paths of a struct's fields"),
+            ("DORA_SHM_BUF_DUR", "two", "setting DORA_SHM_BUF_DUR: expected seconds"),
+            ("DORA_SHM_CONN", "x", "setting DORA_SHM_CONN is not supported yet"),
+            ("CON", "x", "setting CON is not known, and CONN, which is near, is not supported yet"),
+            ("DORA_SHM_conn", "x", "setting DORA_SHM_conn is not known, and DORA_SHM_CONN, which is near, is not"),
             ("MODE", "0666", "setting MODE: expected 0600, 0640 or 0644"),
             ("MODE", "416", "setting MODE: expected 0600, 0640 or 0644"),
             ("CONN", "x", "setting CONN is not supported yet"),
@@ -368,6 +387,9 @@ mod tests {
         for part in ["BUF_DUR and BUF_FRAMES", "nearest known key is SHMEM_NAME", "setting MODE"] {
             assert!(error.contains(part), "{part}: {error}");
         }
+        // Each under the name of the variable that has it.
+        let error = read(&[("DORA_SHM_BUF_DUR", "1"), ("BUF_FRAMES", "1")]).unwrap_err().to_string();
+        assert!(error.starts_with("settings DORA_SHM_BUF_DUR and BUF_FRAMES both"), "{error}");
     }
 
     #[test]
@@ -395,7 +417,7 @@ mod tests {
         let seconds = frames.changed_by_param(&initial, "BUF_DUR", &json!(3)).unwrap();
         assert_eq!(seconds.length, Length::Duration(3.0));
         let error = initial.changed_by_document(&initial, "{buf_dur: 1, buf_frames: 10}").unwrap_err();
-        assert_eq!(error, SettingsError::TwoLengths);
+        assert!(error.to_string().starts_with("settings buf_dur and buf_frames both"), "{error}");
         let named = initial.changed_by_document(&initial, "{buf_frames: 10, buf_dur: null}").unwrap();
         assert_eq!(named.length, Length::Frames(10));
     }

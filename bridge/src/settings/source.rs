@@ -18,17 +18,22 @@ pub struct NodeEnv {
     pub process: BTreeMap<String, String>,
 }
 
+/// A setting that counts.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub key: &'static str,
+    /// The variable that has it: the key, or `DORA_SHM_<KEY>`.
+    pub written: String,
+    pub value: Value,
+}
+
 impl NodeEnv {
-    /// The settings of `known` keys as `(key, value)`, and every near miss of one.
+    /// The settings of `known` keys, and every near miss of one.
     ///
     /// `others` are keys of the other node: written `DORA_SHM_<KEY>` they may be in the environment of both, so they
     /// are no near misses there.
-    pub(super) fn collect(
-        &self,
-        known: &[&'static str],
-        others: &[&'static str],
-    ) -> (Vec<(&'static str, Value)>, Vec<SettingsError>) {
-        let mut found: BTreeMap<&'static str, Value> = BTreeMap::new();
+    pub(super) fn collect(&self, known: &[&'static str], others: &[&'static str]) -> (Vec<Found>, Vec<SettingsError>) {
+        let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
         let mut mistakes = Vec::new();
         let shared = self
             .process
@@ -40,7 +45,7 @@ impl NodeEnv {
         // The node's own bare keys come last: they win.
         for (written, stem, value) in shared.chain(own) {
             if let Some(key) = known.iter().find(|&&key| key == stem) {
-                found.insert(key, Value::String(value.clone()));
+                found.insert(key, Found { key, written: written.clone(), value: Value::String(value.clone()) });
             } else if let Some(nearest) = near_miss(stem, known) {
                 let prefix = &written[..written.len() - stem.len()];
                 let mistake = SettingsError::NearMiss { found: written.clone(), nearest: format!("{prefix}{nearest}") };
@@ -49,7 +54,7 @@ impl NodeEnv {
                 }
             }
         }
-        (found.into_iter().collect(), mistakes)
+        (found.into_values().collect(), mistakes)
     }
 }
 
@@ -65,7 +70,8 @@ mod tests {
     }
 
     fn collect(own: &[(&str, &str)], process: &[(&str, &str)]) -> (Vec<(&'static str, Value)>, Vec<SettingsError>) {
-        NodeEnv { own: map(own), process: map(process) }.collect(KNOWN, OTHERS)
+        let (found, mistakes) = NodeEnv { own: map(own), process: map(process) }.collect(KNOWN, OTHERS);
+        (found.into_iter().map(|found| (found.key, found.value)).collect(), mistakes)
     }
 
     fn value(text: &str) -> Value {

@@ -40,7 +40,8 @@ impl Setting<'_> {
     pub fn paths(&self, expected: &str) -> Result<Vec<String>> {
         let text = self.verbatim(expected)?;
         let paths: Vec<String> = text.split(',').map(|path| path.trim().to_owned()).collect();
-        if paths.iter().any(String::is_empty) { Err(self.bad(expected)) } else { Ok(paths) }
+        let has_gap = |path: &String| path.split('.').any(str::is_empty);
+        if paths.iter().any(has_gap) { Err(self.bad(expected)) } else { Ok(paths) }
     }
 
     /// A finite number for which `fits` holds.
