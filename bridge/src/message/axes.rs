@@ -140,7 +140,7 @@ impl Passing {
         let mut axes: Value = serde_json::from_str(text).ok()?;
         let axis = axes.get_mut(dim)?.as_object_mut()?;
         let unit = axis.get("unit").and_then(Value::as_str).and_then(TimeUnit::named).unwrap_or(TimeUnit::SECOND);
-        let mut times = times.map(|time| Value::from(unit.from_seconds(time)));
+        let mut times = times.map(|time| Value::from(unit.number_of(time)));
         let value = match self {
             Self::Offset => times.next()?,
             Self::Data => times.collect(),

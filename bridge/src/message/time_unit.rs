@@ -60,7 +60,7 @@ impl TimeUnit {
 
     /// What was most likely written where `seconds` are in the ring: of the few numbers that are those seconds, the one
     /// of the fewest digits.
-    pub(super) fn from_seconds(self, seconds: f64) -> f64 {
+    pub(super) fn number_of(self, seconds: f64) -> f64 {
         if self == Self::SECOND {
             return seconds;
         }
@@ -100,7 +100,7 @@ mod tests {
         for name in ["s", "ms", "us", "ns", "min", "h"] {
             let unit = TimeUnit::named(name).unwrap();
             for value in [0.0, 0.1, 12.3, -7.7, 1e-9, 1_700_000_000_123.0, 123_456_789.012_345] {
-                assert_eq!(unit.from_seconds(unit.to_seconds(value)), value, "{name}");
+                assert_eq!(unit.number_of(unit.to_seconds(value)), value, "{name}");
             }
         }
     }
