@@ -55,7 +55,8 @@ pub(super) fn nan(dtype: Dtype) -> Option<([u8; 8], usize)> {
 
 /// Converts the numbers in `source` to those in `target`: as many as both have room for.
 ///
-/// What the target cannot hold becomes its nearest value; fractions are cut off; NaN becomes 0 in an integer.
+/// What the target cannot hold becomes its nearest value; fractions are cut off; NaN becomes 0 in an integer. Where that
+/// may not be, [`unfit`] finds it beforehand.
 pub(super) fn convert(from: Dtype, source: &[u8], to: Dtype, target: &mut [u8]) {
     match from {
         Dtype::Bool => convert_from::<Truth>(source, to, target),
@@ -100,9 +101,77 @@ fn convert_all<S: Number, T: Number>(source: &[u8], target: &mut [u8]) {
     }
 }
 
+/// Whether `to` has every value of `from`, but for fractions that are rounded between floats.
+pub(super) fn holds_all(from: Dtype, to: Dtype) -> bool {
+    common(from, to) == to && !(matches!(from, Dtype::I64 | Dtype::U64) && to == Dtype::F64)
+}
+
+/// Text of a number of `source` that `to` cannot hold: it is out of range, it is NaN or has a fraction and `to` is no
+/// float, or it is an integer that the float `to` would round. The numbers at indices that `is_null` are passed over.
+pub(super) fn unfit(from: Dtype, source: &[u8], to: Dtype, is_null: &dyn Fn(usize) -> bool) -> Option<String> {
+    match from {
+        Dtype::Bool => None,
+        Dtype::I8 => unfit_from::<i8>(source, to, is_null),
+        Dtype::U8 => unfit_from::<u8>(source, to, is_null),
+        Dtype::I16 => unfit_from::<i16>(source, to, is_null),
+        Dtype::U16 => unfit_from::<u16>(source, to, is_null),
+        Dtype::I32 => unfit_from::<i32>(source, to, is_null),
+        Dtype::U32 => unfit_from::<u32>(source, to, is_null),
+        Dtype::I64 => unfit_from::<i64>(source, to, is_null),
+        Dtype::U64 => unfit_from::<u64>(source, to, is_null),
+        Dtype::F16 => unfit_from::<f16>(source, to, is_null),
+        Dtype::F32 => unfit_from::<f32>(source, to, is_null),
+        Dtype::F64 => unfit_from::<f64>(source, to, is_null),
+    }
+}
+
+fn unfit_from<S: Number>(source: &[u8], to: Dtype, is_null: &dyn Fn(usize) -> bool) -> Option<String> {
+    match to {
+        Dtype::Bool => first_unfit::<S, Truth>(source, is_null),
+        Dtype::I8 => first_unfit::<S, i8>(source, is_null),
+        Dtype::U8 => first_unfit::<S, u8>(source, is_null),
+        Dtype::I16 => first_unfit::<S, i16>(source, is_null),
+        Dtype::U16 => first_unfit::<S, u16>(source, is_null),
+        Dtype::I32 => first_unfit::<S, i32>(source, is_null),
+        Dtype::U32 => first_unfit::<S, u32>(source, is_null),
+        Dtype::I64 => first_unfit::<S, i64>(source, is_null),
+        Dtype::U64 => first_unfit::<S, u64>(source, is_null),
+        Dtype::F16 => first_unfit::<S, f16>(source, is_null),
+        Dtype::F32 => first_unfit::<S, f32>(source, is_null),
+        Dtype::F64 => first_unfit::<S, f64>(source, is_null),
+    }
+}
+
+fn first_unfit<S: Number, T: Number>(source: &[u8], is_null: &dyn Fn(usize) -> bool) -> Option<String> {
+    let mut numbers = source.chunks_exact(S::SIZE).map(S::load).enumerate();
+    let (_, number) = numbers.find(|(index, number)| !fits::<S, T>(*number) && !is_null(*index))?;
+    Some(if S::FLOAT { shortest(number.to_f64()) } else { number.to_i128().to_string() })
+}
+
+fn fits<S: Number, T: Number>(number: S) -> bool {
+    match (S::FLOAT, T::FLOAT) {
+        (false, false) => T::from_i128(number.to_i128()).to_i128() == number.to_i128(),
+        (false, true) => T::from_f64(number.to_f64()).to_f64() as i128 == number.to_i128(),
+        (true, true) => !number.to_f64().is_finite() || T::from_f64(number.to_f64()).to_f64().is_finite(),
+        // The range first: a conversion that is out of it saturates, and 2^63 is what i64::MAX is rounded to.
+        (true, false) => {
+            let number = number.to_f64();
+            T::RANGE.contains(&number) && T::from_f64(number).to_f64() == number
+        }
+    }
+}
+
+/// As digits, as long as all of them are the number's own.
+fn shortest(number: f64) -> String {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.is_finite() && number.abs() > EXACT { format!("{number:e}") } else { number.to_string() }
+}
+
 trait Number: Copy {
     const SIZE: usize;
     const FLOAT: bool;
+    /// What an integer of the type can be.
+    const RANGE: std::ops::Range<f64>;
     fn load(bytes: &[u8]) -> Self;
     fn store(self, bytes: &mut [u8]);
     fn to_f64(self) -> f64;
@@ -116,6 +185,8 @@ macro_rules! number {
         impl Number for $type {
             const SIZE: usize = size_of::<$type>();
             const FLOAT: bool = $float;
+            // Of 64 bits the largest is itself rounded up to the bound.
+            const RANGE: std::ops::Range<f64> = <$type>::MIN as f64..<$type>::MAX as f64 + 1.0;
 
             fn load(bytes: &[u8]) -> Self {
                 Self::from_ne_bytes(bytes.try_into().expect("a chunk of the type's size"))
@@ -166,6 +237,7 @@ number! {
 impl Number for f16 {
     const SIZE: usize = 2;
     const FLOAT: bool = true;
+    const RANGE: std::ops::Range<f64> = -65_504.0..65_505.0;
 
     fn load(bytes: &[u8]) -> Self {
         Self::from_ne_bytes(bytes.try_into().expect("a chunk of the type's size"))
@@ -199,6 +271,7 @@ struct Truth(bool);
 impl Number for Truth {
     const SIZE: usize = 1;
     const FLOAT: bool = false;
+    const RANGE: std::ops::Range<f64> = 0.0..2.0;
 
     fn load(bytes: &[u8]) -> Self {
         Self(bytes[0] != 0)

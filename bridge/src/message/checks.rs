@@ -3,7 +3,8 @@
 use dora_shm_ring::Dtype;
 
 use super::Reason;
-use super::bind::{Bound, Values};
+use super::bind::{Bound, Nulls, Values};
+use super::cast::{holds_all, unfit};
 use super::payload::Payload;
 use super::typed::Typed;
 
@@ -12,45 +13,79 @@ const EXACT: u128 = 1 << 53;
 
 /// What is looked for in each column.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Checks(Vec<Check>);
+pub(super) struct Checks {
+    /// Element type of the samples.
+    dtype: Dtype,
+    columns: Vec<Check>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Check {
     /// A null becomes NaN.
     may_be_null: bool,
-    /// Integers of 64 bits become doubles, though nobody asked for it.
-    must_be_exact: bool,
+    values: Look,
+}
+
+/// Which values of a column are looked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Look {
+    /// None: nothing is converted, or the samples' type holds whatever there is.
+    No,
+    /// Integers of 64 bits that become doubles though nobody asked for it.
+    Inexact,
+    /// Those that the type of the setting `DTYPE` does not hold.
+    Unfit,
 }
 
 impl Checks {
     /// The checks of a message; `asked` is the setting `DTYPE`.
     pub(super) fn new(payload: &Payload, typed: &Typed, asked: Option<Dtype>) -> Self {
         let is_float = |dtype| matches!(dtype, Dtype::F16 | Dtype::F32 | Dtype::F64);
-        let checks = payload.columns.iter().map(|column| Check {
-            may_be_null: !typed.is_bytes && (is_float(column.dtype) || asked.is_some_and(is_float)),
-            must_be_exact: asked.is_none()
-                && typed.dtype == Dtype::F64
-                && matches!(column.dtype, Dtype::I64 | Dtype::U64),
+        let columns = payload.columns.iter().map(|column| Check {
+            may_be_null: !typed.is_bytes && is_float(asked.unwrap_or(column.dtype)),
+            values: match asked {
+                _ if typed.is_bytes => Look::No,
+                Some(asked) if !holds_all(column.dtype, asked) => Look::Unfit,
+                None if typed.dtype == Dtype::F64 && matches!(column.dtype, Dtype::I64 | Dtype::U64) => Look::Inexact,
+                _ => Look::No,
+            },
         });
-        Self(checks.collect())
+        Self { dtype: typed.dtype, columns: columns.collect() }
     }
 
     /// # Errors
-    /// [`Reason::Nulls`] or [`Reason::Inexact`], with the column's name.
+    /// [`Reason::Nulls`], [`Reason::Inexact`] or [`Reason::Unfit`], with the column's name.
     pub(super) fn run(&self, bound: &Bound, payload: &Payload) -> Result<(), Reason> {
-        for (index, (column, check)) in payload.columns.iter().zip(&self.0).enumerate() {
+        for (index, (column, check)) in payload.columns.iter().zip(&self.columns).enumerate() {
             let (values, nulls) = bound.column(index);
+            let path = || column.path.clone();
             if !nulls.is_empty() && !check.may_be_null {
-                return Err(Reason::Nulls { path: column.path.clone(), dtype: column.dtype });
+                let is_asked = check.values == Look::Unfit;
+                let dtype = if is_asked { self.dtype } else { column.dtype };
+                return Err(Reason::Nulls { path: path(), dtype });
             }
-            if check.must_be_exact
-                && let Some(found) = inexact(values, column.dtype)
-            {
-                return Err(Reason::Inexact { path: column.path.clone(), found });
+            match check.values {
+                Look::No => {}
+                Look::Inexact => {
+                    if let Some(found) = inexact(values, column.dtype) {
+                        return Err(Reason::Inexact { path: path(), found });
+                    }
+                }
+                Look::Unfit => {
+                    if let Some(found) = unfit_value(values, nulls, column.dtype, self.dtype) {
+                        return Err(Reason::Unfit { path: path(), found, own: column.dtype, dtype: self.dtype });
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+/// A value that `to` does not hold; what lies under a null is none.
+fn unfit_value(values: &Values, nulls: &[Nulls], from: Dtype, to: Dtype) -> Option<String> {
+    let Values::Bytes(bytes) = values else { return None };
+    unfit(from, bytes, to, &|index| nulls.iter().any(|nulls| nulls.mask.is_null(index / nulls.run)))
 }
 
 /// An integer beyond those that all are doubles. That a larger one is a double by chance does not save it: nanoseconds

@@ -208,10 +208,10 @@ pub enum Reason {
         /// Its type.
         dtype: Dtype,
     },
-    /// An integer that becomes a float64 beside other columns, and would become another number.
+    /// An integer that becomes a float64 beside columns of another type, and would become another number.
     #[error(
-        "{} has {found}, which float64, the common type of the columns, does not hold exactly; choose columns with \
-         FIELD (integers alone stay as they are), or set DTYPE: float64 to have it rounded",
+        "{} has {found}, and the columns become float64, their common type, in which integers beyond 2^53 are rounded; \
+         choose columns of one integer type with FIELD, which stay as they are, or convert it upstream",
         place(path)
     )]
     Inexact {
@@ -237,6 +237,22 @@ pub enum Reason {
         expected: String,
     },
     /// More dimensions than a frame can have.
+    /// A value that the type of the setting `DTYPE` does not hold.
+    #[error(
+        "{} has {found}, which DTYPE {dtype} does not hold; unset DTYPE (it is {own}), set one that holds it, or convert \
+         it upstream",
+        place(path)
+    )]
+    Unfit {
+        /// Path of the column; empty: the array itself.
+        path: String,
+        /// The value.
+        found: String,
+        /// Type of the column.
+        own: Dtype,
+        /// The setting.
+        dtype: Dtype,
+    },
     #[error("a frame of shape {shape:?} has {} dimensions, at most {MAX_RANK} are possible; set SHAPE", shape.len())]
     Rank {
         /// The frame's shape.

@@ -17,7 +17,9 @@ pub struct MessageSettings {
     /// `DIMS`: a name for each dimension of the message, in the message's order; or, when the buffered axis is not
     /// among them, for each dimension of a frame.
     pub dims: Option<Vec<String>>,
-    /// `DTYPE`: how bytes are read; other numbers are converted to it.
+    /// `DTYPE`: how bytes are read; other numbers are converted to it. A message with a value that it does not hold is
+    /// refused: one out of range (of bool: other than 0 and 1), NaN or a fraction among integers, or an integer that the
+    /// float would round. Between floats fractions are rounded.
     pub dtype: Option<Dtype>,
     /// `FIELD`: paths into a struct, the steps separated by dots (`pose.position`). Empty: all of it.
     pub fields: Vec<String>,

@@ -1,5 +1,6 @@
 //! How messages and frames correspond: what real nodes send, every shape and type there and back, and refusals.
 
+mod conversions;
 mod emitters;
 mod layouts;
 mod meaning;
