@@ -113,11 +113,12 @@ impl Evidence<'_> {
     /// # Errors
     /// What contradicts itself, or the number of samples.
     pub(super) fn geometry(&self) -> Result<Geometry, Reason> {
-        let geometry = match (&self.settings.shape, &self.hints.shape) {
+        let mut geometry = match (&self.settings.shape, &self.hints.shape) {
             (Some(frame), _) => self.by_setting(frame)?,
             (None, Some(shape)) => self.find_axis(self.by_parameter(shape)?)?,
             (None, None) => self.find_axis(self.by_nature()?)?,
         };
+        geometry.has_source_rate &= !self.is_run_in_one_frame();
         let frame_shape = geometry.frame_shape();
         if frame_shape.len() > MAX_RANK {
             return Err(Reason::Rank { shape: frame_shape });
@@ -135,6 +136,16 @@ impl Evidence<'_> {
 
     fn rule(&self) -> FrameRule {
         self.settings.frames
+    }
+
+    /// Whether the message is one frame by the rule alone, and its rate that of what would else be frames of their own.
+    fn is_run_in_one_frame(&self) -> bool {
+        let is_plain = self.hints.shape.is_none() && self.given_names().is_none();
+        let is_run = match self.is_vector {
+            true => picture::shape(self.hints, self.dtype, self.samples()).is_none(),
+            false => self.rows > 1,
+        };
+        self.rule() == FrameRule::Message && is_plain && is_run
     }
 
     /// The name of the buffered axis, as far as anybody asks for one.

@@ -265,6 +265,47 @@ fn the_setting_of_the_rate_gives_the_rate_alone() {
 }
 
 #[test]
+fn a_message_that_is_one_frame_by_rule_has_no_rate_from_inside_it() {
+    let rule = |frames| MessageSettings { frames, ..auto() };
+    let mut audio = parameters(&[("sample_rate", integer(16_000))]);
+    let axes = text(r#"{"time":{"kind":"linear","unit":"s","gain":0.0000625}}"#);
+    let run = |stored: &Stored| {
+        let samples = [arrow::buffer::Buffer::from_slice_ref(&stored.samples)];
+        stored.rebuilder().run(&samples, &[&stored.times], &MARKS).unwrap().1
+    };
+    for _ in 0..2 {
+        let stored = interpret(&floats(6), &audio, rule(FrameRule::Message)).unwrap();
+        assert_frames(&stored, &["time", "dim_1"], &[6], 1);
+        assert_eq!(stored.plan.rate_hz(), None);
+        assert_eq!(stored.plan.description().axes["time"], Axis::Coord { unit: "s".into(), data: None });
+        assert_comes_back(&stored, &floats(6), &audio);
+        assert!(!run(&stored).contains_key("sample_rate"));
+        // A setting knows.
+        let settings = MessageSettings { sample_rate_hz: Some(25.0), ..rule(FrameRule::Message) };
+        let stored = interpret(&floats(6), &audio, settings).unwrap();
+        assert_eq!(stored.plan.rate_hz(), Some(25.0));
+        assert_comes_back(&stored, &floats(6), &audio);
+        // Nor do rows that became part of the frame, or a frame that SHAPE gives.
+        let lists = fixed_lists(floats(6), 3);
+        let stored = interpret(&lists, &audio, rule(FrameRule::Message)).unwrap();
+        assert_eq!((stored.frames, stored.plan.rate_hz()), (1, None));
+        let settings = MessageSettings { shape: Some(vec![2, 3]), ..rule(FrameRule::Message) };
+        let stored = interpret(&floats(6), &audio, settings).unwrap();
+        assert_eq!((stored.frames, stored.plan.rate_hz()), (1, None));
+        audio.insert("axes".into(), axes.clone());
+    }
+    // What is one frame anyway comes at the source's rate.
+    let mut film = picture(6, 4, "bgr8");
+    film.insert("sample_rate".into(), integer(30));
+    let shaped = parameters(&[("shape", integers(&[2, 3])), ("sample_rate", integer(30))]);
+    for (array, sent) in [(bytes(72), film), (floats(6), shaped)] {
+        for frames in [FrameRule::Auto, FrameRule::Message] {
+            assert_eq!(interpret(&array, &sent, rule(frames)).unwrap().plan.rate_hz(), Some(30.0));
+        }
+    }
+}
+
+#[test]
 fn frames_begin_where_the_source_says() {
     let at = |extra: &[(&str, Parameter)]| {
         let mut sent = shaped(&[3, 2], &["time", "ch"]);
