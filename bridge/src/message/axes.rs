@@ -13,7 +13,7 @@ use super::time_unit::{SECOND, TimeUnit};
 /// Axes by the name of their dim. Unlike in a description, the buffered one has its offset or its data.
 pub(super) type Axes = BTreeMap<String, Axis>;
 
-const EXPECTED: &str = "a JSON object by dim: {\"kind\":\"linear\",\"unit\":...,\"gain\":...,\"offset\":...} or \
+pub(super) const EXPECTED: &str = "a JSON object by dim: {\"kind\":\"linear\",\"unit\":...,\"gain\":...,\"offset\":...} or \
                         {\"kind\":\"coord\",\"unit\":...,\"data\":[...]}";
 
 /// # Errors

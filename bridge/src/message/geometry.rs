@@ -20,8 +20,8 @@ pub(super) struct Geometry {
     pub axis: Option<usize>,
     /// Name of the buffered axis.
     pub buffered: String,
-    /// Whether the source's rate is that of the frames. It is not where its axis is a dim of the frame, or where `SHAPE`
-    /// groups its samples otherwise.
+    /// Whether the source's rate is that of the frames. It is not where its axis is a dim of the frame, where `SHAPE`
+    /// groups its samples otherwise, or where `FRAMES` makes one frame of what would be several.
     pub has_source_rate: bool,
 }
 
@@ -153,10 +153,22 @@ impl Evidence<'_> {
         self.settings.axis.as_deref().or(self.hints.stream_dim.as_deref()).unwrap_or(TIME)
     }
 
+    /// Samples of `shape`, which `origin` gives.
+    ///
+    /// # Errors
+    /// [`Reason::ShapeTooLarge`].
+    fn product(&self, origin: &'static str, shape: &[u64]) -> Result<u64, Reason> {
+        if shape.contains(&0) {
+            return Ok(0);
+        }
+        let product = shape.iter().try_fold(1_u64, |product, &dim| product.checked_mul(dim));
+        product.ok_or_else(|| Reason::ShapeTooLarge { origin, shape: shape.to_vec(), samples: self.samples() })
+    }
+
     /// `SHAPE`: the shape of one frame. No dim of it is the buffered axis; names are but names.
     fn by_setting(&self, frame: &[u64]) -> Result<Geometry, Reason> {
         let samples = self.samples();
-        let unit = frame.iter().try_fold(1_u64, |product, &dim| product.checked_mul(dim)).unwrap_or(0);
+        let unit = self.product("the setting SHAPE", frame)?;
         let misfit = || Reason::Shape { origin: "the setting SHAPE", shape: frame.to_vec(), expected: unit, samples };
         if unit == 0 || !samples.is_multiple_of(unit) {
             return Err(misfit());
@@ -234,7 +246,7 @@ impl Evidence<'_> {
     /// The parameter `shape`: the shape of the message.
     fn by_parameter(&self, shape: &[u64]) -> Result<Draft, Reason> {
         let samples = self.samples();
-        let expected = shape.iter().try_fold(1_u64, |product, &dim| product.checked_mul(dim)).unwrap_or(0);
+        let expected = self.product("the parameter `shape`", shape)?;
         if expected != samples {
             return Err(Reason::Shape { origin: "the parameter `shape`", shape: shape.to_vec(), expected, samples });
         }
@@ -383,6 +395,13 @@ impl Evidence<'_> {
                 let is_usual = |axis: &String| axis == TIME || self.hints.stream_dim.as_ref() == Some(axis);
                 if let (Origin::Source, Some(axis)) = (origin, self.settings.axis.as_ref().filter(|a| !is_usual(a))) {
                     return Err(Reason::UnknownAxis { axis: axis.clone(), dims });
+                }
+                if let (Origin::Source, Some(dim)) = (origin, &self.hints.stream_dim)
+                    && wanted == dim
+                    && dim != TIME
+                    && !dims.is_empty()
+                {
+                    return Err(Reason::UnknownStreamDim { dim: dim.clone(), dims });
                 }
                 rows
             }

@@ -17,7 +17,7 @@ use super::geometry::Evidence;
 use super::growth::{Growth, Pattern};
 use super::layout::SentType;
 use super::memory::{Memory, ShapeSent, Timing};
-use super::params::{self, AXES, AXIS_VALUES, Hints, KEY, Role, SHAPE, axis_offset, role, same, sequence};
+use super::params::{self, AXES, AXIS_VALUES, Hints, Role, SHAPE, axis_offset, role, same, sequence};
 use super::payload::Payload;
 use super::plan::{self, Plan, Wrapping};
 use super::siblings::Siblings;
@@ -188,8 +188,12 @@ impl Interpreter {
         let siblings = Siblings::read(&payload, array).to_owned();
         let mut hints = Hints::read(parameters)?;
         siblings.complete(&mut hints);
+        if self.settings.shape.is_none() && hints.shape.is_none() {
+            hints.check_channels(parameters)?;
+        }
         let mut memory = self.memory.clone();
         memory.remember_rate(&mut hints, parameters);
+        memory.remember_key(parameters);
 
         let typed = Typed::new(&payload, &hints, parameters, &self.settings)?;
         let has_rate = memory.sample_rate.as_ref().is_some_and(|(rate_hz, ..)| *rate_hz > 0.0);
@@ -225,7 +229,7 @@ impl Interpreter {
         let parameters_of_all = memory.layout_parameters(parameters, &source_axes, &geometry);
         let made = memory.made(parameters, &source_axes);
         let is_overruled = matches!(ShapeSent::of(parameters, &geometry), ShapeSent::Other(_));
-        let key = parameters.get(KEY).and_then(params::string);
+        let key = memory.key.as_ref().map(|(key, _)| key.clone());
         let wrapping = Wrapping {
             payload: &payload,
             row: &typed.row,

@@ -9,7 +9,7 @@ use super::MessageSettings;
 use super::axes::{Axes, Passing, is_in_seconds};
 use super::geometry::Geometry;
 use super::layout::{PerMessage, Sent, SentType};
-use super::params::{self, AXES, AXIS_OFFSET, AXIS_VALUES, Hints, Role, SAMPLE_RATE, SHAPE, role};
+use super::params::{self, AXES, AXIS_OFFSET, AXIS_VALUES, Hints, KEY, Role, SAMPLE_RATE, SHAPE, role};
 use super::source_axes::SourceAxes;
 use super::track::{Tracker, Watched};
 
@@ -21,6 +21,8 @@ pub(super) struct Memory {
     pub columns: Tracker,
     /// The last `sample_rate`, as it was sent, and the `channels` with it.
     pub sample_rate: Option<(f64, Option<Sent>, Option<u64>)>,
+    /// The last `key`, and as it was sent.
+    pub key: Option<(String, Sent)>,
     /// The last rate that the source gave in any way.
     pub pace: Option<Pace>,
     /// Axes without what belongs to one message.
@@ -136,6 +138,12 @@ impl Memory {
         }
     }
 
+    /// An absent `key` keeps the last one.
+    pub(super) fn remember_key(&mut self, parameters: &MetadataParameters) {
+        let sent = parameters.get(KEY).and_then(|value| Some((params::name(value)?, Sent::of(value)?)));
+        self.key = sent.or_else(|| self.key.take());
+    }
+
     /// The rate in force: the setting, else the newest word of the source, as far as it is about the frames.
     pub(super) fn remember_pace(
         &mut self,
@@ -184,6 +192,9 @@ impl Memory {
         }
         if let Some((_, Some(rate), _)) = &self.sample_rate {
             sent.entry(SAMPLE_RATE.to_owned()).or_insert_with(|| rate.clone());
+        }
+        if let (Some((_, key)), false) = (&self.key, parameters.contains_key(KEY)) {
+            sent.entry(KEY.to_owned()).or_insert_with(|| key.clone());
         }
         let astray = self.astray.as_ref().and_then(Watched::get).and_then(Option::as_ref);
         if let (Some(text), true) = (astray.or(axes.text.as_ref()), self.axes.as_ref().is_some_and(Watched::is_static))

@@ -50,8 +50,9 @@ pub(super) fn role(key: &str, value: &Parameter) -> Role {
         AXIS_OFFSET | AXIS_VALUES | SEQUENCE | SOURCE_TIMESTAMP | GENERATION | POSITION | LOST => Role::Passing,
         "timestamp" if !matches!(value, Parameter::Timestamp(_)) => Role::Passing,
         SHAPE | DIMS | DTYPE | SAMPLE_RATE | STREAM_DIM => Role::Meaning,
-        // Nodes that know nothing of us may use these two words for something else.
-        AXES | KEY if matches!(value, Parameter::String(_)) => Role::Meaning,
+        // Nodes that know nothing of us may use these two words for something else: a gamepad's axes are a list.
+        AXES if !is_list(value) => Role::Meaning,
+        KEY if matches!(value, Parameter::String(_) | Parameter::Integer(_)) => Role::Meaning,
         _ => match value {
             Parameter::Timestamp(time) if time.timestamp_nanos_opt().is_none() => Role::Passing,
             _ => Role::Attr,
@@ -92,8 +93,8 @@ pub(super) struct Hints {
 
 impl Hints {
     /// # Errors
-    /// [`Reason::Parameter`] for what no reading makes sense of. `width`, `height`, `encoding` and `channels` may
-    /// describe some other array, so nothing is wrong with whatever they are.
+    /// [`Reason::Parameter`] for what no reading makes sense of. `width`, `height` and `encoding` may describe some other
+    /// array, so nothing is wrong with whatever they are; what `channels` must be, [`Hints::check_channels`] says.
     pub(super) fn read(parameters: &MetadataParameters) -> Result<Self, Reason> {
         let count = |key| parameters.get(key).and_then(integer).and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0);
         Ok(Self {
@@ -109,9 +110,21 @@ impl Hints {
             encoding: parameters.get(ENCODING).and_then(string),
         })
     }
+
+    /// To be called where the shape may hang on `channels`. A list of them is an attribute: their names.
+    ///
+    /// # Errors
+    /// [`Reason::Parameter`] when it is no number of channels.
+    pub(super) fn check_channels(&self, parameters: &MetadataParameters) -> Result<(), Reason> {
+        match parameters.get(CHANNELS).filter(|value| !is_list(value)) {
+            Some(value) if self.channels.is_none() => Err(unreadable(CHANNELS, value, "a whole number, 1 or more")),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// The parameter `dtype`, where bytes need it.
+/// The parameter `dtype`, where bytes need it. Of numbers the array tells the type, and whatever `dtype` says is passed
+/// on: the sources that send it mean their own array, before it became this one.
 pub(super) fn dtype(parameters: &MetadataParameters) -> Result<Option<Dtype>, Reason> {
     read(parameters, DTYPE, "a numpy name such as float32", |value| string(value)?.parse().ok())
 }
@@ -179,6 +192,18 @@ pub(super) fn string(value: &Parameter) -> Option<String> {
         Parameter::String(text) => Some(text.clone()),
         _ => None,
     }
+}
+
+/// The parameter `key`: a text, or a number that stands for its digits.
+pub(super) fn name(value: &Parameter) -> Option<String> {
+    match value {
+        Parameter::Integer(value) => Some(value.to_string()),
+        _ => string(value),
+    }
+}
+
+fn is_list(value: &Parameter) -> bool {
+    matches!(value, Parameter::ListInt(_) | Parameter::ListFloat(_) | Parameter::ListString(_))
 }
 
 pub(super) fn shape(value: &Parameter) -> Option<Vec<u64>> {
@@ -281,6 +306,9 @@ mod tests {
         assert_eq!(role("deadline", &far), Role::Passing);
         assert_eq!(role("axes", &Parameter::ListFloat(vec![0.5])), Role::Attr);
         assert_eq!(role("axes", &text("{}")), Role::Meaning);
+        assert_eq!(role("axes", &integer), Role::Meaning);
+        assert_eq!(role("key", &integer), Role::Meaning);
+        assert_eq!(role("key", &Parameter::Float(0.5)), Role::Attr);
         assert_eq!(role("montage", &integer), Role::Attr);
     }
 }

@@ -108,18 +108,24 @@ pub enum Reason {
         path: String,
     },
     /// A shape that does not fit the length.
-    #[error(
-        "{origin} {shape:?} means {expected} samples, found {samples}; {}",
-        if *origin == "the parameter `shape`" { "mend the source, or set SHAPE" }
-        else { "set SHAPE to the shape of one frame (FRAMES: rows when a message holds several)" }
-    )]
+    #[error("{origin} {shape:?} means {expected} samples, found {samples}; {}", correct(origin))]
     Shape {
         /// Where the shape comes from.
         origin: &'static str,
         /// The shape.
         shape: Vec<u64>,
-        /// Samples it stands for; 0 when that is too many to count.
+        /// Samples it stands for.
         expected: u64,
+        /// Samples of the message.
+        samples: u64,
+    },
+    /// A shape of more samples than can be counted.
+    #[error("{origin} {shape:?} is too large: no message has so many samples (found {samples}); {}", correct(origin))]
+    ShapeTooLarge {
+        /// Where the shape comes from.
+        origin: &'static str,
+        /// The shape.
+        shape: Vec<u64>,
         /// Samples of the message.
         samples: u64,
     },
@@ -150,6 +156,17 @@ pub enum Reason {
     UnknownAxis {
         /// The setting.
         axis: String,
+        /// The dims of the message.
+        dims: Vec<String>,
+    },
+    /// The parameter `stream_dim` names no dim.
+    #[error(
+        "the parameter `stream_dim` is `{dim}`, but the dims are {dims:?}; mend the source, or set AXIS to one of these \
+         (or FRAMES: message, for one frame a message)"
+    )]
+    UnknownStreamDim {
+        /// The parameter.
+        dim: String,
         /// The dims of the message.
         dims: Vec<String>,
     },
@@ -220,6 +237,22 @@ pub enum Reason {
         /// The integer.
         found: i128,
     },
+    /// A value that the type of the setting `DTYPE` does not hold.
+    #[error(
+        "{} has {found}, which DTYPE {dtype} does not hold; unset DTYPE (it is {own}), set one that holds it, or convert \
+         it upstream",
+        place(path)
+    )]
+    Unfit {
+        /// Path of the column; empty: the array itself.
+        path: String,
+        /// The value.
+        found: String,
+        /// Type of the column.
+        own: Dtype,
+        /// The setting.
+        dtype: Dtype,
+    },
     /// An array that Arrow itself cannot take apart.
     #[error("Arrow refuses the array: {found}; mend the source")]
     Arrow {
@@ -237,22 +270,6 @@ pub enum Reason {
         expected: String,
     },
     /// More dimensions than a frame can have.
-    /// A value that the type of the setting `DTYPE` does not hold.
-    #[error(
-        "{} has {found}, which DTYPE {dtype} does not hold; unset DTYPE (it is {own}), set one that holds it, or convert \
-         it upstream",
-        place(path)
-    )]
-    Unfit {
-        /// Path of the column; empty: the array itself.
-        path: String,
-        /// The value.
-        found: String,
-        /// Type of the column.
-        own: Dtype,
-        /// The setting.
-        dtype: Dtype,
-    },
     #[error("a frame of shape {shape:?} has {} dimensions, at most {MAX_RANK} are possible; set SHAPE", shape.len())]
     Rank {
         /// The frame's shape.
@@ -276,7 +293,16 @@ fn instead(key: &str) -> &'static str {
         "dtype" => ", or set DTYPE",
         "sample_rate" => ", or set SAMPLE_RATE",
         "stream_dim" => ", or set AXIS",
+        "channels" => ", or set SHAPE",
         _ => "",
+    }
+}
+
+/// What helps against a shape from `origin` that does not fit.
+fn correct(origin: &str) -> &'static str {
+    match origin {
+        "the parameter `shape`" => "mend the source, or set SHAPE",
+        _ => "set SHAPE to the shape of one frame (FRAMES: rows when a message holds several)",
     }
 }
 

@@ -6,7 +6,7 @@ use dora_shm_ring::Axis;
 use super::Reason;
 use super::axes::{self, Axes, Passing};
 use super::geometry::Geometry;
-use super::params::{AXES, AXIS_OFFSET, AXIS_VALUES, float};
+use super::params::{AXES, AXIS_OFFSET, AXIS_VALUES, Role, float, role, unreadable};
 use super::time_unit::{SECOND, TimeUnit};
 
 /// Where the parameter `axes` says the frames are, in seconds when that is a time.
@@ -45,7 +45,10 @@ impl SourceAxes {
             astray: None,
             placed: Placed::Nowhere,
         };
-        let Some(Parameter::String(text)) = parameters.get(AXES) else { return Ok(source) };
+        let Some(value) = parameters.get(AXES).filter(|value| role(AXES, value) == Role::Meaning) else {
+            return Ok(source);
+        };
+        let Parameter::String(text) = value else { return Err(unreadable(AXES, value, axes::EXPECTED)) };
         source.axes = axes::parse(text)?;
         source.lasting = source.axes.clone();
         source.text = Some(text.clone());

@@ -391,11 +391,31 @@ fn a_key_is_the_settings_or_the_sources() {
     let stored = interpret(&floats(6), &sent, settings).unwrap();
     assert_eq!(stored.plan.key(), "mine");
     assert_comes_back(&stored, &floats(6), &sent);
-    // A key that is no string is an attribute.
-    let sent = parameters(&[("key", integer(7))]);
-    let stored = interpret(&floats(6), &sent, auto()).unwrap();
-    assert_eq!(stored.plan.key(), "");
-    assert_comes_back(&stored, &floats(6), &sent);
+    // A number is its text; a key that is neither is an attribute.
+    for (key, expected) in [(integer(-7), "-7"), (Parameter::Bool(true), "")] {
+        let sent = parameters(&[("key", key)]);
+        let stored = interpret(&floats(6), &sent, auto()).unwrap();
+        assert_eq!(stored.plan.key(), expected);
+        assert_comes_back(&stored, &floats(6), &sent);
+    }
+}
+
+#[test]
+fn an_absent_key_keeps_the_last_one() {
+    let mut interpreter = Interpreter::new("data", auto());
+    let sent = parameters(&[("key", text("eeg"))]);
+    let first = store(&mut interpreter, &floats(6), &sent).unwrap();
+    for _ in 0..5 {
+        for sent in [&none(), &sent] {
+            let later = store(&mut interpreter, &floats(6), sent).unwrap();
+            assert_eq!(later.plan.key(), "eeg");
+            assert!(Arc::ptr_eq(&later.plan, &first.plan));
+        }
+    }
+    let other = store(&mut interpreter, &floats(6), &parameters(&[("key", integer(8))])).unwrap();
+    assert_eq!(other.plan.key(), "8");
+    let later = store(&mut interpreter, &floats(6), &none()).unwrap();
+    assert_eq!((later.plan.key(), &later.rebuild(None).unwrap().1["key"]), ("8", &integer(8)));
 }
 
 #[test]

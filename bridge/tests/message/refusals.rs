@@ -108,6 +108,73 @@ fn shapes_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn a_shape_that_is_too_large_is_told_so() {
+    let sent = parameters(&[("shape", integers(&[1 << 62, 1 << 62]))]);
+    let found = refusal(&floats(6), &sent, auto());
+    assert_says(&found, &["the parameter `shape`", "4611686018427387904", "too large", "found 6", "SHAPE"]);
+    assert!(!found.contains("means 0"), "{found}");
+    let settings = MessageSettings { shape: Some(vec![1 << 62, 1 << 62]), ..auto() };
+    let found = refusal(&floats(6), &none(), settings);
+    assert_says(&found, &["the setting SHAPE", "too large", "found 6"]);
+    // A product of nothing is nothing, whatever else is in it.
+    let sent = parameters(&[("shape", integers(&[1 << 62, 1 << 62, 0]))]);
+    assert_says(&refusal(&floats(6), &sent, auto()), &["0 samples, found 6"]);
+}
+
+#[test]
+fn channels_that_are_no_number_of_channels_are_refused_where_they_count() {
+    for wrong in [integer(0), integer(-1), text("x"), Parameter::Float(1.5)] {
+        let sent = parameters(&[("sample_rate", integer(100)), ("channels", wrong.clone())]);
+        assert_says(&refusal(&floats(6), &sent, auto()), &["`channels`", "1 or more", "SHAPE"]);
+        assert_says(&refusal(&floats(6), &parameters(&[("channels", wrong)]), auto()), &["`channels`"]);
+        // Where something else gives the shape, nothing asks for them.
+        let settings = MessageSettings { shape: Some(vec![6]), ..auto() };
+        interpret(&floats(6), &sent, settings).unwrap();
+        let mut sent = sent;
+        sent.extend(parameters(&[("shape", integers(&[6])), ("dims", names(&["time"]))]));
+        assert_comes_back(&interpret(&floats(6), &sent, auto()).unwrap(), &floats(6), &sent);
+    }
+    // A list of their names is an attribute.
+    let sent = parameters(&[("channels", names(&["Cz", "Pz"]))]);
+    assert_comes_back(&interpret(&floats(6), &sent, auto()).unwrap(), &floats(6), &sent);
+}
+
+#[test]
+fn axes_that_are_one_number_are_refused_also_after_many_others() {
+    let mut interpreter = Interpreter::new("data", auto());
+    for i in 0..20 {
+        store(&mut interpreter, &floats(6), &parameters(&[(&format!("k{i}"), integer(1))])).unwrap();
+        for wrong in [integer(2), Parameter::Float(0.5), Parameter::Bool(true)] {
+            let refusal = store(&mut interpreter, &floats(6), &parameters(&[("axes", wrong)])).unwrap_err().to_string();
+            assert_says(&refusal, &["`axes`", "JSON"]);
+        }
+    }
+    // A gamepad's are an attribute.
+    let sent = parameters(&[("axes", Parameter::ListFloat(vec![0.5, -1.0]))]);
+    assert_comes_back(&interpret(&floats(6), &sent, auto()).unwrap(), &floats(6), &sent);
+}
+
+#[test]
+fn a_stream_dim_that_is_no_dim_is_refused() {
+    let sent = |dim: &str, dims: &[&str]| {
+        parameters(&[("shape", integers(&[2, 3])), ("dims", names(dims)), ("stream_dim", text(dim))])
+    };
+    let wrong = sent("trial", &["time", "ch"]);
+    let found = refusal(&floats(6), &wrong, auto());
+    assert_says(&found, &["`stream_dim`", "`trial`", "time", "ch", "AXIS", "FRAMES: message"]);
+    let axis = |axis: &str| MessageSettings { axis: Some(axis.into()), ..auto() };
+    assert_says(&refusal(&floats(6), &wrong, axis("trial")), &["`trial`", "time", "ch"]);
+    interpret(&floats(6), &wrong, axis("ch")).unwrap();
+    let message = MessageSettings { frames: FrameRule::Message, ..auto() };
+    let stored = interpret(&floats(6), &wrong, message).unwrap();
+    assert_eq!((stored.frames, &*stored.plan.description().dims[0]), (1, "trial"));
+    assert_comes_back(&stored, &floats(6), &wrong);
+    // What holds anyway is no mistake, and without dims there is nothing to contradict.
+    interpret(&floats(6), &sent("time", &["y", "x"]), auto()).unwrap();
+    interpret(&floats(6), &parameters(&[("stream_dim", text("trial"))]), auto()).unwrap();
+}
+
+#[test]
 fn dims_that_do_not_fit_are_refused() {
     let sent = parameters(&[("dims", names(&["time", "ch"]))]);
     assert_says(&refusal(&floats(10), &sent, auto()), &["`dims`", "one dimension of 10", "`shape`", "SHAPE"]);
