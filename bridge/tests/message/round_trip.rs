@@ -358,6 +358,7 @@ proptest! {
         (has_shape, has_dims) in (any::<bool>(), any::<bool>()),
         rate in rate(),
         place_by in 0..4,
+        unit in proptest::sample::select(vec!["s", "ms", "mm"]),
         setting in 0_usize..3,
     ) {
         let mut leaf = Vec::new();
@@ -386,11 +387,11 @@ proptest! {
             match place_by {
                 1 => drop(sent.insert("axis_offset".into(), integer(place as i64))),
                 2 => {
-                    let axes = format!(r#"{{"time":{{"kind":"linear","unit":"s","gain":0.5,"offset":{place}}}}}"#);
+                    let axes = format!(r#"{{"time":{{"kind":"linear","unit":"{unit}","gain":0.5,"offset":{place}}}}}"#);
                     sent.insert("axes".into(), Parameter::String(axes));
                 }
                 3 => {
-                    let axes = format!(r#"{{"time":{{"kind":"coord","unit":"s","data":{coordinates:?}}}}}"#);
+                    let axes = format!(r#"{{"time":{{"kind":"coord","unit":"{unit}","data":{coordinates:?}}}}}"#);
                     sent.insert("axes".into(), Parameter::String(axes));
                 }
                 _ => {}
