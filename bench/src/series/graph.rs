@@ -7,6 +7,7 @@ use eyre::OptionExt as _;
 
 use super::{Point, Setting, point, unique};
 use crate::graph::{Ages, Stage};
+use crate::machine::{PYTHON, python};
 use crate::statistics::Spread;
 use crate::task::{PAYLOADS, payload_name};
 
@@ -138,8 +139,7 @@ fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<Age
             stage.start("receiver", command.args(["graph", "receive", "--dynamic", "receiver", "--out"]).arg(&out))?;
         }
         Receiver::DynamicPython => {
-            let python = std::env::var_os("DORA_SHM_BENCH_PYTHON");
-            let python = python.ok_or_eyre("DORA_SHM_BENCH_PYTHON is not set; `cargo xtask bench` sets it")?;
+            let python = python().ok_or_eyre(format!("{PYTHON} is not set; `cargo xtask bench` sets it"))?;
             let script = stage.file("receive.py");
             std::fs::write(&script, RECEIVE_PY)?;
             stage.start("receiver", Command::new(python).arg(script).arg("receiver").arg(&out))?;
