@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use dora_node_api::DoraNode;
-use dora_shm_bridge::report::{Log, Reporter, State, Status};
+use dora_shm_bridge::report::{Log, Refusals, Reporter, State, Status};
 use dora_shm_bridge::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
 use dora_shm_ring::{
     Interrupter, Liveness, Message, MessageOutcome, MessageReader, Outcome, ReaderOptions, Start, Wait,
@@ -53,6 +53,9 @@ pub struct Mirror {
     /// Frames that were lost when it was last looked.
     lost: u64,
     losses: u64,
+    told_losses: Refusals,
+    /// The generation that was read last; a reader that has left its stream knows none.
+    generation: Option<u32>,
     /// A message's copy, when messages are cut anew.
     message: Message,
 }
@@ -82,6 +85,8 @@ impl Mirror {
             state: State::Waiting,
             lost: 0,
             losses: 0,
+            told_losses: Refusals::default(),
+            generation: None,
             message: Message::new(),
         };
         mirror.reporter = Some(Reporter::new(node, log, mirror.status(), Instant::now()));
@@ -106,6 +111,7 @@ impl Mirror {
                 Some(Order::Lost) => bail!("lost the connection to dora"),
                 None => {}
             }
+            self.generation = self.reader.generation().or(self.generation);
             let step = self.step(node).wrap_err_with(|| format!("reading stream {:?}", self.settings.shmem_name))?;
             self.note_losses(node)?;
             let now = Instant::now();
@@ -197,11 +203,19 @@ impl Mirror {
         self.losses += 1;
         let now_lost = lost - self.lost;
         self.lost = lost;
+        let told = "frames were lost, because the writer overwrote them, or removed a short generation, before the mirror \
+                    read them; the next message says how many";
+        if self.settings.on_loss == OnLoss::Mark
+            && let Some(told) = self.told_losses.add(told.to_owned(), Instant::now())
+        {
+            self.log.warn(&told);
+        }
         if self.settings.on_loss == OnLoss::Stop {
             self.emitter.flush(node)?;
             bail!(
-                "ON_LOSS: stop: {now_lost} frames were lost, because the writer overwrote them before the mirror read \
-                 them; lengthen the stream's buffer (BUF_DUR of the sink), or set ON_LOSS: mark"
+                "ON_LOSS: stop: {now_lost} frames were lost, because the writer overwrote them, or removed a short \
+                 generation, before the mirror read them; lengthen the stream's buffer (BUF_DUR of the sink), or set \
+                 ON_LOSS: mark"
             );
         }
         Ok(())
@@ -212,7 +226,7 @@ impl Mirror {
         Status {
             stream: self.settings.shmem_name.clone(),
             state: self.state,
-            generation: self.reader.generation(),
+            generation: self.generation,
             frames: *frames,
             chunks: *chunks,
             refused: refused.total(),
