@@ -1,5 +1,6 @@
 //! The book of one reader: every position of every stream once, read or lost.
 
+use crate::follower::Account;
 use crate::signal::{self, Stamp};
 
 /// Where a reader stands, by its own book.
@@ -66,57 +67,6 @@ impl Book {
         Ok(())
     }
 
-    /// The stream was closed; the reader has counted `lost_in_all` since it began.
-    pub fn close(&mut self, lost_in_all: u64) -> Checked {
-        let carried = lost_in_all
-            .checked_sub(self.lost)
-            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))?;
-        let total = self.next + (carried - self.carried.min(carried));
-        self.ended = Some((self.stream_id, total));
-        (self.stream_id, self.next, self.epoch, self.carried, self.late) = (0, 0, 0, carried, None);
-        // Whatever was to come of the stream, the next one begins at its first frame.
-        self.anywhere = false;
-        Ok(())
-    }
-
-    /// Frames that were read at once, `lost` of which were announced before the first.
-    pub fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Checked {
-        if times.is_empty() || !samples.len().is_multiple_of(times.len()) {
-            return Err(format!("{} bytes of samples for {} times", samples.len(), times.len()));
-        }
-        let frame_bytes = samples.len() / times.len();
-        for (i, (frame, time)) in samples.chunks_exact(frame_bytes).zip(times).enumerate() {
-            let stamp = signal::check(frame).ok_or_else(|| {
-                format!("a torn frame: the {i}th of {}, after {self:?}: {}", times.len(), head(frame))
-            })?;
-            if *time != signal::time_of(stamp.position) {
-                return Err(format!("time {time} of {stamp:?}"));
-            }
-            let announced = if i == 0 { lost.saturating_sub(self.carried) } else { 0 };
-            let stamp = self.in_this_stream(stamp, self.next + announced);
-            if i == 0 {
-                self.begin(stamp, lost)?;
-            } else if self.late_stamps && self.stream_id == 0 {
-                // The chunk after one that was made for the stream before.
-                self.stream_id = stamp.stream_id;
-            } else if stamp.stream_id != self.stream_id {
-                return Err(format!("frames of two streams in one read: {stamp:?} in {self:?}"));
-            }
-            if stamp.position != self.next {
-                return Err(format!(
-                    "frame {i} of this read is {stamp:?}, after {lost} lost were announced; expected {self:?}"
-                ));
-            }
-            if stamp.epoch < self.epoch {
-                return Err(format!("the epoch went back: {stamp:?} after {self:?}"));
-            }
-            self.epoch = stamp.epoch;
-            self.next += 1;
-            self.read += 1;
-        }
-        Ok(())
-    }
-
     /// A chunk that was made for the stream before the one it came into: its place in this one. Only the first chunk of a
     /// stream can be one; `expected` is where it has to be.
     fn in_this_stream(&mut self, stamp: Stamp, expected: u64) -> Stamp {
@@ -166,33 +116,6 @@ impl Book {
         self.lose(lost)
     }
 
-    /// A message without frames, before which `lost` were announced; it stands at `stream_position`.
-    pub fn enter_empty(&mut self, stream_position: u64, lost: u64) -> Checked {
-        if std::mem::take(&mut self.anywhere) {
-            self.next = stream_position
-                .checked_sub(lost)
-                .ok_or_else(|| format!("{lost} lost were announced before position {stream_position}"))?;
-        }
-        self.lose(lost)?;
-        self.is_at(stream_position)
-    }
-
-    /// After a message that ended at `stream_position`.
-    pub fn is_at(&self, stream_position: u64) -> Checked {
-        if stream_position == self.next {
-            Ok(())
-        } else {
-            Err(format!("the message says that it ends at {stream_position}, its frames say {self:?}"))
-        }
-    }
-
-    /// What the reader has announced since the book last took it up.
-    pub fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
-        lost_in_all
-            .checked_sub(self.lost)
-            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))
-    }
-
     /// Where the reader stands; losses that no later frame has announced yet are counted.
     pub fn place(&self, lost_in_all: u64) -> Place {
         let position = (self.next + lost_in_all).saturating_sub(self.lost + self.carried);
@@ -205,6 +128,85 @@ fn head(frame: &[u8]) -> String {
     let words = frame.as_chunks::<8>().0;
     let shown = words.iter().take(6).map(|word| format!("{:#x}", u64::from_le_bytes(*word)));
     shown.collect::<Vec<_>>().join(" ")
+}
+
+impl Account for Book {
+    fn read(&self) -> u64 {
+        self.read
+    }
+
+    fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Checked {
+        if times.is_empty() || !samples.len().is_multiple_of(times.len()) {
+            return Err(format!("{} bytes of samples for {} times", samples.len(), times.len()));
+        }
+        let frame_bytes = samples.len() / times.len();
+        for (i, (frame, time)) in samples.chunks_exact(frame_bytes).zip(times).enumerate() {
+            let stamp = signal::check(frame).ok_or_else(|| {
+                format!("a torn frame: the {i}th of {}, after {self:?}: {}", times.len(), head(frame))
+            })?;
+            if *time != signal::time_of(stamp.position) {
+                return Err(format!("time {time} of {stamp:?}"));
+            }
+            let announced = if i == 0 { lost.saturating_sub(self.carried) } else { 0 };
+            let stamp = self.in_this_stream(stamp, self.next + announced);
+            if i == 0 {
+                self.begin(stamp, lost)?;
+            } else if self.late_stamps && self.stream_id == 0 {
+                // The chunk after one that was made for the stream before.
+                self.stream_id = stamp.stream_id;
+            } else if stamp.stream_id != self.stream_id {
+                return Err(format!("frames of two streams in one read: {stamp:?} in {self:?}"));
+            }
+            if stamp.position != self.next {
+                return Err(format!(
+                    "frame {i} of this read is {stamp:?}, after {lost} lost were announced; expected {self:?}"
+                ));
+            }
+            if stamp.epoch < self.epoch {
+                return Err(format!("the epoch went back: {stamp:?} after {self:?}"));
+            }
+            self.epoch = stamp.epoch;
+            self.next += 1;
+            self.read += 1;
+        }
+        Ok(())
+    }
+
+    fn enter_empty(&mut self, stream_position: u64, lost: u64) -> Checked {
+        if std::mem::take(&mut self.anywhere) {
+            self.next = stream_position
+                .checked_sub(lost)
+                .ok_or_else(|| format!("{lost} lost were announced before position {stream_position}"))?;
+        }
+        self.lose(lost)?;
+        self.is_at(stream_position)
+    }
+
+    fn is_at(&self, stream_position: u64) -> Checked {
+        if stream_position == self.next {
+            Ok(())
+        } else {
+            Err(format!("the message says that it ends at {stream_position}, its frames say {self:?}"))
+        }
+    }
+
+    fn close(&mut self, lost_in_all: u64) -> Checked {
+        let carried = lost_in_all
+            .checked_sub(self.lost)
+            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))?;
+        let total = self.next + (carried - self.carried.min(carried));
+        self.ended = Some((self.stream_id, total));
+        (self.stream_id, self.next, self.epoch, self.carried, self.late) = (0, 0, 0, carried, None);
+        // Whatever was to come of the stream, the next one begins at its first frame.
+        self.anywhere = false;
+        Ok(())
+    }
+
+    fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
+        lost_in_all
+            .checked_sub(self.lost)
+            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))
+    }
 }
 
 #[cfg(test)]

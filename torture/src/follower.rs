@@ -40,11 +40,27 @@ enum Inner {
     Messages(MessageReader, Message),
 }
 
+/// What a follower accounts in.
+pub trait Account: std::fmt::Debug {
+    /// Frames that were entered so far.
+    fn read(&self) -> u64;
+    /// Frames that were read at once, `lost` of which were announced before the first.
+    fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Result<(), String>;
+    /// A message without frames, before which `lost` were announced; it stands at `stream_position`.
+    fn enter_empty(&mut self, stream_position: u64, lost: u64) -> Result<(), String>;
+    /// After a message that ended at `stream_position`.
+    fn is_at(&self, stream_position: u64) -> Result<(), String>;
+    /// The stream was closed; the reader has counted `lost_in_all` since it began.
+    fn close(&mut self, lost_in_all: u64) -> Result<(), String>;
+    /// What the reader has announced since the book last took it up.
+    fn not_entered(&self, lost_in_all: u64) -> Result<u64, String>;
+}
+
 /// A reader with its book.
-pub struct Follower {
+pub struct Follower<B = Book> {
     kind: Kind,
     inner: Inner,
-    pub book: Book,
+    pub book: B,
     /// What was copied out of a view, to be judged when it has been given back.
     samples: Vec<u8>,
     times: Vec<f64>,
@@ -77,34 +93,7 @@ pub fn oldest() -> ReaderOptions {
 
 impl Follower {
     pub fn open(name: &str, kind: Kind, options: &ReaderOptions, book: Book) -> dora_shm_ring::Result<Self> {
-        let options = options.clone();
-        let inner = match kind {
-            Kind::Wait | Kind::Poll | Kind::View => Inner::Frames(Reader::open(name, options)?, Frames::new()),
-            Kind::Messages | Kind::MessageViews => Inner::Messages(MessageReader::open(name, options)?, Message::new()),
-        };
-        let book = if kind == Kind::View { book.with_untold_ends() } else { book };
-        Ok(Self { kind, inner, book, samples: Vec::new(), times: Vec::new(), attached: None })
-    }
-
-    pub fn lost(&self) -> u64 {
-        match &self.inner {
-            Inner::Frames(reader, _) => reader.lost(),
-            Inner::Messages(reader, _) => reader.lost(),
-        }
-    }
-
-    pub fn info(&self) -> dora_shm_ring::Result<Info> {
-        match &self.inner {
-            Inner::Frames(reader, _) => reader.info(),
-            Inner::Messages(reader, _) => reader.info(),
-        }
-    }
-
-    pub fn liveness(&self) -> dora_shm_ring::Result<Liveness> {
-        match &self.inner {
-            Inner::Frames(reader, _) => reader.liveness(PATIENCE),
-            Inner::Messages(reader, _) => reader.liveness(PATIENCE),
-        }
+        Self::open_with(name, kind, options, if kind == Kind::View { book.with_untold_ends() } else { book })
     }
 
     /// Where the reader stands by its book.
@@ -132,6 +121,38 @@ impl Follower {
             _ => place,
         }
     }
+}
+
+impl<B: Account> Follower<B> {
+    pub fn open_with(name: &str, kind: Kind, options: &ReaderOptions, book: B) -> dora_shm_ring::Result<Self> {
+        let options = options.clone();
+        let inner = match kind {
+            Kind::Wait | Kind::Poll | Kind::View => Inner::Frames(Reader::open(name, options)?, Frames::new()),
+            Kind::Messages | Kind::MessageViews => Inner::Messages(MessageReader::open(name, options)?, Message::new()),
+        };
+        Ok(Self { kind, inner, book, samples: Vec::new(), times: Vec::new(), attached: None })
+    }
+
+    pub fn lost(&self) -> u64 {
+        match &self.inner {
+            Inner::Frames(reader, _) => reader.lost(),
+            Inner::Messages(reader, _) => reader.lost(),
+        }
+    }
+
+    pub fn info(&self) -> dora_shm_ring::Result<Info> {
+        match &self.inner {
+            Inner::Frames(reader, _) => reader.info(),
+            Inner::Messages(reader, _) => reader.info(),
+        }
+    }
+
+    pub fn liveness(&self) -> dora_shm_ring::Result<Liveness> {
+        match &self.inner {
+            Inner::Frames(reader, _) => reader.liveness(PATIENCE),
+            Inner::Messages(reader, _) => reader.liveness(PATIENCE),
+        }
+    }
 
     /// One wait, which must not last much longer than `timeout`.
     pub fn wait(&mut self, timeout: Duration) -> Result<Wait, String> {
@@ -151,7 +172,7 @@ impl Follower {
     pub fn step(&mut self) -> Result<Step, String> {
         let kind = self.kind;
         let told = |error| format!("{kind:?}: {error:?}");
-        let before = self.book.read;
+        let before = self.book.read();
         let outcome = match (&mut self.inner, kind) {
             (Inner::Frames(reader, _), Kind::View) => {
                 let view = match reader.view(u64::MAX).map_err(told)? {
@@ -215,7 +236,7 @@ impl Follower {
             }
         };
         Ok(match outcome {
-            Outcome::Data if self.book.read > before => Step::Read(self.book.read - before),
+            Outcome::Data if self.book.read() > before => Step::Read(self.book.read() - before),
             Outcome::Data | Outcome::Generation => Step::Moved,
             Outcome::Nothing => Step::Nothing,
             Outcome::Closed => {
@@ -245,7 +266,7 @@ impl Follower {
 }
 
 fn enter_message(
-    book: &mut Book,
+    book: &mut impl Account,
     info: &dora_shm_ring::MessageInfo,
     samples: &[u8],
     times: &[f64],

@@ -5,13 +5,11 @@ mod actor;
 mod book;
 mod campaigns;
 mod conductor;
-mod dice;
 mod follower;
 mod report;
 mod roles;
 mod scene;
 mod segments;
-mod signal;
 mod tally;
 
 use std::path::PathBuf;
@@ -21,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand, ValueEnum as _};
+use dora_shm_torture::{dice, signal};
 use eyre::{WrapErr as _, bail};
 use rustix::process::{Signal, kill_current_process_group};
 

@@ -15,8 +15,11 @@ const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 /// What a whole frame says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
+    /// Position in the stream.
     pub position: u64,
+    /// Incarnation of the stream.
     pub stream_id: u64,
+    /// Of the writer.
     pub epoch: u64,
 }
 
@@ -81,6 +84,7 @@ pub fn random_format(dice: &mut Dice, most_frames: u64) -> Format {
     Format::new(dtype, &shape, rate, 1 + dice.below(most_frames)).expect("a small format")
 }
 
+/// A description that says its key only.
 pub fn description(key: impl Into<String>) -> Description {
     Description { key: key.into(), ..Description::default() }
 }

@@ -146,7 +146,7 @@ pub struct Count {
     pub ends: u64,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -160,8 +160,9 @@ fn keep_segments(folder: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for entry in std::fs::read_dir(dora_shm_ring::SHM_DIR)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() && entry.metadata()?.len() <= KEPT_BYTES {
-            // A name may go at any moment.
+        // A name may go at any moment.
+        let kept = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= KEPT_BYTES);
+        if kept {
             let _ = std::fs::copy(entry.path(), folder.join(entry.file_name()));
         }
     }
