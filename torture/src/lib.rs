@@ -2,4 +2,6 @@
 //! nodes tell.
 
 pub mod dice;
+pub mod news;
+pub mod sequence;
 pub mod signal;

@@ -39,6 +39,8 @@ pub enum Role {
     Torrent,
     /// Reads the torrent to its end and accounts for all of it. Arguments: kind, name.
     Drinker,
+    /// Takes all the time of a core until its input ends.
+    Hog,
 }
 
 impl Role {
@@ -64,6 +66,10 @@ impl Role {
             Role::Prober => campaigns::impostors::prober(word(0)?),
             Role::Torrent => campaigns::soak::torrent(Dice::new(number(0)?), word(1)?),
             Role::Drinker => campaigns::soak::drinker(kind(0)?, word(1)?),
+            Role::Hog => until_input_ends(|| {
+                std::hint::spin_loop();
+                Ok(())
+            }),
         }
     }
 }

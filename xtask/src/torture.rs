@@ -25,8 +25,14 @@ pub fn run(arguments: &[String]) -> eyre::Result<()> {
     setup::debian_command("unshare", "util-linux")?;
     // With the ring's stop points, which no other program may have: a build of its own.
     run_command(&mut cargo("build --release -p dora-shm-torture --features stop-points".split(' ')))?;
-    run_command(command(programs().join("dora-shm-torture")).args(arguments))?;
     let asks = |word: &str| arguments.iter().any(|argument| argument == word);
+    let mut torture = command(programs().join("dora-shm-torture"));
+    if !asks("--help") && (!asks("--only") || arguments.iter().any(|argument| argument.contains("graph"))) {
+        // The nodes that the campaign `graph` runs, as everybody gets them, and what runs them.
+        run_command(&mut cargo("build --release --bins".split(' ')))?;
+        torture.env("DORA_BIN", setup::dora_cli()?).env("DORA_SHM_PROGRAMS", programs());
+    }
+    run_command(torture.args(arguments))?;
     if cfg!(target_arch = "x86_64") && !asks("--only") && !asks("--help") {
         let test = "test --release -p dora-shm-ring --lib streaming -- --ignored --nocapture";
         run_command(&mut cargo(test.split(' ')))?;

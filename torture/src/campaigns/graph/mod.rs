@@ -1,0 +1,497 @@
+//! The nodes in real graphs, run by the real dora command line: graph A floods a sink with messages and changes of its
+//! settings, graph B mirrors the stream and checks it, readers outside follow it; and everything that can be harmed is.
+
+mod ear;
+mod engine;
+mod witness;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dora_shm_ring::{Liveness, Reader, ReaderOptions};
+
+use crate::actor::Actor;
+use crate::dice::Dice;
+use crate::follower::{Kind, PATIENCE};
+use crate::news::Mark;
+use crate::roles::Role;
+use crate::scene::{Outcome, Scene, create_patiently};
+use crate::segments::{self, Snapshot};
+
+use ear::Ear;
+use engine::{Engine, Place, Victim, until};
+use witness::{Watch, Witness};
+
+/// The sink's queue of messages. dora keeps ten times as many before it drops some.
+const QUEUE: u64 = 20;
+
+/// Frames that the ring has only when all is calm.
+const CALM_RING: u64 = 20_000;
+
+/// Messages after which all that was queued before the calm has come.
+const SETTLING: u64 = 15 * QUEUE;
+
+/// Messages in a row of which none may be missing when all is calm.
+const CALM_MESSAGES: u64 = 100;
+
+/// Time between two ends of the graphs in a long run.
+const ROUND: Duration = Duration::from_secs(25);
+
+/// Time for an end in order.
+const END: Duration = Duration::from_secs(4);
+
+/// Processes that only take time, at most.
+const HOGS: usize = 4;
+
+/// How the graphs of one round end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The daemon is killed.
+    DaemonKilled,
+    /// `dora stop` in the middle of it all.
+    Stopped,
+    /// The source calms down, everything must come, and then `dora stop`.
+    Calm,
+}
+
+pub fn run(scene: &Scene) -> Outcome {
+    let place = Place::new()?;
+    let ear = Ear::open(place.folder(), &scene.tally).map_err(|error| format!("the campaign's socket: {error}"))?;
+    let of_main = [Kind::Wait, Kind::Poll, Kind::Messages, Kind::MessageViews];
+    let of_main = of_main.map(|kind| Witness { kind, of_main: true });
+    let witnesses = [&of_main[..], &[Witness { kind: Kind::Messages, of_main: false }]].concat();
+    let watch = Watch::new(&witnesses);
+    let other = format!("{}/other", scene.name);
+    let mut storm = Storm {
+        scene,
+        place: &place,
+        ear: &ear,
+        watch: &watch,
+        other: &other,
+        dice: scene.dice(1),
+        sink: Victim::new("dora-shm-sink", "sink"),
+        mirror: Victim::new("dora-shm-mirror", "mirror"),
+        check: Victim::new("torture-check", "check"),
+        hogs: Vec::new(),
+        wrong_marks: Vec::new(),
+        counts: Counts::default(),
+    };
+    std::thread::scope(|threads| {
+        for (index, witness) in witnesses.iter().enumerate() {
+            let name = if witness.of_main { &scene.name } else { &other };
+            let watch = &watch;
+            threads.spawn(move || watch.follow(index, name, &scene.tally));
+        }
+        threads.spawn(|| watch.come_and_go(&scene.name, scene.dice(2), &scene.tally));
+        if let Err(defect) = storm.blow() {
+            scene.tally.defect(&defect);
+        }
+        watch.end();
+    });
+    if !scene.tally.is_over() {
+        storm.clear_away()?;
+        storm.note();
+    }
+    drop(storm);
+    drop(ear);
+    if scene.tally.is_over() {
+        scene.tally.note(format!("the graphs and their logs are in {}", place.folder().display()));
+        place.end_processes();
+        return Ok(());
+    }
+    place.remove();
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counts {
+    daemons: u64,
+    stops: u64,
+    audits: u64,
+    hogs: u64,
+    /// Of the mirror, that were found right.
+    marks: u64,
+}
+
+struct Storm<'a> {
+    scene: &'a Scene,
+    place: &'a Place,
+    ear: &'a Ear,
+    watch: &'a Watch,
+    other: &'a str,
+    dice: Dice,
+    sink: Victim,
+    mirror: Victim,
+    check: Victim,
+    hogs: Vec<Actor>,
+    wrong_marks: Vec<String>,
+    counts: Counts,
+}
+
+impl Storm<'_> {
+    fn blow(&mut self) -> Outcome {
+        let time = self.scene.budget.saturating_sub(END);
+        let rounds = (time.as_secs_f64() / ROUND.as_secs_f64()).ceil().max(2.0) as u32;
+        for round in 1..=rounds {
+            let end = match round {
+                _ if round == rounds => End::Calm,
+                _ if round % 2 == 1 => End::DaemonKilled,
+                _ => End::Stopped,
+            };
+            self.round(time * round / rounds, end)?;
+            if self.scene.tally.is_over() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Both graphs from their beginning to their end; faults until the scene is so old.
+    fn round(&mut self, until_age: Duration, end: End) -> Outcome {
+        let mut engine = Engine::start(self.place)?;
+        let [a, b] = self.graphs();
+        let (a, b) = (engine.run("a", &a)?, engine.run("b", &b)?);
+        for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
+            victim.comes(self.place)?;
+        }
+        while self.scene.started.elapsed() < until_age && !self.scene.tally.is_over() {
+            self.one_fault()?;
+            engine.check()?;
+        }
+        if self.scene.tally.is_over() {
+            return Ok(());
+        }
+        for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
+            victim.comes(self.place)?;
+        }
+        match end {
+            End::DaemonKilled => {
+                engine.kill_daemon()?;
+                self.counts.daemons += 1;
+                self.scene.tally.fault();
+                self.forget_victims();
+                self.streams_ended()?;
+            }
+            End::Stopped => {
+                self.forget_victims();
+                engine.stop(&a)?;
+                engine.stop(&b)?;
+                self.counts.stops += 1;
+                self.nobody_is_left()?;
+                self.streams_ended()?;
+            }
+            End::Calm => {
+                self.hogs.clear();
+                self.calm()?;
+                self.end_in_order(&engine, &a, &b)?;
+            }
+        }
+        self.judge_marks(true)
+    }
+
+    /// The graphs end: whatever becomes of their processes is right.
+    fn forget_victims(&mut self) {
+        for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
+            victim.forget();
+        }
+    }
+
+    /// Graph A, and graph B.
+    fn graphs(&mut self) -> [String; 2] {
+        let [source, sink, mirror, check] = ["torture-source", "dora-shm-sink", "dora-shm-mirror", "torture-check"]
+            .map(|name| self.place.program(name).display().to_string());
+        let (ear, name, other, seed) = (self.ear.path().display(), &self.scene.name, self.other, self.dice.roll());
+        let a = format!(
+            "nodes:
+  - id: source
+    path: {source}
+    outputs: [data, settings]
+    env: {{{ear_key}: {ear}, STREAM: {name}, OTHER_STREAM: {other}, SEED: \"{seed}\"}}
+
+  - id: sink
+    path: {sink}
+    inputs:
+      data: {{source: source/data, queue_size: {QUEUE}, queue_policy: backpressure}}
+      settings: {{source: source/settings, queue_size: 1000, queue_policy: backpressure}}
+    env: {{SHMEM_NAME: {name}, BUF_FRAMES: 500}}
+    restart_policy: on-failure
+",
+            ear_key = crate::news::EAR,
+        );
+        let b = format!(
+            "nodes:
+  - id: mirror
+    path: {mirror}
+    # dora restarts no node without an input.
+    inputs: {{tick: {{source: dora/timer/secs/1, queue_size: 1}}}}
+    outputs: [data]
+    env: {{SHMEM_NAME: {name}}}
+    restart_policy: on-failure
+
+  - id: check
+    path: {check}
+    inputs:
+      data: {{source: mirror/data, queue_size: 2000, queue_policy: backpressure}}
+    env: {{{ear_key}: {ear}}}
+    restart_policy: on-failure
+",
+            ear_key = crate::news::EAR,
+        );
+        [a, b]
+    }
+
+    fn one_fault(&mut self) -> Outcome {
+        let tally = &self.scene.tally;
+        for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
+            victim.look(self.place)?;
+        }
+        self.judge_marks(false)?;
+        match self.dice.below(12) {
+            0..3 => tally.faults(self.sink.kill(self.place)?.into()),
+            3 | 4 => tally.faults(self.mirror.kill(self.place)?.into()),
+            5 => tally.faults(self.check.kill(self.place)?.into()),
+            6 | 7 => self.audit()?,
+            8 => {
+                if let Some(_stopped) = self.mirror.stop(self.place)? {
+                    tally.fault();
+                    self.pass(self.longest_stop());
+                }
+            }
+            9 | 10 => self.hogs_come_or_go()?,
+            _ => {}
+        }
+        self.pass(Duration::from_millis(120));
+        Ok(())
+    }
+
+    /// Compares the mirror's marks with where other readers found the messages. Only at a mirror's death may frames be
+    /// missing that it did not mark. `all`: every reader has read everything by now.
+    fn judge_marks(&mut self, all: bool) -> Outcome {
+        let read = self.watch.seen(true).iter().map(|(_, seen)| seen.last.map_or(0, |last| last.message)).min();
+        let marks = self.ear.with(|heard| {
+            let ready = |mark: &Mark| all || Some(mark.to) < read;
+            let (ready, later): (Vec<_>, Vec<_>) = std::mem::take(&mut heard.marks).into_iter().partition(ready);
+            heard.marks = later;
+            ready
+        });
+        for mark in marks {
+            match self.watch.chart.lost_before(&mark) {
+                Some(lost) if lost == mark.lost => self.counts.marks += 1,
+                Some(lost) => self.wrong_marks.push(format!("{mark:?}, expected {lost}")),
+                None => {}
+            }
+        }
+        let (jumps, kills) = (self.ear.with(|heard| heard.jumps.clone()), self.mirror.kills);
+        if jumps.len() as u64 > kills || self.wrong_marks.len() as u64 > kills {
+            return Err(format!(
+                "the mirror was killed {kills} times, and frames that are missing behind it are not accounted for by its \
+                 marks: {jumps:#?}, {:#?}",
+                self.wrong_marks
+            ));
+        }
+        Ok(())
+    }
+
+    /// Some time up to `most`, in which nothing is done.
+    fn pass(&mut self, most: Duration) {
+        std::thread::sleep(Duration::from_micros(self.dice.below(most.as_micros() as u64)));
+    }
+
+    fn longest_stop(&self) -> Duration {
+        if self.scene.budget > Duration::from_secs(60) { Duration::from_secs(2) } else { Duration::from_millis(400) }
+    }
+
+    fn hogs_come_or_go(&mut self) -> Outcome {
+        if self.hogs.is_empty() || self.hogs.len() < HOGS && self.dice.one_in(2) {
+            self.hogs.push(self.scene.actor(Role::Hog, &[])?);
+            self.counts.hogs += 1;
+            self.scene.tally.fault();
+        } else {
+            self.hogs.clear();
+        }
+        Ok(())
+    }
+
+    /// While the sink is stopped, its files tell how many frames there are; every reader has to come to the same number.
+    fn audit(&mut self) -> Outcome {
+        let Some(_stopped) = self.sink.stop(self.place)? else { return Ok(()) };
+        self.scene.tally.fault();
+        self.account_with_files()?;
+        self.counts.audits += 1;
+        self.pass(self.longest_stop());
+        Ok(())
+    }
+
+    /// While nobody writes.
+    fn account_with_files(&self) -> Outcome {
+        for (of_main, name) in [(true, &*self.scene.name), (false, self.other)] {
+            let files = Snapshot::of(name);
+            if !files.magic || files.closed {
+                continue;
+            }
+            let total = files.total();
+            until(&format!("readers of {name} that account for all of {files:?}"), || {
+                let all = self.watch.seen(of_main).iter().all(|(_, seen)| seen.position == total);
+                Ok((all || self.scene.tally.is_over()).then_some(()))
+            })
+            .map_err(|defect| format!("{defect}; they say {:?}", self.watch.seen(of_main)))?;
+        }
+        Ok(())
+    }
+
+    /// After all nodes have ended: neither stream has a writer, and all readers know all of both.
+    fn streams_ended(&self) -> Outcome {
+        for (of_main, name) in [(true, &*self.scene.name), (false, self.other)] {
+            let reader = Reader::open(name, ReaderOptions::default()).map_err(|error| format!("{name}: {error:?}"))?;
+            let liveness = reader.liveness(PATIENCE).map_err(|error| format!("{name}: {error:?}"))?;
+            match liveness {
+                Liveness::Closed | Liveness::Absent => {}
+                // A sink was killed under this name, and its successor has begun under the first one.
+                Liveness::Dead if !of_main => continue,
+                _ => {
+                    return Err(format!(
+                        "all nodes have ended, and {name} is {liveness:?}; {}",
+                        self.place.last_words("sink")
+                    ));
+                }
+            }
+            until(&format!("the end of {name}"), || {
+                // Not all know the same end: who waits may miss a stream that comes and goes at once.
+                let ended = self.watch.seen(of_main).iter().all(|(_, seen)| seen.position == 0);
+                Ok((ended || self.scene.tally.is_over()).then_some(()))
+            })
+            .map_err(|defect| format!("{defect}; readers say {:?}", self.watch.seen(of_main)))?;
+        }
+        self.account_with_files()
+    }
+
+    /// The source is told that it is enough. After what was queued, not one of its messages may be missing.
+    fn calm(&mut self) -> Outcome {
+        until("a source to calm", || Ok(self.ear.calm_the_source().then_some(())))?;
+        let reached = |storm: &mut Self, what: &str, reached: &dyn Fn(&witness::Seen) -> bool| {
+            until(what, || {
+                for victim in [&mut storm.sink, &mut storm.mirror, &mut storm.check] {
+                    victim.look(storm.place)?;
+                }
+                let seen = storm.watch.seen(true);
+                let all = seen.iter().all(|(_, seen)| reached(seen)) || storm.scene.tally.is_over();
+                Ok(all
+                    .then(|| seen.iter().filter_map(|(_, seen)| seen.last).map(|last| last.message).max().unwrap_or(0)))
+            })
+            .map_err(|defect| format!("{defect}; readers say {:?}", storm.watch.seen(true)))
+        };
+        let message = |seen: &witness::Seen| seen.last.map_or(0, |last| last.message);
+        let begun = reached(self, "the ring of the calm", &|seen| seen.ring >= CALM_RING)?;
+        let settled = reached(self, "what was queued", &|seen| message(seen) >= begun + SETTLING)?;
+        reached(self, "messages in the calm", &|seen| message(seen) >= settled + CALM_MESSAGES)?;
+        let seen = self.watch.seen(true);
+        if seen.iter().any(|(_, seen)| seen.whole_since > settled) && !self.scene.tally.is_over() {
+            return Err(format!("messages after {settled} are missing, when all is calm: {seen:?}"));
+        }
+        Ok(())
+    }
+
+    /// `dora stop`: the stream is closed with all that came before, and everybody has all of it. What the source sends
+    /// after dora has told the sink to stop comes to nobody.
+    fn end_in_order(&mut self, engine: &Engine<'_>, a: &str, b: &str) -> Outcome {
+        let name = &self.scene.name;
+        let header = File::open(segments::header(name)).map_err(|error| format!("the header of {name}: {error}"))?;
+        let newest = || self.watch.seen(true).iter().filter_map(|(_, seen)| seen.last).map(|frame| frame.message).max();
+        let before = newest();
+        self.ear.with(|heard| heard.last = None);
+        self.sink.forget();
+        engine.stop(a)?;
+        self.counts.stops += 1;
+        let sent = until("the source's last word", || Ok(self.ear.with(|heard| heard.last)))?;
+        let mut total = [0; 8];
+        until("the closed stream", || {
+            let mut state = [0; 4];
+            let read = header.read_exact_at(&mut state, segments::header_at::STATE);
+            read.and_then(|()| header.read_exact_at(&mut total, segments::header_at::FINAL_POSITION))
+                .map_err(|error| error.to_string())?;
+            Ok((u32::from_le_bytes(state) == segments::STATE_CLOSED).then_some(()))
+        })?;
+        let total = u64::from_le_bytes(total);
+        until(&format!("readers that know of all {total} frames and the end"), || {
+            let all = self.watch.seen(true).iter().all(|(_, seen)| seen.position == 0 && seen.ended == Some(total));
+            Ok((all || self.scene.tally.is_over()).then_some(()))
+        })
+        .map_err(|defect| format!("{defect}; they say {:?}", self.watch.seen(true)))?;
+        let last = newest().unwrap_or(0);
+        let seen = self.watch.seen(true);
+        let same = seen.iter().all(|(_, seen)| seen.last.is_some_and(|frame| frame.message == last));
+        if !same || Some(last) < before || last > sent {
+            return Err(format!("{before:?} had come before `dora stop`, {sent} was sent; readers say {seen:?}"));
+        }
+        until(&format!("message {last} behind the mirror"), || {
+            for victim in [&mut self.mirror, &mut self.check] {
+                victim.look(self.place)?;
+            }
+            Ok((self.ear.with(|heard| heard.stands) == Some(last) || self.scene.tally.is_over()).then_some(()))
+        })
+        .map_err(|defect| format!("{defect}; it has come to {:?}", self.ear.with(|heard| heard.stands)))?;
+        self.mirror.forget();
+        self.check.forget();
+        engine.stop(b)?;
+        self.counts.stops += 1;
+        self.nobody_is_left()
+    }
+
+    fn nobody_is_left(&self) -> Outcome {
+        let programs = ["dora-shm-sink", "dora-shm-mirror", "torture-source", "torture-check"]
+            .map(|name| self.place.program(name));
+        until("the end of all nodes after `dora stop`", || {
+            Ok(self.place.processes().iter().all(|(_, exe)| !programs.contains(exe)).then_some(()))
+        })
+        .map_err(|defect| format!("{defect}: {:?}", self.place.processes()))
+    }
+
+    /// A stream whose writer was killed stays until the next writer of its name: that is us.
+    fn clear_away(&self) -> Outcome {
+        let left = self.place.processes();
+        if !left.is_empty() {
+            return Err(format!("processes are left: {left:?}"));
+        }
+        for name in [&*self.scene.name, self.other] {
+            if Snapshot::of(name).anchor {
+                create_patiently(name).map_err(|error| format!("taking over {name}: {error:?}"))?.close();
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self) {
+        let Counts { daemons, stops, audits, hogs, marks } = self.counts;
+        let victim = |victim: &Victim| format!("{} ({} restarts)", victim.kills, victim.restarts);
+        let tally = &self.scene.tally;
+        tally.note(format!(
+            "killed: sinks {}, mirrors {}, consumers {}, daemons {daemons}; stopped: sinks {audits}, mirrors {}; {hogs} CPU \
+             hogs; {stops} `dora stop`",
+            victim(&self.sink),
+            victim(&self.mirror),
+            victim(&self.check),
+            self.mirror.stops
+        ));
+        let seen = self.watch.seen(true);
+        let (missing, moves) = seen.first().map_or((0, 0), |(_, seen)| (seen.missing, seen.moves));
+        let confirmed = self.watch.chart.confirmed.load(Ordering::Relaxed);
+        let newcomers = self.watch.newcomers.load(Ordering::Relaxed);
+        self.ear.with(|heard| {
+            tally.note(format!(
+                "{} messages sent, {missing} of them missing in the stream, since queues were full or nobody was there; {} \
+                 changes of settings and {} wrong ones sent, {moves} new rings seen",
+                heard.messages, heard.documents, heard.refused
+            ));
+            tally.note(format!(
+                "{} frames came out of the mirror, {} more are marked as lost; {marks} of its marks \
+                 agree with the other readers, {} times its death left a gap; {newcomers} \
+                 readers came and went; {confirmed} frames stood where another reader had found them",
+                heard.received,
+                heard.marked,
+                heard.jumps.len().max(self.wrong_marks.len())
+            ));
+        });
+    }
+}

@@ -1,0 +1,302 @@
+//! Readers outside the graph: each with its book, each of which must say the same of every message.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dora_shm_ring::{ReaderOptions, Start};
+
+use crate::dice::Dice;
+use crate::follower::{Account, Follower, Kind, Step};
+use crate::news::Mark;
+use crate::sequence::{Frame, Sequence};
+use crate::tally::{Tally, lock};
+
+/// Messages whose places are remembered: more than any reader is behind another.
+const REMEMBERED: usize = 200_000;
+
+/// Messages that a reader may have lost at most at the end of a stream: more than a second brings.
+const VAGUE: u64 = 20_000;
+
+/// Where in its stream each message began, by whoever read it first.
+#[derive(Debug, Default)]
+pub struct Chart {
+    places: Mutex<BTreeMap<u64, u64>>,
+    /// Ends of the main stream: the last message before, and the frames in all. A stream that lives for less than a wait
+    /// may be seen by some readers only.
+    ends: Mutex<BTreeSet<(u64, u64)>>,
+    /// Ends before which a reader lost frames: its last message is not the stream's.
+    vague_ends: Mutex<BTreeSet<(u64, u64)>>,
+    /// Messages that a second reader has confirmed.
+    pub confirmed: AtomicU64,
+}
+
+impl Chart {
+    fn confirm(&self, message: u64, position: u64) -> Result<(), String> {
+        let mut places = lock(&self.places);
+        match places.get(&message) {
+            Some(&known) if known == position => _ = self.confirmed.fetch_add(1, Ordering::Relaxed),
+            Some(&known) => {
+                return Err(format!("message {message} begins at {position}, another reader found it at {known}"));
+            }
+            None => _ = places.insert(message, position),
+        }
+        while places.len() > REMEMBERED {
+            places.pop_first();
+        }
+        Ok(())
+    }
+}
+
+impl Chart {
+    /// What a mirror's mark has to say; `None` when it cannot be known.
+    pub fn lost_before(&self, mark: &Mark) -> Option<u64> {
+        let places = lock(&self.places);
+        let (from, to) = (places.get(&mark.from)? + mark.frames, *places.get(&mark.to)?);
+        let ends = lock(&self.ends);
+        let is_known = |total: u64| ends.iter().any(|(_, known)| *known == total);
+        let near = (mark.from.saturating_sub(VAGUE), 0)..(mark.to, 0);
+        if lock(&self.vague_ends).range(near).any(|(_, total)| !is_known(*total)) {
+            return None;
+        }
+        let totals: BTreeSet<_> = ends.range((mark.from, 0)..(mark.to, 0)).map(|(_, total)| *total).collect();
+        match totals.into_iter().filter(|total| *total > 0).collect::<Vec<_>>()[..] {
+            [] => to.checked_sub(from),
+            [total] => total.checked_sub(from).map(|tail| tail + to),
+            // Nobody is told of streams that came and went between two looks.
+            _ => None,
+        }
+    }
+}
+
+/// The book of a reader that does not know at which positions the source's messages are.
+#[derive(Debug)]
+pub struct Ledger<'a> {
+    chart: &'a Chart,
+    /// Position in the stream of the next frame.
+    next: u64,
+    /// Its ends go into the chart.
+    tells_ends: bool,
+    /// The reader began in the middle of a stream: where, its first message says.
+    anywhere: bool,
+    read: u64,
+    lost: u64,
+    /// As in [`crate::book::Book`].
+    carried: u64,
+    sequence: Sequence,
+    ended: Option<u64>,
+}
+
+impl<'a> Ledger<'a> {
+    fn new(chart: &'a Chart, tells_ends: bool, anywhere: bool) -> Self {
+        let sequence = Sequence::default();
+        Self { chart, next: 0, tells_ends, anywhere, read: 0, lost: 0, carried: 0, sequence, ended: None }
+    }
+
+    fn lose(&mut self, lost: u64) -> Result<(), String> {
+        let carried = std::mem::take(&mut self.carried);
+        let here = lost.checked_sub(carried).ok_or_else(|| {
+            format!("{lost} lost were announced, but the stream before had lost {carried} more at its end; {self:?}")
+        })?;
+        self.lost += lost;
+        self.next += here;
+        Ok(())
+    }
+}
+
+impl Account for Ledger<'_> {
+    fn read(&self) -> u64 {
+        self.read
+    }
+
+    fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Result<(), String> {
+        if times.is_empty() || !samples.len().is_multiple_of(times.len()) {
+            return Err(format!("{} bytes of samples for {} times", samples.len(), times.len()));
+        }
+        self.lose(lost)?;
+        for (i, (frame, time)) in samples.chunks_exact(samples.len() / times.len()).zip(times).enumerate() {
+            let found = self.sequence.check(frame, *time, i == 0 && (lost > 0 || self.anywhere));
+            let found = found.map_err(|defect| format!("{defect}; frame {i} of this read, {lost} lost; {self:?}"))?;
+            // Its first frames may be lost: at the very beginning of a stream they would stand before it.
+            if let Some(first) = self.next.checked_sub(found.index).filter(|_| !self.anywhere) {
+                self.chart.confirm(found.message, first).map_err(|defect| format!("{defect}; {self:?}"))?;
+            }
+            self.next += 1;
+            self.read += 1;
+        }
+        Ok(())
+    }
+
+    fn enter_empty(&mut self, stream_position: u64, _lost: u64) -> Result<(), String> {
+        Err(format!("an empty message at {stream_position}, which nobody sent"))
+    }
+
+    fn is_at(&self, stream_position: u64) -> Result<(), String> {
+        if self.anywhere {
+            let Some(last) = self.sequence.last() else { return Ok(()) };
+            return self.chart.confirm(last.message, stream_position.saturating_sub(last.index + 1));
+        }
+        if stream_position == self.next {
+            Ok(())
+        } else {
+            Err(format!("the message says that it ends at {stream_position}; {self:?}"))
+        }
+    }
+
+    fn close(&mut self, lost_in_all: u64) -> Result<(), String> {
+        let carried = self.not_entered(lost_in_all)?;
+        let total = self.next + (carried - self.carried.min(carried));
+        if let Some(last) = self.sequence.last().filter(|_| self.tells_ends) {
+            let ends = if total == self.next { &self.chart.ends } else { &self.chart.vague_ends };
+            lock(ends).insert((last.message, total));
+        }
+        self.ended = Some(total);
+        (self.next, self.carried) = (0, carried);
+        Ok(())
+    }
+
+    fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
+        lost_in_all
+            .checked_sub(self.lost)
+            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))
+    }
+}
+
+/// How a witness reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness {
+    pub kind: Kind,
+    /// Whether it follows the main stream or the other one.
+    pub of_main: bool,
+}
+
+/// What a witness has seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Position in its stream up to which everything has been read or counted as lost.
+    pub position: u64,
+    /// The newest frame.
+    pub last: Option<Frame>,
+    /// First message since which none is missing.
+    pub whole_since: u64,
+    /// Messages of the source that never came into the stream, as far as this reader can tell.
+    pub missing: u64,
+    /// Frames in the ring.
+    pub ring: u64,
+    /// Ends of streams, and the frames of the last one in all.
+    pub ends: u64,
+    pub ended: Option<u64>,
+    /// New rings, and ends.
+    pub moves: u64,
+}
+
+/// What all witnesses have seen, for those who wait for them.
+pub struct Watch {
+    seen: Vec<(Witness, Mutex<Seen>)>,
+    pub chart: Chart,
+    over: AtomicBool,
+    pub newcomers: AtomicU64,
+}
+
+impl Watch {
+    pub fn new(witnesses: &[Witness]) -> Self {
+        Self {
+            seen: witnesses.iter().map(|&witness| (witness, Mutex::default())).collect(),
+            chart: Chart::default(),
+            over: AtomicBool::new(false),
+            newcomers: AtomicU64::new(0),
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// All witnesses end.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// What the witnesses of one stream have seen.
+    pub fn seen(&self, of_main: bool) -> Vec<(Kind, Seen)> {
+        let own = self.seen.iter().filter(|(witness, _)| witness.of_main == of_main);
+        own.map(|(witness, seen)| (witness.kind, *lock(seen))).collect()
+    }
+
+    /// Follows a stream until all is over. What is wrong goes to the tally.
+    pub fn follow(&self, index: usize, name: &str, tally: &Tally) {
+        let (witness, seen) = &self.seen[index];
+        let mut lost = 0;
+        let outcome = self.follow_until_over(*witness, seen, name, tally, &mut lost);
+        if let Err(defect) = outcome {
+            tally.defect(&format!("{:?} reader of {name}: {defect}", witness.kind));
+        }
+        tally.lost(lost);
+    }
+
+    fn follow_until_over(
+        &self,
+        witness: Witness,
+        seen: &Mutex<Seen>,
+        name: &str,
+        tally: &Tally,
+        lost: &mut u64,
+    ) -> Result<(), String> {
+        let ledger = Ledger::new(&self.chart, witness.of_main, false);
+        let follower = Follower::open_with(name, witness.kind, &ReaderOptions::default(), ledger);
+        let mut follower = follower.map_err(|error| format!("attaching before there is a stream: {error:?}"))?;
+        let mut now = Seen::default();
+        while !self.is_over() && !tally.is_over() {
+            follower.wait(Duration::from_millis(if witness.kind == Kind::Poll { 1 } else { 100 }))?;
+            for _ in 0..64 {
+                match follower.step()? {
+                    Step::Read(frames) => tally.checked(frames),
+                    Step::Moved => now.moves += 1,
+                    Step::Nothing => break,
+                    Step::Closed => {
+                        tally.closed();
+                        now.ends += 1;
+                    }
+                }
+            }
+            *lost = follower.lost();
+            let book = &follower.book;
+            now.position = (book.next + *lost).saturating_sub(book.lost + book.carried);
+            now.last = book.sequence.last();
+            (now.whole_since, now.missing) = (book.sequence.whole_since, book.sequence.missing);
+            now.ended = book.ended;
+            now.ring = follower.info().ok().and_then(|info| info.format).map_or(0, |format| format.frames());
+            *lock(seen) = now;
+        }
+        Ok(())
+    }
+
+    /// Comes again and again as a new reader, from every start, reads a little, and goes.
+    pub fn come_and_go(&self, name: &str, mut dice: Dice, tally: &Tally) {
+        while !self.is_over() && !tally.is_over() {
+            let start = [Start::Oldest, Start::Newest, Start::Last(dice.below(300))][dice.below(3) as usize];
+            let kind = *dice.pick(&[Kind::Wait, Kind::Messages, Kind::MessageViews]);
+            let options = ReaderOptions { start, ..ReaderOptions::default() };
+            let come = || -> Result<(), String> {
+                let ledger = Ledger::new(&self.chart, false, true);
+                let follower = Follower::open_with(name, kind, &options, ledger);
+                let mut follower = follower.map_err(|error| format!("attaching: {error:?}"))?;
+                for _ in 0..20 {
+                    if self.is_over() {
+                        break;
+                    }
+                    follower.wait(Duration::from_millis(5))?;
+                    if let Step::Read(frames) = follower.step()? {
+                        tally.checked(frames);
+                    }
+                }
+                Ok(())
+            };
+            if let Err(defect) = come() {
+                tally.defect(&format!("{kind:?} reader that came to {name} from {start:?}: {defect}"));
+            }
+            self.newcomers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Messages of a source in a graph. It does not know where in a stream its frames will stand, and any message may be
+//! missing there; but what comes must come in order, whole and once.
+
+use crate::signal::{self, Stamp};
+
+/// Numbers that one message takes: its frames are fewer.
+pub const ROOM: u64 = 64;
+
+/// What frame `index` of a message of `frames` says of itself. `run` is the number of the source's first message, by which
+/// what one source left out is told from what lies between two sources.
+pub fn stamp(run: u64, message: u64, index: u64, frames: u64) -> Stamp {
+    Stamp { position: number(message, index), stream_id: run, epoch: frames }
+}
+
+/// Number of a frame, which is its time as well: exact in an `f64`.
+pub fn number(message: u64, index: u64) -> u64 {
+    message * ROOM + index
+}
+
+/// A frame as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Number of the first message of its source.
+    pub run: u64,
+    /// Number of its message at the source.
+    pub message: u64,
+    /// Place in its message.
+    pub index: u64,
+    /// Frames of its message.
+    pub frames: u64,
+}
+
+/// Checks frames one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Sequence {
+    last: Option<Frame>,
+    /// Messages that are missing between those that came.
+    pub missing: u64,
+    /// The first message after the newest gap.
+    pub whole_since: u64,
+}
+
+impl Sequence {
+    /// The newest frame.
+    pub fn last(&self) -> Option<Frame> {
+        self.last
+    }
+
+    /// Checks the next frame; `after_loss` says that frames before it were announced as lost.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn check(&mut self, frame: &[u8], time: f64, after_loss: bool) -> Result<Frame, String> {
+        let stamp = signal::check(frame).ok_or_else(|| format!("a torn frame after {:?}", self.last))?;
+        let Stamp { position, stream_id: run, epoch: frames } = stamp;
+        let found = Frame { run, message: position / ROOM, index: position % ROOM, frames };
+        if found.message < run || found.index >= frames {
+            return Err(format!("{stamp:?} is of no source of ours"));
+        }
+        if time != position as f64 {
+            return Err(format!("{found:?} has the time {time}, expected {position}"));
+        }
+        if let Some(last) = self.last {
+            if number(found.message, found.index) <= number(last.message, last.index) {
+                return Err(format!("{found:?} came after {last:?}"));
+            }
+            let cut = last.message != found.message && last.index + 1 < last.frames;
+            if cut && !after_loss {
+                return Err(format!("{found:?} came after {last:?}, whose message is not whole, and nothing was lost"));
+            }
+            // Of a later source the messages before this one are missing.
+            let expected = if found.run == last.run { last.message + 1 } else { found.run };
+            if found.message > expected {
+                self.missing += found.message - expected;
+                self.whole_since = found.message;
+            }
+        } else {
+            self.whole_since = found.message;
+        }
+        let follows = self.last.is_some_and(|last| last.message == found.message && last.index + 1 == found.index);
+        if found.index > 0 && !follows && !after_loss {
+            return Err(format!("{found:?} came after {:?}, and nothing was lost", self.last));
+        }
+        self.last = Some(found);
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn came(sequence: &mut Sequence, message: u64, index: u64, after_loss: bool) -> Result<Frame, String> {
+        let mut frame = vec![0; 40];
+        signal::fill(&mut frame, stamp(7, message, index, 3));
+        sequence.check(&frame, number(message, index) as f64, after_loss)
+    }
+
+    #[test]
+    fn whole_messages_in_order_are_right_and_those_left_out_are_counted() {
+        let mut sequence = Sequence::default();
+        for message in [7, 8, 11, 12] {
+            (0..3).for_each(|index| _ = came(&mut sequence, message, index, false).unwrap());
+        }
+        assert_eq!((sequence.missing, sequence.whole_since), (2, 11));
+    }
+
+    #[test]
+    fn a_frame_that_comes_again_or_too_late_is_wrong() {
+        let mut sequence = Sequence::default();
+        came(&mut sequence, 7, 0, false).unwrap();
+        assert!(came(&mut sequence, 7, 0, false).is_err());
+        assert!(came(&mut sequence, 6, 2, true).is_err());
+    }
+
+    #[test]
+    fn a_message_is_cut_only_by_a_loss() {
+        let mut sequence = Sequence::default();
+        came(&mut sequence, 7, 0, false).unwrap();
+        assert!(came(&mut sequence.clone(), 7, 2, false).is_err());
+        assert!(came(&mut sequence.clone(), 8, 0, false).is_err());
+        assert!(came(&mut sequence.clone(), 8, 1, false).is_err());
+        came(&mut sequence.clone(), 7, 2, true).unwrap();
+        came(&mut sequence, 8, 1, true).unwrap();
+    }
+
+    #[test]
+    fn a_changed_bit_and_a_wrong_time_are_seen() {
+        let mut frame = vec![0; 40];
+        signal::fill(&mut frame, stamp(1, 1, 0, 3));
+        assert!(Sequence::default().check(&frame, 63.0, false).is_err());
+        frame[33] ^= 1;
+        assert!(Sequence::default().check(&frame, 64.0, false).is_err());
+    }
+}
