@@ -116,7 +116,10 @@ fn cells(results: &Results<'_>, summary: &Summary) -> Vec<String> {
     cells
 }
 
-/// One table for each series: a line for each value of what it varies.
+/// A series with more lines has them one below the other.
+const MOST_COLUMNS: usize = 8;
+
+/// One table for each series: a row for each value of what it varies, unless that makes it too wide.
 pub fn series(results: &Results<'_>) -> Vec<(Series, Table)> {
     let points = results.series_points();
     let mut kinds: Vec<Series> = points.iter().map(|point| point.series).collect();
@@ -134,13 +137,22 @@ pub fn series(results: &Results<'_>) -> Vec<(Series, Table)> {
             }
         }
         let unit = of.first().map_or("", |point| &point.point.x_unit);
-        let mut table = Table::new(series.name(), &[&[unit], &lines[..]].concat());
-        for &x in &xs {
-            let cell = |line: &&str| {
-                let found = of.iter().find(|point| point.point.line == *line && point.point.x == x);
-                found.map_or_else(|| "-".to_owned(), |point| value(point))
-            };
-            table.rows.push(std::iter::once(exact(x)).chain(lines.iter().map(cell)).collect());
+        let cell = |line: &str, x: f64| {
+            let found = of.iter().find(|point| point.point.line == line && point.point.x == x);
+            found.map_or_else(|| "-".to_owned(), |point| value(point))
+        };
+        let mut table;
+        if lines.len() <= MOST_COLUMNS {
+            table = Table::new(series.name(), &[&[unit], &lines[..]].concat());
+            let row = |&x: &f64| std::iter::once(exact(x)).chain(lines.iter().map(|line| cell(line, x))).collect();
+            table.rows.extend(xs.iter().map(row));
+        } else {
+            let names: Vec<String> = xs.iter().map(|&x| format!("{} {unit}", exact(x))).collect();
+            let names: Vec<&str> = std::iter::once("").chain(names.iter().map(|name| &**name)).collect();
+            table = Table::new(series.name(), &names);
+            let row =
+                |line: &&str| std::iter::once((*line).to_owned()).chain(xs.iter().map(|&x| cell(line, x))).collect();
+            table.rows.extend(lines.iter().map(row));
         }
         (series, table)
     };
