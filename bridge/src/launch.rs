@@ -133,6 +133,8 @@ pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
     };
     joined.wrap_err_with(|| match name {
         Some(name) => format!("no running dataflow has a dynamic node {name:?} that waits to be attached"),
+        // dora has started it: what follows says why it did not come to more.
+        None if std::env::var_os("DORA_NODE_CONFIG").is_some() => "cannot join the dataflow".to_owned(),
         None => "this is a node of a dora dataflow: let dora start it, or give --name NODE_ID to attach it to a \
                  running dataflow as a dynamic node"
             .to_owned(),
