@@ -169,7 +169,12 @@ impl Interpreter {
             return false;
         }
         let timing = self.memory.timing.as_ref().and_then(Watched::get);
-        let is_alike = timing.is_none_or(|timing| *timing == Timing::of(parameters))
+        let has_times = match timing {
+            Some(timing) => *timing == Timing::of(parameters),
+            // A mirror sends the times with each message, if need be one for each frame.
+            None => self.memory.times.values.is_some() || !parameters.contains_key(AXIS_VALUES),
+        };
+        let is_alike = has_times
             && current.placed.is_of(frames)
             && (!self.memory.tells_astray() || current.placed.holds(parameters) != current.is_astray)
             && current.sizes.are(parameters)

@@ -31,6 +31,10 @@ pub(super) struct Memory {
     pub astray: Option<Watched<Option<String>>>,
     /// Which of `axis_offset`, `axis_values` come with each message.
     pub timing: Option<Watched<Timing>>,
+    /// Which of them have ever come, for when that keeps changing.
+    pub times: Timing,
+    /// Where the frames are was in `axes`, and a mirror does not send it.
+    pub is_place_lost: bool,
     /// What the parameter `shape` is to the mirror.
     pub shape: Option<Watched<ShapeSent>>,
     /// A `shape` that is not the message's has come: SHAPE overrules it.
@@ -99,7 +103,7 @@ impl Pace {
 }
 
 /// As which types the times came.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Timing {
     pub offset: Option<SentType>,
     pub values: Option<SentType>,
@@ -109,6 +113,27 @@ impl Timing {
     pub(super) fn of(parameters: &MetadataParameters) -> Self {
         let kind = |key| parameters.get(key).and_then(SentType::of);
         Self { offset: kind(AXIS_OFFSET), values: kind(AXIS_VALUES) }
+    }
+
+    /// The same when the places are in `axes`.
+    fn of_axes(passing: Passing) -> Self {
+        match passing {
+            Passing::Offset => Self { offset: Some(SentType::Float), values: None },
+            Passing::Data => Self { offset: None, values: Some(SentType::ListFloat) },
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.offset = common(self.offset, other.offset, SentType::Float);
+        self.values = common(self.values, other.values, SentType::ListFloat);
+    }
+}
+
+/// The type that has come so far, `usual` after several.
+fn common(known: Option<SentType>, sent: Option<SentType>, usual: SentType) -> Option<SentType> {
+    match (known, sent) {
+        (Some(known), Some(sent)) if known != sent => Some(usual),
+        _ => known.or(sent),
     }
 }
 
@@ -216,18 +241,28 @@ impl Memory {
             }
             _ => {}
         }
-        match self.timing.as_ref().and_then(Watched::get) {
+        let is_own = self.astray.as_ref().and_then(Watched::get).is_some_and(Option::is_none);
+        let is_in_axes = is_own && self.axes.as_ref().is_some_and(Watched::is_static);
+        self.times.add(Timing::of(parameters));
+        if let (Some(passing), false) = (axes.passing, is_in_axes) {
+            self.times.add(Timing::of_axes(passing));
+            self.is_place_lost = true;
+        }
+        let timing = match self.timing.as_ref().and_then(Watched::get) {
+            Some(timing) if *timing != Timing::default() || !self.is_place_lost => *timing,
+            // The ring has the times of every message. Where they come with some messages they go with all: without them
+            // a message would be placed by when the mirror sent it.
+            _ => self.times,
+        };
+        match timing {
             // An offset beside the values need not be the first of them: it is left out.
-            Some(&Timing { values: Some(sent), .. }) => {
+            Timing { values: Some(sent), .. } => {
                 made.add(PerMessage::AxisValues, AXIS_VALUES, sent, SentType::ListFloat);
             }
-            Some(&Timing { offset: Some(sent), .. }) => {
-                made.add(PerMessage::AxisOffset, AXIS_OFFSET, sent, SentType::Float);
-            }
-            _ => {}
+            Timing { offset: Some(sent), .. } => made.add(PerMessage::AxisOffset, AXIS_OFFSET, sent, SentType::Float),
+            Timing { .. } => {}
         }
-        let is_own = self.astray.as_ref().and_then(Watched::get).is_some_and(Option::is_none);
-        if is_own && self.axes.as_ref().is_some_and(Watched::is_static) {
+        if is_in_axes {
             made.per_message.extend(axes.passing.map(|passing| match passing {
                 Passing::Offset => PerMessage::AxesOffset,
                 Passing::Data => PerMessage::AxesData,

@@ -5,6 +5,7 @@ mod emitters;
 mod layouts;
 mod meaning;
 mod nulls;
+mod presence;
 mod refusals;
 mod round_trip;
 mod statics;

@@ -1,0 +1,97 @@
+//! Parameters that come with some messages and not with others.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use dora_node_api::{MetadataParameters, Parameter};
+use dora_shm_bridge::message::{Interpreter, MessageSettings};
+
+use crate::support::*;
+
+/// Takes the messages through one interpreter, checks that there are few descriptions, and returns what comes back.
+fn back(messages: &[(ArrayRef, MetadataParameters)], most_plans: usize) -> Vec<(Stored, MetadataParameters)> {
+    let mut interpreter = Interpreter::new("data", MessageSettings::default());
+    let mut plans = Vec::new();
+    let stored = messages.iter().map(|(array, sent)| {
+        let stored = store(&mut interpreter, array, sent).unwrap();
+        let (rebuilt, back) = stored.rebuild(None).unwrap();
+        assert_eq!(&rebuilt, array);
+        plans.push(Arc::clone(&stored.plan));
+        (stored, back)
+    });
+    let stored = stored.collect();
+    plans.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    assert!(plans.len() <= most_plans, "{} descriptions", plans.len());
+    stored
+}
+
+/// Checks that whoever reads the messages behind the mirror, each as if it were the first, finds the times of the ring.
+fn assert_times(messages: &[(ArrayRef, MetadataParameters)], most_plans: usize) {
+    for (i, (stored, back)) in back(messages, most_plans).into_iter().enumerate() {
+        let (array, sent) = &messages[i];
+        let again = interpret(array, &back, MessageSettings::default()).unwrap();
+        assert_eq!(again.times, stored.times, "message {i}: {sent:?} came back as {back:?}");
+    }
+}
+
+fn signal(extra: &[(&str, Parameter)]) -> MetadataParameters {
+    let mut sent = parameters(&[("dims", names(&["time"])), ("sample_rate", integer(4))]);
+    sent.extend(parameters(extra));
+    sent
+}
+
+fn offset(value: f64) -> (&'static str, Parameter) {
+    ("axis_offset", Parameter::Float(value))
+}
+
+fn values(first: f64) -> (&'static str, Parameter) {
+    ("axis_values", Parameter::ListFloat(vec![first, first + 0.5, first + 0.625]))
+}
+
+fn axes(label: usize, offset: usize) -> (&'static str, Parameter) {
+    let axes = format!(
+        r#"{{"time":{{"kind":"linear","unit":"s","gain":0.25,"offset":{offset}}},"ch":{{"kind":"coord","unit":"{label}"}}}}"#
+    );
+    ("axes", Parameter::String(axes))
+}
+
+#[test]
+fn times_that_come_with_some_messages_are_right_with_all() {
+    let every = |nth: usize, with: &dyn Fn(f64) -> MetadataParameters| -> Vec<(ArrayRef, MetadataParameters)> {
+        let sent = |i: usize| if i.is_multiple_of(nth) { with(i as f64) } else { signal(&[]) };
+        (0..20).map(|i| (floats(3), sent(i))).collect()
+    };
+    assert_times(&every(2, &|i| signal(&[offset(i)])), 4);
+    assert_times(&every(3, &|i| signal(&[offset(i)])), 4);
+    assert_times(&every(2, &|i| signal(&[values(i)])), 4);
+    assert_times(&every(2, &|i| signal(&[values(i), offset(i + 9.0)])), 4);
+    // Offsets come and go for long before the first values do.
+    let sent = |i: usize| match i {
+        0..10 if i.is_multiple_of(2) => signal(&[offset(i as f64)]),
+        10.. if i.is_multiple_of(3) => signal(&[values(i as f64)]),
+        _ => signal(&[]),
+    };
+    assert_times(&(0..30).map(|i| (floats(3), sent(i))).collect::<Vec<_>>(), 5);
+}
+
+#[test]
+fn times_are_right_when_axes_that_held_them_are_given_up() {
+    let messages: Vec<_> = (0..20).map(|i| (floats(3), signal(&[axes(i, i)]))).collect();
+    assert_times(&messages, 4);
+    // Where `axis_offset` says otherwise, it is in force.
+    let sent = |i: usize| match i % 3 {
+        0 => signal(&[axes(0, i)]),
+        1 => signal(&[axes(0, i), offset(i as f64 + 7.0)]),
+        _ => signal(&[axes(0, i), offset(i as f64)]),
+    };
+    assert_times(&(0..30).map(|i| (floats(3), sent(i))).collect::<Vec<_>>(), 6);
+}
+
+#[test]
+fn an_offset_that_comes_with_some_messages_keeps_its_type() {
+    let sent = |i: i64| if i % 2 == 0 { signal(&[("axis_offset", integer(i))]) } else { signal(&[]) };
+    let messages: Vec<_> = (0..20).map(|i| (floats(3), sent(i))).collect();
+    for (i, (_, back)) in back(&messages, 4).into_iter().enumerate().step_by(2) {
+        assert_eq!(back["axis_offset"], integer(i as i64));
+    }
+}
