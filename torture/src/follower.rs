@@ -300,7 +300,8 @@ impl Places {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn join(&self, kind: Kind) -> usize {
+    /// One more, before its thread runs: who waits for all must know of it.
+    pub fn join(&self, kind: Kind) -> usize {
         self.with(|places| {
             places.push((kind, Place::default()));
             places.len() - 1
@@ -357,8 +358,8 @@ fn has_reached(place: &Place, stream_id: u64, position: u64) -> bool {
 }
 
 /// Follows the stream through everything until the goal is set and reached. What is wrong goes to the tally.
-pub fn follow(mut follower: Follower, tally: &Tally, goal: &Goal, places: &Places) {
-    let me = places.join(follower.kind);
+/// `me` is its number among `places`.
+pub fn follow(mut follower: Follower, tally: &Tally, goal: &Goal, places: &Places, me: usize) {
     if let Err(defect) = follow_to_goal(&mut follower, tally, goal, |place| places.with(|all| all[me].1 = place)) {
         tally.defect(&format!("{:?} reader: {defect}", follower.kind));
     }

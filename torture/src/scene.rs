@@ -72,7 +72,11 @@ impl Scene {
                 let follower = Follower::open(&self.name, kind, options, book.clone())
                     .map_err(|error| format!("attaching before anything happens: {error:?}"));
                 match follower {
-                    Ok(follower) => _ = scope.spawn(|| follow(follower, &self.tally, &goal, &places)),
+                    Ok(follower) => {
+                        let me = places.join(kind);
+                        let (goal, places) = (&goal, &places);
+                        scope.spawn(move || follow(follower, &self.tally, goal, places, me));
+                    }
                     Err(defect) => self.tally.defect(&defect),
                 }
             }
