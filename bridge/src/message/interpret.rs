@@ -16,7 +16,7 @@ use super::fill::{Gather, Roll};
 use super::geometry::Evidence;
 use super::growth::{Growth, Pattern};
 use super::layout::SentType;
-use super::memory::{Memory, ShapeSent, Timing};
+use super::memory::{Made, Memory, ShapeSent, Timing};
 use super::params::{self, AXES, AXIS_VALUES, Hints, Role, SHAPE, axis_offset, role, same, sequence};
 use super::payload::Payload;
 use super::plan::{self, Plan, Wrapping};
@@ -231,8 +231,6 @@ impl Interpreter {
         let new_shape = before.is_none_or(|plan| plan.frame_shape != frame_shape);
         memory.tracker.update(parameters, new_shape);
         memory.columns.update(&siblings.parameters(), new_shape);
-        let parameters_of_all = memory.layout_parameters(parameters, &source_axes, &geometry);
-        let made = memory.made(parameters, &source_axes);
         let is_overruled = matches!(ShapeSent::of(parameters, &geometry), ShapeSent::Other(_));
         let key = memory.key.as_ref().map(|(key, _)| key.clone());
         let wrapping = Wrapping {
@@ -241,8 +239,6 @@ impl Interpreter {
             geometry: &geometry,
             converted: typed.comes_back_as,
             reinterpreted: typed.is_bytes,
-            parameters: parameters_of_all,
-            made,
         };
         let sizes = Sizes::new(&self.settings, &hints, parameters);
         let pattern = Pattern {
@@ -251,7 +247,9 @@ impl Interpreter {
             shape_sent: parameters.get(SHAPE).and_then(SentType::of).filter(|_| !is_overruled),
             numbers_per_sample: if typed.is_bytes { typed.dtype.size() as u64 } else { 1 },
         };
-        let layout = wrapping.layout();
+        let mut layout = wrapping.layout();
+        layout.parameters = memory.layout_parameters(parameters, &source_axes, &geometry, &layout);
+        Made { per_message: layout.per_message, types: layout.types } = memory.made(parameters, &source_axes);
         let description = Description {
             dims: geometry.ring_dims(),
             axes: if memory.axes.as_ref().is_some_and(Watched::is_static) {

@@ -8,7 +8,7 @@ use dora_shm_ring::Axis;
 use super::MessageSettings;
 use super::axes::{Axes, Passing, is_in_seconds};
 use super::geometry::Geometry;
-use super::layout::{PerMessage, Sent, SentType};
+use super::layout::{ArrowType, Layout, PerMessage, Sent, SentType};
 use super::params::{self, AXES, AXIS_OFFSET, AXIS_VALUES, Hints, KEY, Role, SAMPLE_RATE, SHAPE, role};
 use super::source_axes::SourceAxes;
 use super::track::{Tracker, Watched};
@@ -37,6 +37,10 @@ pub(super) struct Memory {
     pub is_place_lost: bool,
     /// What the parameter `shape` is to the mirror.
     pub shape: Option<Watched<ShapeSent>>,
+    /// The messages of which that is known: others may well have one, or none.
+    pub shaped: Option<(ArrowType, Vec<Option<u64>>)>,
+    /// As which type it has ever come with these, for when that keeps changing.
+    pub shape_type: Option<SentType>,
     /// A `shape` that is not the message's has come: SHAPE overrules it.
     pub is_overruled: bool,
 }
@@ -200,12 +204,11 @@ impl Memory {
         parameters: &MetadataParameters,
         axes: &SourceAxes,
         geometry: &Geometry,
+        layout: &Layout,
     ) -> BTreeMap<String, Sent> {
         watch(&mut self.axes, axes.lasting.clone());
         watch(&mut self.astray, axes.astray.clone());
-        let shape = ShapeSent::of(parameters, geometry);
-        self.is_overruled |= matches!(shape, ShapeSent::Other(_));
-        watch(&mut self.shape, shape);
+        self.watch_shape(ShapeSent::of(parameters, geometry), layout);
         let mut sent = BTreeMap::new();
         for (key, value) in self.tracker.present() {
             if role(key, value) == Role::Meaning && !matches!(key.as_str(), SHAPE | AXES) {
@@ -229,15 +232,31 @@ impl Memory {
         sent
     }
 
+    fn watch_shape(&mut self, shape: ShapeSent, layout: &Layout) {
+        let is_known =
+            self.shaped.as_ref().is_some_and(|(arrow, dims)| *arrow == layout.arrow && *dims == layout.shape);
+        if !is_known {
+            self.shaped = Some((layout.arrow.clone(), layout.shape.clone()));
+            (self.shape, self.shape_type, self.is_overruled) = (None, None, false);
+        }
+        match shape {
+            ShapeSent::Absent => {}
+            ShapeSent::Own(sent) => self.shape_type = common(self.shape_type, Some(sent), SentType::ListInt),
+            ShapeSent::Other(_) => self.is_overruled = true,
+        }
+        watch(&mut self.shape, shape);
+    }
+
     /// What a mirror makes of the frames. After [`layout_parameters`](Self::layout_parameters).
     pub(super) fn made(&mut self, parameters: &MetadataParameters, axes: &SourceAxes) -> Made {
         watch(&mut self.timing, Timing::of(parameters));
         let mut made = Made { per_message: Vec::new(), types: BTreeMap::new() };
         match self.shape.as_ref().map(Watched::get) {
             Some(Some(ShapeSent::Own(sent))) => made.add(PerMessage::Shape, SHAPE, *sent, SentType::ListInt),
-            // It comes with some messages, or in several types: true of all in one type.
+            // It comes with some messages, or in several types: it is true of all of this type and these dims.
             Some(None) if !self.is_overruled => {
-                made.add(PerMessage::Shape, SHAPE, SentType::ListInt, SentType::ListInt);
+                let sent = self.shape_type.unwrap_or(SentType::ListInt);
+                made.add(PerMessage::Shape, SHAPE, sent, SentType::ListInt);
             }
             _ => {}
         }

@@ -9,8 +9,7 @@ use serde_json::Value;
 use super::axes::{self, Axes, check_count};
 use super::geometry::Geometry;
 use super::growth::Growth;
-use super::layout::{ArrowField, ArrowList, ArrowType, LAYOUT_VERSION, Layout, Sent};
-use super::memory::Made;
+use super::layout::{ArrowField, ArrowList, ArrowType, LAYOUT_VERSION, Layout};
 use super::payload::{ListKind, Node, Payload};
 use super::time_unit::SECOND;
 use super::{Reason, select};
@@ -151,12 +150,11 @@ pub(super) struct Wrapping<'a> {
     pub converted: Option<Dtype>,
     /// Bytes were read as numbers: they come back as a plain vector of these.
     pub reinterpreted: bool,
-    pub parameters: BTreeMap<String, Sent>,
-    pub made: Made,
 }
 
 impl Wrapping<'_> {
-    pub(super) fn layout(self) -> Layout {
+    /// The layout of what has no parameters.
+    pub(super) fn layout(&self) -> Layout {
         let axis = self.geometry.axis;
         let shape = self.geometry.shape.iter().enumerate();
         let shape = shape.map(|(index, &dim)| if Some(index) == axis { None } else { Some(dim) }).collect();
@@ -174,9 +172,9 @@ impl Wrapping<'_> {
             rows,
             shape,
             dims: self.geometry.dims.clone(),
-            parameters: self.parameters,
-            per_message: self.made.per_message,
-            types: self.made.types,
+            parameters: BTreeMap::new(),
+            per_message: Vec::new(),
+            types: BTreeMap::new(),
         }
     }
 

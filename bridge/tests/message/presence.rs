@@ -95,3 +95,49 @@ fn an_offset_that_comes_with_some_messages_keeps_its_type() {
         assert_eq!(back["axis_offset"], integer(i as i64));
     }
 }
+
+#[test]
+fn a_shape_that_came_and_went_is_not_given_to_other_messages() {
+    let dims = || parameters(&[("dims", names(&["time", "ch"]))]);
+    let with = |shape: &[i64]| {
+        let mut sent = dims();
+        sent.insert("shape".into(), integers(shape));
+        sent
+    };
+    let rows = || fixed_lists(floats(30), 6);
+    let mut messages: Vec<_> = (0..9).map(|i| (rows(), if i % 2 == 0 { with(&[5, 6]) } else { dims() })).collect();
+    // Of another type, which never has a shape.
+    let columns: Vec<_> = ["a", "b", "c", "d", "e", "f"].iter().map(|name| (*name, floats(5))).collect();
+    messages.extend((0..5).map(|_| (record(&columns), dims())));
+    let back = back(&messages, 6);
+    for (_, back) in &back[9..] {
+        assert_eq!(back.get("shape"), None);
+    }
+}
+
+#[test]
+fn a_shape_is_given_where_it_was_when_types_alternate() {
+    let flat = parameters(&[("shape", integers(&[5, 6])), ("dims", names(&["time", "ch"]))]);
+    let rows = parameters(&[("dims", names(&["time", "ch"]))]);
+    let messages: Vec<_> = (0..20)
+        .map(|i| if i % 2 == 0 { (floats(30), flat.clone()) } else { (fixed_lists(floats(30), 6), rows.clone()) })
+        .collect();
+    for ((_, sent), (_, back)) in messages.iter().zip(back(&messages, 20)) {
+        assert_eq!(back.get("shape"), sent.get("shape"));
+    }
+}
+
+#[test]
+fn a_shape_that_comes_with_some_messages_keeps_its_type() {
+    let sent = |i: i64| {
+        let mut sent = parameters(&[("dims", names(&["time", "ch"]))]);
+        if i % 2 == 0 {
+            sent.insert("shape".into(), text("[5, 6]"));
+        }
+        sent
+    };
+    let messages: Vec<_> = (0..20).map(|i| (fixed_lists(floats(30), 6), sent(i))).collect();
+    for (_, back) in back(&messages, 4).iter().step_by(2) {
+        assert_eq!(back["shape"], text("[5, 6]"));
+    }
+}
