@@ -1,6 +1,6 @@
 //! Which parameters are static: those that hardly ever change belong to the description, the others do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dora_node_api::{MetadataParameters, Parameter};
 
@@ -9,9 +9,16 @@ use super::params::{CHANNELS, ENCODING, HEIGHT, Role, WIDTH, role, same};
 /// A value that has changed this often changes with the messages, and stays out of the description for good.
 const MAX_CHANGES: u8 = 3;
 
-/// Messages that may bring attributes under names that were never there before. In a source whose names change with its
-/// messages each name comes but once, and none of them alone would ever have changed three times.
-const MAX_ARRIVALS: u8 = 8;
+/// Attributes that came late and left again, until a name that is new has to stay before it counts. In a source whose
+/// names change with its messages each name comes but once, and none of them alone would ever change three times.
+const MAX_DEPARTURES: u8 = 8;
+
+/// Messages in a row in which a name has to come by then.
+const STAYING: u8 = 8;
+
+/// Attributes that may come under names that the first message did not have. Those beyond are never described: what is
+/// remembered, and the number of descriptions that such names can cause, has an end.
+const MAX_LATE: usize = 256;
 
 /// Something that is static until it has changed three times.
 #[derive(Clone, Debug)]
@@ -57,8 +64,12 @@ pub(super) struct Tracker {
     /// `None` inside: absent from the newest message.
     known: BTreeMap<String, Watched<Option<Parameter>>>,
     has_seen_any: bool,
-    /// Messages after the first with names that were new.
-    arrivals: u8,
+    /// Names that came after the first message.
+    late: BTreeSet<String>,
+    /// How many of these have left again.
+    departures: u8,
+    /// Names that are new and have to stay, and in how many messages they came.
+    candidates: BTreeMap<String, u8>,
 }
 
 impl Tracker {
@@ -79,7 +90,8 @@ impl Tracker {
                 _ => return false,
             }
         }
-        self.has_seen_any && present.next().is_none()
+        // Whether those that are new stay must be seen.
+        self.has_seen_any && present.next().is_none() && self.candidates.is_empty()
     }
 
     /// Whether a change of this parameter matters.
@@ -88,7 +100,7 @@ impl Tracker {
             (Role::Passing, _) => false,
             (_, Some(watched)) => watched.is_static(),
             (Role::Meaning, None) => true,
-            (Role::Attr, None) => self.arrivals < MAX_ARRIVALS,
+            (Role::Attr, None) => self.late.len() < MAX_LATE,
         }
     }
 
@@ -106,9 +118,10 @@ impl Tracker {
             if let (true, Some(before)) = (watched.is_static() && !parameters.contains_key(key), &watched.value) {
                 let counts = counts(key, before);
                 watched.next(None, false, counts);
+                self.departures = self.departures.saturating_add(u8::from(self.late.contains(key)));
             }
         }
-        let mut has_arrival = false;
+        let mut candidates = BTreeMap::new();
         for (key, value) in parameters {
             if !self.is_watched(key, value) {
                 continue;
@@ -122,13 +135,20 @@ impl Tracker {
                     }
                 }
                 None => {
-                    has_arrival |= self.has_seen_any && role(key, value) == Role::Attr;
+                    if self.has_seen_any && role(key, value) == Role::Attr {
+                        let came = self.candidates.get(key).map_or(1, |before| before + 1);
+                        if self.departures >= MAX_DEPARTURES && came < STAYING {
+                            candidates.insert(key.clone(), came);
+                            continue;
+                        }
+                        self.late.insert(key.clone());
+                    }
                     let changes = u8::from(counts);
                     self.known.insert(key.clone(), Watched { value: Some(value.clone()), changes });
                 }
             }
         }
-        self.arrivals = self.arrivals.saturating_add(u8::from(has_arrival));
+        self.candidates = candidates;
         self.has_seen_any = true;
     }
 
@@ -199,10 +219,40 @@ mod tests {
         }
         assert_eq!(present(&tracker), ["montage"]);
         assert!(tracker.known.len() < 20, "{} names", tracker.known.len());
-        assert!(is_unchanged(&tracker, &parameters(&[("montage", 7), ("k1000", 1)])));
+        assert!(tracker.candidates.len() < 2, "{} candidates", tracker.candidates.len());
+        tracker.update(&parameters(&[("montage", 7)]), false);
+        assert!(is_unchanged(&tracker, &parameters(&[("montage", 7)])));
         // What is known is watched on, and what a message means always is.
         assert!(!is_unchanged(&tracker, &parameters(&[("montage", 8)])));
         assert!(!is_unchanged(&tracker, &parameters(&[("montage", 7), ("sample_rate", 8)])));
+        // One that stays is taken, after a while.
+        let sent = parameters(&[("montage", 7), ("operator", 3)]);
+        for _ in 0..STAYING {
+            assert_eq!(present(&tracker), ["montage"]);
+            assert!(!is_unchanged(&tracker, &sent));
+            tracker.update(&sent, false);
+        }
+        assert_eq!(present(&tracker), ["montage", "operator"]);
+        assert!(is_unchanged(&tracker, &sent));
+    }
+
+    #[test]
+    fn what_comes_late_and_stays_is_taken_until_there_are_too_many() {
+        let mut tracker = Tracker::default();
+        let names: Vec<_> = (0..1000).map(|i| format!("k{i:04}")).collect();
+        let mut sent = parameters(&[("montage", 7)]);
+        tracker.update(&sent, false);
+        for (i, name) in names.iter().enumerate() {
+            sent.insert(name.clone(), Parameter::Integer(1));
+            tracker.update(&sent, false);
+            assert_eq!(present(&tracker).len(), 1 + (i + 1).min(MAX_LATE));
+        }
+        assert!(is_unchanged(&tracker, &sent));
+        // Those beyond cost nothing, and do not come back when others leave.
+        let few = parameters(&[("montage", 7), ("k0999", 1)]);
+        tracker.update(&few, false);
+        assert_eq!(present(&tracker), ["montage"]);
+        assert!(is_unchanged(&tracker, &few));
     }
 
     #[test]

@@ -72,6 +72,27 @@ fn names_that_are_new_with_each_message_make_few_descriptions() {
 }
 
 #[test]
+fn an_attribute_that_comes_late_and_stays_is_described_however_many_there_are() {
+    let plans = plans(|i| (0..=i).map(|late| (format!("late{late}"), integer(late))).collect());
+    let attrs = &plans.last().unwrap().description().attrs;
+    assert_eq!(attrs.len(), 100);
+    assert_eq!(attrs["late99"], Attr::Integer(99));
+}
+
+#[test]
+fn an_attribute_that_stays_is_described_among_names_that_do_not() {
+    let plans = plans(|i| {
+        let mut sent = MetadataParameters::from([(format!("k{i}"), integer(1))]);
+        if i >= 50 {
+            sent.insert("operator".into(), text("me"));
+        }
+        sent
+    });
+    assert!(plans.len() <= 12, "{} descriptions", plans.len());
+    assert_eq!(plans.last().unwrap().description().attrs.keys().collect::<Vec<_>>(), ["operator"]);
+}
+
+#[test]
 fn a_time_that_is_one_is_an_attribute_until_it_changes() {
     let at = |ns| Parameter::Timestamp(chrono::DateTime::from_timestamp_nanos(ns));
     let same = plans(|_| parameters(&[("timestamp", at(5))]));
