@@ -10,7 +10,7 @@
 //! | `shape` | list of integers, at most one of them `null` | the message's shape in the source's order. `null` is the buffered axis: as many as the message has frames. Without a `null` every message is one frame |
 //! | `dims` | list of strings | a name for each of `shape` |
 //! | `parameters` | object | parameters that the source sent with each message, as they were: `{"sample_rate":{"integer":1000}}` |
-//! | `per_message` | list of strings | parameters that the source sent with each message and whose values differ: `shape`, `axis_offset`, `axis_values` are made from the frames; `axes_offset` and `axes_data` are members of the buffered axis in the JSON of the parameter `axes`, converted from the frames' seconds when its unit is another one of time |
+//! | `per_message` | list of strings | parameters that the source sent, with each message or with some, and whose values differ: `shape`, `axis_offset`, `axis_values` are made from each message's frames; `axes_offset` and `axes_data` are members of the buffered axis in the JSON of the parameter `axes`, converted from the frames' seconds when its unit is another one of time |
 //! | `types` | object | types of those of `shape`, `axis_offset`, `axis_values` that were not sent as `list_int`, `float`, `list_float`: `{"axis_offset":"integer"}` |
 //!
 //! A type is `{"number": dtype}` with a dtype's numpy name (`bool` is Arrow's Boolean), or one of
