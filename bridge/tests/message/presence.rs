@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_bridge::message::{Interpreter, MessageSettings};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -72,6 +74,31 @@ fn times_that_come_with_some_messages_are_right_with_all() {
         _ => signal(&[]),
     };
     assert_times(&(0..30).map(|i| (floats(3), sent(i))).collect::<Vec<_>>(), 5);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn times_that_come_in_any_way_are_right(ways in vec((0_usize..6, 0_usize..3, 0_usize..4), 1..40)) {
+        let mut interpreter = Interpreter::new("data", MessageSettings::default());
+        // Without any of these a message is where its sending places it, also in a graph behind a mirror.
+        for (way, label, place) in ways {
+            let at = place as f64;
+            let sent = match way {
+                0 => signal(&[]),
+                1 => signal(&[offset(at)]),
+                2 => signal(&[values(at)]),
+                3 => signal(&[axes(label, place)]),
+                4 => signal(&[axes(label, place), offset(at + 7.0)]),
+                _ => signal(&[axes(label, place), offset(at)]),
+            };
+            let stored = store(&mut interpreter, &floats(3), &sent).unwrap();
+            let (_, back) = stored.rebuild(None).unwrap();
+            let again = interpret(&floats(3), &back, MessageSettings::default()).unwrap();
+            prop_assert_eq!(&again.times, &stored.times, "{:?} came back as {:?}", sent, back);
+        }
+    }
 }
 
 #[test]
