@@ -151,11 +151,21 @@ fn messages_of_any_length_do_not_allocate() {
         };
         // Until what changes is known to change, and there is room for the longest.
         (0..2 * LENGTHS.len()).for_each(&mut pass);
-        let region = Region::new(ALLOCATOR);
-        (0..20 * LENGTHS.len()).for_each(&mut pass);
-        let change = region.change();
-        assert_eq!((change.allocations, change.reallocations), (0, 0), "{}: {change:?}", messages[0].0);
+        assert_allocates_nothing(messages[0].0, || (0..20 * LENGTHS.len()).for_each(&mut pass));
     }
+}
+
+/// What `work` asks for it asks for each time. The harness has a thread of its own, for which the allocator counts as
+/// well, but not each time.
+fn assert_allocates_nothing(what: &str, mut work: impl FnMut()) {
+    let mut asked = || {
+        let region = Region::new(ALLOCATOR);
+        work();
+        let change = region.change();
+        change.allocations + change.reallocations
+    };
+    let least = (0..10).map(|_| asked()).find(|&asked| asked == 0);
+    assert_eq!(least, Some(0), "{what}: each time something was allocated");
 }
 
 /// One test, since the allocator counts for all threads.
@@ -171,9 +181,6 @@ fn messages_like_the_one_before_do_not_allocate() {
             chunk.fill(0..chunk.frames(), &mut memory[..chunk.bytes() as usize]);
         };
         pass(0);
-        let region = Region::new(ALLOCATOR);
-        (1..100).for_each(&mut pass);
-        let change = region.change();
-        assert_eq!((change.allocations, change.reallocations), (0, 0), "{what}: {change:?}");
+        assert_allocates_nothing(what, || (1..100).for_each(&mut pass));
     }
 }
