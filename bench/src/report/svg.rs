@@ -87,13 +87,16 @@ pub fn draw(folder: &Path, results: &Results<'_>) -> eyre::Result<Vec<Drawn>> {
         lines: of_series(results, Series::Chunk, |x| x, 1.0),
     };
     drawn.extend(save(folder, "chunk.svg", chunk)?);
-    let copied = |line: &Line| line.name.ends_with(", copied, p50");
+    let copied = |line: Line| {
+        let receiver = line.name.strip_suffix(", copied, p50")?.to_owned();
+        Some(Line { name: receiver, ..line })
+    };
     let graph = Picture {
         title: "Age of a message in and outside of a running graph, copied out".to_owned(),
         x_label: "payload",
         y_label: "median, us",
         x_name: &|x| payload_name(*x as usize),
-        lines: of_series(results, Series::Graph, |x| x, 1e3).into_iter().filter(copied).collect(),
+        lines: of_series(results, Series::Graph, |x| x, 1e3).into_iter().filter_map(copied).collect(),
     };
     drawn.extend(save(folder, "graph.svg", graph)?);
     Ok(drawn)
