@@ -48,6 +48,8 @@ pub struct Stream {
     no_room: Option<NoRoom>,
     /// When the current generation began.
     begun_at: Option<Instant>,
+    /// Generations that were kept for [`SHORTEST_GENERATION`] since then.
+    kept: (Instant, u32),
     watch: RateWatch,
     /// The rate at which messages turned out to come, when it asks for a much longer ring than there is.
     faster_hz: Option<f64>,
@@ -60,6 +62,11 @@ pub struct Stream {
 /// How long a ring with frames stays current at least: a reader that slept until its first frame needs that long to come
 /// to it, or all of its frames are lost for that reader.
 const SHORTEST_GENERATION: Duration = Duration::from_millis(20);
+
+/// Generations that are kept so long within [`KEPT_WINDOW`], at most: where formats or settings change all the time, the
+/// messages that queue up meanwhile are worth more than the frames of each ring.
+const MOST_KEPT: u32 = 10;
+const KEPT_WINDOW: Duration = Duration::from_secs(2);
 
 /// As long at least before the stream is closed, when nothing waits for us any more.
 const SHORTEST_LAST_GENERATION: Duration = Duration::from_millis(100);
@@ -97,6 +104,7 @@ impl Stream {
             refused_plan: None,
             no_room: None,
             begun_at: None,
+            kept: (Instant::now(), 0),
             watch: RateWatch::default(),
             faster_hz: None,
             undescribed_until: None,
@@ -380,9 +388,9 @@ impl Stream {
     }
 
     /// Waits until the current ring, if it has frames, is `at_least` so old; but not for longer than a quarter of what a ring
-    /// lasts, since the messages that come meanwhile are written all at once.
-    fn give_readers(&self, at_least: Duration) {
-        let Some(begun_at) = self.begun_at.filter(|_| self.writer.position() > 0) else { return };
+    /// lasts, since the messages that come meanwhile are written all at once. Whether that took any time.
+    fn give_readers(&self, at_least: Duration) -> bool {
+        let Some(begun_at) = self.begun_at.filter(|_| self.writer.position() > 0) else { return false };
         let stated_hz = self.current.as_ref().and_then(|plan| plan.rate_hz());
         let lasts = match (self.settings.length, stated_hz.or(self.measured_hz)) {
             (Length::Duration(seconds), _) => seconds,
@@ -390,7 +398,9 @@ impl Stream {
             (Length::Frames(_), None) => f64::INFINITY,
         };
         let quarter = Duration::try_from_secs_f64(lasts / 4.0).unwrap_or(Duration::MAX);
-        std::thread::sleep(at_least.min(quarter).saturating_sub(begun_at.elapsed()));
+        let left = at_least.min(quarter).saturating_sub(begun_at.elapsed());
+        std::thread::sleep(left);
+        !left.is_zero()
     }
 
     fn wrote(&mut self, written: dora_shm_ring::Result<()>, frames: u64, bytes: u64, now: Instant) {
@@ -493,7 +503,12 @@ impl Stream {
             return Err(no_room.reason.clone());
         }
         let expected_chunk = expected_chunk_frames(format.frames(), chunk_frames);
-        self.give_readers(SHORTEST_GENERATION);
+        if self.kept.0.elapsed() >= KEPT_WINDOW {
+            self.kept = (Instant::now(), 0);
+        }
+        if self.kept.1 < MOST_KEPT && self.give_readers(SHORTEST_GENERATION) {
+            self.kept.1 += 1;
+        }
         if let Err(error) = self.writer.begin(&format, plan.description(), expected_chunk) {
             let reason = explained(&error);
             if self.writer.generation().is_none() {
