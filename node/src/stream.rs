@@ -208,8 +208,8 @@ impl Stream {
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
             self.forget_ring();
         } else if self.settings.changes_ring(&settings) {
-            if let Some(plan) = &self.current {
-                // What no message could satisfy is no change.
+            // What no message could satisfy is no change; of frames that will be others nobody knows.
+            if let Some(plan) = self.current.as_ref().filter(|_| settings.message == self.settings.message) {
                 ring_format(&Request::new(plan, self.measured_hz, self.largest_chunk), &settings)
                     .map_err(|reason| eyre!(reason))?;
             }

@@ -190,12 +190,16 @@ fn a_length_that_no_message_could_have_changes_nothing() {
     let name = stream_name("impossible");
     let opened = opened(&name, &[("BUF_FRAMES", "100")]);
     let reader = reader_of(&name);
-    let settings = input("settings", json!(["buf_frames: 1000000000"]), "Utf8", &[]);
-    let (ended, outputs) = play(opened, vec![signal(0, 10), settings, signal(10, 10)]);
+    let settings = |document: &str| input("settings", json!([document]), "Utf8", &[]);
+    let row = |first: u32| input("data", json!(counted(first, 1000)), "Float32", &[]);
+    // Too long for frames of a thousand numbers, not for single ones.
+    let (too_long, of_others) =
+        (settings("buf_frames: 1000000"), settings("{buf_frames: 1000000, frames: rows, shape: []}"));
+    let (ended, outputs) = play(opened, vec![row(0), too_long, row(1000), of_others, row(2000)]);
     ended.unwrap();
     let seen = reader.join().unwrap();
-    assert_eq!(seen.messages, [counted(0, 10), counted(10, 10)]);
-    assert_eq!(seen.formats.len(), 1);
+    assert_eq!(seen.messages, [counted(0, 1000), counted(1000, 1000), counted(2000, 1000)]);
+    assert_eq!(seen.formats.iter().map(Format::frames).collect::<Vec<_>>(), [100, 1_000_000]);
     assert_eq!(last_status(&outputs)["refused"], json!(0));
 }
 
