@@ -84,6 +84,7 @@ pub(crate) mod trailer {
     pub const RESERVED_CHUNKS: usize = 264;
     pub const COMMITTED: usize = 384;
     pub const COMMITTED_CHUNKS: usize = 392;
+    pub const COMMITTED_META_GENERATION: usize = 400;
 
     pub const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"DORASHMR");
 
@@ -97,6 +98,8 @@ pub(crate) mod trailer {
         // The two pairs of counters have a 128-byte block each: neighbouring lines are prefetched in pairs.
         assert!(RESERVED.is_multiple_of(128) && RESERVED_CHUNKS == RESERVED + 8);
         assert!(COMMITTED == RESERVED + 128 && COMMITTED_CHUNKS == COMMITTED + 8);
+        // On the line of the commit, which a reader has to look at anyway.
+        assert!(COMMITTED_META_GENERATION == COMMITTED_CHUNKS + 8);
         assert!(LENGTH.is_multiple_of(128) && super::SEGMENT_UNIT.is_multiple_of(LENGTH));
     };
 }

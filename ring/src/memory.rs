@@ -159,8 +159,15 @@ impl RingMemory {
         unsafe { AtomicU64::from_ptr(self.trailer(offset).cast()) }
     }
 
+    /// The description of the newest committed chunk or, before the first, of the ring. To be loaded after R3.
+    pub fn committed_meta_generation(&self) -> &AtomicU32 {
+        // SAFETY: as in `word`; the offset is a multiple of 4.
+        unsafe { AtomicU32::from_ptr(self.trailer(trailer::COMMITTED_META_GENERATION).cast()) }
+    }
+
     /// S4: the trailer's immutable fields, its magic last.
     pub fn fill_trailer(&self, raw: &RawTrailer) {
+        self.committed_meta_generation().store(raw.meta_generation, Ordering::Relaxed);
         let bytes = RawTrailer { magic: 0, ..*raw }.encode();
         // SAFETY: the trailer's fixed part lies in the segment, which nobody else has yet.
         unsafe { racing_copy(bytes.as_ptr(), self.trailer(0), bytes.len()) };
@@ -291,6 +298,12 @@ impl RingWords for RingMemory {
         let bytes = record.encode();
         // SAFETY: a record of the index; `bytes` is ours and as long.
         unsafe { racing_copy(bytes.as_ptr(), self.record(slot), bytes.len()) };
+    }
+
+    #[inline]
+    fn announce_description(&self, meta_generation: u32) {
+        // Relaxed: W7 and W8, the Release stores right behind it, carry it along.
+        self.committed_meta_generation().store(meta_generation, Ordering::Relaxed);
     }
 
     #[inline]

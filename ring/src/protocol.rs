@@ -34,6 +34,10 @@ pub(crate) trait RingWords {
     fn store_record(&self, slot: u64, record: &Record);
     /// Copies the record in `slot`, below `records()`. It may be torn until [`recheck`] says otherwise.
     fn load_record(&self, slot: u64) -> Record;
+    /// Stores which description the chunk that is about to be committed has, beside the counters that readers look at
+    /// anyway. Whoever sees the commit sees it; that it differs from the one held is a reason to look, and nothing else is
+    /// concluded from it.
+    fn announce_description(&self, meta_generation: u32);
 }
 
 /// The writer's private copies of what it stores; it never reads them back from shared memory.
@@ -88,6 +92,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
         stop::point("W5");
     }
     order::before_commit();
+    ring.announce_description(record.meta_generation);
     ring.committed_chunks().store(chunk + 1, order::chunk_commit());
     stop::point("W7");
     if frames > 0 {
@@ -141,31 +146,65 @@ pub(crate) fn close<H: HeaderWords>(header: &H, final_position: u64) {
     stop::point("K4");
 }
 
+/// What a ring's writer has committed (R3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub frames: u64,
+    pub chunks: u64,
+}
+
+/// R3 alone. What it shows as committed can be delivered: R1 and R2 matter only to a reader that finds nothing new, and the
+/// words they load lie on a line that the writer stores to right after each commit.
+#[inline]
+pub(crate) fn look_at_committed<R: RingWords>(ring: &R) -> Committed {
+    let frames = ring.committed().load(order::commit_load());
+    Committed { frames, chunks: ring.committed_chunks().load(order::chunk_load()) }
+}
+
 /// What a reader sees of a stream at one moment (R1 to R3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     pub wake: u32,
     pub state: u32,
     pub generation: u32,
-    pub committed: u64,
-    pub committed_chunks: u64,
+    pub committed: Committed,
 }
 
 /// R1 to R3. The wake word comes first, so that an event after it is not slept through; state and generation before
 /// the counters, so that a generation seen as over is seen with its last commit.
 #[inline]
 pub(crate) fn look<H: HeaderWords, R: RingWords>(header: &H, ring: &R) -> Look {
-    let counters = || {
-        let committed = ring.committed().load(order::commit_load());
-        (committed, ring.committed_chunks().load(order::chunk_load()))
-    };
-    let early_counters = mutated(Mutation::CommitLoadedBeforeGeneration).then(counters);
+    let early_committed = mutated(Mutation::CommitLoadedBeforeGeneration).then(|| look_at_committed(ring));
     let early_wake = if mutated(Mutation::WakeLoadedLast) { None } else { Some(look_at_wake(header)) };
     let state = header.state().load(order::generation_load());
     let generation = header.generation().load(order::generation_load());
-    let (committed, committed_chunks) = early_counters.unwrap_or_else(counters);
+    let committed = early_committed.unwrap_or_else(|| look_at_committed(ring));
     let wake = early_wake.unwrap_or_else(|| look_at_wake(header));
-    Look { wake, state, generation, committed, committed_chunks }
+    Look { wake, state, generation, committed }
+}
+
+/// What a reader finds when it looks for something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// There is something, committed by then.
+    Committed(Committed),
+    /// There is nothing; the look that says so.
+    Nothing(Look),
+}
+
+/// R3 and, where that is no news, R1 to R3.
+#[inline]
+pub(crate) fn look_for_news<H: HeaderWords, R: RingWords>(
+    header: &H,
+    ring: &R,
+    is_news: impl Fn(Committed) -> bool,
+) -> News {
+    let committed = look_at_committed(ring);
+    if is_news(committed) {
+        return News::Committed(committed);
+    }
+    let look = look(header, ring);
+    if is_news(look.committed) { News::Committed(look.committed) } else { News::Nothing(look) }
 }
 
 /// R1 alone, for a stream without a ring.

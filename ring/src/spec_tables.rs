@@ -106,6 +106,7 @@ fn every_offset_of_the_page_is_the_one_of_the_code() {
         ("reserved_chunks", trailer::RESERVED_CHUNKS),
         ("committed", trailer::COMMITTED),
         ("committed_chunks", trailer::COMMITTED_CHUNKS),
+        ("committed_meta_generation", trailer::COMMITTED_META_GENERATION),
     ];
     same("## Ring segment", &trailer_fields, trailer::LENGTH as usize);
     assert_eq!(fields("## Ring segment")[17].1, 8 * MAX_RANK);

@@ -221,6 +221,9 @@ impl RingWords for Ring {
         }
     }
 
+    /// A hint, from which nothing is concluded: not worth the orders it would have to be explored in.
+    fn announce_description(&self, _meta_generation: u32) {}
+
     fn load_record(&self, slot: u64) -> Record {
         let [range, send_ns] = &self.records[slot as usize];
         let range = range.load(Ordering::Relaxed);
@@ -259,6 +262,10 @@ impl RingWords for FramesOf<'_> {
     }
 
     fn store_record(&self, _slot: u64, _record: &Record) {
+        unreachable!("readers store nothing");
+    }
+
+    fn announce_description(&self, _meta_generation: u32) {
         unreachable!("readers store nothing");
     }
 

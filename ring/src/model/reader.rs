@@ -4,23 +4,26 @@ use super::cursor::{Counted, Cursor};
 use super::memory::{FRAMES, FramesOf, RECORDS, Ring, Stream, record_of};
 use super::witness::Witness;
 use crate::layout::Record;
-use crate::protocol::{self, Look, RingWords as _};
+use crate::protocol::{self, Committed, News, RingWords as _};
 
 /// Reads every frame of `stream` once, or counts it as lost, up to the stream's end. Its first read may be at any time.
 pub fn read_frames(stream: &Stream, witness: &Witness) -> Counted {
     let mut cursor = Cursor::new(stream, witness);
     while !cursor.is_done(|end| end.position == cursor.next) {
         let Some(ring) = cursor.ring() else { continue };
-        let look = protocol::look(&stream.header, &FramesOf(ring));
-        assert!(look.committed >= cursor.next, "committed went back");
-        if look.committed == cursor.next {
-            cursor.move_on_or_sleep(&look);
-            continue;
-        }
-        let from = cursor.next.max(look.committed.saturating_sub(FRAMES));
-        let whole = cursor.copy_whole(ring, from..look.committed);
+        let committed = match protocol::look_for_news(&stream.header, &FramesOf(ring), |now| now.frames != cursor.next)
+        {
+            News::Committed(committed) => committed.frames,
+            News::Nothing(look) => {
+                cursor.move_on_or_sleep(&look);
+                continue;
+            }
+        };
+        assert!(committed > cursor.next, "committed went back");
+        let from = cursor.next.max(committed.saturating_sub(FRAMES));
+        let whole = cursor.copy_whole(ring, from..committed);
         cursor.lose_up_to(whole, whole <= ring.lapped_below());
-        cursor.deliver_up_to(look.committed);
+        cursor.deliver_up_to(committed);
     }
     cursor.counted()
 }
@@ -30,22 +33,26 @@ pub fn read_messages(stream: &Stream, witness: &Witness) -> Counted {
     let mut cursor = Cursor::new(stream, witness);
     while !cursor.is_done(|end| end.chunks == cursor.next_chunk) {
         let Some(ring) = cursor.ring() else { continue };
-        let look = protocol::look(&stream.header, ring);
-        assert!(look.committed >= cursor.next && look.committed_chunks >= cursor.next_chunk, "committed went back");
-        if !pass_message(&mut cursor, ring, &look) {
-            cursor.move_on_or_sleep(&look);
+        match protocol::look_for_news(&stream.header, ring, |now| now.chunks != cursor.next_chunk) {
+            News::Nothing(look) => cursor.move_on_or_sleep(&look),
+            News::Committed(committed) if pass_message(&mut cursor, ring, committed) => {}
+            News::Committed(_) => {
+                // Its frames are not committed: what else is to be done, a whole look tells.
+                let look = protocol::look(&stream.header, ring);
+                if !pass_message(&mut cursor, ring, look.committed) {
+                    cursor.move_on_or_sleep(&look);
+                }
+            }
         }
     }
     cursor.counted()
 }
 
-/// Delivers the next message, or loses it. `false`: none is committed under this look.
-fn pass_message(cursor: &mut Cursor<'_>, ring: &Ring, look: &Look) -> bool {
-    if look.committed_chunks == cursor.next_chunk {
-        return false;
-    }
-    let oldest = cursor.next_chunk.max(look.committed_chunks.saturating_sub(RECORDS));
-    let whole = (oldest..look.committed_chunks).find_map(|chunk| Some((chunk, whole_record(cursor, ring, chunk)?)));
+/// Delivers the next of the `committed` messages, or loses it. `false`: its frames are not committed.
+fn pass_message(cursor: &mut Cursor<'_>, ring: &Ring, committed: Committed) -> bool {
+    assert!(committed.frames >= cursor.next && committed.chunks > cursor.next_chunk, "committed went back");
+    let oldest = cursor.next_chunk.max(committed.chunks.saturating_sub(RECORDS));
+    let whole = (oldest..committed.chunks).find_map(|chunk| Some((chunk, whole_record(cursor, ring, chunk)?)));
     let Some((chunk, Record { first, frames, .. })) = whole else {
         // All have been lapped since the look: the writer is ahead of what it said.
         loom::thread::yield_now();
@@ -54,11 +61,11 @@ fn pass_message(cursor: &mut Cursor<'_>, ring: &Ring, look: &Look) -> bool {
     cursor.lose_up_to(first, chunk <= ring.records_lapped_below());
     cursor.next_chunk = chunk;
     let end = first + frames;
-    if end > look.committed {
+    if end > committed.frames {
         return false;
     }
     assert_eq!(first, cursor.next, "chunk {chunk} does not follow the one before");
-    let lapped = first < look.committed.saturating_sub(FRAMES) || cursor.copy_whole(ring, first..end) != first;
+    let lapped = first < committed.frames.saturating_sub(FRAMES) || cursor.copy_whole(ring, first..end) != first;
     if lapped {
         cursor.lose_up_to(end, first < ring.lapped_below());
     } else {

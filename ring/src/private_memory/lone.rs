@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layout::{RawTrailer, trailer};
-use crate::protocol::{Over, Reserved, is_over, look};
+use crate::protocol::{Committed, News, Over, Reserved, is_over, look, look_at_committed, look_for_news};
 
 #[test]
 fn what_is_written_is_read_lap_after_lap() {
@@ -14,9 +14,10 @@ fn what_is_written_is_read_lap_after_lap() {
         let rounds = if cfg!(miri) { 3 } else { 40 };
         for round in 1..=rounds {
             scribe.write(chunk);
-            let look = look(&memory.header, &memory.ring);
-            assert_eq!((look.committed, look.committed_chunks), (round * chunk, round));
-            let all = look.committed.saturating_sub(n)..look.committed;
+            let committed = look_at_committed(&memory.ring).frames;
+            assert_eq!(look_at_committed(&memory.ring), Committed { frames: round * chunk, chunks: round });
+            assert_eq!(memory.ring.committed_meta_generation().load(Ordering::Relaxed), 1);
+            let all = committed.saturating_sub(n)..committed;
             assert_eq!(check(&memory, all.clone()), all.start, "all frames of a ring at rest are whole");
             let record = memory.ring.load_record((round - 1) & (memory.ring.records() - 1));
             assert_eq!((record.first, record.frames, record.meta_generation), ((round - 1) * chunk, chunk, 1));
@@ -43,8 +44,8 @@ fn an_empty_chunk_is_a_record_without_frames() {
     let before = look(&memory.header, &memory.ring);
     scribe.write(0);
     let after = look(&memory.header, &memory.ring);
-    assert_eq!(after.committed, before.committed);
-    assert_eq!(after.committed_chunks, before.committed_chunks + 1);
+    assert_eq!(after.committed.frames, before.committed.frames);
+    assert_eq!(after.committed.chunks, before.committed.chunks + 1);
     assert_eq!(after.wake, before.wake.wrapping_add(1), "an event for those who wait for messages");
     assert_eq!((memory.ring.load_record(1).first, memory.ring.load_record(1).frames), (2, 0));
 }
@@ -99,11 +100,11 @@ fn a_chunk_given_up_half_way_keeps_its_frames_from_readers_and_its_position_for_
         );
     }));
     assert!(given_up.is_err());
-    assert_eq!(look(&memory.header, &memory.ring).committed, 10);
+    assert_eq!(look_at_committed(&memory.ring).frames, 10);
     assert_eq!(check(&memory, 0..10), 6, "what may have been overwritten is not whole");
     // Shorter than the one given up: what that one overwrote stays lost.
     scribe.write(2);
-    assert_eq!(look(&memory.header, &memory.ring).committed, 12);
+    assert_eq!(look_at_committed(&memory.ring).frames, 12);
     assert_eq!(check(&memory, 2..12), 6);
     scribe.write(8);
     assert_eq!(check(&memory, 10..20), 10);
@@ -131,6 +132,22 @@ fn a_generation_is_over_when_the_header_names_another_or_says_closed() {
     );
     assert_eq!(is_over(&closed, 1), Over::Closed);
     assert_eq!(memory.header.final_position().load(Ordering::Relaxed), 17);
+}
+
+#[test]
+fn news_is_told_without_a_look_at_the_header_and_its_absence_with_one() {
+    let memory = Memory::new(4, 1);
+    generation(&memory, 0);
+    let mut scribe = Scribe::new(&memory);
+    scribe.write(3);
+    let news = |next| look_for_news(&memory.header, &memory.ring, |committed| committed.frames != next);
+    assert_eq!(news(1), News::Committed(Committed { frames: 3, chunks: 1 }));
+    assert_eq!(news(3), News::Nothing(look(&memory.header, &memory.ring)));
+    // What is committed comes first, whatever else has happened since.
+    generation(&memory, 1);
+    assert_eq!(news(1), News::Committed(Committed { frames: 3, chunks: 1 }));
+    let News::Nothing(look) = news(3) else { panic!("nothing is left") };
+    assert_eq!(is_over(&look, 0), Over::NextGeneration(1));
 }
 
 #[test]

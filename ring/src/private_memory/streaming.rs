@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::order::{Mutation, with_mutation};
-use crate::protocol::look;
+use crate::protocol::look_at_committed;
 
 /// Words of a frame, each of which holds the frame's position: 4 KiB.
 const WORDS: usize = 512;
@@ -56,13 +56,13 @@ fn read_until(memory: &Memory, enough: impl Fn(&Found) -> bool) -> Found {
     let mut words = vec![0u8; 8 * WORDS];
     let mut last = 0;
     while !enough(&found) {
-        let look = look(&memory.header, &memory.ring);
-        if look.committed <= last.max(RING_FRAMES) {
+        let committed = look_at_committed(&memory.ring).frames;
+        if committed <= last.max(RING_FRAMES) {
             std::hint::spin_loop();
             continue;
         }
-        last = look.committed;
-        let newest = look.committed - 1..look.committed;
+        last = committed;
+        let newest = committed - 1..committed;
         memory.ring.copy_samples(&newest, &mut words);
         if protocol::recheck(&memory.ring).whole_from(RING_FRAMES, &newest) != newest.start {
             continue;

@@ -11,7 +11,7 @@ use super::{Info, Interrupter, Lag, Liveness, ReaderOptions, Wait, start};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::names::{SegmentName, check_name};
 use crate::os::{self, WaitEnd, Word};
-use crate::protocol::{self, Look, Over, RingWords as _};
+use crate::protocol::{self, Committed, Look, News, Over, RingWords as _};
 use crate::{Error, Result};
 
 /// Longest sleep without a look at whether the writer lives: a SIGKILL wakes nobody.
@@ -21,8 +21,8 @@ const ATTACH_PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether there is something to read.
 pub(super) enum Polled {
-    /// The ring has something that the cursor has not passed; the look that says so.
-    Data(Look),
+    /// The ring has something that the cursor has not passed: what is committed.
+    Data(Committed),
     Nothing,
     /// The reader moved on to another ring.
     Moved,
@@ -369,34 +369,38 @@ impl Attachment {
                 return Ok(Polled::Moved);
             }
             let (Some(header), Some(ring)) = (&self.header, &self.ring) else { continue };
-            let look = protocol::look(&header.words, &ring.memory);
-            // Acquire, partner of M3.
-            let meta_generation = header.words.meta_generation().load(Ordering::Acquire);
-            let base = ring.base;
-            let new_description = self.unit == Unit::Frames && self.may_be_news(meta_generation);
-            if look.committed < self.next || look.committed_chunks < self.next_chunk {
+            let (next, next_chunk) = (self.next, self.next_chunk);
+            let news = match self.unit {
+                Unit::Frames => {
+                    protocol::look_for_news(&header.words, &ring.memory, |committed| committed.frames != next)
+                }
+                Unit::Messages => {
+                    protocol::look_for_news(&header.words, &ring.memory, |committed| committed.chunks != next_chunk)
+                }
+            };
+            let committed = match news {
+                News::Committed(committed) => committed,
+                News::Nothing(look) => look.committed,
+            };
+            if committed.frames < next || committed.chunks < next_chunk {
                 return Err(self.corrupt(format!(
-                    "committed went back to {} frames and {} chunks, expected at least {} and {}",
-                    look.committed, look.committed_chunks, self.next, self.next_chunk
+                    "committed went back to {} frames and {} chunks, expected at least {next} and {next_chunk}",
+                    committed.frames, committed.chunks
                 )));
             }
-            if base.checked_add(look.committed).is_none() {
-                return Err(self.corrupt(format!("base {base} and {} committed frames overflow", look.committed)));
+            let base = ring.base;
+            if base.checked_add(committed.frames).is_none() {
+                return Err(self.corrupt(format!("base {base} and {} committed frames overflow", committed.frames)));
             }
-            if new_description {
+            // Relaxed: the Acquire load of the commit came before.
+            let described = ring.memory.committed_meta_generation().load(Ordering::Relaxed);
+            if self.unit == Unit::Frames && self.may_be_news(described) {
                 self.refresh_description()?;
             }
-            let news = match self.unit {
-                Unit::Frames => look.committed > self.next,
-                Unit::Messages => look.committed_chunks > self.next_chunk,
+            return match news {
+                News::Committed(committed) => Ok(Polled::Data(committed)),
+                News::Nothing(look) => Ok(self.over(&look)?.unwrap_or(Polled::Nothing)),
             };
-            if news {
-                return Ok(Polled::Data(look));
-            }
-            match self.over(&look)? {
-                Some(polled) => return Ok(polled),
-                None => return Ok(Polled::Nothing),
-            }
         }
     }
 
@@ -406,7 +410,7 @@ impl Attachment {
         match protocol::is_over(look, ring.generation) {
             Over::No => Ok(None),
             Over::NextGeneration(generation) => {
-                self.lose_up_to(look.committed);
+                self.lose_up_to(look.committed.frames);
                 Ok(match self.enter_ring(generation)? {
                     Reached::Ring => {
                         self.entered = false;
@@ -421,12 +425,19 @@ impl Attachment {
                 })
             }
             Over::Closed => {
-                self.lose_up_to(look.committed);
+                self.lose_up_to(look.committed.frames);
                 self.leave_stream()?;
                 self.ended = false;
                 Ok(Some(Polled::Closed))
             }
         }
+    }
+
+    /// R8 for a message that ends at `end`, whose record is there and whose frames are not. `None` also if they are by now.
+    pub fn over_before(&mut self, end: u64) -> Result<Option<Polled>> {
+        let (Some(header), Some(ring)) = (&self.header, &self.ring) else { return Ok(None) };
+        let look = protocol::look(&header.words, &ring.memory);
+        if look.committed.frames >= end { Ok(None) } else { self.over(&look) }
     }
 
     /// How to sleep, if [`poll`](Self::poll) would say `Nothing`. Moves nothing that a reader could miss.
@@ -446,8 +457,8 @@ impl Attachment {
         };
         let look = protocol::look(&header.words, &ring.memory);
         let news = match self.unit {
-            Unit::Frames => look.committed != self.next,
-            Unit::Messages => look.committed_chunks != self.next_chunk && !self.is_uncommitted(&look),
+            Unit::Frames => look.committed.frames != self.next,
+            Unit::Messages => look.committed.chunks != self.next_chunk && !self.is_uncommitted(look.committed),
         };
         let slice = match protocol::is_over(&look, ring.generation) {
             Over::No => Some(SLICE),
@@ -459,10 +470,10 @@ impl Attachment {
 
     /// Whether all that the next record describes is still to be committed: a writer is between W7 and W8, or died
     /// there.
-    fn is_uncommitted(&self, look: &Look) -> bool {
-        look.committed == self.next
+    fn is_uncommitted(&self, committed: Committed) -> bool {
+        committed.frames == self.next
             && self.record(self.next_chunk).is_some_and(|record| {
-                record.first == self.next && record.first.saturating_add(record.frames) > look.committed
+                record.first == self.next && record.first.saturating_add(record.frames) > committed.frames
             })
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Descriptions {
     held: Option<(u32, Arc<Description>)>,
     /// The number of the one that could not be opened; the one held is another.
     missed: Option<u32>,
+    /// What the ring's counters named when it was last looked for.
+    looked_for: Option<u32>,
 }
 
 impl Descriptions {
@@ -21,6 +23,7 @@ impl Descriptions {
     /// another format: better none than that.
     pub fn enter(&mut self, meta_generation: u32) {
         self.held.take_if(|(held, _)| *held != meta_generation);
+        self.looked_for = None;
     }
 }
 
@@ -33,10 +36,11 @@ impl Attachment {
         self.descriptions.missed.is_some()
     }
 
-    /// Whether a header that names the description `meta_generation` is a reason to look for a newer one.
-    pub fn may_be_news(&self, meta_generation: u32) -> bool {
+    /// Whether counters that name the description `meta_generation` are a reason to look for another one. Once for each: one
+    /// that is gone stays gone.
+    pub fn may_be_news(&mut self, meta_generation: u32) -> bool {
         let held = self.descriptions.held.as_ref().map_or(0, |(held, _)| *held);
-        held != meta_generation && self.descriptions.missed != Some(meta_generation)
+        held != meta_generation && self.descriptions.looked_for.replace(meta_generation) != Some(meta_generation)
     }
 
     /// Holds the description of the ring's newest frames.

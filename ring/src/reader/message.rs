@@ -7,7 +7,7 @@ use super::attachment::{Attachment, Polled, Unit};
 use super::frames::AlignedBytes;
 use super::{Info, Interrupter, Lag, Liveness, Outcome, PIECE_BYTES, ReaderOptions, SharedBytes, View, Wait};
 use crate::layout::Record;
-use crate::protocol::{self, Look, RingWords as _};
+use crate::protocol::{self, Committed, RingWords as _};
 use crate::{Description, Format, Result};
 
 /// What is known of a message beside its frames.
@@ -216,15 +216,15 @@ impl MessageReader {
     fn find(&mut self) -> Result<Found> {
         // A reader too slow, or a writer that claims to be always ahead, gets an answer, not a loop.
         for _ in 0..4 {
-            let look = match self.attachment.poll()? {
-                Polled::Data(look) => look,
+            let committed = match self.attachment.poll()? {
+                Polled::Data(committed) => committed,
                 Polled::Nothing => return Ok(Found::Other(Outcome::Nothing)),
                 Polled::Moved => return Ok(Found::Other(Outcome::Generation)),
                 Polled::Closed => return Ok(Found::Other(Outcome::Closed)),
             };
             let chunk = self.attachment.next_chunk;
             let Some(record) = self.attachment.record(chunk) else {
-                self.skip_lapped(&look)?;
+                self.skip_lapped(committed)?;
                 continue;
             };
             let Some(end) = record.first.checked_add(record.frames).filter(|_| record.first == self.attachment.next)
@@ -235,17 +235,17 @@ impl MessageReader {
                 );
                 return Err(self.attachment.corrupt(reason));
             };
-            if end > look.committed {
+            if end > committed.frames {
                 // Its frames are not committed. If this ring is over, they never will be.
-                return Ok(match self.attachment.over(&look)? {
+                return Ok(match self.attachment.over_before(end)? {
                     Some(Polled::Moved) => Found::Other(Outcome::Generation),
                     Some(Polled::Closed) => Found::Other(Outcome::Closed),
                     _ => Found::Other(Outcome::Nothing),
                 });
             }
             let ring_frames = self.attachment.ring().map_or(0, |ring| ring.memory.frames());
-            if record.first < look.committed.saturating_sub(ring_frames) {
-                self.skip_lapped(&look)?;
+            if record.first < committed.frames.saturating_sub(ring_frames) {
+                self.skip_lapped(committed)?;
                 continue;
             }
             self.attachment.hold_description(record.meta_generation)?;
@@ -256,18 +256,18 @@ impl MessageReader {
 
     /// Lapped: goes on at the first message of the newer half of the ring, or at the newest message where that is too
     /// long, counting what is passed over as lost.
-    fn skip_lapped(&mut self, look: &Look) -> Result<()> {
+    fn skip_lapped(&mut self, committed: Committed) -> Result<()> {
         let Some(ring) = self.attachment.ring() else { return Ok(()) };
         let memory = &ring.memory;
-        let ahead = look.committed - (memory.frames() / 2).max(1).min(look.committed);
+        let ahead = committed.frames - (memory.frames() / 2).max(1).min(committed.frames);
         let kept = (memory.records() / 2).max(1);
-        let first_chunk = self.attachment.next_chunk.max(look.committed_chunks.saturating_sub(kept));
-        let newest = look.committed_chunks - 1;
+        let first_chunk = self.attachment.next_chunk.max(committed.chunks.saturating_sub(kept));
+        let newest = committed.chunks - 1;
         let mut found = None;
         for chunk in first_chunk..=newest {
             let Some(record) = self.attachment.record(chunk) else { continue };
-            let committed = record.first.checked_add(record.frames).is_some_and(|end| end <= look.committed);
-            if committed && record.first >= self.attachment.next {
+            let exists = record.first.checked_add(record.frames).is_some_and(|end| end <= committed.frames);
+            if exists && record.first >= self.attachment.next {
                 found = Some((chunk, record));
                 if record.first >= ahead {
                     break;
@@ -278,7 +278,7 @@ impl MessageReader {
             // Everything up to here has been lapped meanwhile; the next look sees newer messages.
             return Ok(());
         };
-        let oldest = look.committed.saturating_sub(memory.frames());
+        let oldest = committed.frames.saturating_sub(memory.frames());
         // A single message longer than the ring: passed over, too.
         let (position, chunk) =
             if record.first < oldest { (record.first + record.frames, chunk + 1) } else { (record.first, chunk) };

@@ -228,13 +228,13 @@ impl Reader {
         }
         // Lapped while copying the first piece: again. A reader too slow gets an answer, not a loop.
         for _ in 0..4 {
-            let look = match self.attachment.poll()? {
-                Polled::Data(look) => look,
+            let committed = match self.attachment.poll()? {
+                Polled::Data(committed) => committed.frames,
                 Polled::Nothing => return Ok(Outcome::Nothing),
                 Polled::Moved => return Ok(Outcome::Generation),
                 Polled::Closed => return Ok(Outcome::Closed),
             };
-            self.copy_new(look.committed, max_frames, into)?;
+            self.copy_new(committed, max_frames, into)?;
             if !into.is_empty() {
                 into.lost = self.attachment.take_pending_lost();
                 return Ok(Outcome::Data);
@@ -376,16 +376,16 @@ impl Reader {
         if max_frames == 0 {
             return Ok(ViewOutcome::Nothing);
         }
-        let look = match self.attachment.poll()? {
-            Polled::Data(look) => look,
+        let committed = match self.attachment.poll()? {
+            Polled::Data(committed) => committed.frames,
             Polled::Nothing => return Ok(ViewOutcome::Nothing),
             Polled::Moved => return Ok(ViewOutcome::Generation),
             Polled::Closed => return Ok(ViewOutcome::Closed),
         };
         let Some(ring) = self.attachment.ring() else { return Ok(ViewOutcome::Nothing) };
-        let oldest = look.committed.saturating_sub(ring.memory.frames());
+        let oldest = committed.saturating_sub(ring.memory.frames());
         let start = self.attachment.next.max(oldest);
-        let end = look.committed.min(start.saturating_add(max_frames));
+        let end = committed.min(start.saturating_add(max_frames));
         Ok(ViewOutcome::Frames(View::new(ring, start..end)))
     }
 
