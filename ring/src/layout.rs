@@ -36,18 +36,23 @@ pub(crate) mod header {
     pub const EPOCH: usize = 2192;
     pub const WRITER_PID: usize = 2196;
     pub const FINAL_POSITION: usize = 2200;
+    pub const WAKING: usize = 2208;
     pub const NAME_LEN: usize = 2304;
     pub const NAME: usize = 2308;
 
     pub const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"DORASHMH");
     pub const STATE_OPEN: u32 = 1;
     pub const STATE_CLOSED: u32 = 2;
+    /// Sleepers are woken after every event but a write.
+    pub const WAKING_NOT_FOR_WRITES: u32 = 0;
+    /// Sleepers are woken after every event.
+    pub const WAKING_ALWAYS: u32 = 1;
 
     const _: () = {
         assert!(crate::ezmsg::header::LENGTH <= MAGIC);
         assert!(MAGIC == 2048 && STREAM_ID == MAGIC + 16 && CREATED_NS == STREAM_ID + 8);
         // What a reader polls is one 128-byte block, and each atomic is aligned to its size.
-        assert!(WAKE.is_multiple_of(128) && FINAL_POSITION + 8 <= WAKE + 128);
+        assert!(WAKE.is_multiple_of(128) && WAKING == FINAL_POSITION + 8 && WAKING + 4 <= WAKE + 128);
         assert!(STATE == WAKE + 4 && GENERATION == STATE + 4 && META_GENERATION == GENERATION + 4);
         assert!(EPOCH == META_GENERATION + 4 && WRITER_PID == EPOCH + 4 && FINAL_POSITION == WRITER_PID + 4);
         assert!(FINAL_POSITION.is_multiple_of(8));

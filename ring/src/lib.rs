@@ -101,6 +101,7 @@
 // Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.
 #![cfg_attr(loom, allow(dead_code))]
 
+mod copy;
 mod description;
 mod description_json;
 mod dtype;

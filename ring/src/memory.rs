@@ -3,23 +3,9 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::copy::racing_copy;
 use crate::layout::{Geometry, RECORD_BYTES, RawTrailer, Record, TRAILER_FIXED_BYTES, header, trailer};
 use crate::protocol::{HeaderWords, RingWords};
-
-/// Copies `length` bytes between the ring and memory of our own, either way.
-///
-/// This is the racing copy: another process may store to the same bytes at the same time, which no memory model of a
-/// language allows for plain copies. What makes it work is outside the language: the copy goes through raw pointers into
-/// a shared mapping, the bytes are never looked at before the check of R5 to R7 has said that they were whole, and every
-/// bit pattern is a valid byte.
-///
-/// # Safety
-/// `from` and `to` must be valid for `length` bytes and must not overlap.
-#[inline]
-pub(crate) unsafe fn racing_copy(from: *const u8, to: *mut u8, length: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { std::ptr::copy_nonoverlapping(from, to, length) };
-}
 
 /// The words of a header segment.
 #[derive(Clone, Copy)]
@@ -82,6 +68,10 @@ impl HeaderMemory {
 
     pub fn generation_word(&self) -> &AtomicU32 {
         self.word32(header::GENERATION)
+    }
+
+    pub fn waking_word(&self) -> &AtomicU32 {
+        self.word32(header::WAKING)
     }
 
     pub fn final_position_word(&self) -> &AtomicU64 {

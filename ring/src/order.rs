@@ -1,6 +1,7 @@
 //! Every memory order of the protocol, in one place, with its partner. `SPEC.md` argues each; loom checks that they
 //! suffice and that each weaker one (`Mutation`) is found.
 
+use crate::copy::Stores;
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Ways to break the protocol, for loom to find, or for real cores. Only loom's build and tests can switch one on.
@@ -87,21 +88,21 @@ pub(crate) fn store_reserved(reserved: &AtomicU64, end: u64) {
 
 /// W3, partner of [`after_copy`] (R5): whoever copied a byte stored after this sees `reserved` as stored before it.
 #[inline(always)]
-pub(crate) fn after_reserve() {
+pub(crate) fn after_reserve(stores: Stores) {
     if !(mutated(Mutation::NoFenceAfterReserve)
         || mutated(Mutation::ReserveByReleaseStore)
         || mutated(Mutation::ReserveByAcqRelSwap))
     {
         fence(Ordering::Release);
-        order_streaming_stores();
+        order_streaming_stores(stores);
     }
 }
 
 /// W6: streaming stores of the data become visible before the commit does. For ordinary stores the fence and the Release
 /// store of the commit each suffice, so a commit is relaxed only when both are gone.
 #[inline(always)]
-pub(crate) fn before_commit() {
-    order_streaming_stores();
+pub(crate) fn before_commit(stores: Stores) {
+    order_streaming_stores(stores);
     if !(mutated(Mutation::RelaxedCommit) || mutated(Mutation::RelaxedChunkCommit)) {
         fence(Ordering::Release);
     }
@@ -124,7 +125,10 @@ pub(crate) fn recheck() -> Ordering {
 /// `memcpy` streams above a size that the C library chooses, and neither a Release store nor `fence(Release)` orders
 /// streaming stores on x86 (`fence(Release)` emits nothing there).
 #[inline(always)]
-fn order_streaming_stores() {
+fn order_streaming_stores(stores: Stores) {
+    if stores == Stores::Ordinary {
+        return;
+    }
     #[cfg(not(loom))]
     if mutated(Mutation::NoStoreFence) {
         return;

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::copy::Stores;
 use crate::layout::{Record, header};
 use crate::order::{self, Mutation, mutated};
 use crate::stop;
@@ -18,6 +19,10 @@ pub(crate) trait HeaderWords {
     fn final_position(&self) -> &AtomicU64;
     /// Wakes those who sleep on [`wake`](Self::wake).
     fn wake_sleepers(&self);
+    /// The same after a write, unless nobody can be asleep: as often as this comes, it is worth to know.
+    fn wake_sleepers_of_writes(&self) {
+        self.wake_sleepers();
+    }
 }
 
 /// One ring: its counters and its chunk records. How frames are stored and copied is the caller's.
@@ -55,13 +60,15 @@ pub(crate) struct Counters {
 /// Writes one chunk of `frames` frames: W1 to W11, but for the ezmsg part (W9), which is `published`'s.
 ///
 /// `store` puts times and samples of the given positions into the ring; when the chunk is longer than the ring, these
-/// are its newest frames only. `record` is asked after the data are in place.
+/// are its newest frames only; `stores` says what it uses for that. `record` is asked after the data are in place.
 #[inline]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn write<H: HeaderWords, R: RingWords>(
     header: &H,
     ring: &R,
     counters: &mut Counters,
     frames: u64,
+    stores: Stores,
     store: impl FnOnce(Range<u64>),
     record: impl FnOnce(u64) -> Record,
     published: impl FnOnce(),
@@ -83,7 +90,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
         order::store_reserved(ring.reserved(), counters.reserved);
         stop::point("W2");
     }
-    order::after_reserve();
+    order::after_reserve(stores);
     store(start.max(end.saturating_sub(ring.frames()))..end);
     stop::point("W4");
     let record = record(start);
@@ -91,7 +98,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
         ring.store_record(slot, &record);
         stop::point("W5");
     }
-    order::before_commit();
+    order::before_commit(stores);
     ring.announce_description(record.meta_generation);
     ring.committed_chunks().store(chunk + 1, order::chunk_commit());
     stop::point("W7");
@@ -106,19 +113,25 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     counters.chunks = chunk + 1;
     published();
     if !mutated(Mutation::BumpBeforeCommit) {
-        bump(header);
+        count_event(header);
+        header.wake_sleepers_of_writes();
     }
     stop::point("W11");
 }
 
-/// The last step of every event (W10, W11, S10, M4, K4, T5): the word changes, then sleepers are woken. A plain
-/// increment is enough, since only the holder of the stream's lock stores it.
+/// The last step of every event but a write (S10, M4, K4, T5): the word changes, then sleepers are woken.
 #[inline]
 pub(crate) fn bump<H: HeaderWords>(header: &H) {
+    count_event(header);
+    header.wake_sleepers();
+}
+
+/// W10 and its like. A plain increment is enough, since only the holder of the stream's lock stores it.
+#[inline]
+fn count_event<H: HeaderWords>(header: &H) {
     let wake = header.wake().load(Ordering::Relaxed);
     header.wake().store(wake.wrapping_add(1), order::wake());
     stop::point("W10");
-    header.wake_sleepers();
 }
 
 /// S8 to S10: makes `generation` the current one. `published` does what ezmsg needs (S9).

@@ -73,12 +73,13 @@ fn every_offset_of_the_page_is_the_one_of_the_code() {
         ("epoch", header::EPOCH),
         ("writer_pid", header::WRITER_PID),
         ("final_position", header::FINAL_POSITION),
+        ("waking", header::WAKING),
         ("name_len", header::NAME_LEN),
         ("name", header::NAME),
     ];
     same("## Header segment", &header_fields, header::LENGTH);
     let table = fields("## Header segment");
-    assert_eq!((table[0].1, table[15].1), (ezmsg::header::LENGTH, MAX_NAME_BYTES));
+    assert_eq!((table[0].1, table[16].1), (ezmsg::header::LENGTH, MAX_NAME_BYTES));
     same("### ezmsg's part of the header", &ezmsg::header::FIELDS, ezmsg::header::LENGTH);
     let trailer_fields = [
         ("magic", trailer::MAGIC),

@@ -13,6 +13,7 @@ mod memory;
 mod messages;
 mod mutations;
 mod reader;
+mod sleepers;
 mod story;
 mod two_readers;
 mod witness;

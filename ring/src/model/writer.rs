@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::memory::{End, Stream, frame_at, record_of};
 use super::story::Act;
+use crate::copy::Stores;
 use crate::layout::{NO_GENERATION, header};
 use crate::protocol::{self, Counters, HeaderWords as _, RingWords as _};
 use crate::stop;
@@ -90,6 +91,7 @@ impl Writer {
             ring,
             &mut self.counters,
             frames,
+            Stores::MayStream,
             |positions| positions.for_each(|position| ring.store_frame(position, frame_at(generation, position))),
             |first| record_of(generation, chunk, first, frames),
             || {},

@@ -16,12 +16,17 @@ pub(crate) struct Lock {
     file: Option<OwnedFd>,
 }
 
-fn whole_file(kind: libc::c_int) -> libc::flock {
+/// The byte of a header that its writer locks, and the one that readers lock which sleep. Locks are of bytes, which need not
+/// have to do with what is stored there.
+const WRITERS_BYTE: libc::off_t = 0;
+const SLEEPERS_BYTE: libc::off_t = 1;
+
+fn byte(offset: libc::off_t, kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
+        l_start: offset,
+        l_len: 1,
         l_pid: 0,
     }
 }
@@ -31,7 +36,7 @@ impl Lock {
     pub fn try_take(file: OwnedFd) -> io::Result<Result<Lock, OwnedFd>> {
         // Registered before it is locked: a child that is forked in between must not keep the lock.
         let fork = ForkGuard::new(file.as_raw_fd());
-        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&byte(WRITERS_BYTE, libc::F_WRLCK))) {
             Ok(_) => Ok(Ok(Lock { fork, file: Some(file) })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(Err(file)),
             Err(errno) => Err(errno.into()),
@@ -54,7 +59,7 @@ impl Drop for Lock {
         let Some(file) = self.file.take() else { return };
         if self.fork.is_home() {
             // Unlocked by name, not by closing: a child forked this instant still has a copy of the descriptor.
-            let _ = fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
+            let _ = fcntl(&file, FcntlArg::F_OFD_SETLK(&byte(WRITERS_BYTE, libc::F_UNLCK)));
             self.fork.forget();
         } else {
             // The fork handler has closed the child's copy already; the number may be another file's by now.
@@ -66,7 +71,21 @@ impl Drop for Lock {
 /// Whether a live writer holds the file's lock. Asks as a reader would (`F_RDLCK`), so that a reader's own lock is not
 /// taken for a writer.
 pub(crate) fn is_write_locked(file: impl AsFd) -> io::Result<bool> {
-    let mut answer = whole_file(libc::F_RDLCK);
+    let mut answer = byte(WRITERS_BYTE, libc::F_RDLCK);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))?;
+    Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+/// Takes a sleeper's lock on a header that is open for reading: it says that somebody sleeps on the wake word. Any number
+/// of readers can hold one; the kernel drops it with the last descriptor and mapping of this open file.
+pub(crate) fn take_sleepers_lock(file: impl AsFd) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&byte(SLEEPERS_BYTE, libc::F_RDLCK)))?;
+    Ok(())
+}
+
+/// Whether somebody holds a sleeper's lock.
+pub(crate) fn has_sleepers_lock(file: impl AsFd) -> io::Result<bool> {
+    let mut answer = byte(SLEEPERS_BYTE, libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))?;
     Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
 }

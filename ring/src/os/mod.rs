@@ -5,6 +5,7 @@ compile_error!(
     "dora-shm needs 64-bit little-endian Linux: its segments are linked under two names and owned by open-file-description locks, which other systems do not have"
 );
 
+mod barrier;
 mod clock;
 mod files;
 mod fork;
@@ -12,12 +13,13 @@ mod lock;
 mod mapping;
 mod wait;
 
+pub(crate) use barrier::{barrier_in_other_threads, register_barrier};
 pub use clock::{monotonic_ns, unix_ns};
 pub(crate) use files::{
     FileId, FileStat, Opened, create_anchor, effective_user, free_bytes, link, list, open_segment, random_id, relink,
     reserve, set_mode, stat_name, unlink, unlink_if,
 };
 pub(crate) use fork::ForkGuard;
-pub(crate) use lock::{Lock, is_write_locked};
+pub(crate) use lock::{Lock, has_sleepers_lock, is_write_locked, take_sleepers_lock};
 pub(crate) use mapping::{ReadMapping, WriteMapping};
 pub(crate) use wait::{WaitEnd, Word, private_wait, private_wake, wait, wake};

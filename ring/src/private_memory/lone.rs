@@ -94,6 +94,7 @@ fn a_chunk_given_up_half_way_keeps_its_frames_from_readers_and_its_position_for_
             &memory.ring,
             counters,
             6,
+            Stores::MayStream,
             |_| panic!("the caller's copy fails"),
             record,
             || {},

@@ -10,8 +10,9 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ops::Range;
 
+use crate::copy::{Stores, racing_copy};
 use crate::layout::{Geometry, NO_GENERATION, Record, header};
-use crate::memory::{HeaderMemory, RingMemory, racing_copy, runs};
+use crate::memory::{HeaderMemory, RingMemory, runs};
 use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
 use crate::sync::Ordering;
 use crate::{Dtype, Format};
@@ -120,6 +121,7 @@ impl<'a> Scribe<'a> {
             &self.memory.ring,
             &mut counters,
             frames,
+            Stores::MayStream,
             |p| self.store(p),
             record,
             || {},

@@ -46,7 +46,16 @@ fn write_until(memory: &Memory, done: &AtomicBool) {
     let mut counters = Counters::default();
     while !done.load(Ordering::Relaxed) {
         let record = |first| Record { first, frames: 1, ..Record::default() };
-        protocol::write(&memory.header, &memory.ring, &mut counters, 1, |p| stream(memory, p), record, || {});
+        protocol::write(
+            &memory.header,
+            &memory.ring,
+            &mut counters,
+            1,
+            Stores::MayStream,
+            |p| stream(memory, p),
+            record,
+            || {},
+        );
     }
 }
 

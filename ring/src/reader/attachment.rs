@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::descriptions::Descriptions;
+use super::listening::SLICE;
 use super::segments::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt, open_header, open_ring};
 use super::{Info, Interrupter, Lag, Liveness, ReaderOptions, Wait, start};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
@@ -14,8 +15,6 @@ use crate::os::{self, WaitEnd, Word};
 use crate::protocol::{self, Committed, Look, News, Over, RingWords as _};
 use crate::{Error, Result};
 
-/// Longest sleep without a look at whether the writer lives: a SIGKILL wakes nobody.
-const SLICE: Duration = Duration::from_millis(250);
 /// Pause between two looks for a stream that does not exist yet, or whose ring has lost its name.
 const ATTACH_PAUSE: Duration = Duration::from_millis(50);
 
@@ -480,6 +479,7 @@ impl Attachment {
     /// R9, with a look at the writer after each slice without news.
     pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
         let deadline = Instant::now().checked_add(timeout);
+        let mut slice_over = Instant::now() + SLICE;
         loop {
             // Acquire, partner of `Interrupter::interrupt`.
             let interrupts = self.interrupts.load(Ordering::Acquire);
@@ -494,8 +494,12 @@ impl Attachment {
                 self.liveness_told = Some(liveness);
                 return Ok(Wait::Quiet(liveness));
             }
+            let slice = left.min(sleep.slice).min(match (&mut self.header, &self.ring) {
+                (Some(header), Some(_)) => header.longest_sleep(),
+                // Until there is a ring, nothing is written.
+                _ => SLICE,
+            });
             let interrupt = Word { word: &self.interrupts, expected: interrupts };
-            let slice = left.min(sleep.slice);
             let end = match (&self.header, sleep.wake) {
                 (Some(header), Some(expected)) => {
                     // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
@@ -507,7 +511,8 @@ impl Attachment {
             match end {
                 WaitEnd::LookAgain => {}
                 WaitEnd::Gone => return Err(self.corrupt("it was truncated".to_owned())),
-                WaitEnd::TimedOut if self.header.is_some() => {
+                WaitEnd::TimedOut if self.header.is_some() && (slice == left || Instant::now() >= slice_over) => {
+                    slice_over = Instant::now() + SLICE;
                     if let Some(wait) = self.after_slice()? {
                         return Ok(wait);
                     }

@@ -3,6 +3,7 @@
 mod attachment;
 mod descriptions;
 mod frames;
+mod listening;
 mod message;
 mod segments;
 pub(crate) mod start;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::listening::Listening;
 use crate::error::io_error;
 use crate::ezmsg;
 use crate::layout::{
@@ -88,8 +89,9 @@ pub(crate) struct HeaderSegment {
     /// Whose the stream is: its rings and metadata must belong to the same user.
     pub owner: u32,
     pub segment: String,
-    /// For asking who holds the lock.
+    /// For asking who holds the writer's lock, and for the sleeper's lock.
     pub file: OwnedFd,
+    pub listening: Listening,
     _map: ReadMapping,
 }
 
@@ -135,6 +137,7 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
         owner: stat.owner,
         segment,
         file,
+        listening: Listening::default(),
         _map: map,
     }))
 }

@@ -3,13 +3,14 @@
 mod own;
 mod segment;
 mod service;
+mod sleepers;
 mod stream;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use crate::copy::{Stores, store_copy, stores_of};
 use crate::layout::Geometry;
-use crate::memory::racing_copy;
 use crate::names::check_name;
 use crate::{Description, Error, Format, Result};
 
@@ -174,11 +175,12 @@ impl Writer {
                 reason: format!("{length} bytes of samples, expected a multiple of the {frame_bytes} of a frame"),
             });
         }
-        self.write_with(length / frame_bytes, chunk.times, chunk.send_ns, |frames, memory| {
+        let stores = stores_of(chunk.samples.len());
+        self.write_stored(length / frame_bytes, chunk.times, chunk.send_ns, stores, |frames, memory| {
             let start = (frames.start * frame_bytes) as usize;
             let samples = &chunk.samples[start..start + memory.len()];
             // SAFETY: both are slices of the same length; `memory` is the ring's and `samples` the caller's.
-            unsafe { racing_copy(samples.as_ptr(), memory.as_mut_ptr(), samples.len()) };
+            unsafe { store_copy(samples.as_ptr(), memory.as_mut_ptr(), samples.len()) };
         })
     }
 
@@ -196,6 +198,18 @@ impl Writer {
         frames: u64,
         times: Times<'_>,
         send_ns: i64,
+        fill: impl FnMut(Range<u64>, &mut [u8]),
+    ) -> Result<()> {
+        self.write_stored(frames, times, send_ns, Stores::MayStream, fill)
+    }
+
+    #[inline]
+    fn write_stored(
+        &mut self,
+        frames: u64,
+        times: Times<'_>,
+        send_ns: i64,
+        stores: Stores,
         mut fill: impl FnMut(Range<u64>, &mut [u8]),
     ) -> Result<()> {
         self.check_home()?;
@@ -210,7 +224,7 @@ impl Writer {
             self.mend()?;
         }
         let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
-        stream.write(frames, times, send_ns, &mut fill)
+        stream.write(frames, times, send_ns, stores, &mut fill)
     }
 
     /// Does what only the writer's own thread can do: when both names of a segment were removed (`rm`, a session manager

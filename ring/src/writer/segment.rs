@@ -96,6 +96,11 @@ impl Segment {
         Ok(Segment { name, id: opened.stat.id, file: opened.file, map: Arc::new(map) })
     }
 
+    /// A descriptor that carries no lock of the writer's.
+    pub fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
     /// Puts a missing name back.
     pub fn keep(&self) -> io::Result<Kept> {
         // A name can come back or go between any two steps: look again a few times, then at the next turn.

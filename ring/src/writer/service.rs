@@ -1,4 +1,4 @@
-//! The writer's one thread of its own: keeps the names, wakes crowds of readers, prefaults pages.
+//! The writer's one thread of its own: keeps the names, looks for sleepers and wakes crowds of them, prefaults pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::own::MOST_REPLACED;
 use super::segment::{Kept, Segment};
+use super::sleepers::{Sleepers, Watch};
 use crate::Result;
 use crate::error::io_error;
 use crate::memory::HeaderMemory;
@@ -61,6 +62,7 @@ impl Names {
 pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
+    sleepers: Sleepers,
     /// Bell of the service thread: it sleeps on this word.
     bell: AtomicU32,
     ending: AtomicBool,
@@ -89,11 +91,13 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub fn start(stream: &str, header: Segment, words: HeaderMemory) -> Result<Self> {
+    /// `taken_over`: there may be readers already.
+    pub fn start(stream: &str, header: Segment, words: HeaderMemory, taken_over: bool) -> Result<Self> {
         let map = header.map.clone();
         let shared = Arc::new(Shared {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
+            sleepers: Sleepers::new(&words, taken_over),
             bell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
@@ -130,6 +134,12 @@ impl Service {
                 self.ring_bell();
             }
         }
+    }
+
+    /// Whether somebody may be asleep who waits for frames.
+    #[inline]
+    pub fn has_sleepers(&self) -> bool {
+        self.shared.sleepers.are_woken()
     }
 
     /// Prefaults `map` from `offset` on, beside everything else.
@@ -178,6 +188,7 @@ impl Service {
 impl Shared {
     fn run(&self, header: HeaderMemory) {
         let mut next_keep = Instant::now() + KEEP_EVERY;
+        let mut watch = Watch::default();
         loop {
             // Acquire, partner of the Release in `ring_bell`: what was asked before the bell is seen below.
             let bell = self.bell.load(Ordering::Acquire);
@@ -192,12 +203,22 @@ impl Shared {
             let now = Instant::now();
             if now >= next_keep {
                 self.keep_names();
+                self.watch_sleepers(&mut watch, &header);
                 next_keep = now + KEEP_EVERY;
             }
             if !more {
                 let word = Word { word: &self.bell, expected: bell };
                 os::private_wait(word, next_keep.saturating_duration_since(Instant::now()));
             }
+        }
+    }
+
+    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) {
+        // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
+        let Ok(names) = self.names.try_lock() else { return };
+        let Some(header) = &names.header else { return };
+        if watch.look(&self.sleepers, words, header.file()) {
+            os::wake(words.wake_word(), i32::MAX as u32);
         }
     }
 

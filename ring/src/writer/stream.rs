@@ -8,13 +8,14 @@ use super::own::{self, Owned, Waking, next_generation, next_meta_generation};
 use super::segment::{CreatePoints, Segment};
 use super::service::Service;
 use super::{Times, WriterOptions};
+use crate::copy::{Stores, racing_copy};
 use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
 use crate::layout::{
     Geometry, MAJOR, MAX_METADATA_BYTES, MAX_RANK, MINOR, RECORD_BYTES, RawFooter, RawTrailer, Record, SEGMENT_UNIT,
     footer, trailer,
 };
-use crate::memory::{HeaderMemory, RingMemory, racing_copy, runs};
+use crate::memory::{HeaderMemory, RingMemory, runs};
 use crate::names::SegmentName;
 use crate::os::{Lock, WriteMapping, monotonic_ns, unix_ns};
 use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
@@ -87,6 +88,13 @@ impl HeaderWords for WriterHeader {
     fn wake_sleepers(&self) {
         self.service.wake_sleepers(self.words.wake_word());
     }
+
+    #[inline]
+    fn wake_sleepers_of_writes(&self) {
+        if self.service.has_sleepers() {
+            self.wake_sleepers();
+        }
+    }
 }
 
 impl Stream {
@@ -96,7 +104,7 @@ impl Stream {
         let map = owned.header.map.clone();
         // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else of this process stores there.
         let ezmsg = unsafe { EzmsgHeader::new(owned.words.start()) };
-        let service = Service::start(name, owned.header, owned.words)?;
+        let service = Service::start(name, owned.header, owned.words, owned.epoch > 1)?;
         {
             let mut names = service.names();
             names.ring = owned.ring;
@@ -126,6 +134,7 @@ impl Stream {
         frames: u64,
         times: Times<'_>,
         send_ns: i64,
+        stores: Stores,
         fill: &mut impl FnMut(Range<u64>, &mut [u8]),
     ) -> Result<()> {
         let Some(ring) = &mut self.ring else { return Err(Error::NoGeneration) };
@@ -159,7 +168,7 @@ impl Stream {
                 stop::point("W9");
             }
         };
-        protocol::write(&self.header, memory, counters, frames, store, record, publish);
+        protocol::write(&self.header, memory, counters, frames, stores, store, record, publish);
         Ok(())
     }
 

@@ -78,6 +78,7 @@ pub mod header_at {
     pub const META_GENERATION: u64 = 2188;
     pub const EPOCH: u64 = 2192;
     pub const FINAL_POSITION: u64 = 2200;
+    pub const WAKING: u64 = 2208;
     pub const NAME_LEN: u64 = 2304;
     pub const NAME: u64 = 2308;
 }
@@ -93,4 +94,5 @@ pub mod trailer_at {
     pub const RESERVED_CHUNKS: u64 = 264;
     pub const COMMITTED: u64 = 384;
     pub const COMMITTED_CHUNKS: u64 = 392;
+    pub const COMMITTED_META_GENERATION: u64 = 400;
 }

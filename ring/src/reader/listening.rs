@@ -1,0 +1,40 @@
+//! How a reader that sleeps makes sure to be woken. Waking costs the writer a system call, so it does that after its writes
+//! only while somebody holds a sleeper's lock.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::segments::HeaderSegment;
+use crate::layout::header;
+use crate::os;
+
+/// Longest sleep without a look at whether the writer lives: a SIGKILL wakes nobody.
+pub(super) const SLICE: Duration = Duration::from_millis(250);
+/// Between two looks of a reader that its writer has not noticed yet.
+const UNNOTICED: Duration = Duration::from_millis(1);
+/// A live writer notices within 250 ms. One that has not by now is dead, or cannot be told.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a reader has done to be woken by the writer of one header.
+#[derive(Debug, Default)]
+pub(crate) struct Listening {
+    /// When it took its lock, or found that it cannot.
+    since: Option<(Instant, bool)>,
+}
+
+impl HeaderSegment {
+    /// The longest sleep until the next look, for a reader of a ring: a whole slice once the writer wakes sleepers.
+    ///
+    /// The lock comes before the load: a writer that stops waking says so first, and then looks for locks again.
+    pub fn longest_sleep(&mut self) -> Duration {
+        let file = &self.file;
+        let (since, locked) =
+            *self.listening.since.get_or_insert_with(|| (Instant::now(), os::take_sleepers_lock(file).is_ok()));
+        // Acquire, partner of the Release store with which the writer's service says that it wakes.
+        if locked && self.words.waking_word().load(Ordering::Acquire) == header::WAKING_ALWAYS {
+            return SLICE;
+        }
+        let waited = since.elapsed();
+        if waited < PATIENCE { UNNOTICED } else { (waited / 8).min(SLICE) }
+    }
+}
