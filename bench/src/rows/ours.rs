@@ -9,7 +9,6 @@ use dora_shm_ring::{
 };
 
 use super::{Reader, Row, Writer};
-use crate::clock::now_ns;
 use crate::control::Control;
 use crate::message::{sum_words, word};
 use crate::receipts::Receipts;
@@ -73,7 +72,11 @@ impl Row for Ours {
     }
 
     fn reader(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
-        let reader = ring::Reader::open(&task.name, ReaderOptions::default())?;
+        let mut reader = ring::Reader::open(&task.name, ReaderOptions::default())?;
+        if *self == Self::Wait {
+            // The writer notices within 250 ms that somebody sleeps, and wakes from then on.
+            reader.wait(Duration::from_millis(500))?;
+        }
         let batch = (READ_BYTES / task.payload).max(1) as u64;
         let stamped = task.mode == Mode::Paced;
         Ok(Some(Box::new(Receiver { reader, batch, payload: task.payload, stamped, how: *self })))
@@ -105,12 +108,9 @@ impl Writer for Sender {
 
     #[inline]
     fn send_stamped(&mut self, message: &[u8]) -> eyre::Result<u64> {
-        let mut committing = 0;
-        self.writer.write_with(1, NO_TIMES, 0, |_, memory| {
-            memory.copy_from_slice(message);
-            committing = now_ns();
-        })?;
-        Ok(committing)
+        self.send(message)?;
+        // Taken after the copy and before the commit, as in the other rows.
+        Ok(self.writer.committed_ns())
     }
 }
 

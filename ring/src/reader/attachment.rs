@@ -494,11 +494,9 @@ impl Attachment {
                 self.liveness_told = Some(liveness);
                 return Ok(Wait::Quiet(liveness));
             }
-            let slice = left.min(sleep.slice).min(match (&mut self.header, &self.ring) {
-                (Some(header), Some(_)) => header.longest_sleep(),
-                // Until there is a ring, nothing is written.
-                _ => SLICE,
-            });
+            let has_ring = self.ring.is_some();
+            let noticed = self.header.as_mut().map_or(SLICE, |header| header.longest_sleep(has_ring));
+            let slice = left.min(sleep.slice).min(noticed);
             let interrupt = Word { word: &self.interrupts, expected: interrupts };
             let end = match (&self.header, sleep.wake) {
                 (Some(header), Some(expected)) => {

@@ -18,18 +18,23 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What a reader has done to be woken by the writer of one header.
 #[derive(Debug, Default)]
 pub(crate) struct Listening {
-    /// When it took its lock, or found that it cannot.
+    /// When it took its lock, or found that it cannot, or was last without a ring; and whether it has the lock.
     since: Option<(Instant, bool)>,
 }
 
 impl HeaderSegment {
-    /// The longest sleep until the next look, for a reader of a ring: a whole slice once the writer wakes sleepers.
+    /// The longest sleep until the next look: a whole slice once the writer wakes sleepers, or while there is no ring, since
+    /// the first one wakes everybody.
     ///
     /// The lock comes before the load: a writer that stops waking says so first, and then looks for locks again.
-    pub fn longest_sleep(&mut self) -> Duration {
+    pub fn longest_sleep(&mut self, has_ring: bool) -> Duration {
         let file = &self.file;
         let (since, locked) =
             *self.listening.since.get_or_insert_with(|| (Instant::now(), os::take_sleepers_lock(file).is_ok()));
+        if !has_ring {
+            self.listening.since = Some((Instant::now(), locked));
+            return SLICE;
+        }
         // Acquire, partner of the Release store with which the writer's service says that it wakes.
         if locked && self.words.waking_word().load(Ordering::Acquire) == header::WAKING_ALWAYS {
             return SLICE;

@@ -263,6 +263,12 @@ impl Writer {
         self.stream.as_ref().map_or(0, Stream::position)
     }
 
+    /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what its readers are
+    /// told, too ([`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns)). 0 before the first.
+    pub fn committed_ns(&self) -> u64 {
+        self.stream.as_ref().map_or(0, Stream::committed_ns)
+    }
+
     /// Frames that the current ring really holds; 0 before the first.
     pub fn ring_frames(&self) -> u64 {
         self.stream.as_ref().map_or(0, Stream::ring_frames)

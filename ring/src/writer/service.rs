@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
     sleepers: Sleepers,
+    /// A ring has begun: who has waited for it is to be noticed at once.
+    has_begun: AtomicBool,
     /// Bell of the service thread: it sleeps on this word.
     bell: AtomicU32,
     ending: AtomicBool,
@@ -98,6 +100,7 @@ impl Service {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
             sleepers: Sleepers::new(&words, taken_over),
+            has_begun: AtomicBool::new(false),
             bell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
@@ -142,13 +145,15 @@ impl Service {
         self.shared.sleepers.are_woken()
     }
 
-    /// Prefaults `map` from `offset` on, beside everything else.
-    pub fn prefault(&self, map: Arc<WriteMapping>, offset: usize) {
+    /// A ring has begun: prefaults its `map` from `offset` on, beside everything else.
+    pub fn begun(&self, map: Arc<WriteMapping>, offset: usize) {
         let mut queue = self.shared.prefault.lock().unwrap_or_else(PoisonError::into_inner);
         // An older ring that is still being prefaulted is of no use any more.
         queue.clear();
         queue.push_back(Prefault { map, next: offset });
         drop(queue);
+        // Relaxed: the bell carries it along.
+        self.shared.has_begun.store(true, Ordering::Relaxed);
         self.ring_bell();
     }
 
@@ -199,6 +204,9 @@ impl Shared {
                 let woken = os::wake(header.wake_word(), i32::MAX as u32);
                 self.crowd.store(woken > 1, Ordering::Relaxed);
             }
+            if self.has_begun.load(Ordering::Relaxed) && self.watch_sleepers(&mut watch, &header) {
+                self.has_begun.store(false, Ordering::Relaxed);
+            }
             let more = self.prefault_slice();
             let now = Instant::now();
             if now >= next_keep {
@@ -213,13 +221,15 @@ impl Shared {
         }
     }
 
-    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) {
+    /// Whether it could look.
+    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) -> bool {
         // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
-        let Ok(names) = self.names.try_lock() else { return };
-        let Some(header) = &names.header else { return };
+        let Ok(names) = self.names.try_lock() else { return false };
+        let Some(header) = &names.header else { return false };
         if watch.look(&self.sleepers, words, header.file()) {
             os::wake(words.wake_word(), i32::MAX as u32);
         }
+        true
     }
 
     fn prefault_slice(&self) -> bool {

@@ -51,6 +51,8 @@ struct ActiveRing {
     memory: RingMemory,
     counters: Counters,
     ezmsg: EzmsgPosition,
+    /// `mono_ns` of the newest record; 0 before the first.
+    committed_ns: u64,
     /// What `memory` points into.
     _map: Arc<WriteMapping>,
 }
@@ -138,7 +140,7 @@ impl Stream {
         fill: &mut impl FnMut(Range<u64>, &mut [u8]),
     ) -> Result<()> {
         let Some(ring) = &mut self.ring else { return Err(Error::NoGeneration) };
-        let ActiveRing { memory, counters, ezmsg: ezmsg_position, .. } = ring;
+        let ActiveRing { memory, counters, ezmsg: ezmsg_position, committed_ns, .. } = ring;
         let start = counters.position;
         if self.base.checked_add(start).and_then(|position| position.checked_add(frames)).is_none() {
             return Err(Error::BadArgument {
@@ -159,7 +161,10 @@ impl Stream {
                 frame += run.frames;
             }
         };
-        let record = |first| Record { first, frames, send_ns, mono_ns: monotonic_ns(), meta_generation };
+        let record = |first| {
+            *committed_ns = monotonic_ns();
+            Record { first, frames, send_ns, mono_ns: *committed_ns, meta_generation }
+        };
         let ezmsg = &mut self.ezmsg;
         let publish = || {
             if frames > 0 {
@@ -250,15 +255,17 @@ impl Stream {
         protocol::switch(&self.header, generation, || ezmsg.set_valid(true));
         self.generation = Some(generation);
         self.base = base;
-        self.header.service.prefault(map.clone(), first_not_prefaulted(memory.geometry()));
-        self.ring =
-            Some(ActiveRing { memory, counters: Counters::default(), ezmsg: EzmsgPosition::default(), _map: map });
+        let offset = first_not_prefaulted(memory.geometry());
+        let (counters, ezmsg) = (Counters::default(), EzmsgPosition::default());
+        self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, _map: map.clone() });
         if let Some(old) = old_metadata {
             if self.keep_replaced { names.keep_replaced(old) } else { old.unlink("S11-metadata") }
         }
         if let Some(old) = old_ring {
             old.unlink("S11-half");
         }
+        drop(names);
+        self.header.service.begun(map, offset);
         stop::point("S11");
         Ok(())
     }
@@ -399,6 +406,10 @@ impl Stream {
 
     pub fn position(&self) -> u64 {
         self.ring.as_ref().map_or(0, |ring| ring.counters.position)
+    }
+
+    pub fn committed_ns(&self) -> u64 {
+        self.ring.as_ref().map_or(0, |ring| ring.committed_ns)
     }
 
     pub fn ring_frames(&self) -> u64 {
