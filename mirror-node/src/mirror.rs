@@ -234,6 +234,7 @@ impl Mirror {
             gaps: self.losses,
             bytes: *bytes,
             bytes_per_second: 0.0,
+            conn_dropped: None,
         }
     }
 

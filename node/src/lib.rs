@@ -1,10 +1,12 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
 //! [`run`] is the event loop; `sink` turns one event into what happens; `stream` decides when a generation begins and
-//! what is refused; `length`, `change`, `trial`, `watch` and `gaps` are the decisions themselves.
+//! what is refused; `length`, `change`, `trial`, `watch` and `gaps` are the decisions themselves. `conn` tells a listener
+//! outside the dataflow of every step.
 
 mod answers;
 mod change;
+mod conn;
 mod document;
 mod gaps;
 mod length;
@@ -72,14 +74,15 @@ pub fn main() -> eyre::Result<()> {
     run(node, events, opened, stopper)
 }
 
-/// Writes what comes until the dataflow ends, `stopper` is told to stop, or a setting says to end. The stream is closed
-/// in order in any case.
+/// Writes what comes until the dataflow ends, `stopper` is told to stop, the listener at `CONN` says "quit", or a setting
+/// says to end. The stream is closed in order in any case.
 ///
 /// # Errors
 /// When a setting says to end, and when dora vanished.
 pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
-    let mut events = Events::new(events, stopper);
     let mut sink = opened.into_sink(&mut node);
+    sink.stops(stopper.clone());
+    let mut events = Events::new(events, stopper);
     let mut told_to_stop = false;
     let ended = loop {
         match events.next(sink.deadline()) {

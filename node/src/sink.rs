@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use dora_node_api::{DoraArray, DoraNode, Event, Metadata};
+use dora_shm_bridge::events::Stopper;
 use dora_shm_bridge::message::{Interpreter, send_ns};
 use dora_shm_bridge::report::{Log, Reporter};
 use dora_shm_bridge::settings::SinkSettings;
@@ -39,6 +40,11 @@ impl Sink {
             initial,
             refused_changes: Answers::default(),
         }
+    }
+
+    /// Names what a listener's "quit" stops.
+    pub fn stops(&self, stopper: Stopper) {
+        self.stream.conn.stops(stopper);
     }
 
     /// When [`Sink::due`] has to be called at the latest.

@@ -10,6 +10,7 @@ use dora_shm_ring::{Error, Format, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
 use crate::change::{Changes, Verdict};
+use crate::conn::Conn;
 use crate::gaps::Gaps;
 use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 use crate::trial::{Held, Trial};
@@ -35,6 +36,8 @@ pub struct Stream {
     settings: SinkSettings,
     log: Log,
     pub counters: Counters,
+    /// Who is told of every step. After the writer, for it says goodbye when it is dropped.
+    pub conn: Conn,
     /// What the frames of the current generation mean; `None` when the next message begins one whatever it is.
     current: Option<Arc<Plan>>,
     changes: Changes,
@@ -92,6 +95,7 @@ impl Stream {
     /// A stream without a ring.
     pub fn new(writer: Writer, settings: SinkSettings, log: Log) -> Self {
         Self {
+            conn: Conn::new(settings.conn.as_deref(), log.clone()),
             writer,
             settings,
             log,
@@ -206,6 +210,7 @@ impl Stream {
             let old_name = old.name().to_owned();
             old.close();
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
+            self.conn.moved();
             self.forget_ring();
         } else if self.settings.changes_ring(&settings) {
             // What no message could satisfy is no change; of frames that will be others nobody knows.
@@ -214,8 +219,10 @@ impl Stream {
                     .map_err(|reason| eyre!(reason))?;
             }
             self.finish_trial(now);
+            self.conn.ring_ended();
             self.forget_ring();
         }
+        self.conn.set_path(settings.conn.as_deref());
         self.settings = settings;
         Ok(())
     }
@@ -242,15 +249,19 @@ impl Stream {
             gaps: self.counters.gaps.total(),
             bytes: self.counters.bytes,
             bytes_per_second: 0.0,
+            conn_dropped: Some(self.conn.dropped()),
         }
     }
 
     /// Writes what was kept back and closes the stream: its readers see the end. Answers with the last counters.
     pub fn close(mut self, now: Instant) -> Status {
         self.finish_trial(now);
+        self.conn.ending();
         self.give_readers(SHORTEST_LAST_GENERATION);
         let status = Status { state: State::Closed, ..self.status() };
         self.writer.close();
+        // The listener's last strings may take a moment: the readers need not wait for them.
+        drop(self.conn);
         status
     }
 
@@ -511,12 +522,13 @@ impl Stream {
         }
         if let Err(error) = self.writer.begin(&format, plan.description(), expected_chunk) {
             let reason = explained(&error);
-            if self.writer.generation().is_none() {
-                self.current = None;
+            if self.writer.generation().is_none() && self.current.take().is_some() {
+                self.conn.ring_ended();
             }
             self.no_room = Some(NoRoom { format, reason: reason.clone(), until: now + RETRY_PAUSE });
             return Err(reason);
         }
+        self.conn.begun(plan.description());
         self.no_room = None;
         self.undescribed_until = None;
         self.begun_at = Some(Instant::now());
@@ -552,7 +564,10 @@ impl Stream {
         }
         self.current = Some(plan.clone());
         self.undescribed_until = match self.writer.describe(plan.description()) {
-            Ok(()) => None,
+            Ok(()) => {
+                self.conn.described(plan.description());
+                None
+            }
             Err(error) => {
                 let reason = format!("the new description could not be published: {}", explained(&error));
                 if let Some(told) = self.undescribed.add(reason, now) {

@@ -52,12 +52,14 @@ pub struct Status {
     pub bytes: u64,
     /// Bytes of samples a second since the last report; filled in by [`super::Reporter`].
     pub bytes_per_second: f64,
+    /// Sink: strings that the listener at `CONN` never got because it did not read. Mirror: none, nor such a counter.
+    pub conn_dropped: Option<u64>,
 }
 
 impl Status {
     /// Every counter by name, for the log.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut fields = vec![
             ("stream", self.stream.clone()),
             ("state", self.state.name().to_owned()),
             ("generation", self.generation.map_or_else(|| "none".to_owned(), |generation| generation.to_string())),
@@ -68,13 +70,15 @@ impl Status {
             ("gaps", self.gaps.to_string()),
             ("bytes", self.bytes.to_string()),
             ("bytes_per_second", format!("{:.0}", self.bytes_per_second)),
-        ]
+        ];
+        fields.extend(self.conn_dropped.map(|dropped| ("conn_dropped", dropped.to_string())));
+        fields
     }
 
     /// A struct of one row, for the output `status`. `generation` is null before the first ring.
     pub fn row(&self) -> StructArray {
         let counter = |value: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) };
-        let columns: Vec<(&str, DataType, ArrayRef)> = vec![
+        let mut columns: Vec<(&str, DataType, ArrayRef)> = vec![
             ("stream", DataType::Utf8, Arc::new(StringArray::from(vec![self.stream.as_str()]))),
             ("state", DataType::Utf8, Arc::new(StringArray::from(vec![self.state.name()]))),
             ("generation", DataType::UInt32, Arc::new(UInt32Array::from(vec![self.generation]))),
@@ -86,6 +90,7 @@ impl Status {
             ("bytes", DataType::UInt64, counter(self.bytes)),
             ("bytes_per_second", DataType::Float64, Arc::new(Float64Array::from(vec![self.bytes_per_second]))),
         ];
+        columns.extend(self.conn_dropped.map(|dropped| ("conn_dropped", DataType::UInt64, counter(dropped))));
         let fields: Fields =
             columns.iter().map(|(name, data_type, _)| Field::new(*name, data_type.clone(), true)).collect();
         StructArray::new(fields, columns.into_iter().map(|(_, _, column)| column).collect(), None)
@@ -110,15 +115,18 @@ mod tests {
             gaps: 3,
             bytes: 40,
             bytes_per_second: 12.6,
+            conn_dropped: None,
         }
     }
 
     #[test]
     fn the_row_and_the_log_have_the_same_columns_in_the_same_order() {
-        let status = status();
-        let names: Vec<_> = status.fields().into_iter().map(|(name, _)| name).collect();
-        let row = status.row();
-        assert_eq!(names, row.column_names());
+        for status in [status(), Status { conn_dropped: Some(7), ..status() }] {
+            let names: Vec<_> = status.fields().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, status.row().column_names());
+            assert_eq!(names.contains(&"conn_dropped"), status.conn_dropped.is_some());
+        }
+        let row = status().row();
         assert_eq!(row.len(), 1);
         assert!(row.column_by_name("generation").unwrap().is_null(0));
         assert_eq!(row.column_by_name("frames").unwrap().as_any().downcast_ref::<UInt64Array>().unwrap().value(0), 10);

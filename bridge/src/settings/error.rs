@@ -12,16 +12,6 @@ pub enum SettingsError {
         /// The key that was probably meant.
         nearest: String,
     },
-    /// A key of the node's environment that is almost one of the original that this version does not have.
-    #[error(
-        "setting {found} is not known, and {nearest}, which is near, is not supported yet; remove it, or rename it"
-    )]
-    NearUnsupported {
-        /// The key as written.
-        found: String,
-        /// The key that was probably meant.
-        nearest: String,
-    },
     /// A key of a live change that is none of ours.
     #[error("setting {found} is not known; {}", nearest.as_ref().map_or_else(
         || format!("expected one of {known}"),
@@ -64,12 +54,6 @@ pub enum SettingsError {
     /// A key that cannot change while the node runs.
     #[error("setting {key} cannot change while the node runs; change it in the dataflow and restart the node")]
     NotLive {
-        /// The key.
-        key: String,
-    },
-    /// A key of the original that this version does not have.
-    #[error("setting {key} is not supported yet; remove it")]
-    Unsupported {
         /// The key.
         key: String,
     },

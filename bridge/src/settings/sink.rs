@@ -1,5 +1,7 @@
 //! Settings of the sink.
 
+use std::path::PathBuf;
+
 use serde_yaml::Value;
 
 use super::error::{Result, SettingsError};
@@ -9,7 +11,7 @@ use super::source::{Found, NodeEnv};
 use super::value::Setting;
 use crate::message::{FrameRule, MessageSettings};
 
-/// Every key, `CONN` included: it is refused by name, so that nobody believes it works.
+/// Every key.
 pub(super) const KEYS: &[&str] = &[
     "SHMEM_NAME",
     "BUF_DUR",
@@ -63,6 +65,8 @@ pub struct SinkSettings {
     pub max_bytes: u64,
     /// Permissions of the segments: 0600, 0640 or 0644.
     pub mode: u32,
+    /// Path of a Unix socket whose listener is told every step of the stream; unset: nobody is told.
+    pub conn: Option<PathBuf>,
 }
 
 impl Default for SinkSettings {
@@ -74,6 +78,7 @@ impl Default for SinkSettings {
             on_change: OnChange::Generation,
             max_bytes: 1 << 30,
             mode: 0o600,
+            conn: None,
         }
     }
 }
@@ -86,7 +91,6 @@ impl SinkSettings {
     pub fn from_env(env: &NodeEnv) -> Result<Self> {
         let mut settings = Self::default();
         let (found, mut mistakes) = env.collect(KEYS, mirror::KEYS);
-        mistakes.iter_mut().for_each(not_to_what_is_refused);
         let written = |key: &str| found.iter().find(|found| found.key == key).map(|found| found.written.clone());
         if let (Some(duration), Some(frames)) = (written("BUF_DUR"), written("BUF_FRAMES")) {
             mistakes.push(SettingsError::TwoLengths { duration, frames });
@@ -225,7 +229,14 @@ impl SinkSettings {
                 let mode = octal.ok().filter(|mode| matches!(mode, 0o600 | 0o640 | 0o644));
                 self.mode = mode.ok_or_else(|| setting.bad(MODE_EXPECTED))?;
             }
-            _ => return Err(SettingsError::Unsupported { key: setting.key.to_owned() }),
+            "CONN" => {
+                let path = setting.verbatim(CONN_EXPECTED)?;
+                if path.len() > LONGEST_SOCKET_PATH || path.contains('\0') {
+                    return Err(setting.bad(CONN_EXPECTED));
+                }
+                self.conn = (!path.is_empty()).then(|| path.into());
+            }
+            _ => return Err(unknown(setting.key)),
         }
         Ok(())
     }
@@ -244,27 +255,21 @@ impl SinkSettings {
             "FRAMES" => message.frames = initial_message.frames,
             "ON_CHANGE" => self.on_change = initial.on_change,
             "KEY" => message.key.clone_from(&initial_message.key),
+            "CONN" => self.conn.clone_from(&initial.conn),
             _ => {}
         }
     }
 }
 
-/// Nobody is to be told to write a key that is refused itself.
-fn not_to_what_is_refused(mistake: &mut SettingsError) {
-    if let SettingsError::NearMiss { found, nearest } = mistake
-        && nearest.ends_with("CONN")
-    {
-        let (found, nearest) = (std::mem::take(found), std::mem::take(nearest));
-        *mistake = SettingsError::NearUnsupported { found, nearest };
-    }
-}
-
 const MODE_EXPECTED: &str = "0600, 0640 or 0644 (in quotes: a bare 0o640 reaches the node as 416)";
+
+/// `sun_path` of a socket's address, without the byte that ends it.
+const LONGEST_SOCKET_PATH: usize = 107;
+const CONN_EXPECTED: &str = "the path of a Unix socket, at most 107 bytes (empty: no connection)";
 
 fn live(key: &str) -> Result<()> {
     match key {
         "MAX_BYTES" | "MODE" => Err(SettingsError::NotLive { key: key.to_ascii_lowercase() }),
-        "CONN" => Err(SettingsError::Unsupported { key: key.to_ascii_lowercase() }),
         _ => Ok(()),
     }
 }
@@ -329,6 +334,7 @@ mod tests {
             ("KEY", "7"),
             ("MAX_BYTES", "1000000"),
             ("MODE", "0640"),
+            ("CONN", "/run/user/1000/gui 1.sock"),
         ])
         .unwrap();
         assert_eq!(settings.shmem_name.as_deref(), Some("eeg"));
@@ -343,6 +349,7 @@ mod tests {
         assert_eq!(settings.on_change, OnChange::Skip);
         assert_eq!(settings.message.key.as_deref(), Some("7"));
         assert_eq!((settings.max_bytes, settings.mode), (1_000_000, 0o640));
+        assert_eq!(settings.conn, Some("/run/user/1000/gui 1.sock".into()));
     }
 
     #[test]
@@ -368,12 +375,12 @@ mod tests {
             ("FIELD", "pose..x", "setting FIELD: expected paths of a struct's fields"),
             ("FIELD", "pose.", "setting FIELD: expected paths of a struct's fields"),
             ("DORA_SHM_BUF_DUR", "two", "setting DORA_SHM_BUF_DUR: expected seconds"),
-            ("DORA_SHM_CONN", "x", "setting DORA_SHM_CONN is not supported yet"),
-            ("CON", "x", "setting CON is not known, and CONN, which is near, is not supported yet"),
-            ("DORA_SHM_conn", "x", "setting DORA_SHM_conn is not known, and DORA_SHM_CONN, which is near, is not"),
+            ("CON", "x", "setting CON is not known; the nearest known key is CONN"),
+            ("DORA_SHM_conn", "x", "setting DORA_SHM_conn is not known; the nearest known key is DORA_SHM_CONN"),
+            ("CONN", &"x".repeat(108), "setting CONN: expected the path of a Unix socket, at most 107 bytes"),
+            ("CONN", "a\0b", "setting CONN: expected the path of a Unix socket"),
             ("MODE", "0666", "setting MODE: expected 0600, 0640 or 0644"),
             ("MODE", "416", "setting MODE: expected 0600, 0640 or 0644"),
-            ("CONN", "x", "setting CONN is not supported yet"),
         ] {
             let error = read(&[(key, value)]).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{key}={value}: {error}");
@@ -410,6 +417,19 @@ mod tests {
     }
 
     #[test]
+    fn the_connection_changes_live_and_an_empty_path_ends_it() {
+        let initial = read(&[("CONN", "7")]).unwrap();
+        assert_eq!(initial.conn, Some("7".into()));
+        let other = initial.changed_by_document(&initial, "conn: /tmp/other").unwrap();
+        assert_eq!(other.conn, Some("/tmp/other".into()));
+        assert!(!initial.changes_ring(&other));
+        let none = other.changed_by_param(&initial, "CONN", &json!("")).unwrap();
+        assert_eq!(none.conn, None);
+        assert_eq!(none.changed_by_document(&initial, "conn: null").unwrap(), initial);
+        assert_eq!(read(&[("CONN", "")]).unwrap().conn, None);
+    }
+
+    #[test]
     fn of_the_two_lengths_the_latest_wins_live_but_not_both_at_once() {
         let initial = SinkSettings::default();
         let frames = initial.changed_by_document(&initial, "buf_frames: 10").unwrap();
@@ -434,7 +454,7 @@ mod tests {
             ("max_bytes: 7", "setting max_bytes cannot change while the node runs"),
             ("max_bytes: null", "setting max_bytes cannot change while the node runs"),
             ("mode: '0640'", "setting mode cannot change while the node runs"),
-            ("conn: x", "setting conn is not supported yet"),
+            ("conn: [a]", "setting conn: expected the path of a Unix socket"),
             ("", "settings: expected a YAML document"),
             ("hello", "settings: expected a YAML document such as `buf_dur: 5`, found \"hello\""),
             ("[1, 2]", "settings: expected a YAML document"),

@@ -1,0 +1,355 @@
+//! The socket of one listener, on a thread of its own: nothing that a listener does or leaves undone is felt outside.
+
+use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dora_shm_bridge::report::{Log, Refusals};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+use super::outbox::Outbox;
+use super::quit::Quit;
+use super::steps::{CLOSE, Words};
+use super::wire::{self, Inbox, Received};
+
+/// The first pause before it is tried again to connect. It doubles from one failure to the next.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// A listener that comes late is found after so long at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A listener that wants a key will want it again, and complains each time.
+const PAUSE_AFTER_CHALLENGE: Duration = Duration::from_secs(5);
+
+/// How long the last strings may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Bytes that are taken from the socket at once.
+const PIECE: usize = 4096;
+/// Pieces that a socket of Linux's usual size can hold.
+const FULL_SOCKET: usize = 64;
+
+/// Characters of a listener's message that are logged.
+const SHOWN: usize = 60;
+
+/// A connection that is there, or is tried again and again.
+pub struct Link {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+}
+
+/// What the thread and its owner share. The lock is never held across anything that waits.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    outbox: Outbox,
+    /// What a listener that comes now is sent first.
+    so_far: Words,
+    connected: bool,
+    /// When to give up sending the last strings, once there are any.
+    ends: Option<Instant>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connected(&self) {
+        let mut state = self.state();
+        state.connected = true;
+        let so_far = state.so_far.clone();
+        state.outbox.restart(so_far);
+    }
+
+    fn disconnected(&self) {
+        let mut state = self.state();
+        state.connected = false;
+        state.outbox.restart(Words::new());
+    }
+}
+
+impl Link {
+    /// Connects to the listener at `path`, who is sent `so_far` first. If there is none, goes on trying.
+    ///
+    /// # Errors
+    /// When the thread cannot be made.
+    pub fn start(path: &Path, so_far: Words, quit: Quit, log: Log) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let shared = Arc::new(Shared::default());
+        shared.state().so_far = so_far;
+        // Here, and not on the thread: who listens already misses no step, however late the thread runs.
+        let first = connect(path);
+        if first.is_ok() {
+            shared.connected();
+        }
+        let path = path.to_owned();
+        let worker = Worker {
+            path: path.clone(),
+            shared: shared.clone(),
+            quit,
+            log,
+            told: Refusals::default(),
+            absent: None,
+            challenged: false,
+        };
+        let thread =
+            std::thread::Builder::new().name("conn".into()).spawn(move || runtime.block_on(worker.run(first)))?;
+        Ok(Self { path, shared, thread })
+    }
+
+    /// Whom it connects to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sends `words`, after which `so_far` leads to the same state. Never waits. Whether strings were dropped, since the
+    /// listener does not read.
+    pub fn tell(&self, words: &[&'static str], so_far: Words) -> bool {
+        let mut state = self.shared.state();
+        // Who comes later gets the state as it is then, not how it came about.
+        let dropped = state.connected && state.outbox.add(words, so_far.clone());
+        state.so_far = so_far;
+        drop(state);
+        self.shared.wake.notify_one();
+        dropped
+    }
+
+    /// Strings that were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.shared.state().outbox.dropped()
+    }
+
+    /// Sends `close`, or, if too much waits already, `instead` of all of it, and ends the connection. Does not wait; the
+    /// thread is done after half a second at most.
+    pub fn end(self, instead: Words) -> JoinHandle<()> {
+        let mut state = self.shared.state();
+        if state.connected {
+            state.outbox.add(&[CLOSE], instead);
+        }
+        state.ends = Some(Instant::now() + LAST_WORDS);
+        drop(state);
+        self.shared.wake.notify_one();
+        self.thread
+    }
+}
+
+/// The thread's side.
+struct Worker {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    quit: Quit,
+    log: Log,
+    told: Refusals,
+    /// Why nobody could be reached, as it was told.
+    absent: Option<io::ErrorKind>,
+    /// The listener has asked for a key. It hears of its refusal by what it takes for the answer, and hangs up.
+    challenged: bool,
+}
+
+/// How a conversation ended.
+enum Ended {
+    /// By us, in order.
+    Closed,
+    /// By the other side.
+    Gone(String),
+}
+
+impl Worker {
+    async fn run(mut self, first: io::Result<StdUnixStream>) {
+        let mut next = Some(first);
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let known = next.is_some();
+            let opened = next.take().unwrap_or_else(|| connect(&self.path));
+            match opened.and_then(UnixStream::from_std) {
+                Ok(stream) => {
+                    if !known {
+                        self.shared.connected();
+                    }
+                    self.absent = None;
+                    self.challenged = false;
+                    self.tell(Log::info, "connected".into());
+                    let began = Instant::now();
+                    let ended = self.converse(&stream).await;
+                    self.shared.disconnected();
+                    if self.shared.state().ends.is_some() {
+                        return;
+                    }
+                    // One that comes and goes at once is not worth a try every few milliseconds.
+                    if began.elapsed() >= LONGEST_PAUSE {
+                        pause = SHORTEST_PAUSE;
+                    }
+                    match ended {
+                        Ended::Closed => return,
+                        // What had to be said was said when the key was asked for.
+                        Ended::Gone(_) if self.challenged => pause = PAUSE_AFTER_CHALLENGE,
+                        Ended::Gone(how) => self.tell(Log::warn, format!("{how}; trying to connect again")),
+                    }
+                }
+                Err(error) => {
+                    self.shared.disconnected();
+                    if self.absent.replace(error.kind()) != Some(error.kind()) {
+                        self.tell(Log::warn, format!("cannot connect yet ({error}); trying again until it succeeds"));
+                    }
+                }
+            }
+            if !self.pause(pause).await {
+                return;
+            }
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits; `false` when the end came meanwhile.
+    async fn pause(&self, pause: Duration) -> bool {
+        let until = tokio::time::Instant::now() + pause;
+        loop {
+            if self.shared.state().ends.is_some() {
+                return false;
+            }
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = tokio::time::sleep_until(until) => return true,
+            }
+        }
+    }
+
+    async fn converse(&mut self, stream: &UnixStream) -> Ended {
+        let (mut inbox, mut sending) = (Inbox::default(), Vec::new());
+        loop {
+            let ends = {
+                let mut state = self.shared.state();
+                if sending.is_empty()
+                    && let Some(word) = state.outbox.next()
+                {
+                    sending = wire::encode(word);
+                }
+                state.ends
+            };
+            if sending.is_empty() && ends.is_some() {
+                // What lies unread when a socket is closed makes the other side's end an error.
+                let _ = self.receive(stream, &mut inbox, FULL_SOCKET);
+                return Ended::Closed;
+            }
+            let interest =
+                if sending.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+            let last = ends.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = tokio::time::sleep_until(last.into()) => {
+                    if ends.is_some() {
+                        return Ended::Closed;
+                    }
+                }
+                ready = stream.ready(interest) => {
+                    let exchanged = match ready {
+                        Ok(_) => self.exchange(stream, &mut inbox, &mut sending),
+                        Err(error) => Err(gone(&error)),
+                    };
+                    if let Err(ended) = exchanged {
+                        return ended;
+                    }
+                }
+            }
+        }
+    }
+
+    fn exchange(&mut self, stream: &UnixStream, inbox: &mut Inbox, sending: &mut Vec<u8>) -> Result<(), Ended> {
+        let mut sent = Ok(());
+        if !sending.is_empty() {
+            match stream.try_write(sending) {
+                Ok(length) => drop(sending.drain(..length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => sent = Err(gone(&error)),
+            }
+        }
+        // A listener that says "quit" and leaves has said it all the same.
+        self.receive(stream, inbox, if sent.is_err() { FULL_SOCKET } else { 1 })?;
+        sent
+    }
+
+    /// Takes what has come, in so many pieces at most: a talkative listener must not keep us from everything else.
+    fn receive(&mut self, stream: &UnixStream, inbox: &mut Inbox, pieces: usize) -> Result<(), Ended> {
+        let mut bytes = [0; PIECE];
+        for _ in 0..pieces {
+            let length = match stream.try_read(&mut bytes) {
+                Ok(0) => return Err(Ended::Gone("the listener closed the connection".into())),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(gone(&error)),
+            };
+            let taken = inbox.take(&bytes[..length], |received| self.received(received));
+            if let Err(wire::BadLength(length)) = taken {
+                let reason = format!("what listens there speaks another language (a message of {length} bytes)");
+                return Err(Ended::Gone(reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, received: Received) {
+        match received {
+            Received::Text(text) if text == "quit" => {
+                if self.quit.ask() {
+                    let path = &self.path;
+                    self.log.info(&format!(
+                        "CONN {path:?}: the listener says \"quit\": the stream is closed and the node ends"
+                    ));
+                }
+            }
+            Received::Text(text) => {
+                let shown: String = text.chars().take(SHOWN).collect();
+                let rest = if shown.len() < text.len() { "..." } else { "" };
+                self.tell(Log::warn, format!("ignored {shown:?}{rest} from the listener; it can say \"quit\""));
+            }
+            Received::Other(_) if self.challenged => {}
+            Received::Other(bytes) => {
+                let what = format!("ignored a message of {bytes} bytes, which is no pickled string, from the listener");
+                self.tell(Log::warn, what);
+            }
+            Received::Challenge => {
+                self.challenged = true;
+                let refusal = "the listener wants a key (authkey), which this node does not have; make the Listener \
+                               without authkey";
+                self.tell(Log::warn, refusal.into());
+            }
+        }
+    }
+
+    /// Logs a sentence, unless it was logged a moment ago: a listener can come and go, or talk, as often as it likes.
+    fn tell(&mut self, log: fn(&Log, &str), sentence: String) {
+        if let Some(told) = self.told.add(sentence, Instant::now()) {
+            log(&self.log, &format!("CONN {:?}: {told}", self.path));
+        }
+    }
+}
+
+fn gone(error: &io::Error) -> Ended {
+    Ended::Gone(format!("the listener is gone ({error})"))
+}
+
+/// Connects without waiting: not even for a listener whose queue of connections is full.
+fn connect(path: &Path) -> io::Result<StdUnixStream> {
+    let address = SocketAddrUnix::new(path)?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => Ok(socket.into()),
+        Err(Errno::AGAIN) => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "the listener accepts nobody, and its queue is full"))
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
