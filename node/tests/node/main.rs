@@ -1,5 +1,8 @@
 //! The whole sink without a daemon: invented events in, a real stream and the recorded outputs out.
 
+mod conn;
+mod listener;
+
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
