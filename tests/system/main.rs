@@ -4,6 +4,7 @@
 
 mod camera;
 mod changes;
+mod conn;
 mod deaths;
 mod demo;
 mod dynamic;

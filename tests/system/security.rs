@@ -9,8 +9,10 @@ use dora_shm_tests::programs::root;
 #[test]
 fn every_sentence_of_the_security_page_names_tests_that_exist() {
     let page = fs::read_to_string(root().join("SECURITY.md")).expect("the page");
-    let tests: BTreeSet<String> =
-        ["ring/tests", "ring/src", "tests/system"].iter().flat_map(|folder| test_names(&root().join(folder))).collect();
+    let tests: BTreeSet<String> = ["ring/tests", "ring/src", "node/tests", "tests/system"]
+        .iter()
+        .flat_map(|folder| test_names(&root().join(folder)))
+        .collect();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.rsplit_once(" | "));
     let mut backed = 0;
     for (sentence, named) in rows.filter(|(sentence, _)| !["what holds"].contains(sentence)) {
