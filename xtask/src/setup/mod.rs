@@ -25,6 +25,13 @@ const TESTS: Environment = Environment {
     without_dependencies: &["opencv-video-capture==0.5.0"],
 };
 
+/// The Python original as it was before its struct version 2, with the last ezmsg that starts a graph with a `conn`.
+const EZMSG06: Environment = Environment {
+    folder: ".venv-ezmsg06",
+    packages: &["ezmsg-tools==0.6.0", "ezmsg==3.6.2", "numpy>=2"],
+    without_dependencies: &[],
+};
+
 /// What the benchmark measures beside our own programs.
 const BENCH: Environment = Environment {
     folder: ".venv-bench",
@@ -38,12 +45,14 @@ pub struct TestTools {
     pub dora: PathBuf,
     /// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2` and `numpy`; the published nodes lie beside it.
     pub python: PathBuf,
+    /// A Python that imports `ezmsg.tools` 0.6.
+    pub ezmsg06_python: PathBuf,
 }
 
 /// Sets up everything that the tests need.
 pub fn test_tools() -> eyre::Result<TestTools> {
     debian::command("unshare", "util-linux")?;
-    Ok(TestTools { dora: dora_cli()?, python: TESTS.ensure()? })
+    Ok(TestTools { dora: dora_cli()?, python: TESTS.ensure()?, ezmsg06_python: EZMSG06.ensure()? })
 }
 
 /// Sets up what the benchmark measures; gives the Python that has it.

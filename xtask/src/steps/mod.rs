@@ -33,7 +33,7 @@ pub enum Step {
     /// of this list.
     #[command(skip)]
     Torture,
-    /// The real `EZShmMirror` of ezmsg-tools reads our streams
+    /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, its sink tells its listener the same
     Ezmsg,
     /// API documentation, with warnings denied
     Doc,
@@ -70,7 +70,8 @@ impl Step {
             Step::Torture => torture::run(&[]),
             // Ignored without the real package; elsewhere in the ring's tests what is ignored are roles of processes.
             Step::Ezmsg => {
-                test("--release -p dora-shm-ring --features stop-points --test ezmsg_mirror -- --include-ignored")
+                test("--release -p dora-shm-ring --features stop-points --test ezmsg_mirror -- --include-ignored")?;
+                test("--release -p dora-shm-sink --test node original -- --include-ignored")
             }
             Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
             Step::Loom => run(cargo(words("test --release -p dora-shm-ring --lib model"))
@@ -165,6 +166,7 @@ fn test(arguments: &str) -> eyre::Result<()> {
     let tools = setup::test_tools()?;
     let mut command = cargo(["test"].into_iter().chain(words(arguments)));
     command.env("DORA_BIN", &tools.dora).env("DORA_SHM_EZMSG_PYTHON", &tools.python);
+    command.env("DORA_SHM_EZMSG06_PYTHON", &tools.ezmsg06_python);
     // Built just before; without this the whole-system tests would ask cargo again.
     run(command.env("DORA_SHM_PROGRAMS", workspace::programs()))
 }
