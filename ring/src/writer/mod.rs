@@ -9,7 +9,7 @@ mod stream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::copy::{Stores, store_copy, stores_of};
+use crate::copy::{Stores, ordinary_copy};
 use crate::layout::Geometry;
 use crate::names::check_name;
 use crate::{Description, Error, Format, Result};
@@ -175,12 +175,11 @@ impl Writer {
                 reason: format!("{length} bytes of samples, expected a multiple of the {frame_bytes} of a frame"),
             });
         }
-        let stores = stores_of(chunk.samples.len());
-        self.write_stored(length / frame_bytes, chunk.times, chunk.send_ns, stores, |frames, memory| {
+        self.write_stored(length / frame_bytes, chunk.times, chunk.send_ns, Stores::Ordinary, |frames, memory| {
             let start = (frames.start * frame_bytes) as usize;
             let samples = &chunk.samples[start..start + memory.len()];
             // SAFETY: both are slices of the same length; `memory` is the ring's and `samples` the caller's.
-            unsafe { store_copy(samples.as_ptr(), memory.as_mut_ptr(), samples.len()) };
+            unsafe { ordinary_copy(samples.as_ptr(), memory.as_mut_ptr(), samples.len()) };
         })
     }
 
