@@ -79,7 +79,21 @@ pub fn main() -> eyre::Result<()> {
 ///
 /// # Errors
 /// When a setting says to end, and when dora vanished.
-pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
+pub fn run(node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
+    run_observed(node, events, opened, stopper, |_| {})
+}
+
+/// As [`run`], and shows every event to `observe` before it is handled: for who measures what the sink does.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_observed(
+    mut node: DoraNode,
+    events: EventStream,
+    opened: Opened,
+    stopper: Stopper,
+    mut observe: impl FnMut(&Event),
+) -> eyre::Result<()> {
     let mut sink = opened.into_sink(&mut node);
     sink.stops(stopper.clone());
     let mut events = Events::new(events, stopper);
@@ -87,6 +101,7 @@ pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Sto
     let ended = loop {
         match events.next(sink.deadline()) {
             Next::Event(event) => {
+                observe(&event);
                 told_to_stop |= matches!(event, Event::Stop(_));
                 if let Err(error) = sink.handle(event) {
                     break Err(error);

@@ -8,8 +8,11 @@ use arrow::datatypes::UInt8Type;
 use clap::Subcommand;
 use dora_node_api::dora_core::config::NodeId;
 use dora_node_api::{DoraNode, Event, EventStream, MetadataParameters};
+use dora_shm_bridge::events::Stopper;
+use dora_shm_bridge::launch::Surroundings;
 use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
-use eyre::{WrapErr as _, bail, eyre};
+use dora_shm_sink::Opened;
+use eyre::{OptionExt as _, WrapErr as _, bail, eyre};
 
 use super::{Ages, Noted};
 use crate::clock::now_ns;
@@ -38,6 +41,11 @@ pub enum Part {
         #[arg(long)]
         dynamic: Option<String>,
     },
+    /// The sink itself, which notes when it received what
+    Sink {
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Reads a stream, outside any graph
     Outside {
         #[arg(long)]
@@ -58,6 +66,7 @@ impl Part {
                 drop((node, events));
                 ages.write(out)
             }
+            Part::Sink { out } => sink()?.write(out),
             Part::Outside { stream, out } => read(stream)?.write(out),
         }
     }
@@ -116,6 +125,23 @@ fn receive(events: &mut EventStream) -> eyre::Result<Ages> {
             _ => {}
         }
     }
+    Ok(ages)
+}
+
+/// The sink as its own program runs it, but for its signals.
+fn sink() -> eyre::Result<Ages> {
+    let surroundings = Surroundings::before_init()?.ok_or_eyre("dora starts this node")?;
+    let opened = Opened::open(&surroundings)?;
+    let (node, events) = DoraNode::init_from_env()?;
+    let mut ages = Ages::default();
+    dora_shm_sink::run_observed(node, events, opened, Stopper::default(), |event| {
+        let received_ns = now_ns();
+        if let Event::Input { data, .. } = event
+            && let Some(message) = data.as_array().as_primitive_opt::<UInt8Type>()
+        {
+            ages.note(message.values(), &Noted { committed_ns: None, received_ns, copied_ns: received_ns });
+        }
+    })?;
     Ok(ages)
 }
 

@@ -66,7 +66,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     let mut points = Vec::new();
     for &payload in payloads {
         for receiver in Receiver::ALL {
-            let ages = measure(receiver, payload, seconds)?;
+            let (ages, sinks) = measure(receiver, payload, seconds)?;
             let mut add = |what: &str, durations: Vec<u64>| -> eyre::Result<()> {
                 let Spread { p50_ns, p99_ns, .. } = Ages::spread(durations)?;
                 for (share, value) in [("p50", p50_ns), ("p99", p99_ns)] {
@@ -80,7 +80,8 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
                 }
                 Ok(())
             };
-            if receiver == Receiver::Outside {
+            if let Some(sinks) = sinks {
+                add("received by its sink", sinks.received)?;
                 add("copied since the sink's commit", ages.since_commit)?;
             } else {
                 add("received", ages.received)?;
@@ -91,13 +92,14 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     Ok(points)
 }
 
-fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<Ages> {
+/// What the receiver has noted and, of a reader outside the graph, the sink before it.
+fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<(Ages, Option<Ages>)> {
     let rate = rate_hz(payload);
     // Who joins a running graph misses what was sent before.
     let seconds = if receiver.is_dynamic() { seconds + 2 } else { seconds };
     let stream = unique("graph");
     let mut stage = Stage::new(&unique(&format!("graph-{receiver:?}")))?;
-    let out = stage.file("ages.json");
+    let (out, sinks) = (stage.file("ages.json"), stage.file("sink.json"));
     let this = std::env::current_exe()?;
     let receive = format!("graph receive --out {}", out.display());
 
@@ -128,7 +130,12 @@ fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<Age
         Receiver::DynamicRust | Receiver::DynamicPython => node("receiver", Path::new("dynamic"), "", &from("source")),
         Receiver::Outside | Receiver::Mirrored => {
             let env = format!("env: {{SHMEM_NAME: {stream}, BUF_FRAMES: {}}}", ring_frames(payload));
-            node("sink", &stage.program("dora-shm-sink"), "", &format!("{}, {env}", from("source")))
+            let rest = format!("{}, {env}", from("source"));
+            if receiver == Receiver::Outside {
+                node("sink", &this, &format!("graph sink --out {}", sinks.display()), &rest)
+            } else {
+                node("sink", &stage.program("dora-shm-sink"), "", &rest)
+            }
         }
     };
     let source = node("source", &this, &send, &format!("outputs: [data], {POOL}"));
@@ -147,7 +154,8 @@ fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<Age
         _ => {}
     }
     stage.finish().map_err(|error| error.wrap_err(format!("{receiver:?} at {}", payload_name(payload))))?;
-    Ages::read(&out)
+    let sinks = (receiver == Receiver::Outside).then(|| Ages::read(&sinks)).transpose()?;
+    Ok((Ages::read(&out)?, sinks))
 }
 
 /// The Python node; beside this file, since Python has to read it.
