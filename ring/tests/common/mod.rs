@@ -8,6 +8,7 @@ pub mod segments;
 pub mod signal;
 pub mod source;
 pub mod stage;
+pub mod vectors;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
