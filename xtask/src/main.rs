@@ -37,6 +37,12 @@ enum Task {
         #[arg(default_value_t = 60)]
         seconds: u64,
     },
+    /// Make the streams in tests/vectors anew, with the writer as it is now
+    Vectors {
+        /// Only compare: fail where the writer makes other bytes than those that are committed
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure the ring beside what else there is, and write the figures to docs/bench
     #[command(disable_help_flag = true)]
     Bench {
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
         Task::Test => steps::run_all(),
         Task::Torture { arguments } => torture::run(&arguments),
         Task::Fuzz { target, seconds } => torture::fuzz(target, seconds),
+        Task::Vectors { check: true } => steps::vectors::check(),
+        Task::Vectors { check: false } => steps::vectors::make(),
         Task::Bench { arguments } => bench::run_with(&arguments),
         Task::Step(step) => step.run(),
     };

@@ -1,6 +1,7 @@
 //! The checks, each runnable on its own: `cargo xtask clippy`, `cargo xtask system`, ...
 
 mod memory;
+pub mod vectors;
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,10 @@ pub enum Step {
     Unit,
     /// The ring's tests that kill a writer after each store of the crash table
     Crash,
+    /// The streams in tests/vectors are, byte for byte, what the writer makes. As a word it takes an argument, so it is not
+    /// one of this list.
+    #[command(skip)]
+    Vectors,
     /// The short torture campaign: faults under load, every frame verified. As a word it takes arguments, so it is not one
     /// of this list.
     #[command(skip)]
@@ -67,6 +72,7 @@ impl Step {
             Step::Ring => test("-p dora-shm-ring --no-fail-fast"),
             Step::Unit => test(&format!("--release --workspace --exclude dora-shm-tests {NOT_DEFAULT} --no-fail-fast")),
             Step::Crash => test("--release -p dora-shm-ring --features stop-points --test crash_table"),
+            Step::Vectors => vectors::check(),
             Step::Torture => torture::run(&[]),
             // Ignored without the real package; elsewhere in the ring's tests what is ignored are roles of processes.
             Step::Ezmsg => {
@@ -107,6 +113,7 @@ fn all() -> Vec<Step> {
         Step::Ring,
         Step::Unit,
         Step::Crash,
+        Step::Vectors,
         Step::Torture,
         Step::Ezmsg,
         Step::Doc,
