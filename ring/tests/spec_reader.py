@@ -439,9 +439,28 @@ def storm(reader, channels):
     raise Corrupt("the stream does not end")
 
 
+def follow(name):
+    """Tells what comes, line by line, until the stream is closed."""
+    reader = FrameReader(name, "newest")
+    print(json.dumps({"outcome": "waits"}), flush=True)
+    outcome = None
+    while outcome != "closed":
+        got = reader.take(4096)
+        outcome = got["outcome"]
+        if outcome == "nothing":
+            time.sleep(0.002)
+        elif outcome != "again":
+            generation = {"generation": reader.ring.generation} if reader.ring else {}
+            samples = [sample for frame in got.pop("samples", []) for sample in frame]
+            print(json.dumps({**got, **generation, "samples": samples, "lost_in_all": reader.lost}), flush=True)
+
+
 def main():
     """Lines: `open KIND NAME START`, `take MOST`, `format`, `description`, `liveness`, `lost`, `pause`,
-    `storm CHANNELS`."""
+    `storm CHANNELS`. Or, as arguments, `follow NAME`."""
+    if sys.argv[1:2] == ["follow"]:
+        follow(sys.argv[2])
+        return
     reader = None
     for line in sys.stdin:
         command, *rest = line.split()

@@ -81,6 +81,11 @@ impl Actor {
         }
     }
 
+    /// The next line if it is there already.
+    pub fn overhear(&mut self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
     /// The next line that it told; `None` when the process has ended.
     #[track_caller]
     pub fn hear(&mut self) -> Option<String> {

@@ -1,5 +1,6 @@
 //! The checks, each runnable on its own: `cargo xtask clippy`, `cargo xtask system`, ...
 
+mod languages;
 mod memory;
 pub mod vectors;
 
@@ -40,6 +41,8 @@ pub enum Step {
     Torture,
     /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, its sink tells its listener the same
     Ezmsg,
+    /// The readers of docs/languages, as far as Debian's packages run them: Octave and C#
+    Languages,
     /// API documentation, with warnings denied
     Doc,
     /// The protocol code under loom's exhaustive scheduler
@@ -79,6 +82,7 @@ impl Step {
                 test("--release -p dora-shm-ring --features stop-points --test ezmsg_mirror -- --include-ignored")?;
                 test("--release -p dora-shm-sink --test node original -- --include-ignored")
             }
+            Step::Languages => languages::run_all(),
             Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
             Step::Loom => run(cargo(words("test --release -p dora-shm-ring --lib model"))
                 .env("RUSTFLAGS", "--cfg loom")
@@ -116,6 +120,7 @@ fn all() -> Vec<Step> {
         Step::Vectors,
         Step::Torture,
         Step::Ezmsg,
+        Step::Languages,
         Step::Doc,
         Step::Loom,
     ];

@@ -1,0 +1,23 @@
+//! The readers that docs/languages shows, in the languages themselves.
+
+use super::words;
+use crate::setup;
+use crate::workspace::{cargo, on_path, run};
+
+const TEST: &str = "test --release -p dora-shm-ring --features stop-points --test languages -- --include-ignored";
+
+/// Program and Debian's package. Octave is some 80 MB to download, Mono 7 MB.
+const NEEDED: [(&str, &str); 3] = [("octave-cli", "octave"), ("mcs", "mono-mcs"), ("mono", "mono-runtime")];
+
+/// Every language that can be installed, and Julia where somebody has installed it: Debian has no package of it.
+pub fn run_all() -> eyre::Result<()> {
+    for (program, package) in NEEDED {
+        setup::debian_command(program, package)?;
+    }
+    let mut command = cargo(words(TEST));
+    if !on_path("julia") {
+        println!("`julia` is not on the PATH, and Debian has no package of it: its reader is NOT tried here");
+        command.args(["--skip", "julia"]);
+    }
+    run(&mut command)
+}
