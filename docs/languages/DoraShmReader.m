@@ -487,6 +487,7 @@ classdef DoraShmReader < handle
             else
                 bytes = struct('uint8', 1, 'int8', 1, 'uint16', 2, 'int16', 2, 'uint32', 4, 'int32', 4, 'uint64', 8, ...
                     'int64', 8, 'single', 4, 'double', 8);
+                % An index makes a copy; a variable that holds all of Data would go on changing.
                 from = offset / bytes.(class);
                 values = segment.maps.(class).Data(from + 1:from + count);
             end
