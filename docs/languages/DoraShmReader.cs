@@ -190,8 +190,8 @@ namespace DoraShm
         /// not there any more. Treat it as untrusted input.</summary>
         public string Description()
         {
-            uint newest = Attached() == null ? 0 : header.AcquireU32(2188);
-            string json = OpenDescription(ring.DescriptionOfNewest());
+            uint ofNewest = Attached().DescriptionOfNewest(), newest = header.AcquireU32(2188);
+            string json = OpenDescription(ofNewest);
             bool mine = header.AcquireU32(2184) == ring.Generation;
             return json ?? (mine ? OpenDescription(newest) : null);
         }
@@ -392,7 +392,7 @@ namespace DoraShm
                         for (ulong i = 0; i < 8; i++)
                         {
                             ulong dim = segment.U64(t + 96 + 8 * i);
-                            Expect(dim >= 1 == i < rank, "dims");
+                            Expect((dim >= 1) == (i < rank), "dims");
                             if (i >= rank) continue;
                             dims.Add(dim);
                             bytes *= dim;

@@ -6,7 +6,7 @@ mod common;
 use std::process::Command;
 
 use common::segments::{self, header_at};
-use common::vectors::{Stage, cases, folder};
+use common::vectors::{Stage, cases, folder, integer, real};
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
@@ -163,22 +163,6 @@ fn check_about(format: &Format, info: &Info, expected: &Value) {
         assert_eq!(value, &expected[member], "{member}");
     }
     assert_eq!(info.liveness, Liveness::Dead);
-}
-
-const EXACT: i128 = 1 << 53;
-
-fn integer(value: impl Into<i128>) -> Value {
-    let value = value.into();
-    if value.abs() <= EXACT { json!(value as i64) } else { json!(value.to_string()) }
-}
-
-fn real(value: f64) -> Value {
-    match value {
-        _ if value.is_nan() => json!("NaN"),
-        f64::INFINITY => json!("Infinity"),
-        f64::NEG_INFINITY => json!("-Infinity"),
-        _ => json!(value),
-    }
 }
 
 fn numbers(dtype: Dtype, samples: &[u8]) -> Vec<Value> {

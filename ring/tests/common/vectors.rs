@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use dora_shm_ring::SHM_DIR;
+use serde_json::{Value, json};
 
 use super::segments;
 
@@ -71,5 +72,26 @@ impl Drop for Taken<'_> {
 fn remove(stream: &str) {
     for path in segments::of(stream) {
         let _ = fs::remove_file(path);
+    }
+}
+
+/// Integers of a larger magnitude do not survive as a JSON number in every language.
+const EXACT: i128 = 1 << 53;
+
+/// An integer as `expected.json` writes it: a number where every reader of JSON keeps it exactly, else a string of its
+/// decimal digits.
+pub fn integer(value: impl Into<i128>) -> Value {
+    let value = value.into();
+    if value.abs() <= EXACT { json!(value as i64) } else { json!(value.to_string()) }
+}
+
+/// A float as `expected.json` writes it: a number, or the word for what JSON has no number for.
+pub fn real(value: f64) -> Value {
+    if value.is_nan() {
+        json!("NaN")
+    } else if value.is_infinite() {
+        json!(if value > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        json!(value)
     }
 }

@@ -41,7 +41,8 @@ fn csharp() -> Command {
         program
     });
     let mut command = Command::new("mono");
-    command.arg(program);
+    // Else it has a file of its own in /dev/shm, and leaves it there when it is killed.
+    command.env("MONO_DISABLE_SHARED_AREA", "1").arg(program);
     command
 }
 

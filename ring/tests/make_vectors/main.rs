@@ -12,10 +12,10 @@ mod story;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::process::{Actor, argument};
-use common::segments::{self, Bytes, header_at, trailer_at};
+use common::segments::{self, Bytes, footer_at, header_at, record_at, trailer_at};
 use common::vectors::{PREFIX, Stage, folder};
 use dora_shm_ring::{Chunk, Format, Times, Writer, WriterOptions};
 use model::{Model, Room, STREAM_ID};
@@ -115,9 +115,11 @@ fn make(stage: &Stage, case: &Case) -> Files {
     let model = Model::of(case);
     let ring = segments.get(&segments::ring(&stream, model.generation()));
     let ring = ring.unwrap_or_else(|| panic!("{}: no ring; there are {:?}", case.folder, segments.keys()));
-    let trailer = ring.len() - trailer_at::LENGTH as usize;
-    let ring = Bytes(ring[trailer..].to_vec());
-    let room = Room { frames: ring.u64(40), records: ring.u32(80).into() };
+    let trailer = Bytes(ring[ring.len() - trailer_at::LENGTH as usize..].to_vec());
+    let room = Room {
+        frames: trailer.u64(trailer_at::FRAMES as usize),
+        records: trailer.u32(trailer_at::RECORDS as usize).into(),
+    };
     let members = model.expected(case, &room);
     let lines: Vec<String> = members.iter().map(|(name, value)| format!("  \"{name}\": {value}")).collect();
     let expected = format!("{{\n{}\n}}\n", lines.join(",\n"));
@@ -194,47 +196,48 @@ fn a_writer_that_is_killed() {
 }
 
 /// The stream's segments under their public names, with fixed values where writers store what is different every time.
-fn capture(stream: &str) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
+fn capture(stream: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = segments::of(stream).into_iter().filter(|path| path.extension().is_none());
     paths
         .map(|path| {
             let mut bytes = Bytes::of(&path);
             if path == segments::header(stream) {
-                settle_header(&mut bytes.0);
+                settle_header(&mut bytes);
             } else if (0..9).any(|generation| path == segments::ring(stream, generation)) {
                 settle_ring(&mut bytes);
             } else {
-                let footer = bytes.0.len() - 64;
-                store(&mut bytes.0, footer + 16, &STREAM_ID.to_le_bytes());
+                let footer = bytes.0.len() as u64 - footer_at::LENGTH;
+                store(&mut bytes, footer + footer_at::STREAM_ID, &STREAM_ID.to_le_bytes());
             }
             (path, bytes.0)
         })
         .collect()
 }
 
-fn settle_header(header: &mut [u8]) {
-    store(header, header_at::STREAM_ID as usize, &STREAM_ID.to_le_bytes());
-    store(header, 2072, &CREATED_NS.to_le_bytes());
-    store(header, 2196, &WRITER_PID.to_le_bytes());
+fn settle_header(header: &mut Bytes) {
+    store(header, header_at::STREAM_ID, &STREAM_ID.to_le_bytes());
+    store(header, header_at::CREATED_NS, &CREATED_NS.to_le_bytes());
+    store(header, header_at::WRITER_PID, &WRITER_PID.to_le_bytes());
 }
 
 fn settle_ring(ring: &mut Bytes) {
-    let trailer = ring.0.len() - trailer_at::LENGTH as usize;
-    let at = |offset: u64| trailer + offset as usize;
-    let (index, records) = (ring.u64(trailer + 72) as usize, u64::from(ring.u32(trailer + 80)));
-    let reserved = ring.u64(at(trailer_at::RESERVED_CHUNKS));
+    let trailer = ring.0.len() as u64 - trailer_at::LENGTH;
+    let number = |ring: &Bytes, offset| ring.u64((trailer + offset) as usize);
+    let index = number(ring, trailer_at::INDEX_OFFSET);
+    let records = u64::from(ring.u32((trailer + trailer_at::RECORDS) as usize));
+    let reserved = number(ring, trailer_at::RESERVED_CHUNKS);
     for chunk in reserved.saturating_sub(records)..reserved {
-        let record = index + 64 * (chunk % records) as usize;
+        let mono_ns = index + record_at::LENGTH * (chunk % records) + record_at::MONO_NS;
         // A record that its writer did not come to is all zero.
-        if ring.u64(record + 24) != 0 {
-            store(&mut ring.0, record + 24, &(MONO_NS + 40_000_000 * chunk).to_le_bytes());
+        if ring.u64(mono_ns as usize) != 0 {
+            store(ring, mono_ns, &(MONO_NS + 40_000_000 * chunk).to_le_bytes());
         }
     }
-    store(&mut ring.0, at(trailer_at::STREAM_ID), &STREAM_ID.to_le_bytes());
-    store(&mut ring.0, trailer + 168, &CREATED_NS.to_le_bytes());
-    store(&mut ring.0, trailer + 176, &MONO_NS.to_le_bytes());
+    store(ring, trailer + trailer_at::STREAM_ID, &STREAM_ID.to_le_bytes());
+    store(ring, trailer + trailer_at::CREATED_NS, &CREATED_NS.to_le_bytes());
+    store(ring, trailer + trailer_at::CREATED_MONO_NS, &MONO_NS.to_le_bytes());
 }
 
-fn store(bytes: &mut [u8], offset: usize, value: &[u8]) {
-    bytes[offset..offset + value.len()].copy_from_slice(value);
+fn store(segment: &mut Bytes, offset: u64, value: &[u8]) {
+    segment.0[offset as usize..][..value.len()].copy_from_slice(value);
 }

@@ -3,8 +3,8 @@
 use dora_shm_ring::Dtype;
 use serde_json::{Value, json};
 
-use crate::common::vectors::PREFIX;
-use crate::samples::{integer, real, sample};
+use crate::common::vectors::{PREFIX, integer, real};
+use crate::samples::sample;
 use crate::story::{Case, Described, Ring, Step};
 
 /// `stream_id` of every vector; beyond 2^63, so that signed readers show.

@@ -4,25 +4,7 @@ use dora_shm_ring::Dtype;
 use half::f16;
 use serde_json::{Value, json};
 
-/// Integers of a larger magnitude do not survive as a JSON number in every language.
-const EXACT: i128 = 1 << 53;
-
-/// An integer: a number where every reader of JSON keeps it exactly, else its decimal digits as a string.
-pub fn integer(value: impl Into<i128>) -> Value {
-    let value = value.into();
-    if value.abs() <= EXACT { json!(value as i64) } else { json!(value.to_string()) }
-}
-
-/// A float: a number, or the word for what JSON has no number for.
-pub fn real(value: f64) -> Value {
-    if value.is_nan() {
-        json!("NaN")
-    } else if value.is_infinite() {
-        json!(if value > 0.0 { "Infinity" } else { "-Infinity" })
-    } else {
-        json!(value)
-    }
-}
+use crate::common::vectors::{integer, real};
 
 macro_rules! counted {
     ($type:ty, $special:expr, $i:expr) => {{
