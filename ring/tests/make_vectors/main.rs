@@ -97,17 +97,7 @@ fn replace(made: &BTreeMap<&str, Files>) {
 fn make(stage: &Stage, case: &Case) -> Files {
     let stream = format!("{PREFIX}{}", case.stream);
     let taken = stage.take(&stream);
-    let lives: Vec<&[Step]> = case.steps.split_inclusive(Step::kills).collect();
-    let ends_killed = lives.last().is_some_and(|life| life.last().is_some_and(Step::kills));
-    for (i, life) in lives.iter().enumerate().filter(|(i, _)| ends_killed || i + 1 < lives.len()) {
-        live_and_die(case, i, life);
-    }
-    let mut writer = None;
-    if matches!(case.steps.last(), Some(Step::Killed)) {
-        writer = Some(Writer::create(&stream, WriterOptions::default()).unwrap());
-    } else if let Some(life) = lives.last().filter(|_| !ends_killed) {
-        writer = Some(live(&stream, life));
-    }
+    let writer = play(case, &stream);
     let segments = capture(&stream);
     drop(writer);
     drop(taken);
@@ -128,6 +118,18 @@ fn make(stage: &Stage, case: &Case) -> Files {
         (format!("segments/{name}"), bytes)
     });
     segments.chain([("expected.json".to_owned(), expected.into_bytes())]).collect()
+}
+
+/// Plays the story; gives the writer that lives at its end.
+fn play(case: &Case, stream: &str) -> Option<Writer> {
+    for (number, life) in case.steps.split_inclusive(Step::kills).enumerate() {
+        if !life.last().is_some_and(Step::kills) {
+            return Some(live(stream, life));
+        }
+        live_and_die(case, number, life);
+    }
+    let is_taken_over = matches!(case.steps.last(), Some(Step::Killed));
+    is_taken_over.then(|| Writer::create(stream, WriterOptions::default()).unwrap())
 }
 
 /// A writer's life in this process, after which it still lives.
@@ -191,6 +193,8 @@ fn a_writer_that_is_killed() {
     if matches!(life.last(), Some(Step::KilledInClose)) {
         drop(writer);
     }
+    let stop = life.last().and_then(Step::stop);
+    assert_eq!(stop, None, "it was to be killed before");
     let this = rustix::process::getpid();
     rustix::process::kill_process(this, rustix::process::Signal::KILL).unwrap();
 }
