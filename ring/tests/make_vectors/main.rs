@@ -222,6 +222,8 @@ fn settle_header(header: &mut Bytes) {
     store(header, header_at::STREAM_ID, &STREAM_ID.to_le_bytes());
     store(header, header_at::CREATED_NS, &CREATED_NS.to_le_bytes());
     store(header, header_at::WRITER_PID, &WRITER_PID.to_le_bytes());
+    // A writer that has taken over stops waking sleepers when it has seen that there are none.
+    store(header, header_at::WAKING, &0u32.to_le_bytes());
 }
 
 fn settle_ring(ring: &mut Bytes) {
