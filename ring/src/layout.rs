@@ -29,6 +29,7 @@ pub(crate) mod header {
     pub const MUST_UNDERSTAND: usize = 2060;
     pub const STREAM_ID: usize = 2064;
     pub const CREATED_NS: usize = 2072;
+    pub const BELL: usize = 2112;
     pub const WAKE: usize = 2176;
     pub const STATE: usize = 2180;
     pub const GENERATION: usize = 2184;
@@ -50,6 +51,8 @@ pub(crate) mod header {
 
     const _: () = {
         assert!(crate::ezmsg::header::LENGTH <= MAGIC);
+        // Not on the line of the words that follow each write.
+        assert!(BELL >= CREATED_NS + 8 && BELL.is_multiple_of(64) && BELL + 64 <= WAKE);
         assert!(MAGIC == 2048 && STREAM_ID == MAGIC + 16 && CREATED_NS == STREAM_ID + 8);
         // What a reader polls is one 128-byte block, and each atomic is aligned to its size.
         assert!(WAKE.is_multiple_of(128) && WAKING == FINAL_POSITION + 8 && WAKING + 4 <= WAKE + 128);

@@ -58,6 +58,10 @@ impl HeaderMemory {
         self.word32(header::WRITER_PID)
     }
 
+    pub fn bell_word(&self) -> &AtomicU32 {
+        self.word32(header::BELL)
+    }
+
     pub fn wake_word(&self) -> &AtomicU32 {
         self.word32(header::WAKE)
     }

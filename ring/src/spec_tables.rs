@@ -66,6 +66,7 @@ fn every_offset_of_the_page_is_the_one_of_the_code() {
         ("must_understand", header::MUST_UNDERSTAND),
         ("stream_id", header::STREAM_ID),
         ("created_ns", header::CREATED_NS),
+        ("bell", header::BELL),
         ("wake", header::WAKE),
         ("state", header::STATE),
         ("generation", header::GENERATION),
@@ -79,7 +80,7 @@ fn every_offset_of_the_page_is_the_one_of_the_code() {
     ];
     same("## Header segment", &header_fields, header::LENGTH);
     let table = fields("## Header segment");
-    assert_eq!((table[0].1, table[16].1), (ezmsg::header::LENGTH, MAX_NAME_BYTES));
+    assert_eq!((table[0].1, table[17].1), (ezmsg::header::LENGTH, MAX_NAME_BYTES));
     same("### ezmsg's part of the header", &ezmsg::header::FIELDS, ezmsg::header::LENGTH);
     let trailer_fields = [
         ("magic", trailer::MAGIC),

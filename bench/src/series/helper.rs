@@ -94,6 +94,10 @@ impl Helper {
         let mut frames = Frames::new();
         // Attached: what is there has been read.
         while reader.read(&mut frames, u64::MAX)? == Outcome::Data {}
+        if self.kind == Kind::Wait {
+            // The writer notices now that somebody sleeps.
+            reader.wait(Duration::from_millis(100))?;
+        }
         control.word(Word::ReaderReady).fetch_add(1, Ordering::AcqRel);
         if self.kind == Kind::Idle {
             control.sleep_until_stop();

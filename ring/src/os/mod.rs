@@ -22,4 +22,4 @@ pub(crate) use files::{
 pub(crate) use fork::ForkGuard;
 pub(crate) use lock::{Lock, has_sleepers_lock, is_write_locked, take_sleepers_lock};
 pub(crate) use mapping::{ReadMapping, WriteMapping};
-pub(crate) use wait::{WaitEnd, Word, private_wait, private_wake, wait, wake};
+pub(crate) use wait::{WaitEnd, Word, private_wait, private_wait_or, private_wake, wait, wake};

@@ -72,6 +72,16 @@ pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
     futex::wake(word, Flags::empty(), count).unwrap_or(0)
 }
 
+/// As [`private_wait`], and whoever wakes one that sleeps on `shared` ends it as well, where the kernel can wait for two
+/// words.
+pub(crate) fn private_wait_or(private: Word<'_>, shared: Word<'_>, timeout: Duration) -> WaitEnd {
+    match wait_for_either(shared, private, timeout) {
+        // Old kernels, and filters of system calls.
+        Err(Errno::NOSYS | Errno::PERM) => private_wait(private, timeout),
+        result => ended(result),
+    }
+}
+
 /// As [`wait`], for a word of this process.
 pub(crate) fn private_wait(word: Word<'_>, timeout: Duration) -> WaitEnd {
     ended(futex::wait(word.word, Flags::PRIVATE, word.expected, Some(&timespec(timeout))))

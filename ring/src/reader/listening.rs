@@ -12,7 +12,7 @@ use crate::os;
 pub(super) const SLICE: Duration = Duration::from_millis(250);
 /// Between two looks of a reader that its writer has not noticed yet.
 const UNNOTICED: Duration = Duration::from_millis(1);
-/// A live writer notices within 250 ms. One that has not by now is dead, or cannot be told.
+/// A live writer notices at once, or within 250 ms. One that has not by now is dead, or cannot be told.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a reader has done to be woken by the writer of one header.
@@ -29,8 +29,13 @@ impl HeaderSegment {
     /// The lock comes before the load: a writer that stops waking says so first, and then looks for locks again.
     pub fn longest_sleep(&mut self, has_ring: bool) -> Duration {
         let file = &self.file;
-        let (since, locked) =
-            *self.listening.since.get_or_insert_with(|| (Instant::now(), os::take_sleepers_lock(file).is_ok()));
+        let bell = self.words.bell_word();
+        let (since, locked) = *self.listening.since.get_or_insert_with(|| {
+            let locked = os::take_sleepers_lock(file).is_ok();
+            // Works on memory that is mapped read-only. If the writer does not hear it, it looks within 250 ms.
+            os::wake(bell, 1);
+            (Instant::now(), locked)
+        });
         if !has_ring {
             self.listening.since = Some((Instant::now(), locked));
             return SLICE;

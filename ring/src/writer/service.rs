@@ -63,8 +63,6 @@ pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
     sleepers: Sleepers,
-    /// A ring has begun: who has waited for it is to be noticed at once.
-    has_begun: AtomicBool,
     /// Bell of the service thread: it sleeps on this word.
     bell: AtomicU32,
     ending: AtomicBool,
@@ -100,7 +98,6 @@ impl Service {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
             sleepers: Sleepers::new(&words, taken_over),
-            has_begun: AtomicBool::new(false),
             bell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
@@ -152,8 +149,6 @@ impl Service {
         queue.clear();
         queue.push_back(Prefault { map, next: offset });
         drop(queue);
-        // Relaxed: the bell carries it along.
-        self.shared.has_begun.store(true, Ordering::Relaxed);
         self.ring_bell();
     }
 
@@ -204,8 +199,9 @@ impl Shared {
                 let woken = os::wake(header.wake_word(), i32::MAX as u32);
                 self.crowd.store(woken > 1, Ordering::Relaxed);
             }
-            if self.has_begun.load(Ordering::Relaxed) && self.watch_sleepers(&mut watch, &header) {
-                self.has_begun.store(false, Ordering::Relaxed);
+            if !self.sleepers.are_woken() {
+                // A reader may have rung; and who has slept until the first ring began is to be noticed at once.
+                self.watch_sleepers(&mut watch, &header);
             }
             let more = self.prefault_slice();
             let now = Instant::now();
@@ -216,20 +212,25 @@ impl Shared {
             }
             if !more {
                 let word = Word { word: &self.bell, expected: bell };
-                os::private_wait(word, next_keep.saturating_duration_since(Instant::now()));
+                let left = next_keep.saturating_duration_since(Instant::now());
+                let readers = header.bell_word();
+                // Only a scribbler makes it another number, on which nobody can sleep.
+                if self.sleepers.are_woken() || readers.load(Ordering::Relaxed) != 0 {
+                    os::private_wait(word, left);
+                } else {
+                    os::private_wait_or(word, Word { word: readers, expected: 0 }, left);
+                }
             }
         }
     }
 
-    /// Whether it could look.
-    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) -> bool {
+    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) {
         // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
-        let Ok(names) = self.names.try_lock() else { return false };
-        let Some(header) = &names.header else { return false };
+        let Ok(names) = self.names.try_lock() else { return };
+        let Some(header) = &names.header else { return };
         if watch.look(&self.sleepers, words, header.file()) {
             os::wake(words.wake_word(), i32::MAX as u32);
         }
-        true
     }
 
     fn prefault_slice(&self) -> bool {
