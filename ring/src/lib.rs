@@ -145,7 +145,7 @@ pub use os::{monotonic_ns, unix_ns};
 #[cfg(not(loom))]
 pub use reader::{
     Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader, MessageView,
-    Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait,
+    Notifier, Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait,
 };
 #[cfg(not(loom))]
 pub use streams::{StreamInfo, clean, streams};

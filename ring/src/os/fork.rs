@@ -29,13 +29,17 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
     std::iter::successors(head, |entry| entry.next)
 }
 
-fn register(descriptor: RawFd) -> &'static Entry {
+fn install_handler() {
     static HANDLER: Once = Once::new();
     HANDLER.call_once(|| {
         // SAFETY: the handler only loads atomics and closes descriptors, both allowed after fork in a process of many
         // threads.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
+}
+
+fn register(descriptor: RawFd) -> &'static Entry {
+    install_handler();
     for entry in entries() {
         if entry.descriptor.compare_exchange(FREE, descriptor, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return entry;
@@ -66,9 +70,28 @@ extern "C" fn in_child() {
     }
 }
 
+/// Remembers the process that made it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home {
+    forks: u32,
+}
+
+impl Home {
+    /// This process.
+    pub fn here() -> Self {
+        install_handler();
+        Self { forks: FORKS.load(Ordering::Relaxed) }
+    }
+
+    /// Whether this is the process that made it, not a forked child.
+    pub fn is_here(self) -> bool {
+        FORKS.load(Ordering::Relaxed) == self.forks
+    }
+}
+
 /// Remembers the process that made it, and keeps one descriptor from living on in a child.
 pub(crate) struct ForkGuard {
-    forks: u32,
+    home: Home,
     entry: Option<&'static Entry>,
 }
 
@@ -76,12 +99,12 @@ impl ForkGuard {
     /// Registers `descriptor`, which must stay open until the guard is dropped.
     pub fn new(descriptor: RawFd) -> Self {
         let entry = register(descriptor);
-        Self { forks: FORKS.load(Ordering::Relaxed), entry: Some(entry) }
+        Self { home: Home::here(), entry: Some(entry) }
     }
 
     /// Whether this is the process that made the guard.
     pub fn is_home(&self) -> bool {
-        FORKS.load(Ordering::Relaxed) == self.forks
+        self.home.is_here()
     }
 
     /// Takes the descriptor off the list, before it is closed.

@@ -7,6 +7,7 @@ compile_error!(
 
 mod barrier;
 mod clock;
+mod event;
 mod files;
 mod fork;
 mod lock;
@@ -15,11 +16,12 @@ mod wait;
 
 pub(crate) use barrier::{barrier_in_other_threads, register_barrier};
 pub use clock::{monotonic_ns, unix_ns};
+pub(crate) use event::Event;
 pub(crate) use files::{
     FileId, FileStat, Opened, create_anchor, effective_user, free_bytes, link, list, open_segment, random_id, relink,
     reserve, set_mode, stat_name, unlink, unlink_if,
 };
-pub(crate) use fork::ForkGuard;
+pub(crate) use fork::{ForkGuard, Home};
 pub(crate) use lock::{Lock, has_sleepers_lock, is_write_locked, take_sleepers_lock};
 pub(crate) use mapping::{ReadMapping, WriteMapping};
 pub(crate) use wait::{WaitEnd, Word, private_wait, private_wait_or, private_wake, wait, wake};

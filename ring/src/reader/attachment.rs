@@ -76,6 +76,8 @@ pub(super) struct Attachment {
     /// When the reader came; `None` once it is sure that it was there before the next ring's stream, which it then reads
     /// from the first frame on.
     came: Option<Came>,
+    /// Pause between two looks for what does not exist yet.
+    attach_pause: Duration,
     /// A ring that the reader has come to and not told its caller of.
     entered: bool,
     /// The end of a stream that the reader has not told its caller of.
@@ -120,6 +122,7 @@ impl Attachment {
             not_lost_below: 0,
             waited: false,
             came: Some(Came::now()),
+            attach_pause: ATTACH_PAUSE,
             entered: false,
             ended: false,
             descriptions: Descriptions::default(),
@@ -137,6 +140,11 @@ impl Attachment {
 
     fn owner(&self) -> Owner {
         self.options.owner.map_or(Owner::OwnOrRoot, Owner::User)
+    }
+
+    /// Looks less often, or more often, for a stream that does not exist.
+    pub fn set_attach_pause(&mut self, pause: Duration) {
+        self.attach_pause = pause;
     }
 
     pub fn ring(&self) -> Option<&RingSegment> {
@@ -452,7 +460,7 @@ impl Attachment {
             }
             let none = |header: &HeaderSegment| header.words.generation_word().load(Ordering::Acquire) == NO_GENERATION;
             let waiting = wake.is_some() && self.header.as_ref().is_some_and(none);
-            return Ok(Some(Sleep { wake, slice: if waiting { SLICE } else { ATTACH_PAUSE } }));
+            return Ok(Some(Sleep { wake, slice: if waiting { SLICE } else { self.attach_pause } }));
         };
         let look = protocol::look(&header.words, &ring.memory);
         let news = match self.unit {
@@ -462,7 +470,7 @@ impl Attachment {
         let slice = match protocol::is_over(&look, ring.generation) {
             Over::No => Some(SLICE),
             Over::Closed => None,
-            Over::NextGeneration(generation) => (!self.could_enter(generation)).then_some(ATTACH_PAUSE),
+            Over::NextGeneration(generation) => (!self.could_enter(generation)).then_some(self.attach_pause),
         };
         Ok(slice.filter(|_| !news).map(|slice| Sleep { wake: Some(look.wake), slice }))
     }

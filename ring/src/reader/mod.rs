@@ -5,6 +5,7 @@ mod descriptions;
 mod frames;
 mod listening;
 mod message;
+mod notifier;
 mod segments;
 pub(crate) mod start;
 mod view;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use frames::{Frames, Sample};
 pub use message::{Message, MessageInfo, MessageOutcome, MessageReader, MessageView};
+pub use notifier::Notifier;
 pub use view::{SharedBytes, View, ViewOutcome};
 
 use crate::protocol::{self, RingWords as _};

@@ -1,0 +1,220 @@
+//! A stream's news as a file descriptor, for loops that sleep on many things at once: epoll, Qt, asyncio.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::attachment::{Attachment, Polled, Unit};
+use super::{Interrupter, Liveness, ReaderOptions, Wait};
+use crate::Result;
+use crate::error::io_error;
+use crate::os::{Event, Home};
+
+/// Pause of a thread that could not look at the stream before it tries again, and between its looks for a stream that
+/// does not exist.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A file descriptor that becomes readable when a stream has something for a reader: frames, a new generation, its end, or
+/// the news that its writer died.
+///
+/// A thread of its own sleeps on the stream; it follows generations and writers, and wakes four times a second while
+/// nothing comes. Once the descriptor is readable the thread rests until [`clear`](Self::clear), so a stream that nobody
+/// reads costs nothing, however fast it is.
+///
+/// The descriptor begins readable. Each time it is: **clear first, then read until nothing is left** (or
+/// [`set`](Self::set) it again). What comes after the clearing makes it readable again, so nothing is slept through; now
+/// and then it does so for frames that have just been read.
+///
+/// It can be used from any thread. In a forked child, which has no copy of the thread, it does nothing.
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use dora_shm_ring::{Notifier, ReaderOptions};
+/// # let name = format!("doc/{}/notifier", std::process::id());
+///
+/// let notifier = Notifier::open(&name, ReaderOptions::default())?;
+/// let descriptor = notifier.as_fd(); // for poll, epoll, QSocketNotifier, ...
+/// // When it is readable:
+/// notifier.clear();
+/// // ... and read.
+/// # let _ = descriptor;
+/// # Ok::<(), dora_shm_ring::Error>(())
+/// ```
+pub struct Notifier {
+    shared: Arc<Shared>,
+    interrupter: Interrupter,
+    home: Home,
+    /// Always there until the drop.
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    event: Event,
+    state: Mutex<State>,
+    /// Told when `fired` is taken back, and when to stop.
+    changed: Condvar,
+    /// Held by the thread while it looks and sleeps, that is, never while `fired` is set.
+    attachment: Mutex<Attachment>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the descriptor is.
+    readable: bool,
+    /// The thread has seen news and rests.
+    fired: bool,
+    stop: bool,
+}
+
+impl Notifier {
+    /// Watches the stream `name`, which need not exist yet. Of the options, `owner` and `max_ring_bytes` count. Never
+    /// blocks.
+    ///
+    /// # Errors
+    /// Those of [`Reader::open`](super::Reader::open); [`Error::Io`](crate::Error::Io) when there are no descriptors or
+    /// threads left.
+    pub fn open(name: &str, options: ReaderOptions) -> Result<Notifier> {
+        let options = ReaderOptions { start: super::Start::Newest, ..options };
+        let mut attachment = Attachment::open(name, options, Unit::Frames)?;
+        attachment.set_attach_pause(PAUSE);
+        let interrupter = attachment.interrupter();
+        let event = Event::new().map_err(io_error("making an eventfd for", name))?;
+        event.set();
+        let shared = Arc::new(Shared {
+            event,
+            state: Mutex::new(State { readable: true, fired: true, stop: false }),
+            changed: Condvar::new(),
+            attachment: Mutex::new(attachment),
+        });
+        let of_thread = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("dora-shm-notify".to_owned())
+            .spawn(move || of_thread.watch())
+            .map_err(io_error("starting a thread for", name))?;
+        Ok(Self { shared, interrupter, home: Home::here(), thread: Some(thread) })
+    }
+
+    /// Makes the descriptor unreadable until there is something new. Call it before reading, not after.
+    pub fn clear(&self) {
+        if !self.home.is_here() {
+            return;
+        }
+        let mut state = self.shared.state();
+        if std::mem::take(&mut state.readable) {
+            self.shared.event.clear();
+        }
+        if std::mem::take(&mut state.fired) {
+            // What is there by now is for the read that follows.
+            catch_up(&mut self.shared.attachment());
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Makes the descriptor readable, for a reader that has left something unread.
+    pub fn set(&self) {
+        if self.home.is_here() {
+            self.shared.state().set(&self.shared.event);
+        }
+    }
+}
+
+impl AsFd for Notifier {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.event.as_fd()
+    }
+}
+
+impl AsRawFd for Notifier {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if !self.home.is_here() {
+            // There is no such thread in this process, and one of the locks may have been held when it was forked.
+            std::mem::forget(thread);
+            return;
+        }
+        self.shared.state().stop = true;
+        self.shared.changed.notify_all();
+        self.interrupter.interrupt();
+        // It panics only when a lock is poisoned, that is, when it has panicked before.
+        let _ = thread.join();
+    }
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier").field("descriptor", &self.as_raw_fd()).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn set(&mut self, event: &Event) {
+        if !std::mem::replace(&mut self.readable, true) {
+            event.set();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attachment(&self) -> MutexGuard<'_, Attachment> {
+        self.attachment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    fn watch(&self) {
+        loop {
+            let state = self.changed.wait_while(self.state(), |state| state.fired && !state.stop);
+            if state.unwrap_or_else(PoisonError::into_inner).stop {
+                return;
+            }
+            let news = self.attachment().wait(Duration::MAX);
+            let failed = news.is_err();
+            match news {
+                Ok(Wait::Interrupted) => continue,
+                Ok(Wait::Quiet(liveness)) if liveness != Liveness::Dead => continue,
+                // A failure is news, too: the reader's own call will say which.
+                Ok(Wait::Ready | Wait::Quiet(_)) | Err(_) => {}
+            }
+            let mut state = self.state();
+            state.set(&self.event);
+            state.fired = true;
+            if failed {
+                // What fails once may do so for ever, and a reader may not care.
+                let _ = self.changed.wait_timeout_while(state, PAUSE, |state| !state.stop);
+            }
+        }
+    }
+}
+
+/// Passes what is there.
+fn catch_up(attachment: &mut Attachment) {
+    // A writer that is always ahead is not chased for ever.
+    for _ in 0..16 {
+        match attachment.poll() {
+            Ok(Polled::Data(look)) => attachment.deliver_up_to(look.committed),
+            Ok(Polled::Moved | Polled::Closed) => {}
+            Ok(Polled::Nothing) | Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notifier_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Notifier>();
+    }
+}
