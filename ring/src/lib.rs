@@ -144,8 +144,8 @@ pub use names::{MAX_NAME_BYTES, SHM_DIR, check_name, shorten};
 pub use os::{monotonic_ns, unix_ns};
 #[cfg(not(loom))]
 pub use reader::{
-    Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader, MessageView,
-    Notifier, Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait,
+    Copied, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader, MessageView,
+    Notifier, Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait, WriterId,
 };
 #[cfg(not(loom))]
 pub use streams::{StreamInfo, clean, streams};

@@ -1,6 +1,7 @@
 //! What both kinds of readers share: being attached to a stream, following its generations and writers, counting what
 //! is lost, sleeping.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::descriptions::Descriptions;
 use super::listening::SLICE;
 use super::segments::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt, open_header, open_ring};
-use super::{Info, Interrupter, Lag, Liveness, ReaderOptions, Wait, start};
+use super::{Info, Interrupter, Lag, Liveness, ReaderOptions, Wait, WriterId, start};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::names::{SegmentName, check_name};
 use crate::os::{self, WaitEnd, Word};
@@ -263,7 +264,33 @@ impl Attachment {
                 self.start_in_the_middle()?;
             }
         }
+        let at_cursor = self.committed_at_cursor();
+        if self.options.each_description && !at_cursor.is_empty() {
+            return self.readable(at_cursor, false).map(|_| ());
+        }
         self.refresh_description()
+    }
+
+    /// The next frame, if it is committed.
+    fn committed_at_cursor(&self) -> Range<u64> {
+        // Acquire, as R3.
+        let committed = self.ring().map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
+        self.next..committed.min(self.next.saturating_add(1)).max(self.next)
+    }
+
+    /// What of `range` a read may take: with [`each_description`](ReaderOptions::each_description), up to where the
+    /// description changes; and with `continuing`, only what has the same one as the frames before.
+    pub fn readable(&mut self, range: Range<u64>, continuing: bool) -> Result<Range<u64>> {
+        if !self.options.each_description || range.is_empty() {
+            return Ok(range);
+        }
+        let (number, end) = self.described_alike(&range);
+        let same = number.is_none_or(|number| self.holds_description(number) || self.has_missed(number));
+        if continuing && !same {
+            return Ok(range.start..range.start);
+        }
+        self.hold_or_miss(number)?;
+        Ok(range.start..end)
     }
 
     /// Whether the reader came before the first frame of the stream that `ring` is of. Having waited for it is not enough: a
@@ -401,7 +428,8 @@ impl Attachment {
             }
             // Relaxed: the Acquire load of the commit came before.
             let described = ring.memory.committed_meta_generation().load(Ordering::Relaxed);
-            if self.unit == Unit::Frames && self.may_be_news(described) {
+            let newest_is_held = self.unit == Unit::Frames && !self.options.each_description;
+            if newest_is_held && self.may_be_news(described) {
                 self.refresh_description()?;
             }
             return match news {
@@ -622,29 +650,25 @@ impl Attachment {
         Lag { frames, time: Duration::from_nanos(age) }
     }
 
-    /// The record of the chunk that brought `position`, or of the oldest that is left.
-    fn record_of(&self, position: u64) -> Option<Record> {
-        let ring = self.ring.as_ref()?;
-        let newest = ring.memory.committed_chunks().load(Ordering::Acquire);
-        let mut low = protocol::recheck(&ring.memory).chunks.saturating_sub(ring.memory.records());
-        let mut high = newest;
-        // Records are sorted by `first`: the last one that begins at or before the position.
-        while high.saturating_sub(low) > 1 {
-            let middle = low + (high - low) / 2;
-            match self.record(middle) {
-                Some(record) if record.first > position => high = middle,
-                _ => low = middle,
-            }
-        }
-        self.record(low)
-    }
-
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
     pub fn interrupter(&self) -> Interrupter {
         Interrupter { word: self.interrupts.clone() }
+    }
+
+    /// The writer that made the ring that is read.
+    pub fn writer_of_ring(&self) -> Option<WriterId> {
+        let (header, ring) = (self.header.as_ref()?, self.ring()?);
+        Some(WriterId { stream_id: header.stream_id, epoch: ring.epoch })
+    }
+
+    /// The writer that has, or last had, the stream.
+    pub fn newest_writer(&self) -> Option<WriterId> {
+        let header = self.header.as_ref()?;
+        // Acquire, partner of the Release store in T2.
+        Some(WriterId { stream_id: header.stream_id, epoch: header.words.epoch().load(Ordering::Acquire) })
     }
 
     pub fn info(&self) -> Result<Info> {
@@ -667,6 +691,7 @@ impl Attachment {
             stream_position: ring.map_or(0, |ring| ring.base.saturating_add(position)),
             chunks: ring.map_or(0, |ring| ring.memory.committed_chunks().load(Ordering::Acquire)),
             measured_rate_hz: self.measured_rate_hz(),
+            description: self.description().cloned(),
         })
     }
 }

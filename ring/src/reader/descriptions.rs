@@ -36,6 +36,22 @@ impl Attachment {
         self.descriptions.missed.is_some()
     }
 
+    /// Whether the description `meta_generation` is the one that is held, and no other is missed.
+    pub fn holds_description(&self, meta_generation: u32) -> bool {
+        let held = self.descriptions.held.as_ref().is_some_and(|(held, _)| *held == meta_generation);
+        held && self.descriptions.missed.is_none()
+    }
+
+    /// Whether the description `meta_generation` was looked for and gone.
+    pub fn has_missed(&self, meta_generation: u32) -> bool {
+        self.descriptions.missed == Some(meta_generation)
+    }
+
+    /// Remembers that the description `meta_generation` is gone.
+    pub fn miss_description(&mut self, meta_generation: u32) {
+        self.descriptions.missed = Some(meta_generation);
+    }
+
     /// Whether counters that name the description `meta_generation` are a reason to look for another one. Once for each: one
     /// that is gone stays gone.
     pub fn may_be_news(&mut self, meta_generation: u32) -> bool {

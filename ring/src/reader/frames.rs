@@ -1,6 +1,7 @@
 //! Memory of the reader's own that frames are copied into, used again from read to read.
 
-use crate::Dtype;
+use super::Copied;
+use crate::{Dtype, Format};
 
 /// Samples of a type that Rust has, for [`Frames::samples_as`].
 pub trait Sample: sealed::Sealed + Copy {
@@ -119,29 +120,24 @@ impl Frames {
         Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) })
     }
 
-    pub(crate) fn reset(&mut self, generation: u32, dtype: Dtype) {
-        self.samples.set_length(0);
-        self.times.clear();
-        self.first = 0;
+    /// Forgets all frames.
+    pub(crate) fn clear(&mut self) {
+        self.set_frames(0, 0);
         self.lost = 0;
-        self.generation = generation;
-        self.dtype = Some(dtype);
+    }
+
+    /// Keeps of what lies there the frames that were copied whole, of a ring of this format.
+    pub(crate) fn set_copied(&mut self, copied: &Copied, format: Option<&Format>) {
+        let Some(format) = format.filter(|_| copied.frames > 0) else { return self.clear() };
+        self.set_frames(copied.frames, format.frame_bytes());
+        (self.first, self.lost, self.generation) = (copied.first, copied.lost, copied.generation);
+        self.dtype = Some(format.dtype());
     }
 
     /// Makes room for `frames` frames of `frame_bytes` in all, keeping those that are there.
     pub(crate) fn set_frames(&mut self, frames: u64, frame_bytes: u64) {
         self.samples.set_length((frames * frame_bytes) as usize);
         self.times.resize(frames as usize, 0.0);
-    }
-
-    /// Forgets the first `frames` frames.
-    pub(crate) fn drop_front(&mut self, frames: u64, frame_bytes: u64) {
-        let bytes = (frames * frame_bytes) as usize;
-        let length = self.samples.as_slice().len();
-        self.samples.as_mut_slice().copy_within(bytes.., 0);
-        self.samples.set_length(length - bytes);
-        self.times.drain(..frames as usize);
-        self.first += frames;
     }
 }
 

@@ -5,9 +5,11 @@ mod descriptions;
 mod frames;
 mod listening;
 mod message;
+mod messages;
 mod notifier;
 mod segments;
 pub(crate) mod start;
+mod target;
 mod view;
 
 use std::ops::Range;
@@ -18,11 +20,13 @@ use std::time::Duration;
 pub use frames::{Frames, Sample};
 pub use message::{Message, MessageInfo, MessageOutcome, MessageReader, MessageView};
 pub use notifier::Notifier;
+pub use target::Copied;
 pub use view::{SharedBytes, View, ViewOutcome};
 
 use crate::protocol::{self, RingWords as _};
-use crate::{Description, Format, Result, os};
+use crate::{Description, Error, Format, Result, os};
 use attachment::{Attachment, Polled, Unit};
+use target::{Lent, Target};
 
 /// Where a reader begins in a stream that is there already. A reader that came before the stream's first ring always
 /// begins at its first frame.
@@ -48,6 +52,10 @@ pub struct ReaderOptions {
     pub max_ring_bytes: u64,
     /// A live stream without a new message for this long is called [`Liveness::Idle`]; default 1 s.
     pub idle_after: Duration,
+    /// A [`Reader`]'s read or view ends where the description changes, so that [`Reader::description`] is the one of the
+    /// frames that it gave. Default: it is that of the ring's newest frames. (Each message of a [`MessageReader`] comes with
+    /// its own in any case.)
+    pub each_description: bool,
 }
 
 impl Default for ReaderOptions {
@@ -57,6 +65,7 @@ impl Default for ReaderOptions {
             owner: None,
             max_ring_bytes: isize::MAX as u64,
             idle_after: Duration::from_secs(1),
+            each_description: false,
         }
     }
 }
@@ -114,6 +123,15 @@ pub struct Lag {
     pub time: Duration,
 }
 
+/// Which of a stream's writers: each has another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriterId {
+    /// Of the stream; a new one after every close.
+    pub stream_id: u64,
+    /// 1 for the stream's first writer, one more for each that took over from a dead one.
+    pub epoch: u32,
+}
+
 /// Everything that can be told of a stream.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -144,6 +162,8 @@ pub struct Info {
     pub chunks: u64,
     /// Frames a second as they really came; also where the format states no rate.
     pub measured_rate_hz: Option<f64>,
+    /// As [`Reader::description`].
+    pub description: Option<Arc<Description>>,
 }
 
 /// Ends another thread's [`Reader::wait`].
@@ -223,52 +243,106 @@ impl Reader {
     /// [`Error::Corrupt`](crate::Error::Corrupt) when shared memory contradicts the protocol: the reader has let go of
     /// the stream and attaches anew when read again.
     pub fn read(&mut self, into: &mut Frames, max_frames: u64) -> Result<Outcome> {
-        into.times.clear();
-        into.samples.set_length(0);
-        into.lost = 0;
+        into.clear();
         if max_frames == 0 {
             return Ok(Outcome::Nothing);
         }
+        let (outcome, copied) = self.read_to(into, max_frames, false).inspect_err(|_| into.clear())?;
+        into.set_copied(&copied, self.format());
+        Ok(outcome)
+    }
+
+    /// As [`read`](Self::read), into memory of the caller's: at most as many frames as `times` has room for. `samples` has
+    /// room for as many bytes as they have, and any content. Never blocks.
+    ///
+    /// A new format is told by [`Outcome::Generation`] before a frame of it is read.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`](crate::Error::BadArgument) when `samples` has another size, with nothing read; else as
+    /// [`read`](Self::read).
+    pub fn read_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<(Outcome, Copied)> {
+        self.read_lent(samples, times, false)
+    }
+
+    /// As [`read_into`](Self::read_into), but only what goes on from the frames that were read before: of the same
+    /// generation and, with [`each_description`](ReaderOptions::each_description), description, and with none lost in
+    /// between. Else this is [`Outcome::Nothing`], and the next `read_into` gives what is there. Never blocks.
+    ///
+    /// So a read of a certain number of frames is made of several.
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into).
+    pub fn continue_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<(Outcome, Copied)> {
+        self.read_lent(samples, times, true)
+    }
+
+    fn read_lent(&mut self, samples: &mut [u8], times: &mut [f64], continuing: bool) -> Result<(Outcome, Copied)> {
+        if times.is_empty() {
+            return Ok((Outcome::Nothing, Copied::default()));
+        }
+        self.check_room(samples, times)?;
+        let max_frames = times.len() as u64;
+        self.read_to(&mut Lent { samples, times }, max_frames, continuing)
+    }
+
+    fn read_to(&mut self, into: &mut impl Target, max_frames: u64, continuing: bool) -> Result<(Outcome, Copied)> {
         // Lapped while copying the first piece: again. A reader too slow gets an answer, not a loop.
         for _ in 0..4 {
             let committed = match self.attachment.poll()? {
                 Polled::Data(committed) => committed.frames,
-                Polled::Nothing => return Ok(Outcome::Nothing),
-                Polled::Moved => return Ok(Outcome::Generation),
-                Polled::Closed => return Ok(Outcome::Closed),
+                Polled::Nothing => break,
+                Polled::Moved => return Ok((Outcome::Generation, Copied::default())),
+                Polled::Closed => return Ok((Outcome::Closed, Copied::default())),
             };
-            self.copy_new(committed, max_frames, into)?;
-            if !into.is_empty() {
-                into.lost = self.attachment.take_pending_lost();
-                return Ok(Outcome::Data);
+            let mut copied = self.copy_new(committed, max_frames, into, continuing)?;
+            if copied.frames > 0 {
+                copied.lost = self.attachment.take_pending_lost();
+                return Ok((Outcome::Data, copied));
+            }
+            if continuing {
+                break;
             }
         }
-        Ok(Outcome::Nothing)
+        Ok((Outcome::Nothing, Copied::default()))
     }
 
-    /// R4 to R7, in pieces, up to `committed`. Leaves `into` empty when the first piece was lapped.
-    fn copy_new(&mut self, committed: u64, max_frames: u64, into: &mut Frames) -> Result<()> {
-        let Some(ring) = self.attachment.ring.take() else { return Ok(()) };
-        let memory = &ring.memory;
-        let (ring_frames, frame_bytes) = (memory.frames(), memory.geometry().frame_bytes);
-        into.reset(ring.generation, ring.format.dtype());
+    /// R4 to R7, in pieces, up to `committed`. No frames when the first piece was lapped, or does not go on from what was
+    /// read before and is asked to.
+    fn copy_new(
+        &mut self,
+        committed: u64,
+        max_frames: u64,
+        into: &mut impl Target,
+        continuing: bool,
+    ) -> Result<Copied> {
+        let Some(ring) = self.attachment.ring() else { return Ok(Copied::default()) };
+        let ring_frames = ring.memory.frames();
         let ahead = committed - (ring_frames / 2).max(1).min(committed);
         let oldest = committed.saturating_sub(ring_frames);
+        if continuing && (self.attachment.next < oldest || self.attachment.pending_lost() > 0) {
+            return Ok(Copied::default());
+        }
         if self.attachment.next < oldest {
             // Lapped already: go on where the writer does not come again at once.
             self.attachment.lose_up_to(ahead);
         }
-        let start = self.attachment.next;
-        let end = committed.min(start.saturating_add(max_frames));
-        into.first = start;
+        let next = self.attachment.next;
+        let wanted = next..committed.min(next.saturating_add(max_frames));
+        let wanted = self.attachment.readable(wanted, continuing)?;
+
+        let Some(ring) = self.attachment.ring.take() else { return Ok(Copied::default()) };
+        let memory = &ring.memory;
+        let frame_bytes = memory.geometry().frame_bytes;
+        let mut copied = Copied { first: wanted.start, generation: ring.generation, ..Copied::default() };
         let piece_frames = (PIECE_BYTES / frame_bytes).max(1);
         let mut failure = None;
-        while self.attachment.next < end {
-            let piece = self.attachment.next..end.min(self.attachment.next.saturating_add(piece_frames));
-            let done = into.frames();
-            into.set_frames(done + (piece.end - piece.start), frame_bytes);
-            memory.copy_times(&piece, &mut into.times[done as usize..]);
-            memory.copy_samples(&piece, &mut into.samples.as_mut_slice()[(done * frame_bytes) as usize..]);
+        while self.attachment.next < wanted.end {
+            let piece = self.attachment.next..wanted.end.min(self.attachment.next.saturating_add(piece_frames));
+            let done = copied.frames..copied.frames + (piece.end - piece.start);
+            into.make_room(done.end, frame_bytes);
+            let bytes = (done.start * frame_bytes) as usize..(done.end * frame_bytes) as usize;
+            memory.copy_times(&piece, &mut into.times()[done.start as usize..done.end as usize]);
+            memory.copy_samples(&piece, &mut into.samples()[bytes]);
             let reserved = protocol::recheck(memory);
             if reserved.frames < committed {
                 failure = Some(format!("reserved is {}, below the {committed} committed", reserved.frames));
@@ -277,21 +351,18 @@ impl Reader {
             let whole = reserved.whole_from(ring_frames, &piece);
             if whole == piece.start {
                 self.attachment.deliver_up_to(piece.end);
+                copied.frames = done.end;
                 continue;
             }
-            into.set_frames(done, frame_bytes);
-            if done == 0 {
+            if copied.frames == 0 && !continuing {
                 self.attachment.lose_up_to(whole.max(ahead).min(committed));
             }
             break;
         }
         self.attachment.ring = Some(ring);
         match failure {
-            Some(reason) => {
-                into.set_frames(0, frame_bytes);
-                Err(self.attachment.corrupt(reason))
-            }
-            None => Ok(()),
+            Some(reason) => Err(self.attachment.corrupt(reason)),
+            None => Ok(copied),
         }
     }
 
@@ -304,30 +375,57 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn latest(&mut self, frames: u64, into: &mut Frames) -> Result<u64> {
-        into.times.clear();
-        into.samples.set_length(0);
-        into.lost = 0;
+        into.clear();
         self.attachment.attach()?;
-        let Some(ring) = self.attachment.ring() else { return Ok(0) };
+        let copied = self.latest_to(into, frames).inspect_err(|_| into.clear())?;
+        into.set_copied(&copied, self.format());
+        Ok(copied.frames)
+    }
+
+    /// As [`latest`](Self::latest), into memory of the caller's: at most as many frames as `times` has room for. `samples`
+    /// has room for as many bytes as they have, and any content. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into).
+    pub fn latest_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<Copied> {
+        self.attachment.attach()?;
+        self.check_room(samples, times)?;
+        let frames = times.len() as u64;
+        self.latest_to(&mut Lent { samples, times }, frames)
+    }
+
+    fn latest_to(&mut self, into: &mut impl Target, frames: u64) -> Result<Copied> {
+        let Some(ring) = self.attachment.ring() else { return Ok(Copied::default()) };
         let memory = &ring.memory;
         let frame_bytes = memory.geometry().frame_bytes;
-        into.reset(ring.generation, ring.format.dtype());
         // Acquire, as R3.
         let committed = memory.committed().load(Ordering::Acquire);
         let wanted = committed - frames.min(memory.frames()).min(committed)..committed;
-        into.first = wanted.start;
-        into.set_frames(wanted.end - wanted.start, frame_bytes);
-        memory.copy_times(&wanted, &mut into.times);
-        memory.copy_samples(&wanted, into.samples.as_mut_slice());
+        let count = wanted.end - wanted.start;
+        into.make_room(count, frame_bytes);
+        memory.copy_times(&wanted, &mut into.times()[..count as usize]);
+        memory.copy_samples(&wanted, &mut into.samples()[..(count * frame_bytes) as usize]);
         let reserved = protocol::recheck(memory);
+        let generation = ring.generation;
         if reserved.frames < committed {
             let reason = format!("reserved is {}, below the {committed} committed", reserved.frames);
-            into.set_frames(0, frame_bytes);
             return Err(self.attachment.corrupt(reason));
         }
         let whole = reserved.whole_from(memory.frames(), &wanted);
-        into.drop_front(whole - wanted.start, frame_bytes);
-        Ok(into.frames())
+        into.drop_front(whole - wanted.start, count, frame_bytes);
+        Ok(Copied { first: whole, frames: wanted.end - whole, lost: 0, generation })
+    }
+
+    fn check_room(&self, samples: &[u8], times: &[f64]) -> Result<()> {
+        let Some(format) = self.format() else { return Ok(()) };
+        let expected = (times.len() as u64).checked_mul(format.frame_bytes());
+        if expected == Some(samples.len() as u64) {
+            return Ok(());
+        }
+        let (found, frames, bytes) = (samples.len(), times.len(), format.frame_bytes());
+        Err(Error::BadArgument {
+            reason: format!("room for {found} bytes of samples, expected that of {frames} frames of {bytes} bytes"),
+        })
     }
 
     /// As [`latest`](Self::latest), for the frames of the newest `seconds` by their times: those that are less than
@@ -341,8 +439,8 @@ impl Reader {
         self.latest(frames, into)
     }
 
-    /// How many of the newest frames are less than `seconds` older than the newest.
-    fn frames_within(&self, seconds: f64) -> u64 {
+    /// How many of the newest frames are less than `seconds` older than the newest. Never blocks.
+    pub fn frames_within(&self, seconds: f64) -> u64 {
         let Some(ring) = self.attachment.ring() else { return 0 };
         let memory = &ring.memory;
         let committed = memory.committed().load(Ordering::Acquire);
@@ -389,7 +487,9 @@ impl Reader {
         let oldest = committed.saturating_sub(ring.memory.frames());
         let start = self.attachment.next.max(oldest);
         let end = committed.min(start.saturating_add(max_frames));
-        Ok(ViewOutcome::Frames(View::new(ring, start..end)))
+        let wanted = self.attachment.readable(start..end, false)?;
+        let Some(ring) = self.attachment.ring() else { return Ok(ViewOutcome::Nothing) };
+        Ok(ViewOutcome::Frames(View::new(ring, wanted)))
     }
 
     /// Takes a view back and moves the cursor behind it. Returns the positions that were whole all the time: the end of
@@ -416,14 +516,15 @@ impl Reader {
         self.attachment.ring().map(|ring| &ring.format)
     }
 
-    /// The description of the newest frames of the ring that is read. One that was published since, and has no frames yet,
-    /// comes with its first.
+    /// The description of the newest frames of the ring that is read, or, with
+    /// [`each_description`](ReaderOptions::each_description), of those that were read last. One that was published since,
+    /// and has no frames yet, comes with its first.
     pub fn description(&self) -> Option<&Arc<Description>> {
         self.attachment.description()
     }
 
-    /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is an
-    /// older one, or none.
+    /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is
+    /// another one of the same generation, or none.
     pub fn description_missed(&self) -> bool {
         self.attachment.description_missed()
     }
@@ -431,6 +532,24 @@ impl Reader {
     /// The generation that is read.
     pub fn generation(&self) -> Option<u32> {
         self.attachment.ring().map(|ring| ring.generation)
+    }
+
+    /// The writer that made the ring that is read; another one than before means that the stream was restarted.
+    pub fn writer_of_ring(&self) -> Option<WriterId> {
+        self.attachment.writer_of_ring()
+    }
+
+    /// The writer that has the stream that the reader is attached to, or last had it. Another one than
+    /// [`writer_of_ring`](Self::writer_of_ring) has taken the stream over and begun no ring yet, or its ring comes next.
+    pub fn newest_writer(&self) -> Option<WriterId> {
+        self.attachment.newest_writer()
+    }
+
+    /// Adds to `into` the messages that brought the frames at `positions` of the generation that is read, oldest first;
+    /// the first and the last one may have brought others, too. Messages without frames are left out, and so are those
+    /// whose records have been overwritten, which may happen before their frames are. Never blocks.
+    pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
+        self.attachment.messages(positions, into);
     }
 
     /// Position of the next frame that will be read.

@@ -201,7 +201,7 @@ fn catch_up(attachment: &mut Attachment) {
     // A writer that is always ahead is not chased for ever.
     for _ in 0..16 {
         match attachment.poll() {
-            Ok(Polled::Data(look)) => attachment.deliver_up_to(look.committed),
+            Ok(Polled::Data(committed)) => attachment.deliver_up_to(committed.frames),
             Ok(Polled::Moved | Polled::Closed) => {}
             Ok(Polled::Nothing) | Err(_) => return,
         }

@@ -159,6 +159,8 @@ pub(crate) struct RingSegment {
     pub memory: RingMemory,
     pub format: Format,
     pub generation: u32,
+    /// Of the writer that made it.
+    pub epoch: u32,
     pub base: u64,
     /// The description in force when the generation began.
     pub meta_generation: u32,
@@ -210,6 +212,7 @@ pub(crate) fn open_ring(name: &str, header: &HeaderSegment, generation: u32, max
         memory,
         format,
         generation,
+        epoch: raw.epoch,
         base: raw.base,
         meta_generation: raw.meta_generation,
         created_mono_ns: raw.created_mono_ns,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::segments::RingSegment;
 use crate::memory::{RingMemory, Run, runs};
 use crate::os::ReadMapping;
+use crate::protocol;
 
 /// What became of [`Reader::view`](super::Reader::view).
 #[derive(Debug)]
@@ -74,6 +75,20 @@ impl View {
             // store to them: see `racing_copy`; every bit pattern is an f64.
             unsafe { std::slice::from_raw_parts(self.memory.times(run), run.frames as usize) }
         })
+    }
+
+    /// The times as bytes that keep the mapping alive; otherwise as [`times`](Self::times).
+    pub fn times_bytes(&self) -> [SharedBytes; 2] {
+        self.runs().map(|run| SharedBytes {
+            map: self.map.clone(),
+            start: self.memory.times(run).cast(),
+            length: 8 * run.frames as usize,
+        })
+    }
+
+    /// The positions that have been whole up to now: the end of the view, or all of it.
+    pub fn whole(&self) -> Range<u64> {
+        protocol::recheck(&self.memory).whole_from(self.memory.geometry().frames, &self.range)..self.range.end
     }
 
     /// The samples, in order; the second part is empty unless the ring wraps.

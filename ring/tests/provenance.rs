@@ -1,0 +1,247 @@
+//! Which messages brought the frames that were read, what described them, and who wrote them; and frames copied into
+//! memory of the caller's.
+
+mod common;
+
+use common::signal::{self, description, format, format_as};
+use common::source::{CHANNELS, Source, from_oldest, samples_at, time_at};
+use common::{Name, PATIENCE};
+use dora_shm_ring::*;
+
+fn each() -> ReaderOptions {
+    ReaderOptions { start: Start::Oldest, each_description: true, ..ReaderOptions::default() }
+}
+
+fn keeping(name: &str, frames: u64) -> Writer {
+    let mut writer = Writer::create(name, WriterOptions { keep_replaced: true, ..WriterOptions::default() }).unwrap();
+    writer.begin(&format(frames), &description("first"), 10).unwrap();
+    writer
+}
+
+fn key(reader: &Reader) -> String {
+    reader.description().map_or_else(String::new, |description| description.key.clone())
+}
+
+/// A description of the same key, which another key would make another generation's.
+fn labelled(label: &str) -> Description {
+    let mut described = description("first");
+    described.attrs.insert("label".into(), Attr::String(label.into()));
+    described
+}
+
+fn label(reader: &Reader) -> String {
+    let described = reader.description();
+    match described.and_then(|described| described.attrs.get("label")) {
+        Some(Attr::String(label)) => label.clone(),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn a_read_ends_where_the_description_changes() {
+    let name = Name::new("each");
+    let mut writer = keeping(&name, 1000);
+    for label in ["a", "b", "c"] {
+        writer.describe(&labelled(label)).unwrap();
+        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 5);
+    }
+    for views in [false, true] {
+        let mut reader = Reader::open(&name, each()).unwrap();
+        assert_eq!(label(&reader), "a", "that of the first frame to be read");
+        let mut seen = Vec::new();
+        let mut frames = Frames::new();
+        loop {
+            let read = if views {
+                match reader.view(u64::MAX).unwrap() {
+                    ViewOutcome::Frames(view) => {
+                        let range = reader.finish(view);
+                        range.end - range.start
+                    }
+                    _ => break,
+                }
+            } else {
+                reader.read(&mut frames, u64::MAX).unwrap();
+                frames.frames()
+            };
+            if read == 0 {
+                break;
+            }
+            seen.push((label(&reader), read));
+        }
+        assert_eq!(seen, [("a".to_owned(), 15), ("b".to_owned(), 15), ("c".to_owned(), 15)]);
+        assert!(!reader.description_missed());
+    }
+}
+
+#[test]
+fn a_description_that_is_gone_is_missed_and_its_frames_still_come_apart() {
+    let name = Name::new("each-gone");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    writer.begin(&format(1000), &labelled("a"), 10).unwrap();
+    for label in ["a", "b", "c"] {
+        writer.describe(&labelled(label)).unwrap();
+        signal::write(&mut writer, 10);
+    }
+    let mut reader = Reader::open(&name, each()).unwrap();
+    let mut frames = Frames::new();
+    let mut seen = Vec::new();
+    while reader.read(&mut frames, u64::MAX).unwrap() == Outcome::Data {
+        seen.push((frames.frames(), reader.description_missed(), label(&reader)));
+    }
+    assert_eq!(seen, [(10, true, "c".into()), (10, true, "c".into()), (10, false, "c".into())]);
+}
+
+#[test]
+fn a_description_of_the_next_generation_changes_nothing_for_the_frames_before_it() {
+    let name = Name::new("each-next");
+    let mut writer = keeping(&name, 100);
+    let mut reader = Reader::open(&name, each()).unwrap();
+    signal::write(&mut writer, 10);
+    writer.begin(&format_as(&[2, 2], 100), &description("second"), 10).unwrap();
+    signal::write(&mut writer, 10);
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!((frames.frames(), key(&reader)), (10, "first".into()));
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    assert_eq!(key(&reader), "second");
+}
+
+#[test]
+fn messages_of_frames_are_those_that_brought_them() {
+    let name = Name::new("messages-of");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    writer.begin(&Format::new(Dtype::U8, &[], 0.0, 1000).unwrap(), &Description::default(), 1).unwrap();
+    let mut write = |frames: u64, send_ns: i64| {
+        let samples = vec![0; frames as usize];
+        let times = Times::Linear { start: 0.0, step: 1.0 };
+        writer.write(&Chunk { samples: &samples, times, send_ns }).unwrap();
+    };
+    write(10, 100);
+    write(0, 101);
+    write(5, 102);
+    write(1, 103);
+    let reader = from_oldest(&name);
+    let messages = |range| {
+        let mut messages = Vec::new();
+        reader.messages(range, &mut messages);
+        messages.iter().map(|message| (message.first, message.frames, message.send_ns)).collect::<Vec<_>>()
+    };
+    assert_eq!(messages(0..16), [(0, 10, 100), (10, 5, 102), (15, 1, 103)]);
+    assert_eq!(messages(9..10), [(0, 10, 100)]);
+    assert_eq!(messages(10..15), [(10, 5, 102)]);
+    assert_eq!(messages(14..16), [(10, 5, 102), (15, 1, 103)]);
+    assert_eq!(messages(3..3), []);
+    assert_eq!(messages(16..20), []);
+}
+
+#[test]
+fn frames_are_copied_into_memory_of_the_callers() {
+    let name = Name::new("into");
+    let mut source = Source::new(&name, 64);
+    let mut reader = from_oldest(&name);
+    let frame_bytes = 8 * CHANNELS as usize;
+    let mut samples = vec![0xAA; 40 * frame_bytes];
+    let mut times = vec![0.0; 40];
+    source.write(30);
+    let check = |copied: Copied, samples: &[u8], times: &[f64]| {
+        for i in 0..copied.frames as usize {
+            let expected: Vec<u8> = samples_at(copied.first + i as u64).iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert_eq!(samples[i * frame_bytes..][..frame_bytes], expected);
+            assert_eq!(times[i], time_at(copied.first + i as u64));
+        }
+    };
+    let (outcome, copied) = reader.read_into(&mut samples, &mut times).unwrap();
+    assert_eq!((outcome, copied.first, copied.frames, copied.lost), (Outcome::Data, 0, 30, 0));
+    check(copied, &samples, &times);
+    assert!(samples[30 * frame_bytes..].iter().all(|byte| *byte == 0xAA));
+    assert_eq!(reader.read_into(&mut samples, &mut times).unwrap().0, Outcome::Nothing);
+
+    source.write(50);
+    source.write(50);
+    let (outcome, copied) = reader.read_into(&mut samples, &mut times).unwrap();
+    assert_eq!((outcome, copied.first, copied.frames, copied.lost), (Outcome::Data, 98, 32, 68));
+    check(copied, &samples, &times);
+
+    let copied = reader.latest_into(&mut samples, &mut times).unwrap();
+    assert_eq!((copied.first, copied.frames), (90, 40));
+    check(copied, &samples, &times);
+
+    let refused = reader.read_into(&mut samples[1..], &mut times).unwrap_err().to_string();
+    assert!(refused.contains("639 bytes") && refused.contains("40 frames of 16 bytes"), "{refused}");
+    assert_eq!(reader.read_into(&mut [], &mut []).unwrap().0, Outcome::Nothing);
+}
+
+#[test]
+fn a_read_is_continued_only_by_what_goes_on_from_it() {
+    let name = Name::new("continue");
+    let mut writer = keeping(&name, 64);
+    let mut reader = Reader::open(&name, each()).unwrap();
+    let mut samples = vec![0; 64 * signal::FRAME_BYTES];
+    let mut times = vec![0.0; 64];
+    let mut read = |reader: &mut Reader, continuing: bool| {
+        let read = if continuing { Reader::continue_into } else { Reader::read_into };
+        let (outcome, copied) = read(reader, &mut samples, &mut times).unwrap();
+        (outcome, copied.first, copied.frames, copied.lost)
+    };
+    signal::write(&mut writer, 10);
+    assert_eq!(read(&mut reader, false), (Outcome::Data, 0, 10, 0));
+    assert_eq!(read(&mut reader, true).0, Outcome::Nothing);
+    signal::write(&mut writer, 5);
+    assert_eq!(read(&mut reader, true), (Outcome::Data, 10, 5, 0));
+
+    writer.describe(&labelled("b")).unwrap();
+    signal::write(&mut writer, 5);
+    assert_eq!(read(&mut reader, true).0, Outcome::Nothing, "another description");
+    assert_eq!((label(&reader), reader.position()), (String::new(), 15));
+    assert_eq!(read(&mut reader, false), (Outcome::Data, 15, 5, 0));
+    assert_eq!(label(&reader), "b");
+
+    signal::write(&mut writer, 64);
+    signal::write(&mut writer, 6);
+    assert_eq!(read(&mut reader, true).0, Outcome::Nothing, "lapped");
+    assert_eq!((reader.position(), reader.lost()), (20, 0));
+    assert_eq!(read(&mut reader, false), (Outcome::Data, 58, 32, 38));
+}
+
+#[test]
+fn a_view_tells_what_is_whole_while_it_is_held_and_its_times_as_bytes() {
+    let name = Name::new("view-whole");
+    let mut source = Source::new(&name, 64);
+    let mut reader = from_oldest(&name);
+    source.write(60);
+    let ViewOutcome::Frames(view) = reader.view(50).unwrap() else { panic!("60 frames are there") };
+    assert_eq!(reader.finish(view), 0..50);
+    source.write(40);
+    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("50 frames are there") };
+    assert_eq!(view.whole(), 50..100);
+    let bytes: Vec<u8> = view.times_bytes().iter().flat_map(|part| part.as_ref().to_vec()).collect();
+    let expected: Vec<u8> = (50..100).flat_map(|position| time_at(position).to_le_bytes()).collect();
+    assert_eq!(bytes, expected);
+    assert_eq!(view.times_bytes()[0].as_ref().len(), 8 * 14);
+    source.write(34);
+    assert_eq!(view.whole(), 70..100);
+    assert_eq!(reader.finish(view), 70..100);
+    assert_eq!(reader.lost(), 20);
+}
+
+#[test]
+fn the_writer_of_a_ring_is_told_from_the_next_one() {
+    let name = Name::new("writer-id");
+    let mut source = Source::new(&name, 64);
+    source.write(1);
+    let mut reader = from_oldest(&name);
+    let first = reader.writer_of_ring().unwrap();
+    assert_eq!((first.epoch, reader.newest_writer()), (1, Some(first)));
+    assert_eq!(first.stream_id, source.writer.stream_id());
+    drop(source);
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Closed);
+    assert_eq!((reader.writer_of_ring(), reader.newest_writer()), (None, None));
+    let mut source = Source::new(&name, 64);
+    source.write(1);
+    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    assert_ne!(reader.writer_of_ring().unwrap().stream_id, first.stream_id);
+}
