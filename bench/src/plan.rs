@@ -29,7 +29,7 @@ pub struct Plan {
 impl Plan {
     /// Five rounds of everything, or one short one.
     pub fn new(quick: bool, rounds: Option<usize>, rows: Vec<Box<dyn Row>>, cpus: (usize, usize)) -> Self {
-        let (default_rounds, paced_s, flat_out_s) = if quick { (1, 0.3, 0.1) } else { (5, 1.0, 0.3) };
+        let (default_rounds, paced_s, flat_out_s) = if quick { (1, 0.3, 0.1) } else { (5, 0.5, 0.2) };
         let rounds = rounds.unwrap_or(default_rounds);
         Self {
             rounds,

@@ -62,7 +62,7 @@ fn rate_hz(payload: usize) -> u64 {
 
 pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     let payloads = if setting.quick { &PAYLOADS[..1] } else { &PAYLOADS[..] };
-    let seconds = if setting.quick { 1 } else { 3 };
+    let seconds = if setting.quick { 1 } else { 2 };
     let mut points = Vec::new();
     for &payload in payloads {
         for receiver in Receiver::ALL {
