@@ -1,6 +1,6 @@
 //! Sleeping on a word of shared memory, and waking those who do.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -39,10 +39,12 @@ fn ended(result: Result<(), Errno>) -> WaitEnd {
 /// Sleeps until `shared` (in shared memory) or `private` (in this process) changes, at most `timeout`. Where the kernel
 /// cannot wait for two words (before 5.16), only `shared` ends the sleep early.
 pub(crate) fn wait(shared: Word<'_>, private: Option<Word<'_>>, timeout: Duration) -> WaitEnd {
-    if let Some(private) = private {
+    // Whether the kernel was asked for it and has not got it. Relaxed: it is only a hint.
+    static CANNOT_WAIT_FOR_EITHER: AtomicBool = AtomicBool::new(false);
+    if let Some(private) = private.filter(|_| !CANNOT_WAIT_FOR_EITHER.load(Ordering::Relaxed)) {
         match wait_for_either(shared, private, timeout) {
             // Filters of system calls that are older than this one answer with either.
-            Err(Errno::NOSYS | Errno::PERM) => {}
+            Err(Errno::NOSYS | Errno::PERM) => CANNOT_WAIT_FOR_EITHER.store(true, Ordering::Relaxed),
             result => return ended(result),
         }
     }
