@@ -57,11 +57,11 @@ impl Description {
         serde_json::to_vec(&Document(self)).expect("a description has string keys only and goes into memory")
     }
 
-    /// The description that `json` tells. The bytes may come from anybody.
+    /// The description that `json` tells, as [`to_json`](Self::to_json) writes it. The bytes may come from anybody.
     ///
     /// # Errors
     /// A sentence that says what was expected and what was found.
-    pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
         if json.len() > MAX_JSON_BYTES {
             return Err(format!("the JSON has {} bytes, at most {MAX_JSON_BYTES} are allowed", json.len()));
         }

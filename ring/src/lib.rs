@@ -139,7 +139,7 @@ pub use dtype::Dtype;
 pub use error::{Error, Result};
 pub use format::Format;
 pub use layout::MAX_RANK;
-pub use names::{MAX_NAME_BYTES, SHM_DIR, check_name, shorten};
+pub use names::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
 #[cfg(not(loom))]
 pub use os::{monotonic_ns, unix_ns};
 #[cfg(not(loom))]

@@ -12,6 +12,9 @@ pub const SHM_DIR: &str = "/dev/shm";
 /// Longest stream name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
 
+/// Length of every segment name, in bytes.
+pub const SEGMENT_NAME_BYTES: usize = SEGMENT_PREFIX.len() + 20;
+
 /// What every segment name starts with.
 pub(crate) const SEGMENT_PREFIX: &str = "sm_";
 
@@ -27,9 +30,9 @@ pub(crate) const ANCHOR_SUFFIX: &str = ".anchor";
 /// ```
 pub fn shorten(long_name: &str) -> String {
     let digest = Sha256::digest(long_name.as_bytes());
-    let mut text = URL_SAFE.encode(digest);
-    text.truncate(20);
-    format!("{SEGMENT_PREFIX}{text}")
+    let mut name = format!("{SEGMENT_PREFIX}{}", URL_SAFE.encode(digest));
+    name.truncate(SEGMENT_NAME_BYTES);
+    name
 }
 
 /// Checks that `name` can be a stream's name: 1..=1024 bytes, no NUL, and not the name of another stream's ring or

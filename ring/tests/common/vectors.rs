@@ -11,8 +11,11 @@ use super::segments;
 /// What each file of segments begins with in the name of its stream.
 pub const PREFIX: &str = "vectors/";
 
+/// The vectors' folder, whichever package of the workspace is tested.
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/streams")
+    let mut folders =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("tests/vectors/streams"));
+    folders.find(|folder| folder.is_dir()).expect("the workspace has the vectors")
 }
 
 /// Names of the committed cases, in order.
