@@ -1,0 +1,177 @@
+//! What all functions share: arguments that may be wrong, handles that two threads may use at once, panics that must not
+//! reach the caller.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use crate::result::{Failure, dora_shm_result, remember};
+use dora_shm_result::*;
+
+/// What a function finds out.
+pub(crate) type Answer = Result<dora_shm_result, Failure>;
+
+/// Runs the inside of a function.
+pub(crate) fn call(inside: impl FnOnce() -> Answer) -> dora_shm_result {
+    let failure = match catch_unwind(AssertUnwindSafe(inside)) {
+        Ok(Ok(result)) => return result,
+        Ok(Err(failure)) => failure,
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            // The payload of a panic may panic itself when it is dropped.
+            std::mem::forget(panic);
+            let text = text.as_deref().unwrap_or("it does not say of what kind");
+            Failure::new(
+                DORA_SHM_ERROR_INTERNAL,
+                format!("a defect of this library: {text}; please report it, and close the handle"),
+            )
+        }
+    };
+    remember(&failure.message);
+    failure.code
+}
+
+fn null(name: &str) -> Failure {
+    Failure::new(DORA_SHM_ERROR_NULL, format!("{name} is NULL"))
+}
+
+/// Whether `pointer` can be used as the argument `name`.
+pub(crate) fn check<T>(pointer: *const T, name: &str) -> Result<(), Failure> {
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    if !pointer.is_aligned() {
+        let alignment = align_of::<T>();
+        return Err(Failure::bad_argument(format!(
+            "{name} is not aligned to {alignment} bytes, as its type has to be"
+        )));
+    }
+    Ok(())
+}
+
+/// What an argument points to.
+///
+/// # Safety
+/// Unless it is NULL or not aligned, `pointer` is valid for reads while the answer is used.
+pub(crate) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Failure> {
+    check(pointer, name)?;
+    // SAFETY: checked, and the caller's promise.
+    Ok(unsafe { &*pointer })
+}
+
+/// As [`borrow`], of an argument that may be NULL.
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn borrow_optional<'a, T>(pointer: *const T, name: &str) -> Result<Option<&'a T>, Failure> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { borrow(pointer, name) }.map(Some)
+}
+
+/// Where an answer goes. Checked before anything is done, so that nothing is done in vain.
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// # Safety
+    /// Unless it is NULL or not aligned, `pointer` is valid for writes while the value is used.
+    pub unsafe fn new(pointer: *mut T, name: &str) -> Result<Self, Failure> {
+        check(pointer, name)?;
+        Ok(Self(pointer))
+    }
+
+    pub fn set(&self, value: T) {
+        // SAFETY: `new`'s promise. What was there before is plain C, or not initialised.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// Enters a handle that one thread at a time may use.
+pub(crate) fn enter<'a, T>(handle: &'a Mutex<T>, name: &str) -> Result<MutexGuard<'a, T>, Failure> {
+    match handle.try_lock() {
+        Ok(inside) => Ok(inside),
+        // After a panic, which its caller was told of: whatever is in it is still sound.
+        Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(busy(name)),
+    }
+}
+
+pub(crate) fn busy(name: &str) -> Failure {
+    Failure::new(
+        DORA_SHM_ERROR_BUSY,
+        format!("another thread is in a call with the same {name}; use it from one thread at a time"),
+    )
+}
+
+/// Gives a new handle to the caller.
+pub(crate) fn give<T>(out: &Out<*mut T>, value: T) {
+    out.set(Box::into_raw(Box::new(value)));
+}
+
+/// Takes a handle back: the caller's pointer becomes NULL. `None`: it was already. `may_go` says whether nobody is in it.
+///
+/// # Safety
+/// Unless it is NULL or not aligned, `handle` is valid for reads and writes, and what it points to is NULL or came from
+/// [`give`].
+pub(crate) unsafe fn take<T>(
+    handle: *mut *mut T,
+    name: &str,
+    may_go: impl FnOnce(&T) -> Result<(), Failure>,
+) -> Result<Option<Box<T>>, Failure> {
+    check(handle, name)?;
+    // SAFETY: checked, and the caller's promise.
+    let pointer = unsafe { handle.read() };
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, so `give` made it.
+    may_go(unsafe { borrow(pointer, name) }?)?;
+    // SAFETY: as above.
+    unsafe { handle.write(std::ptr::null_mut()) };
+    // SAFETY: `give` made it from a box, and the caller has just lost it.
+    Ok(Some(unsafe { Box::from_raw(pointer) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::dora_shm_last_error_message;
+    use std::ffi::CStr;
+
+    fn message() -> String {
+        // SAFETY: never NULL, and no other error of this thread comes in between.
+        unsafe { CStr::from_ptr(dora_shm_last_error_message()) }.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_panic_becomes_a_code_and_a_message() {
+        assert_eq!(call(|| panic!("number {}", 7)), DORA_SHM_ERROR_INTERNAL);
+        assert_eq!(message(), "a defect of this library: number 7; please report it, and close the handle");
+        assert_eq!(call(|| std::panic::panic_any(7)), DORA_SHM_ERROR_INTERNAL);
+        assert!(message().contains("does not say"));
+    }
+
+    #[test]
+    fn a_handle_that_is_in_use_is_refused_and_one_that_saw_a_panic_is_not() {
+        let handle = Mutex::new(1);
+        let inside = enter(&handle, "thing").unwrap();
+        assert_eq!(enter(&handle, "thing").unwrap_err().code, DORA_SHM_ERROR_BUSY);
+        drop(inside);
+        call(|| {
+            let _inside = enter(&handle, "thing")?;
+            panic!("inside")
+        });
+        assert_eq!(*enter(&handle, "thing").unwrap(), 1);
+    }
+
+    #[test]
+    fn pointers_that_are_null_or_not_aligned_are_refused_by_name() {
+        let words = [0_u64; 2];
+        assert_eq!(check(std::ptr::null::<u64>(), "thing").unwrap_err().message, "thing is NULL");
+        let odd = words.as_ptr().cast::<u8>().wrapping_add(1).cast::<u64>();
+        assert!(check(odd, "thing").unwrap_err().message.starts_with("thing is not aligned to 8 bytes"));
+        assert!(check(words.as_ptr(), "thing").is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! What the frames of a stream mean, as a handle of its own: read from a stream, or made to be written.
+
+mod build;
+mod read;
+
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+
+use dora_shm_ring::Description;
+
+use crate::call::{borrow, busy, call, take};
+use crate::result::{Failure, dora_shm_result};
+use dora_shm_result::*;
+use read::Texts;
+
+/// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes. A reader gives one out as
+/// it was; dora_shm_description_create() makes a new one, to be filled and given to a writer.
+///
+/// Strings that it gives are its own: they are valid until it is changed or closed.
+pub struct dora_shm_description {
+    inside: RwLock<Inside>,
+}
+
+struct Inside {
+    description: Arc<Description>,
+    /// What C has been given of it. Made when it is first asked for.
+    texts: OnceLock<Texts>,
+}
+
+impl Inside {
+    fn texts(&self) -> &Texts {
+        self.texts.get_or_init(|| Texts::of(&self.description))
+    }
+}
+
+impl dora_shm_description {
+    pub(crate) fn new(description: Arc<Description>) -> Self {
+        Self { inside: RwLock::new(Inside { description, texts: OnceLock::new() }) }
+    }
+
+    /// The library's.
+    pub(crate) fn to_library(&self) -> Result<Arc<Description>, Failure> {
+        Ok(self.read()?.description.clone())
+    }
+
+    fn read(&self) -> Result<RwLockReadGuard<'_, Inside>, Failure> {
+        match self.inside.try_read() {
+            Ok(inside) => Ok(inside),
+            // After a panic, which its caller was told of: whatever is in it is still sound.
+            Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(busy("description")),
+        }
+    }
+
+    fn write(&self) -> Result<RwLockWriteGuard<'_, Inside>, Failure> {
+        match self.inside.try_write() {
+            Ok(inside) => Ok(inside),
+            Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(busy("description")),
+        }
+    }
+}
+
+/// # Safety
+/// The convention for arguments.
+unsafe fn inside<'a>(description: *const dora_shm_description) -> Result<RwLockReadGuard<'a, Inside>, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { borrow(description, "description") }?.read()
+}
+
+/// Closes a description, and with it all strings that it gave.
+///
+/// @param description in: the description, or a pointer to NULL, with which nothing happens. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it
+///
+/// One thread, the last one that uses it. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_close(description: *mut *mut dora_shm_description) -> dora_shm_result {
+    call(|| {
+        let unused = |description: &dora_shm_description| description.write().map(drop);
+        // SAFETY: the convention for handles.
+        drop(unsafe { take(description, "description", unused) }?);
+        Ok(DORA_SHM_OK)
+    })
+}

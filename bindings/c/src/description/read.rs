@@ -1,0 +1,355 @@
+//! Asking a description.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char};
+use std::sync::OnceLock;
+
+use dora_shm_ring::{Axis, Description};
+use serde_json::Value;
+
+use super::{Inside, dora_shm_description, inside};
+use crate::call::{Answer, Out, call};
+use crate::result::{Failure, dora_shm_result};
+use crate::text::{c_string, string};
+use dora_shm_axis_kind::*;
+use dora_shm_result::*;
+
+/// How the coordinates along a dimension are given.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum dora_shm_axis_kind {
+    /// Not at all.
+    DORA_SHM_AXIS_NONE = 0,
+    /// Evenly spaced: `offset` + `gain` * index.
+    DORA_SHM_AXIS_LINEAR = 1,
+    /// One label or coordinate per index.
+    DORA_SHM_AXIS_COORD = 2,
+}
+
+/// The coordinates along one dimension.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct dora_shm_axis {
+    /// How they are given.
+    pub kind: dora_shm_axis_kind,
+    /// Linear: not 0 when the offset is known. It is not for the buffered axis, whose coordinates are the frames' times.
+    pub has_offset: u32,
+    /// Linear: coordinate of the first index; 0 when unknown.
+    pub offset: f64,
+    /// Linear: step from one index to the next.
+    pub gain: f64,
+    /// Coord: how many labels or coordinates there are; 0 when they are not given, as for the buffered axis.
+    pub count: usize,
+    /// Unit of the coordinates, UTF-8, such as "s"; empty when unknown, and for labels. Never NULL. Owner: the description.
+    pub unit: *const c_char,
+}
+
+/// A description in strings that C can hold on to.
+pub(super) struct Texts {
+    json: CString,
+    attrs_json: CString,
+    key: CString,
+    stream_dim: Option<CString>,
+    dims: Vec<CString>,
+    units: Vec<CString>,
+    /// Of each dimension; there may be very many, which few ask for.
+    labels: Vec<OnceLock<Vec<CString>>>,
+    attrs: BTreeMap<String, CString>,
+}
+
+impl Texts {
+    pub fn of(description: &Description) -> Self {
+        let json = description.to_json();
+        let attrs = match serde_json::from_slice(&json) {
+            Ok(Value::Object(mut members)) => members.remove("attrs"),
+            _ => None,
+        };
+        let Some(Value::Object(attrs)) = attrs else { unreachable!("the document has an object of that name") };
+        let units = description.dims.iter().map(|dim| match description.axes.get(dim) {
+            Some(Axis::Linear { unit, .. } | Axis::Coord { unit, .. }) => c_string(unit),
+            None => CString::default(),
+        });
+        Self {
+            units: units.collect(),
+            json: c_string(&String::from_utf8_lossy(&json)),
+            attrs_json: c_string(&Value::Object(attrs.clone()).to_string()),
+            key: c_string(&description.key),
+            stream_dim: description.stream_dim.as_deref().map(c_string),
+            dims: description.dims.iter().map(|dim| c_string(dim)).collect(),
+            labels: description.dims.iter().map(|_| OnceLock::new()).collect(),
+            attrs: attrs.into_iter().map(|(name, value)| (name, c_string(&value.to_string()))).collect(),
+        }
+    }
+}
+
+/// What a person would call this entry of an axis.
+fn label(entry: &Value) -> CString {
+    match (entry, entry.get("label")) {
+        (Value::String(text), _) | (_, Some(Value::String(text))) => c_string(text),
+        _ => c_string(&entry.to_string()),
+    }
+}
+
+/// The number that this entry of an axis is, also one that JSON has no number for.
+fn number(entry: &Value) -> Option<f64> {
+    let special = || match entry.as_object().filter(|members| members.len() == 1)?.get("$float")?.as_str()? {
+        "nan" => Some(f64::NAN),
+        "inf" => Some(f64::INFINITY),
+        "-inf" => Some(f64::NEG_INFINITY),
+        _ => None,
+    };
+    entry.as_f64().or_else(special)
+}
+
+impl Inside {
+    /// The axis of dimension `dim`, if it has one.
+    fn axis(&self, dim: usize) -> Result<Option<&Axis>, Failure> {
+        let dims = &self.description.dims;
+        let Some(name) = dims.get(dim) else {
+            return Err(Failure::bad_argument(format!("there is no dimension {dim}, but {} of them", dims.len())));
+        };
+        Ok(self.description.axes.get(name))
+    }
+}
+
+fn beyond(index: usize, count: usize) -> Failure {
+    Failure::bad_argument(format!("there is no index {index} on this axis, but {count} of them"))
+}
+
+/// Answers with a string of the description's own.
+///
+/// # Safety
+/// The convention for arguments.
+unsafe fn tell(
+    description: *const dora_shm_description,
+    text: *mut *const c_char,
+    find: impl for<'a> FnOnce(&'a Inside) -> Result<Option<&'a CStr>, Failure>,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (inside, text) = unsafe { (inside(description)?, Out::new(text, "text")?) };
+        tell_found(&text, find(&inside)?)
+    })
+}
+
+fn tell_found(text: &Out<*const c_char>, found: Option<&CStr>) -> Answer {
+    text.set(found.map_or(std::ptr::null(), CStr::as_ptr));
+    Ok(if found.is_some() { DORA_SHM_OK } else { DORA_SHM_NOTHING })
+}
+
+/// The whole description as JSON, as SPEC.md has it (metadata segment).
+///
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_json(
+    description: *const dora_shm_description,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    unsafe { tell(description, text, |inside| Ok(Some(&inside.texts().json))) }
+}
+
+/// All attributes as one JSON object by their names, in the form that SPEC.md has.
+///
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_attrs_json(
+    description: *const dora_shm_description,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    unsafe { tell(description, text, |inside| Ok(Some(&inside.texts().attrs_json))) }
+}
+
+/// One attribute as JSON: `true`, `7`, `0.5`, `"text"`, `[1, 2]`, or what SPEC.md has beside.
+///
+/// @param name its name, UTF-8
+/// @param text out: UTF-8; NULL when there is none. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none of that name
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_attr(
+    description: *const dora_shm_description,
+    name: *const c_char,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (inside, name) = unsafe { (inside(description)?, string(name, "name")?) };
+        // SAFETY: as above.
+        tell_found(&unsafe { Out::new(text, "text") }?, inside.texts().attrs.get(name).map(CString::as_c_str))
+    })
+}
+
+/// The source's own name for the signal; empty when it has none.
+///
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_key(
+    description: *const dora_shm_description,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    unsafe { tell(description, text, |inside| Ok(Some(&inside.texts().key))) }
+}
+
+/// The dimension along which messages accumulate, when the source names one.
+///
+/// @param text out: UTF-8; NULL when it names none. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING when it names none
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_stream_dim(
+    description: *const dora_shm_description,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    unsafe { tell(description, text, |inside| Ok(inside.texts().stream_dim.as_deref())) }
+}
+
+/// How many dimensions have names: 0 when they are unknown, else the buffered axis and those of the frame.
+///
+/// @param count out
+/// @return DORA_SHM_OK
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_dims(
+    description: *const dora_shm_description,
+    count: *mut usize,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (inside, count) = unsafe { (inside(description)?, Out::new(count, "count")?) };
+        count.set(inside.description.dims.len());
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// The name of a dimension.
+///
+/// @param dim 0 is the buffered axis, then those of the frame
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_dim(
+    description: *const dora_shm_description,
+    dim: usize,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    unsafe {
+        tell(description, text, |inside| {
+            inside.axis(dim)?;
+            Ok(inside.texts().dims.get(dim).map(CString::as_c_str))
+        })
+    }
+}
+
+/// What is known of the coordinates along a dimension.
+///
+/// @param dim as of dora_shm_description_dim()
+/// @param axis out: its `unit` is the description's
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING when nothing is known: `axis` is of no kind then; DORA_SHM_ERROR_BAD_ARGUMENT
+///         when there are fewer dimensions
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_axis(
+    description: *const dora_shm_description,
+    dim: usize,
+    axis: *mut dora_shm_axis,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (inside, out) = unsafe { (inside(description)?, Out::new(axis, "axis")?) };
+        let found = inside.axis(dim)?;
+        let unit = inside.texts().units.get(dim).map_or(c"".as_ptr(), |unit| unit.as_ptr());
+        let none = dora_shm_axis { kind: DORA_SHM_AXIS_NONE, has_offset: 0, offset: 0.0, gain: 0.0, count: 0, unit };
+        out.set(match found {
+            None => none,
+            Some(Axis::Linear { gain, offset, .. }) => dora_shm_axis {
+                kind: DORA_SHM_AXIS_LINEAR,
+                has_offset: offset.is_some().into(),
+                offset: offset.unwrap_or(0.0),
+                gain: *gain,
+                ..none
+            },
+            Some(Axis::Coord { data, .. }) => {
+                dora_shm_axis { kind: DORA_SHM_AXIS_COORD, count: data.as_ref().map_or(0, Vec::len), ..none }
+            }
+        });
+        Ok(if found.is_some() { DORA_SHM_OK } else { DORA_SHM_NOTHING })
+    })
+}
+
+/// What is written on an axis at an index: a label as it is; of an object its member `label`, or all of it as JSON; a number
+/// as JSON writes it.
+///
+/// @param dim as of dora_shm_description_dim()
+/// @param index from 0
+/// @param text out: UTF-8; NULL when nothing is written there. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING when the axis is no coord axis, or its entries are not given;
+///         DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer dimensions or entries
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_label(
+    description: *const dora_shm_description,
+    dim: usize,
+    index: usize,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    unsafe {
+        tell(description, text, |inside| {
+            let Some(Axis::Coord { data: Some(data), .. }) = inside.axis(dim)? else { return Ok(None) };
+            let labels = inside.texts().labels[dim].get_or_init(|| data.iter().map(label).collect());
+            labels.get(index).map(|label| Some(label.as_c_str())).ok_or_else(|| beyond(index, data.len()))
+        })
+    }
+}
+
+/// The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
+///
+/// @param dim as of dora_shm_description_dim()
+/// @param index from 0; of a linear axis, any
+/// @param coordinate out: in the unit of the axis; NaN when it has none there
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING when the axis has no number there, such as the buffered axis, whose coordinates are
+///         the frames' times; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer dimensions or entries
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_description_coordinate(
+    description: *const dora_shm_description,
+    dim: usize,
+    index: usize,
+    coordinate: *mut f64,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (inside, coordinate) = unsafe { (inside(description)?, Out::new(coordinate, "coordinate")?) };
+        let found = match inside.axis(dim)? {
+            Some(Axis::Linear { gain, offset: Some(offset), .. }) => Some(offset + gain * index as f64),
+            Some(Axis::Coord { data: Some(data), .. }) => {
+                number(data.get(index).ok_or_else(|| beyond(index, data.len()))?)
+            }
+            _ => None,
+        };
+        coordinate.set(found.unwrap_or(f64::NAN));
+        Ok(if found.is_some() { DORA_SHM_OK } else { DORA_SHM_NOTHING })
+    })
+}

@@ -1,0 +1,166 @@
+//! What can be told of a stream.
+
+use std::ffi::c_char;
+
+use dora_shm_ring::{Info, Liveness, MAX_NAME_BYTES, SEGMENT_NAME_BYTES, shorten};
+
+use crate::call::call;
+use crate::format::dora_shm_format;
+use crate::result::dora_shm_result;
+use crate::text::{array, copy, string};
+use dora_shm_result::*;
+
+/// Longest stream name with its NUL; its value is written by what generates the header.
+pub const DORA_SHM_NAME_SIZE: usize = MAX_NAME_BYTES + 1;
+/// A segment name with its NUL; its value is written by what generates the header.
+pub const DORA_SHM_SEGMENT_SIZE: usize = SEGMENT_NAME_BYTES + 1;
+/// There is none; its value is written by what generates the header.
+pub const DORA_SHM_NONE: u32 = u32::MAX;
+
+/// How a stream is.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum dora_shm_state {
+    /// There is no stream of that name.
+    DORA_SHM_STATE_ABSENT = 0,
+    /// ezmsg itself wrote it; whether its writer lives cannot be known.
+    DORA_SHM_STATE_FOREIGN = 1,
+    /// Its writer lives and has not begun a ring yet.
+    DORA_SHM_STATE_WAITING = 2,
+    /// Its writer lives.
+    DORA_SHM_STATE_LIVE = 3,
+    /// Its writer lives, but nothing has come for a while. A stopped process (SIGSTOP) is idle, too.
+    DORA_SHM_STATE_IDLE = 4,
+    /// Its writer died without closing it. What is left can be read; the next writer takes it over.
+    DORA_SHM_STATE_DEAD = 5,
+    /// Its writer closed it.
+    DORA_SHM_STATE_CLOSED = 6,
+}
+
+use dora_shm_state::*;
+
+impl dora_shm_state {
+    pub(crate) fn of(liveness: Liveness) -> Self {
+        match liveness {
+            Liveness::Absent => DORA_SHM_STATE_ABSENT,
+            Liveness::Foreign => DORA_SHM_STATE_FOREIGN,
+            Liveness::Waiting => DORA_SHM_STATE_WAITING,
+            Liveness::Live => DORA_SHM_STATE_LIVE,
+            Liveness::Idle => DORA_SHM_STATE_IDLE,
+            Liveness::Dead => DORA_SHM_STATE_DEAD,
+            Liveness::Closed => DORA_SHM_STATE_CLOSED,
+        }
+    }
+}
+
+/// Everything that can be told of a stream.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct dora_shm_info {
+    /// Name of the stream, UTF-8.
+    pub name: [c_char; DORA_SHM_NAME_SIZE],
+    /// Name of its header segment in /dev/shm.
+    pub segment: [c_char; DORA_SHM_SEGMENT_SIZE],
+    /// How it is.
+    pub state: dora_shm_state,
+    /// User id of its writer; DORA_SHM_NONE when there is no stream.
+    pub owner: u32,
+    /// A hint: the process that says it writes the stream; 0 when unknown.
+    pub writer_pid: u32,
+    /// 1 for the stream's first writer, one more for each that took over from a dead one; 0 when there is no stream.
+    pub epoch: u32,
+    /// The generation that is read; DORA_SHM_NONE before the first.
+    pub generation: u32,
+    /// Identity of the stream, another one each time it is made anew; 0 when there is no stream.
+    pub stream_id: u64,
+    /// When the stream was made, Unix nanoseconds; 0 when there is none.
+    pub created_ns: i64,
+    /// Bytes of shared memory that the ring takes; 0 when there is none.
+    pub ring_bytes: u64,
+    /// Frames committed in this generation.
+    pub position: u64,
+    /// Frames committed in all generations of the stream.
+    pub stream_position: u64,
+    /// Messages committed in this generation.
+    pub chunks: u64,
+    /// Frames a second as they really came, also where the format states no rate; 0 when unknown.
+    pub measured_rate_hz: f64,
+    /// Of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE when there is none.
+    pub format: dora_shm_format,
+}
+
+impl dora_shm_info {
+    pub(crate) fn of(info: &Info) -> Self {
+        Self {
+            name: array(&info.name),
+            segment: array(&info.segment),
+            state: dora_shm_state::of(info.liveness),
+            owner: info.owner.unwrap_or(DORA_SHM_NONE),
+            writer_pid: info.writer_pid.unwrap_or(0),
+            epoch: info.epoch.unwrap_or(0),
+            generation: info.generation.unwrap_or(DORA_SHM_NONE),
+            stream_id: info.stream_id.unwrap_or(0),
+            created_ns: info.created_ns.unwrap_or(0),
+            ring_bytes: info.ring_bytes.unwrap_or(0),
+            position: info.position,
+            stream_position: info.stream_position,
+            chunks: info.chunks,
+            measured_rate_hz: info.measured_rate_hz.unwrap_or(0.0),
+            format: info.format.as_ref().map_or_else(dora_shm_format::none, dora_shm_format::of),
+        }
+    }
+}
+
+/// The name of a state, such as "live"; "unknown" for a number that is none. Never NULL.
+///
+/// Owner: the library. Valid for ever. Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn dora_shm_state_name(state: i32) -> *const c_char {
+    let names = [c"absent", c"foreign", c"waiting", c"live", c"idle", c"dead", c"closed"];
+    usize::try_from(state).ok().and_then(|state| names.get(state)).unwrap_or(&c"unknown").as_ptr()
+}
+
+/// The name of the segment that a stream's header lies in: "sm_" and 20 characters. It is what ezmsg's
+/// shorten_shmem_name() gives; rings and descriptions are the segments of "NAME/buffer0", "NAME/meta1" and so on.
+///
+/// @param name any UTF-8
+/// @param segment out: the name and its NUL
+/// @param segment_size bytes of `segment`, at least DORA_SHM_SEGMENT_SIZE
+/// @return DORA_SHM_OK, DORA_SHM_ERROR_BUFFER_TOO_SMALL
+///
+/// Any thread. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_shorten_name(
+    name: *const c_char,
+    segment: *mut c_char,
+    segment_size: usize,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let name = unsafe { string(name, "name") }?;
+        // SAFETY: the caller says how long it is.
+        unsafe { copy(&shorten(name), segment, segment_size, "segment") }?;
+        Ok(DORA_SHM_OK)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+
+    #[test]
+    fn every_state_has_the_name_that_the_library_gives_it() {
+        use Liveness::*;
+        for liveness in [Absent, Foreign, Waiting, Live, Idle, Dead, Closed] {
+            // SAFETY: never NULL.
+            let name = unsafe { CStr::from_ptr(dora_shm_state_name(dora_shm_state::of(liveness) as i32)) };
+            assert_eq!(name.to_str().unwrap(), format!("{liveness:?}").to_lowercase());
+        }
+        for number in [-1, 7, i32::MIN] {
+            // SAFETY: never NULL.
+            assert_eq!(unsafe { CStr::from_ptr(dora_shm_state_name(number)) }, c"unknown");
+        }
+    }
+}

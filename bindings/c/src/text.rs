@@ -1,0 +1,118 @@
+//! Strings from C, and for C.
+
+use std::ffi::{CStr, CString, c_char};
+
+use crate::call::check;
+use crate::result::{Failure, dora_shm_result};
+use dora_shm_result::*;
+
+/// A string of the caller's.
+///
+/// # Safety
+/// Unless it is NULL, `text` points to bytes that end in a NUL and stay while the answer is used.
+pub(crate) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a str, Failure> {
+    check(text, name)?;
+    // SAFETY: not NULL, and the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|error| {
+        let at = error.valid_up_to();
+        Failure::new(
+            DORA_SHM_ERROR_NOT_UTF8,
+            format!("{name} is no UTF-8: byte {at} of {:?} belongs to no character", text),
+        )
+    })
+}
+
+/// As [`string`], for a NULL that means an empty one.
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn string_or_empty<'a>(text: *const c_char, name: &str) -> Result<&'a str, Failure> {
+    if text.is_null() {
+        return Ok("");
+    }
+    // SAFETY: the caller's promise.
+    unsafe { string(text, name) }
+}
+
+/// A list of the caller's: `count` values from `values` on. NULL is an empty one.
+///
+/// # Safety
+/// Unless it is NULL or not aligned, `values` is valid for reads of `count` values while the answer is used.
+pub(crate) unsafe fn list<'a, T>(values: *const T, count: usize, name: &str) -> Result<&'a [T], Failure> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    check(values, name)?;
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(Failure::bad_argument(format!("{count} {name} are more than memory can hold")));
+    }
+    // SAFETY: checked, and the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(values, count) })
+}
+
+/// As [`list`], of strings.
+///
+/// # Safety
+/// As there; each of them as [`string`] asks for.
+pub(crate) unsafe fn strings(texts: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>, Failure> {
+    // SAFETY: the caller's promise.
+    let texts = unsafe { list(texts, count, name) }?;
+    let each = texts.iter().enumerate();
+    // SAFETY: the caller's promise.
+    each.map(|(i, &text)| unsafe { string(text, &format!("{name}[{i}]")) }.map(str::to_owned)).collect()
+}
+
+/// `text` for C, which ends strings at a NUL: one inside becomes the replacement character.
+pub(crate) fn c_string(text: &str) -> CString {
+    CString::new(text)
+        .or_else(|_| CString::new(text.replace('\0', "\u{FFFD}")))
+        .expect("the last NUL has just been replaced")
+}
+
+/// `text` in an array of C's, cut at a character's end where it does not fit.
+pub(crate) fn array<const N: usize>(text: &str) -> [c_char; N] {
+    let mut array = [0; N];
+    let mut length = text.len().min(N - 1);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    for (to, &from) in array.iter_mut().zip(&text.as_bytes()[..length]) {
+        *to = from as c_char;
+    }
+    array
+}
+
+/// Copies `text` and its NUL to `size` bytes of the caller's.
+///
+/// # Safety
+/// Unless it is NULL, `to` is valid for writes of `size` bytes.
+pub(crate) unsafe fn copy(text: &str, to: *mut c_char, size: usize, name: &str) -> Result<(), Failure> {
+    check(to, name)?;
+    let text = c_string(text);
+    let bytes = text.as_bytes_with_nul();
+    if size < bytes.len() {
+        let message = format!("{name} has {size} bytes, expected at least {}", bytes.len());
+        return Err(Failure::new(DORA_SHM_ERROR_BUFFER_TOO_SMALL, message));
+    }
+    // SAFETY: as long as `size` at most, which the caller promises; ours and the caller's memory do not overlap.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), to, bytes.len()) };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_inside_does_not_cut_a_string() {
+        assert_eq!(c_string("a\0b").to_str().unwrap(), "a\u{FFFD}b");
+    }
+
+    #[test]
+    fn arrays_end_in_a_nul_and_at_a_whole_character() {
+        assert_eq!(array::<4>("ab"), [b'a' as c_char, b'b' as c_char, 0, 0]);
+        assert_eq!(array::<4>("abcd"), [b'a' as c_char, b'b' as c_char, b'c' as c_char, 0]);
+        assert_eq!(array::<4>("abß"), [b'a' as c_char, b'b' as c_char, 0, 0]);
+    }
+}

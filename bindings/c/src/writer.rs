@@ -1,0 +1,308 @@
+//! Writers.
+
+use std::collections::VecDeque;
+use std::ffi::{CString, c_char, c_void};
+use std::sync::{Mutex, MutexGuard};
+
+use dora_shm_ring::{Chunk, Description, Times, Writer, WriterOptions, unix_ns};
+
+use crate::call::{Out, borrow, borrow_optional, call, enter, give, take};
+use crate::description::dora_shm_description;
+use crate::format::dora_shm_format;
+use crate::info::DORA_SHM_NONE;
+use crate::result::{Failure, dora_shm_result};
+use crate::text::{c_string, list, string};
+use dora_shm_result::*;
+
+/// The one writer of a stream.
+pub struct dora_shm_writer {
+    inside: Mutex<Inside>,
+}
+
+struct Inside {
+    writer: Writer,
+    warnings: VecDeque<String>,
+    /// The one that the caller was given last.
+    warning: CString,
+}
+
+/// How a stream is made. All zero is the default.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct dora_shm_writer_options {
+    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody); 0: 0600. Nobody else may ever write.
+    pub mode: u32,
+    /// Not 0: a description that is replaced stays readable for about a second, and at most eight of them. 0: it is gone at
+    /// once.
+    pub keep_replaced: u32,
+    /// Largest ring, in bytes of shared memory; 0: 1 GiB.
+    pub max_ring_bytes: u64,
+}
+
+/// How far a writer is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct dora_shm_progress {
+    /// The current generation; DORA_SHM_NONE before the first.
+    pub generation: u32,
+    /// 1 for the stream's first writer, one more for each that took over from a dead one.
+    pub epoch: u32,
+    /// Identity of the stream; another one each time it is made anew.
+    pub stream_id: u64,
+    /// Frames written in the current generation.
+    pub position: u64,
+    /// Frames written in all generations of the stream, those of a dead writer that was taken over included.
+    pub stream_position: u64,
+    /// Frames that the current ring really holds; 0 before the first.
+    pub ring_frames: u64,
+}
+
+/// # Safety
+/// The convention for arguments.
+unsafe fn inside<'a>(writer: *const dora_shm_writer) -> Result<MutexGuard<'a, Inside>, Failure> {
+    // SAFETY: the caller's promise.
+    enter(&unsafe { borrow(writer, "writer") }?.inside, "writer")
+}
+
+/// Makes a stream ours: creates it, or takes over what a dead writer left, whose readers just go on. It has no ring until
+/// dora_shm_writer_begin().
+///
+/// A thread of its own looks after the stream until it is closed. A process that ends without closing leaves a stream that
+/// readers see as dead. In a forked child every call answers DORA_SHM_ERROR_FORKED, and closing does nothing.
+///
+/// @param name the stream's name, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
+/// @param options NULL: the defaults
+/// @param writer out. Owner: the caller, who gives it back to dora_shm_writer_close(). Untouched when this fails
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (mode), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
+///         _NO_SPACE, _IO
+///
+/// Any thread. Blocks up to 2 s for a writer that is just leaving.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_create(
+    name: *const c_char,
+    options: *const dora_shm_writer_options,
+    writer: *mut *mut dora_shm_writer,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (name, writer) = unsafe { (string(name, "name")?, Out::new(writer, "writer")?) };
+        // SAFETY: as above.
+        let options = unsafe { borrow_optional(options, "options") }?;
+        let mut of_library = WriterOptions::default();
+        if let Some(options) = options {
+            of_library.keep_replaced = options.keep_replaced != 0;
+            if options.mode != 0 {
+                of_library.mode = options.mode;
+            }
+            if options.max_ring_bytes != 0 {
+                of_library.max_ring_bytes = options.max_ring_bytes;
+            }
+        }
+        let inside = Inside {
+            writer: Writer::create(name, of_library)?,
+            warnings: VecDeque::new(),
+            warning: CString::default(),
+        };
+        give(&writer, dora_shm_writer { inside: Mutex::new(inside) });
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// Closes a writer, and with it the stream: readers drain it and see it closed, nothing is left in shared memory.
+///
+/// @param writer in: the writer, or a pointer to NULL, with which nothing happens. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it
+///
+/// One thread, the last one that uses the writer. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_close(writer: *mut *mut dora_shm_writer) -> dora_shm_result {
+    call(|| {
+        let unused = |writer: &dora_shm_writer| enter(&writer.inside, "writer").map(drop);
+        // SAFETY: the convention for handles.
+        drop(unsafe { take(writer, "writer", unused) }?);
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// Starts the next generation: a new ring. Readers drain the one before it and move on.
+///
+/// @param format what its frames are, and how many the ring holds
+/// @param description what they mean; NULL: nothing is said. It is copied
+/// @param chunk_frames how many frames are usually written at once, which decides how many messages the ring remembers; 0: 1
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
+///         _TOO_LARGE, _NO_SPACE: the current generation stays; _IO
+///
+/// One thread at a time. Takes as long as its memory takes to reserve, about 60 ms per GiB; where there is only room
+/// without the ring before it, up to half a second until readers have let go of that.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_begin(
+    writer: *mut dora_shm_writer,
+    format: *const dora_shm_format,
+    description: *const dora_shm_description,
+    chunk_frames: u64,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, format) = unsafe { (inside(writer)?, borrow(format, "format")?) };
+        // SAFETY: as above.
+        let description = unsafe { borrow_optional(description, "description") }?;
+        let description = description.map(dora_shm_description::to_library).transpose()?;
+        let none = Description::default();
+        let description = description.as_deref().unwrap_or(&none);
+        inside.writer.begin(&format.to_library()?, description, chunk_frames.max(1))?;
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// Publishes a new description of the current generation. Does nothing when it is the one in force.
+///
+/// @param description it is copied
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT (the dims do not fit the format), _NO_SPACE, _IO
+///
+/// One thread at a time. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_describe(
+    writer: *mut dora_shm_writer,
+    description: *const dora_shm_description,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, description) = unsafe { (inside(writer)?, borrow(description, "description")?) };
+        inside.writer.describe(&*description.to_library()?)?;
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// # Safety
+/// The convention for arguments; `samples_size` bytes at `samples`.
+unsafe fn write(
+    inside: &mut Inside,
+    samples: *const c_void,
+    samples_size: usize,
+    times: Times<'_>,
+    send_ns: i64,
+) -> Result<dora_shm_result, Failure> {
+    // SAFETY: the caller's promise.
+    let samples = unsafe { list(samples.cast::<u8>(), samples_size, "samples") }?;
+    let send_ns = if send_ns == 0 { unix_ns() } else { send_ns };
+    inside.writer.write(&Chunk { samples, times, send_ns })?;
+    Ok(DORA_SHM_OK)
+}
+
+/// Writes one message: frames that are evenly spaced on the buffered axis. Its samples are copied, once, into the ring.
+/// When it is longer than the ring, its newest frames are kept.
+///
+/// @param samples whole frames in C order; NULL with 0 bytes: an empty message
+/// @param samples_size their bytes, a multiple of the frame's
+/// @param start value of the first frame on the buffered axis: seconds for a time axis
+/// @param step from one frame to the next
+/// @param send_ns when the message was sent, Unix nanoseconds; 0: now
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT; nothing has been written then
+///
+/// One thread at a time. Never waits for readers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_write(
+    writer: *mut dora_shm_writer,
+    samples: *const c_void,
+    samples_size: usize,
+    start: f64,
+    step: f64,
+    send_ns: i64,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    call(|| unsafe { write(&mut *inside(writer)?, samples, samples_size, Times::Linear { start, step }, send_ns) })
+}
+
+/// As dora_shm_writer_write(), with a value on the buffered axis for each frame.
+///
+/// @param times one for each frame
+/// @param times_count how many, which has to be as many as there are frames
+/// @return as dora_shm_writer_write()
+///
+/// One thread at a time. Never waits for readers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_write_times(
+    writer: *mut dora_shm_writer,
+    samples: *const c_void,
+    samples_size: usize,
+    times: *const f64,
+    times_count: usize,
+    send_ns: i64,
+) -> dora_shm_result {
+    // SAFETY: the convention for arguments.
+    call(|| unsafe {
+        let times = Times::Values(list(times, times_count, "times")?);
+        write(&mut *inside(writer)?, samples, samples_size, times, send_ns)
+    })
+}
+
+/// Does what only the writer's own thread can do: makes anew what somebody has removed from shared memory. Writing does the
+/// same; call this about once a second while there is nothing to write.
+///
+/// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call tries
+///         again
+///
+/// One thread at a time. Blocks as dora_shm_writer_begin(), when there is something to make anew.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_maintain(writer: *mut dora_shm_writer) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        unsafe { inside(writer) }?.writer.maintain()?;
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// How far the writer is.
+///
+/// @param progress out
+/// @return DORA_SHM_OK
+///
+/// One thread at a time. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_progress(
+    writer: *const dora_shm_writer,
+    progress: *mut dora_shm_progress,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (inside, progress) = unsafe { (inside(writer)?, Out::new(progress, "progress")?) };
+        let writer = &inside.writer;
+        progress.set(dora_shm_progress {
+            generation: writer.generation().unwrap_or(DORA_SHM_NONE),
+            epoch: writer.epoch(),
+            stream_id: writer.stream_id(),
+            position: writer.position(),
+            stream_position: writer.stream_position(),
+            ring_frames: writer.ring_frames(),
+        });
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// The next thing that a user should know and no call could report, such as a name that somebody else has taken. Each is
+/// given once.
+///
+/// @param text out: UTF-8; NULL when there is none. Owner: the writer. Valid until the next call of this function with the
+///        same writer, or its end
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none
+///
+/// One thread at a time. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_next_warning(
+    writer: *mut dora_shm_writer,
+    text: *mut *const c_char,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, text) = unsafe { (inside(writer)?, Out::new(text, "text")?) };
+        let inside = &mut *inside;
+        inside.warnings.extend(inside.writer.warnings());
+        let Some(warning) = inside.warnings.pop_front() else {
+            text.set(std::ptr::null());
+            return Ok(DORA_SHM_NOTHING);
+        };
+        inside.warning = c_string(&warning);
+        text.set(inside.warning.as_ptr());
+        Ok(DORA_SHM_OK)
+    })
+}

@@ -1,0 +1,65 @@
+//! A reader in C finds in each stream of `tests/vectors/streams` what its `expected.json` says.
+
+mod common;
+
+#[allow(dead_code, reason = "making vectors is the ring's")]
+#[path = "../../../ring/tests/common/vectors.rs"]
+mod shared;
+
+use std::process::Command;
+
+use common::process::Actor;
+use common::{compile, segments};
+use serde_json::{Value, json};
+use shared::{Stage, cases, folder};
+
+/// The send times that the messages' table says the frames have, where it says one.
+fn send_times(expected: &Value, found: &Value) -> Value {
+    let oldest = expected["oldest"].as_u64().unwrap();
+    let mut times = found.as_array().unwrap().clone();
+    for chunk in expected["chunks"].as_array().unwrap() {
+        let (first, frames) = (chunk["first"].as_u64().unwrap(), chunk["frames"].as_u64().unwrap());
+        let at = first.saturating_sub(oldest) as usize;
+        times[at..at + frames as usize].fill(chunk["send_ns"].clone());
+    }
+    Value::Array(times)
+}
+
+#[test]
+#[ignore = "needs a compiler for C and pkg-config: cargo xtask c"]
+fn a_reader_in_c_finds_in_each_vector_what_is_expected_of_it() {
+    let program = compile("tests/programs/vector.c", "plain", &[]);
+    let stage = Stage::enter();
+    let cases = cases();
+    assert!(cases.len() > 30, "{cases:?}");
+    for case in cases {
+        println!("case {case}");
+        let text = std::fs::read_to_string(folder().join(&case).join("expected.json")).unwrap();
+        let expected: Value = serde_json::from_str(&text).unwrap();
+        let name = expected["name"].as_str().unwrap();
+        let _taken = stage.put(&case, name);
+        let closes = expected["state"] == "closed";
+        let set_state = |state: u32| {
+            segments::patch(&segments::header(name), segments::header_at::STATE, &state.to_le_bytes());
+        };
+        if closes {
+            set_state(1);
+        }
+        let mut reader = Actor::program(Command::new(&program).arg(name));
+        let line = reader.hear().expect("it reads the stream");
+        let mut found: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let send_ns = found.as_object_mut().unwrap().remove("send_ns").unwrap();
+        assert_eq!(send_ns, send_times(&expected, &send_ns));
+        for (member, value) in expected.as_object().unwrap() {
+            if !["state", "chunks"].contains(&&**member) {
+                assert_eq!(&found[member], value, "{member}");
+            }
+        }
+        if closes {
+            set_state(2);
+        }
+        reader.say("again");
+        assert_eq!(json!(reader.hear()), json!(if closes { "DORA_SHM_CLOSED" } else { "DORA_SHM_NOTHING" }));
+        reader.end_well();
+    }
+}
