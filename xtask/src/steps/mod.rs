@@ -1,5 +1,6 @@
 //! The checks, each runnable on its own: `cargo xtask clippy`, `cargo xtask system`, ...
 
+mod c;
 mod languages;
 mod memory;
 pub mod vectors;
@@ -41,6 +42,8 @@ pub enum Step {
     Torture,
     /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, its sink tells its listener the same
     Ezmsg,
+    /// The C library: programs in C and C++ against it, also in valgrind and with AddressSanitizer
+    C,
     /// The readers of docs/languages, as far as Debian's packages run them: Octave and C#
     Languages,
     /// API documentation, with warnings denied
@@ -82,6 +85,7 @@ impl Step {
                 test("--release -p dora-shm-ring --features stop-points --test ezmsg_mirror -- --include-ignored")?;
                 test("--release -p dora-shm-sink --test node original -- --include-ignored")
             }
+            Step::C => c::run_all(),
             Step::Languages => languages::run_all(),
             Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
             Step::Loom => run(cargo(words("test --release -p dora-shm-ring --lib model"))
@@ -120,6 +124,7 @@ fn all() -> Vec<Step> {
         Step::Vectors,
         Step::Torture,
         Step::Ezmsg,
+        Step::C,
         Step::Languages,
         Step::Doc,
         Step::Loom,
