@@ -39,19 +39,20 @@ fn ended(result: Result<(), Errno>) -> WaitEnd {
 /// Sleeps until `shared` (in shared memory) or `private` (in this process) changes, at most `timeout`. Where the kernel
 /// cannot wait for two words (before 5.16), only `shared` ends the sleep early.
 pub(crate) fn wait(shared: Word<'_>, private: Option<Word<'_>>, timeout: Duration) -> WaitEnd {
-    // Whether the kernel was asked for it and has not got it. Relaxed: it is only a hint.
-    static CANNOT_WAIT_FOR_EITHER: AtomicBool = AtomicBool::new(false);
-    if let Some(private) = private.filter(|_| !CANNOT_WAIT_FOR_EITHER.load(Ordering::Relaxed)) {
-        match wait_for_either(shared, private, timeout) {
-            // Filters of system calls that are older than this one answer with either.
-            Err(Errno::NOSYS | Errno::PERM) => CANNOT_WAIT_FOR_EITHER.store(true, Ordering::Relaxed),
-            result => return ended(result),
-        }
+    if let Some(end) = private.and_then(|private| wait_for_either(shared, private, timeout)) {
+        return end;
     }
     ended(futex::wait(shared.word, Flags::empty(), shared.expected, Some(&timespec(timeout))))
 }
 
-fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Result<(), Errno> {
+/// Whether the kernel was asked to wait for two words and cannot. Relaxed: it is only a hint.
+static CANNOT_WAIT_FOR_EITHER: AtomicBool = AtomicBool::new(false);
+
+/// `None` where the kernel cannot.
+fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Option<WaitEnd> {
+    if CANNOT_WAIT_FOR_EITHER.load(Ordering::Relaxed) {
+        return None;
+    }
     let entry = |word: Word<'_>, flags: WaitFlags| {
         let mut wait = Wait::new();
         wait.val = word.expected.into();
@@ -66,7 +67,14 @@ fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Re
         tv_sec: now.tv_sec.saturating_add(timespec(timeout).tv_sec).saturating_add(nanoseconds / 1_000_000_000),
         tv_nsec: nanoseconds % 1_000_000_000,
     };
-    futex::waitv(&waiters, WaitvFlags::empty(), Some(&deadline), futex::ClockId::Monotonic).map(|_| ())
+    match futex::waitv(&waiters, WaitvFlags::empty(), Some(&deadline), futex::ClockId::Monotonic) {
+        // Filters of system calls that are older than this one answer with either.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            CANNOT_WAIT_FOR_EITHER.store(true, Ordering::Relaxed);
+            None
+        }
+        result => Some(ended(result.map(|_| ()))),
+    }
 }
 
 /// Wakes at most `count` of those who sleep on `word`, in whatever process; returns how many.
@@ -77,11 +85,7 @@ pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
 /// As [`private_wait`], and whoever wakes one that sleeps on `shared` ends it as well, where the kernel can wait for two
 /// words.
 pub(crate) fn private_wait_or(private: Word<'_>, shared: Word<'_>, timeout: Duration) -> WaitEnd {
-    match wait_for_either(shared, private, timeout) {
-        // Old kernels, and filters of system calls.
-        Err(Errno::NOSYS | Errno::PERM) => private_wait(private, timeout),
-        result => ended(result),
-    }
+    wait_for_either(shared, private, timeout).unwrap_or_else(|| private_wait(private, timeout))
 }
 
 /// As [`wait`], for a word of this process.
