@@ -107,6 +107,15 @@ impl Dtype {
             Dtype::F64 => b'd',
         }
     }
+
+    /// The type that numpy gives this `dtype.char`, if it is one of ours. C's long (`l`, `L`) has 64 bits on Linux.
+    pub(crate) fn from_ezmsg_char(char: u8) -> Option<Dtype> {
+        match char {
+            b'l' => Some(Dtype::I64),
+            b'L' => Some(Dtype::U64),
+            _ => Self::ALL.into_iter().find(|dtype| dtype.ezmsg_char() == char),
+        }
+    }
 }
 
 impl fmt::Display for Dtype {

@@ -105,13 +105,24 @@ pub enum Error {
         /// Feature bits that a reader has to know.
         must_understand: u32,
     },
-    /// The header was written by ezmsg itself.
-    #[error("stream {name:?} was written by ezmsg (struct version {struct_version}), which this version cannot read")]
+    /// The header was written by a version of ezmsg that is not known.
+    #[error(
+        "stream {name:?} was written by ezmsg, with struct version {struct_version}; this library reads versions 1 \
+         (ezmsg-tools 0.6) and 2 (0.10); update it"
+    )]
     Foreign {
         /// The stream.
         name: String,
-        /// ezmsg's struct version, 1 or 2.
+        /// ezmsg's struct version.
         struct_version: u32,
+    },
+    /// ezmsg wrote the stream, in order, but its frames are nothing that this library has a format for.
+    #[error("stream {name:?} was written by ezmsg and cannot be read: {reason}; send another array to its writer")]
+    Unsupported {
+        /// The stream.
+        name: String,
+        /// What its frames are, and what was expected.
+        reason: String,
     },
     /// Bytes in shared memory contradict the protocol.
     #[error("segment {segment} is corrupt: {reason}; restart its writer")]

@@ -1,6 +1,7 @@
 //! Entries for the fuzzers of `fuzz/`, compiled for them only.
 
 use crate::Description;
+use crate::ezmsg::{metadata, pickle};
 
 /// Any bytes are refused in a sentence, or are a description that survives being written and read again.
 pub fn description(json: &[u8]) {
@@ -9,5 +10,19 @@ pub fn description(json: &[u8]) {
     // What a reader accepts may be more than what a writer publishes; then it may be longer than a reader accepts.
     if description.check(description.dims.len().saturating_sub(1)).is_ok() {
         assert_eq!(Description::from_json(&written).as_ref(), Ok(&description));
+    }
+}
+
+/// Any bytes are refused in a sentence, or are metadata whose description can be written and read again.
+pub fn pickle(bytes: &[u8]) {
+    match metadata::decode(bytes) {
+        Err(reason) => assert!(reason.len() < 1000, "{reason}"),
+        Ok(read) => {
+            assert!(read.left_out.len() <= 65);
+            // Ours may be larger than what it is made of, and then too large.
+            if let Ok(again) = metadata::decode(&pickle::encode(&read.description, 0.0)) {
+                assert_eq!(again.description.attrs.len(), read.description.attrs.len());
+            }
+        }
     }
 }

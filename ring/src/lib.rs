@@ -93,6 +93,7 @@
 //! - Linux on 64-bit little-endian machines. Everything else is refused when compiling.
 //! - The writer never waits. A reader that is slower than the ring is long loses frames, and is told how many.
 //! - One writer per stream; frames of one of twelve fixed-size numeric types ([`Dtype`]), of rank 0 to 8.
+//! - Of streams that ezmsg itself wrote, which [`Reader`] reads too, nothing of the above is promised but the checks.
 //! - A process of the same user can truncate a segment (SIGBUS in those who have mapped it) or scribble over it.
 //! - The copy races with the writer by design, which no language defines (see `racing_copy` in the sources): a torn copy is
 //!   found and thrown away, not prevented.
@@ -144,8 +145,9 @@ pub use names::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten
 pub use os::{monotonic_ns, unix_ns};
 #[cfg(not(loom))]
 pub use reader::{
-    Copied, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader, MessageView,
-    Notifier, Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait, WriterId,
+    Copied, Foreign, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader,
+    MessageView, Notifier, Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait,
+    WriterId,
 };
 #[cfg(not(loom))]
 pub use streams::{StreamInfo, clean, streams};

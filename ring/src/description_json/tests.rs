@@ -209,7 +209,7 @@ fn axis() -> impl Strategy<Value = Axis> {
 }
 
 prop_compose! {
-    fn description()(
+    pub(crate) fn description()(
         dims in vec(".*", 0..4),
         axes in btree_map(".*", axis(), 0..3),
         attrs in btree_map(".*", attr(), 0..6),

@@ -13,26 +13,26 @@ pub(crate) const LENGTH: usize = 1334;
 /// Bytes kept for the key.
 const MAX_KEY_BYTES: usize = 1024;
 /// Entries of `shape`.
-const MAX_DIMS: usize = 64;
+pub(super) const MAX_DIMS: usize = 64;
 
 const MAGIC_VALUE: u32 = 0x455A_4D53;
 const STRUCT_VERSION_VALUE: u32 = 2;
 /// `buffer_generation` while there is no ring.
-const NO_GENERATION: u32 = u32::MAX;
+pub(super) const NO_GENERATION: u32 = u32::MAX;
 
 const MAGIC: usize = 0;
-const STRUCT_VERSION: usize = 4;
-const VALID: usize = 8;
-const DTYPE: usize = 9;
-const SRATE: usize = 10;
-const NDIM: usize = 18;
-const SHAPE: usize = 22;
-const BUFFER_GENERATION: usize = 278;
-const WRAP_COUNTER: usize = 282;
+pub(super) const STRUCT_VERSION: usize = 4;
+pub(super) const VALID: usize = 8;
+pub(super) const DTYPE: usize = 9;
+pub(super) const SRATE: usize = 10;
+pub(super) const NDIM: usize = 18;
+pub(super) const SHAPE: usize = 22;
+pub(super) const BUFFER_GENERATION: usize = 278;
+pub(super) const WRAP_COUNTER: usize = 282;
 const KEY: usize = 290;
 const KEY_LEN: usize = 1314;
-const WRITE_INDEX: usize = 1318;
-const META_GENERATION: usize = 1326;
+pub(super) const WRITE_INDEX: usize = 1318;
+pub(super) const META_GENERATION: usize = 1326;
 pub(crate) const AUX_NBYTES: usize = 1330;
 
 const _: () = {
@@ -228,10 +228,15 @@ pub(crate) struct ForeignHeader {
     pub key: Option<String>,
 }
 
+/// Whether a header begins as ezmsg's do.
+pub(crate) fn has_magic(bytes: &[u8; LENGTH]) -> bool {
+    crate::layout::get_u32(bytes, MAGIC) == MAGIC_VALUE
+}
+
 /// Recognises ezmsg's header; `None` when its magic is missing.
 pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<ForeignHeader> {
     let word = |offset| crate::layout::get_u32(bytes, offset);
-    if word(MAGIC) != MAGIC_VALUE {
+    if !has_magic(bytes) {
         return None;
     }
     let key_len = word(KEY_LEN) as usize;

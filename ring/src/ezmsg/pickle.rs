@@ -1,4 +1,4 @@
-//! The pickle in a metadata segment, which `EZShmMirror` decodes. We write pickles, we never read one.
+//! The pickle in a metadata segment, which `EZShmMirror` decodes. (Those that ezmsg itself writes are read by `metadata`.)
 //!
 //! A `dict` of plain Python types: `version`, `dims`, `axes`, `attrs`, `key`, `buffered_axis`, `stream_dim`. Arrays and
 //! timestamps are calls of the public `numpy.array` and `numpy.datetime64`, which numpy 1 and 2 both know (what numpy 2
@@ -58,7 +58,7 @@ pub(crate) fn encode(description: &Description, rate_hz: f64) -> Vec<u8> {
     out.finish()
 }
 
-fn dims(description: &Description) -> Vec<&str> {
+pub(super) fn dims(description: &Description) -> Vec<&str> {
     let mut dims: Vec<&str> = description.dims.iter().map(String::as_str).collect();
     if let [buffered] = dims[..] {
         dims.push(if buffered == "ch" { "value" } else { "ch" });

@@ -15,6 +15,13 @@ pub(crate) struct FileId {
     inode: u64,
 }
 
+impl FileId {
+    /// The file's number, which no other one has while it is there, and none for a long time after.
+    pub fn number(self) -> u64 {
+        self.inode
+    }
+}
+
 /// What `stat` says of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileStat {

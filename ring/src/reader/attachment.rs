@@ -71,21 +71,21 @@ pub(super) struct Attachment {
     /// Frames lost since something was delivered.
     pending_lost: u64,
     /// See [`start::Beginning`].
-    not_lost_below: u64,
+    pub(super) not_lost_below: u64,
     /// The reader had to wait for the stream, or was attached to the one before it.
-    waited: bool,
+    pub(super) waited: bool,
     /// When the reader came; `None` once it is sure that it was there before the next ring's stream, which it then reads
     /// from the first frame on.
     came: Option<Came>,
     /// Pause between two looks for what does not exist yet.
     attach_pause: Duration,
     /// A ring that the reader has come to and not told its caller of.
-    entered: bool,
+    pub(super) entered: bool,
     /// The end of a stream that the reader has not told its caller of.
-    ended: bool,
+    pub(super) ended: bool,
     pub(super) descriptions: Descriptions,
-    interrupts: Arc<AtomicU32>,
-    interrupts_seen: u32,
+    pub(super) interrupts: Arc<AtomicU32>,
+    pub(super) interrupts_seen: u32,
     liveness_told: Option<Liveness>,
 }
 
@@ -107,9 +107,10 @@ impl Came {
 }
 
 impl Attachment {
-    pub fn open(name: &str, options: ReaderOptions, unit: Unit) -> Result<Self> {
+    /// Attached to nothing yet.
+    pub fn new(name: &str, options: ReaderOptions, unit: Unit) -> Result<Self> {
         check_name(name)?;
-        let mut attachment = Self {
+        Ok(Self {
             name: name.to_owned(),
             segment: SegmentName::header(name).public,
             options,
@@ -130,16 +131,27 @@ impl Attachment {
             interrupts: Arc::new(AtomicU32::new(0)),
             interrupts_seen: 0,
             liveness_told: None,
-        };
-        attachment.attach()?;
-        // Where the reader begins is no news, and a stream that ended before that is none of its.
-        attachment.entered = false;
-        attachment.ended = false;
-        (attachment.lost, attachment.pending_lost) = (0, 0);
-        Ok(attachment)
+        })
     }
 
-    fn owner(&self) -> Owner {
+    /// Where the reader begins is no news, and a stream that ended before that is none of its.
+    pub fn begin_here(&mut self) {
+        self.entered = false;
+        self.ended = false;
+        (self.lost, self.pending_lost) = (0, 0);
+    }
+
+    /// The stream, of whatever kind, is over: the next one of the name is read from its first frame on.
+    pub fn expect_another(&mut self) {
+        self.detach();
+        self.came = None;
+    }
+
+    pub fn options(&self) -> &ReaderOptions {
+        &self.options
+    }
+
+    pub fn owner(&self) -> Owner {
         self.options.owner.map_or(Owner::OwnOrRoot, Owner::User)
     }
 
@@ -384,8 +396,7 @@ impl Attachment {
                 self.count_lost(total.saturating_sub(seen));
             }
         }
-        self.detach();
-        self.came = None;
+        self.expect_another();
         self.ended = true;
         result
     }
@@ -692,6 +703,7 @@ impl Attachment {
             chunks: ring.map_or(0, |ring| ring.memory.committed_chunks().load(Ordering::Acquire)),
             measured_rate_hz: self.measured_rate_hz(),
             description: self.description().cloned(),
+            foreign: None,
         })
     }
 }

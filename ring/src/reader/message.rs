@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attachment::{Attachment, Polled, Unit};
+use super::foreign::{self, EitherReader, ForeignStream};
 use super::frames::AlignedBytes;
 use super::{Info, Interrupter, Lag, Liveness, Outcome, PIECE_BYTES, ReaderOptions, SharedBytes, View, Wait};
 use crate::layout::Record;
@@ -34,9 +35,9 @@ pub struct MessageInfo {
 /// A message copied out of a stream.
 #[derive(Clone, Default)]
 pub struct Message {
-    info: MessageInfo,
-    samples: AlignedBytes,
-    times: Vec<f64>,
+    pub(super) info: MessageInfo,
+    pub(super) samples: AlignedBytes,
+    pub(super) times: Vec<f64>,
 }
 
 impl Message {
@@ -64,8 +65,8 @@ impl Message {
 /// A message lent in place by [`MessageReader::view`].
 #[derive(Debug)]
 pub struct MessageView {
-    info: MessageInfo,
-    view: View,
+    pub(super) info: MessageInfo,
+    pub(super) view: View,
 }
 
 impl MessageView {
@@ -101,8 +102,13 @@ pub enum MessageOutcome {
 /// A cursor over the messages of a stream: each comes whole, or all its frames are counted as lost.
 ///
 /// Everything said of [`Reader`](super::Reader) holds; only the unit is another.
+///
+/// A stream that ezmsg itself wrote does not say where its messages end: there a message is what is new at a look, at most
+/// 1 MiB or half the ring (and one frame at least), sent at the moment when it was found. [`Start::Last`](super::Start)
+/// counts frames.
 pub struct MessageReader {
     attachment: Attachment,
+    foreign: Option<Box<ForeignStream>>,
 }
 
 enum Found {
@@ -116,7 +122,8 @@ impl MessageReader {
     /// # Errors
     /// As there.
     pub fn open(name: &str, options: ReaderOptions) -> Result<Self> {
-        Ok(Self { attachment: Attachment::open(name, options, Unit::Messages)? })
+        let (attachment, foreign) = foreign::open(name, options, Unit::Messages)?;
+        Ok(Self { attachment, foreign })
     }
 
     /// As [`Reader::wait`](super::Reader::wait): the one call that sleeps.
@@ -124,7 +131,7 @@ impl MessageReader {
     /// # Errors
     /// As there.
     pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
-        self.attachment.wait(timeout)
+        foreign::wait(&mut self.attachment, &mut self.foreign, timeout)
     }
 
     /// Copies the next message into `into`. Never blocks.
@@ -132,6 +139,10 @@ impl MessageReader {
     /// # Errors
     /// As [`Reader::read`](super::Reader::read).
     pub fn next(&mut self, into: &mut Message) -> Result<Outcome> {
+        self.either(into, |reader, into| reader.next_own(into), |foreign, own, into| foreign.next(own, into))
+    }
+
+    fn next_own(&mut self, into: &mut Message) -> Result<Outcome> {
         // A message that is lapped while it is copied is lost; after four of them the caller gets an answer.
         for _ in 0..4 {
             let (chunk, record) = match self.find()? {
@@ -153,6 +164,10 @@ impl MessageReader {
     /// # Errors
     /// As [`Reader::read`](super::Reader::read).
     pub fn view(&mut self) -> Result<MessageOutcome> {
+        self.either((), |reader, ()| reader.view_own(), |foreign, own, ()| foreign.message_view(own))
+    }
+
+    fn view_own(&mut self) -> Result<MessageOutcome> {
         let (chunk, record) = match self.find()? {
             Found::Record(chunk, record) => (chunk, record),
             Found::Other(Outcome::Generation) => return Ok(MessageOutcome::Generation),
@@ -169,12 +184,12 @@ impl MessageReader {
     /// Takes a message back and moves on. `true`: it was whole all the time. `false`: it was lapped, and its frames are
     /// counted as lost. Never blocks.
     pub fn finish(&mut self, message: MessageView) -> bool {
-        let same = self.attachment.ring().is_some_and(|ring| Arc::ptr_eq(&ring.map, message.view.map()));
-        if !same || message.info.chunk != self.attachment.next_chunk {
-            return false;
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.finish_message(&mut self.attachment, &message);
         }
+        let memory = self.attachment.ring().and_then(|ring| message.view.memory_in(&ring.map));
+        let Some(memory) = memory.filter(|_| message.info.chunk == self.attachment.next_chunk) else { return false };
         let range = message.view.range();
-        let memory = message.view.memory();
         let whole = protocol::recheck(memory).whole_from(memory.frames(), &range) == range.start;
         let record = Record { first: message.info.first, frames: message.info.frames, ..Record::default() };
         self.pass(&record, message.info.chunk, whole);
@@ -318,22 +333,34 @@ impl MessageReader {
 
     /// Format of the ring that is read; `None` before there is one.
     pub fn format(&self) -> Option<&Format> {
-        self.attachment.ring().map(|ring| &ring.format)
+        match &self.foreign {
+            Some(foreign) => foreign.format(),
+            None => self.attachment.ring().map(|ring| &ring.format),
+        }
     }
 
     /// The description in force for the message last returned.
     pub fn description(&self) -> Option<&Arc<Description>> {
-        self.attachment.description()
+        match &self.foreign {
+            Some(foreign) => foreign.description(),
+            None => self.attachment.description(),
+        }
     }
 
     /// Whether that message's description was gone before it could be read; then an older one is given, or none.
     pub fn description_missed(&self) -> bool {
-        self.attachment.description_missed()
+        match &self.foreign {
+            Some(foreign) => foreign.description_missed(),
+            None => self.attachment.description_missed(),
+        }
     }
 
     /// The generation that is read.
     pub fn generation(&self) -> Option<u32> {
-        self.attachment.ring().map(|ring| ring.generation)
+        match &self.foreign {
+            Some(foreign) => foreign.generation(),
+            None => self.attachment.ring().map(|ring| ring.generation),
+        }
     }
 
     /// Frames lost since the reader began, in all: exact.
@@ -343,7 +370,10 @@ impl MessageReader {
 
     /// How far the cursor is behind the writer.
     pub fn lag(&self) -> Lag {
-        self.attachment.lag()
+        match &self.foreign {
+            Some(foreign) => foreign.lag(&self.attachment),
+            None => self.attachment.lag(),
+        }
     }
 
     /// As [`Reader::liveness`](super::Reader::liveness).
@@ -351,7 +381,10 @@ impl MessageReader {
     /// # Errors
     /// As there.
     pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
-        self.attachment.liveness(idle_after)
+        match &self.foreign {
+            Some(foreign) => foreign.liveness(&self.attachment),
+            None => self.attachment.liveness(idle_after),
+        }
     }
 
     /// As [`Reader::info`](super::Reader::info).
@@ -359,12 +392,21 @@ impl MessageReader {
     /// # Errors
     /// As there.
     pub fn info(&self) -> Result<Info> {
-        self.attachment.info()
+        match &self.foreign {
+            Some(foreign) => foreign.info(&self.attachment),
+            None => self.attachment.info(),
+        }
     }
 
     /// A handle with which another thread ends a [`wait`](Self::wait).
     pub fn interrupter(&mut self) -> Interrupter {
         self.attachment.interrupter()
+    }
+}
+
+impl EitherReader for MessageReader {
+    fn parts(&mut self) -> (&mut Attachment, &mut Option<Box<ForeignStream>>) {
+        (&mut self.attachment, &mut self.foreign)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod descriptions;
+mod foreign;
 mod frames;
 mod listening;
 mod message;
@@ -26,6 +27,7 @@ pub use view::{SharedBytes, View, ViewOutcome};
 use crate::protocol::{self, RingWords as _};
 use crate::{Description, Error, Format, Result, os};
 use attachment::{Attachment, Polled, Unit};
+use foreign::{EitherReader, ForeignStream};
 use target::{Lent, Target};
 
 /// Where a reader begins in a stream that is there already. A reader that came before the stream's first ring always
@@ -100,7 +102,7 @@ pub enum Outcome {
 pub enum Liveness {
     /// There is no stream of that name.
     Absent,
-    /// ezmsg itself wrote it; whether its writer lives cannot be known.
+    /// ezmsg itself wrote it; whether its writer lives cannot be known ([`Info::foreign`]).
     Foreign,
     /// Its writer lives and has not begun a ring yet.
     Waiting,
@@ -164,6 +166,22 @@ pub struct Info {
     pub measured_rate_hz: Option<f64>,
     /// As [`Reader::description`].
     pub description: Option<Arc<Description>>,
+    /// Of a stream that ezmsg itself wrote. Of such a one `stream_position` counts from the generation on at which the
+    /// reader came, `chunks` is 0, and the rate is measured since then.
+    pub foreign: Option<Foreign>,
+}
+
+/// What is known of a stream that ezmsg itself wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
+    pub struct_version: u32,
+    /// The signal's key as the header has it, where it can be read.
+    pub key: Option<String>,
+    /// Why the description in force cannot be read; `None` when it was read, or there is none.
+    pub refused: Option<String>,
+    /// What that description says and a [`Description`] has no word for, each with its name and what it is.
+    pub left_out: Vec<String>,
 }
 
 /// Ends another thread's [`Reader::wait`].
@@ -210,8 +228,32 @@ pub(crate) const PIECE_BYTES: u64 = 1 << 20;
 /// }
 /// # Ok::<(), dora_shm_ring::Error>(())
 /// ```
+///
+/// # Streams that ezmsg itself wrote
+///
+/// ezmsg-tools 0.6 and 0.10 (struct versions 1 and 2 of its header) are read as well as they can be; [`Info::foreign`]
+/// tells that a stream is one of theirs. Nothing above is then promised but this: a reader cannot hurt the stream, and what
+/// is found there is checked before it is believed.
+///
+/// - **Frames.** Positions are made of the header's index and laps. What the writer has overwritten by the time a copy is
+///   checked is lost and counted. Its writer does not say beforehand what it will overwrite: a torn frame is unlikely, and
+///   cannot be excluded. Of a generation that is over, frames not read yet are counted as lost as far as they were seen.
+/// - **Times.** Version 2 has one for each frame. Version 1 has none: a frame's time is its position divided by the rate
+///   (seconds since the generation began), or NaN without a rate.
+/// - **Waiting** is polling, since such a writer wakes nobody: every millisecond while frames come, every 20 ms after
+///   0.16 s without.
+/// - **Messages**: it does not tell which frames came together. [`messages`](Self::messages) gives one, sent when the newest
+///   frames were found; and with [`each_description`](ReaderOptions::each_description) the description is that of the
+///   newest look.
+/// - **Views** are copies. [`Lag::time`] is the time since the newest look that found something.
+/// - **Descriptions** are decoded from a pickle, of which nothing is ever run. One that wants to call something, or is
+///   broken, leaves the samples as they are: there is no [`description`](Self::description),
+///   [`description_missed`](Self::description_missed) is true, and [`Foreign::refused`] has the reason.
+/// - **The end** is [`Outcome::Closed`], a quarter of a second after the writer has removed the stream in order. A writer
+///   that was killed is not seen to be dead; the next one of the name is followed at once.
 pub struct Reader {
     attachment: Attachment,
+    foreign: Option<Box<ForeignStream>>,
 }
 
 impl Reader {
@@ -219,9 +261,10 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::BadName`](crate::Error::BadName); whatever is wrong with what is found under that name
-    /// (`Corrupt`, `Version`, `WrongOwner`, `Permission`, `Foreign`, `TooLarge`).
+    /// (`Corrupt`, `Version`, `WrongOwner`, `Permission`, `Foreign`, `Unsupported`, `TooLarge`).
     pub fn open(name: &str, options: ReaderOptions) -> Result<Reader> {
-        Ok(Self { attachment: Attachment::open(name, options, Unit::Frames)? })
+        let (attachment, foreign) = foreign::open(name, options, Unit::Frames)?;
+        Ok(Self { attachment, foreign })
     }
 
     /// Sleeps until there is something to read, at most `timeout`. Uses no CPU meanwhile: it wakes four times a second
@@ -231,7 +274,7 @@ impl Reader {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
-        self.attachment.wait(timeout)
+        foreign::wait(&mut self.attachment, &mut self.foreign, timeout)
     }
 
     /// Copies what is new, at most `max_frames`, into `into`, whose old content is gone. Never blocks.
@@ -286,6 +329,14 @@ impl Reader {
     }
 
     fn read_to(&mut self, into: &mut impl Target, max_frames: u64, continuing: bool) -> Result<(Outcome, Copied)> {
+        self.either(
+            into,
+            |reader, into| reader.read_own(*into, max_frames, continuing),
+            |foreign, own, into| foreign.read(own, *into, max_frames, continuing),
+        )
+    }
+
+    fn read_own(&mut self, into: &mut impl Target, max_frames: u64, continuing: bool) -> Result<(Outcome, Copied)> {
         // Lapped while copying the first piece: again. A reader too slow gets an answer, not a loop.
         for _ in 0..4 {
             let committed = match self.attachment.poll()? {
@@ -376,7 +427,7 @@ impl Reader {
     /// As [`read`](Self::read).
     pub fn latest(&mut self, frames: u64, into: &mut Frames) -> Result<u64> {
         into.clear();
-        self.attachment.attach()?;
+        self.settle()?;
         let copied = self.latest_to(into, frames).inspect_err(|_| into.clear())?;
         into.set_copied(&copied, self.format());
         Ok(copied.frames)
@@ -388,13 +439,25 @@ impl Reader {
     /// # Errors
     /// As [`read_into`](Self::read_into).
     pub fn latest_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<Copied> {
-        self.attachment.attach()?;
+        self.settle()?;
         self.check_room(samples, times)?;
         let frames = times.len() as u64;
         self.latest_to(&mut Lent { samples, times }, frames)
     }
 
+    /// Comes to the first ring, if the reader has none.
+    fn settle(&mut self) -> Result<()> {
+        self.either(
+            (),
+            |reader, ()| reader.attachment.attach().map(|_| ()),
+            |foreign, own, ()| foreign.look_in_ring(own),
+        )
+    }
+
     fn latest_to(&mut self, into: &mut impl Target, frames: u64) -> Result<Copied> {
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.latest(into, frames);
+        }
         let Some(ring) = self.attachment.ring() else { return Ok(Copied::default()) };
         let memory = &ring.memory;
         let frame_bytes = memory.geometry().frame_bytes;
@@ -434,13 +497,16 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn latest_duration(&mut self, seconds: f64, into: &mut Frames) -> Result<u64> {
-        self.attachment.attach()?;
+        self.settle()?;
         let frames = self.frames_within(seconds);
         self.latest(frames, into)
     }
 
     /// How many of the newest frames are less than `seconds` older than the newest. Never blocks.
     pub fn frames_within(&self, seconds: f64) -> u64 {
+        if let Some(foreign) = &self.foreign {
+            return foreign.frames_within(seconds);
+        }
         let Some(ring) = self.attachment.ring() else { return 0 };
         let memory = &ring.memory;
         let committed = memory.committed().load(Ordering::Acquire);
@@ -474,6 +540,10 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn view(&mut self, max_frames: u64) -> Result<ViewOutcome> {
+        self.either((), |reader, ()| reader.view_own(max_frames), |foreign, own, ()| foreign.view(own, max_frames))
+    }
+
+    fn view_own(&mut self, max_frames: u64) -> Result<ViewOutcome> {
         if max_frames == 0 {
             return Ok(ViewOutcome::Nothing);
         }
@@ -496,13 +566,16 @@ impl Reader {
     /// the view, or all of it. What was not is counted as lost. A view of a ring that the reader has left is empty. Never
     /// blocks.
     pub fn finish(&mut self, view: View) -> Range<u64> {
-        let same = self.attachment.ring().is_some_and(|ring| Arc::ptr_eq(&ring.map, view.map()));
-        let range = view.range();
-        if !same || range.end < self.attachment.next {
-            return range.end..range.end;
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.finish(&mut self.attachment, &view);
         }
-        let reserved = protocol::recheck(view.memory());
-        let whole = reserved.whole_from(view.memory().frames(), &range).max(self.attachment.next);
+        let range = view.range();
+        let memory = self.attachment.ring().and_then(|ring| view.memory_in(&ring.map));
+        let Some(memory) = memory.filter(|_| range.end >= self.attachment.next) else {
+            return range.end..range.end;
+        };
+        let reserved = protocol::recheck(memory);
+        let whole = reserved.whole_from(memory.frames(), &range).max(self.attachment.next);
         self.attachment.lose_up_to(whole);
         if whole < range.end {
             self.attachment.deliver_up_to(range.end);
@@ -513,43 +586,64 @@ impl Reader {
 
     /// Format of the ring that is read; `None` before there is one.
     pub fn format(&self) -> Option<&Format> {
-        self.attachment.ring().map(|ring| &ring.format)
+        match &self.foreign {
+            Some(foreign) => foreign.format(),
+            None => self.attachment.ring().map(|ring| &ring.format),
+        }
     }
 
     /// The description of the newest frames of the ring that is read, or, with
     /// [`each_description`](ReaderOptions::each_description), of those that were read last. One that was published since,
     /// and has no frames yet, comes with its first.
     pub fn description(&self) -> Option<&Arc<Description>> {
-        self.attachment.description()
+        match &self.foreign {
+            Some(foreign) => foreign.description(),
+            None => self.attachment.description(),
+        }
     }
 
     /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is
     /// another one of the same generation, or none.
     pub fn description_missed(&self) -> bool {
-        self.attachment.description_missed()
+        match &self.foreign {
+            Some(foreign) => foreign.description_missed(),
+            None => self.attachment.description_missed(),
+        }
     }
 
     /// The generation that is read.
     pub fn generation(&self) -> Option<u32> {
-        self.attachment.ring().map(|ring| ring.generation)
+        match &self.foreign {
+            Some(foreign) => foreign.generation(),
+            None => self.attachment.ring().map(|ring| ring.generation),
+        }
     }
 
     /// The writer that made the ring that is read; another one than before means that the stream was restarted.
     pub fn writer_of_ring(&self) -> Option<WriterId> {
-        self.attachment.writer_of_ring()
+        match &self.foreign {
+            Some(foreign) => foreign.writer(),
+            None => self.attachment.writer_of_ring(),
+        }
     }
 
     /// The writer that has the stream that the reader is attached to, or last had it. Another one than
     /// [`writer_of_ring`](Self::writer_of_ring) has taken the stream over and begun no ring yet, or its ring comes next.
     pub fn newest_writer(&self) -> Option<WriterId> {
-        self.attachment.newest_writer()
+        match &self.foreign {
+            Some(foreign) => foreign.writer(),
+            None => self.attachment.newest_writer(),
+        }
     }
 
     /// Adds to `into` the messages that brought the frames at `positions` of the generation that is read, oldest first;
     /// the first and the last one may have brought others, too. Messages without frames are left out, and so are those
     /// whose records have been overwritten, which may happen before their frames are. Never blocks.
     pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
-        self.attachment.messages(positions, into);
+        match &self.foreign {
+            Some(foreign) => into.extend(foreign.message(positions)),
+            None => self.attachment.messages(positions, into),
+        }
     }
 
     /// Position of the next frame that will be read.
@@ -564,7 +658,10 @@ impl Reader {
 
     /// How far the cursor is behind the writer.
     pub fn lag(&self) -> Lag {
-        self.attachment.lag()
+        match &self.foreign {
+            Some(foreign) => foreign.lag(&self.attachment),
+            None => self.attachment.lag(),
+        }
     }
 
     /// How the stream is; [`Liveness::Idle`] after `idle_after` without a message.
@@ -572,7 +669,10 @@ impl Reader {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) when the system does not tell who holds the stream's lock.
     pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
-        self.attachment.liveness(idle_after)
+        match &self.foreign {
+            Some(foreign) => foreign.liveness(&self.attachment),
+            None => self.attachment.liveness(idle_after),
+        }
     }
 
     /// Everything that can be told of the stream.
@@ -580,12 +680,21 @@ impl Reader {
     /// # Errors
     /// As [`liveness`](Self::liveness).
     pub fn info(&self) -> Result<Info> {
-        self.attachment.info()
+        match &self.foreign {
+            Some(foreign) => foreign.info(&self.attachment),
+            None => self.attachment.info(),
+        }
     }
 
     /// A handle with which another thread ends a [`wait`](Self::wait).
     pub fn interrupter(&mut self) -> Interrupter {
         self.attachment.interrupter()
+    }
+}
+
+impl EitherReader for Reader {
+    fn parts(&mut self) -> (&mut Attachment, &mut Option<Box<ForeignStream>>) {
+        (&mut self.attachment, &mut self.foreign)
     }
 }
 

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::attachment::{Attachment, Polled, Unit};
+use super::foreign::{self, EitherReader, ForeignStream};
 use super::{Interrupter, Liveness, ReaderOptions, Wait};
 use crate::Result;
 use crate::error::io_error;
@@ -55,7 +56,19 @@ struct Shared {
     /// Told when `fired` is taken back, and when to stop.
     changed: Condvar,
     /// Held by the thread while it looks and sleeps, that is, never while `fired` is set.
-    attachment: Mutex<Attachment>,
+    watched: Mutex<Watched>,
+}
+
+/// The stream, of whichever kind.
+struct Watched {
+    attachment: Attachment,
+    foreign: Option<Box<ForeignStream>>,
+}
+
+impl EitherReader for Watched {
+    fn parts(&mut self) -> (&mut Attachment, &mut Option<Box<ForeignStream>>) {
+        (&mut self.attachment, &mut self.foreign)
+    }
 }
 
 #[derive(Default)]
@@ -76,7 +89,7 @@ impl Notifier {
     /// threads left.
     pub fn open(name: &str, options: ReaderOptions) -> Result<Notifier> {
         let options = ReaderOptions { start: super::Start::Newest, ..options };
-        let mut attachment = Attachment::open(name, options, Unit::Frames)?;
+        let (mut attachment, foreign) = foreign::open(name, options, Unit::Frames)?;
         attachment.set_attach_pause(PAUSE);
         let interrupter = attachment.interrupter();
         let event = Event::new().map_err(io_error("making an eventfd for", name))?;
@@ -85,7 +98,7 @@ impl Notifier {
             event,
             state: Mutex::new(State { readable: true, fired: true, stop: false }),
             changed: Condvar::new(),
-            attachment: Mutex::new(attachment),
+            watched: Mutex::new(Watched { attachment, foreign }),
         });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
@@ -106,7 +119,7 @@ impl Notifier {
         }
         if std::mem::take(&mut state.fired) {
             // What is there by now is for the read that follows.
-            catch_up(&mut self.shared.attachment());
+            catch_up(&mut self.shared.watched());
             self.shared.changed.notify_all();
         }
     }
@@ -166,8 +179,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attachment(&self) -> MutexGuard<'_, Attachment> {
-        self.attachment.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The thread.
@@ -177,7 +190,10 @@ impl Shared {
             if state.unwrap_or_else(PoisonError::into_inner).stop {
                 return;
             }
-            let news = self.attachment().wait(Duration::MAX);
+            let news = {
+                let watched = &mut *self.watched();
+                foreign::wait(&mut watched.attachment, &mut watched.foreign, Duration::MAX)
+            };
             let failed = news.is_err();
             match news {
                 Ok(Wait::Interrupted) => continue,
@@ -197,15 +213,27 @@ impl Shared {
 }
 
 /// Passes what is there.
-fn catch_up(attachment: &mut Attachment) {
+fn catch_up(watched: &mut Watched) {
     // A writer that is always ahead is not chased for ever.
     for _ in 0..16 {
-        match attachment.poll() {
-            Ok(Polled::Data(committed)) => attachment.deliver_up_to(committed.frames),
-            Ok(Polled::Moved | Polled::Closed) => {}
-            Ok(Polled::Nothing) | Err(_) => return,
+        let passed =
+            watched.either((), |watched, ()| pass(&mut watched.attachment), |foreign, own, ()| foreign.pass(own));
+        if !passed.unwrap_or(false) {
+            return;
         }
     }
+}
+
+/// Passes what is there of a stream of ours; whether there may be more to pass.
+fn pass(attachment: &mut Attachment) -> Result<bool> {
+    Ok(match attachment.poll()? {
+        Polled::Data(committed) => {
+            attachment.deliver_up_to(committed.frames);
+            true
+        }
+        Polled::Moved | Polled::Closed => true,
+        Polled::Nothing => false,
+    })
 }
 
 #[cfg(test)]

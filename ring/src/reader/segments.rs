@@ -46,7 +46,7 @@ pub(crate) fn corrupt(segment: &str, reason: impl Into<String>) -> Error {
 }
 
 /// Opens a public name; `None` when it is absent.
-fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>> {
+pub(crate) fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>> {
     let opened = match os::open_segment(segment, false) {
         Ok(opened) => opened,
         Err(error) => {
@@ -100,14 +100,14 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
     let segment = SegmentName::header(name).public;
     let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(None) };
     if stat.length < header::LENGTH as u64 {
-        return foreign(name, &file).map(|()| None);
+        return foreign(name, &segment, &file).map(|()| None);
     }
     let map = ReadMapping::new(&file, header::LENGTH).map_err(io_error("mapping", &segment))?;
     // SAFETY: mapped with a header's length, on a page; `_map` keeps it as long as the words.
     let words = unsafe { HeaderMemory::new(map.start()) };
     let bytes = words.copy();
     if get_u64(&bytes[..], header::MAGIC) != header::MAGIC_VALUE {
-        foreign(name, &file)?;
+        foreign(name, &segment, &file)?;
         return Err(corrupt(&segment, "it has neither our magic nor ezmsg's"));
     }
     let version = (
@@ -142,15 +142,19 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
     }))
 }
 
-/// An error if the segment was written by ezmsg; nothing if it is not ready.
-fn foreign(name: &str, file: &OwnedFd) -> Result<()> {
-    let mut bytes = [0; ezmsg::header::LENGTH];
+/// An error if the segment was written by ezmsg, or looks like a header of ours that is damaged; nothing if it is not
+/// ready.
+fn foreign(name: &str, segment: &str, file: &OwnedFd) -> Result<()> {
+    let mut bytes = [0; header::LENGTH];
     let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading the header of", name))?;
-    match ezmsg::header::peek(&bytes) {
-        Some(foreign) if read == bytes.len() => {
-            Err(Error::Foreign { name: name.to_owned(), struct_version: foreign.struct_version })
+    let Some((theirs, rest)) = bytes[..read].split_first_chunk::<{ ezmsg::header::LENGTH }>() else { return Ok(()) };
+    match ezmsg::header::peek(theirs) {
+        // ezmsg stores nothing behind its own fields; ours begin like them and go on.
+        Some(_) if rest.iter().any(|&byte| byte != 0) => {
+            Err(corrupt(segment, "it begins as ezmsg's headers do and goes on as none of ours does"))
         }
-        _ => Ok(()),
+        Some(foreign) => Err(Error::Foreign { name: name.to_owned(), struct_version: foreign.struct_version }),
+        None => Ok(()),
     }
 }
 
