@@ -177,3 +177,39 @@ fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
     }
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_pickle_of_ezmsgs_cannot_ask_for_memory_or_keep_anybody_busy() {
+    let name = Name::new("ezmsg-pickle");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ezmsg/v2/eeg_f32_wrapped");
+    let mut header = std::fs::read(golden.join("header.bin")).unwrap();
+    // Frames as long as those that the probe expects: four u64.
+    header[9] = b'L';
+    header[26..30].copy_from_slice(&4_u32.to_le_bytes());
+    std::fs::write(segments::ring(&name, 0), vec![0; 20 * (8 + FRAME_BYTES)]).unwrap();
+    // Lists of twice the list before, down to one that holds a number.
+    let laughs: Vec<u8> = (0..200).flat_map(|i| [b']', 0x94, b'(', b'h', i, b'h', i, b'e']).collect();
+    let bombs = [
+        b"N".repeat(2 << 20),
+        b"(".repeat(2 << 20),
+        b"]\x94".repeat(1 << 20),
+        [&b"]\x94K\x01a"[..], &laughs, b"."].concat(),
+        [&b"]\x94"[..], &b"h\0a".repeat(1 << 18), b"."].concat(),
+        // Lengths that nothing follows.
+        [&b"\x8d"[..], &[0xff; 8]].concat(),
+        [&b"\x96"[..], &(1_u64 << 40).to_le_bytes()].concat(),
+        [&b"\x8b"[..], &[0xff; 4]].concat(),
+    ];
+    for bomb in bombs {
+        std::fs::write(segments::metadata(&name, 1), &bomb).unwrap();
+        let mut header = header.clone();
+        header[1330..1334].copy_from_slice(&(bomb.len() as u32).to_le_bytes());
+        std::fs::write(segments::header(&name), header).unwrap();
+        assert!(probe(&name).is_none(), "the samples are read all the same");
+        let info = Reader::open(&name, ReaderOptions::default()).unwrap().info().unwrap();
+        assert!(info.foreign.unwrap().refused.is_some());
+    }
+    for path in segments::of(&name) {
+        std::fs::remove_file(path).unwrap();
+    }
+}
