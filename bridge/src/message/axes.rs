@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dora_node_api::Parameter;
-use dora_shm_ring::Axis;
-use serde_json::{Map, Value};
+use dora_shm_ring::{Axis, Description};
+use serde_json::{Map, Value, json};
 
 use super::Reason;
 use super::params::{AXES, unreadable};
@@ -48,6 +48,34 @@ fn read(axis: Value) -> Option<Axis> {
         },
         _ => None,
     }
+}
+
+/// The axes of `description`, of frames of shape `frame_shape`, as the parameter says them: what [`parse`] and a sink's
+/// checks take. `None` when there are none. The buffered one has neither offset nor data, which come with the frames.
+pub(super) fn to_json(description: &Description, frame_shape: &[u64]) -> Option<String> {
+    let mut axes = Map::new();
+    for (i, dim) in description.dims.iter().enumerate() {
+        let size = i.checked_sub(1).and_then(|i| frame_shape.get(i)).copied();
+        let axis = match description.axes.get(dim) {
+            Some(Axis::Linear { unit, gain, offset }) if gain.is_finite() => {
+                let mut axis = json!({"kind": "linear", "unit": unit, "gain": gain});
+                if let Some(offset) = offset.filter(|offset| size.is_some() && offset.is_finite()) {
+                    axis["offset"] = offset.into();
+                }
+                axis
+            }
+            Some(Axis::Coord { unit, data }) => {
+                let mut axis = json!({"kind": "coord", "unit": unit});
+                if let Some(data) = data.as_ref().filter(|data| size == Some(data.len() as u64)) {
+                    axis["data"] = data.clone().into();
+                }
+                axis
+            }
+            _ => continue,
+        };
+        axes.insert(dim.clone(), axis);
+    }
+    (!axes.is_empty()).then(|| Value::Object(axes).to_string())
 }
 
 /// The coordinates along a dim, one per index, when they are numbers.

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_ring::{Attr, Description, Format};
 
-use super::axes::Passing;
+use super::axes::{self, Passing};
 use super::layout::{Layout, PerMessage, SentType};
 use super::params::{
     AXES, AXIS_OFFSET, AXIS_VALUES, DIMS, DTYPE, GENERATION, KEY, LOST, POSITION, Role, SAMPLE_RATE, SHAPE,
@@ -68,6 +68,9 @@ impl Emitted {
             }
             if let Some(dim) = &description.stream_dim {
                 original.insert(STREAM_DIM.to_owned(), Parameter::String(dim.clone()));
+            }
+            if let Some(axes) = axes::to_json(description, format.frame_shape()) {
+                original.insert(AXES.to_owned(), Parameter::String(axes));
             }
         }
         // Whoever wrote the description, dora's own parameters are not for it to give.

@@ -6,7 +6,7 @@ use arrow::buffer::Buffer;
 use dora_node_api::MetadataParameters;
 use dora_shm_bridge::message::layout::Layout;
 use dora_shm_bridge::message::{MessageSettings, RebuildError, Rebuilder};
-use dora_shm_ring::{Description, Dtype, Format};
+use dora_shm_ring::{Axis, Description, Dtype, Format};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -185,6 +185,50 @@ fn a_stream_without_a_layout_gives_flat_arrays_with_their_shape() {
         ("key", text("k")),
     ]);
     assert_eq!(sent, expected);
+}
+
+#[test]
+fn a_stream_without_a_layout_gives_the_axes_that_a_sink_would_take() {
+    let format = Format::new(Dtype::I16, &[2, 3], 50.0, 10).unwrap();
+    let linear = |gain, offset| Axis::Linear { unit: "s".into(), gain, offset };
+    let coord = |data: Value| Axis::Coord { unit: String::new(), data: Some(data.as_array().unwrap().clone()) };
+    let axes = [
+        // Offset and data of the buffered axis come with the frames.
+        ("time", linear(0.02, Some(7.0))),
+        ("y", linear(0.5, Some(1.0))),
+        ("x", coord(json!(["a", {"label": "b"}, 3]))),
+        ("elsewhere", linear(1.0, None)),
+    ];
+    let mut description = Description {
+        dims: strings(&["time", "y", "x"]),
+        axes: axes.map(|(name, axis)| (name.to_owned(), axis)).into(),
+        ..Description::default()
+    };
+    let samples = [Buffer::from_slice_ref([0_u8; 12])];
+    let sent = |description: &Description| {
+        let rebuilder = Rebuilder::new(&format, description).unwrap();
+        let (_, sent) = rebuilder.message(&samples, &[&[1.0]], &MARKS).unwrap();
+        sent.get("axes").map(|axes| {
+            let dora_node_api::Parameter::String(text) = axes else { panic!("{axes:?}") };
+            serde_json::from_str::<Value>(text).unwrap()
+        })
+    };
+    let expected = json!({
+        "time": {"kind": "linear", "unit": "s", "gain": 0.02},
+        "y": {"kind": "linear", "unit": "s", "gain": 0.5, "offset": 1.0},
+        "x": {"kind": "coord", "unit": "", "data": ["a", {"label": "b"}, 3]},
+    });
+    assert_eq!(sent(&description), Some(expected));
+    // What a sink would refuse, and the whole message with it.
+    description.axes.insert("y".into(), linear(f64::NAN, None));
+    description.axes.insert("x".into(), coord(json!(["a"])));
+    let expected = json!({
+        "time": {"kind": "linear", "unit": "s", "gain": 0.02},
+        "x": {"kind": "coord", "unit": ""},
+    });
+    assert_eq!(sent(&description), Some(expected));
+    description.axes.clear();
+    assert_eq!(sent(&description), None);
 }
 
 #[test]
