@@ -238,10 +238,16 @@ impl Emitter {
     fn follow(&mut self, reader: &MessageReader) {
         let missed = reader.description_missed();
         if missed && !self.missed_a_description {
-            self.log.warn(
-                "a description of the stream was replaced before it could be read; the messages that it described are \
-                 rebuilt with the last one that is known: parameters that changed in between are not theirs",
-            );
+            let refused = reader.info().ok().and_then(|info| info.foreign?.refused);
+            match refused {
+                Some(reason) => {
+                    self.log.warn(&format!("the frames are sent without dims, labels and attributes: {reason}"));
+                }
+                None => self.log.warn(
+                    "a description of the stream was replaced before it could be read; the messages that it described \
+                     are rebuilt with the last one that is known: parameters that changed in between are not theirs",
+                ),
+            }
         }
         self.missed_a_description = missed;
         if !self.is_stale(reader) {

@@ -148,6 +148,8 @@ impl Mirror {
         let state = match liveness {
             Liveness::Dead => State::Dead,
             Liveness::Live | Liveness::Idle => State::Live,
+            // Of a stream that ezmsg wrote, no more can be known than that it is there.
+            Liveness::Foreign if self.generation.is_some() => State::Live,
             Liveness::Closed => State::Closed,
             // A stream that was closed and is gone stays closed.
             _ if self.state == State::Closed => State::Closed,

@@ -12,7 +12,7 @@ use dora_node_api::integration_testing::{
 use dora_shm_bridge::events::Stopper;
 use dora_shm_bridge::settings::{MirrorSettings, NodeEnv};
 use dora_shm_mirror::{Opened, run};
-use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
+use dora_shm_ring::{Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -201,4 +201,56 @@ fn an_order_to_stop_ends_a_mirror_of_a_stream_that_never_comes() {
     let (ended, messages) = mirroring.stop();
     ended.unwrap();
     assert!(messages.is_empty());
+}
+
+/// A stream as ezmsg itself wrote it (20 frames of 3 float32 channels), put back into shared memory; gone when dropped.
+struct Golden(String);
+
+impl Golden {
+    fn put(version: &str) -> Self {
+        let golden = Self(stream_name(&format!("ezmsg-{version}")));
+        let folder = format!("{}/../tests/vectors/ezmsg/{version}/eeg_f32_wrapped", env!("CARGO_MANIFEST_DIR"));
+        // The header last: with it the stream is there.
+        for (file, path) in ["data.bin", "aux.bin", "header.bin"].into_iter().zip(golden.segments()) {
+            std::fs::copy(format!("{folder}/{file}"), path).unwrap();
+        }
+        golden
+    }
+
+    fn segments(&self) -> [String; 3] {
+        ["/buffer0", "/meta1", ""].map(|part| format!("{SHM_DIR}/{}", shorten(&format!("{}{part}", self.0))))
+    }
+
+    /// Frame `position` is 100 times as much, and its channel.
+    fn counted(first: u32, frames: u32) -> Value {
+        let sample = |i| f64::from(100 * (first + i / 3) + i % 3);
+        json!((0..3 * frames).map(sample).collect::<Vec<_>>())
+    }
+}
+
+impl Drop for Golden {
+    fn drop(&mut self) {
+        for path in self.segments() {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_ezmsg_wrote_is_mirrored_in_runs_or_as_it_was_found() {
+    for version in ["v1", "v2"] {
+        let golden = Golden::put(version);
+        // What is found at once, but half the ring at most.
+        let mut mirroring = Mirroring::start(settings(&golden.0, &[("START", "oldest")]));
+        mirroring.until(2);
+        let (ended, messages) = mirroring.stop();
+        ended.unwrap();
+        assert_eq!(messages, [Golden::counted(4, 10), Golden::counted(14, 10)]);
+
+        let mut mirroring = Mirroring::start(settings(&golden.0, &[("START", "oldest"), ("CHUNK", "8")]));
+        mirroring.until(2);
+        let (ended, messages) = mirroring.stop();
+        ended.unwrap();
+        assert_eq!(messages, [Golden::counted(4, 8), Golden::counted(12, 8), Golden::counted(20, 4)]);
+    }
 }
