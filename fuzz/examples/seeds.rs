@@ -16,6 +16,12 @@ fn main() {
         }
         put(&corpus.join("attach").join(name), &attach_input());
         put(&corpus.join("description").join(name), &description.to_json());
+        put(&corpus.join("pickle").join(name), &pickle());
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ezmsg");
+    for version in ["v1", "v2"] {
+        let pickle = std::fs::read(golden.join(version).join("eeg_f32_wrapped/aux.bin")).unwrap();
+        put(&corpus.join("pickle").join(format!("ezmsg-{version}")), &pickle);
     }
     // Attach both readers, read, move the counters on, read again.
     let counters = |place: u8, value: u64| [&[0x85, place][..], &value.to_le_bytes()].concat();
@@ -30,6 +36,16 @@ fn main() {
     put(&corpus.join("reading").join("story"), &story.concat());
     let closed = [vec![0, 1, 12], [&[3, 1][..], &2u64.to_le_bytes()].concat(), vec![8, 255, 8, 255, 12, 13, 14]];
     put(&corpus.join("reading").join("closed"), &closed.concat());
+}
+
+/// What stands at the beginning of the metadata segment for ezmsg's mirrors.
+fn pickle() -> Vec<u8> {
+    let metadata = std::fs::read(&paths()[2]).unwrap();
+    let footer = metadata.len() - 64;
+    let length = u64::from_le_bytes(metadata[footer + 32..footer + 40].try_into().unwrap()) as usize;
+    // Padded with zeros behind its last opcode.
+    let end = metadata[..length].iter().rposition(|&byte| byte == b'.').unwrap();
+    metadata[..=end].to_vec()
 }
 
 fn put(path: &Path, bytes: &[u8]) {

@@ -15,6 +15,8 @@ pub enum Target {
     Attach,
     /// The JSON of a description
     Description,
+    /// The pickle of a description that ezmsg wrote
+    Pickle,
     /// Words that change while readers are attached
     Reading,
 }
