@@ -40,7 +40,8 @@ pub enum Step {
     /// of this list.
     #[command(skip)]
     Torture,
-    /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, its sink tells its listener the same
+    /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, our readers those of its `ShMemCircBuff`, its
+    /// sink tells its listener the same
     Ezmsg,
     /// The C library: programs in C and C++ against it, also in valgrind and with AddressSanitizer
     C,
@@ -82,7 +83,10 @@ impl Step {
             Step::Torture => torture::run(&[]),
             // Ignored without the real package; elsewhere in the ring's tests what is ignored are roles of processes.
             Step::Ezmsg => {
-                test("--release -p dora-shm-ring --features stop-points --test ezmsg_mirror -- --include-ignored")?;
+                test(
+                    "--release -p dora-shm-ring --features stop-points --test ezmsg_mirror --test ezmsg_writer -- \
+                     --include-ignored",
+                )?;
                 test("--release -p dora-shm-sink --test node original -- --include-ignored")
             }
             Step::C => c::run_all(),
