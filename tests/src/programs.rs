@@ -71,3 +71,12 @@ pub fn python() -> PathBuf {
     let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON");
     python.expect("DORA_SHM_EZMSG_PYTHON names the Python of .venv-tests; `cargo xtask system` sets it").into()
 }
+
+/// A Python that imports `ezmsg.tools` of release 0.6.
+///
+/// # Panics
+/// When nobody has said where it is.
+pub fn ezmsg_0_6() -> PathBuf {
+    let python = std::env::var_os("DORA_SHM_EZMSG06_PYTHON");
+    python.expect("DORA_SHM_EZMSG06_PYTHON names the Python of .venv-ezmsg06; `cargo xtask system` sets it").into()
+}

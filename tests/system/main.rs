@@ -1,6 +1,6 @@
 //! The whole system at work: the real dora command line, real processes, real shared memory.
 //!
-//! `cargo xtask system` runs them; by hand they need `DORA_BIN` and `DORA_SHM_EZMSG_PYTHON`.
+//! `cargo xtask system` runs them; by hand they need `DORA_BIN`, `DORA_SHM_EZMSG_PYTHON` and `DORA_SHM_EZMSG06_PYTHON`.
 
 mod camera;
 mod changes;
@@ -8,6 +8,7 @@ mod conn;
 mod deaths;
 mod demo;
 mod dynamic;
+mod ezmsg;
 mod graphs;
 mod machines;
 mod manifests;

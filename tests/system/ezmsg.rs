@@ -1,0 +1,39 @@
+//! Programs of ezmsg's on the other side, both ways.
+
+use dora_shm_tests::dora::{project_graph, run_with};
+use dora_shm_tests::programs::{ezmsg_0_6, python, root};
+use dora_shm_tests::stage::Stage;
+
+#[test]
+#[ignore = "needs the dora command line and ezmsg-tools: cargo xtask system"]
+fn every_sample_that_ezmsg_writes_comes_out_of_the_mirror_with_its_description() {
+    for (release, python) in [("0.6", ezmsg_0_6()), ("0.10", python())] {
+        let stage = Stage::new(&format!("ezmsg-{release}"));
+        let stream = stage.stream("signal");
+        let settings = format!("SHMEM_NAME: {stream}\n      ON_CLOSE: stop");
+        let graph = project_graph("ezmsg-to-dora.yml", &[("SHMEM_NAME: ezmsg", &settings)]);
+        let mut dora = run_with(&stage, "graph", &graph, &[]);
+        // From now on it misses nothing.
+        dora.wait_for_line("mirrors stream");
+        let script = root().join("dataflows/ezmsg-source.py");
+        let mut original = stage.start("ezmsg", stage.command(python).arg(script).args([&stream, "3"]));
+        dora.succeed();
+        original.succeed();
+        let line = dora.line("signal-check: ").unwrap_or_else(|| panic!("no verdict in\n{}", dora.log()));
+        assert!(line.contains(" 3000 frames, 0 missing, 0 wrong"), "{release}: {line}");
+    }
+}
+
+#[test]
+#[ignore = "needs the dora command line and ezmsg-tools: cargo xtask system"]
+fn ezmsgs_own_mirror_reads_every_sample_of_a_graph() {
+    let stage = Stage::new("to-ezmsg");
+    let stream = stage.stream("signal");
+    let script = root().join("dataflows/ezmsg-mirror.py");
+    let mut original = stage.start("ezmsg", stage.command(python()).arg(script).args([&stream, "2000"]));
+    let graph = project_graph("dora-to-ezmsg.yml", &[("SHMEM_NAME: dora", &format!("SHMEM_NAME: {stream}"))]);
+    run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed();
+    original.succeed();
+    let said = original.line("dims ").expect("what the stream is");
+    assert!(said.contains("['time', 'ch'], 64 channels") && said.contains("'unit': 'uV'"), "{said}");
+}
