@@ -191,6 +191,10 @@ enum dora_shm_result
      * A defect of this library. The handle of the call can only be closed.
      */
     DORA_SHM_ERROR_INTERNAL = -23,
+    /**
+     * ezmsg wrote the stream, and its frames are nothing that this library has a format for.
+     */
+    DORA_SHM_ERROR_UNSUPPORTED = -24,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -78,6 +78,8 @@ pub enum dora_shm_result {
     DORA_SHM_ERROR_OTHER = -22,
     /// A defect of this library. The handle of the call can only be closed.
     DORA_SHM_ERROR_INTERNAL = -23,
+    /// ezmsg wrote the stream, and its frames are nothing that this library has a format for.
+    DORA_SHM_ERROR_UNSUPPORTED = -24,
 }
 
 use dora_shm_result::*;
@@ -113,6 +115,7 @@ impl From<Error> for Failure {
             Error::Permission { .. } => DORA_SHM_ERROR_PERMISSION,
             Error::Version { .. } => DORA_SHM_ERROR_VERSION,
             Error::Foreign { .. } => DORA_SHM_ERROR_FOREIGN,
+            Error::Unsupported { .. } => DORA_SHM_ERROR_UNSUPPORTED,
             Error::Corrupt { .. } => DORA_SHM_ERROR_CORRUPT,
             Error::TooLarge { .. } => DORA_SHM_ERROR_TOO_LARGE,
             Error::NoSpace { .. } => DORA_SHM_ERROR_NO_SPACE,
@@ -196,6 +199,7 @@ names! {
     DORA_SHM_ERROR_PERMISSION DORA_SHM_ERROR_VERSION DORA_SHM_ERROR_FOREIGN DORA_SHM_ERROR_CORRUPT
     DORA_SHM_ERROR_TOO_LARGE DORA_SHM_ERROR_NO_SPACE DORA_SHM_ERROR_NO_GENERATION DORA_SHM_ERROR_FORKED
     DORA_SHM_ERROR_IO DORA_SHM_ERROR_OTHER DORA_SHM_ERROR_INTERNAL
+    DORA_SHM_ERROR_UNSUPPORTED
 }
 
 #[cfg(test)]
