@@ -417,6 +417,26 @@ impl Reader {
         }
     }
 
+    /// Moves on to the next generation, or to the stream's end, if nothing is left to read in this one; says so as
+    /// [`read`](Self::read) does. [`Outcome::Data`]: there is something to read here. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn advance(&mut self) -> Result<Outcome> {
+        Ok(match self.attachment.poll()? {
+            Polled::Data(_) => Outcome::Data,
+            Polled::Nothing => Outcome::Nothing,
+            Polled::Moved => Outcome::Generation,
+            Polled::Closed => Outcome::Closed,
+        })
+    }
+
+    /// Frames that are committed and not read, at this moment.
+    pub fn unread(&self) -> u64 {
+        let committed = self.attachment.ring().map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
+        committed.saturating_sub(self.attachment.next)
+    }
+
     /// Copies the newest `frames` frames into `into`, fewer if there are fewer, without moving the cursor. Returns how
     /// many. Never blocks.
     ///

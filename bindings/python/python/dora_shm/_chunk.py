@@ -1,0 +1,142 @@
+"""Frames that were read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._info import Description
+
+if TYPE_CHECKING:
+    import pyarrow
+
+UNKNOWN_NS = np.iinfo(np.int64).min
+"""Send time of frames whose message is not known any more; as `datetime64[ns]` it is NaT."""
+
+
+class Message(NamedTuple):
+    """A message that brought frames of a chunk."""
+
+    first: int
+    """Position of its first frame, which may lie before the chunk."""
+    frames: int
+    """How many frames it brought, of which some may lie outside of the chunk."""
+    send_ns: int
+    """When it was sent, nanoseconds since 1970 (UTC)."""
+
+
+class Chunk:
+    """Frames of one generation and one description, without a gap among them.
+
+    Empty (and false) when there was nothing to read. Two threads can read from the same chunk.
+
+    Attributes
+    ----------
+    samples : numpy.ndarray
+        Shape ``(frames, *frame_shape)``, of the stream's dtype, contiguous. The caller's own copy.
+    times : numpy.ndarray
+        Shape ``(frames,)``, float64: the value of each frame on the buffered axis, in seconds for a time axis.
+    first : int
+        Position of the first frame in its generation.
+    lost : int
+        Frames lost just before the first one, since the chunk before: exact.
+    generation : int or None
+        The generation that the frames are of; None for an empty chunk of a stream that has none yet.
+    description : Description or None
+        The description in force for these frames.
+    description_missed : bool
+        Whether that description was gone before it could be read; then `description` is another one of the same
+        generation, or None.
+    """
+
+    __slots__ = ("_messages", "description", "description_missed", "first", "generation", "lost", "samples", "times")
+
+    def __init__(
+        self,
+        samples: npt.NDArray[Any],
+        times: npt.NDArray[np.float64],
+        first: int,
+        lost: int,
+        generation: int | None,
+        description: Description | None = None,
+        description_missed: bool = False,
+        messages: bytes = b"",
+    ) -> None:
+        self.samples = samples
+        self.times = times
+        self.first = first
+        self.lost = lost
+        self.generation = generation
+        self.description = description
+        self.description_missed = description_missed
+        self._messages = messages
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        return len(self.times)
+
+    def __bool__(self) -> bool:
+        return len(self.times) > 0
+
+    def __repr__(self) -> str:
+        what = f"{len(self)} frames from {self.first} of generation {self.generation}"
+        return f"<Chunk of {what}, {self.samples.dtype} {self.samples.shape[1:]}, {self.lost} lost before>"
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Position of each frame in its generation: int64, shape ``(frames,)``. They are consecutive."""
+        return np.arange(self.first, self.first + len(self), dtype=np.int64)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages that brought the frames, oldest first.
+
+        Messages that are no longer known are missing: a ring may forget them sooner than their frames.
+        """
+        return [Message(first, frames, send_ns) for first, frames, send_ns in self._message_numbers().tolist()]
+
+    @property
+    def send_ns(self) -> npt.NDArray[np.int64]:
+        """When each frame was sent, that is, the message that brought it: int64 nanoseconds since 1970 (UTC), shape ``(frames,)``.
+
+        Where that is not known any more it is the smallest int64, which `send_times` shows as NaT.
+        """
+        made = np.full(len(self), UNKNOWN_NS, dtype=np.int64)
+        for first, frames, send_ns in self._message_numbers().tolist():
+            made[max(first - self.first, 0) : max(first + frames - self.first, 0)] = send_ns
+        return made
+
+    @property
+    def send_times(self) -> npt.NDArray[np.datetime64]:
+        """As `send_ns`, as `datetime64[ns]`."""
+        return self.send_ns.view("datetime64[ns]")
+
+    def _message_numbers(self) -> npt.NDArray[np.int64]:
+        return np.frombuffer(self._messages, dtype=np.int64).reshape(-1, 3)
+
+    def to_arrow(self) -> pyarrow.RecordBatch:
+        """The chunk as a `pyarrow.RecordBatch`, one row for each frame. Needs pyarrow.
+
+        Its columns are ``time`` (float64), ``position`` (int64), ``send_time`` (timestamp in ns, UTC) and ``samples``: the
+        numbers themselves, or fixed-size lists of them, nested as a frame's dimensions are. The schema's metadata has
+        ``generation``, ``lost``, and of the description ``dims`` (separated by commas) and ``key``.
+        """
+        import pyarrow as pa
+
+        samples = pa.array(np.ascontiguousarray(self.samples).reshape(-1))
+        for length in reversed(self.samples.shape[1:]):
+            samples = pa.FixedSizeListArray.from_arrays(samples, length)
+        send_times = pa.array(self.send_times, type=pa.timestamp("ns", tz="UTC"))
+        metadata = {"generation": str(self.generation), "lost": str(self.lost)}
+        if self.description is not None:
+            metadata |= {"dims": ",".join(self.description.dims), "key": self.description.key}
+        columns = {
+            "time": pa.array(self.times),
+            "position": pa.array(self.positions),
+            "send_time": send_times,
+            "samples": samples,
+        }
+        fields = [pa.field(name, column.type) for name, column in columns.items()]
+        return pa.record_batch(list(columns.values()), schema=pa.schema(fields, metadata=metadata))

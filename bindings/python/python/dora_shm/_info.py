@@ -1,0 +1,348 @@
+"""What streams are and how they are described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+
+class State(StrEnum):
+    """How a stream is. Members equal their names in lower case: ``reader.state == "live"``."""
+
+    ABSENT = "absent"
+    """There is no stream of that name."""
+    FOREIGN = "foreign"
+    """ezmsg itself wrote it; whether its writer lives cannot be known."""
+    WAITING = "waiting"
+    """Its writer lives and has no ring yet."""
+    LIVE = "live"
+    """Its writer lives."""
+    IDLE = "idle"
+    """Its writer lives, but nothing has come for `idle_after` seconds."""
+    DEAD = "dead"
+    """Its writer died without closing it. What is left can be read; the next writer takes it over."""
+    CLOSED = "closed"
+    """Its writer closed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinearAxis:
+    """Evenly spaced coordinates: entry `i` is at ``offset + gain * i``.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of the coordinates, e.g. ``"s"``; empty when unknown.
+    gain : float
+        Step from one entry to the next; of a time axis the inverse of the rate.
+    offset : float, optional
+        Coordinate of the first entry. None for the buffered axis, whose coordinates are the frames' times.
+    """
+
+    unit: str = ""
+    gain: float = 1.0
+    offset: float | None = None
+
+    def values(self, n: int) -> npt.NDArray[np.float64]:
+        """The coordinates of the first `n` entries, float64, in `unit`."""
+        return (self.offset or 0.0) + self.gain * np.arange(n, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class CoordAxis:
+    """One coordinate or label for each entry.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of the coordinates; empty for labels.
+    data : sequence, optional
+        Strings, numbers, or dicts such as ``{"label": "Cz", "x": 0.0, "y": 0.1}``, one for each entry. None for the
+        buffered axis, whose coordinates are the frames' times.
+    """
+
+    unit: str = ""
+    data: tuple[Any, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            object.__setattr__(self, "data", tuple(plain(self.data)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A string for each entry: its label, or its coordinate as text. Empty without `data`."""
+        named = (entry.get("label", entry) if isinstance(entry, Mapping) else entry for entry in self.data or ())
+        return tuple(str(entry) for entry in named)
+
+
+Axis: TypeAlias = LinearAxis | CoordAxis
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the frames of a stream mean. It is the same for many frames and changes rarely.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        A name for each dimension of a chunk's samples: the buffered axis (usually ``"time"``), then those of a frame.
+        Empty when they are unknown.
+    axes : dict
+        By the name of a dimension, its axis. A dimension without an entry has no known coordinates.
+    attrs : dict
+        Everything else that the source says of its signal: bool, int, float, str, lists of int, float or str, and
+        `numpy.datetime64`.
+    key : str
+        The source's own name for the signal; empty when it has none.
+    stream_dim : str or None
+        The dimension along which messages accumulate, when the source names one.
+    layout : dict or None
+        How a message of dora's is rebuilt from frames (its Arrow type, shape and dims): `SPEC.md` has the members. None
+        when the stream's writer is no node of dora's.
+    """
+
+    dims: tuple[str, ...] = ()
+    axes: dict[str, Axis] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    stream_dim: str | None = None
+    layout: dict[str, Any] | None = None
+
+    @property
+    def buffered_axis(self) -> str | None:
+        """Name of the axis along which frames follow each other, or None."""
+        return self.dims[0] if self.dims else None
+
+    def labels(self, dim: str) -> tuple[str, ...]:
+        """The labels along a dimension, or () where it has none."""
+        axis = self.axes.get(dim)
+        return axis.labels if isinstance(axis, CoordAxis) else ()
+
+    @classmethod
+    def from_raw(cls, raw: dict[str, Any]) -> Description:
+        """Of what the compiled module gives. Not for users."""
+        return cls(
+            dims=tuple(raw["dims"]),
+            axes={dim: _axis_from_raw(axis) for dim, axis in raw["axes"].items()},
+            attrs=raw["attrs"],
+            key=raw["key"],
+            stream_dim=raw["stream_dim"],
+            layout=raw["message"],
+        )
+
+    def to_raw(self) -> dict[str, Any]:
+        """As the compiled module takes it. Not for users."""
+        return {
+            "dims": [str(dim) for dim in self.dims],
+            "axes": {str(dim): _axis_to_raw(axis) for dim, axis in self.axes.items()},
+            "attrs": {str(name): plain(attr) for name, attr in self.attrs.items()},
+            "key": self.key,
+            "stream_dim": self.stream_dim,
+            "message": self.layout,
+        }
+
+
+def _axis_from_raw(raw: tuple[Any, ...]) -> Axis:
+    if raw[0] == "linear":
+        return LinearAxis(unit=raw[1], gain=raw[2], offset=raw[3])
+    return CoordAxis(unit=raw[1], data=None if raw[2] is None else tuple(raw[2]))
+
+
+def _axis_to_raw(axis: Axis) -> tuple[Any, ...]:
+    if isinstance(axis, LinearAxis):
+        return ("linear", axis.unit, float(axis.gain), None if axis.offset is None else float(axis.offset))
+    return ("coord", axis.unit, None if axis.data is None else list(axis.data))
+
+
+def as_axis(axis: Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]) -> Axis:
+    """An axis from what users write: an axis, its JSON form as a dict, or its labels or coordinates."""
+    if isinstance(axis, LinearAxis | CoordAxis):
+        return axis
+    if isinstance(axis, Mapping):
+        kind, members = axis.get("kind"), {name: value for name, value in axis.items() if name != "kind"}
+        if kind == "linear":
+            return LinearAxis(**members)
+        if kind == "coord":
+            return CoordAxis(**members)
+        raise ValueError(f'an axis of kind {kind!r}, expected "linear" or "coord"')
+    if isinstance(axis, str):
+        raise TypeError(f"an axis is {axis!r}, expected a list of labels or coordinates, LinearAxis or CoordAxis")
+    return CoordAxis(data=tuple(axis))
+
+
+def plain(value: Any) -> Any:
+    """`value` in Python's own types: numpy's numbers and arrays are converted, and times become nanoseconds."""
+    if isinstance(value, np.datetime64):
+        return {"$timestamp_ns": int(value.astype("datetime64[ns]").astype(np.int64))}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if hasattr(value, "timestamp") and hasattr(value, "tzinfo"):
+        # datetime.datetime; without a zone it is local time, as Python takes it. Integers keep the microseconds.
+        return {"$timestamp_ns": int(value.timestamp()) * 10**9 + value.microsecond * 1000}
+    if isinstance(value, Mapping):
+        return {str(name): plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """Everything that can be told of a stream.
+
+    Attributes
+    ----------
+    kind : str
+        ``"stream"``; of what `streams` lists besides, ``"ezmsg"`` (written by ezmsg itself), ``"other_user"`` (opened only
+        when its owner is named) or ``"unreadable"`` (see `reason`).
+    name : str or None
+        The stream's name; None for what is not opened.
+    segment : str
+        Name of its header in shared memory.
+    state : State
+        How it is.
+    dtype : numpy.dtype or None
+        Element type; None before the first ring, as are `shape`, `rate` and `generation`.
+    shape : tuple of int or None
+        Shape of one frame; () for one number per frame.
+    rate : float or None
+        Frames a second that the stream states; 0.0 when irregular or unknown.
+    measured_rate : float or None
+        Frames a second as they really came lately.
+    ring_frames : int
+        How many of the newest frames are kept.
+    ring_bytes : int
+        Shared memory that they take.
+    generation : int or None
+        Number of the generation.
+    position : int
+        Frames written in this generation.
+    stream_position : int
+        Frames written in all generations.
+    chunks : int
+        Messages written in this generation.
+    description : Description or None
+        What the frames mean. Its members can be had from here, too: `dims`, `axes`, `attrs`, `key`, `layout`.
+    owner : int or None
+        User id of the writer.
+    writer_pid : int or None
+        Process that says it writes the stream: a hint for people.
+    epoch : int or None
+        1 for the stream's first writer, one more for each that took over from a dead one.
+    stream_id : int or None
+        Identity of the stream: a new one after every close.
+    created_ns : int or None
+        When it was created, nanoseconds since 1970 (UTC).
+    struct_version : int or None
+        ezmsg's version of its segments, for streams that it wrote.
+    reason : str or None
+        What is wrong with an unreadable one.
+    """
+
+    kind: str
+    name: str | None
+    segment: str
+    state: State
+    dtype: np.dtype[Any] | None = None
+    shape: tuple[int, ...] | None = None
+    rate: float | None = None
+    measured_rate: float | None = None
+    ring_frames: int = 0
+    ring_bytes: int = 0
+    generation: int | None = None
+    position: int = 0
+    stream_position: int = 0
+    chunks: int = 0
+    description: Description | None = None
+    owner: int | None = None
+    writer_pid: int | None = None
+    epoch: int | None = None
+    stream_id: int | None = None
+    created_ns: int | None = None
+    struct_version: int | None = None
+    reason: str | None = None
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """A name for each dimension of a chunk's samples; () when they are unknown."""
+        return self.description.dims if self.description else ()
+
+    @property
+    def axes(self) -> dict[str, Axis]:
+        """Axes by the names of their dimensions."""
+        return self.description.axes if self.description else {}
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the source says of its signal besides."""
+        return self.description.attrs if self.description else {}
+
+    @property
+    def key(self) -> str:
+        """The source's own name for the signal; empty when it has none."""
+        return self.description.key if self.description else ""
+
+    @property
+    def layout(self) -> dict[str, Any] | None:
+        """How a message of dora's is rebuilt from frames, or None."""
+        return self.description.layout if self.description else None
+
+    @property
+    def buffered_axis(self) -> str | None:
+        """Name of the axis along which frames follow each other, or None."""
+        return self.description.buffered_axis if self.description else None
+
+    @property
+    def stream_dim(self) -> str | None:
+        """The dimension along which messages accumulate, when the source names one."""
+        return self.description.stream_dim if self.description else None
+
+    def labels(self, dim: str) -> tuple[str, ...]:
+        """The labels along a dimension, or () where it has none."""
+        return self.description.labels(dim) if self.description else ()
+
+    @classmethod
+    def from_raw(cls, raw: dict[str, Any], description: Description | None = None) -> StreamInfo:
+        """Of what the compiled module gives. Not for users."""
+        kind = raw["kind"]
+        if kind != "stream":
+            return cls(
+                kind=kind,
+                name=None,
+                segment=raw["segment"],
+                state=State.FOREIGN if kind == "ezmsg" else State.ABSENT,
+                owner=raw.get("owner"),
+                struct_version=raw.get("struct_version"),
+                reason=raw.get("reason"),
+                description=Description(key=raw["key"]) if raw.get("key") else None,
+            )
+        dtype, shape, rate, frames = raw["format"] or (None, None, None, 0)
+        if description is None and raw["description"] is not None:
+            description = Description.from_raw(raw["description"])
+        return cls(
+            kind=kind,
+            name=raw["name"],
+            segment=raw["segment"],
+            state=State(raw["state"]),
+            dtype=None if dtype is None else np.dtype(dtype),
+            shape=None if shape is None else tuple(shape),
+            rate=rate,
+            measured_rate=raw["measured_rate"],
+            ring_frames=frames,
+            ring_bytes=raw["ring_bytes"] or 0,
+            generation=raw["generation"],
+            position=raw["position"],
+            stream_position=raw["stream_position"],
+            chunks=raw["chunks"],
+            description=description,
+            owner=raw["owner"],
+            writer_pid=raw["writer_pid"],
+            epoch=raw["epoch"],
+            stream_id=raw["stream_id"],
+            created_ns=raw["created_ns"],
+        )

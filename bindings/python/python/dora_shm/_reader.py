@@ -1,0 +1,661 @@
+"""The reading half."""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _dora_shm
+from ._chunk import Chunk
+from ._errors import BadArgumentError, ClosedError
+from ._events import Event, EventKind
+from ._info import Description, State, StreamInfo
+from ._view import View
+
+_DATA, _NOTHING, _GENERATION, _CLOSED = range(4)
+_ALL = 2**64 - 1
+_EVENTS_KEPT = 1000
+
+_readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for reader in list(_readers):
+        reader._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Lag(NamedTuple):
+    """How far a reader is behind its writer."""
+
+    frames: int
+    """Frames that are there and not read."""
+    seconds: float
+    """Time since the oldest of them was written."""
+
+
+
+
+class Reader:
+    """A cursor over the frames of a stream. It cannot slow, block or hurt the stream.
+
+    Every frame is read whole or counted as lost, exactly once. The reader follows the stream's generations and its
+    writers. It may come before the stream does; then it begins with the stream's first frame.
+
+    Only `wait`, a `read` or `view` with a timeout, and iteration sleep. While they do, and while frames are copied, other
+    threads run; Ctrl-C ends them within a quarter of a second. A reader can be used by several threads, which take turns;
+    each frame goes to one of them.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stream.
+    start : {"newest", "oldest"}
+        Where to begin in a stream that is there already: with what comes from now on, or with the oldest frame that is
+        still there.
+    last : int, optional
+        Begin with the last so many frames instead.
+    last_seconds : float, optional
+        Begin with the frames of the last so many seconds, by their times, instead.
+    owner : int, optional
+        Read the stream of this user id. Default: only streams of this process's user or root.
+    follow : bool
+        Whether iterating goes on with the next writer when the stream is closed, instead of ending.
+    on_event : callable, optional
+        Called with each `Event`, in order with the frames: before the call that it happened in returns the frames after
+        it. Default: `events` gives them.
+    idle_after : float
+        A live stream without a new message for so many seconds is called idle.
+    max_bytes : int, optional
+        Largest ring that is mapped, in bytes. Default: no limit.
+
+    Raises
+    ------
+    BadNameError
+        The name cannot be a stream's.
+    CorruptError, VersionError, WrongOwnerError, AccessError, ForeignError, TooLargeError
+        What is found under that name cannot be read. (That there is nothing yet is no error.)
+
+    Examples
+    --------
+    >>> with Reader("demo") as reader:                      # doctest: +SKIP
+    ...     for chunk in reader:
+    ...         print(chunk.times[-1], chunk.samples.shape, chunk.lost)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        start: Literal["newest", "oldest"] = "newest",
+        last: int | None = None,
+        last_seconds: float | None = None,
+        owner: int | None = None,
+        *,
+        follow: bool = False,
+        on_event: Callable[[Event], object] | None = None,
+        idle_after: float = 1.0,
+        max_bytes: int | None = None,
+    ) -> None:
+        if start not in ("newest", "oldest"):
+            raise BadArgumentError(f'start is {start!r}, expected "newest" or "oldest"')
+        if last is not None and last_seconds is not None:
+            raise BadArgumentError("both last and last_seconds are given, expected one of them")
+        if last is not None and last < 0:
+            raise BadArgumentError(f"last is {last}, expected 0 or more frames")
+        if last_seconds is not None and not last_seconds >= 0:
+            raise BadArgumentError(f"last_seconds is {last_seconds}, expected 0 or more seconds")
+        self.name = name
+        self.follow = follow
+        self._on_event = on_event
+        self._idle_after = float(idle_after)
+        self._owner = owner
+        self._max_bytes = max_bytes
+        self._spy: _dora_shm.Reader | None = None
+        self._notifier: _dora_shm.Notifier | None = None
+        self._notifier_process = 0
+        if last_seconds is not None:
+            self._raw = self._open("oldest", 0)
+            self._raw.skip_to_last(float(last_seconds))
+        else:
+            self._raw = self._open(start, 0) if last is None else self._open("last", last)
+        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
+        self._late: list[Event] = []
+        self._closed_seen = False
+        self._gone = False
+        self._described: tuple[dict[str, Any] | None, Description | None] = (None, None)
+        self._format: tuple[np.dtype[Any], tuple[int, ...]] | None = None
+        self._refresh_format()
+        self._describe(self._raw.description()[0])
+        _, of_ring, newest = self._raw.status(self._idle_after)
+        self._writer = newest or of_ring
+        _readers.add(self)
+
+    def _open(self, start: str, last: int, each_description: bool = True) -> _dora_shm.Reader:
+        return _dora_shm.Reader(
+            self.name, start, last, self._owner, self._idle_after, self._max_bytes, each_description
+        )
+
+    # What reading is made of.
+
+    def _refresh_format(self) -> None:
+        found = self._raw.format()
+        self._format = None if found is None else (np.dtype(found[0]), tuple(found[1]))
+
+    def _describe(self, raw: dict[str, Any] | None) -> Description | None:
+        """The description that `raw` is, converted once."""
+        if raw is None:
+            return None
+        if raw is not self._described[0]:
+            self._described = (raw, Description.from_raw(raw))
+        return self._described[1]
+
+    def _chunk(self, read: tuple[Any, ...]) -> Chunk:
+        code, samples, times, first, frames, lost, generation, messages, raw, missed = read
+        if code != _DATA:
+            return self._empty()
+        if len(times) != frames:
+            samples, times = samples[:frames], times[:frames]
+        return Chunk(samples, times, first, lost, generation, self._describe(raw), missed, messages)
+
+    def _empty(self, out: npt.NDArray[Any] | None = None) -> Chunk:
+        dtype, shape = self._format or (np.dtype(np.float64), ())
+        samples = np.empty((0, *shape), dtype) if out is None else out[:0]
+        generation, position, _ = self._raw.cursor()
+        description, missed = self._raw.description()
+        described = self._describe(description)
+        return Chunk(samples, np.empty(0), position, 0, generation, described, missed)
+
+    def _tell(self, kind: EventKind, state: State, late: bool, first: int | None = None) -> None:
+        generation, position, _ = self._raw.cursor()
+        raw, _ = self._raw.description()
+        event = Event(kind, generation, position if first is None else first, state, self._describe(raw))
+        if late:
+            self._late.append(event)
+        else:
+            self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
+        if self._on_event is None:
+            self._events.append(event)
+        else:
+            self._on_event(event)
+
+    def _begin(self) -> None:
+        """What every call that reads begins with: what came after the frames it last returned is told now."""
+        if self._notifier is not None:
+            self._notifier.clear()
+        late, self._late = self._late, []
+        for event in late:
+            self._deliver(event)
+
+    def _end(self) -> None:
+        """What every call that reads ends with: a loop that sleeps on the descriptor must hear of what is left."""
+        if self._notifier is not None and (self._late or self._raw.is_ready()):
+            self._notifier.set()
+
+    def _look_at_writer(self, late: bool = False) -> None:
+        state, of_ring, newest = self._raw.status(self._idle_after)
+        found = newest or of_ring
+        if found is not None and self._writer is not None and found != self._writer:
+            self._gone = False
+            self._tell(EventKind.WRITER_RESTARTED, State(state), late)
+        if found is not None:
+            self._writer = found
+        if state == State.DEAD and not self._gone:
+            self._gone = True
+            self._tell(EventKind.WRITER_GONE, State.DEAD, late)
+
+    def _moved(self, code: int, late: bool) -> None:
+        """Tells that the reader has come to a new generation, or to the end of the stream."""
+        if code == _GENERATION:
+            self._closed_seen = False
+            self._refresh_format()
+            state, of_ring, _ = self._raw.status(self._idle_after)
+            self._describe(self._raw.description()[0])
+            if of_ring is not None and self._writer is not None and of_ring != self._writer:
+                self._tell(EventKind.WRITER_RESTARTED, State(state), late)
+            self._writer = of_ring or self._writer
+            self._gone = False
+            self._tell(EventKind.NEW_GENERATION, State(state), late)
+        elif code == _CLOSED:
+            self._closed_seen = True
+            if not self._gone:
+                self._gone = True
+                self._tell(EventKind.WRITER_GONE, State.CLOSED, late)
+
+    def _news_of(self, raw: dict[str, Any] | None, first: int) -> None:
+        """Tells that the frames from `first` on, just read, are described otherwise than those before them."""
+        before = self._described
+        if raw is None or raw is before[0]:
+            return
+        described = self._describe(raw)
+        if before[0] is not None and described != before[1]:
+            state = State(self._raw.status(self._idle_after)[0])
+            self._tell(EventKind.NEW_DESCRIPTION, state, late=False, first=first)
+
+    def _step(self, limit: int, out: _Room | None) -> tuple[Any, ...] | None:
+        """Frames that are there, at most `limit`. None: nothing, or the stream has just ended."""
+        while True:
+            if out is None:
+                read: tuple[Any, ...] = self._raw.read(limit)
+                code = read[0]
+            else:
+                code = self._raw.advance()
+                if code == _DATA:
+                    out.check(self._format)
+                    read = self._raw.read_into(*out.rest(0, limit), False)
+                    code = read[0]
+            if code == _DATA:
+                self._closed_seen = False
+                self._news_of(read[8], read[3])
+                return read
+            if code == _NOTHING:
+                self._look_at_writer()
+                return None
+            self._moved(code, False)
+            if code == _CLOSED:
+                return None
+
+    def read(
+        self,
+        n: int | None = None,
+        timeout: float | None = 0.0,
+        *,
+        out: npt.NDArray[Any] | None = None,
+        times_out: npt.NDArray[np.float64] | None = None,
+    ) -> Chunk:
+        """Copies new frames.
+
+        ``read()`` gives all that is new, be it a single frame, and never blocks. ``read(n)`` gives at most `n` of them and
+        does not block either. With a `timeout` it waits for them: until there are `n` (without `n`: any), or the time is
+        over, or what comes next does not belong into the same chunk because the stream ended, frames were lost, or a new
+        generation or description began. Then there are fewer.
+
+        Parameters
+        ----------
+        n : int, optional
+            Most frames to read. Default: as many as there are, or as `out` has room for.
+        timeout : float or None
+            Seconds to wait for them; None: as long as it takes. Default: not at all.
+        out : numpy.ndarray, optional
+            Where the samples go, instead of into a new array: shape ``(room, *frame_shape)``, of the stream's dtype,
+            contiguous in C order and writable. The chunk's `samples` is then a view of its beginning.
+        times_out : numpy.ndarray, optional
+            The same for the times: float64, shape ``(room,)``, aligned.
+
+        Returns
+        -------
+        Chunk
+            Empty, and false, when there was nothing. It never spans two generations or two descriptions.
+
+        Raises
+        ------
+        BadArgumentError
+            `out` does not fit the stream's frames; nothing was read.
+        CorruptError
+            Shared memory contradicts the protocol. The reader has let go of the stream and attaches anew.
+        ClosedError
+            The reader is closed.
+        KeyboardInterrupt
+            Ctrl-C while it waited. Frames that it had taken by then are gone.
+        """
+        if n is not None and n < 0:
+            raise BadArgumentError(f"n is {n}, expected 0 or more frames")
+        room = None if out is None and times_out is None else _Room(out, times_out)
+        limit = _ALL if n is None else n
+        if room is not None:
+            limit = min(limit, room.frames)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._begin()
+        try:
+            if limit == 0:
+                return self._empty(out)
+            while (read := self._step(limit, room)) is None:
+                if self._closed_seen or timeout == 0 or not self._sleep(deadline):
+                    return self._empty(out)
+            if n is None or timeout == 0 or read[4] >= limit:
+                return self._chunk(read)
+            return self._go_on(read, limit, room, deadline)
+        finally:
+            self._end()
+
+    def _go_on(self, read: tuple[Any, ...], limit: int, room: _Room | None, deadline: float | None) -> Chunk:
+        """Waits for the rest of `limit` frames, of which `read` are the first."""
+        chunk = self._chunk(read)
+        frames = len(chunk)
+        if room is None:
+            dtype, shape = chunk.samples.dtype, chunk.samples.shape[1:]
+            room = _Room(np.empty((limit, *shape), dtype), None)
+            room.samples[:frames] = chunk.samples
+            room.times[:frames] = chunk.times
+        while frames < limit:
+            more = self._raw.read_into(*room.rest(frames, limit), True)
+            if more[0] == _DATA:
+                frames += more[4]
+                continue
+            if more[0] != _NOTHING:
+                self._moved(more[0], True)
+                break
+            if self._raw.is_ready() or not self._sleep(deadline, late=True):
+                # What is there does not go on from what was read; or the time is over.
+                break
+        messages = self._raw.messages(chunk.first, frames) if chunk.generation == self._generation() else b""
+        return Chunk(
+            room.samples[:frames],
+            room.times[:frames],
+            chunk.first,
+            chunk.lost,
+            chunk.generation,
+            chunk.description,
+            chunk.description_missed,
+            messages or chunk._messages,
+        )
+
+    def _generation(self) -> int | None:
+        return self._raw.cursor()[0]
+
+    def _sleep(self, deadline: float | None, late: bool = False) -> bool:
+        """Sleeps until there is something to read. False: the time is over."""
+        while True:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            state = self._raw.wait(left, self._gone)
+            if state == "ready":
+                return True
+            self._look_at_writer(late)
+            if left == 0.0:
+                return False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleeps until there is something to read: frames, a new generation or the stream's end.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most. Default: as long as it takes.
+
+        Returns
+        -------
+        bool
+            False when the time was over, or when the writer died meanwhile, which ends a wait early, once: `state` tells.
+        """
+        self._begin()
+        ready = self._raw.wait(timeout, self._gone) == "ready"
+        if not ready:
+            self._look_at_writer()
+        else:
+            self._end()
+        return ready
+
+    def latest(self, n: int | None = None, seconds: float | None = None) -> Chunk:
+        """Copies the newest frames of the stream without moving the cursor. Never blocks.
+
+        For displays: they see the stream's newest generation at once, whatever `read` has still to read, and nothing that
+        they see counts as read or lost.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many frames; fewer if there are fewer.
+        seconds : float, optional
+            The frames that are less than so many seconds older than the newest, by their times, instead.
+
+        Returns
+        -------
+        Chunk
+            Its description is that of the newest frame. Empty when the stream is not there, has no frames, or was closed.
+        """
+        if (n is None) == (seconds is None):
+            raise BadArgumentError("expected either n or seconds")
+        if n is not None and n < 0:
+            raise BadArgumentError(f"n is {n}, expected 0 or more frames")
+        self._check_open()
+        if self._spy is None:
+            self._spy = self._open("newest", 0, each_description=False)
+        read: tuple[Any, ...] = self._spy.latest(n or 0, seconds)
+        code, samples, times, first, frames, _, generation, messages, raw, missed = read
+        if code != _DATA:
+            return self._empty()
+        described = Description.from_raw(raw) if raw is not None else None
+        return Chunk(samples[:frames], times[:frames], first, 0, generation, described, missed, messages)
+
+    def view(self, n: int | None = None, timeout: float | None = 0.0, *, raise_lost: bool = False) -> View:
+        """Lends new frames in place, without copying them.
+
+        Parameters
+        ----------
+        n : int, optional
+            Most frames to lend. Default: all that is new.
+        timeout : float or None
+            Seconds to wait until there is something; None: as long as it takes. Default: not at all.
+        raise_lost : bool
+            Whether leaving the view raises `OverwrittenError` if frames of it were overwritten.
+
+        Returns
+        -------
+        View
+            To be used in a ``with`` block. Empty, and false, when there is nothing.
+
+        Examples
+        --------
+        >>> with reader.view() as view:                     # doctest: +SKIP
+        ...     peak = max(part.max() for part in view.parts) if view else None
+        >>> if view.whole: print(peak)                      # doctest: +SKIP
+        """
+        if n is not None and n < 0:
+            raise BadArgumentError(f"n is {n}, expected 0 or more frames")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        limit = _ALL if n is None else n
+        self._begin()
+        try:
+            while True:
+                code, raw, description, missed = self._raw.view(limit)
+                if raw is not None and self._format is not None:
+                    self._closed_seen = False
+                    self._news_of(description, raw.first)
+                    described = self._describe(description)
+                    return View(self._raw, raw, *self._format, described, missed, raise_lost)
+                if code == _GENERATION:
+                    self._moved(code, False)
+                    continue
+                if code == _CLOSED:
+                    self._moved(code, False)
+                else:
+                    self._look_at_writer()
+                if self._closed_seen or timeout == 0 or limit == 0 or not self._sleep(deadline):
+                    return View(None, None, None, (), self.description, False, raise_lost)
+        finally:
+            self._end()
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Gives chunks as they come, each with all that is new, and sleeps in between.
+
+        Ends when the stream was closed and read to its end (with `follow`, it waits for the next writer instead), or when
+        another thread closes the reader. Before the stream exists, and after its writer died, it waits.
+        """
+        self._check_open()
+        try:
+            while True:
+                chunk = self.read(timeout=None)
+                if chunk:
+                    yield chunk
+                elif self._closed_seen and not self.follow:
+                    return
+                elif self._closed_seen:
+                    self._closed_seen = False
+        except ClosedError:
+            return
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        """As iterating in a plain ``for`` loop, for asyncio: the event loop runs while there is nothing to read."""
+        # Not imported by those who do not use it: it takes longer than all the rest.
+        import asyncio
+
+        self._check_open()
+        descriptor = os.dup(self.fileno())
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                chunk = self.read()
+                if chunk:
+                    yield chunk
+                    # A stream that is always ahead must not keep others from running.
+                    await asyncio.sleep(0)
+                    continue
+                if self._closed_seen and not self.follow:
+                    return
+                self._closed_seen = False
+                ready = asyncio.Event()
+                loop.add_reader(descriptor, ready.set)
+                try:
+                    await ready.wait()
+                finally:
+                    loop.remove_reader(descriptor)
+        except ClosedError:
+            return
+        finally:
+            os.close(descriptor)
+
+    def fileno(self) -> int:
+        """A file descriptor that is readable when there is something to read.
+
+        For `select`, `selectors`, `asyncio.loop.add_reader` and Qt's `QSocketNotifier`; the reader itself can be registered
+        where an object with a ``fileno`` can. Whenever it is readable, call `read`: it is readable again when there is more.
+        Now and then a `read` then finds nothing. It is for waiting only: never read from it.
+
+        Behind it, a thread sleeps on the stream, from the first call on. It does not spin and does not run Python.
+        """
+        self._check_open()
+        if self._notifier is None or self._notifier_process != os.getpid():
+            # A forked child has no copy of its parent's thread.
+            self._notifier = _dora_shm.Notifier(self.name, self._owner, self._max_bytes)
+            self._notifier_process = os.getpid()
+        return self._notifier.fileno()
+
+    def events(self) -> list[Event]:
+        """What happened up to the chunk that was returned last, oldest first; each event once.
+
+        An event stands before the frames that come after it: handle the events, then the chunk. It is noticed by the calls
+        that read or wait. Of events that nobody asks for, the newest thousand are kept. Empty when there is an `on_event`.
+        """
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    @property
+    def lost(self) -> int:
+        """Frames lost since the reader began, in all: exact."""
+        return self._raw.cursor()[2]
+
+    @property
+    def lag(self) -> Lag:
+        """How far the reader is behind the writer, in frames and in seconds."""
+        return Lag(*self._raw.lag())
+
+    @property
+    def state(self) -> State:
+        """How the stream is, at this moment."""
+        return State(self._raw.status(self._idle_after)[0])
+
+    @property
+    def generation(self) -> int | None:
+        """The generation that is read; None before a stream's first."""
+        return self._raw.cursor()[0]
+
+    @property
+    def position(self) -> int:
+        """Position of the next frame in its generation."""
+        return self._raw.cursor()[1]
+
+    @property
+    def description(self) -> Description | None:
+        """What the frames that were read last mean; before the first, what the next ones do."""
+        return self._describe(self._raw.description()[0])
+
+    @property
+    def info(self) -> StreamInfo:
+        """Everything that can be told of the stream: dtype, shape, dims, axes, rate, attrs and so on, at this moment."""
+        return StreamInfo.from_raw(self._raw.info())
+
+    @property
+    def closed(self) -> bool:
+        """Whether this reader was closed (not the stream: see `state`)."""
+        return self._raw.is_closed()
+
+    def close(self) -> None:
+        """Lets go of the stream. Another thread's wait ends. The second time it does nothing."""
+        self._raw.close()
+        if self._spy is not None:
+            self._spy.close()
+        if self._notifier is not None:
+            self._notifier.close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ClosedError("this reader is closed")
+
+    def _after_fork(self) -> None:
+        self._raw.after_fork()
+        if self._spy is not None:
+            self._spy.after_fork()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"<Reader of {self.name!r}, closed>"
+        generation, position, lost = self._raw.cursor()
+        return f"<Reader of {self.name!r}, at {position} of generation {generation}, {lost} lost>"
+
+
+class _Room:
+    """Arrays that frames are read into."""
+
+    __slots__ = ("frames", "samples", "times")
+
+    def __init__(self, samples: npt.NDArray[Any] | None, times: npt.NDArray[np.float64] | None) -> None:
+        if samples is None:
+            raise BadArgumentError("times_out without out, expected both or only out")
+        if not isinstance(samples, np.ndarray) or samples.ndim == 0:
+            raise BadArgumentError("out is no array of frames, expected a numpy.ndarray of shape (room, *frame_shape)")
+        self.samples = samples
+        self.frames = len(samples)
+        self.times = np.empty(self.frames) if times is None else times
+        _check_flags("out", samples)
+        _check_flags("times_out", self.times)
+        if self.times.dtype != np.float64 or self.times.ndim != 1 or len(self.times) < self.frames:
+            found = f"{self.times.dtype} of shape {self.times.shape}"
+            raise BadArgumentError(f"times_out is {found}, expected float64 of shape ({self.frames},)")
+
+    def check(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> None:
+        if format is None:
+            return
+        dtype, shape = format
+        if self.samples.dtype != dtype or self.samples.shape[1:] != shape:
+            expected = f"{dtype} of shape (room, *{shape})"
+            raise BadArgumentError(f"out is {self.samples.dtype} of shape {self.samples.shape}, expected {expected}")
+
+    def rest(self, frames: int, limit: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+        return self.samples[frames:limit], self.times[frames:limit]
+
+
+def _check_flags(name: str, array: npt.NDArray[Any]) -> None:
+    flags = array.flags
+    if not (flags.c_contiguous and flags.writeable and flags.aligned):
+        what = "contiguous in C order" if not flags.c_contiguous else "writable" if not flags.writeable else "aligned"
+        raise BadArgumentError(f"{name} is not {what}, expected an array that is")

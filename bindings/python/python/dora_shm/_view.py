@@ -1,0 +1,131 @@
+"""Frames in place."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _dora_shm
+from ._errors import ClosedError, OverwrittenError
+from ._info import Description
+
+
+class View:
+    """Frames lent in place by `Reader.view`: nothing is copied, and the writer may overwrite them at any moment.
+
+    Use it in a ``with`` block, and act on nothing computed from the arrays before the block has ended and `whole` is true.
+    Leaving the block takes the view back and moves the reader behind it; what was overwritten is in `lost`, of the view and
+    of the reader.
+
+    The arrays are read-only. They keep their memory mapped for as long as they live, also beyond the view, its reader and
+    the stream; later they may show newer frames.
+
+    Attributes
+    ----------
+    parts : tuple of numpy.ndarray
+        The samples in order: one array, or two where the ring wraps; none when there was nothing to read. Shapes
+        ``(frames, *frame_shape)``, of the stream's dtype.
+    times_parts : tuple of numpy.ndarray
+        As `parts`, the times: float64, shapes ``(frames,)``.
+    first : int
+        Position of the first frame in its generation.
+    generation : int or None
+        The generation that the frames are of.
+    description : Description or None
+        The description in force for these frames.
+    description_missed : bool
+        As `Chunk.description_missed`.
+    """
+
+    def __init__(
+        self,
+        reader: _dora_shm.Reader | None,
+        raw: _dora_shm.View | None,
+        dtype: np.dtype[Any] | None,
+        shape: tuple[int, ...],
+        description: Description | None,
+        description_missed: bool,
+        raise_lost: bool,
+    ) -> None:
+        self._reader = reader
+        self._raw = raw
+        self._frames = raw.frames if raw is not None else 0
+        self._lost: int | None = None if raw is not None else 0
+        self._raise_lost = raise_lost
+        self.first = raw.first if raw is not None else 0
+        self.generation = raw.generation if raw is not None else None
+        self.description = description
+        self.description_missed = description_missed
+        self.parts: tuple[npt.NDArray[Any], ...] = ()
+        self.times_parts: tuple[npt.NDArray[np.float64], ...] = ()
+        if raw is not None:
+            self.parts = tuple(np.frombuffer(part, dtype).reshape(-1, *shape) for part in raw.samples())
+            self.times_parts = tuple(np.frombuffer(part, np.float64) for part in raw.times())
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        return self._frames
+
+    def __bool__(self) -> bool:
+        return self._frames > 0
+
+    def __repr__(self) -> str:
+        state = "open" if self._lost is None else f"{self._lost} lost"
+        return f"<View of {self._frames} frames from {self.first} of generation {self.generation}, {state}>"
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Position of each frame in its generation: int64, shape ``(frames,)``."""
+        return np.arange(self.first, self.first + self._frames, dtype=np.int64)
+
+    @property
+    def lost(self) -> int:
+        """How many frames were overwritten, from the first on: up to now, or, after the view has been left, in all."""
+        if self._lost is not None:
+            return self._lost
+        whole_from = self._raw.whole_from() if self._raw is not None else None
+        return 0 if whole_from is None else whole_from - self.first
+
+    @property
+    def whole(self) -> bool:
+        """Whether no frame was overwritten: up to now, or, after the view has been left, at all."""
+        return self.lost == 0
+
+    def release(self) -> None:
+        """Gives the view back, as leaving the ``with`` block does. The second time it does nothing.
+
+        Raises
+        ------
+        OverwrittenError
+            With ``raise_lost=True``, if frames were overwritten.
+        """
+        if self._lost is not None:
+            return
+        self._lost = self.lost
+        if self._reader is not None and self._raw is not None:
+            try:
+                self._reader.finish(self._raw)
+            except ClosedError:
+                # Closed inside of the block: there is no cursor left to move.
+                pass
+        if self._raise_lost and self._lost:
+            message = f"{self._lost} of {self._frames} frames of a view were overwritten while they were looked at"
+            raise OverwrittenError(f"{message}; look at fewer at a time, or write to a longer buffer", self._lost)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.release()
+            return
+        try:
+            self.release()
+        except OverwrittenError:
+            # The block's own exception says more.
+            pass

@@ -1,0 +1,440 @@
+"""The writing half."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import os
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _dora_shm
+from ._errors import BadArgumentError, BadFormatError
+from ._info import Axis, Description, as_axis
+
+AxisLike = Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
+
+DEFAULT_SECONDS = 2.0
+CLOCK_TOLERANCE_S = 0.25
+"""How far frame times that are counted on may fall behind the clock before they start from it anew."""
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A program that ends closes its streams, also those whose writers are in global variables."""
+    for writer in list(_writers):
+        if writer._process == os.getpid():
+            writer.close()
+
+
+def _after_fork() -> None:
+    for writer in list(_writers):
+        writer._raw.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Writer:
+    """The one writer of a stream: makes it, or takes over what a dead writer left.
+
+    Closing it (by `close`, a ``with`` block, or the program's end) closes the stream: readers read to its end, and nothing
+    is left in shared memory. A killed program leaves a stream that readers see as dead and the next writer takes over.
+
+    A writer never waits for readers. It can be used by several threads, which take turns.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stream, 1 to 1024 bytes.
+    dtype : dtype, optional
+        Element type: bool, int8 to int64, uint8 to uint64, float16, float32 or float64. Default: that of the first array
+        that is written, with which the stream then begins.
+    shape : tuple of int, optional
+        Shape of one frame; () for one number per frame. Default: that of the first array, without its first dimension.
+    rate : float, optional
+        Frames a second; 0 or None: irregular or unknown.
+    dims : sequence of str, optional
+        A name for each dimension: the buffered axis, then those of a frame. Default: ``time``, ``dim_1``, ``dim_2``, ...
+    axes : dict, optional
+        By the name of a dimension: `LinearAxis`, `CoordAxis`, a list of labels or coordinates, or a dict such as
+        ``{"kind": "linear", "unit": "Hz", "gain": 0.5, "offset": 0.0}``.
+    attrs : dict, optional
+        What else there is to say: bool, int, float, str, lists of int, float or str, and times.
+    key : str
+        The source's own name for the signal.
+    buf_dur : float, optional
+        Seconds that the ring holds. Default: 2. Needs a `rate`.
+    buf_frames : int, optional
+        Frames that the ring holds, instead. Of an irregular stream, say how many.
+    mode : int
+        Who may read: ``0o600`` this user, ``0o640`` the group too, ``0o644`` everybody. Nobody else may ever write.
+    chunk_frames : int
+        How many frames one `write` is expected to bring. It decides how many messages are remembered besides the frames.
+    max_bytes : int, optional
+        Largest ring, in bytes of shared memory. Default: 1 GiB.
+
+    Raises
+    ------
+    LiveError
+        Another live process writes this stream.
+    BadNameError, BadFormatError, BadArgumentError, UnknownDtypeError, TooLargeError
+        An argument cannot be used.
+    NoSpaceError
+        Shared memory has no room for the ring.
+    NameTakenError, ObstructedError, WrongOwnerError
+        Something else is in the way.
+
+    Examples
+    --------
+    >>> with Writer("demo", dtype="float32", shape=(8,), rate=1000.0, dims=("time", "ch")) as writer:   # doctest: +SKIP
+    ...     writer.write(np.zeros((10, 8), "float32"))
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dtype: npt.DTypeLike | None = None,
+        shape: Sequence[int] | None = None,
+        rate: float | None = None,
+        dims: Sequence[str] | None = None,
+        axes: Mapping[str, AxisLike] | None = None,
+        attrs: Mapping[str, Any] | None = None,
+        key: str = "",
+        *,
+        buf_dur: float | None = None,
+        buf_frames: int | None = None,
+        mode: int = 0o600,
+        chunk_frames: int = 1,
+        max_bytes: int | None = None,
+    ) -> None:
+        self.name = name
+        self._process = os.getpid()
+        self._next_time: float | None = None
+        self._dtype: np.dtype[Any] | None = None if dtype is None else _dtype(dtype)
+        self._shape: tuple[int, ...] | None = None if shape is None else _shape(shape)
+        self._rate = _rate(rate)
+        self._dims = None if dims is None else tuple(dims)
+        self._axes = {dim: as_axis(axis) for dim, axis in (axes or {}).items()}
+        self._attrs = dict(attrs or {})
+        self._key = key
+        self._buf_dur, self._buf_frames = buf_dur, buf_frames
+        self._chunk_frames = chunk_frames
+        if self._rate or buf_dur is not None or buf_frames is not None:
+            self._ring_frames()
+        self._raw = _dora_shm.Writer(name, mode, max_bytes)
+        _writers.add(self)
+        if self._dtype is not None and self._shape is not None:
+            try:
+                self._begin()
+            except BaseException:
+                self.close()
+                raise
+
+    def _ring_frames(self) -> int:
+        if self._buf_dur is not None and self._buf_frames is not None:
+            raise BadArgumentError("both buf_dur and buf_frames are given, expected one of them")
+        if self._buf_frames is not None:
+            return int(self._buf_frames)
+        seconds = DEFAULT_SECONDS if self._buf_dur is None else self._buf_dur
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise BadArgumentError(f"buf_dur is {seconds} s, expected more than 0")
+        if self._rate == 0:
+            raise BadArgumentError("the rate is not given, so buf_frames has to say how many frames the ring holds")
+        return max(1, math.ceil(seconds * self._rate))
+
+    def _description(self) -> Description:
+        shape = self._shape or ()
+        dims = self._dims
+        if dims is None:
+            dims = ("time", *(f"dim_{i + 1}" for i in range(len(shape))))
+        axes = dict(self._axes)
+        for dim in axes:
+            if dim not in dims:
+                raise BadArgumentError(f"an axis for {dim!r}, expected one of the dims {dims}")
+        for dim, length in zip(dims[1:], shape, strict=False):
+            axis = axes.get(dim)
+            data = getattr(axis, "data", None)
+            if data is not None and len(data) != length:
+                raise BadArgumentError(f"{len(data)} coordinates for {dim!r}, expected {length}")
+        return Description(dims, axes, self._attrs, self._key)
+
+    def _begin(self) -> None:
+        if self._dtype is None or self._shape is None:
+            return
+        description = self._description().to_raw()
+        frames, chunk_frames = self._ring_frames(), max(1, int(self._chunk_frames))
+        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, chunk_frames, description)
+        self._next_time = None
+
+    def begin(
+        self,
+        dtype: npt.DTypeLike | None = None,
+        shape: Sequence[int] | None = None,
+        rate: float | None = None,
+        dims: Sequence[str] | None = None,
+        axes: Mapping[str, AxisLike] | None = None,
+        attrs: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        *,
+        buf_dur: float | None = None,
+        buf_frames: int | None = None,
+    ) -> None:
+        """Begins a new generation, of another dtype, frame shape, rate, length or key. Readers finish the old one first.
+
+        This is the only way to another format: `write` refuses frames of another one, so that a mistake does not turn into
+        a new generation. What is left out stays as it is; but `dims` and `axes` are forgotten when `shape` has another rank,
+        and axes with coordinates for a dimension whose length changes.
+
+        Parameters
+        ----------
+        dtype, shape, rate, dims, axes, attrs, key, buf_dur, buf_frames
+            As of `Writer`.
+
+        Raises
+        ------
+        BadFormatError, BadArgumentError, UnknownDtypeError, TooLargeError, NoSpaceError
+            The stream goes on as it was.
+        """
+        names = ("_dtype", "_shape", "_rate", "_dims", "_axes", "_attrs", "_key", "_buf_dur", "_buf_frames")
+        before = {name: getattr(self, name) for name in names}
+        try:
+            old_shape = self._shape
+            self._dtype = self._dtype if dtype is None else _dtype(dtype)
+            self._shape = self._shape if shape is None else _shape(shape)
+            self._rate = self._rate if rate is None else _rate(rate)
+            if old_shape is not None and self._shape is not None and len(old_shape) != len(self._shape):
+                self._dims, self._axes = None, {}
+            elif old_shape != self._shape:
+                self._axes = {dim: axis for dim, axis in self._axes.items() if getattr(axis, "data", None) is None}
+            self._dims = self._dims if dims is None else tuple(dims)
+            self._axes = self._axes if axes is None else {dim: as_axis(axis) for dim, axis in axes.items()}
+            self._attrs = self._attrs if attrs is None else dict(attrs)
+            self._key = self._key if key is None else key
+            if buf_dur is not None or buf_frames is not None:
+                self._buf_dur, self._buf_frames = buf_dur, buf_frames
+            if self._dtype is None or self._shape is None:
+                raise BadFormatError("neither written nor begun before, expected a dtype and the shape of a frame")
+            self._begin()
+        except BaseException:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
+
+    def describe(
+        self,
+        axes: Mapping[str, AxisLike] | None = None,
+        attrs: Mapping[str, Any] | None = None,
+        dims: Sequence[str] | None = None,
+    ) -> None:
+        """Publishes new labels, units, attributes or names of dims, for the frames that are written from now on.
+
+        Parameters
+        ----------
+        axes, attrs, dims
+            As of `Writer`; what is left out stays as it is. (Another `key` is another generation: see `begin`.)
+
+        Raises
+        ------
+        BadArgumentError
+            They do not fit the frames' shape.
+        NoGenerationError
+            Nothing has begun yet.
+        """
+        before = self._axes, self._attrs, self._dims
+        try:
+            self._axes = self._axes if axes is None else {dim: as_axis(axis) for dim, axis in axes.items()}
+            self._attrs = self._attrs if attrs is None else dict(attrs)
+            self._dims = self._dims if dims is None else tuple(dims)
+            self._raw.describe(self._description().to_raw())
+        except BaseException:
+            self._axes, self._attrs, self._dims = before
+            raise
+
+    def write(
+        self,
+        frames: npt.ArrayLike,
+        times: npt.ArrayLike | None = None,
+        *,
+        send_ns: int | None = None,
+    ) -> None:
+        """Writes one message: a frame, or an array of frames. Never waits for readers.
+
+        Parameters
+        ----------
+        frames : array_like
+            Shape ``frame_shape`` for one frame, ``(frames, *frame_shape)`` for several; ``(0, *frame_shape)`` is an empty
+            message. Any strides. Numbers of another type are converted as `numpy.copyto` does (``same_kind``: float64 to
+            float32, but no floats to integers).
+        times : array_like, optional
+            A time for each frame, seconds (for a time axis). Default: with a rate, frames follow each other evenly from
+            the first one on, and start anew from the clock when they fall behind it by more than a quarter of a second;
+            without a rate, all are of this moment. The clock is that of the Unix epoch.
+        send_ns : int, optional
+            When the message was sent, nanoseconds since 1970 (UTC). Default: now.
+
+        Raises
+        ------
+        BadFormatError
+            Another frame shape, or numbers that the dtype cannot hold; see `begin`.
+        BadArgumentError
+            Not one time for each frame.
+        ForkedError
+            The writer belongs to the parent process.
+        """
+        array = np.asarray(frames)
+        if self._dtype is None or self._shape is None:
+            array = self._begin_with(array)
+            assert self._dtype is not None and self._shape is not None
+        array = self._as_frames(array, self._dtype, self._shape)
+        count = len(array)
+        now_ns = time.time_ns()
+        if times is not None:
+            values = np.require(np.atleast_1d(np.asarray(times, dtype=np.float64)), requirements=["C", "A"])
+            if values.shape != (count,):
+                raise BadArgumentError(f"times of shape {np.shape(times)} for {count} frames, expected one each")
+            if count:
+                self._next_time = float(values[-1]) + (1 / self._rate if self._rate else 0.0)
+            self._raw.write(array, values, 0.0, 0.0, now_ns if send_ns is None else send_ns)
+            return
+        step = 1 / self._rate if self._rate else 0.0
+        start = self._start_of(count, step, now_ns * 1e-9)
+        self._raw.write(array, None, start, step, now_ns if send_ns is None else send_ns)
+        if count:
+            self._next_time = start + count * step
+
+    def _start_of(self, count: int, step: float, now: float) -> float:
+        """Time of the first of `count` frames of which the last has just been taken."""
+        begun = now - max(count - 1, 0) * step
+        if step == 0.0 or self._next_time is None or begun - self._next_time > CLOCK_TOLERANCE_S:
+            return begun
+        return self._next_time
+
+    def _begin_with(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Begins with the format of the first array, of what was not given."""
+        if self._shape is None and array.ndim == 0:
+            raise BadFormatError("the shape of a frame is not known and this is a single number, expected shape=()")
+        dtype, shape = self._dtype, self._shape
+        self._dtype = _dtype(array.dtype) if dtype is None else dtype
+        self._shape = array.shape[1:] if shape is None else shape
+        try:
+            self._begin()
+        except BaseException:
+            self._dtype, self._shape = dtype, shape
+            raise
+        return array
+
+    @staticmethod
+    def _as_frames(array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        if array.shape == shape:
+            array = array[np.newaxis]
+        if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+            raise BadFormatError(f"frames of shape {array.shape}, expected {shape} or (n, *{shape}); see Writer.begin")
+        if not np.can_cast(array.dtype, dtype, casting="same_kind"):
+            raise BadFormatError(f"frames of {array.dtype}, which {dtype} cannot hold; convert them, or see Writer.begin")
+        return np.ascontiguousarray(array, dtype=dtype)
+
+    def maintain(self) -> None:
+        """Makes segments anew that somebody removed from shared memory (`rm`, a session's end).
+
+        `write` does the same; call it about once a second while there is nothing to write for long.
+        """
+        self._raw.maintain()
+
+    def warnings(self) -> list[str]:
+        """What a user should know and no call could report: names that somebody else has taken. Each is given once."""
+        return self._raw.warnings()
+
+    @property
+    def description(self) -> Description:
+        """What is said of the frames that are written now."""
+        return self._description()
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """Element type; None before it is known."""
+        return self._dtype
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Shape of one frame; None before it is known."""
+        return self._shape
+
+    @property
+    def rate(self) -> float:
+        """Frames a second; 0.0 when irregular or unknown."""
+        return self._rate
+
+    @property
+    def generation(self) -> int | None:
+        """Number of the current generation; None before the first."""
+        return self._raw.status()[0]
+
+    @property
+    def position(self) -> int:
+        """Frames written in this generation."""
+        return self._raw.status()[1]
+
+    @property
+    def stream_position(self) -> int:
+        """Frames written in all generations, those of a dead writer that was taken over included."""
+        return self._raw.status()[2]
+
+    @property
+    def ring_frames(self) -> int:
+        """Frames that the ring holds; 0 before the first generation."""
+        return self._raw.status()[3]
+
+    @property
+    def epoch(self) -> int:
+        """1 for the stream's first writer, one more for each that took over from a dead one."""
+        return self._raw.status()[4]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._raw.is_closed()
+
+    def close(self) -> None:
+        """Closes the stream: readers read to its end, and nothing is left in shared memory. The second time nothing."""
+        self._raw.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"<Writer of {self.name!r}, closed>"
+        generation, position, *_ = self._raw.status()
+        return f"<Writer of {self.name!r}, {position} frames in generation {generation}>"
+
+
+def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    # In the machine's byte order, which is the ring's.
+    return np.dtype(dtype).newbyteorder("=")
+
+
+def _shape(shape: Sequence[int]) -> tuple[int, ...]:
+    found = tuple(int(length) for length in shape)
+    if any(length < 0 for length in found):
+        raise BadFormatError(f"the frame shape {found}, expected lengths of at least 1")
+    return found
+
+
+def _rate(rate: float | None) -> float:
+    return 0.0 if rate is None else float(rate)
+
+

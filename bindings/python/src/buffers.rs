@@ -1,0 +1,85 @@
+//! Memory of numpy's, by the buffer protocol.
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// `numpy.empty(shape, dtype)`.
+pub fn empty<'py>(py: Python<'py>, shape: Vec<u64>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
+    static EMPTY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let shape = pyo3::types::PyTuple::new(py, shape)?;
+    EMPTY.import(py, "numpy", "empty")?.call1((shape, dtype))
+}
+
+/// Contiguous memory of an object, exported until this is dropped, so that nobody frees or moves it.
+pub struct Memory {
+    start: *mut u8,
+    length: usize,
+    readonly: bool,
+    _export: PyUntypedBuffer,
+}
+
+// SAFETY: the exporter keeps the memory where it is until the export ends, whichever thread looks at it.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let export = PyUntypedBuffer::get(object)?;
+        if !export.is_c_contiguous() {
+            return Err(PyValueError::new_err("an array that is not contiguous in C order, expected one that is"));
+        }
+        let (start, length, readonly) = (export.buf_ptr().cast(), export.len_bytes(), export.readonly());
+        Ok(Self { start, length, readonly, _export: export })
+    }
+
+    pub fn of_writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let memory = Self::of(object)?;
+        if memory.readonly {
+            return Err(PyValueError::new_err("a read-only array, expected one that can be written to"));
+        }
+        Ok(memory)
+    }
+
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        if self.length == 0 {
+            return &[];
+        }
+        // SAFETY: exported as so many contiguous bytes, for as long as `self`. Another thread of the program that stores
+        // to its own array meanwhile gets what it asks for, as with numpy.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        if self.length == 0 || self.readonly {
+            return &mut [];
+        }
+        // SAFETY: as in `bytes`, and exported as writable.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
+    }
+
+    fn check_floats(&self) -> PyResult<()> {
+        if self.start.align_offset(align_of::<f64>()) != 0 || !self.length.is_multiple_of(size_of::<f64>()) {
+            return Err(PyValueError::new_err("times that are not aligned float64 numbers, expected ones that are"));
+        }
+        Ok(())
+    }
+
+    pub fn floats(&self) -> PyResult<&[f64]> {
+        self.check_floats()?;
+        let bytes = self.bytes();
+        // SAFETY: aligned, as many whole numbers, and every bit pattern is an f64.
+        Ok(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<f64>()) })
+    }
+
+    pub fn floats_mut(&mut self) -> PyResult<&mut [f64]> {
+        self.check_floats()?;
+        let bytes = self.bytes_mut();
+        // SAFETY: as in `floats`.
+        Ok(unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / size_of::<f64>()) })
+    }
+}

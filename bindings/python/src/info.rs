@@ -1,0 +1,85 @@
+//! What can be told of streams.
+
+use dora_shm_ring::{Info, Liveness, StreamInfo};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::convert::description_to_python;
+use crate::errors::raise;
+
+/// The words of `dora_shm.State`.
+pub fn state(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Absent => "absent",
+        Liveness::Foreign => "foreign",
+        Liveness::Waiting => "waiting",
+        Liveness::Live => "live",
+        Liveness::Idle => "idle",
+        Liveness::Dead => "dead",
+        Liveness::Closed => "closed",
+    }
+}
+
+pub fn info_to_python<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyDict>> {
+    let made = PyDict::new(py);
+    made.set_item("kind", "stream")?;
+    made.set_item("name", &info.name)?;
+    made.set_item("segment", &info.segment)?;
+    made.set_item("state", state(info.liveness))?;
+    made.set_item("stream_id", info.stream_id)?;
+    made.set_item("created_ns", info.created_ns)?;
+    made.set_item("owner", info.owner)?;
+    made.set_item("writer_pid", info.writer_pid)?;
+    made.set_item("epoch", info.epoch)?;
+    made.set_item("generation", info.generation)?;
+    let format = info
+        .format
+        .as_ref()
+        .map(|format| (format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames()));
+    made.set_item("format", format)?;
+    made.set_item("ring_bytes", info.ring_bytes)?;
+    made.set_item("position", info.position)?;
+    made.set_item("stream_position", info.stream_position)?;
+    made.set_item("chunks", info.chunks)?;
+    made.set_item("measured_rate", info.measured_rate_hz)?;
+    let description = info.description.as_ref().map(|found| description_to_python(py, found)).transpose()?;
+    made.set_item("description", description)?;
+    Ok(made)
+}
+
+/// All streams of the machine.
+#[pyfunction]
+pub fn streams(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    let found = py.detach(dora_shm_ring::streams).map_err(|error| raise(py, error))?;
+    found.iter().map(|stream| stream_to_python(py, stream)).collect()
+}
+
+fn stream_to_python<'py>(py: Python<'py>, stream: &StreamInfo) -> PyResult<Bound<'py, PyDict>> {
+    let made = PyDict::new(py);
+    match stream {
+        StreamInfo::Stream(info) => return info_to_python(py, info),
+        StreamInfo::OtherUser { segment, owner } => {
+            made.set_item("kind", "other_user")?;
+            made.set_item("segment", segment)?;
+            made.set_item("owner", owner)?;
+        }
+        StreamInfo::Unreadable { segment, reason } => {
+            made.set_item("kind", "unreadable")?;
+            made.set_item("segment", segment)?;
+            made.set_item("reason", reason)?;
+        }
+        StreamInfo::Ezmsg { segment, struct_version, key } => {
+            made.set_item("kind", "ezmsg")?;
+            made.set_item("segment", segment)?;
+            made.set_item("struct_version", struct_version)?;
+            made.set_item("key", key)?;
+        }
+    }
+    Ok(made)
+}
+
+/// Name of the segment of `long_name` in shared memory.
+#[pyfunction]
+pub fn shorten(long_name: &str) -> String {
+    dora_shm_ring::shorten(long_name)
+}

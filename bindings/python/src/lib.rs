@@ -1,0 +1,36 @@
+//! `dora_shm._dora_shm`: what the Python package `dora_shm` is made of. Private to it; the package has the names, checks
+//! and documentation that users see, and this part converts between Python and `dora-shm-ring`.
+//!
+//! Calls that copy much or wait let other threads of Python run. A handle that two threads use at once serialises them.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+use pyo3::prelude::*;
+
+mod buffers;
+mod convert;
+mod errors;
+mod info;
+mod notifier;
+mod reader;
+mod shared;
+mod view;
+mod writer;
+
+#[pymodule]
+mod _dora_shm {
+    #[pymodule_export]
+    use crate::info::{shorten, streams};
+    #[pymodule_export]
+    use crate::notifier::Notifier;
+    #[pymodule_export]
+    use crate::reader::Reader;
+    #[pymodule_export]
+    use crate::view::{Part, View};
+    #[pymodule_export]
+    use crate::writer::Writer;
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,100 @@
+//! The writing half.
+
+use dora_shm_ring as ring;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use ring::{Chunk, Dtype, Format, Times, WriterOptions};
+
+use crate::buffers::Memory;
+use crate::convert::description_from_python;
+use crate::errors::raise;
+use crate::shared::{Shared, Takes};
+
+#[pyclass(frozen, module = "dora_shm._dora_shm")]
+pub struct Writer {
+    shared: Shared<ring::Writer>,
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    #[pyo3(signature = (name, mode, max_bytes=None))]
+    fn new(py: Python<'_>, name: &str, mode: u32, max_bytes: Option<u64>) -> PyResult<Self> {
+        let mut options = WriterOptions { mode, keep_replaced: true, ..WriterOptions::default() };
+        options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
+        // It may wait for a writer that is just leaving.
+        let writer = py.detach(|| ring::Writer::create(name, options)).map_err(|error| raise(py, error))?;
+        Ok(Self { shared: Shared::new("writer", writer, None) })
+    }
+
+    /// Starts a generation of a ring of `frames` frames.
+    #[allow(clippy::too_many_arguments)]
+    fn begin(
+        &self,
+        py: Python<'_>,
+        dtype: &str,
+        shape: Vec<u64>,
+        rate: f64,
+        frames: u64,
+        chunk_frames: u64,
+        description: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let dtype: Dtype = dtype.parse().map_err(|error| raise(py, error))?;
+        let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?;
+        let description = description_from_python(description)?;
+        self.shared.try_with(py, Takes::Long, move |writer| writer.begin(&format, &description, chunk_frames))
+    }
+
+    fn describe(&self, py: Python<'_>, description: &Bound<'_, PyDict>) -> PyResult<()> {
+        let description = description_from_python(description)?;
+        self.shared.try_with(py, Takes::Long, move |writer| writer.describe(&description))
+    }
+
+    /// Writes one chunk, whose frames are at `times`, or at `start`, `start + step`, ...
+    #[pyo3(signature = (samples, times, start, step, send_ns))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        samples: &Bound<'_, PyAny>,
+        times: Option<&Bound<'_, PyAny>>,
+        start: f64,
+        step: f64,
+        send_ns: i64,
+    ) -> PyResult<()> {
+        let samples = Memory::of(samples)?;
+        let times = times.map(Memory::of).transpose()?;
+        let values = times.as_ref().map(Memory::floats).transpose()?;
+        let times = values.map_or(Times::Linear { start, step }, Times::Values);
+        let chunk = Chunk { samples: samples.bytes(), times, send_ns };
+        self.shared.try_with(py, Takes::to_copy(samples.length()), |writer| writer.write(&chunk))
+    }
+
+    fn maintain(&self, py: Python<'_>) -> PyResult<()> {
+        self.shared.try_with(py, Takes::Long, ring::Writer::maintain)
+    }
+
+    fn warnings(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.shared.with(py, Takes::Moments, ring::Writer::warnings)
+    }
+
+    /// `(generation, position, stream_position, ring_frames, epoch, stream_id)`
+    fn status(&self, py: Python<'_>) -> PyResult<(Option<u32>, u64, u64, u64, u32, u64)> {
+        self.shared.with(py, Takes::Moments, |writer| {
+            let (position, stream_position) = (writer.position(), writer.stream_position());
+            let (frames, epoch) = (writer.ring_frames(), writer.epoch());
+            (writer.generation(), position, stream_position, frames, epoch, writer.stream_id())
+        })
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.shared.close(py)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.shared.is_closed().unwrap_or(false)
+    }
+
+    fn after_fork(&self) {
+        self.shared.after_fork();
+    }
+}

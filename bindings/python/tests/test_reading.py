@@ -1,0 +1,433 @@
+"""What is written is read, once, in order, and every loss is counted."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import dora_shm
+from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
+
+from .conftest import PATIENCE_S
+
+DTYPES = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split()
+
+
+def counting(first: int, frames: int, channels: int = 4) -> np.ndarray:
+    """Frames whose samples tell their position."""
+    return np.arange(first * channels, (first + frames) * channels, dtype=np.int64).reshape(frames, channels)
+
+
+def stream(name: str, frames: int = 100, **arguments: object) -> Writer:
+    return Writer(name, "int64", (4,), 1000.0, buf_frames=frames, **arguments)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])
+def test_every_dtype_and_rank_comes_out_as_it_went_in(name: str, dtype: str, shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(7)
+    frames = random.integers(0, 2 if dtype == "bool" else 100, (10, *shape)).astype(dtype)
+    with Writer(name, dtype, shape, 100.0) as writer, Reader(name, "oldest") as reader:
+        writer.write(frames[:9])
+        writer.write(frames[9])
+        chunk = reader.read()
+    assert chunk.samples.dtype == np.dtype(dtype)
+    assert chunk.samples.shape == (10, *shape)
+    assert chunk.samples.flags.c_contiguous and chunk.samples.flags.writeable
+    np.testing.assert_array_equal(chunk.samples, frames)
+    assert chunk.times.dtype == np.float64 and chunk.times.shape == (10,)
+    assert chunk.positions.tolist() == list(range(10))
+
+
+def test_read_gives_all_that_is_new_and_one_lone_frame_too(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        assert not reader.read() and len(reader.read()) == 0
+        assert reader.read().samples.shape == (0, 4) and reader.read().samples.dtype == np.int64
+        for first, frames in [(0, 1), (1, 30), (31, 1), (32, 64)]:
+            writer.write(counting(first, frames))
+            chunk = reader.read()
+            np.testing.assert_array_equal(chunk.samples, counting(first, frames))
+            assert (chunk.first, len(chunk), chunk.lost) == (first, frames, 0)
+            assert not reader.read()
+
+
+def test_read_of_n_never_waits_without_a_timeout(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        writer.write(counting(0, 10))
+        assert [len(reader.read(4)) for _ in range(4)] == [4, 4, 2, 0]
+        assert len(reader.read(0)) == 0
+
+
+def test_read_of_n_waits_until_there_are_n(name: str, actor) -> None:
+    writer = actor("""
+        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=100) as writer:
+            tell("begun")
+            while word := listen():
+                first, frames = map(int, word.split())
+                writer.write(np.arange(first * 4, (first + frames) * 4).reshape(frames, 4))
+                tell("written")
+    """)
+    writer.expect("begun")
+    with Reader(name, "oldest") as reader:
+        writer.say("0 3")
+        writer.expect("written")
+        started = time.monotonic()
+        chunk = reader.read(5, timeout=0.1)
+        assert len(chunk) == 3 and time.monotonic() - started >= 0.1
+        for first in range(3, 10):
+            writer.say(f"{first} 1")
+        chunk = reader.read(5, timeout=PATIENCE_S)
+        np.testing.assert_array_equal(chunk.samples, counting(3, 5))
+        assert chunk.messages[0].first == 3 and len(chunk.messages) == 5
+        chunk = reader.read(2, timeout=None)
+        np.testing.assert_array_equal(chunk.samples, counting(8, 2))
+        started = time.monotonic()
+        assert len(reader.read(timeout=0.05)) == 0 and time.monotonic() - started >= 0.05
+
+
+def test_read_of_n_ends_with_the_stream(name: str, actor) -> None:
+    writer = actor("""
+        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=100) as writer:
+            writer.write(np.zeros((3, 4), "int64"))
+            tell("written")
+            listen()
+    """)
+    writer.expect("written")
+    with Reader(name, "oldest") as reader:
+        writer.say("end")
+        chunk = reader.read(1000, timeout=PATIENCE_S)
+        assert len(chunk) == 3
+        assert len(reader.read(1, timeout=0.01)) == 0
+        assert [event.kind for event in reader.events()] == ["writer_gone"]
+
+
+def test_more_frames_than_the_ring_holds_can_be_read_at_once(name: str, actor) -> None:
+    writer = actor("""
+        import time
+        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=200) as writer:
+            tell("begun")
+            listen()
+            for first in range(0, 1000, 10):
+                writer.write(np.arange(first * 4, (first + 10) * 4).reshape(10, 4))
+                time.sleep(0.002)
+            listen()
+    """)
+    writer.expect("begun")
+    with Reader(name, "oldest") as reader:
+        writer.say("go")
+        chunk = reader.read(1000, timeout=PATIENCE_S)
+        np.testing.assert_array_equal(chunk.samples, counting(0, 1000))
+        assert len(chunk.messages) > 1
+
+
+def test_losses_are_counted_exactly(name: str) -> None:
+    with stream(name, 64) as writer, Reader(name) as reader:
+        writer.write(counting(0, 10))
+        assert len(reader.read()) == 10
+        for first in range(10, 210, 20):
+            writer.write(counting(first, 20))
+        chunk = reader.read()
+        np.testing.assert_array_equal(chunk.samples, counting(chunk.first, len(chunk)))
+        assert chunk.lost == chunk.first - 10 > 0 and chunk.first + len(chunk) == 210
+        assert reader.lost == chunk.lost
+        writer.write(counting(210, 1))
+        assert reader.read().lost == 0 and reader.lost == chunk.lost
+
+
+def test_a_read_of_n_does_not_join_frames_over_a_loss(name: str) -> None:
+    with stream(name, 64) as writer, Reader(name) as reader:
+        writer.write(counting(0, 10))
+        chunks = []
+        import threading
+
+        def overtake() -> None:
+            # One chunk longer than the ring: whoever has read ten frames cannot go on from them.
+            writer.write(counting(10, 100))
+
+        timer = threading.Timer(0.05, overtake)
+        timer.start()
+        chunks.append(reader.read(100, timeout=PATIENCE_S))
+        timer.join()
+        chunks.append(reader.read())
+    assert [(chunk.first, len(chunk)) for chunk in chunks] == [(0, 10), (78, 32)]
+    assert [chunk.lost for chunk in chunks] == [0, 68]
+
+
+def test_start_says_where_to_begin(name: str) -> None:
+    with stream(name, 64) as writer:
+        writer.write(counting(0, 40), times=np.arange(40))
+        newest, oldest = Reader(name), Reader(name, "oldest")
+        last, seconds = Reader(name, last=5), Reader(name, last_seconds=10.0)
+        writer.write(counting(40, 1), times=[40.0])
+        assert [len(reader.read()) for reader in (newest, oldest, last, seconds)] == [1, 41, 6, 11]
+        assert len(Reader(name, last=0).read()) == 0
+    for wrong in (dict(start="first"), dict(last=-1), dict(last_seconds=-1.0), dict(last=1, last_seconds=1.0)):
+        with pytest.raises(BadArgumentError):
+            Reader(name, **wrong)
+
+
+def test_latest_gives_the_newest_frames_and_moves_nothing(name: str) -> None:
+    with stream(name, 64) as writer, Reader(name, "oldest") as reader:
+        assert not reader.latest(5) and not reader.latest(seconds=1)
+        writer.write(counting(0, 20), times=np.arange(20))
+        np.testing.assert_array_equal(reader.latest(5).samples, counting(15, 5))
+        np.testing.assert_array_equal(reader.latest(seconds=10.0).samples, counting(10, 10))
+        assert len(reader.latest(1000)) == 20 and len(reader.latest(0)) == 0
+        assert reader.position == 0 and len(reader.read()) == 20
+        with pytest.raises(BadArgumentError):
+            reader.latest()
+        with pytest.raises(BadArgumentError):
+            reader.latest(1, 1.0)
+
+
+def test_latest_follows_the_stream_whatever_the_cursor_has_read(name: str) -> None:
+    with Reader(name, "oldest") as reader:
+        assert not reader.latest(5)
+        with stream(name) as writer:
+            assert not reader.read(), "it is attached now"
+            writer.write(counting(0, 10))
+            assert len(reader.latest(5)) == 5
+            writer.begin(dtype="float32", shape=(2,))
+            writer.write(np.ones((3, 2)))
+            chunk = reader.latest(5)
+            assert chunk.samples.shape == (3, 2) and chunk.generation == 1
+            assert len(reader.read()) == 10, "the cursor is still before the first frame"
+        with stream(name) as writer:
+            writer.write(counting(0, 2))
+            assert len(reader.latest(5)) == 2
+
+
+def test_frames_go_into_arrays_of_the_callers(name: str) -> None:
+    out, times = np.zeros((50, 4), np.int64), np.zeros(50)
+    with stream(name) as writer, Reader(name) as reader:
+        writer.write(counting(0, 10))
+        chunk = reader.read(out=out, times_out=times)
+        assert chunk.samples.base is out and np.shares_memory(chunk.times, times)
+        np.testing.assert_array_equal(out[:10], counting(0, 10))
+        writer.write(counting(10, 60))
+        assert len(reader.read(out=out)) == 50 and len(reader.read(3, out=out)) == 3
+        np.testing.assert_array_equal(out[:3], counting(60, 3))
+        assert len(reader.read(out=out)) == 7
+        writer.write(counting(70, 5))
+        assert len(reader.read(20, timeout=0.05, out=out)) == 5
+        np.testing.assert_array_equal(out[:5], counting(70, 5))
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        (np.zeros((5, 4), np.int32), "out is int32"),
+        (np.zeros((5, 3), np.int64), r"expected int64 of shape \(room, \*\(4,\)\)"),
+        (np.zeros((4, 5), np.int64).T, "not contiguous"),
+        (np.zeros((5, 8), np.int64)[:, ::2], "not contiguous"),
+        (np.frombuffer(bytes(160), np.int64).reshape(5, 4), "not writable"),
+        (np.zeros((), np.int64), "no array of frames"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_and_nothing_is_read(name: str, out: np.ndarray, words: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        writer.write(counting(0, 5))
+        with pytest.raises(BadArgumentError, match=words):
+            reader.read(out=out)
+        with pytest.raises(BadArgumentError, match="times_out is float32"):
+            reader.read(out=np.zeros((5, 4), np.int64), times_out=np.zeros(5, np.float32))
+        with pytest.raises(BadArgumentError, match="without out"):
+            reader.read(times_out=np.zeros(5))
+        assert len(reader.read()) == 5
+
+
+def test_send_times_are_those_of_the_messages_that_brought_the_frames(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        writer.write(counting(0, 3), send_ns=1000)
+        writer.write(counting(3, 0), send_ns=1500)
+        writer.write(counting(3, 2), send_ns=2000)
+        chunk = reader.read(4)
+        assert chunk.send_ns.tolist() == [1000, 1000, 1000, 2000]
+        assert chunk.send_times.dtype == np.dtype("datetime64[ns]")
+        assert chunk.messages == [(0, 3, 1000), (3, 2, 2000)]
+        before = time.time_ns()
+        writer.write(counting(5, 1))
+        chunk = reader.read()
+        assert chunk.send_ns[0] == 2000 and before <= chunk.send_ns[1] <= time.time_ns()
+
+
+def test_send_times_that_are_forgotten_are_not_a_time(name: str) -> None:
+    with Writer(name, "uint8", (), buf_frames=5000, chunk_frames=5000) as writer, Reader(name, "oldest") as reader:
+        for i in range(4000):
+            writer.write(np.uint8(i % 256))
+        chunk = reader.read()
+        assert len(chunk) == 4000
+        forgotten = np.isnat(chunk.send_times)
+        assert forgotten[0] and not forgotten[-1]
+
+
+def test_a_chunk_knows_what_describes_it_and_does_not_span_a_change(name: str) -> None:
+    with stream(name, attrs={"run": 1}) as writer, Reader(name) as reader:
+        writer.write(counting(0, 3))
+        writer.describe(attrs={"run": 2})
+        writer.write(counting(3, 4))
+        writer.begin(dtype="float32")
+        writer.write(np.zeros((5, 4)))
+        chunks = [reader.read(100, timeout=0.05) for _ in range(3)]
+    assert [len(chunk) for chunk in chunks] == [3, 4, 5]
+    assert [chunk.description.attrs["run"] for chunk in chunks] == [1, 2, 2]
+    assert [chunk.generation for chunk in chunks] == [0, 0, 1]
+    assert [chunk.samples.dtype.name for chunk in chunks] == ["int64", "int64", "float32"]
+    assert not any(chunk.description_missed for chunk in chunks)
+
+
+def test_lag_position_and_generation_tell_where_the_reader_is(name: str) -> None:
+    with Reader(name) as reader:
+        assert (reader.position, reader.generation, reader.lag, reader.lost) == (0, None, (0, 0.0), 0)
+        assert reader.state == "absent" and reader.info.dtype is None and reader.description is None
+        with stream(name) as writer:
+            writer.write(counting(0, 10))
+            assert reader.wait(PATIENCE_S)
+            assert len(reader.read(3)) == 3
+            assert (reader.position, reader.generation, reader.lag.frames) == (3, 0, 7)
+            assert 0 <= reader.lag.seconds < PATIENCE_S
+
+
+def test_info_tells_all_of_the_stream(name: str) -> None:
+    axes = {
+        "ch": [{"label": "Cz", "x": 0.5}, "Fp1", "O1", "O2"],
+        "time": dora_shm.LinearAxis("s", 0.001),
+        "freq": {"kind": "linear", "unit": "Hz", "gain": 0.5, "offset": 10.0},
+    }
+    attrs = {
+        "montage": "10-20",
+        "gain": 24,
+        "reference": [1, 2],
+        "ranges": np.array([0.5, 1.5]),
+        "names": ["a", "b"],
+        "on": True,
+        "nan": float("nan"),
+        "started": np.datetime64("2024-05-06T07:08:09.123456789"),
+        "count": np.int16(7),
+    }
+    with Writer(
+        name, "float32", (4, 2), 1000.0, ("time", "ch", "freq"), axes, attrs, "eeg/1", buf_dur=0.5, mode=0o640
+    ):
+        info = Reader(name).info
+    assert (info.name, info.kind, info.state) == (name, "stream", "live")
+    assert (info.dtype, info.shape, info.rate, info.ring_frames) == (np.float32, (4, 2), 1000.0, 504)
+    assert (info.dims, info.key, info.layout, info.buffered_axis) == (("time", "ch", "freq"), "eeg/1", None, "time")
+    assert info.labels("ch") == ("Cz", "Fp1", "O1", "O2") and info.labels("freq") == ()
+    assert info.axes["ch"].data[0] == {"label": "Cz", "x": 0.5}
+    assert info.axes["time"] == dora_shm.LinearAxis("s", 0.001, None)
+    np.testing.assert_array_equal(info.axes["freq"].values(3), [10.0, 10.5, 11.0])
+    assert np.isnan(info.attrs.pop("nan"))
+    assert info.attrs == {
+        "montage": "10-20",
+        "gain": 24,
+        "reference": [1, 2],
+        "ranges": [0.5, 1.5],
+        "names": ["a", "b"],
+        "on": True,
+        "started": np.datetime64("2024-05-06T07:08:09.123456789", "ns"),
+        "count": 7,
+    }
+    assert info.ring_bytes >= 500 * 32 and info.epoch == 1 and info.generation == 0
+    assert info.segment == dora_shm.shorten_shmem_name(name)
+
+
+def test_wait_tells_whether_there_is_something(name: str, actor) -> None:
+    with Reader(name) as reader:
+        assert reader.wait(0.01) is False
+        writer = actor("""
+            with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
+                tell("begun")
+                listen()
+                writer.write(np.zeros(4, "int64"))
+                listen()
+        """)
+        writer.expect("begun")
+        assert reader.wait(PATIENCE_S), "a stream has come"
+        assert not reader.read() and reader.wait(0.01) is False
+        writer.say("go")
+        assert reader.wait() and len(reader.read()) == 1
+        writer.say("end")
+        assert reader.wait(PATIENCE_S), "its end"
+
+
+def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
+    code = """
+        import time
+        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=1000) as writer:
+            tell("begun")
+            listen()
+            for i in range(50):
+                writer.write(np.full(4, i))
+                time.sleep(0.001)
+    """
+    writer = actor(code)
+    writer.expect("begun")
+    with Reader(name) as reader:
+        writer.say("go")
+        values = [value for chunk in reader for value in chunk.samples[:, 0]]
+        assert values == list(range(50))
+        assert list(reader) == [], "it is over"
+        writer = actor(code)
+        writer.expect("begun")
+        writer.say("go")
+        assert reader.wait(PATIENCE_S)
+        assert [value for chunk in reader for value in chunk.samples[:, 0]] == list(range(50)), "the next writer's"
+
+
+def test_a_for_loop_that_follows_goes_on_with_the_next_writer(name: str, actor) -> None:
+    code = """
+        with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
+            tell("begun")
+            listen()
+            writer.write(np.full(4, int(sys.argv[2])))
+    """
+    writer = actor(code, "1")
+    writer.expect("begun")
+    seen = []
+    with Reader(name, follow=True) as reader:
+        writer.say("go")
+        for chunk in reader:
+            seen.extend(chunk.samples[:, 0].tolist())
+            if len(seen) == 3:
+                break
+            next_one = actor(code, str(len(seen) + 1))
+            next_one.expect("begun")
+            next_one.say("go")
+    assert seen == [1, 2, 3]
+
+
+def test_what_is_closed_says_so(name: str) -> None:
+    with stream(name) as writer:
+        reader = Reader(name)
+        reader.close()
+        reader.close()
+        assert reader.closed
+        for call in (reader.read, reader.view, reader.fileno, lambda: reader.latest(1), lambda: reader.lost,
+                     lambda: next(iter(reader)), lambda: reader.wait(0), lambda: reader.info):
+            with pytest.raises(dora_shm.ClosedError, match="this reader is closed"):
+                call()
+        assert "closed" in repr(reader)
+    with pytest.raises(dora_shm.ClosedError, match="this writer is closed"):
+        writer.write(counting(0, 1))
+    assert isinstance(dora_shm.ClosedError("x"), ValueError)
+
+
+def test_frames_of_another_kind_are_refused_before_anything_is_written(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        for wrong in (np.zeros((3, 5)), np.zeros(3), np.zeros((2, 3, 4)), np.zeros((2, 4)), np.zeros(4, complex)):
+            with pytest.raises(BadFormatError):
+                writer.write(wrong)
+        with pytest.raises(BadArgumentError, match="expected one each"):
+            writer.write(counting(0, 3), times=[1.0, 2.0])
+        assert not reader.read()
+        writer.write([[1, 2, 3, 4]])
+        writer.write([5, 6, 7, 8], times=3.5)
+        writer.write(np.arange(24)[::3].reshape(2, 4))
+        writer.write(np.asfortranarray(counting(0, 3)))
+        writer.write(np.zeros((1, 4), ">i2"))
+        chunk = reader.read()
+        assert chunk.samples[:2].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]] and chunk.times[1] == 3.5
+        np.testing.assert_array_equal(chunk.samples[2:4], np.arange(24)[::3].reshape(2, 4))
+        np.testing.assert_array_equal(chunk.samples[4:7], counting(0, 3))

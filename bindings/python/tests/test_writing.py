@@ -1,0 +1,166 @@
+"""A writer's own side: formats, times, descriptions, names."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import dora_shm
+from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
+
+from .conftest import segments
+from .test_reading import counting, stream
+
+
+def test_what_is_not_given_is_taken_from_the_first_array(name: str) -> None:
+    with Writer(name, rate=100.0) as writer:
+        assert (writer.dtype, writer.shape, writer.generation) == (None, None, None)
+        with pytest.raises(BadFormatError, match=r"expected shape=\(\)"):
+            writer.write(3.0)
+        writer.write(np.zeros((5, 3, 2), "float32"))
+        assert (writer.dtype, writer.shape, writer.generation, writer.position) == (np.float32, (3, 2), 0, 5)
+    with Writer(name, shape=(), rate=100.0) as writer:
+        writer.write(3)
+        assert writer.dtype == np.int64 and writer.position == 1
+
+
+def test_the_length_is_given_in_seconds_or_frames(name: str) -> None:
+    for arguments, frames in [
+        (dict(rate=100.0), 200),
+        (dict(rate=100.0, buf_dur=0.5), 50),
+        (dict(buf_frames=10), 10),
+        (dict(rate=1e-3), 1),
+    ]:
+        with Writer(name, "uint8", (1,), **arguments) as writer:
+            assert frames <= writer.ring_frames < frames + 8
+    for wrong, words in [
+        (dict(), "buf_frames has to say"),
+        (dict(rate=1.0, buf_dur=1.0, buf_frames=1), "both"),
+        (dict(rate=1.0, buf_dur=-1.0), "more than 0"),
+        (dict(buf_frames=0), "0 frames"),
+        (dict(rate=float("nan"), buf_frames=1), "rate"),
+        (dict(rate=1.0, dims=("time",)), "dims"),
+        (dict(rate=1.0, axes={"ch": ["a"]}), "expected one of the dims"),
+        (dict(rate=1.0, axes={"dim_1": ["a", "b"]}), "2 coordinates for 'dim_1', expected 1"),
+        (dict(rate=1.0, attrs={"a": object()}), 'attribute "a" is'),
+        (dict(rate=1.0, mode=0o666), "mode 0666"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=words):
+            Writer(name, "uint8", (1,), **wrong)
+        assert not segments(name), "a writer that cannot be made leaves nothing"
+
+
+def test_a_ring_that_is_too_large_is_refused_with_a_sentence(name: str) -> None:
+    with pytest.raises(dora_shm.TooLargeError, match="more than the limit of 1048576"):
+        Writer(name, "uint8", (1000,), buf_frames=2000, max_bytes=1 << 20)
+    with pytest.raises(dora_shm.NoSpaceError, match="no room in shared memory") as told:
+        Writer(name, "uint8", (1 << 30,), buf_frames=1 << 20, max_bytes=1 << 60)
+    assert isinstance(told.value, OSError) and told.value.errno == 28
+
+
+def test_times_follow_each_other_evenly_and_stay_with_the_clock(name: str) -> None:
+    with stream(name, 1000) as writer, Reader(name) as reader:
+        before = time.time()
+        writer.write(counting(0, 10))
+        after = time.time()
+        for i in range(20):
+            writer.write(counting(10 + i, 1))
+        times = reader.read().times
+        assert before <= times[9] <= after + 1e-3
+        np.testing.assert_allclose(np.diff(times), 0.001, atol=1e-6)
+        time.sleep(0.4)
+        writer.write(counting(30, 2))
+        late = reader.read().times
+        assert abs(late[1] - time.time()) < 0.2 and late[0] - times[-1] > 0.25
+        writer.write(counting(32, 2), times=[100.0, 101.0])
+        assert reader.read().times.tolist() == [100.0, 101.0]
+    with Writer(name, "float64", (), buf_frames=10) as writer, Reader(name) as reader:
+        writer.write([1.0, 2.0])
+        times = reader.read().times
+        assert times[0] == times[1] and abs(times[0] - time.time()) < 5
+
+
+def test_another_format_is_another_generation_and_only_by_begin(name: str) -> None:
+    with stream(name, axes={"dim_1": ["a", "b", "c", "d"]}, attrs={"x": 1}, key="k") as writer:
+        reader = Reader(name)
+        with pytest.raises(BadFormatError, match="see Writer.begin"):
+            writer.write(np.zeros((2, 5), "int64"))
+        with pytest.raises(BadFormatError, match="float64, which int64 cannot hold"):
+            writer.write(np.zeros((2, 4)))
+        writer.begin(dtype="float64")
+        assert writer.generation == 1 and writer.description.labels("dim_1") == ("a", "b", "c", "d")
+        writer.begin(shape=(5,))
+        assert writer.description.axes == {} and writer.description.attrs == {"x": 1}
+        writer.begin(shape=(2, 2), dims=("time", "y", "x"), rate=50.0, buf_dur=4.0)
+        writer.write(np.zeros((2, 2)))
+        assert reader.read().samples.shape == (1, 2, 2)
+        info = reader.info
+        assert (info.rate, info.dims, info.key, info.generation) == (50.0, ("time", "y", "x"), "k", 3)
+        with pytest.raises(BadArgumentError):
+            writer.begin(dims=("time", "x"))
+        with pytest.raises(dora_shm.UnknownDtypeError, match="complex64"):
+            writer.begin(dtype="complex64")
+        assert writer.shape == (2, 2) and writer.dtype == np.float64 and writer.generation == 3
+        writer.write(np.zeros((2, 2)))
+
+
+def test_descriptions_that_do_not_fit_are_refused_and_the_old_one_stays(name: str) -> None:
+    with Writer(name, buf_frames=5) as writer:
+        with pytest.raises(dora_shm.NoGenerationError):
+            writer.describe(attrs={"a": 1})
+    with stream(name, attrs={"a": 1}) as writer, Reader(name) as reader:
+        with pytest.raises(BadArgumentError):
+            writer.describe(dims=("time", "x", "y"))
+        with pytest.raises(TypeError, match='attribute "b" is'):
+            writer.describe(attrs={"b": {"nested": 1}})
+        writer.write(counting(0, 1))
+        assert reader.read().description == writer.description
+        assert writer.description.attrs == {"a": 1} and writer.generation == 0
+
+
+def test_a_second_writer_of_a_name_is_refused(name: str, actor) -> None:
+    other = actor("""
+        with dora_shm.Writer(name, "int64", (4,), 1000.0):
+            tell("begun")
+            listen()
+    """)
+    other.expect("begun")
+    with pytest.raises(dora_shm.LiveError, match=f"process {other.process.pid}"):
+        Writer(name)
+    assert other.end() == 0
+    Writer(name).close()
+
+
+def test_names_that_cannot_be_used_are_refused(name: str) -> None:
+    for wrong in ("", "a\0b", "x" * 1025, "a/buffer0"):
+        for make in (Reader, Writer):
+            with pytest.raises(dora_shm.BadNameError, match="choose another name") as told:
+                make(wrong)
+            assert isinstance(told.value, ValueError) and isinstance(told.value, dora_shm.Error)
+
+
+def test_a_program_that_ends_closes_the_streams_of_its_global_writers(name: str, actor) -> None:
+    program = actor("""
+        writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
+        writer.itself = writer
+        tell("begun")
+        listen()
+    """)
+    program.expect("begun")
+    with Reader(name) as reader:
+        assert program.end() == 0
+        assert list(reader) == [] and reader.events()[-1].state == "closed"
+    assert not segments(name)
+
+
+def test_an_empty_message_is_a_message_without_frames(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        writer.write(np.zeros((0, 4), "int64"))
+        assert not reader.read() and reader.info.chunks == 1 and writer.position == 0
+
+
+def test_names_in_shared_memory_are_ezmsgs() -> None:
+    assert dora_shm.shorten_shmem_name("demo") == "sm_KpdRbDVLaISM29j1SiJq"
+    assert dora_shm.shorten_shmem_name("demo/buffer0") == "sm_EbUZRBVI4CmwsJ_eTvd0"
