@@ -50,6 +50,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write the stub of the Python package's compiled module anew
+    Stubs,
     #[command(flatten)]
     Step(steps::Step),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Task::Vectors { check: true } => steps::vectors::check(),
         Task::Vectors { check: false } => steps::vectors::make(),
         Task::Bench { arguments } => bench::run_with(&arguments),
+        Task::Stubs => steps::write_stub(),
         Task::Step(step) => step.run(),
     };
     if let Err(error) = outcome {

@@ -36,6 +36,12 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).env("CARGO_TARGET_DIR", target_dir());
+    without_our_package(&mut command);
+    command
+}
+
+/// Keeps from a command that starts cargo what cargo says of this program.
+pub fn without_our_package(command: &mut Command) {
     // What cargo says of this program to itself. A build script deep under dora (that of the crate `ring`) reads these, and
     // would run again, and with it everything above it be compiled again, whenever somebody calls cargo by hand in between.
     for (name, _) in std::env::vars_os() {
@@ -44,7 +50,6 @@ pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// cargo by way of rustup, which alone understands `+toolchain`.

@@ -23,6 +23,9 @@ type Writer = (u64, u32);
 /// `(dtype, frame shape, rate, frames of the ring)`
 type Format = (&'static str, Vec<u64>, f64, u64);
 
+/// An outcome, and with data the view, the description and whether it was missed.
+type Lent = (u8, Option<View>, Option<Py<PyDict>>, bool);
+
 /// What a read gave: one of the outcomes, and with data the arrays, the position of the first frame, the number of frames,
 /// how many were lost before them, the generation, and `(first, frames, send_ns)` of each message as int64 numbers.
 type Read<'py> = (
@@ -128,6 +131,7 @@ fn without_data<'py>(outcome: u8) -> Read<'py> {
 impl Reader {
     /// `start` is "newest", "oldest" or "last", the last `last` frames.
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's")]
     #[pyo3(signature = (name, start, last, owner, idle_after, max_bytes, each_description))]
     fn new(
         py: Python<'_>,
@@ -240,7 +244,7 @@ impl Reader {
     }
 
     /// Lends what is new in place, at most `max_frames` frames, with the description and whether it was missed.
-    fn view(&self, py: Python<'_>, max_frames: u64) -> PyResult<(u8, Option<View>, Option<Py<PyDict>>, bool)> {
+    fn view(&self, py: Python<'_>, max_frames: u64) -> PyResult<Lent> {
         let (code, view, description, missed) = self.shared.try_with(py, Takes::Moments, |reader| {
             let (code, view) = match reader.view(max_frames)? {
                 ViewOutcome::Frames(view) => (DATA, Some(View::new(view))),
@@ -259,19 +263,6 @@ impl Reader {
         self.shared.with(py, Takes::Moments, |reader| {
             reader.finish(view);
         })
-    }
-
-    /// `(first, frames, send_ns)` of the messages that brought the frames from `first` on, as int64 numbers.
-    fn messages<'py>(&self, py: Python<'py>, first: u64, frames: u64) -> PyResult<Bound<'py, PyBytes>> {
-        let messages = self.shared.with(py, Takes::Moments, |reader| {
-            let mut messages = Vec::new();
-            reader.messages(first..first.saturating_add(frames), &mut messages);
-            messages
-        })?;
-        let numbers = messages.iter().flat_map(|message| {
-            [message.first.to_ne_bytes(), message.frames.to_ne_bytes(), message.send_ns.to_ne_bytes()]
-        });
-        Ok(PyBytes::new(py, &numbers.flatten().collect::<Vec<u8>>()))
     }
 
     /// Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the

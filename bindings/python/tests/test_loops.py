@@ -172,10 +172,15 @@ def test_a_closed_reader_ends_an_async_loop(name: str) -> None:
                 async for _ in reader:
                     reader.close()
 
-            writer.write(counting(0, 1))
             task = asyncio.create_task(read())
             await asyncio.sleep(0.02)
             writer.write(counting(0, 1))
+            await asyncio.wait_for(task, PATIENCE_S)
+
+            reader = Reader(name)
+            task = asyncio.create_task(read())
+            await asyncio.sleep(0.02)
+            reader.close()
             await asyncio.wait_for(task, PATIENCE_S)
 
     asyncio.run(main())

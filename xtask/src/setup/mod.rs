@@ -39,6 +39,13 @@ const BENCH: Environment = Environment {
     without_dependencies: &[],
 };
 
+/// What builds and checks the Python package, and what it uses when it is asked to.
+const BINDING: Environment = Environment {
+    folder: ".venv-python",
+    packages: &["maturin>=1.16,<2", "numpy>=2", "pytest>=8", "mypy>=1.18", "pyarrow>=15", "matplotlib>=3.8"],
+    without_dependencies: &[],
+};
+
 /// What the whole-system tests run beside our own programs.
 pub struct TestTools {
     /// The dora command line.
@@ -58,6 +65,11 @@ pub fn test_tools() -> eyre::Result<TestTools> {
 /// Sets up what the benchmark measures; gives the Python that has it.
 pub fn bench_python() -> eyre::Result<PathBuf> {
     BENCH.ensure()
+}
+
+/// Sets up what builds and checks the Python package; gives the Python that has it.
+pub fn binding_python() -> eyre::Result<PathBuf> {
+    BINDING.ensure()
 }
 
 /// Sets up the parts of the toolchain that a minimal installation leaves out.

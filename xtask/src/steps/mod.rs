@@ -3,6 +3,7 @@
 mod c;
 mod languages;
 mod memory;
+mod python;
 pub mod vectors;
 
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use eyre::bail;
 use crate::leftovers::Before;
 use crate::workspace::{self, cargo, run, target_dir};
 use crate::{demo, setup, torture};
+
+pub use python::write_stub;
 
 /// Members that are no default members.
 const NOT_DEFAULT: &str = "--exclude dora-shm-torture --exclude dora-shm-bench";
@@ -47,6 +50,8 @@ pub enum Step {
     C,
     /// The readers of docs/languages, as far as Debian's packages run them: Octave and C#
     Languages,
+    /// The Python package: built and installed as a user does, its tests, mypy, and its stub
+    Python,
     /// API documentation, with warnings denied
     Doc,
     /// The protocol code under loom's exhaustive scheduler
@@ -91,6 +96,7 @@ impl Step {
             }
             Step::C => c::run_all(),
             Step::Languages => languages::run_all(),
+            Step::Python => python::check(),
             Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
             Step::Loom => run(cargo(words("test --release -p dora-shm-ring --lib model"))
                 .env("RUSTFLAGS", "--cfg loom")
@@ -130,6 +136,7 @@ fn all() -> Vec<Step> {
         Step::Ezmsg,
         Step::C,
         Step::Languages,
+        Step::Python,
         Step::Doc,
         Step::Loom,
     ];

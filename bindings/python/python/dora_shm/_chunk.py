@@ -95,7 +95,9 @@ class Chunk:
 
         Messages that are no longer known are missing: a ring may forget them sooner than their frames.
         """
-        return [Message(first, frames, send_ns) for first, frames, send_ns in self._message_numbers().tolist()]
+        # One that was still being read when the chunk was put together is there for each of its parts.
+        found = dict.fromkeys(Message(*numbers) for numbers in self._message_numbers().tolist())
+        return list(found)
 
     @property
     def send_ns(self) -> npt.NDArray[np.int64]:

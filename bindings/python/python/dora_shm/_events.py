@@ -18,7 +18,8 @@ class EventKind(StrEnum):
     WRITER_RESTARTED = "writer_restarted"
     """Another writer has the stream: it took over from a dead one, or began anew after the stream was closed."""
     WRITER_GONE = "writer_gone"
-    """The writer closed the stream (`Event.state` is closed) or died (dead)."""
+    """The writer closed the stream (`Event.state` is closed) or died (dead). A dead one's stream may be closed by others
+    later, which is told, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -15,14 +14,14 @@ import numpy.typing as npt
 
 from . import _dora_shm
 from ._chunk import Chunk
+from ._cursor import CLOSED, DATA, GENERATION, Cursor
 from ._errors import BadArgumentError, ClosedError
-from ._events import Event, EventKind
+from ._events import Event
 from ._info import Description, State, StreamInfo
+from ._room import Room
 from ._view import View
 
-_DATA, _NOTHING, _GENERATION, _CLOSED = range(4)
 _ALL = 2**64 - 1
-_EVENTS_KEPT = 1000
 
 _readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 
@@ -116,10 +115,7 @@ class Reader:
             raise BadArgumentError(f"last_seconds is {last_seconds}, expected 0 or more seconds")
         self.name = name
         self.follow = follow
-        self._on_event = on_event
-        self._idle_after = float(idle_after)
-        self._owner = owner
-        self._max_bytes = max_bytes
+        self._options = (owner, float(idle_after), max_bytes)
         self._spy: _dora_shm.Reader | None = None
         self._notifier: _dora_shm.Notifier | None = None
         self._notifier_process = 0
@@ -128,143 +124,22 @@ class Reader:
             self._raw.skip_to_last(float(last_seconds))
         else:
             self._raw = self._open(start, 0) if last is None else self._open("last", last)
-        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
-        self._late: list[Event] = []
-        self._closed_seen = False
-        self._gone = False
-        self._described: tuple[dict[str, Any] | None, Description | None] = (None, None)
-        self._format: tuple[np.dtype[Any], tuple[int, ...]] | None = None
-        self._refresh_format()
-        self._describe(self._raw.description()[0])
-        _, of_ring, newest = self._raw.status(self._idle_after)
-        self._writer = newest or of_ring
+        self._cursor = Cursor(self._raw, float(idle_after), on_event)
         _readers.add(self)
 
     def _open(self, start: str, last: int, each_description: bool = True) -> _dora_shm.Reader:
-        return _dora_shm.Reader(
-            self.name, start, last, self._owner, self._idle_after, self._max_bytes, each_description
-        )
-
-    # What reading is made of.
-
-    def _refresh_format(self) -> None:
-        found = self._raw.format()
-        self._format = None if found is None else (np.dtype(found[0]), tuple(found[1]))
-
-    def _describe(self, raw: dict[str, Any] | None) -> Description | None:
-        """The description that `raw` is, converted once."""
-        if raw is None:
-            return None
-        if raw is not self._described[0]:
-            self._described = (raw, Description.from_raw(raw))
-        return self._described[1]
-
-    def _chunk(self, read: tuple[Any, ...]) -> Chunk:
-        code, samples, times, first, frames, lost, generation, messages, raw, missed = read
-        if code != _DATA:
-            return self._empty()
-        if len(times) != frames:
-            samples, times = samples[:frames], times[:frames]
-        return Chunk(samples, times, first, lost, generation, self._describe(raw), missed, messages)
-
-    def _empty(self, out: npt.NDArray[Any] | None = None) -> Chunk:
-        dtype, shape = self._format or (np.dtype(np.float64), ())
-        samples = np.empty((0, *shape), dtype) if out is None else out[:0]
-        generation, position, _ = self._raw.cursor()
-        description, missed = self._raw.description()
-        described = self._describe(description)
-        return Chunk(samples, np.empty(0), position, 0, generation, described, missed)
-
-    def _tell(self, kind: EventKind, state: State, late: bool, first: int | None = None) -> None:
-        generation, position, _ = self._raw.cursor()
-        raw, _ = self._raw.description()
-        event = Event(kind, generation, position if first is None else first, state, self._describe(raw))
-        if late:
-            self._late.append(event)
-        else:
-            self._deliver(event)
-
-    def _deliver(self, event: Event) -> None:
-        if self._on_event is None:
-            self._events.append(event)
-        else:
-            self._on_event(event)
+        return _dora_shm.Reader(self.name, start, last, *self._options, each_description)
 
     def _begin(self) -> None:
-        """What every call that reads begins with: what came after the frames it last returned is told now."""
+        """What every call that reads begins with."""
         if self._notifier is not None:
             self._notifier.clear()
-        late, self._late = self._late, []
-        for event in late:
-            self._deliver(event)
+        self._cursor.deliver_late()
 
     def _end(self) -> None:
         """What every call that reads ends with: a loop that sleeps on the descriptor must hear of what is left."""
-        if self._notifier is not None and (self._late or self._raw.is_ready()):
+        if self._notifier is not None and (self._cursor.late or self._raw.is_ready()):
             self._notifier.set()
-
-    def _look_at_writer(self, late: bool = False) -> None:
-        state, of_ring, newest = self._raw.status(self._idle_after)
-        found = newest or of_ring
-        if found is not None and self._writer is not None and found != self._writer:
-            self._gone = False
-            self._tell(EventKind.WRITER_RESTARTED, State(state), late)
-        if found is not None:
-            self._writer = found
-        if state == State.DEAD and not self._gone:
-            self._gone = True
-            self._tell(EventKind.WRITER_GONE, State.DEAD, late)
-
-    def _moved(self, code: int, late: bool) -> None:
-        """Tells that the reader has come to a new generation, or to the end of the stream."""
-        if code == _GENERATION:
-            self._closed_seen = False
-            self._refresh_format()
-            state, of_ring, _ = self._raw.status(self._idle_after)
-            self._describe(self._raw.description()[0])
-            if of_ring is not None and self._writer is not None and of_ring != self._writer:
-                self._tell(EventKind.WRITER_RESTARTED, State(state), late)
-            self._writer = of_ring or self._writer
-            self._gone = False
-            self._tell(EventKind.NEW_GENERATION, State(state), late)
-        elif code == _CLOSED:
-            self._closed_seen = True
-            if not self._gone:
-                self._gone = True
-                self._tell(EventKind.WRITER_GONE, State.CLOSED, late)
-
-    def _news_of(self, raw: dict[str, Any] | None, first: int) -> None:
-        """Tells that the frames from `first` on, just read, are described otherwise than those before them."""
-        before = self._described
-        if raw is None or raw is before[0]:
-            return
-        described = self._describe(raw)
-        if before[0] is not None and described != before[1]:
-            state = State(self._raw.status(self._idle_after)[0])
-            self._tell(EventKind.NEW_DESCRIPTION, state, late=False, first=first)
-
-    def _step(self, limit: int, out: _Room | None) -> tuple[Any, ...] | None:
-        """Frames that are there, at most `limit`. None: nothing, or the stream has just ended."""
-        while True:
-            if out is None:
-                read: tuple[Any, ...] = self._raw.read(limit)
-                code = read[0]
-            else:
-                code = self._raw.advance()
-                if code == _DATA:
-                    out.check(self._format)
-                    read = self._raw.read_into(*out.rest(0, limit), False)
-                    code = read[0]
-            if code == _DATA:
-                self._closed_seen = False
-                self._news_of(read[8], read[3])
-                return read
-            if code == _NOTHING:
-                self._look_at_writer()
-                return None
-            self._moved(code, False)
-            if code == _CLOSED:
-                return None
 
     def read(
         self,
@@ -311,7 +186,8 @@ class Reader:
         """
         if n is not None and n < 0:
             raise BadArgumentError(f"n is {n}, expected 0 or more frames")
-        room = None if out is None and times_out is None else _Room(out, times_out)
+        cursor = self._cursor
+        room = None if out is None and times_out is None else Room(out, times_out)
         limit = _ALL if n is None else n
         if room is not None:
             limit = min(limit, room.frames)
@@ -319,61 +195,17 @@ class Reader:
         self._begin()
         try:
             if limit == 0:
-                return self._empty(out)
-            while (read := self._step(limit, room)) is None:
-                if self._closed_seen or timeout == 0 or not self._sleep(deadline):
-                    return self._empty(out)
+                return cursor.empty(out)
+            was_at_end = cursor.at_end
+            while (read := cursor.step(limit, room)) is None:
+                has_ended = cursor.at_end and not was_at_end
+                if has_ended or timeout == 0 or not cursor.sleep(deadline):
+                    return cursor.empty(out)
             if n is None or timeout == 0 or read[4] >= limit:
-                return self._chunk(read)
-            return self._go_on(read, limit, room, deadline)
+                return cursor.chunk(read)
+            return cursor.go_on(read, limit, room, deadline)
         finally:
             self._end()
-
-    def _go_on(self, read: tuple[Any, ...], limit: int, room: _Room | None, deadline: float | None) -> Chunk:
-        """Waits for the rest of `limit` frames, of which `read` are the first."""
-        chunk = self._chunk(read)
-        frames = len(chunk)
-        if room is None:
-            dtype, shape = chunk.samples.dtype, chunk.samples.shape[1:]
-            room = _Room(np.empty((limit, *shape), dtype), None)
-            room.samples[:frames] = chunk.samples
-            room.times[:frames] = chunk.times
-        while frames < limit:
-            more = self._raw.read_into(*room.rest(frames, limit), True)
-            if more[0] == _DATA:
-                frames += more[4]
-                continue
-            if more[0] != _NOTHING:
-                self._moved(more[0], True)
-                break
-            if self._raw.is_ready() or not self._sleep(deadline, late=True):
-                # What is there does not go on from what was read; or the time is over.
-                break
-        messages = self._raw.messages(chunk.first, frames) if chunk.generation == self._generation() else b""
-        return Chunk(
-            room.samples[:frames],
-            room.times[:frames],
-            chunk.first,
-            chunk.lost,
-            chunk.generation,
-            chunk.description,
-            chunk.description_missed,
-            messages or chunk._messages,
-        )
-
-    def _generation(self) -> int | None:
-        return self._raw.cursor()[0]
-
-    def _sleep(self, deadline: float | None, late: bool = False) -> bool:
-        """Sleeps until there is something to read. False: the time is over."""
-        while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            state = self._raw.wait(left, self._gone)
-            if state == "ready":
-                return True
-            self._look_at_writer(late)
-            if left == 0.0:
-                return False
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleeps until there is something to read: frames, a new generation or the stream's end.
@@ -389,10 +221,8 @@ class Reader:
             False when the time was over, or when the writer died meanwhile, which ends a wait early, once: `state` tells.
         """
         self._begin()
-        ready = self._raw.wait(timeout, self._gone) == "ready"
-        if not ready:
-            self._look_at_writer()
-        else:
+        ready = self._cursor.wait(timeout)
+        if ready:
             self._end()
         return ready
 
@@ -423,8 +253,8 @@ class Reader:
             self._spy = self._open("newest", 0, each_description=False)
         read: tuple[Any, ...] = self._spy.latest(n or 0, seconds)
         code, samples, times, first, frames, _, generation, messages, raw, missed = read
-        if code != _DATA:
-            return self._empty()
+        if code != DATA:
+            return self._cursor.empty()
         described = Description.from_raw(raw) if raw is not None else None
         return Chunk(samples[:frames], times[:frames], first, 0, generation, described, missed, messages)
 
@@ -455,23 +285,24 @@ class Reader:
             raise BadArgumentError(f"n is {n}, expected 0 or more frames")
         deadline = None if timeout is None else time.monotonic() + timeout
         limit = _ALL if n is None else n
+        cursor = self._cursor
         self._begin()
+        was_at_end = cursor.at_end
         try:
             while True:
                 code, raw, description, missed = self._raw.view(limit)
-                if raw is not None and self._format is not None:
-                    self._closed_seen = False
-                    self._news_of(description, raw.first)
-                    described = self._describe(description)
-                    return View(self._raw, raw, *self._format, described, missed, raise_lost)
-                if code == _GENERATION:
-                    self._moved(code, False)
-                    continue
-                if code == _CLOSED:
-                    self._moved(code, False)
+                if raw is not None and cursor.format is not None:
+                    cursor.take(description, raw.first)
+                    described = cursor.describe(description)
+                    return View(self._raw, raw, *cursor.format, described, missed, raise_lost)
+                if code in (GENERATION, CLOSED):
+                    cursor.move(code)
                 else:
-                    self._look_at_writer()
-                if self._closed_seen or timeout == 0 or limit == 0 or not self._sleep(deadline):
+                    cursor.look_at_writer()
+                if code == GENERATION:
+                    continue
+                has_ended = cursor.at_end and not was_at_end
+                if has_ended or timeout == 0 or limit == 0 or not cursor.sleep(deadline):
                     return View(None, None, None, (), self.description, False, raise_lost)
         finally:
             self._end()
@@ -483,15 +314,16 @@ class Reader:
         another thread closes the reader. Before the stream exists, and after its writer died, it waits.
         """
         self._check_open()
+        # Of a stream that was read to its end before, only what the next writer has brought by now is waited for.
+        timeout = 0.0 if self._cursor.at_end and not self.follow else None
         try:
             while True:
-                chunk = self.read(timeout=None)
+                chunk = self.read(timeout=timeout)
+                timeout = None
                 if chunk:
                     yield chunk
-                elif self._closed_seen and not self.follow:
+                elif self._cursor.at_end and not self.follow:
                     return
-                elif self._closed_seen:
-                    self._closed_seen = False
         except ClosedError:
             return
 
@@ -511,9 +343,8 @@ class Reader:
                     # A stream that is always ahead must not keep others from running.
                     await asyncio.sleep(0)
                     continue
-                if self._closed_seen and not self.follow:
+                if self._cursor.at_end and not self.follow:
                     return
-                self._closed_seen = False
                 ready = asyncio.Event()
                 loop.add_reader(descriptor, ready.set)
                 try:
@@ -537,7 +368,7 @@ class Reader:
         self._check_open()
         if self._notifier is None or self._notifier_process != os.getpid():
             # A forked child has no copy of its parent's thread.
-            self._notifier = _dora_shm.Notifier(self.name, self._owner, self._max_bytes)
+            self._notifier = _dora_shm.Notifier(self.name, self._options[0], self._options[2])
             self._notifier_process = os.getpid()
         return self._notifier.fileno()
 
@@ -547,8 +378,8 @@ class Reader:
         An event stands before the frames that come after it: handle the events, then the chunk. It is noticed by the calls
         that read or wait. Of events that nobody asks for, the newest thousand are kept. Empty when there is an `on_event`.
         """
-        events = list(self._events)
-        self._events.clear()
+        events = list(self._cursor.events)
+        self._cursor.events.clear()
         return events
 
     @property
@@ -564,7 +395,7 @@ class Reader:
     @property
     def state(self) -> State:
         """How the stream is, at this moment."""
-        return State(self._raw.status(self._idle_after)[0])
+        return self._cursor.state()
 
     @property
     def generation(self) -> int | None:
@@ -579,7 +410,7 @@ class Reader:
     @property
     def description(self) -> Description | None:
         """What the frames that were read last mean; before the first, what the next ones do."""
-        return self._describe(self._raw.description()[0])
+        return self._cursor.describe(self._raw.description()[0])
 
     @property
     def info(self) -> StreamInfo:
@@ -597,6 +428,8 @@ class Reader:
         if self._spy is not None:
             self._spy.close()
         if self._notifier is not None:
+            # Whoever sleeps on a copy of the descriptor finds out.
+            self._notifier.set()
             self._notifier.close()
 
     def _check_open(self) -> None:
@@ -621,41 +454,3 @@ class Reader:
             return f"<Reader of {self.name!r}, closed>"
         generation, position, lost = self._raw.cursor()
         return f"<Reader of {self.name!r}, at {position} of generation {generation}, {lost} lost>"
-
-
-class _Room:
-    """Arrays that frames are read into."""
-
-    __slots__ = ("frames", "samples", "times")
-
-    def __init__(self, samples: npt.NDArray[Any] | None, times: npt.NDArray[np.float64] | None) -> None:
-        if samples is None:
-            raise BadArgumentError("times_out without out, expected both or only out")
-        if not isinstance(samples, np.ndarray) or samples.ndim == 0:
-            raise BadArgumentError("out is no array of frames, expected a numpy.ndarray of shape (room, *frame_shape)")
-        self.samples = samples
-        self.frames = len(samples)
-        self.times = np.empty(self.frames) if times is None else times
-        _check_flags("out", samples)
-        _check_flags("times_out", self.times)
-        if self.times.dtype != np.float64 or self.times.ndim != 1 or len(self.times) < self.frames:
-            found = f"{self.times.dtype} of shape {self.times.shape}"
-            raise BadArgumentError(f"times_out is {found}, expected float64 of shape ({self.frames},)")
-
-    def check(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> None:
-        if format is None:
-            return
-        dtype, shape = format
-        if self.samples.dtype != dtype or self.samples.shape[1:] != shape:
-            expected = f"{dtype} of shape (room, *{shape})"
-            raise BadArgumentError(f"out is {self.samples.dtype} of shape {self.samples.shape}, expected {expected}")
-
-    def rest(self, frames: int, limit: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-        return self.samples[frames:limit], self.times[frames:limit]
-
-
-def _check_flags(name: str, array: npt.NDArray[Any]) -> None:
-    flags = array.flags
-    if not (flags.c_contiguous and flags.writeable and flags.aligned):
-        what = "contiguous in C order" if not flags.c_contiguous else "writable" if not flags.writeable else "aligned"
-        raise BadArgumentError(f"{name} is not {what}, expected an array that is")

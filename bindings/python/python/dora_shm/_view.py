@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +62,10 @@ class View:
         self.parts: tuple[npt.NDArray[Any], ...] = ()
         self.times_parts: tuple[npt.NDArray[np.float64], ...] = ()
         if raw is not None:
-            self.parts = tuple(np.frombuffer(part, dtype).reshape(-1, *shape) for part in raw.samples())
-            self.times_parts = tuple(np.frombuffer(part, np.float64) for part in raw.times())
+            # The generated stub has no word for the buffer protocol.
+            samples, times = cast("list[Any]", raw.samples()), cast("list[Any]", raw.times())
+            self.parts = tuple(np.frombuffer(part, dtype).reshape(-1, *shape) for part in samples)
+            self.times_parts = tuple(np.frombuffer(part, np.float64) for part in times)
 
     def __len__(self) -> int:
         """How many frames there are."""

@@ -1,0 +1,48 @@
+"""Arrays of the caller's that frames are read into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import BadArgumentError
+
+
+class Room:
+    """Arrays that frames are read into."""
+
+    __slots__ = ("frames", "samples", "times")
+
+    def __init__(self, samples: npt.NDArray[Any] | None, times: npt.NDArray[np.float64] | None) -> None:
+        if samples is None:
+            raise BadArgumentError("times_out without out, expected both or only out")
+        if not isinstance(samples, np.ndarray) or samples.ndim == 0:
+            raise BadArgumentError("out is no array of frames, expected a numpy.ndarray of shape (room, *frame_shape)")
+        self.samples = samples
+        self.frames = len(samples)
+        self.times = np.empty(self.frames) if times is None else times
+        _check_flags("out", samples)
+        _check_flags("times_out", self.times)
+        if self.times.dtype != np.float64 or self.times.ndim != 1 or len(self.times) < self.frames:
+            found = f"{self.times.dtype} of shape {self.times.shape}"
+            raise BadArgumentError(f"times_out is {found}, expected float64 of shape ({self.frames},)")
+
+    def check(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> None:
+        if format is None:
+            return
+        dtype, shape = format
+        if self.samples.dtype != dtype or self.samples.shape[1:] != shape:
+            expected = f"{dtype} of shape (room, *{shape})"
+            raise BadArgumentError(f"out is {self.samples.dtype} of shape {self.samples.shape}, expected {expected}")
+
+    def rest(self, frames: int, limit: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+        return self.samples[frames:limit], self.times[frames:limit]
+
+
+def _check_flags(name: str, array: npt.NDArray[Any]) -> None:
+    flags = array.flags
+    if not (flags.c_contiguous and flags.writeable and flags.aligned):
+        what = "contiguous in C order" if not flags.c_contiguous else "writable" if not flags.writeable else "aligned"
+        raise BadArgumentError(f"{name} is not {what}, expected an array that is")

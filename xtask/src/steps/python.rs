@@ -1,0 +1,55 @@
+//! Checks of the Python package, in an environment of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use eyre::{WrapErr, bail};
+
+use crate::setup;
+use crate::workspace::{command, root, run, target_dir, without_our_package};
+
+const FOLDER: &str = "bindings/python";
+const STUB: &str = "python/dora_shm/_dora_shm.pyi";
+
+/// Installs the package as a user does, and runs its tests, mypy over it and what uses it, and the check of its stub.
+pub fn check() -> eyre::Result<()> {
+    let python = setup::binding_python()?;
+    let (made, committed) = (made_stub(&python)?, root().join(FOLDER).join(STUB));
+    if fs::read_to_string(&committed).unwrap_or_default() != made {
+        bail!("{} is not what the compiled module has; `cargo xtask stubs` makes it anew", committed.display());
+    }
+    // The environment has what builds it; without that, pip would download it each time.
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps"];
+    run(in_package(&python, &python).args(pip).args(["--force-reinstall", "."]))?;
+    run(in_package(&python, &python).args(["-m", "pytest", "--quiet"]))?;
+    run(in_package(&python, &python).args(["-m", "mypy", "python/dora_shm", "examples", "benchmarks"]))
+}
+
+/// Writes the stub of the compiled module anew.
+pub fn write_stub() -> eyre::Result<()> {
+    let python = setup::binding_python()?;
+    fs::write(root().join(FOLDER).join(STUB), made_stub(&python)?).wrap_err("cannot write the stub")
+}
+
+/// The stub, as it is generated from the compiled module.
+fn made_stub(python: &Path) -> eyre::Result<String> {
+    let out = target_dir().join("python-stubs");
+    // The wheel's profile leaves out what it is generated from.
+    let arguments = ["generate-stubs", "--quiet", "--features", "stubs", "--profile", "dev", "--out"];
+    run(in_package(python, python.with_file_name("maturin")).args(arguments).arg(&out))?;
+    let stub = out.join("dora_shm/_dora_shm.pyi");
+    fs::read_to_string(&stub).wrap_err_with(|| format!("maturin has made no {}", stub.display()))
+}
+
+/// `program`, to be run in the package's folder with the environment of `python`.
+fn in_package(python: &Path, program: impl AsRef<Path>) -> std::process::Command {
+    let mut command = command(program.as_ref());
+    without_our_package(&mut command);
+    let environment = python.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(environment.join("bin")).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders.collect::<Vec<PathBuf>>()).unwrap_or(path);
+    command.current_dir(root().join(FOLDER)).env("PATH", path).env("VIRTUAL_ENV", environment);
+    command.env("CARGO_TARGET_DIR", target_dir());
+    command
+}
