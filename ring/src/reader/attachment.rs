@@ -4,15 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::descriptions::Descriptions;
-use super::listening::SLICE;
 use super::segments::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt, open_header, open_ring};
-use super::{Info, Interrupter, Lag, Liveness, ReaderOptions, Wait, WriterId, start};
+use super::{Interrupter, Liveness, ReaderOptions, start};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::names::{SegmentName, check_name};
-use crate::os::{self, WaitEnd, Word};
+use crate::os;
 use crate::protocol::{self, Committed, Look, News, Over, RingWords as _};
 use crate::{Error, Result};
 
@@ -47,19 +46,11 @@ pub(super) enum Unit {
     Messages,
 }
 
-/// How to sleep until there may be news.
-struct Sleep {
-    /// The value of the header's wake word that is old news; `None` without a header.
-    wake: Option<u32>,
-    /// At most this long before the next look.
-    slice: Duration,
-}
-
 pub(super) struct Attachment {
     pub name: String,
-    segment: String,
-    options: ReaderOptions,
-    unit: Unit,
+    pub(super) segment: String,
+    pub(super) options: ReaderOptions,
+    pub(super) unit: Unit,
     pub(super) header: Option<HeaderSegment>,
     pub ring: Option<Box<RingSegment>>,
     /// Position of the next frame to deliver in this generation.
@@ -78,7 +69,7 @@ pub(super) struct Attachment {
     /// from the first frame on.
     came: Option<Came>,
     /// Pause between two looks for what does not exist yet.
-    attach_pause: Duration,
+    pub(super) attach_pause: Duration,
     /// A ring that the reader has come to and not told its caller of.
     pub(super) entered: bool,
     /// The end of a stream that the reader has not told its caller of.
@@ -86,7 +77,7 @@ pub(super) struct Attachment {
     pub(super) descriptions: Descriptions,
     pub(super) interrupts: Arc<AtomicU32>,
     pub(super) interrupts_seen: u32,
-    liveness_told: Option<Liveness>,
+    pub(super) liveness_told: Option<Liveness>,
 }
 
 /// A point in time, by both clocks.
@@ -232,7 +223,7 @@ impl Attachment {
     }
 
     /// Whether [`enter_ring`](Self::enter_ring) would come to a ring, an end or an error.
-    fn could_enter(&self, generation: u32) -> bool {
+    pub(super) fn could_enter(&self, generation: u32) -> bool {
         let Some(header) = &self.header else { return true };
         match open_ring(&self.name, header, generation, self.options.max_ring_bytes) {
             Ok(FoundRing::Ring(_)) | Err(_) => true,
@@ -367,7 +358,7 @@ impl Attachment {
         corrupt(&segment, reason)
     }
 
-    fn detach(&mut self) {
+    pub(super) fn detach(&mut self) {
         self.header = None;
         self.ring = None;
         self.descriptions = Descriptions::default();
@@ -486,179 +477,11 @@ impl Attachment {
         if look.committed.frames >= end { Ok(None) } else { self.over(&look) }
     }
 
-    /// How to sleep, if [`poll`](Self::poll) would say `Nothing`. Moves nothing that a reader could miss.
-    fn would_block(&mut self) -> Result<Option<Sleep>> {
-        if self.entered || self.ended {
-            return Ok(None);
-        }
-        let (Some(header), Some(ring)) = (&self.header, &self.ring) else {
-            // Only attaching tells, and what it finds is kept. R1: the word is loaded before that.
-            let wake = self.header.as_ref().map(|header| protocol::look_at_wake(&header.words));
-            if self.attach()? != Reached::NotYet {
-                return Ok(None);
-            }
-            let none = |header: &HeaderSegment| header.words.generation_word().load(Ordering::Acquire) == NO_GENERATION;
-            let waiting = wake.is_some() && self.header.as_ref().is_some_and(none);
-            return Ok(Some(Sleep { wake, slice: if waiting { SLICE } else { self.attach_pause } }));
-        };
-        let look = protocol::look(&header.words, &ring.memory);
-        let news = match self.unit {
-            Unit::Frames => look.committed.frames != self.next,
-            Unit::Messages => look.committed.chunks != self.next_chunk && !self.is_uncommitted(look.committed),
-        };
-        let slice = match protocol::is_over(&look, ring.generation) {
-            Over::No => Some(SLICE),
-            Over::Closed => None,
-            Over::NextGeneration(generation) => (!self.could_enter(generation)).then_some(self.attach_pause),
-        };
-        Ok(slice.filter(|_| !news).map(|slice| Sleep { wake: Some(look.wake), slice }))
-    }
-
-    /// Whether all that the next record describes is still to be committed: a writer is between W7 and W8, or died
-    /// there.
-    fn is_uncommitted(&self, committed: Committed) -> bool {
-        committed.frames == self.next
-            && self.record(self.next_chunk).is_some_and(|record| {
-                record.first == self.next && record.first.saturating_add(record.frames) > committed.frames
-            })
-    }
-
-    /// R9, with a look at the writer after each slice without news.
-    pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
-        let deadline = Instant::now().checked_add(timeout);
-        let mut slice_over = Instant::now() + SLICE;
-        loop {
-            // Acquire, partner of `Interrupter::interrupt`.
-            let interrupts = self.interrupts.load(Ordering::Acquire);
-            if interrupts != self.interrupts_seen {
-                self.interrupts_seen = interrupts;
-                return Ok(Wait::Interrupted);
-            }
-            let Some(sleep) = self.would_block()? else { return Ok(Wait::Ready) };
-            let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                let liveness = self.liveness(self.options.idle_after)?;
-                self.liveness_told = Some(liveness);
-                return Ok(Wait::Quiet(liveness));
-            }
-            let has_ring = self.ring.is_some();
-            let noticed = self.header.as_mut().map_or(SLICE, |header| header.longest_sleep(has_ring));
-            let slice = left.min(sleep.slice).min(noticed);
-            let interrupt = Word { word: &self.interrupts, expected: interrupts };
-            let end = match (&self.header, sleep.wake) {
-                (Some(header), Some(expected)) => {
-                    // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
-                    let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
-                    os::wait(Word { word: header.words.wake_word(), expected }, private, slice)
-                }
-                _ => os::private_wait(interrupt, slice),
-            };
-            match end {
-                WaitEnd::LookAgain => {}
-                WaitEnd::Gone => return Err(self.corrupt("it was truncated".to_owned())),
-                WaitEnd::TimedOut if self.header.is_some() && (slice == left || Instant::now() >= slice_over) => {
-                    slice_over = Instant::now() + SLICE;
-                    if let Some(wait) = self.after_slice()? {
-                        return Ok(wait);
-                    }
-                }
-                WaitEnd::TimedOut => {}
-            }
-        }
-    }
-
-    /// Section "Liveness" of `SPEC.md`, after a slice without news.
-    fn after_slice(&mut self) -> Result<Option<Wait>> {
-        let liveness = self.liveness(self.options.idle_after)?;
-        let Some(header) = &self.header else { return Ok(None) };
-        if matches!(liveness, Liveness::Dead | Liveness::Closed) {
-            let replaced = segments::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id));
-            if replaced && self.would_block()?.is_some() {
-                // Everything of the old stream has been drained.
-                self.detach();
-                return Ok(None);
-            }
-        }
-        // A writer's death is told once, and at once rather than at the end of a long wait.
-        let newly_dead = liveness == Liveness::Dead && self.liveness_told != Some(Liveness::Dead);
-        self.liveness_told = Some(liveness);
-        Ok(newly_dead.then_some(Wait::Quiet(liveness)))
-    }
-
-    pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
-        if self.ended {
-            return Ok(Liveness::Closed);
-        }
-        let found;
-        let header = match &self.header {
-            Some(header) => header,
-            None => match open_header(&self.name, self.owner()) {
-                Err(Error::Foreign { .. }) => return Ok(Liveness::Foreign),
-                Ok(Some(header)) => {
-                    found = header;
-                    &found
-                }
-                _ => return Ok(Liveness::Absent),
-            },
-        };
-        // L1 before L2: a writer that lets go has said "closed" before.
-        let held = os::is_write_locked(&header.file)
-            .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
-        let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
-        let generation = header.words.generation_word().load(Ordering::Acquire);
-        Ok(match (closed, held, generation == NO_GENERATION) {
-            // To newcomers a closed stream is absent already.
-            (true, _, _) if self.header.is_none() => Liveness::Absent,
-            (true, _, _) => Liveness::Closed,
-            (false, false, _) => Liveness::Dead,
-            (false, true, true) => Liveness::Waiting,
-            (false, true, false) => {
-                // What a ring that is being drained was last given says nothing of the one that the writer is at.
-                let current = self.ring().is_some_and(|ring| ring.generation == generation);
-                let newest = current.then(|| self.newest_record()).flatten();
-                let idle = newest.is_some_and(|(_, record)| {
-                    Duration::from_nanos(os::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
-                });
-                if idle { Liveness::Idle } else { Liveness::Live }
-            }
-        })
-    }
-
-    /// The newest chunk and its record, if it is whole.
-    fn newest_record(&self) -> Option<(u64, Record)> {
-        let ring = self.ring.as_ref()?;
-        let chunk = ring.memory.committed_chunks().load(Ordering::Acquire).checked_sub(1)?;
-        self.record(chunk).map(|record| (chunk, record))
-    }
-
     /// A copy of a chunk's record; `None` when it has been lapped.
     pub fn record(&self, chunk: u64) -> Option<Record> {
         let ring = self.ring.as_ref()?;
         let record = ring.memory.load_record(chunk & (ring.memory.records() - 1));
         protocol::recheck(&ring.memory).record_is_whole(chunk, ring.memory.records()).then_some(record)
-    }
-
-    /// Frames a second over what the chunk records remember: of streams that do not state their rate.
-    fn measured_rate_hz(&self) -> Option<f64> {
-        let (newest_chunk, newest) = self.newest_record()?;
-        let ring = self.ring.as_ref()?;
-        let oldest_chunk = newest_chunk.saturating_sub(ring.memory.records() / 2);
-        let oldest = self.record(oldest_chunk)?;
-        let seconds = newest.mono_ns.checked_sub(oldest.mono_ns)? as f64 * 1e-9;
-        let frames = newest.first.checked_sub(oldest.first)? as f64;
-        (seconds > 0.0 && frames > 0.0).then(|| frames / seconds)
-    }
-
-    /// How far the cursor is behind the writer.
-    pub fn lag(&self) -> Lag {
-        let Some(ring) = &self.ring else { return Lag::default() };
-        let committed = ring.memory.committed().load(Ordering::Acquire);
-        let frames = committed.saturating_sub(self.next);
-        if frames == 0 {
-            return Lag::default();
-        }
-        let age = self.record_of(self.next).map_or(0, |record| os::monotonic_ns().saturating_sub(record.mono_ns));
-        Lag { frames, time: Duration::from_nanos(age) }
     }
 
     pub fn lost(&self) -> u64 {
@@ -667,43 +490,5 @@ impl Attachment {
 
     pub fn interrupter(&self) -> Interrupter {
         Interrupter { word: self.interrupts.clone() }
-    }
-
-    /// The writer that made the ring that is read.
-    pub fn writer_of_ring(&self) -> Option<WriterId> {
-        let (header, ring) = (self.header.as_ref()?, self.ring()?);
-        Some(WriterId { stream_id: header.stream_id, epoch: ring.epoch })
-    }
-
-    /// The writer that has, or last had, the stream.
-    pub fn newest_writer(&self) -> Option<WriterId> {
-        let header = self.header.as_ref()?;
-        // Acquire, partner of the Release store in T2.
-        Some(WriterId { stream_id: header.stream_id, epoch: header.words.epoch().load(Ordering::Acquire) })
-    }
-
-    pub fn info(&self) -> Result<Info> {
-        let header = self.header.as_ref();
-        let ring = self.ring();
-        let position = ring.map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
-        Ok(Info {
-            name: self.name.clone(),
-            segment: self.segment.clone(),
-            liveness: self.liveness(self.options.idle_after)?,
-            stream_id: header.map(|header| header.stream_id),
-            created_ns: header.map(|header| header.created_ns),
-            owner: header.map(|header| header.owner),
-            writer_pid: header.map(|header| header.words.writer_pid().load(Ordering::Relaxed)).filter(|&pid| pid != 0),
-            epoch: header.map(|header| header.words.epoch().load(Ordering::Acquire)),
-            generation: ring.map(|ring| ring.generation),
-            format: ring.map(|ring| ring.format.clone()),
-            ring_bytes: ring.map(|ring| ring.memory.geometry().length),
-            position,
-            stream_position: ring.map_or(0, |ring| ring.base.saturating_add(position)),
-            chunks: ring.map_or(0, |ring| ring.memory.committed_chunks().load(Ordering::Acquire)),
-            measured_rate_hz: self.measured_rate_hz(),
-            description: self.description().cloned(),
-            foreign: None,
-        })
     }
 }

@@ -4,6 +4,7 @@ mod attachment;
 mod descriptions;
 mod foreign;
 mod frames;
+mod info;
 mod listening;
 mod message;
 mod messages;
@@ -12,6 +13,7 @@ mod segments;
 pub(crate) mod start;
 mod target;
 mod view;
+mod waiting;
 
 use std::ops::Range;
 use std::sync::Arc;
