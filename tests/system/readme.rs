@@ -57,6 +57,14 @@ fn the_tables_of_settings_are_those_of_the_manifests() {
     assert_eq!(tables.len(), 2);
 }
 
+#[test]
+fn the_python_of_the_readme_is_that_of_the_packages_own_page_which_is_run() {
+    let page = std::fs::read_to_string(root().join("bindings/python/README.md")).expect("the package's page");
+    let shown = blocks("python");
+    assert_eq!(shown.len(), 1);
+    assert!(page.contains(&format!("```python\n{}```", shown[0])), "{}", shown[0]);
+}
+
 fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).expect("README.md")
 }
