@@ -12,6 +12,8 @@ use crate::os;
 pub(super) const SLICE: Duration = Duration::from_millis(250);
 /// Between two looks of a reader that its writer has not noticed yet.
 const UNNOTICED: Duration = Duration::from_millis(1);
+/// The same for a reader that cannot have a lock (a sandbox that knows none), of a writer that is as alive as ever.
+const UNNOTICEABLE: Duration = Duration::from_millis(10);
 /// A live writer notices at once, or within 250 ms. One that has not by now is dead, or cannot be told.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -45,6 +47,7 @@ impl HeaderSegment {
             return SLICE;
         }
         let waited = since.elapsed();
-        if waited < PATIENCE { UNNOTICED } else { (waited / 8).min(SLICE) }
+        let longest = if locked { SLICE } else { UNNOTICEABLE };
+        if waited < PATIENCE { UNNOTICED } else { (waited / 8).min(longest) }
     }
 }
