@@ -76,7 +76,7 @@ impl Step {
             Step::Build => run(&mut cargo(words("build --release --all-targets"))),
             Step::Clippy => {
                 // The default members first, in the features they are built in.
-                for packages in ["", "-p dora-shm-torture -p dora-shm-bench "] {
+                for packages in ["", "-p dora-shm-torture -p dora-shm-bench ", "-p dora-shm-python "] {
                     run(&mut cargo(words(&format!("clippy --release {packages}--all-targets -- -D warnings"))))?;
                 }
                 Ok(())
