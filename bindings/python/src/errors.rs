@@ -20,6 +20,7 @@ fn class_name(error: &Error) -> &'static str {
         Error::Permission { .. } => "AccessError",
         Error::Version { .. } => "VersionError",
         Error::Foreign { .. } => "ForeignError",
+        Error::Unsupported { .. } => "UnsupportedError",
         Error::Corrupt { .. } => "CorruptError",
         Error::TooLarge { .. } => "TooLargeError",
         Error::NoSpace { .. } => "NoSpaceError",

@@ -2,9 +2,8 @@
 
 use dora_shm_ring::{Info, Liveness, StreamInfo};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
-use crate::convert::description_to_python;
 use crate::errors::raise;
 
 /// The words of `dora_shm.State`.
@@ -42,8 +41,10 @@ pub fn info_to_python<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, 
     made.set_item("stream_position", info.stream_position)?;
     made.set_item("chunks", info.chunks)?;
     made.set_item("measured_rate", info.measured_rate_hz)?;
-    let description = info.description.as_ref().map(|found| description_to_python(py, found)).transpose()?;
-    made.set_item("description", description)?;
+    made.set_item("description", info.description.as_ref().map(|found| PyBytes::new(py, &found.to_json())))?;
+    let foreign = info.foreign.as_ref();
+    let foreign = foreign.map(|found| (found.struct_version, &found.key, &found.refused, &found.left_out));
+    made.set_item("foreign", foreign)?;
     Ok(made)
 }
 

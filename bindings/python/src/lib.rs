@@ -8,7 +8,6 @@
 use pyo3::prelude::*;
 
 mod buffers;
-mod convert;
 mod errors;
 mod info;
 mod notifier;

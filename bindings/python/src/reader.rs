@@ -9,7 +9,6 @@ use pyo3::types::{PyBytes, PyDict};
 use ring::{Copied, Description, MessageInfo, Outcome, ReaderOptions, Start, ViewOutcome, Wait, WriterId};
 
 use crate::buffers::{Memory, empty};
-use crate::convert::description_to_python;
 use crate::errors::raise;
 use crate::info::{info_to_python, state};
 use crate::shared::{Shared, Takes};
@@ -24,7 +23,7 @@ type Writer = (u64, u32);
 type Format = (&'static str, Vec<u64>, f64, u64);
 
 /// An outcome, and with data the view, the description and whether it was missed.
-type Lent = (u8, Option<View>, Option<Py<PyDict>>, bool);
+type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool);
 
 /// What a read gave: one of the outcomes, and with data the arrays, the position of the first frame, the number of frames,
 /// how many were lost before them, the generation, and `(first, frames, send_ns)` of each message as int64 numbers.
@@ -37,7 +36,7 @@ type Read<'py> = (
     u64,
     u32,
     Option<Bound<'py, PyBytes>>,
-    Option<Py<PyDict>>,
+    Option<Py<PyBytes>>,
     bool,
 );
 
@@ -58,8 +57,8 @@ fn code(outcome: Outcome) -> u8 {
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Reader {
     shared: Shared<ring::Reader>,
-    /// The description that was converted last: it is asked for with every read and changes rarely.
-    converted: Mutex<Option<(Arc<Description>, Py<PyDict>)>>,
+    /// The JSON of the description that was asked for last: it is asked for with every read and changes rarely.
+    converted: Mutex<Option<(Arc<Description>, Py<PyBytes>)>>,
 }
 
 /// A room for frames: memory of an array for the samples, and one for the times.
@@ -87,7 +86,7 @@ impl Taken {
 }
 
 impl Reader {
-    fn convert(&self, py: Python<'_>, description: Option<Arc<Description>>) -> PyResult<Option<Py<PyDict>>> {
+    fn convert(&self, py: Python<'_>, description: Option<Arc<Description>>) -> PyResult<Option<Py<PyBytes>>> {
         let Some(description) = description else { return Ok(None) };
         let cached = || self.converted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, converted)) = &*cached()
@@ -95,7 +94,7 @@ impl Reader {
         {
             return Ok(Some(converted.clone_ref(py)));
         }
-        let converted = description_to_python(py, &description)?.unbind();
+        let converted = PyBytes::new(py, &description.to_json()).unbind();
         *cached() = Some((description, converted.clone_ref(py)));
         Ok(Some(converted))
     }
@@ -321,7 +320,7 @@ impl Reader {
         })
     }
 
-    fn description(&self, py: Python<'_>) -> PyResult<(Option<Py<PyDict>>, bool)> {
+    fn description(&self, py: Python<'_>) -> PyResult<(Option<Py<PyBytes>>, bool)> {
         let (description, missed) = self
             .shared
             .with(py, Takes::Moments, |reader| (reader.description().cloned(), reader.description_missed()))?;

@@ -2,13 +2,16 @@
 
 use dora_shm_ring as ring;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use ring::{Chunk, Dtype, Format, Times, WriterOptions};
+use ring::{Chunk, Description, Dtype, Error, Format, Times, WriterOptions};
 
 use crate::buffers::Memory;
-use crate::convert::description_from_python;
 use crate::errors::raise;
 use crate::shared::{Shared, Takes};
+
+/// A description, of its JSON.
+fn parse(py: Python<'_>, description: &[u8]) -> PyResult<Description> {
+    Description::from_json(description).map_err(|reason| raise(py, Error::BadArgument { reason }))
+}
 
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Writer {
@@ -37,16 +40,16 @@ impl Writer {
         rate: f64,
         frames: u64,
         chunk_frames: u64,
-        description: &Bound<'_, PyDict>,
+        description: &[u8],
     ) -> PyResult<()> {
         let dtype: Dtype = dtype.parse().map_err(|error| raise(py, error))?;
         let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?;
-        let description = description_from_python(description)?;
+        let description = parse(py, description)?;
         self.shared.try_with(py, Takes::Long, move |writer| writer.begin(&format, &description, chunk_frames))
     }
 
-    fn describe(&self, py: Python<'_>, description: &Bound<'_, PyDict>) -> PyResult<()> {
-        let description = description_from_python(description)?;
+    fn describe(&self, py: Python<'_>, description: &[u8]) -> PyResult<()> {
+        let description = parse(py, description)?;
         self.shared.try_with(py, Takes::Long, move |writer| writer.describe(&description))
     }
 

@@ -425,6 +425,10 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn advance(&mut self) -> Result<Outcome> {
+        self.either((), |reader, ()| reader.advance_own(), |foreign, own, ()| foreign.advance(own))
+    }
+
+    fn advance_own(&mut self) -> Result<Outcome> {
         Ok(match self.attachment.poll()? {
             Polled::Data(_) => Outcome::Data,
             Polled::Nothing => Outcome::Nothing,
@@ -435,6 +439,9 @@ impl Reader {
 
     /// Frames that are committed and not read, at this moment.
     pub fn unread(&self) -> u64 {
+        if self.foreign.is_some() {
+            return self.lag().frames;
+        }
         let committed = self.attachment.ring().map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
         committed.saturating_sub(self.attachment.next)
     }

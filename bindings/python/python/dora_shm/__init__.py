@@ -26,6 +26,7 @@ from ._errors import (
     OverwrittenError,
     TooLargeError,
     UnknownDtypeError,
+    UnsupportedError,
     VersionError,
     WrongOwnerError,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "StreamInfo",
     "TooLargeError",
     "UnknownDtypeError",
+    "UnsupportedError",
     "VersionError",
     "View",
     "Watch",

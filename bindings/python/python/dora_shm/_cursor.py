@@ -42,7 +42,7 @@ class Cursor:
         self._on_event = on_event
         self._idle_after = idle_after
         self._gone = False
-        self._described: tuple[dict[str, Any] | None, Description | None] = (None, None)
+        self._described: tuple[bytes | None, Description | None] = (None, None)
         self.format: tuple[np.dtype[Any], tuple[int, ...]] | None = None
         self._refresh_format()
         self.describe(raw.description()[0])
@@ -53,13 +53,13 @@ class Cursor:
         found = self.raw.format()
         self.format = None if found is None else (np.dtype(found[0]), tuple(found[1]))
 
-    def describe(self, raw: dict[str, Any] | None) -> Description | None:
+    def describe(self, raw: bytes | None) -> Description | None:
         """The description that `raw` is, converted once."""
         if raw is None:
             return None
         of, described = self._described
         if raw is not of:
-            described = Description.from_raw(raw)
+            described = Description.from_json(raw)
             self._described = (raw, described)
         return described
 
@@ -132,7 +132,7 @@ class Cursor:
             self._writer = of_ring or self._writer
             self._tell(EventKind.NEW_GENERATION, State(state), late)
 
-    def take(self, raw: dict[str, Any] | None, first: int) -> None:
+    def take(self, raw: bytes | None, first: int) -> None:
         """Frames from `first` on were read that `raw` describes: tells if it is otherwise than those before."""
         self.at_end = False
         of, before = self._described

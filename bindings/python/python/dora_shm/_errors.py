@@ -48,7 +48,11 @@ class VersionError(Error):
 
 
 class ForeignError(Error):
-    """The stream was written by ezmsg itself, in a way that cannot be read."""
+    """The stream was written by a version of ezmsg that this one cannot read."""
+
+
+class UnsupportedError(Error):
+    """ezmsg wrote the stream, in order, but its frames are nothing that there is a format for."""
 
 
 class CorruptError(Error):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from ._errors import BadArgumentError
 
 
 class State(StrEnum):
@@ -124,39 +128,91 @@ class Description:
         return axis.labels if isinstance(axis, CoordAxis) else ()
 
     @classmethod
-    def from_raw(cls, raw: dict[str, Any]) -> Description:
-        """Of what the compiled module gives. Not for users."""
-        return cls(
-            dims=tuple(raw["dims"]),
-            axes={dim: _axis_from_raw(axis) for dim, axis in raw["axes"].items()},
-            attrs=raw["attrs"],
-            key=raw["key"],
-            stream_dim=raw["stream_dim"],
-            layout=raw["message"],
-        )
+    def from_json(cls, text: bytes) -> Description:
+        """Of its form in shared memory, which `SPEC.md` has. Not for users."""
+        found = json.loads(text)
+        axes = {dim: _axis_from_json(axis) for dim, axis in found["axes"].items()}
+        attrs = {name: _attr_from_json(attr) for name, attr in found["attrs"].items()}
+        key, stream_dim, layout = found["key"], found["stream_dim"], found["message"]
+        return cls(tuple(found["dims"]), axes, attrs, key, stream_dim, layout)
 
-    def to_raw(self) -> dict[str, Any]:
-        """As the compiled module takes it. Not for users."""
-        return {
+    def to_json(self) -> bytes:
+        """In its form in shared memory. Not for users."""
+        described = {
+            "version": 1,
             "dims": [str(dim) for dim in self.dims],
-            "axes": {str(dim): _axis_to_raw(axis) for dim, axis in self.axes.items()},
-            "attrs": {str(name): plain(attr) for name, attr in self.attrs.items()},
+            "buffered_axis": self.buffered_axis,
+            "axes": {str(dim): _axis_to_json(axis) for dim, axis in self.axes.items()},
+            "attrs": {str(name): _attr_to_json(str(name), attr) for name, attr in self.attrs.items()},
             "key": self.key,
             "stream_dim": self.stream_dim,
             "message": self.layout,
         }
+        return json.dumps(described, allow_nan=False).encode()
 
 
-def _axis_from_raw(raw: tuple[Any, ...]) -> Axis:
-    if raw[0] == "linear":
-        return LinearAxis(unit=raw[1], gain=raw[2], offset=raw[3])
-    return CoordAxis(unit=raw[1], data=None if raw[2] is None else tuple(raw[2]))
+def _axis_from_json(axis: dict[str, Any]) -> Axis:
+    if axis["kind"] == "linear":
+        return LinearAxis(axis["unit"], _value_from_json(axis["gain"]), _value_from_json(axis.get("offset")))
+    data = axis.get("data")
+    return CoordAxis(axis["unit"], None if data is None else tuple(_value_from_json(entry) for entry in data))
 
 
-def _axis_to_raw(axis: Axis) -> tuple[Any, ...]:
+def _axis_to_json(axis: Axis) -> dict[str, Any]:
     if isinstance(axis, LinearAxis):
-        return ("linear", axis.unit, float(axis.gain), None if axis.offset is None else float(axis.offset))
-    return ("coord", axis.unit, None if axis.data is None else list(axis.data))
+        made = {"kind": "linear", "unit": axis.unit, "gain": _value_to_json(float(axis.gain))}
+        return made if axis.offset is None else made | {"offset": _value_to_json(float(axis.offset))}
+    made = {"kind": "coord", "unit": axis.unit}
+    return made if axis.data is None else made | {"data": _value_to_json(list(axis.data))}
+
+
+def _value_from_json(value: Any) -> Any:
+    """JSON's value, in which `{"$float": "nan"}` stands for what JSON has no number for."""
+    if isinstance(value, dict):
+        if len(value) == 1 and "$float" in value:
+            return float(value["$float"])
+        return {name: _value_from_json(member) for name, member in value.items()}
+    return [_value_from_json(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _value_to_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    if isinstance(value, dict):
+        return {name: _value_to_json(member) for name, member in value.items()}
+    return [_value_to_json(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _attr_from_json(attr: Any) -> Any:
+    if isinstance(attr, dict):
+        if "$timestamp_ns" in attr:
+            return np.datetime64(attr["$timestamp_ns"], "ns")
+        # The other tags but that of floats are those of empty lists.
+        return _value_from_json(attr) if "$float" in attr else []
+    return _value_from_json(attr)
+
+
+def _attr_to_json(name: str, attr: Any) -> Any:
+    value = plain(attr)
+    if isinstance(value, list):
+        kinds = {type(entry) for entry in value}
+        if not kinds:
+            return {"$floats": []}
+        if kinds == {int, float}:
+            value = [float(entry) for entry in value]
+        if not kinds <= {int, float} and kinds != {str}:
+            raise _unfit(name, attr)
+        return _value_to_json(value)
+    if isinstance(value, dict) and "$timestamp_ns" not in value:
+        raise _unfit(name, attr)
+    if not isinstance(value, bool | int | float | str | dict):
+        raise _unfit(name, attr)
+    return _value_to_json(value)
+
+
+def _unfit(name: str, attr: Any) -> BadArgumentError:
+    expected = "a bool, an integer, a float, a string, a list of integers, floats or strings, or a time"
+    return BadArgumentError(f"attribute {name!r} is {attr!r}, expected {expected}")
 
 
 def as_axis(axis: Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]) -> Axis:
@@ -198,10 +254,10 @@ class StreamInfo:
     Attributes
     ----------
     kind : str
-        ``"stream"``; of what `streams` lists besides, ``"ezmsg"`` (written by ezmsg itself), ``"other_user"`` (opened only
-        when its owner is named) or ``"unreadable"`` (see `reason`).
+        ``"stream"``, or ``"ezmsg"`` for one that ezmsg itself writes; of what `streams` lists besides, ``"other_user"``
+        (opened only when its owner is named) or ``"unreadable"`` (see `reason`).
     name : str or None
-        The stream's name; None for what is not opened.
+        The stream's name; None where it is not known, as in a list of ezmsg's streams.
     segment : str
         Name of its header in shared memory.
     state : State
@@ -241,7 +297,9 @@ class StreamInfo:
     struct_version : int or None
         ezmsg's version of its segments, for streams that it wrote.
     reason : str or None
-        What is wrong with an unreadable one.
+        What is wrong with an unreadable one; of a stream of ezmsg's, why its description is.
+    left_out : tuple of str
+        What the description of a stream of ezmsg's says and this one has no word for.
     """
 
     kind: str
@@ -266,6 +324,7 @@ class StreamInfo:
     created_ns: int | None = None
     struct_version: int | None = None
     reason: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -322,10 +381,11 @@ class StreamInfo:
                 description=Description(key=raw["key"]) if raw.get("key") else None,
             )
         dtype, shape, rate, frames = raw["format"] or (None, None, None, 0)
+        struct_version, _, refused, left_out = raw["foreign"] or (None, None, None, ())
         if description is None and raw["description"] is not None:
-            description = Description.from_raw(raw["description"])
+            description = Description.from_json(raw["description"])
         return cls(
-            kind=kind,
+            kind="stream" if struct_version is None else "ezmsg",
             name=raw["name"],
             segment=raw["segment"],
             state=State(raw["state"]),
@@ -345,4 +405,7 @@ class StreamInfo:
             epoch=raw["epoch"],
             stream_id=raw["stream_id"],
             created_ns=raw["created_ns"],
+            struct_version=struct_version,
+            reason=refused,
+            left_out=tuple(left_out),
         )

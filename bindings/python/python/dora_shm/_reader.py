@@ -255,7 +255,7 @@ class Reader:
         code, samples, times, first, frames, _, generation, messages, raw, missed = read
         if code != DATA:
             return self._cursor.empty()
-        described = Description.from_raw(raw) if raw is not None else None
+        described = Description.from_json(raw) if raw is not None else None
         return Chunk(samples[:frames], times[:frames], first, 0, generation, described, missed, messages)
 
     def view(self, n: int | None = None, timeout: float | None = 0.0, *, raise_lost: bool = False) -> View:

@@ -170,7 +170,7 @@ class Writer:
     def _begin(self) -> None:
         if self._dtype is None or self._shape is None:
             return
-        description = self._description().to_raw()
+        description = self._description().to_json()
         frames, chunk_frames = self._ring_frames(), max(1, int(self._chunk_frames))
         self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, chunk_frames, description)
         self._next_time = None
@@ -254,7 +254,7 @@ class Writer:
             self._axes = self._axes if axes is None else {dim: as_axis(axis) for dim, axis in axes.items()}
             self._attrs = self._attrs if attrs is None else dict(attrs)
             self._dims = self._dims if dims is None else tuple(dims)
-            self._raw.describe(self._description().to_raw())
+            self._raw.describe(self._description().to_json())
         except BaseException:
             self._axes, self._attrs, self._dims = before
             raise

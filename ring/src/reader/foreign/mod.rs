@@ -26,7 +26,7 @@ pub(super) use wait::wait;
 
 use super::attachment::{Attachment, Unit};
 use super::segments::corrupt;
-use super::{Foreign, Info, Lag, Liveness, ReaderOptions, Start, WriterId};
+use super::{Foreign, Info, Lag, Liveness, Outcome, ReaderOptions, Start, WriterId};
 use crate::ezmsg::foreign::{Seen, is_read};
 use crate::{Error, Format, Result, os};
 use descriptions::Descriptions;
@@ -173,6 +173,16 @@ impl ForeignStream {
         Ok(match &self.ring {
             Some(ring) if !self.over && ring.track.position() > own.next => Polled::Data(ring.track.position()),
             _ => Polled::Nothing,
+        })
+    }
+
+    /// As [`Reader::advance`](super::Reader::advance).
+    pub fn advance(&mut self, own: &mut Attachment) -> Result<Outcome> {
+        Ok(match self.poll(own)? {
+            Polled::Data(_) => Outcome::Data,
+            Polled::Nothing => Outcome::Nothing,
+            Polled::Moved => Outcome::Generation,
+            Polled::Closed => Outcome::Closed,
         })
     }
 
