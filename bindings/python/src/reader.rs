@@ -22,8 +22,8 @@ type Writer = (u64, u32);
 /// `(dtype, frame shape, rate, frames of the ring)`
 type Format = (&'static str, Vec<u64>, f64, u64);
 
-/// An outcome, and with data the view, the description and whether it was missed.
-type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool);
+/// An outcome, and with data the view, the description and whether it was missed, and the format.
+type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool, Option<Format>);
 
 /// What a read gave: one of the outcomes, and with data the arrays, the position of the first frame, the number of frames,
 /// how many were lost before them, the generation, and `(first, frames, send_ns)` of each message as int64 numbers.
@@ -244,16 +244,17 @@ impl Reader {
 
     /// Lends what is new in place, at most `max_frames` frames, with the description and whether it was missed.
     fn view(&self, py: Python<'_>, max_frames: u64) -> PyResult<Lent> {
-        let (code, view, description, missed) = self.shared.try_with(py, Takes::Moments, |reader| {
+        let (code, view, description, missed, format) = self.shared.try_with(py, Takes::Moments, |reader| {
             let (code, view) = match reader.view(max_frames)? {
                 ViewOutcome::Frames(view) => (DATA, Some(View::new(view))),
                 ViewOutcome::Nothing => (NOTHING, None),
                 ViewOutcome::Generation => (GENERATION, None),
                 ViewOutcome::Closed => (CLOSED, None),
             };
-            Ok((code, view, reader.description().cloned(), reader.description_missed()))
+            let format = reader.format().filter(|_| view.is_some()).map(format_to_python);
+            Ok((code, view, reader.description().cloned(), reader.description_missed(), format))
         })?;
-        Ok((code, view, self.convert(py, description)?, missed))
+        Ok((code, view, self.convert(py, description)?, missed, format))
     }
 
     /// Takes a view back and moves behind it.
@@ -314,10 +315,7 @@ impl Reader {
     }
 
     fn format(&self, py: Python<'_>) -> PyResult<Option<Format>> {
-        self.shared.with(py, Takes::Moments, |reader| {
-            let format = reader.format()?;
-            Some((format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames()))
-        })
+        self.shared.with(py, Takes::Moments, |reader| reader.format().map(format_to_python))
     }
 
     fn description(&self, py: Python<'_>) -> PyResult<(Option<Py<PyBytes>>, bool)> {
@@ -364,6 +362,10 @@ impl Reader {
     fn after_fork(&self) {
         self.shared.after_fork();
     }
+}
+
+fn format_to_python(format: &ring::Format) -> Format {
+    (format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames())
 }
 
 fn new_arrays<'py>(

@@ -46,7 +46,7 @@ def test_the_length_is_given_in_seconds_or_frames(name: str) -> None:
         (dict(rate=1.0, axes={"dim_1": ["a", "b"]}), "2 coordinates for 'dim_1', expected 1"),
         (dict(rate=1.0, attrs={"a": object()}), "attribute 'a' is"),
         (dict(rate=1.0, attrs={"a": [1, "b"]}), "attribute 'a' is"),
-        (dict(rate=1.0, attrs={"a": 2**64}), "attrs"),
+        (dict(rate=1.0, attrs={"a": 2**64}), "integer of 64 bits"),
         (dict(rate=1.0, mode=0o666), "mode 0666"),
     ]:
         with pytest.raises(ValueError, match=words):

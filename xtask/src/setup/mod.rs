@@ -42,7 +42,15 @@ const BENCH: Environment = Environment {
 /// What builds and checks the Python package, and what it uses when it is asked to.
 const BINDING: Environment = Environment {
     folder: ".venv-python",
-    packages: &["maturin>=1.16,<2", "numpy>=2", "pytest>=8", "mypy>=1.18", "pyarrow>=15", "matplotlib>=3.8"],
+    packages: &[
+        "maturin>=1.16,<2",
+        "numpy>=2",
+        "pytest>=8",
+        "mypy>=1.18",
+        "pyarrow>=15",
+        "matplotlib>=3.8",
+        "ezmsg-tools==0.10.0",
+    ],
     without_dependencies: &[],
 };
 

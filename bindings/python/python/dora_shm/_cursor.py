@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import _dora_shm
 from ._chunk import Chunk
 from ._events import Event, EventKind
-from ._info import Description, State
+from ._info import Description, Parsed, State
 from ._room import Room
 
 DATA, NOTHING, GENERATION, CLOSED = range(4)
@@ -42,7 +42,7 @@ class Cursor:
         self._on_event = on_event
         self._idle_after = idle_after
         self._gone = False
-        self._described: tuple[bytes | None, Description | None] = (None, None)
+        self._parsed = Parsed()
         self.format: tuple[np.dtype[Any], tuple[int, ...]] | None = None
         self._refresh_format()
         self.describe(raw.description()[0])
@@ -54,14 +54,8 @@ class Cursor:
         self.format = None if found is None else (np.dtype(found[0]), tuple(found[1]))
 
     def describe(self, raw: bytes | None) -> Description | None:
-        """The description that `raw` is, converted once."""
-        if raw is None:
-            return None
-        of, described = self._described
-        if raw is not of:
-            described = Description.from_json(raw)
-            self._described = (raw, described)
-        return described
+        """The description that `raw` is."""
+        return self._parsed.of(raw)
 
     def state(self) -> State:
         return State(self.raw.status(self._idle_after)[0])
@@ -135,7 +129,7 @@ class Cursor:
     def take(self, raw: bytes | None, first: int) -> None:
         """Frames from `first` on were read that `raw` describes: tells if it is otherwise than those before."""
         self.at_end = False
-        of, before = self._described
+        of, before = self._parsed.text, self._parsed.description
         if raw is None or raw is of:
             return
         described = self.describe(raw)

@@ -42,7 +42,7 @@ class Reader:
         """
         `(generation, position, lost)`
         """
-    def description(self, /) -> tuple[dict | None, bool]: ...
+    def description(self, /) -> tuple[bytes | None, bool]: ...
     def finish(self, /, view: View) -> None:
         """
         Takes a view back and moves behind it.
@@ -58,16 +58,16 @@ class Reader:
         """
         Frames that are committed and not read, and seconds since the oldest of them was committed.
         """
-    def latest(self, /, frames: SupportsIndex, seconds: SupportsFloat | SupportsIndex | None) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, dict | None, bool]:
+    def latest(self, /, frames: SupportsIndex, seconds: SupportsFloat | SupportsIndex | None) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
         """
         Follows the stream to its newest generation without reading, then copies its newest frames into new arrays: `frames`
         of them, or those of the newest `seconds`.
         """
-    def read(self, /, max_frames: SupportsIndex) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, dict | None, bool]:
+    def read(self, /, max_frames: SupportsIndex) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
         """
         Copies what is new into new arrays, at most `max_frames` frames.
         """
-    def read_into(self, /, samples: Any, times: Any, continuing: bool) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, dict | None, bool]:
+    def read_into(self, /, samples: Any, times: Any, continuing: bool) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
         """
         Copies what is new into the arrays, as many frames as `times` holds; with `continuing`, only what goes on from the
         frames that were read before.
@@ -81,7 +81,7 @@ class Reader:
         """
         How the stream is, the writer that made the ring that is read, and the one that has the stream now.
         """
-    def view(self, /, max_frames: SupportsIndex) -> tuple[int, View | None, dict | None, bool]:
+    def view(self, /, max_frames: SupportsIndex) -> tuple[int, View | None, bytes | None, bool, tuple[str, list[int], float, int] | None]:
         """
         Lends what is new in place, at most `max_frames` frames, with the description and whether it was missed.
         """
@@ -119,12 +119,12 @@ class View:
 class Writer:
     def __new__(cls, /, name: str, mode: SupportsIndex, max_bytes: SupportsIndex | None = None) -> Writer: ...
     def after_fork(self, /) -> None: ...
-    def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: dict) -> None:
+    def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: bytes) -> None:
         """
         Starts a generation of a ring of `frames` frames.
         """
     def close(self, /) -> None: ...
-    def describe(self, /, description: dict) -> None: ...
+    def describe(self, /, description: bytes) -> None: ...
     def is_closed(self, /) -> bool: ...
     def maintain(self, /) -> None: ...
     def status(self, /) -> tuple[int | None, int, int, int, int, int]:

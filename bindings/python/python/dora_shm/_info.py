@@ -151,6 +151,22 @@ class Description:
         return json.dumps(described, allow_nan=False).encode()
 
 
+class Parsed:
+    """Descriptions, of which the last one is not parsed again."""
+
+    def __init__(self) -> None:
+        self.text: bytes | None = None
+        self.description: Description | None = None
+
+    def of(self, text: bytes | None) -> Description | None:
+        """The description that `text` is; None of None, which is not remembered."""
+        if text is not None and text is not self.text:
+            if text != self.text:
+                self.description = Description.from_json(text)
+            self.text = text
+        return None if text is None else self.description
+
+
 def _axis_from_json(axis: dict[str, Any]) -> Axis:
     if axis["kind"] == "linear":
         return LinearAxis(axis["unit"], _value_from_json(axis["gain"]), _value_from_json(axis.get("offset")))
@@ -202,16 +218,18 @@ def _attr_to_json(name: str, attr: Any) -> Any:
             value = [float(entry) for entry in value]
         if not kinds <= {int, float} and kinds != {str}:
             raise _unfit(name, attr)
-        return _value_to_json(value)
+    for entry in value if isinstance(value, list) else [value]:
+        if isinstance(entry, int) and not -(2**63) <= entry < 2**63:
+            raise _unfit(name, attr)
     if isinstance(value, dict) and "$timestamp_ns" not in value:
         raise _unfit(name, attr)
-    if not isinstance(value, bool | int | float | str | dict):
+    if not isinstance(value, bool | int | float | str | dict | list):
         raise _unfit(name, attr)
     return _value_to_json(value)
 
 
 def _unfit(name: str, attr: Any) -> BadArgumentError:
-    expected = "a bool, an integer, a float, a string, a list of integers, floats or strings, or a time"
+    expected = "a bool, an integer of 64 bits, a float, a string, a list of integers, floats or strings, or a time"
     return BadArgumentError(f"attribute {name!r} is {attr!r}, expected {expected}")
 
 
@@ -366,7 +384,7 @@ class StreamInfo:
         return self.description.labels(dim) if self.description else ()
 
     @classmethod
-    def from_raw(cls, raw: dict[str, Any], description: Description | None = None) -> StreamInfo:
+    def from_raw(cls, raw: dict[str, Any], description: Description | None) -> StreamInfo:
         """Of what the compiled module gives. Not for users."""
         kind = raw["kind"]
         if kind != "stream":
@@ -382,8 +400,6 @@ class StreamInfo:
             )
         dtype, shape, rate, frames = raw["format"] or (None, None, None, 0)
         struct_version, _, refused, left_out = raw["foreign"] or (None, None, None, ())
-        if description is None and raw["description"] is not None:
-            description = Description.from_json(raw["description"])
         return cls(
             kind="stream" if struct_version is None else "ezmsg",
             name=raw["name"],

@@ -17,7 +17,7 @@ from ._chunk import Chunk
 from ._cursor import CLOSED, DATA, GENERATION, Cursor
 from ._errors import BadArgumentError, ClosedError
 from ._events import Event
-from ._info import Description, State, StreamInfo
+from ._info import Description, Parsed, State, StreamInfo
 from ._room import Room
 from ._view import View
 
@@ -125,6 +125,8 @@ class Reader:
         else:
             self._raw = self._open(start, 0) if last is None else self._open("last", last)
         self._cursor = Cursor(self._raw, float(idle_after), on_event)
+        # Of the newest frames, and of what `info` told last: neither changes often.
+        self._newest, self._told = Parsed(), Parsed()
         _readers.add(self)
 
     def _open(self, start: str, last: int, each_description: bool = True) -> _dora_shm.Reader:
@@ -248,15 +250,25 @@ class Reader:
             raise BadArgumentError("expected either n or seconds")
         if n is not None and n < 0:
             raise BadArgumentError(f"n is {n}, expected 0 or more frames")
-        self._check_open()
-        if self._spy is None:
-            self._spy = self._open("newest", 0, each_description=False)
-        read: tuple[Any, ...] = self._spy.latest(n or 0, seconds)
+        read: tuple[Any, ...] = self._at_newest().latest(n or 0, seconds)
         code, samples, times, first, frames, _, generation, messages, raw, missed = read
         if code != DATA:
             return self._cursor.empty()
-        described = Description.from_json(raw) if raw is not None else None
+        described = self._newest.of(raw)
         return Chunk(samples[:frames], times[:frames], first, 0, generation, described, missed, messages)
+
+    def _at_newest(self) -> _dora_shm.Reader:
+        """A second reader, which only looks at the newest frames."""
+        self._check_open()
+        if self._spy is None:
+            self._spy = self._open("newest", 0, each_description=False)
+        return self._spy
+
+    def _newest_info(self) -> StreamInfo:
+        """As `info`, of the newest generation instead of the one that is read."""
+        spy = self._at_newest()
+        spy.latest(0, None)
+        return self._info(spy)
 
     def view(self, n: int | None = None, timeout: float | None = 0.0, *, raise_lost: bool = False) -> View:
         """Lends new frames in place, without copying them.
@@ -290,11 +302,11 @@ class Reader:
         was_at_end = cursor.at_end
         try:
             while True:
-                code, raw, description, missed = self._raw.view(limit)
-                if raw is not None and cursor.format is not None:
+                code, raw, description, missed, found = self._raw.view(limit)
+                if raw is not None and found is not None:
                     cursor.take(description, raw.first)
                     described = cursor.describe(description)
-                    return View(self._raw, raw, *cursor.format, described, missed, raise_lost)
+                    return View(self._raw, raw, np.dtype(found[0]), tuple(found[1]), described, missed, raise_lost)
                 if code in (GENERATION, CLOSED):
                     cursor.move(code)
                 else:
@@ -415,7 +427,11 @@ class Reader:
     @property
     def info(self) -> StreamInfo:
         """Everything that can be told of the stream: dtype, shape, dims, axes, rate, attrs and so on, at this moment."""
-        return StreamInfo.from_raw(self._raw.info())
+        return self._info(self._raw)
+
+    def _info(self, reader: _dora_shm.Reader) -> StreamInfo:
+        raw = reader.info()
+        return StreamInfo.from_raw(raw, self._told.of(raw["description"]))
 
     @property
     def closed(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from . import _dora_shm
-from ._info import StreamInfo
+from ._info import Parsed, StreamInfo
 
 
 def streams() -> list[StreamInfo]:
@@ -22,7 +22,7 @@ def streams() -> list[StreamInfo]:
     IoError
         The folder of shared memory cannot be listed.
     """
-    return [StreamInfo.from_raw(raw) for raw in _dora_shm.streams()]
+    return [StreamInfo.from_raw(raw, Parsed().of(raw.get("description"))) for raw in _dora_shm.streams()]
 
 
 class ChangeKind(StrEnum):

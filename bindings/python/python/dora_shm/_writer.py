@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import time
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _dora_shm
-from ._errors import BadArgumentError, BadFormatError
+from ._errors import BadArgumentError, BadFormatError, Error
 from ._info import Axis, Description, as_axis
 
 AxisLike = Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
@@ -32,7 +33,8 @@ def _close_all() -> None:
     """A program that ends closes its streams, also those whose writers are in global variables."""
     for writer in list(_writers):
         if writer._process == os.getpid():
-            writer.close()
+            with contextlib.suppress(Error):
+                writer.close()
 
 
 def _after_fork() -> None:
