@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,6 +101,59 @@ def test_the_originals_plot_code_describes_and_flattens_our_mirror(
         samples, _, _ = mirror.timed_view()
         assert flatten_for_plot(samples, shape).shape == (0, 2)
         mirror.disconnect()
+
+
+class Stand:
+    """Stands for anything of Qt's or of the plot's, where there is no display: takes every call."""
+
+    pushed: list[Any] = []
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def push_data(self, samples: Any, timestamps: Any) -> None:
+        self.pushed.append((samples, timestamps))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Stand()
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return Stand()
+
+
+def test_the_originals_sweep_plot_draws_from_our_mirror(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, members in {
+        "PySide6": {"QtCore": Stand(), "QtWidgets": SimpleNamespace(QWidget=Stand, QVBoxLayout=Stand, QLabel=Stand)},
+        "phosphor": {"ChannelPlotControlsWidget": Stand},
+        "phosphor.sweep_widget": {"SweepConfig": dict, "SweepWidget": Stand},
+    }.items():
+        made = ModuleType(module)
+        vars(made).update(members)
+        monkeypatch.setitem(sys.modules, module, made)
+    monkeypatch.delitem(sys.modules, "ezmsg.tools.plot.shmem_sweep", raising=False)
+    sweep = importlib.import_module("ezmsg.tools.plot.shmem_sweep")
+    # The one import that a program changes.
+    monkeypatch.setattr(sweep, "EZShmMirror", EZShmMirror)
+    monkeypatch.setattr(Stand, "pushed", [])
+    try:
+        widget = sweep.ShmemSweepWidget(name)
+        widget._on_tick()
+        with Writer(name, "float32", (2,), 100.0, ("time", "ch"), {"ch": [{"label": "a"}, {"label": "b"}]}) as writer:
+            for first in range(3):
+                writer.write(np.full((1, 2), first, "float32"), times=[float(first)])
+                widget._on_tick()
+                widget._on_tick()
+            assert widget.error is None and widget.stream_shape.channel_labels == ["a", "b"]
+            assert [samples.tolist() for samples, _ in Stand.pushed] == [[[i, i]] for i in (0.0, 1.0, 2.0)]
+            assert [times.tolist() for _, times in Stand.pushed] == [[0.0], [1.0], [2.0]]
+            writer.begin(shape=(3,))
+            writer.write(np.zeros((2, 3), "float32"))
+            widget._on_tick()
+            assert widget.stream_shape.n_channels == 3 and Stand.pushed[-1][0].shape == (2, 3)
+            widget.shutdown()
+    finally:
+        sys.modules.pop("ezmsg.tools.plot.shmem_sweep", None)
 
 
 def test_the_original_mirror_and_ours_see_the_same_of_our_stream(name: str) -> None:
