@@ -245,3 +245,22 @@ fn the_writer_of_a_ring_is_told_from_the_next_one() {
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
     assert_ne!(reader.writer_of_ring().unwrap().stream_id, first.stream_id);
 }
+
+#[test]
+fn a_reader_moves_on_without_reading_when_nothing_is_left_to_read() {
+    let name = Name::new("advance");
+    let mut source = Source::new(&name, 64);
+    let mut reader = from_oldest(&name);
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Nothing, 0));
+    source.write(5);
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data, 5));
+    source.writer.begin(&common::source::format(32), &common::source::description(), 1).unwrap();
+    assert_eq!((reader.advance().unwrap(), reader.unread(), reader.position()), (Outcome::Data, 5, 0));
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert_eq!((reader.advance().unwrap(), reader.generation()), (Outcome::Generation, Some(1)));
+    assert_eq!(reader.advance().unwrap(), Outcome::Nothing);
+    drop(source);
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Closed, 0));
+    assert_eq!(reader.lost(), 0);
+}

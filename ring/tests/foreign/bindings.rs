@@ -124,3 +124,16 @@ fn a_descriptor_tells_of_news_and_of_a_stream_that_comes_later() {
     stage.patch(crate::stage::at::VALID, &[1]);
     wait_until("it tells of the next stream", is_readable);
 }
+
+#[test]
+fn a_reader_moves_on_without_reading_when_nothing_is_left_to_read() {
+    let mut stage = Stage::new("advance", 2, 20);
+    let mut reader = open(&stage);
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Nothing, 0));
+    stage.write(0..5);
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data, 5));
+    assert_eq!(crate::read(&mut reader), (0, (0..5).collect(), 0));
+    stage.next_generation(10);
+    assert_eq!((reader.advance().unwrap(), reader.generation()), (Outcome::Generation, Some(1)));
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Nothing, 0));
+}
