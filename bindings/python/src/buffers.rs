@@ -41,6 +41,12 @@ impl Memory {
         Ok(memory)
     }
 
+    /// Whether a byte belongs to both.
+    pub fn overlaps(&self, other: &Memory) -> bool {
+        let end = |memory: &Memory| memory.start as usize + memory.length;
+        (self.start as usize) < end(other) && (other.start as usize) < end(self)
+    }
+
     pub fn length(&self) -> usize {
         self.length
     }

@@ -1,6 +1,6 @@
 //! What can be told of streams.
 
-use dora_shm_ring::{Info, Liveness, StreamInfo};
+use dora_shm_ring::{Format, Info, Liveness, StreamInfo};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -19,6 +19,13 @@ pub fn state(liveness: Liveness) -> &'static str {
     }
 }
 
+/// `(dtype, frame shape, rate, frames of the ring)`
+pub type PythonFormat = (&'static str, Vec<u64>, f64, u64);
+
+pub fn format_to_python(format: &Format) -> PythonFormat {
+    (format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames())
+}
+
 pub fn info_to_python<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyDict>> {
     let made = PyDict::new(py);
     made.set_item("kind", "stream")?;
@@ -31,11 +38,7 @@ pub fn info_to_python<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, 
     made.set_item("writer_pid", info.writer_pid)?;
     made.set_item("epoch", info.epoch)?;
     made.set_item("generation", info.generation)?;
-    let format = info
-        .format
-        .as_ref()
-        .map(|format| (format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames()));
-    made.set_item("format", format)?;
+    made.set_item("format", info.format.as_ref().map(format_to_python))?;
     made.set_item("ring_bytes", info.ring_bytes)?;
     made.set_item("position", info.position)?;
     made.set_item("stream_position", info.stream_position)?;

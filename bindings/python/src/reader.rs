@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dora_shm_ring as ring;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use ring::{Copied, Description, MessageInfo, Outcome, ReaderOptions, Start, ViewOutcome, Wait, WriterId};
 
 use crate::buffers::{Memory, empty};
 use crate::errors::raise;
-use crate::info::{info_to_python, state};
+use crate::info::{PythonFormat, format_to_python, info_to_python, state};
 use crate::shared::{Shared, Takes};
 use crate::view::View;
 
@@ -19,11 +20,9 @@ const SLICE: Duration = Duration::from_millis(200);
 
 /// `(stream_id, epoch)`
 type Writer = (u64, u32);
-/// `(dtype, frame shape, rate, frames of the ring)`
-type Format = (&'static str, Vec<u64>, f64, u64);
 
 /// An outcome, and with data the view, the description and whether it was missed, and the format.
-type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool, Option<Format>);
+type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool, Option<PythonFormat>);
 
 /// What a read gave: one of the outcomes, and with data the arrays, the position of the first frame, the number of frames,
 /// how many were lost before them, the generation, and `(first, frames, send_ns)` of each message as int64 numbers.
@@ -65,6 +64,16 @@ pub struct Reader {
 struct Room {
     samples: Memory,
     times: Memory,
+}
+
+impl Room {
+    fn new(samples: &Bound<'_, PyAny>, times: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (samples, times) = (Memory::of_writable(samples)?, Memory::of_writable(times)?);
+        if samples.overlaps(&times) {
+            return Err(PyValueError::new_err("samples and times in the same memory, expected arrays of their own"));
+        }
+        Ok(Self { samples, times })
+    }
 }
 
 /// What is taken out of the library's reader beside the frames, while no other thread has it.
@@ -168,7 +177,7 @@ impl Reader {
             let Some((format, unread)) = found else { return Ok(without_data(code(outcome))) };
             let frames = unread.min(max_frames).min(format.frames());
             let (samples, times) = new_arrays(py, &format, frames)?;
-            let mut room = Room { samples: Memory::of_writable(&samples)?, times: Memory::of_writable(&times)? };
+            let mut room = Room::new(&samples, &times)?;
             let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
             let taken = self.shared.with(py, Takes::to_copy(to.len()), |reader| {
                 if reader.format() != Some(&format) {
@@ -195,7 +204,7 @@ impl Reader {
         times: Bound<'py, PyAny>,
         continuing: bool,
     ) -> PyResult<Read<'py>> {
-        let mut room = Room { samples: Memory::of_writable(&samples)?, times: Memory::of_writable(&times)? };
+        let mut room = Room::new(&samples, &times)?;
         let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
         let taken = self.shared.try_with(py, Takes::to_copy(to.len()), |reader| {
             let read = if continuing { ring::Reader::continue_into } else { ring::Reader::read_into };
@@ -227,7 +236,7 @@ impl Reader {
                 return Ok(without_data(NOTHING));
             };
             let (samples, times) = new_arrays(py, &format, wanted.min(format.frames()))?;
-            let mut room = Room { samples: Memory::of_writable(&samples)?, times: Memory::of_writable(&times)? };
+            let mut room = Room::new(&samples, &times)?;
             let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
             let taken = self.shared.with(py, Takes::to_copy(to.len()), |reader| {
                 if reader.format() != Some(&format) {
@@ -314,7 +323,7 @@ impl Reader {
         self.shared.try_with(py, Takes::Moments, |reader| Ok(reader.wait(Duration::ZERO)? == Wait::Ready))
     }
 
-    fn format(&self, py: Python<'_>) -> PyResult<Option<Format>> {
+    fn format(&self, py: Python<'_>) -> PyResult<Option<PythonFormat>> {
         self.shared.with(py, Takes::Moments, |reader| reader.format().map(format_to_python))
     }
 
@@ -362,10 +371,6 @@ impl Reader {
     fn after_fork(&self) {
         self.shared.after_fork();
     }
-}
-
-fn format_to_python(format: &ring::Format) -> Format {
-    (format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames())
 }
 
 fn new_arrays<'py>(

@@ -200,6 +200,13 @@ def test_labels_are_an_array_of_one_type_where_that_holds_them_all(
         assert data.dtype == np.dtype(dtype) and data.tolist() == labels
 
 
+def test_labels_that_are_a_structured_array_come_back_as_one(name: str, mirror: EZShmMirror) -> None:
+    labels = np.array([("A", 1), ("B", 2)], [("bank", "U2"), ("elec", "<i4")])
+    with Writer(name, "uint8", (2,), 1.0, ("time", "ch"), {"ch": labels}):
+        data = mirror.axes["ch"]["data"]
+        assert data.dtype.names == ("bank", "elec") and data.tolist() == labels.tolist()
+
+
 def test_a_buffered_axis_that_nobody_described_is_made_from_the_rate(name: str, mirror: EZShmMirror) -> None:
     with Writer(name, "uint8", (2,), 4.0):
         assert mirror.axes == {"time": {"kind": "linear", "unit": "s", "gain": 0.25}}

@@ -245,6 +245,9 @@ def test_arrays_that_do_not_fit_are_refused_and_nothing_is_read(name: str, out: 
             reader.read(out=out)
         with pytest.raises(BadArgumentError, match="times_out is float32"):
             reader.read(out=np.zeros((5, 4), np.int64), times_out=np.zeros(5, np.float32))
+        with pytest.raises(BadArgumentError, match="in the memory of out"):
+            both = np.zeros(20, np.int64)
+            reader.read(out=both.reshape(5, 4), times_out=both[5:10].view(np.float64))
         with pytest.raises(BadArgumentError, match="without out"):
             reader.read(times_out=np.zeros(5))
         assert len(reader.read()) == 5

@@ -31,7 +31,8 @@ from ._errors import (
     WrongOwnerError,
 )
 from ._events import Event, EventKind
-from ._info import Axis, CoordAxis, Description, LinearAxis, State, StreamInfo
+from ._description import Axis, CoordAxis, Description, LinearAxis
+from ._info import State, StreamInfo
 from ._reader import Lag, Reader
 from ._streams import Change, ChangeKind, Watch, streams, watch
 from ._view import View

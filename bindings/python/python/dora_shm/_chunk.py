@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._info import Description
+from ._description import Description
 
 if TYPE_CHECKING:
     import pyarrow
@@ -30,7 +30,7 @@ class Message(NamedTuple):
 class Chunk:
     """Frames of one generation and one description, without a gap among them.
 
-    Empty (and false) when there was nothing to read. Two threads can read from the same chunk.
+    Empty (and false) when there was nothing to read.
 
     Attributes
     ----------

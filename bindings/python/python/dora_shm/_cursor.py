@@ -13,7 +13,8 @@ import numpy.typing as npt
 from . import _dora_shm
 from ._chunk import Chunk
 from ._events import Event, EventKind
-from ._info import Description, Parsed, State
+from ._description import Description, Parsed
+from ._info import State
 from ._room import Room
 
 DATA, NOTHING, GENERATION, CLOSED = range(4)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ._info import Description, State
+from ._description import Description
+from ._info import State
 
 
 class EventKind(StrEnum):

@@ -17,7 +17,8 @@ from ._chunk import Chunk
 from ._cursor import CLOSED, DATA, GENERATION, Cursor
 from ._errors import BadArgumentError, ClosedError
 from ._events import Event
-from ._info import Description, Parsed, State, StreamInfo
+from ._description import Description, Parsed
+from ._info import State, StreamInfo
 from ._room import Room
 from ._view import View
 
@@ -49,7 +50,8 @@ class Reader:
     """A cursor over the frames of a stream. It cannot slow, block or hurt the stream.
 
     Every frame is read whole or counted as lost, exactly once. The reader follows the stream's generations and its
-    writers. It may come before the stream does; then it begins with the stream's first frame.
+    writers. It may come before the stream does; then it begins with the stream's first frame. A stream that ezmsg itself
+    writes is read as well as can be: ``info.kind`` is then ``"ezmsg"``.
 
     Only `wait`, a `read` or `view` with a timeout, and iteration sleep. While they do, and while frames are copied, other
     threads run; Ctrl-C ends them within a quarter of a second. A reader can be used by several threads, which take turns;

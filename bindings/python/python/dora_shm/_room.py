@@ -28,6 +28,8 @@ class Room:
         if self.times.dtype != np.float64 or self.times.ndim != 1 or len(self.times) < self.frames:
             found = f"{self.times.dtype} of shape {self.times.shape}"
             raise BadArgumentError(f"times_out is {found}, expected float64 of shape ({self.frames},)")
+        if np.may_share_memory(samples, self.times):
+            raise BadArgumentError("times_out lies in the memory of out, expected arrays of their own")
 
     def check(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> None:
         if format is None:

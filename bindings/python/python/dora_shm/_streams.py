@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from . import _dora_shm
-from ._info import Parsed, StreamInfo
+from ._description import Parsed
+from ._info import StreamInfo
 
 
 def streams() -> list[StreamInfo]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from . import _dora_shm
 from ._errors import ClosedError, OverwrittenError
-from ._info import Description
+from ._description import Description
 
 
 class View:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from . import _dora_shm
 from ._errors import BadArgumentError, BadFormatError, Error
-from ._info import Axis, Description, as_axis
+from ._description import Axis, Description, as_axis
 
 AxisLike = Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
 
@@ -51,7 +51,8 @@ class Writer:
     Closing it (by `close`, a ``with`` block, or the program's end) closes the stream: readers read to its end, and nothing
     is left in shared memory. A killed program leaves a stream that readers see as dead and the next writer takes over.
 
-    A writer never waits for readers. It can be used by several threads, which take turns.
+    A writer never waits for readers. Making one waits up to 2 s for another that is just leaving. It can be used by several
+    threads, which take turns.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _dora_shm
-from .._info import Axis, CoordAxis, Description, LinearAxis
+from .._description import Axis, CoordAxis, Description, LinearAxis
 
 SHMEM_META_MAGIC = 0x455A4D53
 """First word of a header."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from .._chunk import Chunk
 from .._errors import CorruptError, ForeignError, VersionError
 from .._events import EventKind
-from .._info import Description, State, StreamInfo
+from .._description import Description
+from .._info import State, StreamInfo
 from .._reader import Reader
 from . import _meta
 from ._meta import ShmemArrMeta, ShmemVersionError

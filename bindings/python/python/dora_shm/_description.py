@@ -1,0 +1,247 @@
+"""How the frames of a stream are described."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ._errors import BadArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class LinearAxis:
+    """Evenly spaced coordinates: entry `i` is at ``offset + gain * i``.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of the coordinates, e.g. ``"s"``; empty when unknown.
+    gain : float
+        Step from one entry to the next; of a time axis the inverse of the rate.
+    offset : float, optional
+        Coordinate of the first entry. None for the buffered axis, whose coordinates are the frames' times.
+    """
+
+    unit: str = ""
+    gain: float = 1.0
+    offset: float | None = None
+
+    def values(self, n: int) -> npt.NDArray[np.float64]:
+        """The coordinates of the first `n` entries, float64, in `unit`."""
+        return (self.offset or 0.0) + self.gain * np.arange(n, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class CoordAxis:
+    """One coordinate or label for each entry.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of the coordinates; empty for labels.
+    data : sequence, optional
+        Strings, numbers, or dicts such as ``{"label": "Cz", "x": 0.0, "y": 0.1}``, one for each entry. None for the
+        buffered axis, whose coordinates are the frames' times.
+    """
+
+    unit: str = ""
+    data: tuple[Any, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            object.__setattr__(self, "data", tuple(plain(self.data)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A string for each entry: its label, or its coordinate as text. Empty without `data`."""
+        named = (entry.get("label", entry) if isinstance(entry, Mapping) else entry for entry in self.data or ())
+        return tuple(str(entry) for entry in named)
+
+
+Axis: TypeAlias = LinearAxis | CoordAxis
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the frames of a stream mean. It is the same for many frames and changes rarely.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        A name for each dimension of a chunk's samples: the buffered axis (usually ``"time"``), then those of a frame.
+        Empty when they are unknown.
+    axes : dict
+        By the name of a dimension, its axis. A dimension without an entry has no known coordinates.
+    attrs : dict
+        Everything else that the source says of its signal: bool, int, float, str, lists of int, float or str, and
+        `numpy.datetime64`.
+    key : str
+        The source's own name for the signal; empty when it has none.
+    stream_dim : str or None
+        The dimension along which messages accumulate, when the source names one.
+    layout : dict or None
+        How a message of dora's is rebuilt from frames (its Arrow type, shape and dims): `SPEC.md` has the members. None
+        when the stream's writer is no node of dora's.
+    """
+
+    dims: tuple[str, ...] = ()
+    axes: dict[str, Axis] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    stream_dim: str | None = None
+    layout: dict[str, Any] | None = None
+
+    @property
+    def buffered_axis(self) -> str | None:
+        """Name of the axis along which frames follow each other, or None."""
+        return self.dims[0] if self.dims else None
+
+    def labels(self, dim: str) -> tuple[str, ...]:
+        """The labels along a dimension, or () where it has none."""
+        axis = self.axes.get(dim)
+        return axis.labels if isinstance(axis, CoordAxis) else ()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Description:
+        """Of its form in shared memory, which `SPEC.md` has. Not for users."""
+        found = json.loads(text)
+        axes = {dim: _axis_from_json(axis) for dim, axis in found["axes"].items()}
+        attrs = {name: _attr_from_json(attr) for name, attr in found["attrs"].items()}
+        key, stream_dim, layout = found["key"], found["stream_dim"], found["message"]
+        return cls(tuple(found["dims"]), axes, attrs, key, stream_dim, layout)
+
+    def to_json(self) -> bytes:
+        """In its form in shared memory. Not for users."""
+        described = {
+            "version": 1,
+            "dims": [str(dim) for dim in self.dims],
+            "buffered_axis": self.buffered_axis,
+            "axes": {str(dim): _axis_to_json(axis) for dim, axis in self.axes.items()},
+            "attrs": {str(name): _attr_to_json(str(name), attr) for name, attr in self.attrs.items()},
+            "key": self.key,
+            "stream_dim": self.stream_dim,
+            "message": self.layout,
+        }
+        return json.dumps(described, allow_nan=False).encode()
+
+
+class Parsed:
+    """Descriptions, of which the last one is not parsed again."""
+
+    def __init__(self) -> None:
+        self.text: bytes | None = None
+        self.description: Description | None = None
+
+    def of(self, text: bytes | None) -> Description | None:
+        """The description that `text` is; None of None, which is not remembered."""
+        if text is not None and text is not self.text:
+            if text != self.text:
+                self.description = Description.from_json(text)
+            self.text = text
+        return None if text is None else self.description
+
+
+def _axis_from_json(axis: dict[str, Any]) -> Axis:
+    if axis["kind"] == "linear":
+        return LinearAxis(axis["unit"], _value_from_json(axis["gain"]), _value_from_json(axis.get("offset")))
+    data = axis.get("data")
+    return CoordAxis(axis["unit"], None if data is None else tuple(_value_from_json(entry) for entry in data))
+
+
+def _axis_to_json(axis: Axis) -> dict[str, Any]:
+    if isinstance(axis, LinearAxis):
+        made = {"kind": "linear", "unit": axis.unit, "gain": _value_to_json(float(axis.gain))}
+        return made if axis.offset is None else made | {"offset": _value_to_json(float(axis.offset))}
+    made = {"kind": "coord", "unit": axis.unit}
+    return made if axis.data is None else made | {"data": _value_to_json(list(axis.data))}
+
+
+def _value_from_json(value: Any) -> Any:
+    """JSON's value, in which `{"$float": "nan"}` stands for what JSON has no number for."""
+    if isinstance(value, dict):
+        if len(value) == 1 and "$float" in value:
+            return float(value["$float"])
+        return {name: _value_from_json(member) for name, member in value.items()}
+    return [_value_from_json(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _value_to_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    if isinstance(value, dict):
+        return {name: _value_to_json(member) for name, member in value.items()}
+    return [_value_to_json(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _attr_from_json(attr: Any) -> Any:
+    if isinstance(attr, dict):
+        if "$timestamp_ns" in attr:
+            return np.datetime64(attr["$timestamp_ns"], "ns")
+        # The other tags but that of floats are those of empty lists.
+        return _value_from_json(attr) if "$float" in attr else []
+    return _value_from_json(attr)
+
+
+def _attr_to_json(name: str, attr: Any) -> Any:
+    value = plain(attr)
+    if isinstance(value, list):
+        kinds = {type(entry) for entry in value}
+        if not kinds:
+            return {"$floats": []}
+        if kinds == {int, float}:
+            value = [float(entry) for entry in value]
+        if not kinds <= {int, float} and kinds != {str}:
+            raise _unfit(name, attr)
+    for entry in value if isinstance(value, list) else [value]:
+        if isinstance(entry, int) and not -(2**63) <= entry < 2**63:
+            raise _unfit(name, attr)
+    if isinstance(value, dict) and "$timestamp_ns" not in value:
+        raise _unfit(name, attr)
+    if not isinstance(value, bool | int | float | str | dict | list):
+        raise _unfit(name, attr)
+    return _value_to_json(value)
+
+
+def _unfit(name: str, attr: Any) -> BadArgumentError:
+    expected = "a bool, an integer of 64 bits, a float, a string, a list of integers, floats or strings, or a time"
+    return BadArgumentError(f"attribute {name!r} is {attr!r}, expected {expected}")
+
+
+def as_axis(axis: Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]) -> Axis:
+    """An axis from what users write: an axis, its JSON form as a dict, or its labels or coordinates."""
+    if isinstance(axis, LinearAxis | CoordAxis):
+        return axis
+    if isinstance(axis, Mapping):
+        kind, members = axis.get("kind"), {name: value for name, value in axis.items() if name != "kind"}
+        if kind == "linear":
+            return LinearAxis(**members)
+        if kind == "coord":
+            return CoordAxis(**members)
+        raise ValueError(f'an axis of kind {kind!r}, expected "linear" or "coord"')
+    if isinstance(axis, str):
+        raise TypeError(f"an axis is {axis!r}, expected a list of labels or coordinates, LinearAxis or CoordAxis")
+    return CoordAxis(data=tuple(plain(axis)))
+
+
+def plain(value: Any) -> Any:
+    """`value` in Python's own types: numpy's numbers and arrays are converted, and times become nanoseconds."""
+    if isinstance(value, np.datetime64):
+        return {"$timestamp_ns": int(value.astype("datetime64[ns]").astype(np.int64))}
+    if isinstance(value, np.ndarray) and value.dtype.names is not None:
+        return [dict(zip(value.dtype.names, entry, strict=True)) for entry in value.tolist()]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if hasattr(value, "timestamp") and hasattr(value, "tzinfo"):
+        # datetime.datetime; without a zone it is local time, as Python takes it. Integers keep the microseconds.
+        return {"$timestamp_ns": int(value.timestamp()) * 10**9 + value.microsecond * 1000}
+    if isinstance(value, Mapping):
+        return {str(name): plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value
