@@ -6,6 +6,7 @@ mod leftovers;
 mod setup;
 mod steps;
 mod torture;
+mod transcript;
 mod workspace;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use eyre::{WrapErr, bail};
 
-/// Environment variable by which a process is known as a descendant of this task: it holds this process's id.
+/// Environment variable by which a process is known as a descendant of a task: it holds the task's process id.
 pub const MARK: &str = "DORA_SHM_XTASK";
 
 /// The workspace's root folder.
@@ -28,7 +28,11 @@ pub fn programs() -> PathBuf {
 /// `program`, to be run in the workspace's root and marked as a descendant of this task.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(root()).env(MARK, std::process::id().to_string());
+    command.current_dir(root());
+    // A check that a task runs as a process of its own belongs to the task.
+    if std::env::var_os(MARK).is_none() {
+        command.env(MARK, std::process::id().to_string());
+    }
     command
 }
 

@@ -12,6 +12,7 @@ use clap::Subcommand;
 use eyre::bail;
 
 use crate::leftovers::Before;
+use crate::transcript::{failures, run_and_keep};
 use crate::workspace::{self, cargo, run, target_dir};
 use crate::{demo, setup, torture};
 
@@ -116,6 +117,12 @@ impl Step {
         format!("{self:?}").to_lowercase()
     }
 
+    /// Words that run it on its own.
+    fn arguments(self) -> Vec<String> {
+        let check = (self == Step::Vectors).then(|| "--check".to_owned());
+        [self.word()].into_iter().chain(check).collect()
+    }
+
     /// Whether the steps after a failure of this one can still say something of worth.
     fn others_depend_on_it(self) -> bool {
         self == Step::Build
@@ -148,6 +155,8 @@ pub fn run_all() -> eyre::Result<()> {
     let before = Before::look();
     let started = Instant::now();
     let mut results = Vec::new();
+    // Asked before the build, which puts another file in this one's place.
+    let program = std::env::current_exe()?;
 
     announce("set-up");
     setup::toolchain()?;
@@ -157,12 +166,11 @@ pub fn run_all() -> eyre::Result<()> {
     for step in all() {
         announce(&step.word());
         let started = Instant::now();
-        let outcome = step.run();
+        let (status, output) = run_and_keep(workspace::command(&program).args(step.arguments()))?;
         let elapsed = started.elapsed();
-        match &outcome {
-            Ok(()) => println!("--- {}: passed, {}", step.word(), seconds(elapsed)),
-            Err(error) => println!("--- {}: FAILED, {}: {error:#}", step.word(), seconds(elapsed)),
-        }
+        let verdict = if status.success() { "passed" } else { "FAILED" };
+        println!("--- {}: {verdict}, {}", step.word(), seconds(elapsed));
+        let outcome = if status.success() { Ok(()) } else { Err(failures(&output)) };
         let stop = outcome.is_err() && step.others_depend_on_it();
         results.push((step.word(), elapsed, outcome));
         if stop {
@@ -173,9 +181,14 @@ pub fn run_all() -> eyre::Result<()> {
     announce("left behind");
     let left = before.left();
     left.iter().for_each(|sentence| println!("{sentence}"));
-    let nothing_left = if left.is_empty() { Ok(()) } else { Err(eyre::eyre!("{} things were left", left.len())) };
+    let nothing_left = if left.is_empty() { Ok(()) } else { Err(left.join("\n")) };
     results.push(("left behind".to_owned(), Duration::ZERO, nothing_left));
 
+    for (name, _, outcome) in &results {
+        if let Err(report) = outcome {
+            println!("\n=== what failed in {name}\n{report}");
+        }
+    }
     println!("\n=== summary");
     for (name, elapsed, outcome) in &results {
         let verdict = if outcome.is_ok() { "passed" } else { "FAILED" };
