@@ -53,10 +53,10 @@ impl Attachment {
     }
 
     /// Whether counters that name the description `meta_generation` are a reason to look for another one. Once for each: one
-    /// that is gone stays gone.
+    /// that is gone stays gone. An older one than is held is gone too: it was when the newer one was taken in its place.
     pub fn may_be_news(&mut self, meta_generation: u32) -> bool {
         let held = self.descriptions.held.as_ref().map_or(0, |(held, _)| *held);
-        held != meta_generation && self.descriptions.looked_for.replace(meta_generation) != Some(meta_generation)
+        held < meta_generation && self.descriptions.looked_for.replace(meta_generation) != Some(meta_generation)
     }
 
     /// Holds the description of the ring's newest frames.

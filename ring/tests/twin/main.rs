@@ -386,3 +386,17 @@ proptest! {
         judge(&history);
     }
 }
+
+/// A reader that took a description in the place of one that was gone has missed none when the next ring comes.
+#[test]
+fn a_newer_description_than_the_frames_own_is_missed_by_nobody() {
+    judge(&[
+        Step::Create,
+        Step::Begin { format: 1, frames: 9, rate_hz: 100.0, description: 0, first_chunk_frames: 1 },
+        Step::Write { thousandths: 0, at_least: 1, linear: false, in_place: false },
+        Step::Describe(2),
+        Step::View(0, 1),
+        Step::Begin { format: 0, frames: 1, rate_hz: 100.0, description: 2, first_chunk_frames: 0 },
+        Step::Read(0, 1),
+    ]);
+}

@@ -358,11 +358,11 @@ impl Reader {
         self.attach(world);
         if let (Place::Ring(stream, ring), false, false) = (self.place, self.messages, self.untold) {
             let Stream { rings, .. } = &world.streams[stream];
-            let newest = world.streams[stream].newest_description();
-            if self.held != Some(newest) {
+            // Who holds a newer one took it because this one was gone.
+            if self.held < Some(rings[ring].description()) {
                 self.hold(world, rings[ring].description());
                 if self.description_missed && ring + 1 == rings.len() {
-                    self.hold(world, newest);
+                    self.hold(world, world.streams[stream].newest_description());
                 }
             }
         }
