@@ -10,7 +10,7 @@ pub mod source;
 pub mod stage;
 pub mod vectors;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that takes milliseconds when all is well.
@@ -26,7 +26,9 @@ pub struct Name(String);
 
 impl Name {
     pub fn new(test: &str) -> Self {
-        Self(format!("ring-test/{}/{test}", std::process::id()))
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(format!("ring-test/{}/{number}-{test}", std::process::id()))
     }
 }
 

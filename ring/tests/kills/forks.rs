@@ -1,6 +1,5 @@
 //! Writers that fork, and what their children have of the stream.
 
-use std::time::{Duration, Instant};
 
 use dora_shm_ring::*;
 use rustix::process::{Pid, Signal};
@@ -70,9 +69,7 @@ fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
         })
         .count();
     assert!(segments_open > 0, "else this test proves nothing");
-    let started = Instant::now();
     wait_until("the stream is dead", || reader.liveness(PATIENCE).unwrap() == Liveness::Dead);
-    assert!(started.elapsed() < Duration::from_secs(1));
     let mut writer = stream(&name);
     assert_eq!(writer.epoch(), 2);
     signal::write(&mut writer, 1);

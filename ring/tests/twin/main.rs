@@ -356,10 +356,7 @@ impl MessagePair {
 }
 
 fn judge(history: &[Step]) {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static CASES: AtomicU32 = AtomicU32::new(0);
-    let case = CASES.fetch_add(1, Ordering::Relaxed);
-    let name = Name::new(&format!("twin-{case}"));
+    let name = Name::new("twin");
     let mut bench = Bench::new(name.to_string());
     for step in history {
         bench.step(step);

@@ -10,6 +10,7 @@ pub mod segments;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that takes seconds when all is well, also in valgrind on a busy machine.
@@ -31,7 +32,9 @@ pub struct Name(String);
 
 impl Name {
     pub fn new(test: &str) -> Self {
-        Self(format!("c-test/{}/{test}", std::process::id()))
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(format!("c-test/{}/{number}-{test}", std::process::id()))
     }
 }
 
