@@ -19,6 +19,30 @@ pub(crate) enum Stores {
 #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
 const STRING_COPY_FROM: usize = 4096;
 
+/// Asks the caches for the line at `at`, to be stored to: a store that comes soon does not wait for it, nor do those behind.
+#[inline]
+pub(crate) fn prefetch_to_store(at: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: a hint, which accesses nothing that a program could notice and faults at no address.
+    unsafe {
+        std::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = at;
+}
+
+/// Asks the caches for the line at `at`, to be loaded: one that another core has comes while others do.
+#[inline]
+pub(crate) fn prefetch_to_load(at: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: as in `prefetch_to_store`.
+    unsafe {
+        std::arch::asm!("prefetcht0 [{at}]", at = in(reg) at, options(nostack, preserves_flags));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = at;
+}
+
 /// Copies `length` bytes between the ring and memory of our own, either way: the racing copy. Into the ring, its stores may
 /// be streaming ones.
 ///

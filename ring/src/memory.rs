@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::copy::racing_copy;
+use crate::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
 use crate::layout::{Geometry, RECORD_BYTES, RawTrailer, Record, TRAILER_FIXED_BYTES, header, trailer};
 use crate::protocol::{HeaderWords, RingWords};
 
@@ -243,6 +243,15 @@ impl RingMemory {
         debug_assert!(rest.is_empty());
     }
 
+    /// Says that frames are about to be copied from `position` on, and the copy judged. Of what the writer has just stored
+    /// to, each line takes a round trip between the cores, and the last one, of R5, would be waited for alone.
+    #[inline]
+    pub fn expect_copy(&self, position: u64) {
+        let [run, _] = runs(&(position..position + 1), self.geometry.frames);
+        prefetch_to_load(self.times(run).cast());
+        prefetch_to_load(self.word(trailer::RESERVED).as_ptr().cast());
+    }
+
     /// Copies the times of `range` to `to`, which must have room for exactly them. May be torn: R5 to R7 judge.
     pub fn copy_times(&self, range: &Range<u64>, to: &mut [f64]) {
         let mut rest = to;
@@ -292,6 +301,11 @@ impl RingWords for RingMemory {
         let bytes = record.encode();
         // SAFETY: a record of the index; `bytes` is ours and as long.
         unsafe { racing_copy(bytes.as_ptr(), self.record(slot), bytes.len()) };
+    }
+
+    #[inline]
+    fn expect_record(&self, slot: u64) {
+        prefetch_to_store(self.record(slot));
     }
 
     #[inline]

@@ -37,6 +37,8 @@ pub(crate) trait RingWords {
     fn committed_chunks(&self) -> &AtomicU64;
     /// Stores a record into `slot`, below `records()`.
     fn store_record(&self, slot: u64, record: &Record);
+    /// Says that a record is about to be stored into `slot`.
+    fn expect_record(&self, _slot: u64) {}
     /// Copies the record in `slot`, below `records()`. It may be torn until [`recheck`] says otherwise.
     fn load_record(&self, slot: u64) -> Record;
     /// Stores which description the chunk that is about to be committed has, beside the counters that readers look at
@@ -77,6 +79,8 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     let end = start + frames;
     let chunk = counters.chunks;
     let slot = chunk & (ring.records() - 1);
+    // The record's line comes while the samples are copied, not between them and the commit.
+    ring.expect_record(slot);
     if mutated(Mutation::BumpBeforeCommit) {
         bump(header);
     }

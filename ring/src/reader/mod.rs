@@ -385,6 +385,7 @@ impl Reader {
 
         let Some(ring) = self.attachment.ring.take() else { return Ok(Copied::default()) };
         let memory = &ring.memory;
+        memory.expect_copy(wanted.start);
         let frame_bytes = memory.geometry().frame_bytes;
         let mut copied = Copied { first: wanted.start, generation: ring.generation, ..Copied::default() };
         let piece_frames = (PIECE_BYTES / frame_bytes).max(1);

@@ -1,6 +1,5 @@
 //! Writers that fork, and what their children have of the stream.
 
-
 use dora_shm_ring::*;
 use rustix::process::{Pid, Signal};
 
