@@ -6,7 +6,6 @@ use super::story::Reads::{Frames, Messages};
 use super::story::Story;
 use super::witness::Event::{Lapped, Moved, Slept};
 
-/// One preemption, 53 827 executions.
 #[test]
 fn every_frame_is_accounted_for_wherever_the_writer_dies() {
     let story = Story { before: &[], acts: &[Begin, Write(2), Begin, Write(1), Close], readers: &[Frames] };
@@ -15,7 +14,6 @@ fn every_frame_is_accounted_for_wherever_the_writer_dies() {
     seen.has_seen(&[Slept, Moved]);
 }
 
-/// One preemption, 69 292 executions.
 #[test]
 fn every_message_is_accounted_for_wherever_the_writer_dies() {
     let story = Story { before: &[], acts: &[Begin, Write(2), Begin, Write(1), Close], readers: &[Messages] };
@@ -24,7 +22,6 @@ fn every_message_is_accounted_for_wherever_the_writer_dies() {
     seen.has_seen(&[Slept, Moved]);
 }
 
-/// Two preemptions, 47 034 executions.
 #[test]
 fn a_write_that_died_costs_only_frames_that_it_may_have_overwritten() {
     let story = Story { before: &[Begin, Write(2)], acts: &[Write(1)], readers: &[Frames] };
@@ -33,7 +30,6 @@ fn a_write_that_died_costs_only_frames_that_it_may_have_overwritten() {
     seen.has_seen(&[Slept, Lapped, Moved]);
 }
 
-/// Two preemptions, 118 517 executions; one, 15 105.
 #[test]
 fn a_message_whose_writer_died_before_the_commit_never_was() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Write(1)], readers: &[Messages] };
@@ -46,7 +42,6 @@ fn a_message_whose_writer_died_before_the_commit_never_was() {
     seen.has_seen(&[Slept, Moved]);
 }
 
-/// Two preemptions, 15 852 and 36 747 executions.
 #[test]
 fn readers_find_the_next_writer_wherever_a_switch_died() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Begin], readers: &[Frames] };
@@ -59,7 +54,6 @@ fn readers_find_the_next_writer_wherever_a_switch_died() {
     seen.has_seen(&[Slept, Moved]);
 }
 
-/// Three preemptions, 1 763 executions.
 #[test]
 fn readers_find_the_end_or_the_next_writer_wherever_a_close_died() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Close], readers: &[Frames] };

@@ -5,28 +5,24 @@ use super::story::Reads::Frames;
 use super::story::Story;
 use super::witness::Event::{Lapped, Slept};
 
-/// Any preemptions, 122 630 executions.
 #[test]
 fn every_frame_is_read_whole_or_counted_as_lost() {
     let story = Story { before: &[Begin, Write(2)], acts: &[Write(2)], readers: &[Frames] };
     story.explore(None).has_seen(&[Slept, Lapped]);
 }
 
-/// Any preemptions, 38 831 executions.
 #[test]
 fn no_reader_sleeps_past_the_last_write() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(1)], readers: &[Frames] };
     story.explore(None).has_seen(&[Slept]);
 }
 
-/// Three preemptions, 28 549 executions.
 #[test]
 fn a_reader_that_is_lapped_frame_by_frame_goes_on() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(1), Write(1)], readers: &[Frames] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }
 
-/// Three preemptions, 3 156 executions.
 #[test]
 fn of_a_chunk_longer_than_the_ring_the_newest_frames_are_read() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(3)], readers: &[Frames] };

@@ -5,7 +5,6 @@ use super::story::Reads::{Frames, Messages};
 use super::story::Story;
 use super::witness::Event::{Moved, Skipped, Slept};
 
-/// Any preemptions, 8 846 and 45 089 executions.
 #[test]
 fn a_reader_that_waits_for_the_first_ring_reads_its_first_frame() {
     for reads in [&[Frames], &[Messages]] {
@@ -13,7 +12,6 @@ fn a_reader_that_waits_for_the_first_ring_reads_its_first_frame() {
     }
 }
 
-/// Any preemptions, 61 622 executions; three, 1 974.
 #[test]
 fn a_generation_is_drained_before_it_is_left_and_no_reader_sleeps_past_the_switch() {
     let story = Story { before: &[Begin], acts: &[Write(1), Begin], readers: &[Frames] };
@@ -22,14 +20,12 @@ fn a_generation_is_drained_before_it_is_left_and_no_reader_sleeps_past_the_switc
     story.explore(Some(3)).has_seen(&[Slept, Moved]);
 }
 
-/// Two preemptions, 5 208 executions.
 #[test]
 fn frames_on_both_sides_of_a_switch_are_read() {
     let story = Story { before: &[Begin], acts: &[Write(1), Begin, Write(1), Begin], readers: &[Frames] };
     story.explore(Some(2)).has_seen(&[Slept, Moved]);
 }
 
-/// Two preemptions, 51 404 executions; one, 6 019.
 #[test]
 fn generations_that_came_and_went_unseen_are_counted_as_lost() {
     let acts = &[Begin, Write(1), Begin, Write(1), Begin, Write(1)];
@@ -38,19 +34,16 @@ fn generations_that_came_and_went_unseen_are_counted_as_lost() {
     Story { before: &[], acts, readers: &[Messages] }.explore(Some(1)).has_seen(&[Slept, Moved, Skipped]);
 }
 
-/// Any preemptions, 61 638 executions.
 #[test]
 fn a_closed_stream_is_drained_and_its_final_position_is_what_was_read() {
     Story { before: &[Begin], acts: &[Write(1), Close], readers: &[Frames] }.explore(None).has_seen(&[Slept]);
 }
 
-/// Any preemptions, 28 058 executions.
 #[test]
 fn a_stream_without_a_frame_may_be_closed() {
     Story { before: &[], acts: &[Begin, Close], readers: &[Frames] }.explore(None).has_seen(&[Slept]);
 }
 
-/// Two preemptions, 8 590 and 9 014 executions.
 #[test]
 fn a_stream_may_be_closed_in_a_later_generation() {
     let story = Story { before: &[Begin], acts: &[Write(1), Begin, Write(1), Close], readers: &[Frames] };

@@ -5,56 +5,48 @@ use super::story::Reads::Messages;
 use super::story::Story;
 use super::witness::Event::{Lapped, Slept};
 
-/// Three preemptions, 34 855 executions.
 #[test]
 fn every_message_is_read_whole_or_counted_as_lost() {
     let story = Story { before: &[Begin, Write(1), Write(1)], acts: &[Write(1)], readers: &[Messages] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }
 
-/// Two preemptions, 29 148 executions.
 #[test]
 fn empty_messages_come_between_others() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(0), Write(1)], readers: &[Messages] };
     story.explore(Some(2)).has_seen(&[Slept, Lapped]);
 }
 
-/// Any preemptions, 15 739 executions.
 #[test]
 fn a_record_that_is_overwritten_is_not_taken_for_a_message() {
     let story = Story { before: &[Begin, Write(0), Write(0)], acts: &[Write(0)], readers: &[Messages] };
     story.explore(None).has_seen(&[Slept]);
 }
 
-/// Any preemptions, 40 817 executions.
 #[test]
 fn no_reader_sleeps_past_the_last_message() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Write(1)], readers: &[Messages] };
     story.explore(None).has_seen(&[Slept]);
 }
 
-/// Three preemptions, 1 982 executions.
 #[test]
 fn no_reader_sleeps_past_an_empty_message() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(0)], readers: &[Messages] };
     story.explore(Some(3)).has_seen(&[Slept]);
 }
 
-/// Three preemptions, 10 299 executions.
 #[test]
 fn an_empty_message_may_come_first() {
     let story = Story { before: &[Begin], acts: &[Write(0), Write(1)], readers: &[Messages] };
     story.explore(Some(3)).has_seen(&[Slept]);
 }
 
-/// Three preemptions, 29 077 executions.
 #[test]
 fn a_message_whose_frames_are_lapped_is_lost_whole() {
     let story = Story { before: &[Begin, Write(2)], acts: &[Write(2)], readers: &[Messages] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }
 
-/// Three preemptions, 8 954 executions.
 #[test]
 fn a_message_longer_than_the_ring_is_passed_over() {
     let story = Story { before: &[Begin], acts: &[Write(3), Write(1)], readers: &[Messages] };

@@ -2,8 +2,8 @@
 //! the memory model lets a load return. Positions, words and wake-ups are the real code's; files, locks, ezmsg's bytes
 //! and streaming stores are not in the model, and copies are word by word.
 //!
-//! A test says how many preemptions it allows (switches away from a thread that could have gone on) and how many
-//! executions that makes. `--nocapture` shows the number, and how often anybody slept, was lapped, moved on or died.
+//! A test says how many preemptions it allows: switches away from a thread that could have gone on. `--nocapture` shows how
+//! many executions that makes, up to half a million, and how often anybody slept, was lapped, moved on or died.
 
 mod cursor;
 mod death;

@@ -116,13 +116,11 @@ fn explore(waking: bool, barrier: bool) {
     });
 }
 
-/// Any preemptions.
 #[test]
 fn who_is_promised_to_be_woken_does_not_sleep_past_a_write_when_waking_begins() {
     explore(false, true);
 }
 
-/// Any preemptions.
 #[test]
 fn who_is_promised_to_be_woken_does_not_sleep_past_a_write_when_waking_ends() {
     explore(true, true);

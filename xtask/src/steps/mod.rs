@@ -2,6 +2,7 @@
 
 mod c;
 mod languages;
+mod loom;
 mod memory;
 mod python;
 pub mod vectors;
@@ -13,7 +14,7 @@ use eyre::bail;
 
 use crate::leftovers::Before;
 use crate::transcript::{failures, run_and_keep};
-use crate::workspace::{self, cargo, run, target_dir};
+use crate::workspace::{self, cargo, run};
 use crate::{demo, setup, torture};
 
 pub use python::write_stub;
@@ -99,9 +100,7 @@ impl Step {
             Step::Languages => languages::run_all(),
             Step::Python => python::check(),
             Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
-            Step::Loom => run(cargo(words("test --release -p dora-shm-ring --lib model"))
-                .env("RUSTFLAGS", "--cfg loom")
-                .env("CARGO_TARGET_DIR", target_dir().join("loom"))),
+            Step::Loom => loom::run_all(),
             Step::Miri => memory::miri(),
             Step::Asan => memory::asan(),
             Step::Valgrind => memory::valgrind(),

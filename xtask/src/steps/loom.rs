@@ -1,0 +1,26 @@
+//! The protocol under loom, in two processes: each execution maps and unmaps its threads' stacks, and two threads of one
+//! process wait for each other in the kernel more than they explore.
+
+use eyre::eyre;
+
+use super::words;
+use crate::workspace::{cargo, run, target_dir};
+
+/// Half of the stories, by the time they take; the other process takes whatever else there is.
+const HALF: [&str; 3] = ["model::death", "model::frames", "model::sleepers"];
+
+pub fn run_all() -> eyre::Result<()> {
+    test(&["--no-run"])?;
+    let other: Vec<&str> = HALF.iter().flat_map(|story| ["--skip", story]).collect();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| test(&[&["--", "model::", "--test-threads", "1"], &other[..]].concat()));
+        let half = test(&[&["--", "--test-threads", "1"], &HALF[..]].concat());
+        let other = other.join().map_err(|_| eyre!("the thread that watched half of the stories panicked"))?;
+        half.and(other)
+    })
+}
+
+fn test(arguments: &[&str]) -> eyre::Result<()> {
+    let words = words("test --release -p dora-shm-ring --lib").chain(arguments.iter().copied());
+    run(cargo(words).env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", target_dir().join("loom")))
+}
