@@ -1,61 +1,20 @@
 //! A stream's segments as files: their paths, and the words in them that campaigns look at or spoil.
 
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use dora_shm_ring::{SHM_DIR, shorten};
+use dora_shm_ring::SHM_DIR;
+
+#[allow(dead_code, reason = "the ring's tests use the rest")]
+#[path = "../../ring/tests/common/places.rs"]
+mod places;
+
+pub use places::*;
 
 pub const NO_GENERATION: u32 = u32::MAX;
 pub const STATE_CLOSED: u32 = 2;
-pub const TRAILER_BYTES: u64 = 4096;
-pub const FOOTER_BYTES: u64 = 64;
-
-/// Offsets in a header (`SPEC.md`).
-pub mod header_at {
-    pub const MAGIC: u64 = 2048;
-    pub const STREAM_ID: u64 = 2064;
-    pub const WAKE: u64 = 2176;
-    pub const STATE: u64 = 2180;
-    pub const GENERATION: u64 = 2184;
-    pub const META_GENERATION: u64 = 2188;
-    pub const EPOCH: u64 = 2192;
-    pub const FINAL_POSITION: u64 = 2200;
-    pub const NAME: u64 = 2308;
-}
-
-/// Offsets in a ring's trailer (`SPEC.md`).
-pub mod trailer_at {
-    pub const GENERATION: u64 = 24;
-    pub const BASE: u64 = 32;
-    pub const INDEX_OFFSET: u64 = 72;
-    pub const RESERVED: u64 = 256;
-    pub const RESERVED_CHUNKS: u64 = 264;
-    pub const COMMITTED: u64 = 384;
-    pub const COMMITTED_CHUNKS: u64 = 392;
-}
-
-pub fn path(segment: &str) -> PathBuf {
-    Path::new(SHM_DIR).join(segment)
-}
-
-pub fn header(stream: &str) -> PathBuf {
-    path(&shorten(stream))
-}
-
-pub fn ring(stream: &str, generation: u32) -> PathBuf {
-    path(&shorten(&format!("{stream}/buffer{generation}")))
-}
-
-pub fn metadata(stream: &str, meta_generation: u32) -> PathBuf {
-    path(&shorten(&format!("{stream}/meta{meta_generation}")))
-}
-
-/// The writer's own name of a segment.
-pub fn anchor(public: &Path) -> PathBuf {
-    let mut name = public.as_os_str().to_owned();
-    name.push(".anchor");
-    name.into()
-}
+pub const TRAILER_BYTES: u64 = trailer_at::LENGTH;
+pub const FOOTER_BYTES: u64 = footer_at::LENGTH;
 
 /// What is in shared memory, which is this campaign's alone.
 pub fn listing() -> Vec<String> {
