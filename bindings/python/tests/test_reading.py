@@ -115,6 +115,42 @@ def test_a_read_after_the_end_waits_for_the_next_writer(name: str) -> None:
             assert not read(timeout=0.1) and time.monotonic() - started >= 0.1, "and does not spin afterwards"
 
 
+def test_a_stream_that_ends_within_a_read_of_n_ends_a_loop_of_such_reads(name: str) -> None:
+    """The end comes after frames that are still to be returned: the next call says it, and does not wait for a writer."""
+    for way in ("read", "view", "wait"):
+        with Reader(name, "oldest") as reader:
+            with stream(name) as writer:
+                assert not reader.read()
+                writer.write(counting(0, 7))
+                assert len(reader.read(5, timeout=None)) == 5
+            assert len(reader.read(5, timeout=None)) == 2 and reader.events()[-1].kind == "new_generation"
+            if way == "wait":
+                assert reader.wait(None) and reader.wait(None), "the end is there to be read"
+            assert not (reader.view(timeout=None) if way == "view" else reader.read(5, timeout=None))
+            assert [event.kind for event in reader.events()] == ["writer_gone"]
+            assert not reader.wait(0.01) and not reader.read(timeout=0.01), "it was read"
+
+
+def test_more_frames_can_be_asked_for_than_memory_has_room_for(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+        writer.write(counting(0, 10))
+        assert len(reader.read(10**30, timeout=0.05)) == 10
+        writer.write(counting(10, 100))
+        assert len(reader.read(2**40, timeout=0.05)) == 100 and len(reader.latest(2**64)) == 100
+        assert len(reader.view(10**30)) == 0
+
+
+def test_what_a_closed_reader_has_lost_can_still_be_asked_for(name: str) -> None:
+    with stream(name, 64) as writer:
+        with Reader(name) as reader:
+            writer.write(counting(0, 100))
+            chunk = reader.read()
+        assert (reader.lost, reader.position, reader.generation) == (chunk.lost, 100, 0) and reader.lost > 0
+        with pytest.raises(dora_shm.ClosedError):
+            reader.state
+    assert (writer.position, writer.stream_position, writer.generation) == (100, 100, 0)
+
+
 def test_more_frames_than_the_ring_holds_can_be_read_at_once(name: str, actor) -> None:
     writer = actor("""
         import time
@@ -231,7 +267,7 @@ def test_frames_go_into_arrays_of_the_callers(name: str) -> None:
     ("out", "words"),
     [
         (np.zeros((5, 4), np.int32), "out is int32"),
-        (np.zeros((5, 3), np.int64), r"expected int64 of shape \(room, \*\(4,\)\)"),
+        (np.zeros((5, 3), np.int64), r"expected int64 of shape \(room, 4\)"),
         (np.zeros((4, 5), np.int64).T, "not contiguous"),
         (np.zeros((5, 8), np.int64)[:, ::2], "not contiguous"),
         (np.frombuffer(bytes(160), np.int64).reshape(5, 4), "not writable"),
@@ -422,7 +458,7 @@ def test_what_is_closed_says_so(name: str) -> None:
         reader.close()
         reader.close()
         assert reader.closed
-        for call in (reader.read, reader.view, reader.fileno, lambda: reader.latest(1), lambda: reader.lost,
+        for call in (reader.read, reader.view, reader.fileno, lambda: reader.latest(1), lambda: reader.lag,
                      lambda: next(iter(reader)), lambda: reader.wait(0), lambda: reader.info):
             with pytest.raises(dora_shm.ClosedError, match="this reader is closed"):
                 call()

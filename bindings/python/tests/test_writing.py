@@ -38,8 +38,8 @@ def test_the_length_is_given_in_seconds_or_frames(name: str) -> None:
     for wrong, words in [
         (dict(), "buf_frames has to say"),
         (dict(rate=1.0, buf_dur=1.0, buf_frames=1), "both"),
-        (dict(rate=1.0, buf_dur=-1.0), "more than 0"),
-        (dict(buf_frames=0), "0 frames"),
+        (dict(rate=1.0, buf_dur=0.0), "more than 0"),
+        (dict(buf_frames=0), "buf_frames is 0, expected 1 or more"),
         (dict(rate=float("nan"), buf_frames=1), "rate"),
         (dict(rate=1.0, dims=("time",)), "dims"),
         (dict(rate=1.0, axes={"ch": ["a"]}), "expected one of the dims"),

@@ -19,6 +19,7 @@ from ._room import Room
 
 DATA, NOTHING, GENERATION, CLOSED = range(4)
 EVENTS_KEPT = 1000
+MIN_ROOM = 64
 
 Read = tuple[Any, ...]
 """What the compiled module gives of a read: outcome, samples, times, first, frames, lost, generation, messages, description,
@@ -40,6 +41,7 @@ class Cursor:
         self.late: list[Event] = []
         self.at_end = False
         """The stream was closed and read to its end, and the next one has not been entered."""
+        self._end_told = False
         self._on_event = on_event
         self._idle_after = idle_after
         self._gone = False
@@ -97,6 +99,16 @@ class Cursor:
         else:
             self._deliver(event)
 
+    @property
+    def owes_end(self) -> bool:
+        """The stream has ended, and no call has come back empty to say so."""
+        return self.at_end and not self._end_told
+
+    def tell_end(self) -> bool:
+        """Whether the call that asks is the one to come back empty because of the stream's end: the first one."""
+        owed, self._end_told = self.owes_end, True
+        return owed
+
     def look_at_writer(self, late: bool = False) -> None:
         """Tells that the stream's writer is another one, or dead."""
         state, of_ring, newest = self.raw.status(self._idle_after)
@@ -113,7 +125,7 @@ class Cursor:
     def move(self, code: int, late: bool = False) -> None:
         """Tells that the reader has come to a new generation, or to the end of the stream."""
         if code == CLOSED:
-            self.at_end = True
+            self.at_end, self._end_told = True, False
             self._gone = True
             self._tell(EventKind.WRITER_GONE, State.CLOSED, late)
         elif code == GENERATION:
@@ -164,13 +176,14 @@ class Cursor:
         """Waits for the rest of `limit` frames, of which `read` are the first."""
         chunk = self.chunk(read)
         frames = len(chunk)
+        ours = room is None
         if room is None:
-            dtype, shape = chunk.samples.dtype, chunk.samples.shape[1:]
-            room = Room(np.empty((limit, *shape), dtype), None)
-            room.samples[:frames] = chunk.samples
-            room.times[:frames] = chunk.times
+            room = Room(chunk.samples, chunk.times)
         messages = read[7]
         while frames < limit:
+            if ours and frames == room.frames:
+                # Not for all that were asked for at once: they may be more than ever come.
+                room = room.grown(min(limit, max(2 * frames, MIN_ROOM)))
             more = self.raw.read_into(*room.rest(frames, limit), True)
             if more[0] == DATA:
                 frames += more[4]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ._errors import BadArgumentError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class LinearAxis:
     unit: str = ""
     gain: float = 1.0
     offset: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("gain", self.gain), ("offset", self.offset or 0.0)):
+            if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+                raise TypeError(f"the {name} of an axis is {value!r}, expected a number")
 
     def values(self, n: int) -> npt.NDArray[np.float64]:
         """The coordinates of the first `n` entries, float64, in `unit`."""
@@ -54,8 +62,14 @@ class CoordAxis:
     data: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.data is not None:
-            object.__setattr__(self, "data", tuple(plain(self.data)))
+        if self.data is None:
+            return
+        if not np.iterable(self.data) or isinstance(self.data, str | bytes | Mapping | Set):
+            raise TypeError(f"the coordinates of an axis are {self.data!r}, expected a list of them")
+        data = plain(self.data) if isinstance(self.data, np.ndarray) else plain(list(self.data))
+        for entry in data:
+            _check_entry(entry, entry)
+        object.__setattr__(self, "data", tuple(data))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -120,7 +134,7 @@ class Description:
         """In its form in shared memory. Not for users."""
         described = {
             "version": 1,
-            "dims": [str(dim) for dim in self.dims],
+            "dims": list(self.dims),
             "buffered_axis": self.buffered_axis,
             "axes": {str(dim): _axis_to_json(axis) for dim, axis in self.axes.items()},
             "attrs": {str(name): _attr_to_json(str(name), attr) for name, attr in self.attrs.items()},
@@ -128,7 +142,12 @@ class Description:
             "stream_dim": self.stream_dim,
             "message": self.layout,
         }
-        return json.dumps(described, allow_nan=False).encode()
+        text = json.dumps(described, allow_nan=False, ensure_ascii=False)
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:
+            wrong = text[max(error.start - 20, 0) : error.end]
+            raise BadArgumentError(f"{wrong!r} in the description is no Unicode text, expected some that is") from None
 
 
 class Parsed:
@@ -188,6 +207,14 @@ def _attr_from_json(attr: Any) -> Any:
     return _value_from_json(attr)
 
 
+def _check_entry(part: Any, entry: Any) -> None:
+    if isinstance(part, dict | list):
+        for member in part.values() if isinstance(part, dict) else part:
+            _check_entry(member, entry)
+    elif not (part is None or isinstance(part, bool | int | float | str)):
+        raise BadArgumentError(f"a coordinate is {entry!r}, expected a string, a number, or a dict of such")
+
+
 def _attr_to_json(name: str, attr: Any) -> Any:
     value = plain(attr)
     if isinstance(value, list):
@@ -218,28 +245,62 @@ def as_axis(axis: Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]) -
     if isinstance(axis, LinearAxis | CoordAxis):
         return axis
     if isinstance(axis, Mapping):
-        kind, members = axis.get("kind"), {name: value for name, value in axis.items() if name != "kind"}
-        if kind == "linear":
-            return LinearAxis(**members)
-        if kind == "coord":
-            return CoordAxis(**members)
-        raise ValueError(f'an axis of kind {kind!r}, expected "linear" or "coord"')
-    if isinstance(axis, str):
+        kinds: dict[Any, type[Axis]] = {"linear": LinearAxis, "coord": CoordAxis}
+        members = {name: value for name, value in axis.items() if name != "kind"}
+        made = kinds.get(axis.get("kind"))
+        if made is None:
+            raise BadArgumentError(f'an axis of kind {axis.get("kind")!r}, expected "linear" or "coord"')
+        known = [member.name for member in fields(made)]
+        if unknown := [name for name in members if name not in known]:
+            raise BadArgumentError(f"a {axis['kind']} axis with {unknown[0]!r}, expected of {known}")
+        return made(**members)
+    # The order of a set's entries is nobody's.
+    if not np.iterable(axis) or isinstance(axis, str | bytes | Set):
         raise TypeError(f"an axis is {axis!r}, expected a list of labels or coordinates, LinearAxis or CoordAxis")
-    return CoordAxis(data=tuple(plain(axis)))
+    return CoordAxis(data=tuple(plain(axis) if isinstance(axis, np.ndarray) else axis))
+
+
+def as_axes(axes: Mapping[str, Any]) -> dict[str, Axis]:
+    """Axes by the names of their dimensions."""
+    if not isinstance(axes, Mapping):
+        raise TypeError(f"axes is {axes!r}, expected a dict with an axis for each name of a dimension")
+    return {dim: as_axis(axis) for dim, axis in axes.items()}
+
+
+def as_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes by their names."""
+    if not isinstance(attrs, Mapping):
+        raise TypeError(f"attrs is {attrs!r}, expected a dict")
+    for name in attrs:
+        if not isinstance(name, str):
+            raise TypeError(f"an attribute is called {name!r}, expected a string")
+    return dict(attrs)
+
+
+def as_dims(dims: Sequence[str]) -> tuple[str, ...]:
+    """Names of dimensions."""
+    found = tuple(dims) if np.iterable(dims) and not isinstance(dims, str | bytes) else None
+    if found is None or not all(isinstance(dim, str) for dim in found):
+        raise TypeError(f"dims is {dims!r}, expected a name for each dimension, such as ('time', 'ch')")
+    return found
 
 
 def plain(value: Any) -> Any:
     """`value` in Python's own types: numpy's numbers and arrays are converted, and times become nanoseconds."""
     if isinstance(value, np.datetime64):
-        return {"$timestamp_ns": int(value.astype("datetime64[ns]").astype(np.int64))}
+        # numpy itself wraps round where a time does not fit.
+        made = value.astype("datetime64[ns]")
+        return {"$timestamp_ns": int(made.astype(np.int64))} if np.isnat(value) or made.astype(value.dtype) == value else value
     if isinstance(value, np.ndarray) and value.dtype.names is not None:
         return [dict(zip(value.dtype.names, entry, strict=True)) for entry in value.tolist()]
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if hasattr(value, "timestamp") and hasattr(value, "tzinfo"):
+    if isinstance(value, datetime):
         # datetime.datetime; without a zone it is local time, as Python takes it. Integers keep the microseconds.
-        return {"$timestamp_ns": int(value.timestamp()) * 10**9 + value.microsecond * 1000}
+        try:
+            return {"$timestamp_ns": (value.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1000}
+        except (ValueError, OverflowError):
+            return value
     if isinstance(value, Mapping):
         return {str(name): plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _dora_shm
+from ._arguments import MOST, count, deadline_of, name_of_stream, timeout_of, whole
+from ._arguments import seconds as seconds_of
 from ._chunk import Chunk
 from ._cursor import CLOSED, DATA, GENERATION, Cursor
-from ._errors import BadArgumentError, ClosedError
+from ._errors import BadArgumentError, ClosedError, ForkedError
 from ._events import Event
 from ._description import Description, Parsed
 from ._info import State, StreamInfo
 from ._room import Room
 from ._view import View
 
-_ALL = 2**64 - 1
+_MOST_OF_IDS = 2**32 - 1
 
 _readers: weakref.WeakSet[Reader] = weakref.WeakSet()
 
@@ -111,24 +113,31 @@ class Reader:
             raise BadArgumentError(f'start is {start!r}, expected "newest" or "oldest"')
         if last is not None and last_seconds is not None:
             raise BadArgumentError("both last and last_seconds are given, expected one of them")
-        if last is not None and last < 0:
-            raise BadArgumentError(f"last is {last}, expected 0 or more frames")
-        if last_seconds is not None and not last_seconds >= 0:
-            raise BadArgumentError(f"last_seconds is {last_seconds}, expected 0 or more seconds")
-        self.name = name
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event is {on_event!r}, expected a function that takes an Event")
+        self.name = name_of_stream(name)
         self.follow = follow
-        self._options = (owner, float(idle_after), max_bytes)
+        if owner is not None and not 0 <= whole("owner", owner, "a user id") <= _MOST_OF_IDS:
+            raise BadArgumentError(f"owner is {owner!r}, expected a user id")
+        if max_bytes is not None:
+            max_bytes = count("max_bytes", max_bytes, "bytes")
+        self._options = (owner, seconds_of("idle_after", idle_after), max_bytes)
         self._spy: _dora_shm.Reader | None = None
         self._notifier: _dora_shm.Notifier | None = None
         self._notifier_process = 0
         if last_seconds is not None:
+            last_s = seconds_of("last_seconds", last_seconds)
             self._raw = self._open("oldest", 0)
-            self._raw.skip_to_last(float(last_seconds))
+            self._raw.skip_to_last(last_s)
+        elif last is not None:
+            self._raw = self._open("last", count("last", last))
         else:
-            self._raw = self._open(start, 0) if last is None else self._open("last", last)
-        self._cursor = Cursor(self._raw, float(idle_after), on_event)
+            self._raw = self._open(start, 0)
+        self._cursor = Cursor(self._raw, self._options[1], on_event)
         # Of the newest frames, and of what `info` told last: neither changes often.
         self._newest, self._told = Parsed(), Parsed()
+        # Where it was when it was closed.
+        self._left: tuple[int | None, int, int] | None = None
         _readers.add(self)
 
     def _open(self, start: str, last: int, each_description: bool = True) -> _dora_shm.Reader:
@@ -142,7 +151,7 @@ class Reader:
 
     def _end(self) -> None:
         """What every call that reads ends with: a loop that sleeps on the descriptor must hear of what is left."""
-        if self._notifier is not None and (self._cursor.late or self._raw.is_ready()):
+        if self._notifier is not None and (self._cursor.late or self._cursor.owes_end or self._raw.is_ready()):
             self._notifier.set()
 
     def read(
@@ -165,7 +174,7 @@ class Reader:
         n : int, optional
             Most frames to read. Default: as many as there are, or as `out` has room for.
         timeout : float or None
-            Seconds to wait for them; None: as long as it takes. Default: not at all.
+            Seconds to wait for them; None: as long as it takes; below 0 is 0. Default: not at all.
         out : numpy.ndarray, optional
             Where the samples go, instead of into a new array: shape ``(room, *frame_shape)``, of the stream's dtype,
             contiguous in C order and writable. The chunk's `samples` is then a view of its beginning.
@@ -188,22 +197,18 @@ class Reader:
         KeyboardInterrupt
             Ctrl-C while it waited. Frames that it had taken by then are gone.
         """
-        if n is not None and n < 0:
-            raise BadArgumentError(f"n is {n}, expected 0 or more frames")
+        limit = MOST if n is None else count("n", n)
+        timeout, deadline = deadline_of(timeout)
         cursor = self._cursor
         room = None if out is None and times_out is None else Room(out, times_out)
-        limit = _ALL if n is None else n
         if room is not None:
             limit = min(limit, room.frames)
-        deadline = None if timeout is None else time.monotonic() + timeout
         self._begin()
         try:
             if limit == 0:
                 return cursor.empty(out)
-            was_at_end = cursor.at_end
             while (read := cursor.step(limit, room)) is None:
-                has_ended = cursor.at_end and not was_at_end
-                if has_ended or timeout == 0 or not cursor.sleep(deadline):
+                if cursor.tell_end() or timeout == 0 or not cursor.sleep(deadline):
                     return cursor.empty(out)
             if n is None or timeout == 0 or read[4] >= limit:
                 return cursor.chunk(read)
@@ -224,8 +229,9 @@ class Reader:
         bool
             False when the time was over, or when the writer died meanwhile, which ends a wait early, once: `state` tells.
         """
+        timeout = timeout_of(timeout)
         self._begin()
-        ready = self._cursor.wait(timeout)
+        ready = self._cursor.owes_end or self._cursor.wait(timeout)
         if ready:
             self._end()
         return ready
@@ -250,9 +256,9 @@ class Reader:
         """
         if (n is None) == (seconds is None):
             raise BadArgumentError("expected either n or seconds")
-        if n is not None and n < 0:
-            raise BadArgumentError(f"n is {n}, expected 0 or more frames")
-        read: tuple[Any, ...] = self._at_newest().latest(n or 0, seconds)
+        frames = 0 if n is None else count("n", n)
+        within = None if seconds is None else seconds_of("seconds", seconds)
+        read: tuple[Any, ...] = self._at_newest().latest(frames, within)
         code, samples, times, first, frames, _, generation, messages, raw, missed = read
         if code != DATA:
             return self._cursor.empty()
@@ -295,13 +301,10 @@ class Reader:
         ...     peak = max(part.max() for part in view.parts) if view else None
         >>> if view.whole: print(peak)                      # doctest: +SKIP
         """
-        if n is not None and n < 0:
-            raise BadArgumentError(f"n is {n}, expected 0 or more frames")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        limit = _ALL if n is None else n
+        limit = MOST if n is None else count("n", n)
+        timeout, deadline = deadline_of(timeout)
         cursor = self._cursor
         self._begin()
-        was_at_end = cursor.at_end
         try:
             while True:
                 code, raw, description, missed, found = self._raw.view(limit)
@@ -315,8 +318,7 @@ class Reader:
                     cursor.look_at_writer()
                 if code == GENERATION:
                     continue
-                has_ended = cursor.at_end and not was_at_end
-                if has_ended or timeout == 0 or limit == 0 or not cursor.sleep(deadline):
+                if cursor.tell_end() or timeout == 0 or limit == 0 or not cursor.sleep(deadline):
                     return View(None, None, None, (), self.description, False, raise_lost)
         finally:
             self._end()
@@ -398,8 +400,8 @@ class Reader:
 
     @property
     def lost(self) -> int:
-        """Frames lost since the reader began, in all: exact."""
-        return self._raw.cursor()[2]
+        """Frames lost since the reader began, in all: exact. Of a closed reader, until then."""
+        return self._where()[2]
 
     @property
     def lag(self) -> Lag:
@@ -413,13 +415,16 @@ class Reader:
 
     @property
     def generation(self) -> int | None:
-        """The generation that is read; None before a stream's first."""
-        return self._raw.cursor()[0]
+        """The generation that is read; None before a stream's first. Of a closed reader, that it was in."""
+        return self._where()[0]
 
     @property
     def position(self) -> int:
-        """Position of the next frame in its generation."""
-        return self._raw.cursor()[1]
+        """Position of the next frame in its generation. Of a closed reader, where it was."""
+        return self._where()[1]
+
+    def _where(self) -> tuple[int | None, int, int]:
+        return self._raw.cursor() if self._left is None else self._left
 
     @property
     def description(self) -> Description | None:
@@ -442,6 +447,9 @@ class Reader:
 
     def close(self) -> None:
         """Lets go of the stream. Another thread's wait ends. The second time it does nothing."""
+        if self._left is None:
+            with contextlib.suppress(ForkedError):
+                self._left = self._raw.cursor()
         self._raw.close()
         if self._spy is not None:
             self._spy.close()
@@ -459,7 +467,11 @@ class Reader:
         if self._spy is not None:
             self._spy.after_fork()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a reader cannot be pickled or copied; open one where it is used")
+
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._arguments import shown
 from ._errors import BadArgumentError
 
 
@@ -36,8 +37,15 @@ class Room:
             return
         dtype, shape = format
         if self.samples.dtype != dtype or self.samples.shape[1:] != shape:
-            expected = f"{dtype} of shape (room, *{shape})"
+            expected = f"{dtype} of shape {shown('room', shape)}"
             raise BadArgumentError(f"out is {self.samples.dtype} of shape {self.samples.shape}, expected {expected}")
+
+    def grown(self, frames: int) -> Room:
+        """New arrays for so many frames, with what is in these."""
+        samples = np.empty((frames, *self.samples.shape[1:]), self.samples.dtype)
+        times = np.empty(frames)
+        samples[: self.frames], times[: self.frames] = self.samples, self.times
+        return Room(samples, times)
 
     def rest(self, frames: int, limit: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
         return self.samples[frames:limit], self.times[frames:limit]

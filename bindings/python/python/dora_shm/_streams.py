@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from . import _dora_shm
+from ._arguments import seconds
 from ._description import Parsed
+from ._errors import BadArgumentError
 from ._info import StreamInfo
 
 
@@ -60,7 +63,9 @@ class Watch:
     """What `watch` gives: an iterator of changes, plain or asynchronous."""
 
     def __init__(self, interval: float) -> None:
-        self._interval = interval
+        self._interval = seconds("interval", interval)
+        if self._interval == math.inf:
+            raise BadArgumentError(f"interval is {interval!r}, expected an end to it")
         self._known: dict[str, StreamInfo] = {}
 
     def poll(self) -> list[Change]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +116,9 @@ class View:
         if self._raise_lost and self._lost:
             message = f"{self._lost} of {self._frames} frames of a view were overwritten while they were looked at"
             raise OverwrittenError(f"{message}; look at fewer at a time, or write to a longer buffer", self._lost)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a view cannot be pickled or copied; copy its parts")
 
     def __enter__(self) -> Self:
         return self

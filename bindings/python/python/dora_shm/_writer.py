@@ -10,14 +10,17 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _dora_shm
-from ._errors import BadArgumentError, BadFormatError, Error
-from ._description import Axis, Description, as_axis
+from ._arguments import MOST, count, name_of_stream, whole
+from ._arguments import seconds as seconds_of
+from ._arrays import as_array, as_dtype, as_frames, as_rate, as_shape, as_times
+from ._description import Axis, Description, as_attrs, as_axes, as_dims
+from ._errors import BadArgumentError, BadFormatError, ClosedError, Error, ForkedError
 
 AxisLike = Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
 
@@ -106,7 +109,7 @@ class Writer:
         self,
         name: str,
         dtype: npt.DTypeLike | None = None,
-        shape: Sequence[int] | None = None,
+        shape: int | Sequence[int] | None = None,
         rate: float | None = None,
         dims: Sequence[str] | None = None,
         axes: Mapping[str, AxisLike] | None = None,
@@ -119,21 +122,26 @@ class Writer:
         chunk_frames: int = 1,
         max_bytes: int | None = None,
     ) -> None:
-        self.name = name
+        self.name = name_of_stream(name)
         self._process = os.getpid()
         self._next_time: float | None = None
-        self._dtype: np.dtype[Any] | None = None if dtype is None else _dtype(dtype)
-        self._shape: tuple[int, ...] | None = None if shape is None else _shape(shape)
-        self._rate = _rate(rate)
-        self._dims = None if dims is None else tuple(dims)
-        self._axes = {dim: as_axis(axis) for dim, axis in (axes or {}).items()}
-        self._attrs = dict(attrs or {})
+        self._dtype: np.dtype[Any] | None = None if dtype is None else as_dtype(dtype)
+        self._shape: tuple[int, ...] | None = None if shape is None else as_shape(shape)
+        self._rate = as_rate(rate)
+        self._dims = None if dims is None else as_dims(dims)
+        self._axes = {} if axes is None else as_axes(axes)
+        self._attrs = {} if attrs is None else as_attrs(attrs)
         self._key = key
         self._buf_dur, self._buf_frames = buf_dur, buf_frames
-        self._chunk_frames = chunk_frames
+        self._chunk_frames = count("chunk_frames", chunk_frames, least=1)
+        mode = count("mode", mode, "permission bits")
+        if max_bytes is not None:
+            max_bytes = count("max_bytes", max_bytes, "bytes")
         if self._rate or buf_dur is not None or buf_frames is not None:
             self._ring_frames()
-        self._raw = _dora_shm.Writer(name, mode, max_bytes)
+        # How far it was when it was closed.
+        self._left: tuple[int | None, int, int, int, int, int] | None = None
+        self._raw = _dora_shm.Writer(self.name, min(mode, 0o7777), max_bytes)
         _writers.add(self)
         if self._dtype is not None and self._shape is not None:
             try:
@@ -146,13 +154,14 @@ class Writer:
         if self._buf_dur is not None and self._buf_frames is not None:
             raise BadArgumentError("both buf_dur and buf_frames are given, expected one of them")
         if self._buf_frames is not None:
-            return int(self._buf_frames)
-        seconds = DEFAULT_SECONDS if self._buf_dur is None else self._buf_dur
+            return count("buf_frames", self._buf_frames, least=1)
+        seconds = DEFAULT_SECONDS if self._buf_dur is None else seconds_of("buf_dur", self._buf_dur)
         if not (math.isfinite(seconds) and seconds > 0):
-            raise BadArgumentError(f"buf_dur is {seconds} s, expected more than 0")
+            raise BadArgumentError(f"buf_dur is {seconds} s, expected more than 0, and an end")
         if self._rate == 0:
             raise BadArgumentError("the rate is not given, so buf_frames has to say how many frames the ring holds")
-        return max(1, math.ceil(seconds * self._rate))
+        frames = seconds * self._rate
+        return max(1, math.ceil(frames)) if frames < MOST else MOST
 
     def _description(self) -> Description:
         shape = self._shape or ()
@@ -168,20 +177,20 @@ class Writer:
             data = getattr(axis, "data", None)
             if data is not None and len(data) != length:
                 raise BadArgumentError(f"{len(data)} coordinates for {dim!r}, expected {length}")
-        return Description(dims, axes, self._attrs, self._key)
+        return Description(dims, axes, self._attrs, self._key or "")
 
     def _begin(self) -> None:
         if self._dtype is None or self._shape is None:
             return
         description = self._description().to_json()
-        frames, chunk_frames = self._ring_frames(), max(1, int(self._chunk_frames))
-        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, chunk_frames, description)
+        frames = self._ring_frames()
+        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description)
         self._next_time = None
 
     def begin(
         self,
         dtype: npt.DTypeLike | None = None,
-        shape: Sequence[int] | None = None,
+        shape: int | Sequence[int] | None = None,
         rate: float | None = None,
         dims: Sequence[str] | None = None,
         axes: Mapping[str, AxisLike] | None = None,
@@ -211,16 +220,16 @@ class Writer:
         before = {name: getattr(self, name) for name in names}
         try:
             old_shape = self._shape
-            self._dtype = self._dtype if dtype is None else _dtype(dtype)
-            self._shape = self._shape if shape is None else _shape(shape)
-            self._rate = self._rate if rate is None else _rate(rate)
+            self._dtype = self._dtype if dtype is None else as_dtype(dtype)
+            self._shape = self._shape if shape is None else as_shape(shape)
+            self._rate = self._rate if rate is None else as_rate(rate)
             if old_shape is not None and self._shape is not None and len(old_shape) != len(self._shape):
                 self._dims, self._axes = None, {}
             elif old_shape != self._shape:
                 self._axes = {dim: axis for dim, axis in self._axes.items() if getattr(axis, "data", None) is None}
-            self._dims = self._dims if dims is None else tuple(dims)
-            self._axes = self._axes if axes is None else {dim: as_axis(axis) for dim, axis in axes.items()}
-            self._attrs = self._attrs if attrs is None else dict(attrs)
+            self._dims = self._dims if dims is None else as_dims(dims)
+            self._axes = self._axes if axes is None else as_axes(axes)
+            self._attrs = self._attrs if attrs is None else as_attrs(attrs)
             self._key = self._key if key is None else key
             if buf_dur is not None or buf_frames is not None:
                 self._buf_dur, self._buf_frames = buf_dur, buf_frames
@@ -254,9 +263,9 @@ class Writer:
         """
         before = self._axes, self._attrs, self._dims
         try:
-            self._axes = self._axes if axes is None else {dim: as_axis(axis) for dim, axis in axes.items()}
-            self._attrs = self._attrs if attrs is None else dict(attrs)
-            self._dims = self._dims if dims is None else tuple(dims)
+            self._axes = self._axes if axes is None else as_axes(axes)
+            self._attrs = self._attrs if attrs is None else as_attrs(attrs)
+            self._dims = self._dims if dims is None else as_dims(dims)
             self._raw.describe(self._description().to_json())
         except BaseException:
             self._axes, self._attrs, self._dims = before
@@ -275,10 +284,10 @@ class Writer:
         ----------
         frames : array_like
             Shape ``frame_shape`` for one frame, ``(frames, *frame_shape)`` for several; ``(0, *frame_shape)`` is an empty
-            message. Any strides. Numbers of another type are converted as `numpy.copyto` does (``same_kind``: float64 to
-            float32, but no floats to integers).
+            message. Any strides and byte order. Numbers of another type are converted where the dtype holds them: integers
+            in its range, floats rounded to shorter ones; floats never become integers, nor anything else bools.
         times : array_like, optional
-            A time for each frame, seconds (for a time axis). Default: with a rate, frames follow each other evenly from
+            A number for each frame (or just one for a single frame), seconds for a time axis. Default: with a rate, frames follow each other evenly from
             the first one on, and start anew from the clock when they fall behind it by more than a quarter of a second;
             without a rate, all are of this moment. The clock is that of the Unix epoch.
         send_ns : int, optional
@@ -293,26 +302,26 @@ class Writer:
         ForkedError
             The writer belongs to the parent process.
         """
-        array = np.asarray(frames)
+        array = as_array(frames)
         if self._dtype is None or self._shape is None:
             array = self._begin_with(array)
             assert self._dtype is not None and self._shape is not None
-        array = self._as_frames(array, self._dtype, self._shape)
-        count = len(array)
+        array = as_frames(array, self._dtype, self._shape)
+        number = len(array)
         now_ns = time.time_ns()
-        if times is not None:
-            values = np.require(np.atleast_1d(np.asarray(times, dtype=np.float64)), requirements=["C", "A"])
-            if values.shape != (count,):
-                raise BadArgumentError(f"times of shape {np.shape(times)} for {count} frames, expected one each")
-            if count:
-                self._next_time = float(values[-1]) + (1 / self._rate if self._rate else 0.0)
-            self._raw.write(array, values, 0.0, 0.0, now_ns if send_ns is None else send_ns)
-            return
+        send_ns = now_ns if send_ns is None else whole("send_ns", send_ns, "a whole number of nanoseconds")
         step = 1 / self._rate if self._rate else 0.0
-        start = self._start_of(count, step, now_ns * 1e-9)
-        self._raw.write(array, None, start, step, now_ns if send_ns is None else send_ns)
-        if count:
-            self._next_time = start + count * step
+        if times is not None:
+            values = as_times(times, number)
+            self._raw.write(array, values, 0.0, 0.0, send_ns)
+            if number:
+                last = float(values[-1])
+                self._next_time = last + step if math.isfinite(last) else None
+            return
+        start = self._start_of(number, step, now_ns * 1e-9)
+        self._raw.write(array, None, start, step, send_ns)
+        if number:
+            self._next_time = start + number * step
 
     def _start_of(self, count: int, step: float, now: float) -> float:
         """Time of the first of `count` frames of which the last has just been taken."""
@@ -326,7 +335,7 @@ class Writer:
         if self._shape is None and array.ndim == 0:
             raise BadFormatError("the shape of a frame is not known and this is a single number, expected shape=()")
         dtype, shape = self._dtype, self._shape
-        self._dtype = _dtype(array.dtype) if dtype is None else dtype
+        self._dtype = as_dtype(array.dtype) if dtype is None else dtype
         self._shape = array.shape[1:] if shape is None else shape
         try:
             self._begin()
@@ -334,16 +343,6 @@ class Writer:
             self._dtype, self._shape = dtype, shape
             raise
         return array
-
-    @staticmethod
-    def _as_frames(array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        if array.shape == shape:
-            array = array[np.newaxis]
-        if array.shape[1:] != shape or array.ndim != len(shape) + 1:
-            raise BadFormatError(f"frames of shape {array.shape}, expected {shape} or (n, *{shape}); see Writer.begin")
-        if not np.can_cast(array.dtype, dtype, casting="same_kind"):
-            raise BadFormatError(f"frames of {array.dtype}, which {dtype} cannot hold; convert them, or see Writer.begin")
-        return np.ascontiguousarray(array, dtype=dtype)
 
     def maintain(self) -> None:
         """Makes segments anew that somebody removed from shared memory (`rm`, a session's end).
@@ -376,30 +375,33 @@ class Writer:
         """Frames a second; 0.0 when irregular or unknown."""
         return self._rate
 
+    def _status(self) -> tuple[int | None, int, int, int, int, int]:
+        return self._raw.status() if self._left is None else self._left
+
     @property
     def generation(self) -> int | None:
         """Number of the current generation; None before the first."""
-        return self._raw.status()[0]
+        return self._status()[0]
 
     @property
     def position(self) -> int:
         """Frames written in this generation."""
-        return self._raw.status()[1]
+        return self._status()[1]
 
     @property
     def stream_position(self) -> int:
         """Frames written in all generations, those of a dead writer that was taken over included."""
-        return self._raw.status()[2]
+        return self._status()[2]
 
     @property
     def ring_frames(self) -> int:
         """Frames that the ring holds; 0 before the first generation."""
-        return self._raw.status()[3]
+        return self._status()[3]
 
     @property
     def epoch(self) -> int:
         """1 for the stream's first writer, one more for each that took over from a dead one."""
-        return self._raw.status()[4]
+        return self._status()[4]
 
     @property
     def closed(self) -> bool:
@@ -408,9 +410,17 @@ class Writer:
 
     def close(self) -> None:
         """Closes the stream: readers read to its end, and nothing is left in shared memory. The second time nothing."""
+        if self._left is None:
+            with contextlib.suppress(ForkedError):
+                self._left = self._raw.status()
         self._raw.close()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a writer cannot be pickled or copied: a stream has only one")
+
     def __enter__(self) -> Self:
+        if self.closed:
+            raise ClosedError("this writer is closed")
         return self
 
     def __exit__(
@@ -423,21 +433,3 @@ class Writer:
             return f"<Writer of {self.name!r}, closed>"
         generation, position, *_ = self._raw.status()
         return f"<Writer of {self.name!r}, {position} frames in generation {generation}>"
-
-
-def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    # In the machine's byte order, which is the ring's.
-    return np.dtype(dtype).newbyteorder("=")
-
-
-def _shape(shape: Sequence[int]) -> tuple[int, ...]:
-    found = tuple(int(length) for length in shape)
-    if any(length < 0 for length in found):
-        raise BadFormatError(f"the frame shape {found}, expected lengths of at least 1")
-    return found
-
-
-def _rate(rate: float | None) -> float:
-    return 0.0 if rate is None else float(rate)
-
-

@@ -1,0 +1,111 @@
+"""What a writer is given: formats, frames and times, as a stream has them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._arguments import shown
+from ._errors import BadArgumentError, BadFormatError, UnknownDtypeError
+
+_NUMBERS = "iuf"
+
+
+def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """An element type, in the machine's byte order, which is the ring's. The library knows which ones there are."""
+    try:
+        return np.dtype(dtype).newbyteorder("=")
+    except TypeError:
+        raise UnknownDtypeError(f"unknown dtype {dtype!r}, expected one such as 'float32' or 'int16'") from None
+
+
+def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The shape of a frame; one number is one dimension, as of numpy's."""
+    if isinstance(shape, str | bytes):
+        raise TypeError(f"the shape of a frame is {shape!r}, expected whole numbers")
+    try:
+        found = tuple(operator.index(length) for length in shape) if np.iterable(shape) else (operator.index(shape),)
+    except TypeError:
+        raise TypeError(f"the shape of a frame is {shape!r}, expected whole numbers") from None
+    if not all(1 <= length < 2**63 for length in found):
+        raise BadFormatError(f"the frame shape {found} cannot be stored, expected lengths of at least 1")
+    return found
+
+
+def as_rate(rate: float | None) -> float:
+    """Frames a second; 0 for None."""
+    if rate is None:
+        return 0.0
+    if isinstance(rate, str | bytes):
+        raise TypeError(f"the rate is {rate!r}, expected a number of frames a second")
+    try:
+        found = float(rate)
+    except (TypeError, ValueError):
+        raise TypeError(f"the rate is {rate!r}, expected a number of frames a second") from None
+    except OverflowError:
+        found = float("inf")
+    if not 0 <= found < float("inf"):
+        raise BadFormatError(f"the rate is {found} Hz, expected a finite number, 0 or more")
+    return found
+
+
+def as_array(frames: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Frames as numpy sees them."""
+    try:
+        return np.asarray(frames)
+    except ValueError as error:
+        raise BadFormatError(f"frames that are no array: {error}") from error
+
+
+def as_frames(array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Frames as a ring of this format takes them: shape ``(n, *shape)``, of its dtype, contiguous."""
+    if array.shape == shape:
+        array = array[np.newaxis]
+    if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+        raise BadFormatError(f"frames of shape {array.shape}, expected {shape} or {shown('n', shape)}; see Writer.begin")
+    if array.dtype != dtype:
+        array = _converted(array, dtype)
+    return np.ascontiguousarray(array)
+
+
+def as_times(times: npt.ArrayLike, frames: int) -> npt.NDArray[np.float64]:
+    """A time for each frame."""
+    try:
+        found = np.atleast_1d(np.asarray(times))
+    except ValueError as error:
+        raise BadArgumentError(f"times that are no array: {error}") from error
+    if found.shape != (frames,):
+        raise BadArgumentError(f"times of shape {np.shape(times)} for {frames} frames, expected one each")
+    if found.dtype.kind not in _NUMBERS and frames:
+        raise BadArgumentError(f"times of {found.dtype}, expected numbers (of seconds, for a time axis)")
+    return np.require(found, np.float64, ["C", "A"])
+
+
+def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Numbers of another type, if the dtype holds them. Between floats they are rounded."""
+    if np.can_cast(array.dtype, dtype, "safe") or not array.size and np.can_cast(array.dtype, dtype, "same_kind"):
+        return array.astype(dtype)
+    if dtype.kind in "iu" and array.dtype.kind in "iu":
+        least, most = array.min(), array.max()
+        for number in (int(least), int(most)):
+            if not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
+                raise _unfit(f"frames with the {array.dtype} {number}", dtype)
+        return array.astype(dtype)
+    if dtype.kind != "f" or array.dtype.kind not in _NUMBERS:
+        raise _unfit(f"frames of {array.dtype}", dtype)
+    with np.errstate(over="ignore"):
+        made = array.astype(dtype)
+    # Exact: a long double has every bit of an integer.
+    wide = made.astype(np.longdouble)
+    wrong = np.isinf(made) & np.isfinite(array) if array.dtype.kind == "f" else wide != array.astype(np.longdouble)
+    if wrong.any():
+        raise _unfit(f"frames with the {array.dtype} {array[wrong][0]}", dtype)
+    return made
+
+
+def _unfit(found: str, dtype: np.dtype[Any]) -> BadFormatError:
+    return BadFormatError(f"{found}, which {dtype} cannot hold; convert them, or see Writer.begin")
