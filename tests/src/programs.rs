@@ -80,3 +80,21 @@ pub fn ezmsg_0_6() -> PathBuf {
     let python = std::env::var_os("DORA_SHM_EZMSG06_PYTHON");
     python.expect("DORA_SHM_EZMSG06_PYTHON names the Python of .venv-ezmsg06; `cargo xtask system` sets it").into()
 }
+
+/// A Python that imports `dora_shm`, as it is installed, and `pytest`.
+///
+/// # Panics
+/// When nobody has said where it is.
+pub fn package_python() -> PathBuf {
+    let python = std::env::var_os("DORA_SHM_PYTHON");
+    python.expect("DORA_SHM_PYTHON names the Python of .venv-python; `cargo xtask system` sets it").into()
+}
+
+/// The prefix that the C library is installed in.
+///
+/// # Panics
+/// When nobody has said where it is.
+pub fn c_prefix() -> PathBuf {
+    let prefix = std::env::var_os("DORA_SHM_C_PREFIX");
+    prefix.expect("DORA_SHM_C_PREFIX names the folder of bindings/c/install.sh; `cargo xtask system` sets it").into()
+}

@@ -1,6 +1,7 @@
 //! The whole system at work: the real dora command line, real processes, real shared memory.
 //!
-//! `cargo xtask system` runs them; by hand they need `DORA_BIN`, `DORA_SHM_EZMSG_PYTHON` and `DORA_SHM_EZMSG06_PYTHON`.
+//! `cargo xtask system` runs them; by hand they need `DORA_BIN`, `DORA_SHM_EZMSG_PYTHON`, `DORA_SHM_EZMSG06_PYTHON`,
+//! `DORA_SHM_PYTHON` and `DORA_SHM_C_PREFIX`.
 
 mod camera;
 mod changes;
@@ -15,6 +16,7 @@ mod manifests;
 mod mirror;
 mod mirror_settings;
 mod names;
+mod outside;
 mod readers;
 mod readme;
 mod security;

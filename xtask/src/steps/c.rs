@@ -1,16 +1,30 @@
 //! The C library, installed as users install it, with programs in C and C++ against it.
 
+use std::path::PathBuf;
+
 use super::words;
 use crate::setup;
-use crate::workspace::{cargo, run};
+use crate::workspace::{cargo, command, root, run, target_dir, without_our_package};
 
 /// Program and Debian's package.
 const NEEDED: [(&str, &str); 5] =
     [("cc", "gcc"), ("c++", "g++"), ("objdump", "binutils"), ("pkg-config", "pkg-config"), ("valgrind", "valgrind")];
 
 pub fn run_all() -> eyre::Result<()> {
-    for (program, package) in NEEDED {
-        setup::debian_command(program, package)?;
-    }
+    tools()?;
     run(&mut cargo(words("test --release -p dora-shm-c --no-fail-fast -- --include-ignored")))
+}
+
+/// Installs the library as a user does, for programs of other checks; gives the prefix.
+pub fn install() -> eyre::Result<PathBuf> {
+    tools()?;
+    let prefix = target_dir().join("c-prefix");
+    let mut script = command(root().join("bindings/c/install.sh"));
+    without_our_package(&mut script);
+    run(script.arg(&prefix).env("CARGO_TARGET_DIR", target_dir()))?;
+    Ok(prefix)
+}
+
+fn tools() -> eyre::Result<()> {
+    NEEDED.into_iter().try_for_each(|(program, package)| setup::debian_command(program, package))
 }

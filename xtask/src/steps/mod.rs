@@ -107,7 +107,9 @@ impl Step {
             Step::Demo => demo::run(),
             Step::System => {
                 run(&mut cargo(words("build --release --bins")))?;
-                test("--release -p dora-shm-tests --no-fail-fast -- --include-ignored")
+                let (python, c_prefix) = (python::installed()?, c::install()?);
+                let mut command = test_command("--release -p dora-shm-tests --no-fail-fast -- --include-ignored")?;
+                run(command.env("DORA_SHM_PYTHON", python).env("DORA_SHM_C_PREFIX", c_prefix))
             }
         }
     }
@@ -203,12 +205,17 @@ pub fn run_all() -> eyre::Result<()> {
 
 /// Runs `cargo test`, and tells the tests where the tools are that they cannot bring along.
 fn test(arguments: &str) -> eyre::Result<()> {
+    run(&mut test_command(arguments)?)
+}
+
+fn test_command(arguments: &str) -> eyre::Result<std::process::Command> {
     let tools = setup::test_tools()?;
     let mut command = cargo(["test"].into_iter().chain(words(arguments)));
     command.env("DORA_BIN", &tools.dora).env("DORA_SHM_EZMSG_PYTHON", &tools.python);
     command.env("DORA_SHM_EZMSG06_PYTHON", &tools.ezmsg06_python);
     // Built just before; without this the whole-system tests would ask cargo again.
-    run(command.env("DORA_SHM_PROGRAMS", workspace::programs()))
+    command.env("DORA_SHM_PROGRAMS", workspace::programs());
+    Ok(command)
 }
 
 fn words(line: &str) -> impl Iterator<Item = &str> {

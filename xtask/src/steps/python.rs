@@ -18,11 +18,22 @@ pub fn check() -> eyre::Result<()> {
     if fs::read_to_string(&committed).unwrap_or_default() != made {
         bail!("{} is not what the compiled module has; `cargo xtask stubs` makes it anew", committed.display());
     }
-    // The environment has what builds it; without that, pip would download it each time.
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps"];
-    run(in_package(&python, &python).args(pip).args(["--force-reinstall", "."]))?;
+    install(&python)?;
     run(in_package(&python, &python).args(["-m", "pytest", "--quiet"]))?;
     run(in_package(&python, &python).args(["-m", "mypy", "python/dora_shm", "examples", "benchmarks"]))
+}
+
+/// Installs the package as a user does, for programs of other checks; gives the Python that has it.
+pub fn installed() -> eyre::Result<PathBuf> {
+    let python = setup::binding_python()?;
+    install(&python)?;
+    Ok(python)
+}
+
+fn install(python: &Path) -> eyre::Result<()> {
+    // The environment has what builds it; without that, pip would download it each time.
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps"];
+    run(in_package(python, python).args(pip).args(["--force-reinstall", "."]))
 }
 
 /// Writes the stub of the compiled module anew.
