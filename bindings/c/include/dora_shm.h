@@ -419,6 +419,14 @@ typedef uint32_t dora_shm_start;
 typedef struct dora_shm_description dora_shm_description;
 
 /**
+ * A cursor over the messages of a stream: each comes as it was written, whole, or all its frames are counted as lost. Of a
+ * stream that ezmsg itself writes, which does not say where its messages end, a message is what is new at a look.
+ *
+ * Everything said of dora_shm_reader holds; only the unit is another.
+ */
+typedef struct dora_shm_message_reader dora_shm_message_reader;
+
+/**
  * A file descriptor that becomes readable when a stream has something for a reader, for loops that sleep on many things at
  * once: poll, epoll, Qt's QSocketNotifier, GLib. In a forked child it does nothing.
  */
@@ -621,6 +629,29 @@ typedef struct dora_shm_info {
 } dora_shm_info;
 
 /**
+ * What is known of a stream that ezmsg itself wrote, beside what is known of any.
+ */
+typedef struct dora_shm_foreign {
+    /**
+     * 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
+     */
+    uint32_t struct_version;
+    /**
+     * The signal's key as the header has it, UTF-8; NULL where it cannot be read. Owner: the reader.
+     */
+    const char *key;
+    /**
+     * Why the description in force cannot be read, UTF-8; NULL when it was read, or there is none. Owner: the reader.
+     */
+    const char *refused;
+    /**
+     * What that description says and this library has no word for: a line for each, UTF-8; empty when there is nothing.
+     * Never NULL. Owner: the reader.
+     */
+    const char *left_out;
+} dora_shm_foreign;
+
+/**
  * Memory of the caller's that frames are copied into. What is NULL is not copied. Zero it, then set what is wanted. The
  * pieces must not overlap.
  *
@@ -732,6 +763,61 @@ typedef struct dora_shm_parts {
      */
     struct dora_shm_part part[2];
 } dora_shm_parts;
+
+/**
+ * A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written at once.
+ */
+typedef struct dora_shm_message {
+    /**
+     * Samples in C order, frame after frame, aligned to 64 bytes. Owner: the message reader. Valid until the next
+     * dora_shm_message_reader_next() with it, or its end. Of an empty message not to be looked at.
+     */
+    const void *samples;
+    /**
+     * Bytes of `samples`.
+     */
+    size_t samples_size;
+    /**
+     * One value per frame on the buffered axis: seconds for a time axis. Owner and validity: as of `samples`.
+     */
+    const double *times;
+    /**
+     * How many frames; 0 for an empty message.
+     */
+    uint64_t frames;
+    /**
+     * Position of the first frame in its generation.
+     */
+    uint64_t first;
+    /**
+     * Frames lost just before it, since the message before: exact.
+     */
+    uint64_t lost;
+    /**
+     * Number of the message in its generation, from 0.
+     */
+    uint64_t chunk;
+    /**
+     * Which description it was sent under: 1 for the reader's first, one more for each after it; 0 for none.
+     */
+    uint64_t description;
+    /**
+     * Position of the first frame in the stream, over all generations.
+     */
+    uint64_t stream_position;
+    /**
+     * CLOCK_MONOTONIC when it was written, nanoseconds.
+     */
+    uint64_t mono_ns;
+    /**
+     * When it was sent, Unix nanoseconds.
+     */
+    int64_t send_ns;
+    /**
+     * The generation it belongs to.
+     */
+    uint32_t generation;
+} dora_shm_message;
 
 /**
  * The coordinates along one dimension.
@@ -1025,6 +1111,19 @@ dora_shm_result dora_shm_reader_info(const struct dora_shm_reader *reader,
                                      struct dora_shm_info *info);
 
 /**
+ * What is known of the stream if ezmsg itself wrote it.
+ *
+ * @param foreign out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this function
+ *        with the same reader, or its end
+ * @return DORA_SHM_OK; DORA_SHM_NOTHING when it is none of ezmsg's, or there is no stream; DORA_SHM_ERROR_IO when the
+ *         system does not tell
+ *
+ * One thread at a time. Never blocks; a few system calls.
+ */
+dora_shm_result dora_shm_reader_foreign(struct dora_shm_reader *reader,
+                                        struct dora_shm_foreign *foreign);
+
+/**
  * Copies what is new into memory of the caller's. A reader that was lapped goes on half a ring behind the writer, so that
  * it is not lapped again at once; what it passes over is in `frames->lost`.
  *
@@ -1046,7 +1145,7 @@ dora_shm_result dora_shm_reader_read(struct dora_shm_reader *reader,
  * They are those of the generation that the cursor is in. Where only the newest are wanted, as in a display, call
  * dora_shm_reader_skip() first, which follows the stream to where it is.
  *
- * @param into where to, and how much; its `samples` must not be NULL
+ * @param into where to, and how much
  * @param frames out; its `lost` is 0. Untouched when this fails
  * @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION when the reader has just come to its first ring: ask
  *         again, in its format; the errors of dora_shm_reader_read()
@@ -1128,6 +1227,120 @@ dora_shm_result dora_shm_reader_finish(struct dora_shm_reader *reader,
  * One thread, the last one that uses the view; its reader may be closed, or in use by another. Never blocks.
  */
 dora_shm_result dora_shm_view_close(struct dora_shm_view **view);
+
+/**
+ * Attaches to a stream, or, if it does not exist yet, will attach as soon as it does.
+ *
+ * @param name as of dora_shm_reader_open()
+ * @param options NULL: the defaults. `last_frames` counts messages here; each message has one description anyway
+ * @param reader out. Owner: the caller, who gives it back to dora_shm_message_reader_close(). Untouched when this fails
+ * @return as dora_shm_reader_open()
+ *
+ * Any thread. Never blocks.
+ */
+dora_shm_result dora_shm_message_reader_open(const char *name,
+                                             const struct dora_shm_reader_options *options,
+                                             struct dora_shm_message_reader **reader);
+
+/**
+ * Closes a message reader, and with it the message that it gave last.
+ *
+ * @param reader in: the reader, or a pointer to NULL, with which nothing happens. out: NULL
+ * @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it: interrupt it first, and wait for
+ *         that thread
+ *
+ * One thread, the last one that uses the reader. Never blocks.
+ */
+dora_shm_result dora_shm_message_reader_close(struct dora_shm_message_reader **reader);
+
+/**
+ * As dora_shm_reader_wait().
+ *
+ * @param timeout_seconds 0 or more; 0 only looks; INFINITY waits for ever
+ * @return as dora_shm_reader_wait()
+ *
+ * One thread at a time. Blocks, up to `timeout_seconds`.
+ */
+dora_shm_result dora_shm_message_reader_wait(struct dora_shm_message_reader *reader,
+                                             double timeout_seconds);
+
+/**
+ * As dora_shm_reader_interrupt().
+ *
+ * @return DORA_SHM_OK
+ *
+ * Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
+ * meanwhile. Never blocks.
+ */
+dora_shm_result dora_shm_message_reader_interrupt(const struct dora_shm_message_reader *reader);
+
+/**
+ * Copies the next message.
+ *
+ * @param message out; untouched unless DORA_SHM_OK is returned. What it points to belongs to the reader, and what the one
+ *        before pointed to is gone, whatever is returned
+ * @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+ *
+ * One thread at a time. Never blocks.
+ */
+dora_shm_result dora_shm_message_reader_next(struct dora_shm_message_reader *reader,
+                                             struct dora_shm_message *message);
+
+/**
+ * The format of the ring that is read. It changes with DORA_SHM_NEW_GENERATION only.
+ *
+ * @param format out
+ * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is no ring (yet): `format` is all zero then
+ *
+ * One thread at a time. Never blocks.
+ */
+dora_shm_result dora_shm_message_reader_format(const struct dora_shm_message_reader *reader,
+                                               struct dora_shm_format *format);
+
+/**
+ * The description that the message returned last was sent under. Ask again when dora_shm_message.description has changed.
+ *
+ * @param description out. Owner: the caller, who gives it back to dora_shm_description_close(). It does not change any
+ *        more, whatever the stream does. Untouched unless DORA_SHM_OK is returned
+ * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none (yet)
+ *
+ * One thread at a time. Never blocks.
+ */
+dora_shm_result dora_shm_message_reader_description(const struct dora_shm_message_reader *reader,
+                                                    struct dora_shm_description **description);
+
+/**
+ * Frames lost since the reader was opened, in all: exact.
+ *
+ * @param lost out
+ * @return DORA_SHM_OK
+ *
+ * One thread at a time. Never blocks, and makes no system call.
+ */
+dora_shm_result dora_shm_message_reader_lost(const struct dora_shm_message_reader *reader,
+                                             uint64_t *lost);
+
+/**
+ * How the stream is now.
+ *
+ * @param state out
+ * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when the system does not tell
+ *
+ * One thread at a time. Never blocks; a few system calls.
+ */
+dora_shm_result dora_shm_message_reader_state(const struct dora_shm_message_reader *reader,
+                                              dora_shm_state *state);
+
+/**
+ * Everything that can be told of the stream.
+ *
+ * @param info out
+ * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when the system does not tell
+ *
+ * One thread at a time. Never blocks; a few system calls.
+ */
+dora_shm_result dora_shm_message_reader_info(const struct dora_shm_message_reader *reader,
+                                             struct dora_shm_info *info);
 
 /**
  * Watches a stream, which need not exist yet. A thread of its own sleeps on the stream; once the descriptor is readable, it
@@ -1618,7 +1831,7 @@ dora_shm_result dora_shm_writer_next_warning(struct dora_shm_writer *writer,
 /**
  * Lists all streams of the machine.
  *
- * @param streams out. Owner: the caller, who gives it back to dora_shm_streams_close(). Untouched when this fails
+ * @param list out. Owner: the caller, who gives it back to dora_shm_streams_close(). Untouched when this fails
  * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when /dev/shm cannot be listed
  *
  * Any thread. Never blocks; some system calls per file in /dev/shm.

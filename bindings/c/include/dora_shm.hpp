@@ -414,6 +414,13 @@ public:
         check(dora_shm_reader_info(get(), &info));
         return info;
     }
+    /// What is known of the stream if ezmsg itself wrote it. Its strings are valid until this is called again.
+    std::optional<dora_shm_foreign> foreign() {
+        dora_shm_foreign foreign{};
+        if (check(dora_shm_reader_foreign(get(), &foreign)) != DORA_SHM_OK)
+            return std::nullopt;
+        return foreign;
+    }
 
     dora_shm_reader *get() const noexcept { return handle_.get(); }
 
@@ -456,6 +463,77 @@ private:
     }
 
     detail::Handle<dora_shm_reader, dora_shm_reader_close> handle_;
+};
+
+/// A message in memory of its reader, valid until that reads the next one.
+class Message {
+public:
+    /// Positions, times of sending, and what was lost before it.
+    const dora_shm_message &info() const noexcept { return message_; }
+    /// The samples in C order, frame after frame. The reader's format says which type they are of.
+    template <class T> Span<const T> samples() const noexcept {
+        return {static_cast<const T *>(message_.samples), message_.samples_size / sizeof(T)};
+    }
+    /// One value per frame on the buffered axis.
+    Span<const double> times() const noexcept { return {message_.times, static_cast<std::size_t>(message_.frames)}; }
+
+private:
+    friend class MessageReader;
+    dora_shm_message message_{};
+};
+
+/// A cursor over the messages of a stream: each comes as it was written, whole, or all its frames are counted as lost.
+class MessageReader {
+public:
+    /// Of a stream that need not exist yet.
+    explicit MessageReader(const std::string &name, const dora_shm_reader_options &options = {}) {
+        check(dora_shm_message_reader_open(name.c_str(), &options, handle_.out()));
+    }
+
+    /// As Reader::wait().
+    dora_shm_result wait(double timeout_seconds) { return check(dora_shm_message_reader_wait(get(), timeout_seconds)); }
+    /// Ends a wait of another thread.
+    void interrupt() const { check(dora_shm_message_reader_interrupt(get())); }
+    /// The next message. Unless DORA_SHM_OK is returned there is none, and `message` is empty.
+    dora_shm_result next(Message &message) {
+        message.message_ = dora_shm_message{};
+        return check(dora_shm_message_reader_next(get(), &message.message_));
+    }
+    /// The format of the ring that is read, if there is one.
+    std::optional<dora_shm_format> format() const {
+        dora_shm_format format{};
+        if (check(dora_shm_message_reader_format(get(), &format)) != DORA_SHM_OK)
+            return std::nullopt;
+        return format;
+    }
+    /// The description that the last message was sent under, if there is one.
+    std::optional<Description> description() const {
+        dora_shm_description *found = nullptr;
+        if (check(dora_shm_message_reader_description(get(), &found)) != DORA_SHM_OK)
+            return std::nullopt;
+        return Description(found);
+    }
+    /// Frames lost in all.
+    std::uint64_t lost() const {
+        std::uint64_t lost = 0;
+        check(dora_shm_message_reader_lost(get(), &lost));
+        return lost;
+    }
+    dora_shm_state state() const {
+        dora_shm_state state{};
+        check(dora_shm_message_reader_state(get(), &state));
+        return state;
+    }
+    dora_shm_info info() const {
+        dora_shm_info info{};
+        check(dora_shm_message_reader_info(get(), &info));
+        return info;
+    }
+
+    dora_shm_message_reader *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<dora_shm_message_reader, dora_shm_message_reader_close> handle_;
 };
 
 /// A file descriptor that becomes readable when a stream has something for a reader. Each time it is: clear() first, then

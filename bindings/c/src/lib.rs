@@ -18,6 +18,8 @@ mod info;
 
 mod reader;
 
+mod messages;
+
 mod notifier;
 
 mod description;

@@ -64,7 +64,7 @@ fn stream(found: StreamInfo) -> Stream {
 
 /// Lists all streams of the machine.
 ///
-/// @param streams out. Owner: the caller, who gives it back to dora_shm_streams_close(). Untouched when this fails
+/// @param list out. Owner: the caller, who gives it back to dora_shm_streams_close(). Untouched when this fails
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_IO when /dev/shm cannot be listed
 ///
 /// Any thread. Never blocks; some system calls per file in /dev/shm.

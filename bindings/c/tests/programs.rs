@@ -50,6 +50,12 @@ fn frames_views_losses_and_generations_come_as_they_were_written() {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
+fn messages_come_as_they_were_written() {
+    run_in_every_way("messages", "tests/programs/messages.c", Leaks::AreErrors);
+}
+
+#[test]
+#[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
 fn threads_signals_and_descriptors_are_answered() {
     run_in_every_way("threads", "tests/programs/threads.c", Leaks::AreErrors);
 }
@@ -83,7 +89,7 @@ fn declared() -> BTreeSet<String> {
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
 fn every_function_of_the_header_is_called_by_a_test_in_c() {
     let mut called = BTreeSet::new();
-    for program in ["arguments", "description", "stream", "threads"] {
+    for program in ["arguments", "description", "foreign", "messages", "stream", "threads"] {
         let program = compile(&format!("tests/programs/{program}.c"), "symbols", &[]);
         let symbols = text(Command::new("nm").args(["--undefined-only", "--format=just-symbols"]).arg(program));
         called.extend(symbols.lines().map(|symbol| symbol.split('@').next().unwrap().to_owned()));

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::words;
+use super::test;
 use crate::setup;
-use crate::workspace::{cargo, command, root, run, target_dir, without_our_package};
+use crate::workspace::{command, root, run, target_dir, without_our_package};
 
 /// Program and Debian's package.
 const NEEDED: [(&str, &str); 5] =
@@ -12,7 +12,7 @@ const NEEDED: [(&str, &str); 5] =
 
 pub fn run_all() -> eyre::Result<()> {
     tools()?;
-    run(&mut cargo(words("test --release -p dora-shm-c --no-fail-fast -- --include-ignored")))
+    test("--release -p dora-shm-c --no-fail-fast -- --include-ignored")
 }
 
 /// Installs the library as a user does, for programs of other checks; gives the prefix.

@@ -1,5 +1,6 @@
 //! Readers: opening, waiting, closing, and what they know.
 
+mod foreign;
 mod read;
 mod view;
 
@@ -37,6 +38,8 @@ pub(crate) struct Inside {
     /// For values that the library copies and the caller does not want.
     spare_times: Vec<f64>,
     messages: Vec<MessageInfo>,
+    /// What C was told of a stream of ezmsg's last.
+    foreign: Option<foreign::Texts>,
 }
 
 impl Inside {
@@ -116,7 +119,7 @@ impl dora_shm_reader_options {
 }
 
 /// A duration that the caller gives: 0 or more, and infinity is for ever.
-fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
+pub(crate) fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(Failure::bad_argument(format!("{name} is {seconds}, expected 0 or more")));
     }
@@ -191,6 +194,7 @@ pub unsafe extern "C" fn dora_shm_reader_open(
             ring_told: None,
             spare_times: Vec::new(),
             messages: Vec::new(),
+            foreign: None,
         };
         inside.ring_told = inside.ring();
         give(&reader, dora_shm_reader { inside: Mutex::new(inside), interrupter });
@@ -230,13 +234,18 @@ pub unsafe extern "C" fn dora_shm_reader_wait(reader: *mut dora_shm_reader, time
         // SAFETY: the convention for arguments.
         let mut inside = unsafe { inside(reader) }?;
         let timeout = seconds(timeout_seconds, "timeout_seconds")?;
-        Ok(match inside.reader.wait(timeout)? {
-            Wait::Ready => DORA_SHM_OK,
-            Wait::Interrupted => DORA_SHM_INTERRUPTED,
-            Wait::Quiet(Liveness::Dead) => DORA_SHM_WRITER_DEAD,
-            Wait::Quiet(_) => DORA_SHM_TIMED_OUT,
-        })
+        Ok(waited(inside.reader.wait(timeout)?))
     })
+}
+
+/// What a wait is answered with.
+pub(crate) fn waited(wait: Wait) -> dora_shm_result {
+    match wait {
+        Wait::Ready => DORA_SHM_OK,
+        Wait::Interrupted => DORA_SHM_INTERRUPTED,
+        Wait::Quiet(Liveness::Dead) => DORA_SHM_WRITER_DEAD,
+        Wait::Quiet(_) => DORA_SHM_TIMED_OUT,
+    }
 }
 
 /// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:

@@ -223,15 +223,20 @@ impl Inside {
 
     /// As the library's `latest_into`, of `frames` frames.
     fn latest(&mut self, memory: &mut Memory<'_>, frames: u64) -> Result<(Outcome, Copied), Failure> {
-        let Some(samples) = &mut memory.samples else {
-            return Err(Failure::new(DORA_SHM_ERROR_NULL, "into->samples is NULL"));
-        };
-        let frame_bytes = samples.len() / memory.frames;
+        let frame_bytes = self.reader.format().map_or(0, Format::frame_bytes) as usize;
         let frames = frames.min(memory.frames as u64) as usize;
         if frames == 0 {
             return Ok((Outcome::Nothing, Copied::default()));
         }
-        let samples = &mut samples[..frames * frame_bytes];
+        // The library has no way to leave them out.
+        let mut unwanted = Vec::new();
+        let samples = match &mut memory.samples {
+            Some(samples) => &mut samples[..frames * frame_bytes],
+            None => {
+                unwanted.resize(frames * frame_bytes, 0);
+                &mut unwanted[..]
+            }
+        };
         let spare = &mut self.spare_times;
         let copied = match &mut memory.times {
             Some(times) => self.reader.latest_into(samples, &mut times[..frames])?,
@@ -306,7 +311,7 @@ pub unsafe extern "C" fn dora_shm_reader_read(
 /// They are those of the generation that the cursor is in. Where only the newest are wanted, as in a display, call
 /// dora_shm_reader_skip() first, which follows the stream to where it is.
 ///
-/// @param into where to, and how much; its `samples` must not be NULL
+/// @param into where to, and how much
 /// @param frames out; its `lost` is 0. Untouched when this fails
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION when the reader has just come to its first ring: ask
 ///         again, in its format; the errors of dora_shm_reader_read()

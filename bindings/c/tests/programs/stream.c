@@ -105,7 +105,14 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_reader_latest_seconds(reader, 1e9, &memory.into, &frames));
     CHECK(frames.first == 93 && frames.frames == 7);
     IS(DORA_SHM_NOTHING, dora_shm_reader_latest_seconds(reader, 0, &memory.into, &frames));
-    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_latest(reader, &times, &frames));
+    /* Without the samples: their times and positions alone. */
+    times.positions = memory.into.positions;
+    memset(times.times, 0, 7 * sizeof *times.times);
+    OK(dora_shm_reader_latest(reader, &times, &frames));
+    CHECK(frames.first == 93 && frames.frames == 7 && times.positions[6] == 99);
+    CHECK(times.times[6] > 0.0989 && times.times[6] < 0.0991);
+    OK(dora_shm_reader_latest_seconds(reader, 0.0025, &times, &frames));
+    CHECK(frames.first == 97 && frames.frames == 3);
     dora_shm_buffers samples = memory.into;
     samples.times = NULL;
     samples.positions = NULL;

@@ -128,6 +128,20 @@ int main(int argc, char **argv) {
         found += stream.kind == DORA_SHM_STREAM_OURS && stream.text == name && stream.info->position == 62;
     CHECK(found == 1);
 
+    dora_shm_reader_options last{};
+    last.start = DORA_SHM_START_LAST;
+    last.last_frames = 1;
+    dora_shm::MessageReader messages(name, last);
+    dora_shm::Message message;
+    CHECK(messages.next(message) == DORA_SHM_OK && message.info().first + message.info().frames == 62);
+    CHECK(message.samples<float>().size() == 2 * message.times().size() && messages.lost() == 0);
+    CHECK(messages.format()->dtype == DORA_SHM_FLOAT32 && messages.info().position == 62);
+    CHECK(messages.description() && messages.state() == DORA_SHM_STATE_LIVE);
+    CHECK(messages.next(message) == DORA_SHM_NOTHING && message.times().empty() && message.samples<float>().empty());
+    messages.interrupt();
+    CHECK(messages.wait(60) == DORA_SHM_INTERRUPTED);
+    CHECK(!reader.foreign());
+
     const dora_shm::Notifier notifier(name);
     CHECK(notifier.descriptor() >= 0);
     notifier.clear();

@@ -1,0 +1,85 @@
+//! A reader in C of streams that the real ezmsg-tools, 0.6 and 0.10, are writing.
+
+mod common;
+
+use std::process::{Command, Stdio};
+
+use common::process::Actor;
+use common::{Name, compile, segments};
+use serde_json::{Value, json};
+
+/// The original's sink, driven line by line, which is the ring's own test's.
+struct Original {
+    actor: Actor,
+}
+
+impl Original {
+    fn start(variable: &str) -> Self {
+        let python = std::env::var_os(variable)
+            .unwrap_or_else(|| panic!("{variable} names no Python with ezmsg-tools; `cargo xtask c` makes one"));
+        let mut command = Command::new(python);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ring/tests/ezmsg_writer/writer.py"));
+        // Its resource tracker warns of what the original leaks.
+        let mut actor = Actor::program(command.stderr(Stdio::null()));
+        assert_eq!(actor.hear().as_deref(), Some("ready"));
+        Self { actor }
+    }
+
+    #[track_caller]
+    fn call(&mut self, command: Value) {
+        self.actor.say(&command.to_string());
+        let line = self.actor.hear().expect("the original's process is there");
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(answer.get("raised").is_none(), "{answer}");
+    }
+}
+
+#[test]
+#[ignore = "needs ezmsg-tools, and compilers for C, pkg-config and valgrind: cargo xtask c"]
+fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
+    let program = compile("tests/programs/foreign.c", "plain", &[]);
+    for (version, variable) in [(1, "DORA_SHM_EZMSG06_PYTHON"), (2, "DORA_SHM_EZMSG_PYTHON")] {
+        let name = Name::new(&format!("ezmsg-{version}"));
+        let mut original = Original::start(variable);
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]).arg(&program);
+        let mut reader = Actor::program(valgrind.arg(&*name));
+        assert_eq!(reader.hear().as_deref(), Some("ready "));
+        original.call(json!({"do": "open", "name": &*name, "seconds": 1.0}));
+        original.call(json!({"do": "describe", "attrs": true, "labels": "plain"}));
+        original.call(json!({"do": "write", "frames": 30}));
+        reader.say("30");
+        let hear = |reader: &mut Actor| reader.hear().expect("it tells what it finds");
+        // Version 1 has no times: there they begin with the stream.
+        let since = if version == 1 { "0.000 to 0.029" } else { "100.000 to 100.029" };
+        assert_eq!(hear(&mut reader), format!("times {since}"));
+        assert_eq!(hear(&mut reader), "read up to 30, lost 0");
+        assert_eq!(hear(&mut reader), "state foreign");
+        assert_eq!(hear(&mut reader), format!("version {version}"));
+        assert_eq!(hear(&mut reader), "key k");
+        assert_eq!(hear(&mut reader), "refused NULL");
+        assert_eq!(hear(&mut reader), "left out 1");
+        let line = hear(&mut reader);
+        let description: Value = serde_json::from_str(line.strip_prefix("description ").unwrap()).unwrap();
+        assert_eq!(description["dims"], json!(["time", "ch"]));
+        assert_eq!(description["axes"]["time"], json!({"kind": "linear", "unit": "s", "gain": 0.001}));
+        assert_eq!(description["axes"]["ch"]["data"], json!(["Fp1", "größer", "Cz"]));
+        assert_eq!(description["attrs"]["text"], json!("µV"));
+        assert_eq!(description["attrs"]["integer"], json!(-7));
+
+        // A lap and a half while nobody looks: what is read is right, and the rest is counted.
+        original.call(json!({"do": "write", "frames": 50, "messages": 30}));
+        reader.say("1530");
+        assert!(hear(&mut reader).starts_with("times "));
+        let line = hear(&mut reader);
+        let lost: u64 = line.strip_prefix("read up to 1530, lost ").expect(&line).parse().unwrap();
+        assert!((500..1500).contains(&lost), "{lost}");
+        for _ in 0..6 {
+            hear(&mut reader);
+        }
+        reader.end_well();
+        original.call(json!({"do": "close"}));
+        // Defect D7 of the original.
+        segments::of(&name).iter().for_each(|path| _ = std::fs::remove_file(path));
+    }
+}
