@@ -19,7 +19,10 @@ pub fn check() -> eyre::Result<()> {
         bail!("{} is not what the compiled module has; `cargo xtask stubs` makes it anew", committed.display());
     }
     install(&python)?;
-    run(in_package(&python, &python).args(["-m", "pytest", "--quiet"]))?;
+    let tools = setup::test_tools()?;
+    let mut tests = in_package(&python, &python);
+    tests.env("DORA_SHM_EZMSG_PYTHON", &tools.python).env("DORA_SHM_EZMSG06_PYTHON", &tools.ezmsg06_python);
+    run(tests.args(["-m", "pytest", "--quiet"]))?;
     run(in_package(&python, &python).args(["-m", "mypy", "python/dora_shm", "examples", "benchmarks"]))
 }
 
