@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -337,6 +339,50 @@ def test_what_is_no_header_is_refused(name: str, size: int, magic: int, version:
     with pytest.raises(ShmemVersionError, match=words):
         EZShmMirror(name)
     path.unlink()
+
+
+def test_a_callback_that_raises_costs_no_frame(name: str, mirror: EZShmMirror) -> None:
+    def refuse() -> None:
+        raise ZeroDivisionError
+
+    with stream(name, 64, attrs={"run": 1}) as writer:
+        writer.write(counting(0, 3))
+        assert len(mirror.auto_view()[0]) == 3
+        writer.write(counting(3, 2))
+        writer.describe(attrs={"run": 2})
+        writer.write(counting(5, 4))
+        mirror.register_metadata_callback(refuse)
+        with pytest.raises(ZeroDivisionError):
+            mirror.auto_view()
+        np.testing.assert_array_equal(mirror.auto_view()[0], counting(3, 6))
+        mirror.register_change_callback(refuse)
+        writer.begin(shape=(2,))
+        writer.write(np.ones((5, 2), int))
+        with pytest.raises(ZeroDivisionError):
+            mirror.auto_view()
+        mirror.unregister_metadata_callback()
+        assert mirror.auto_view()[0].shape == (5, 2)
+
+
+def test_a_mirror_that_is_copied_or_pickled_connects_anew(name: str, mirror: EZShmMirror) -> None:
+    assert pickle.loads(pickle.dumps(EZShmMirror())).meta is None
+    with stream(name, 64) as writer:
+        writer.write(counting(0, 3))
+        assert len(mirror.auto_view()[0]) == 3
+        for made in (copy.copy(mirror), copy.deepcopy(mirror), pickle.loads(pickle.dumps(mirror))):
+            np.testing.assert_array_equal(made.auto_view()[0], counting(0, 3))
+            made.disconnect()
+
+
+def test_a_wrong_number_of_frames_is_refused(name: str, mirror: EZShmMirror) -> None:
+    """D20: the original moves its cursor back."""
+    with stream(name, 64) as writer:
+        writer.write(counting(0, 3))
+        for wrong, error in [(-3, ValueError), (1.5, TypeError), ("2", TypeError)]:
+            with pytest.raises(error, match="n is"):
+                mirror.auto_view(wrong)
+        assert len(mirror.auto_view(0)[0]) == 0 and len(mirror.auto_view(10**30)[0]) == 0
+        assert len(mirror.auto_view(np.int64(3))[0]) == 3
 
 
 def test_who_asks_for_more_than_comes_loses_the_oldest_and_keeps_a_ring(name: str, mirror: EZShmMirror) -> None:

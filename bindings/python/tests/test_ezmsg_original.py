@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from dora_shm import Writer
-from dora_shm.ezmsg import EZShmMirror, ShmemArrMeta, shorten_shmem_name
+from dora_shm.ezmsg import EZShmMirror, ShmemArrMeta, ShmemVersionError, shorten_shmem_name
 
 from .conftest import segments
 
@@ -180,9 +182,26 @@ def test_the_original_mirror_and_ours_see_the_same_of_our_stream(name: str) -> N
             theirs.disconnect()
 
 
+def test_who_catches_the_originals_exception_catches_ours(name: str) -> None:
+    path = Path("/dev/shm", shorten_shmem_name(name))
+    path.write_bytes(bytes([1]) * 1334)
+    try:
+        for theirs in (original.ShmemVersionError, ShmemVersionError):
+            with pytest.raises(theirs, match="does not carry this build's header"):
+                EZShmMirror(name)
+    finally:
+        path.unlink()
+
+
 def test_every_public_name_of_the_original_is_there() -> None:
     public = {member for member in dir(OriginalMirror) if not member.startswith("_")}
     assert public <= set(dir(EZShmMirror))
+    for member in public | {"__init__"}:
+        theirs, ours = (getattr(mirror, member) for mirror in (OriginalMirror, EZShmMirror))
+        if not isinstance(theirs, property):
+            parameters = [list(inspect.signature(method).parameters.values()) for method in (theirs, ours)]
+            for one, other in zip(*parameters, strict=True):
+                assert (one.name, one.default, one.kind) == (other.name, other.default, other.kind), member
     assert [field[0] for field in ShmemArrMeta._fields_] == [field[0] for field in original.ShmemArrMeta._fields_]
     assert len(bytes(ShmemArrMeta())) == len(bytes(original.ShmemArrMeta())) == 1334
     assert shorten_shmem_name("demo") == original.shorten_shmem_name("demo")

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,15 @@ NO_GENERATION = 0xFFFFFFFF
 
 class ShmemVersionError(RuntimeError):
     """What has the stream's name was written by something else, or by a version of ezmsg that is not known."""
+
+
+def version_error(message: str) -> ShmemVersionError:
+    """The exception for a program that has the original's loaded, too, and may catch that one."""
+    theirs = getattr(sys.modules.get("ezmsg.tools.shmem.shmem"), "ShmemVersionError", None)
+    if not (isinstance(theirs, type) and issubclass(theirs, RuntimeError)):
+        return ShmemVersionError(message)
+    made: ShmemVersionError = type("ShmemVersionError", (ShmemVersionError, theirs), {})(message)
+    return made
 
 
 class ShmemArrMeta(ctypes.Structure):

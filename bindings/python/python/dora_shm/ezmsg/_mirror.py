@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._arguments import count
 from .._chunk import Chunk
 from .._errors import CorruptError, ForeignError, VersionError
 from .._events import EventKind
@@ -62,6 +63,8 @@ class EZShmMirror:
     - There is no pause between two attempts to connect; nothing is printed; nothing is unpickled; no resource tracker removes
       segments when the program ends.
     - Frames of single numbers have shape ``(frames, 1)``.
+    - `buffer` is a copy, and read-only.
+    - Attributes that were arrays are lists; those that are of no other kind than numbers, strings and times are left out.
 
     It raises `ShmemVersionError` where the original does, and this package's errors where the original crashes.
 
@@ -82,6 +85,8 @@ class EZShmMirror:
     def _forget(self) -> None:
         self._pieces: deque[_Piece] = deque()
         self._unread = 0
+        # How many of the pieces the ring and the description were told of.
+        self._told = 0
         # The ring that the reader is at; None: to be asked for.
         self._at: _Ring | None = None
         # The ring whose frames were given out last, or come next.
@@ -108,7 +113,7 @@ class EZShmMirror:
         try:
             self._reader = Reader(name, "oldest")
         except (ForeignError, VersionError) as error:
-            raise ShmemVersionError(f"{error}. Upgrade both ends together.") from error
+            raise _meta.version_error(f"{error}. Upgrade both ends together.") from error
         except CorruptError as error:
             magic = _meta.found_magic(name)
             if magic is None or magic == _meta.SHMEM_META_MAGIC:
@@ -122,6 +127,10 @@ class EZShmMirror:
             self.disconnect()
             raise
         self._arrive()
+
+    def __reduce__(self) -> tuple[type[EZShmMirror], tuple[str | None]]:
+        # A copy, also in another process, connects anew, and has no callbacks.
+        return type(self), (self._shmem_name,)
 
     def disconnect(self) -> None:
         """Lets go of the stream."""
@@ -176,8 +185,8 @@ class EZShmMirror:
         self, n: int | None = None
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], bool]:
         """As `auto_view`, with the time of each frame in between: its value on the buffered axis, float64."""
-        if n is not None and n < 0:
-            raise ValueError(f"n is {n}, expected 0 or more frames")
+        if n is not None:
+            n = count("n", n)
         if self._reader is not None:
             self._viewed = True
             self._read()
@@ -187,7 +196,7 @@ class EZShmMirror:
         ring = self._pieces[0].ring
         there = sum(len(piece.chunk) for piece in self._pieces if piece.ring == ring)
         over = any(piece.ring != ring for piece in self._pieces) or self._has_moved_on(ring)
-        self._enter(ring, self._pieces[0].chunk.description)
+        self._tell_of(ring, 1)
         if n is not None and there < n and not over:
             return self._nothing()
         return self._take(ring, there if n is None else min(n, there))
@@ -200,22 +209,35 @@ class EZShmMirror:
 
     def _take(self, ring: _Ring, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], bool]:
         samples, times, overflow = [], [], False
+        self._tell_of(ring, n)
         while n > 0 and self._pieces and self._pieces[0].ring == ring:
             chunk = self._pieces[0].chunk
             overflow |= chunk.lost > 0
-            self._enter(ring, chunk.description)
             taken = min(n, len(chunk))
             samples.append(chunk.samples[:taken])
             times.append(chunk.times[:taken])
             n -= taken
             self._unread -= taken
-            self._pieces.popleft()
             if taken < len(chunk):
-                self._pieces.appendleft(_Piece(_rest(chunk, taken), ring))
+                self._pieces[0] = _Piece(_rest(chunk, taken), ring)
+            else:
+                self._pieces.popleft()
+                self._told -= 1
         if not samples:
             return self._nothing()[:2] + (overflow,)
         joined = samples[0] if len(samples) == 1 else np.concatenate(samples)
         return joined.reshape(-1, *ring.shape), times[0] if len(times) == 1 else np.concatenate(times), overflow
+
+    def _tell_of(self, ring: _Ring, n: int) -> None:
+        """Comes to the ring and the descriptions of the next `n` frames before any is taken, to each once: a callback that
+        raises costs no frame."""
+        for number, piece in enumerate(list(self._pieces)):
+            if n <= 0 or piece.ring != ring:
+                break
+            if number >= self._told:
+                self._told = number + 1
+                self._enter(ring, piece.chunk.description)
+            n -= len(piece.chunk)
 
     def _read(self) -> None:
         """Reads all that is new."""
@@ -238,12 +260,13 @@ class EZShmMirror:
                     self._unread += len(chunk)
                     self._drop_oldest(self._at)
         except (ForeignError, VersionError) as error:
-            raise ShmemVersionError(f"{error}. Upgrade both ends together.") from error
+            raise _meta.version_error(f"{error}. Upgrade both ends together.") from error
 
     def _drop_oldest(self, ring: _Ring) -> None:
         """Who waits for many frames and never takes them loses the oldest, as he would if they were left in the ring."""
         while len(self._pieces) > 1 and self._unread - len(self._pieces[0].chunk) >= ring.frames:
             dropped = self._pieces.popleft().chunk
+            self._told = max(self._told - 1, 0)
             self._unread -= len(dropped)
             self._pieces[0].chunk.lost += dropped.lost + len(dropped)
 
@@ -412,7 +435,7 @@ class EZShmMirror:
 
 
 def _no_header(name: str, magic: int) -> ShmemVersionError:
-    return ShmemVersionError(
+    return _meta.version_error(
         f"Shared memory segment for {name!r} does not carry this build's header (magic 0x{magic:08X}, expected "
         f"0x{_meta.SHMEM_META_MAGIC:08X}): the name belongs to something else. Choose another one."
     )
