@@ -1,7 +1,19 @@
 //! `dora-shm`: shows, draws, records and repairs live streams in shared memory, for somebody at a terminal.
 
 mod commands;
+#[allow(dead_code, reason = "the commands come one after the other")]
+mod ending;
 mod exit;
+mod near;
+#[allow(dead_code, reason = "the commands come one after the other")]
+mod open;
+#[allow(dead_code, reason = "the commands come one after the other")]
+mod output;
+#[allow(dead_code, reason = "the commands come one after the other")]
+mod text;
+#[allow(dead_code, reason = "the commands come one after the other")]
+mod units;
+mod users;
 
 use std::process::ExitCode;
 
@@ -18,8 +30,9 @@ struct Arguments {
 fn main() -> ExitCode {
     match Arguments::parse().command.run() {
         Ok(exit) => exit.into(),
+        Err(error) if output::is_closed_pipe(&error) => exit::Exit::Done.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::error(&error);
             exit::Exit::Failed.into()
         }
     }

@@ -1,0 +1,54 @@
+//! What is printed: results on stdout, everything else on stderr, and neither complains when its reader has gone
+//! (`dora-shm list | head -1`).
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Stdout, locked. Styles are left out where they are not wanted: not a terminal, `NO_COLOR`.
+///
+/// What was written is flushed at each end of a line on a terminal, else when it is dropped or flushed.
+pub fn stdout() -> impl Write {
+    io::BufWriter::new(anstream::stdout().lock())
+}
+
+/// Whether stdout is a terminal, on which a line can be written over.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// A sentence for the user, on stderr.
+pub fn note(sentence: impl Display) {
+    // Nobody is left to be told when this fails.
+    let _ = writeln!(anstream::stderr(), "{sentence}");
+}
+
+/// Why the command failed.
+pub fn error(error: &eyre::Report) {
+    const BOLD_RED: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+    note(format_args!("{BOLD_RED}error{BOLD_RED:#}: {error:#}"));
+}
+
+/// Whether `error` says that nobody reads our output any more, which is an end like any other.
+pub fn is_closed_pipe(error: &eyre::Report) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// A line of JSON.
+///
+/// # Errors
+/// Those of writing.
+pub fn json_line(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)
+}
+
+/// JSON for a whole result, to be read by people, too.
+///
+/// # Errors
+/// Those of writing.
+pub fn json(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}

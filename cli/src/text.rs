@@ -1,0 +1,71 @@
+//! Text of others on a terminal: a stream's name, its labels and attributes are whatever its writer says.
+
+use unicode_width::UnicodeWidthChar;
+
+/// `text` without what would move the cursor or colour the screen: control characters as escapes.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() || is_invisible(char) {
+            shown.extend(char.escape_default());
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
+}
+
+/// As [`printable`], between double quotes.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", printable(text))
+}
+
+/// Marks that turn the direction of what follows, or cannot be seen.
+fn is_invisible(char: char) -> bool {
+    matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Columns that `text` takes on a terminal.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|char| char.width().unwrap_or(0)).sum()
+}
+
+/// The beginning of `text` that takes at most `columns`, ending in `…` where something is left out.
+pub fn shortened(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut shown = String::new();
+    let mut used = 1;
+    for char in text.chars() {
+        used += char.width().unwrap_or(0);
+        if used > columns {
+            break;
+        }
+        shown.push(char);
+    }
+    if columns > 0 {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_turned_text_are_shown_not_obeyed() {
+        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+        assert_eq!(printable("\u{202e}gpj.exe\u{9b}"), "\\u{202e}gpj.exe\\u{9b}");
+        assert_eq!(printable("größe 脳波"), "größe 脳波");
+    }
+
+    #[test]
+    fn text_is_cut_to_columns_not_to_bytes() {
+        assert_eq!(shortened("größe", 5), "größe");
+        assert_eq!(shortened("größen", 5), "größ…");
+        assert_eq!(shortened("脳波計", 4), "脳…");
+        assert_eq!((width("脳波"), width("µV"), shortened("ab", 0)), (4, 2, String::new()));
+    }
+}
