@@ -114,6 +114,8 @@ mod format;
 pub mod fuzzing;
 mod layout;
 #[cfg(not(loom))]
+mod leftovers;
+#[cfg(not(loom))]
 mod memory;
 #[cfg(all(test, loom))]
 mod model;
@@ -140,16 +142,18 @@ pub use dtype::Dtype;
 pub use error::{Error, Result};
 pub use format::Format;
 pub use layout::MAX_RANK;
+#[cfg(not(loom))]
+pub use leftovers::{Leftover, clean, leftovers};
 pub use names::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
 #[cfg(not(loom))]
-pub use os::{monotonic_ns, unix_ns};
+pub use os::{clock_is_synchronized, monotonic_ns, unix_ns};
 #[cfg(not(loom))]
 pub use reader::{
     Copied, Foreign, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader,
-    MessageView, Notifier, Outcome, Reader, ReaderOptions, Sample, SharedBytes, Start, View, ViewOutcome, Wait,
-    WriterId,
+    MessageView, Notifier, Outcome, Reader, ReaderOptions, RingLayout, Sample, SharedBytes, Start, View, ViewOutcome,
+    Wait, WriterId,
 };
 #[cfg(not(loom))]
-pub use streams::{StreamInfo, clean, streams};
+pub use streams::{StreamInfo, streams, streams_of};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

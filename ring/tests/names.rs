@@ -281,6 +281,8 @@ fn list() {
     // A closed header that its writer had no time to remove is a leftover, not a stream.
     patch(&public, header_at::STATE, &2u32.to_le_bytes());
     assert_eq!(listed().len(), 2);
+    let left = leftovers().unwrap();
+    assert_eq!((left[0].stream.as_deref(), left[0].closed, left.len()), (Some("dead"), true, 1));
     // Files that are none of ours are passed over; a header that lies about its name is told of.
     std::fs::write("/dev/shm/other", "x").unwrap();
     std::fs::write("/dev/shm/sm_other", "x").unwrap();
@@ -318,6 +320,7 @@ fn sweep() {
     }
     let before = stage::listing();
     assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
+    assert_eq!(leftovers().unwrap(), []);
     assert_eq!(stage::listing(), before);
 
     // The dead: a whole stream; one without anchors; one without public names; one whose creation was cut short; a ring
@@ -342,8 +345,34 @@ fn sweep() {
     patch(&segments::header("misnaming"), header_at::META_GENERATION, &77u32.to_le_bytes());
     assert_eq!(stage::listing().len(), before.len() + 6 + 3 + 3 + 2 + 4 + 6);
 
+    let whole = stage::listing();
+    let to_go = leftovers().unwrap();
+    assert_eq!(stage::listing(), whole, "looking changes nothing");
+    let mut told: Vec<(Option<&str>, usize)> =
+        to_go.iter().map(|left| (left.stream.as_deref(), left.segments.len())).collect();
+    told.sort();
+    let expected = [
+        (None, 1),
+        (None, 2),
+        (Some("misnaming"), 3),
+        (Some("whole"), 3),
+        (Some("without-anchors"), 3),
+        (Some("without-publics"), 3),
+    ];
+    assert_eq!(told, expected);
+    let allocated = |segment: &String| {
+        use std::os::unix::fs::MetadataExt;
+        let path = segments::path(segment);
+        let file = if path.exists() { path } else { anchor(&path) };
+        file.metadata().unwrap().blocks() * 512
+    };
+    for left in &to_go {
+        assert_eq!(left.bytes, left.segments.iter().map(allocated).sum::<u64>(), "{left:?}");
+    }
+
     let removed = clean().unwrap();
     assert_eq!(stage::listing(), before, "removed: {removed:?}");
+    assert_eq!(leftovers().unwrap(), []);
     for name in ["whole", "without-anchors", "without-publics", "misnaming"] {
         assert!(removed.iter().any(|found| found == name), "{name} among {removed:?}");
     }
@@ -396,6 +425,7 @@ fn sweep_beside_writers() {
         let sweeper = scope.spawn(|| {
             let mut sweeps = 0;
             while !stop.is_raised() {
+                assert_eq!(leftovers().unwrap(), [], "nobody is dead");
                 assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
                 sweeps += 1;
             }

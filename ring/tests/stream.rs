@@ -258,6 +258,25 @@ fn streams_are_listed_by_their_full_names() {
     assert_eq!(info.liveness, Liveness::Live);
     assert_eq!(info.format.unwrap().frames(), 10);
     assert_eq!(info.writer_pid, Some(std::process::id()));
+    assert_eq!(info.newest_ns, None);
+}
+
+#[test]
+fn when_the_newest_message_came_is_told_and_where_things_are_in_the_ring() {
+    let name = Name::new("layout");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    writer.begin(&format(16), &description(), 1).unwrap();
+    write(&mut writer, 0, 3);
+    let before = monotonic_ns();
+    write(&mut writer, 3, 1);
+    let info = Reader::open(&name, ReaderOptions::default()).unwrap().info().unwrap();
+    assert_eq!(info.newest_ns, Some(writer.committed_ns()));
+    assert!((before..=monotonic_ns()).contains(&info.newest_ns.unwrap()));
+    let (layout, format) = (info.layout.unwrap(), info.format.unwrap());
+    assert_eq!(layout.samples_offset, 8 * format.frames());
+    assert!(layout.samples_offset + format.frames() * format.frame_bytes() <= layout.records_offset);
+    assert!(layout.records_offset + layout.records * segments::record_at::LENGTH <= layout.trailer_offset);
+    assert_eq!(Some(layout.trailer_offset + segments::trailer_at::LENGTH), info.ring_bytes);
 }
 
 #[test]

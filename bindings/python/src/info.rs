@@ -72,7 +72,7 @@ fn stream_to_python<'py>(py: Python<'py>, stream: &StreamInfo) -> PyResult<Bound
             made.set_item("segment", segment)?;
             made.set_item("reason", reason)?;
         }
-        StreamInfo::Ezmsg { segment, struct_version, key } => {
+        StreamInfo::Ezmsg { segment, struct_version, key, .. } => {
             made.set_item("kind", "ezmsg")?;
             made.set_item("segment", segment)?;
             made.set_item("struct_version", struct_version)?;

@@ -16,3 +16,28 @@ pub fn unix_ns() -> i64 {
 fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
+
+/// Whether something (NTP, PTP) keeps this machine's clock, so that it can be compared with those of others: with
+/// [`MessageInfo::send_ns`](crate::MessageInfo::send_ns) of messages from other machines. `None`: the system does not tell.
+pub fn clock_is_synchronized() -> Option<bool> {
+    // SAFETY: a plain C structure of numbers, for which zeros are values; with `modes` 0 nothing is set.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: points to a structure of our own, which the kernel fills.
+    let told = unsafe { libc::adjtimex(&mut state) };
+    (told >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_whether_the_clock_is_kept_does_not_set_it() {
+        let (wall, steady) = (unix_ns(), monotonic_ns() as i64);
+        let told = clock_is_synchronized();
+        // The clock goes on as it did: within a tenth of a second, for a machine that is busy.
+        let apart = (unix_ns() - wall) - (monotonic_ns() as i64 - steady);
+        assert!(apart.abs() < 100_000_000, "{told:?} {apart}");
+        assert_eq!(clock_is_synchronized().is_some(), told.is_some());
+    }
+}

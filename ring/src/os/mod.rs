@@ -15,7 +15,7 @@ mod mapping;
 mod wait;
 
 pub(crate) use barrier::{barrier_in_other_threads, register_barrier};
-pub use clock::{monotonic_ns, unix_ns};
+pub use clock::{clock_is_synchronized, monotonic_ns, unix_ns};
 pub(crate) use event::Event;
 pub(crate) use files::{
     FileId, FileStat, Opened, create_anchor, effective_user, free_bytes, link, list, open_segment, random_id, relink,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::attachment::Attachment;
 use super::segments::open_header;
-use super::{Info, Lag, Liveness, WriterId};
-use crate::layout::{NO_GENERATION, Record, header};
+use super::{Info, Lag, Liveness, RingLayout, WriterId};
+use crate::layout::{Geometry, NO_GENERATION, Record, header, trailer};
 use crate::os;
 use crate::protocol::RingWords as _;
 use crate::{Error, Result};
@@ -113,9 +113,20 @@ impl Attachment {
             position,
             stream_position: ring.map_or(0, |ring| ring.base.saturating_add(position)),
             chunks: ring.map_or(0, |ring| ring.memory.committed_chunks().load(Ordering::Acquire)),
+            newest_ns: self.newest_record().map(|(_, record)| record.mono_ns),
+            layout: ring.map(|ring| layout_of(ring.memory.geometry())),
             measured_rate_hz: self.measured_rate_hz(),
             description: self.description().cloned(),
             foreign: None,
         })
+    }
+}
+
+fn layout_of(geometry: &Geometry) -> RingLayout {
+    RingLayout {
+        samples_offset: geometry.samples_offset,
+        records_offset: geometry.index_offset,
+        records: geometry.records,
+        trailer_offset: geometry.length - trailer::LENGTH,
     }
 }

@@ -164,6 +164,11 @@ pub struct Info {
     pub stream_position: u64,
     /// Messages committed in this generation.
     pub chunks: u64,
+    /// When the newest of them was committed, CLOCK_MONOTONIC in nanoseconds; `None` before the first, and of a stream that
+    /// ezmsg wrote.
+    pub newest_ns: Option<u64>,
+    /// Where things are in the ring's segment; of a stream that ezmsg wrote, `None`.
+    pub layout: Option<RingLayout>,
     /// Frames a second as they really came; also where the format states no rate.
     pub measured_rate_hz: Option<f64>,
     /// As [`Reader::description`].
@@ -171,6 +176,19 @@ pub struct Info {
     /// Of a stream that ezmsg itself wrote. Of such a one `stream_position` counts from the generation on at which the
     /// reader came, `chunks` is 0, and the rate is measured since then.
     pub foreign: Option<Foreign>,
+}
+
+/// Where things are in a ring's segment (`SPEC.md`, ring segment).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingLayout {
+    /// Offset of the samples, in bytes. The times are at 0.
+    pub samples_offset: u64,
+    /// Offset of the chunk records, in bytes.
+    pub records_offset: u64,
+    /// How many messages have a record: the ring remembers no more.
+    pub records: u64,
+    /// Offset of the trailer, with which the segment ends.
+    pub trailer_offset: u64,
 }
 
 /// What is known of a stream that ezmsg itself wrote.

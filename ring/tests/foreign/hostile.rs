@@ -225,8 +225,27 @@ fn foreign_streams_are_listed_with_their_version_and_key() {
         stage.patch(290, b"eeg");
         stage.patch(at::KEY_LEN, &3_u32.to_le_bytes());
         let listed = streams().unwrap().into_iter().any(|stream| {
-            matches!(stream, StreamInfo::Ezmsg { segment, struct_version, key }
-                if segments::path(&segment) == stage.header() && struct_version == version && key.as_deref() == Some("eeg"))
+            let StreamInfo::Ezmsg { segment, struct_version, key, format, position, generation, ring_bytes, .. } =
+                stream
+            else {
+                return false;
+            };
+            if segments::path(&segment) != stage.header() {
+                return false;
+            }
+            let reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
+            let info = reader.info().unwrap();
+            assert_eq!((format, ring_bytes), (info.format, info.ring_bytes));
+            assert_eq!((Some(position), generation), (Some(info.position), info.generation));
+            assert!(position > 0);
+            struct_version == version && key.as_deref() == Some("eeg")
+        });
+        assert!(listed);
+        // One that contradicts itself is listed, too.
+        stage.patch(at::NDIM, &0_u32.to_le_bytes());
+        let listed = streams().unwrap().into_iter().any(|stream| {
+            matches!(stream, StreamInfo::Ezmsg { segment, format: None, ring_bytes: None, position: 0, .. }
+                if segments::path(&segment) == stage.header())
         });
         assert!(listed);
     }

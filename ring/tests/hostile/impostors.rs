@@ -166,7 +166,7 @@ fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
             let info = Reader::open(&name, ReaderOptions::default()).unwrap().info().unwrap();
             assert_eq!(info.foreign.map(|foreign| foreign.struct_version), Some(version));
             let listed = streams().unwrap().into_iter().any(|stream| {
-                matches!(stream, StreamInfo::Ezmsg { segment, struct_version, key }
+                matches!(stream, StreamInfo::Ezmsg { segment, struct_version, key, .. }
                     if segment == shorten(&name) && struct_version == version && key.as_deref() == Some("eeg/headset-1"))
             });
             assert!(listed);

@@ -51,6 +51,10 @@ fn segments_of_other_users_are_read_only_when_the_user_is_named() {
             let mut reader = Reader::open(&specimen.name, named(other)).unwrap();
             assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
             assert_eq!(frames.frames(), RING_FRAMES);
+            let named = streams_of(Some(other)).unwrap().into_iter().any(
+                |stream| matches!(stream, StreamInfo::Stream(info) if *info.name == *specimen.name && info.owner == Some(other)),
+            );
+            assert!(named);
         }
     }
 }

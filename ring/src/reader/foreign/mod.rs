@@ -384,6 +384,8 @@ impl ForeignStream {
             position,
             stream_position: self.base.saturating_add(position),
             chunks: 0,
+            newest_ns: None,
+            layout: None,
             measured_rate_hz: (seconds > 0.0 && frames > 0.0).then(|| frames / seconds),
             description: self.description().cloned(),
             foreign: Some(Foreign {
