@@ -4,11 +4,14 @@ mod commands;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod ending;
 mod exit;
+mod fields;
 mod near;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod open;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod output;
+mod state;
+mod table;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod text;
 #[allow(dead_code, reason = "the commands come one after the other")]

@@ -52,3 +52,17 @@ pub fn json(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<(
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
 }
+
+/// A JSON array, each element on a line of its own: for programs, and for `grep`.
+///
+/// # Errors
+/// Those of writing.
+pub fn json_array(out: &mut impl Write, values: &[impl serde::Serialize]) -> io::Result<()> {
+    let mut before = "[";
+    for value in values {
+        write!(out, "{before}\n  ")?;
+        serde_json::to_writer(&mut *out, value)?;
+        before = ",";
+    }
+    if values.is_empty() { writeln!(out, "[]") } else { writeln!(out, "\n]") }
+}

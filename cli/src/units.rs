@@ -66,10 +66,10 @@ pub fn duration(span: Duration) -> String {
     let seconds = span.as_secs();
     match ns {
         0 => "0 s".to_owned(),
-        ..1_000 => format!("{ns} ns"),
-        ..999_500 => digits(ns as f64 / 1e3, "µs"),
-        ..999_500_000 => digits(ns as f64 / 1e6, "ms"),
-        ..60_000_000_000 => digits(ns as f64 / 1e9, "s"),
+        1..1_000 => format!("{ns} ns"),
+        1_000..999_500 => digits(ns as f64 / 1e3, "µs"),
+        999_500..999_500_000 => digits(ns as f64 / 1e6, "ms"),
+        999_500_000..60_000_000_000 => digits(ns as f64 / 1e9, "s"),
         _ if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ if seconds < 86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
@@ -92,6 +92,11 @@ pub fn count(count: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// A count of things: `1 frame`, `1 200 frames`.
+pub fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", self::count(count), if count == 1 { "" } else { "s" })
 }
 
 /// A frame's shape: `480 x 640 x 3`; `scalar` for one sample.
@@ -208,6 +213,7 @@ mod tests {
     #[test]
     fn counts_and_shapes_can_be_read() {
         assert_eq!((count(7), count(1234), count(12_345_678)), ("7".into(), "1 234".into(), "12 345 678".into()));
+        assert_eq!((counted(1, "frame"), counted(1200, "frame")), ("1 frame".into(), "1 200 frames".into()));
         assert_eq!((shape(&[]), shape(&[480, 640, 3])), ("scalar".into(), "480 x 640 x 3".into()));
     }
 

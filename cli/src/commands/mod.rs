@@ -1,4 +1,4 @@
-//! The commands, each in a file of its own.
+//! The commands, each in a file or a folder of its own.
 
 mod info;
 mod list;
@@ -9,15 +9,15 @@ use crate::exit::Exit;
 
 #[derive(Subcommand)]
 pub enum Command {
-    Info(info::Arguments),
     List(list::Arguments),
+    Info(info::Arguments),
 }
 
 impl Command {
     pub fn run(self) -> eyre::Result<Exit> {
         match self {
-            Self::Info(arguments) => info::run(&arguments),
             Self::List(arguments) => list::run(&arguments),
+            Self::Info(arguments) => info::run(&arguments),
         }
     }
 }

@@ -1,0 +1,117 @@
+//! What `info --json` prints.
+
+use dora_shm_ring::{Info, shorten};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::readers::Permissions;
+use crate::fields::Fields;
+use crate::users;
+
+/// Members beside those of [`Fields`], for `--help`.
+pub const MEANINGS: &str = "\
+and
+  segment             name of the header in /dev/shm
+  stream_id           identity of the stream, another one after each close, as a string of its digits
+  epoch               1 for the stream's first writer, one more for each that took over from a dead one
+  created_s           when the stream was made, seconds since 1970
+  owner, owner_uid    user of the writer
+  mode                permission bits, as octal digits
+  readers             who may read it, as a sentence
+  ring_s              seconds that the ring holds, by its promised or else its measured rate
+  frame_bytes         bytes of one frame
+  stream_position     frames written in all generations
+  messages            messages written since the generation began
+  layout              of the ring: segment, byte offsets of times, samples, records and trailer, number of records
+  description         dims, axes, attrs, key, stream_dim, message, as SPEC.md has them
+  description_missed  whether the description in force was gone before it could be read
+  foreign             of a stream that ezmsg wrote: struct_version, key, refused, left_out";
+
+#[derive(Serialize)]
+pub struct Document<'a> {
+    #[serde(flatten)]
+    fields: Fields,
+    segment: &'a str,
+    stream_id: Option<String>,
+    epoch: Option<u32>,
+    created_s: Option<f64>,
+    owner: Option<String>,
+    owner_uid: Option<u32>,
+    mode: Option<String>,
+    readers: Option<String>,
+    ring_s: Option<f64>,
+    frame_bytes: Option<u64>,
+    stream_position: u64,
+    messages: u64,
+    layout: Option<Layout>,
+    description: Option<Value>,
+    description_missed: bool,
+    foreign: Option<Foreign<'a>>,
+}
+
+#[derive(Serialize)]
+struct Layout {
+    segment: String,
+    times_offset: u64,
+    samples_offset: u64,
+    records_offset: u64,
+    records: u64,
+    trailer_offset: u64,
+}
+
+#[derive(Serialize)]
+struct Foreign<'a> {
+    struct_version: u32,
+    key: Option<&'a str>,
+    refused: Option<&'a str>,
+    left_out: &'a [String],
+}
+
+impl<'a> Document<'a> {
+    pub fn new(info: &'a Info, permissions: Option<&Permissions>, description_missed: bool, now_ns: u64) -> Self {
+        Self {
+            fields: Fields::of(info, now_ns),
+            segment: &info.segment,
+            stream_id: info.stream_id.map(|id| id.to_string()),
+            epoch: info.epoch,
+            created_s: info.created_ns.map(|ns| ns as f64 * 1e-9),
+            owner: info.owner.map(users::name),
+            owner_uid: info.owner,
+            mode: permissions.map(|found| format!("{:04o}", found.mode)),
+            readers: permissions.map(Permissions::readers),
+            ring_s: ring_s(info),
+            frame_bytes: info.format.as_ref().map(|format| format.frame_bytes()),
+            stream_position: info.stream_position,
+            messages: info.chunks,
+            layout: info.layout.zip(info.generation).map(|(layout, generation)| Layout {
+                segment: ring_segment(&info.name, generation),
+                times_offset: 0,
+                samples_offset: layout.samples_offset,
+                records_offset: layout.records_offset,
+                records: layout.records,
+                trailer_offset: layout.trailer_offset,
+            }),
+            // What the ring writes as JSON can be read as such.
+            description: info.description.as_ref().and_then(|found| serde_json::from_slice(&found.to_json()).ok()),
+            description_missed,
+            foreign: info.foreign.as_ref().map(|found| Foreign {
+                struct_version: found.struct_version,
+                key: found.key.as_deref(),
+                refused: found.refused.as_deref(),
+                left_out: &found.left_out,
+            }),
+        }
+    }
+}
+
+/// Name of the segment of a ring.
+pub fn ring_segment(stream: &str, generation: u32) -> String {
+    shorten(&format!("{stream}/buffer{generation}"))
+}
+
+/// Seconds that the ring holds.
+pub fn ring_s(info: &Info) -> Option<f64> {
+    let format = info.format.as_ref()?;
+    let rate_hz = Some(format.rate_hz()).filter(|&rate| rate > 0.0).or(info.measured_rate_hz)?;
+    Some(format.frames() as f64 / rate_hz)
+}

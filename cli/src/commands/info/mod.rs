@@ -1,0 +1,52 @@
+//! `dora-shm info NAME`: everything known of a stream.
+
+mod axes;
+mod json;
+mod readers;
+mod report;
+
+use std::io::Write;
+
+use dora_shm_ring::{Start, monotonic_ns};
+
+use crate::exit::Exit;
+use crate::open::Which;
+use crate::{fields, output, state};
+use readers::Permissions;
+
+fn after_help() -> String {
+    format!(
+        "JSON: an object with the members of `dora-shm list --json`, null where something is not known:\n{}\n\n{}\n\n{}",
+        fields::MEANINGS,
+        json::MEANINGS,
+        state::WORDS
+    )
+}
+
+/// Everything known of a stream: format, axes, labels, attributes, memory, who may read it
+#[derive(clap::Args)]
+#[command(after_long_help = after_help())]
+pub struct Arguments {
+    #[command(flatten)]
+    which: Which,
+
+    /// Print JSON, for scripts; `--help` has the fields
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    let reader = arguments.which.open(arguments.which.options(Start::Newest))?;
+    let info = arguments.which.say(reader.info())?;
+    let now_ns = monotonic_ns();
+    let permissions = Permissions::of(&info.segment);
+    let missed = reader.description_missed();
+    let mut out = output::stdout();
+    if arguments.json {
+        output::json(&mut out, &json::Document::new(&info, permissions.as_ref(), missed, now_ns))?;
+    } else {
+        report::write(&mut out, &info, permissions.as_ref(), missed, now_ns)?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}

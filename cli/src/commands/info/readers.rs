@@ -1,0 +1,53 @@
+//! Who may read a stream.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use dora_shm_ring::SHM_DIR;
+
+use crate::users;
+
+/// Owner, group and mode of a stream's segments.
+#[derive(Clone, Copy, Debug)]
+pub struct Permissions {
+    pub owner: u32,
+    pub group: u32,
+    pub mode: u32,
+}
+
+impl Permissions {
+    /// Those of a header's segment, which all segments of the stream have. `None`: it has gone.
+    pub fn of(segment: &str) -> Option<Self> {
+        let found = Path::new(SHM_DIR).join(segment).symlink_metadata().ok()?;
+        Some(Self { owner: found.uid(), group: found.gid(), mode: found.mode() & 0o777 })
+    }
+
+    /// As a sentence's end.
+    pub fn readers(&self) -> String {
+        let owner = users::name(self.owner);
+        // Others' streams are only read when asked for; root's are read by all who may.
+        let asking =
+            if self.owner == 0 { String::new() } else { format!(" (others than {owner} with --owner {owner})") };
+        if self.mode & 0o004 != 0 {
+            format!("everybody{asking}")
+        } else if self.mode & 0o040 != 0 {
+            format!("{owner} and the group {}{asking}", users::group(self.group))
+        } else {
+            format!("{owner} only")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_tells_who_may_read() {
+        let of = |owner, mode| Permissions { owner, group: 0, mode }.readers();
+        assert_eq!(of(0, 0o600), "root only");
+        assert_eq!(of(0, 0o640), format!("root and the group {}", users::group(0)));
+        assert_eq!(of(0, 0o644), "everybody");
+        assert_eq!(of(1_234_567, 0o644), "everybody (others than 1234567 with --owner 1234567)");
+    }
+}

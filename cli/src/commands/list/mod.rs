@@ -1,0 +1,92 @@
+//! `dora-shm list`: every stream on this machine.
+
+mod row;
+
+use std::io::Write;
+
+use dora_shm_ring::{leftovers, monotonic_ns, streams_of};
+
+use crate::exit::Exit;
+use crate::output::{self, note};
+use crate::table::{Align, Cell, Table};
+use crate::text::printable;
+use crate::{fields, state, units, users};
+use row::Row;
+
+const NAMES: &str = "\
+The name of a stream that ezmsg wrote is nowhere in shared memory: its row has its segment's name, unless its key turns
+out to be the name. By their names such streams can be read (`dora-shm info NAME`). Streams of users other than you and
+root are rows with the segment's name and no more, unless --owner names their user; so are streams that you may not read.";
+
+fn after_help() -> String {
+    format!(
+        "JSON: an array with an object for each stream, sorted by name, null where something is not known:\n{}\n\n{}\n\n{NAMES}",
+        fields::MEANINGS,
+        state::WORDS
+    )
+}
+
+/// Every stream on this machine
+#[derive(clap::Args)]
+#[command(after_long_help = after_help())]
+pub struct Arguments {
+    /// Print JSON, for scripts; `--help` has the fields
+    #[arg(long)]
+    json: bool,
+
+    /// Look at the streams of this user (name or number), too
+    #[arg(long, value_name = "USER", value_parser = users::parse)]
+    owner: Option<u32>,
+}
+
+pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    let now_ns = monotonic_ns();
+    let mut rows: Vec<Row> = streams_of(arguments.owner)?.iter().map(|stream| Row::of(stream, now_ns)).collect();
+    rows.extend(leftovers()?.into_iter().filter_map(Row::of_closed));
+    rows.sort_by(|a, b| a.fields.name.cmp(&b.fields.name));
+    let mut out = output::stdout();
+    if arguments.json {
+        output::json_array(&mut out, &rows.iter().map(|row| &row.fields).collect::<Vec<_>>())?;
+    } else if !rows.is_empty() {
+        write_table(&mut out, &rows)?;
+    }
+    out.flush()?;
+    drop(out);
+    if rows.is_empty() && !arguments.json {
+        note("no streams on this machine");
+    }
+    for remark in rows.iter().filter_map(|row| row.remark.as_ref()) {
+        note(remark);
+    }
+    Ok(Exit::Done)
+}
+
+fn write_table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("NAME", Left),
+        ("STATE", Left),
+        ("DTYPE", Left),
+        ("SHAPE", Left),
+        ("RATE", Right),
+        ("MEASURED", Right),
+        ("MEMORY", Right),
+        ("AGE", Right),
+        ("PID", Right),
+    ]);
+    for Row { fields, liveness, .. } in rows {
+        let or_dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
+        table.push(vec![
+            printable(&fields.name).into(),
+            liveness.map_or_else(|| "?".into(), |known| Cell::styled(state::word(known), state::style(known))),
+            or_dash(fields.dtype.map(str::to_owned)),
+            or_dash(fields.shape.as_deref().map(units::shape)),
+            or_dash(fields.rate_hz.map(units::hertz)),
+            or_dash(fields.measured_hz.map(units::hertz)),
+            or_dash(fields.bytes.map(units::bytes)),
+            or_dash(fields.age_s.map(units::seconds)),
+            or_dash(fields.pid.map(|pid| pid.to_string())),
+        ]);
+    }
+    table.write(out)
+}

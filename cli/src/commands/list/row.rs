@@ -1,0 +1,66 @@
+//! What `list` tells of one stream.
+
+use dora_shm_ring::{Leftover, Liveness, StreamInfo};
+
+use crate::fields::Fields;
+use crate::open::name_of;
+use crate::text::quoted;
+use crate::{state, users};
+
+pub struct Row {
+    pub fields: Fields,
+    /// `None`: it cannot be looked at.
+    pub liveness: Option<Liveness>,
+    /// What the fields have no place for.
+    pub remark: Option<String>,
+}
+
+impl Row {
+    pub fn of(stream: &StreamInfo, now_ns: u64) -> Self {
+        match stream {
+            StreamInfo::Stream(info) => {
+                Self { fields: Fields::of(info, now_ns), liveness: Some(info.liveness), remark: None }
+            }
+            StreamInfo::OtherUser { segment, owner } => {
+                let owner = users::name(*owner);
+                Self::unseen(
+                    segment,
+                    format!("{segment}: a stream of user {owner}; `dora-shm list --owner {owner}` looks at it"),
+                )
+            }
+            StreamInfo::Unreadable { segment, reason } => {
+                Self::unseen(segment, format!("{segment}: cannot be looked at: {reason}"))
+            }
+            StreamInfo::Ezmsg { segment, key, generation, format, ring_bytes, position, .. } => {
+                let name = name_of(stream);
+                let key = key.as_ref().filter(|key| !key.is_empty());
+                let remark = name.is_none().then(|| {
+                    let key = key.map(|key| format!(", whose key is {}", quoted(key))).unwrap_or_default();
+                    format!("{segment}: a stream of ezmsg's{key}; it can be read by its name, which is not known here")
+                });
+                let fields = Fields {
+                    name: name.unwrap_or_else(|| segment.clone()),
+                    bytes: *ring_bytes,
+                    generation: *generation,
+                    position: format.is_some().then_some(*position),
+                    state: Some(state::word(Liveness::Foreign)),
+                    ..Fields::of_format(format.as_ref())
+                };
+                Self { fields, liveness: Some(Liveness::Foreign), remark }
+            }
+        }
+    }
+
+    /// A stream that was closed and has not been removed; `None`: it was not closed, and is among the others.
+    pub fn of_closed(left: Leftover) -> Option<Self> {
+        let name = left.stream.filter(|_| left.closed)?;
+        let remark = format!("{}: its writer died before it had removed it; `dora-shm clean` does", quoted(&name));
+        let fields = Fields { name, state: Some(state::word(Liveness::Closed)), ..Fields::default() };
+        Some(Self { fields, liveness: Some(Liveness::Closed), remark: Some(remark) })
+    }
+
+    fn unseen(segment: &str, remark: String) -> Self {
+        let fields = Fields { name: segment.to_owned(), ..Fields::default() };
+        Self { fields, liveness: None, remark: Some(remark) }
+    }
+}

@@ -1,0 +1,98 @@
+//! Tables for a terminal: columns as wide as what stands in them.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use crate::text::width;
+
+/// Between two columns.
+const GAP: &str = "  ";
+const HEADER: Style = Style::new().bold();
+
+/// Where a column's text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// One entry: printable text and how it looks.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+pub struct Table {
+    columns: Vec<(&'static str, Align)>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    pub fn new(columns: &[(&'static str, Align)]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row of as many cells as there are columns.
+    pub fn push(&mut self, row: Vec<Cell>) {
+        assert_eq!(row.len(), self.columns.len(), "a cell for each column");
+        self.rows.push(row);
+    }
+
+    /// # Errors
+    /// Those of writing.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let widths: Vec<usize> = self.columns.iter().enumerate().map(|(column, _)| self.width(column)).collect();
+        let header: Vec<Cell> = self.columns.iter().map(|(name, _)| Cell::styled(*name, HEADER)).collect();
+        for row in std::iter::once(&header).chain(&self.rows) {
+            for (column, cell) in row.iter().enumerate() {
+                let gap = if column == 0 { "" } else { GAP };
+                let pad = widths[column] - width(&cell.text);
+                let (before, after) = match self.columns[column].1 {
+                    Align::Right => (pad, 0),
+                    // Nothing but the line's end follows the last one.
+                    Align::Left if column + 1 == row.len() => (0, 0),
+                    Align::Left => (0, pad),
+                };
+                let Cell { text, style } = cell;
+                write!(out, "{gap}{:before$}{style}{text}{style:#}{:after$}", "", "")?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().map(|row| width(&row[column].text));
+        cells.chain([width(self.columns[column].0)]).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_at_the_right() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("BYTES", Align::Right), ("STATE", Align::Left)]);
+        table.push(vec!["脳波".into(), "7".into(), "live".into()]);
+        table.push(vec!["camera".into(), "1234567".into(), "-".into()]);
+        let mut out = anstream::StripStream::new(Vec::new());
+        table.write(&mut out).unwrap();
+        let expected = "NAME      BYTES  STATE\n脳波          7  live\ncamera  1234567  -\n";
+        assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected);
+    }
+}
