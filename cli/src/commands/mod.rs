@@ -2,6 +2,7 @@
 
 mod info;
 mod list;
+mod watch;
 
 use clap::Subcommand;
 
@@ -11,6 +12,7 @@ use crate::exit::Exit;
 pub enum Command {
     List(list::Arguments),
     Info(info::Arguments),
+    Watch(watch::Arguments),
 }
 
 impl Command {
@@ -18,6 +20,7 @@ impl Command {
         match self {
             Self::List(arguments) => list::run(&arguments),
             Self::Info(arguments) => info::run(&arguments),
+            Self::Watch(arguments) => watch::run(&arguments),
         }
     }
 }

@@ -1,0 +1,249 @@
+//! The loop of `watch`: sleeps, counts, tells.
+//!
+//! It is woken by at most twenty messages a second, however fast they come: after each it rests, and passes what came
+//! meanwhile without copying it. So it costs next to nothing, and what it measures of the messages that wake it is what
+//! any reader that sleeps would see.
+
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, ViewOutcome, Wait, monotonic_ns};
+use eyre::eyre;
+
+use super::changes::Seen;
+use super::meter::Meter;
+use super::show::{Form, Screen};
+use crate::ending::Ending;
+use crate::exit::Exit;
+use crate::open::Which;
+use crate::text::quoted;
+
+/// Between two messages that are copied and measured.
+const REST: Duration = Duration::from_millis(50);
+/// ... and where the ring is so short that frames would be lost meanwhile.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+/// Most bytes that are copied for a measurement.
+const MOST_COPIED: u64 = 8 << 20;
+/// Steps from ring to ring at one look.
+const MOST_RINGS: usize = 64;
+
+pub struct Limits {
+    pub interval: Duration,
+    pub duration: Option<Duration>,
+    pub lines: Option<u64>,
+}
+
+pub struct Watcher<'a> {
+    which: &'a Which,
+    reader: Reader,
+    ending: Ending,
+    limits: Limits,
+    screen: Screen,
+    meter: Meter,
+    seen: Seen,
+    frames: Frames,
+    messages: Vec<MessageInfo>,
+    lost: u64,
+    /// As the last line told.
+    rate_hz: f64,
+    /// The stream was there at some time.
+    was_there: bool,
+    started: Instant,
+    /// Until when it rests.
+    rests_until: Instant,
+}
+
+impl<'a> Watcher<'a> {
+    /// # Errors
+    /// As [`Which::open_or_wait`].
+    pub fn open(which: &'a Which, form: Form, limits: Limits) -> eyre::Result<Self> {
+        let mut reader = which.open_or_wait(which.options(Start::Newest))?;
+        let interrupter = reader.interrupter();
+        let ending = Ending::listen(move || interrupter.interrupt())?;
+        let started = Instant::now();
+        Ok(Self {
+            which,
+            reader,
+            ending,
+            limits,
+            screen: Screen::new(form),
+            meter: Meter::default(),
+            seen: Seen::default(),
+            frames: Frames::new(),
+            messages: Vec::new(),
+            lost: 0,
+            rate_hz: 0.0,
+            was_there: false,
+            started,
+            rests_until: started,
+        })
+    }
+
+    /// # Errors
+    /// What is wrong with the stream, for the user; a closed pipe.
+    pub fn run(mut self) -> eyre::Result<Exit> {
+        let ended = self.watch();
+        // Also where it failed: the error is to stand on a line of its own.
+        self.screen.end()?;
+        ended
+    }
+
+    fn watch(&mut self) -> eyre::Result<Exit> {
+        let info = self.look()?;
+        if info.liveness == Liveness::Absent {
+            self.screen.absent(&info, &format!("{}; waiting for it", self.which.absent()))?;
+        }
+        let mut lines = 0;
+        let mut next_line = self.started + self.limits.interval;
+        let end = self.limits.duration.and_then(|duration| self.started.checked_add(duration));
+        while !self.ending.is_asked() {
+            let now = Instant::now();
+            if now >= next_line {
+                self.pass()?;
+                let info = self.look()?;
+                if self.seen.is_there() {
+                    let reading = self.meter.read(monotonic_ns());
+                    self.rate_hz = reading.rate_hz;
+                    self.screen.status(&info, &reading, self.started.elapsed())?;
+                    lines += 1;
+                    if self.limits.lines.is_some_and(|most| lines >= most) {
+                        return Ok(Exit::Done);
+                    }
+                }
+                // Lines that could not be written in time are left out.
+                next_line = (next_line + self.limits.interval).max(now);
+            }
+            if let Some(end) = end.filter(|&end| now >= end) {
+                return self.is_over(end);
+            }
+            let until = end.map_or(next_line, |end| end.min(next_line));
+            if now < self.rests_until {
+                std::thread::sleep(self.rests_until.min(until).saturating_duration_since(now));
+                continue;
+            }
+            self.step(until)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    /// The time is over.
+    fn is_over(&self, end: Instant) -> eyre::Result<Exit> {
+        if self.was_there {
+            return Ok(Exit::Done);
+        }
+        let waited = crate::units::duration(end - self.started);
+        Err(eyre!("no stream {} came within {waited}", quoted(&self.which.name)))
+    }
+
+    /// Passes what came while it rested, and sleeps until the next message, at most `until`.
+    fn step(&mut self, until: Instant) -> eyre::Result<()> {
+        self.pass()?;
+        let wait = self.reader.wait(until.saturating_duration_since(Instant::now()));
+        match self.which.say(wait)? {
+            Wait::Ready => self.measure()?,
+            Wait::Quiet(Liveness::Dead) if self.seen.liveness != Liveness::Dead => _ = self.look()?,
+            Wait::Quiet(_) | Wait::Interrupted => {}
+        }
+        Ok(())
+    }
+
+    /// Copies what woke it up, and measures how it came here.
+    fn measure(&mut self) -> eyre::Result<()> {
+        let lag = self.reader.lag();
+        let frame_bytes = self.frame_bytes();
+        let most = (MOST_COPIED / frame_bytes.max(1)).max(1);
+        let read = self.reader.read(&mut self.frames, most);
+        match self.which.say(read)? {
+            Outcome::Data => {
+                let now_ns = monotonic_ns();
+                self.meter.lag(lag);
+                let (first, count) = (self.frames.first(), self.frames.frames());
+                self.took(count, frame_bytes);
+                if let Some(message) = self.newest(first + count)
+                    && self.seen.liveness != Liveness::Foreign
+                {
+                    self.meter.latency(now_ns.saturating_sub(message.mono_ns));
+                }
+                self.rests_until = Instant::now() + self.rest();
+            }
+            Outcome::Generation | Outcome::Closed => _ = self.look()?,
+            // Not to be asked at once again, whatever the reason.
+            Outcome::Nothing => self.rests_until = Instant::now() + SHORTEST_REST,
+        }
+        Ok(())
+    }
+
+    /// Counts what is there without copying it.
+    fn pass(&mut self) -> eyre::Result<()> {
+        let frame_bytes = self.frame_bytes();
+        let slept_too_long = Instant::now().checked_duration_since(self.rests_until).is_some_and(|late| late > REST);
+        if slept_too_long {
+            // This process had no processor for a while, and was behind.
+            self.meter.lag(self.reader.lag());
+        }
+        for _ in 0..MOST_RINGS {
+            let viewed = self.reader.view(u64::MAX);
+            match self.which.say(viewed)? {
+                ViewOutcome::Frames(view) => {
+                    let whole = self.reader.finish(view);
+                    self.took(whole.end - whole.start, frame_bytes);
+                    self.newest(whole.end);
+                    return Ok(());
+                }
+                ViewOutcome::Generation | ViewOutcome::Closed => _ = self.look()?,
+                ViewOutcome::Nothing => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Books frames that were read, and those that the reader says were lost before them.
+    fn took(&mut self, frames: u64, frame_bytes: u64) {
+        let lost = self.reader.lost();
+        self.meter.take(frames, lost.saturating_sub(self.lost), frame_bytes);
+        self.lost = lost;
+    }
+
+    /// The message that brought the frame before `end`.
+    fn newest(&mut self, end: u64) -> Option<MessageInfo> {
+        self.messages.clear();
+        self.reader.messages(end.saturating_sub(1)..end, &mut self.messages);
+        let message = self.messages.last().copied()?;
+        let stream_id = self.reader.writer_of_ring().map_or(0, |writer| writer.stream_id);
+        self.meter.newest(stream_id, &message);
+        Some(message)
+    }
+
+    /// Looks at the stream, and tells what has changed.
+    fn look(&mut self) -> eyre::Result<Info> {
+        let info = self.which.say(self.reader.info())?;
+        let writer = self.reader.newest_writer();
+        let seen = Seen {
+            // One that came this moment, and that the reader will find at its next step.
+            liveness: if writer.is_some() { info.liveness } else { Liveness::Absent },
+            writer,
+            pid: info.writer_pid,
+            generation: info.generation,
+            format: info.format.clone(),
+            description: info.description.clone(),
+        };
+        for event in seen.since(&self.seen) {
+            self.screen.event(&info, &event)?;
+        }
+        self.was_there |= seen.is_there();
+        self.seen = seen;
+        Ok(info)
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        self.reader.format().map_or(0, |format| format.frame_bytes())
+    }
+
+    /// How long it may be away without losing frames.
+    fn rest(&self) -> Duration {
+        let Some(format) = self.reader.format() else { return REST };
+        let rate_hz = format.rate_hz().max(self.rate_hz);
+        // Without a rate this is infinite, which is no time span.
+        let quarter = Duration::try_from_secs_f64(format.frames() as f64 / rate_hz / 4.0);
+        quarter.map_or(REST, |quarter| quarter.clamp(SHORTEST_REST, REST))
+    }
+}
