@@ -1,5 +1,7 @@
 //! The commands, each in a file or a folder of its own.
 
+mod clean;
+mod doctor;
 mod info;
 mod list;
 mod watch;
@@ -13,6 +15,8 @@ pub enum Command {
     List(list::Arguments),
     Info(info::Arguments),
     Watch(watch::Arguments),
+    Clean(clean::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 impl Command {
@@ -21,6 +25,8 @@ impl Command {
             Self::List(arguments) => list::run(&arguments),
             Self::Info(arguments) => info::run(&arguments),
             Self::Watch(arguments) => watch::run(&arguments),
+            Self::Clean(arguments) => clean::run(&arguments),
+            Self::Doctor(arguments) => doctor::run(&arguments),
         }
     }
 }

@@ -1,0 +1,141 @@
+//! `dora-shm clean`: removes what dead writers left.
+
+use std::io::Write;
+use std::path::Path;
+
+use dora_shm_ring::{Leftover, SHM_DIR, leftovers};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::{self, note};
+use crate::text::quoted;
+use crate::units;
+
+const HELP: &str = "\
+Removed are streams of yours whose writer died, which the kernel tells by the writer's lock, and segments of yours that
+belong to no stream any more. Never removed are a stream whose writer lives, also one that is stopped, anything of other
+users, and anything that ezmsg wrote. Readers that are still attached to a dead stream keep what they have, read it to its
+end, and see the stream closed.
+
+Who wants a dead stream to go on need not clean: the next writer of the same name takes it over.
+
+JSON: an object
+  dry_run  whether nothing was removed
+  removed  array: what was, or would be, removed: stream (null where the name is gone), segments, bytes
+  bytes    shared memory that this frees";
+
+/// Remove what dead writers left in shared memory; never what lives
+#[derive(clap::Args)]
+#[command(after_long_help = HELP)]
+pub struct Arguments {
+    /// Only show what would be removed
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+
+    /// Print JSON, for scripts; `--help` has the fields
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    dry_run: bool,
+    removed: Vec<Removed<'a>>,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    stream: Option<&'a str>,
+    segments: &'a [String],
+    bytes: u64,
+}
+
+pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    let mut found = leftovers()?;
+    if !arguments.dry_run {
+        let removed = dora_shm_ring::clean()?;
+        // A writer may have taken one over in the meantime, or have died.
+        found.retain(|left| left.segments.iter().all(|segment| is_gone(segment)));
+        found.extend(unforeseen(&found, removed));
+    }
+    let bytes = found.iter().map(|left| left.bytes).sum();
+    let mut out = output::stdout();
+    if arguments.json {
+        let removed = found.iter().map(|left| Removed {
+            stream: left.stream.as_deref(),
+            segments: &left.segments,
+            bytes: left.bytes,
+        });
+        let document = Document { dry_run: arguments.dry_run, removed: removed.collect(), bytes };
+        output::json(&mut out, &document)?;
+    } else {
+        let verb = if arguments.dry_run { "would remove" } else { "removed" };
+        for left in &found {
+            writeln!(out, "{verb} {}", says(left))?;
+        }
+    }
+    out.flush()?;
+    drop(out);
+    if !arguments.json {
+        match (found.is_empty(), arguments.dry_run) {
+            (true, _) => note("nothing was left by dead writers"),
+            (false, true) => note(format_args!("`dora-shm clean` frees {}", units::bytes(bytes))),
+            (false, false) => note(format_args!("{} freed", units::bytes(bytes))),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What was removed and is not among what was found before.
+fn unforeseen(found: &[Leftover], removed: Vec<String>) -> Vec<Leftover> {
+    let known = |name: &String| {
+        let segment = name.strip_suffix(".anchor").unwrap_or(name);
+        found.iter().any(|left| left.stream.as_ref() == Some(name) || left.segments.iter().any(|of| of == segment))
+    };
+    let new = removed.into_iter().filter(|name| !known(name));
+    new.map(|name| Leftover { stream: Some(name), closed: false, segments: Vec::new(), bytes: 0 }).collect()
+}
+
+fn is_gone(segment: &str) -> bool {
+    let exists = |name: &str| Path::new(SHM_DIR).join(name).symlink_metadata().is_ok();
+    !exists(segment) && !exists(&format!("{segment}.anchor"))
+}
+
+fn says(left: &Leftover) -> String {
+    let segments = match left.segments.len() {
+        0 => String::new(),
+        1 => format!(" (1 segment, {})", units::bytes(left.bytes)),
+        count => format!(" ({count} segments, {})", units::bytes(left.bytes)),
+    };
+    match &left.stream {
+        Some(stream) => format!("stream {}{segments}", quoted(stream)),
+        None => format!("parts of a stream that is gone: {}{segments}", left.segments.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_is_told_by_its_name_or_by_its_segments() {
+        let whole = Leftover {
+            stream: Some("eeg".into()),
+            closed: false,
+            segments: vec!["sm_a".into(), "sm_b".into()],
+            bytes: 20480,
+        };
+        assert_eq!(says(&whole), "stream \"eeg\" (2 segments, 20.0 KiB)");
+        let parts = Leftover { stream: None, closed: false, segments: vec!["sm_a".into()], bytes: 512 };
+        assert_eq!(says(&parts), "parts of a stream that is gone: sm_a (1 segment, 512 B)");
+    }
+
+    #[test]
+    fn what_died_while_it_was_cleaned_is_told_too() {
+        let found = [Leftover { stream: Some("eeg".into()), closed: false, segments: vec!["sm_a".into()], bytes: 1 }];
+        let removed = ["eeg", "sm_a.anchor", "new"].map(str::to_owned).into();
+        let names: Vec<_> = unforeseen(&found, removed).into_iter().map(|left| left.stream).collect();
+        assert_eq!(names, [Some("new".to_owned())]);
+    }
+}

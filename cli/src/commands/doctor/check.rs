@@ -1,0 +1,47 @@
+//! What `doctor` looked at, and what it says of it.
+
+use serde::Serialize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Ok,
+    /// Good to know.
+    Note,
+    /// Something is wrong.
+    Finding,
+}
+
+impl Level {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Finding => "finding",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// A word for what was looked at.
+    pub check: &'static str,
+    pub level: Level,
+    pub says: String,
+    /// What to do.
+    pub advice: Option<String>,
+}
+
+impl Check {
+    pub fn ok(check: &'static str, says: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, says: says.into(), advice: None }
+    }
+
+    pub fn note(check: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, level: Level::Note, says: says.into(), advice: Some(advice.into()) }
+    }
+
+    pub fn finding(check: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, level: Level::Finding, says: says.into(), advice: Some(advice.into()) }
+    }
+}

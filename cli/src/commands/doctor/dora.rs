@@ -1,0 +1,111 @@
+//! dora's own command line, which those need who run graphs.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::check::Check;
+
+/// The release that the nodes are made for.
+const RELEASE: &str = "1.1";
+/// A Python interpreter may have to start first.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn examine() -> Check {
+    let Some(path) = find("dora") else {
+        return Check::note(
+            "dora",
+            "dora's command line is not in PATH; to read, draw and record streams it is not needed",
+            format!(
+                "to run graphs: `pip install dora-rs-cli=={RELEASE}.0`, or `cargo install dora-cli --version {RELEASE}.0`"
+            ),
+        );
+    };
+    judge(&path.display().to_string(), &ask(&path))
+}
+
+fn judge(path: &str, answer: &Result<String, String>) -> Check {
+    const CHECK: &str = "dora";
+    match answer {
+        Err(reason) => Check::finding(CHECK, format!("{path} --version {reason}"), "install it anew"),
+        Ok(text) => match version(text) {
+            Some(version) if version == RELEASE || version.starts_with(&format!("{RELEASE}.")) => {
+                Check::ok(CHECK, format!("{path}, version {version}"))
+            }
+            Some(version) => Check::finding(
+                CHECK,
+                format!(
+                    "{path} has version {version}; the nodes are made for {RELEASE}, and dora's daemon only takes nodes of its own release"
+                ),
+                format!("`pip install dora-rs-cli=={RELEASE}.0`, or another one first in PATH"),
+            ),
+            None => Check::finding(
+                CHECK,
+                format!("{path} --version says {text:?}, expected dora-cli and its version"),
+                "see which program it is",
+            ),
+        },
+    }
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok())
+}
+
+/// The first line of what it says, or what went wrong, as the end of a sentence.
+fn ask(path: &PathBuf) -> Result<String, String> {
+    let mut child = Command::new(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot be run: {error}"))?;
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("did not end within {} s", PATIENCE.as_secs()));
+            }
+        }
+    };
+    if !status.success() {
+        return Err(format!("failed ({status})"));
+    }
+    let mut text = String::new();
+    // A pipe holds far more than a version; what it started may keep the pipe open, so only so much is read.
+    let stdout = child.stdout.take().ok_or("says nothing")?;
+    stdout.take(256).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// `1.1.0` of `dora-cli 1.1.0`.
+fn version(text: &str) -> Option<String> {
+    let word = text.split_whitespace().find(|word| word.starts_with(|char: char| char.is_ascii_digit()))?;
+    Some(word.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Level;
+    use super::*;
+
+    #[test]
+    fn another_release_of_dora_is_a_finding() {
+        let level = |text: &str| judge("/bin/dora", &Ok(text.to_owned())).level;
+        assert_eq!(level("dora-cli 1.1.0"), Level::Ok);
+        assert_eq!(level("dora-cli 1.1.3 (abc)"), Level::Ok);
+        assert_eq!(level("dora-cli 1.10.0"), Level::Finding);
+        assert_eq!(level("dora-cli 0.3.12"), Level::Finding);
+        assert_eq!(level("something else"), Level::Finding);
+        assert_eq!(judge("/bin/dora", &Err("failed".to_owned())).level, Level::Finding);
+    }
+}

@@ -1,0 +1,127 @@
+//! What is in shared memory: what dead writers left, and what cannot be looked at.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use dora_shm_ring::{Leftover, Liveness, SHM_DIR, StreamInfo, leftovers};
+
+use super::Streams;
+use super::check::Check;
+use crate::text::quoted;
+use crate::{units, users};
+
+/// Names that are told.
+const MOST_NAMES: usize = 5;
+
+pub fn examine(streams: &Streams) -> Vec<Check> {
+    let mut found = vec![match leftovers() {
+        Ok(left) => judge_leftovers(&left),
+        Err(error) => {
+            Check::finding("leftovers", format!("cannot be looked for: {error}"), "see what is said of the folder")
+        }
+    }];
+    found.extend(dead_of_others(streams));
+    found.extend(unreadable(streams));
+    found.extend(of_other_users(streams));
+    found
+}
+
+fn judge_leftovers(left: &[Leftover]) -> Check {
+    const CHECK: &str = "leftovers";
+    if left.is_empty() {
+        return Check::ok(CHECK, "dead writers left nothing");
+    }
+    let bytes = left.iter().map(|left| left.bytes).sum();
+    let names: Vec<String> =
+        left.iter().map(|left| left.stream.as_deref().map_or_else(|| left.segments[0].clone(), quoted)).collect();
+    let says = format!("dead writers left {}, {}", some(&names), units::bytes(bytes));
+    Check::finding(
+        CHECK,
+        says,
+        "`dora-shm clean` removes it; a new writer of the same name goes on with the stream instead",
+    )
+}
+
+/// Dead streams that are not this user's to remove.
+fn dead_of_others(streams: &Streams) -> Option<Check> {
+    let dead = streams.all.iter().filter_map(|stream| match stream {
+        StreamInfo::Stream(info) if info.liveness == Liveness::Dead && info.owner != Some(users::me()) => {
+            Some((quoted(&info.name), info.owner.map(users::name).unwrap_or_default()))
+        }
+        _ => None,
+    });
+    let (names, owners): (Vec<String>, Vec<String>) = dead.unzip();
+    let owner = owners.first()?;
+    let says = format!("dead writers of user {owner} left {}", some(&names));
+    Some(Check::note("leftovers", says, format!("`dora-shm clean`, as {owner}, removes it")))
+}
+
+fn unreadable(streams: &Streams) -> Vec<Check> {
+    let unreadable = streams.all.iter().filter_map(|stream| match stream {
+        StreamInfo::Unreadable { segment, reason } => Some((segment, reason)),
+        _ => None,
+    });
+    let finding = |(segment, reason): (&String, &String)| {
+        let owner = Path::new(SHM_DIR).join(segment).symlink_metadata().ok().map(|found| found.uid());
+        let says = format!("{segment} cannot be read: {reason}");
+        if owner.is_some_and(|owner| owner != users::me()) {
+            return Check::note("unreadable", says, "nothing, unless you want to read it");
+        }
+        Check::finding(
+            "unreadable",
+            says,
+            format!("restart its writer; if there is none, `dora-shm clean`, and then `rm {SHM_DIR}/{segment}*`"),
+        )
+    };
+    unreadable.map(finding).collect()
+}
+
+fn of_other_users(streams: &Streams) -> Vec<Check> {
+    let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
+    for stream in &streams.all {
+        if let StreamInfo::OtherUser { owner, .. } = stream {
+            *owners.entry(*owner).or_default() += 1;
+        }
+    }
+    let note = |(owner, count): (u32, usize)| {
+        let owner = users::name(owner);
+        let streams = if count == 1 { "1 stream".to_owned() } else { format!("{count} streams") };
+        Check::note(
+            "others",
+            format!("user {owner} has {streams}, which were not looked at"),
+            format!("`dora-shm list --owner {owner}` does"),
+        )
+    };
+    owners.into_iter().map(note).collect()
+}
+
+fn some(names: &[String]) -> String {
+    let shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(MOST_NAMES) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Level;
+    use super::*;
+
+    #[test]
+    fn what_dead_writers_left_is_a_finding_with_its_size() {
+        assert_eq!(judge_leftovers(&[]).level, Level::Ok);
+        let stream = Leftover { stream: Some("eeg".into()), closed: false, segments: vec!["sm_a".into()], bytes: 1024 };
+        let part = Leftover { stream: None, closed: false, segments: vec!["sm_b".into()], bytes: 1024 };
+        let found = judge_leftovers(&[stream, part]);
+        assert_eq!((found.level, &*found.says), (Level::Finding, "dead writers left \"eeg\", sm_b, 2.0 KiB"));
+        assert!(found.advice.unwrap().contains("dora-shm clean"));
+    }
+
+    #[test]
+    fn of_many_names_only_some_are_told() {
+        let names: Vec<String> = (0..7).map(|i| i.to_string()).collect();
+        assert_eq!((some(&names), some(&names[..5])), ("0, 1, 2, 3, 4 and 2 more".into(), "0, 1, 2, 3, 4".into()));
+    }
+}
