@@ -1,9 +1,11 @@
 //! The commands, each in a file or a folder of its own.
 
 mod clean;
+mod completions;
 mod doctor;
 mod info;
 mod list;
+mod man;
 mod watch;
 
 use clap::Subcommand;
@@ -17,6 +19,8 @@ pub enum Command {
     Watch(watch::Arguments),
     Clean(clean::Arguments),
     Doctor(doctor::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -27,6 +31,8 @@ impl Command {
             Self::Watch(arguments) => watch::run(&arguments),
             Self::Clean(arguments) => clean::run(&arguments),
             Self::Doctor(arguments) => doctor::run(&arguments),
+            Self::Completions(arguments) => completions::run(&arguments),
+            Self::Man(arguments) => man::run(&arguments),
         }
     }
 }

@@ -1,0 +1,32 @@
+//! `dora-shm completions SHELL`: what makes a shell complete commands, options and the names of streams.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::exit::Exit;
+use crate::output;
+
+const HELP: &str = "\
+  bash  dora-shm completions bash > ~/.local/share/bash-completion/completions/dora-shm
+  zsh   dora-shm completions zsh > a file called _dora-shm in a folder of $fpath
+  fish  dora-shm completions fish > ~/.config/fish/completions/dora-shm.fish";
+
+/// Print a script that lets a shell complete commands and options
+#[derive(clap::Args)]
+#[command(after_help = HELP)]
+pub struct Arguments {
+    /// The shell
+    shell: Shell,
+}
+
+pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    let mut command = crate::Arguments::command();
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, "dora-shm", &mut script);
+    let mut out = output::stdout();
+    out.write_all(&script)?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
