@@ -1,0 +1,135 @@
+//! `dora-shm doctor`, in a shared memory of its own.
+
+use std::os::unix::fs::PermissionsExt;
+
+use dora_shm_ring::*;
+use serde_json::Value;
+
+use crate::common::{segments, stage};
+use crate::tool::*;
+
+/// The checks, as JSON; with no `dora` in PATH but the one in this folder.
+fn examine(dora: &std::path::Path) -> (Option<i32>, Value) {
+    let ran: Ran = tool().args(["doctor", "--json"]).env("PATH", dora).output().unwrap().into();
+    let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out));
+    assert_eq!(document["healthy"], ran.code == Some(0), "{}", ran.out);
+    (ran.code, document["checks"].clone())
+}
+
+/// The checks that found something.
+fn findings(checks: &Value) -> Vec<String> {
+    let found = checks.as_array().unwrap().iter().filter(|check| check["level"] == "finding");
+    let text = |check: &Value| {
+        assert!(check["advice"].is_string(), "each finding says what to do: {check}");
+        format!("{}: {}", check["check"].as_str().unwrap(), check["says"].as_str().unwrap())
+    };
+    // The test's /dev/shm is really another one than that of the machine's first process.
+    found.map(text).filter(|text| !text.starts_with("place: ")).collect()
+}
+
+fn is_apart(checks: &Value) -> bool {
+    checks.as_array().unwrap().iter().any(|check| check["check"] == "place" && check["level"] == "finding")
+}
+
+#[test]
+fn what_is_wrong_with_shared_memory_is_found() {
+    stage::play("doctor::wrong", 192);
+}
+
+#[test]
+#[ignore = "a role: looks at a shared memory of its own"]
+fn wrong() {
+    if !stage::is_on() {
+        return;
+    }
+    let nowhere = tempfile::tempdir().unwrap();
+    let (code, checks) = examine(nowhere.path());
+    assert_eq!(findings(&checks), [""; 0]);
+    assert_eq!(code, Some(i32::from(is_apart(&checks))));
+    let dora = checks.as_array().unwrap().iter().find(|check| check["check"] == "dora").unwrap();
+    assert_eq!(dora["level"], "note", "without dora streams can be read all the same");
+
+    // Another release of dora.
+    let program = nowhere.path().join("dora");
+    let script = |text: &str| {
+        std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    script("echo dora-cli 0.3.12");
+    let (code, checks) = examine(nowhere.path());
+    assert_eq!(code, Some(1));
+    let found = findings(&checks);
+    assert!(found.len() == 1 && found[0].contains("has version 0.3.12"), "{found:?}");
+    script("echo dora-cli 1.1.0");
+    assert_eq!(findings(&examine(nowhere.path()).1), [""; 0]);
+
+    // A dead writer's leftovers, until they are cleaned.
+    dead("eeg");
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(found.len() == 1 && found[0].starts_with("leftovers: dead writers left \"eeg\""), "{found:?}");
+    done(&["clean"]);
+    assert_eq!(findings(&examine(nowhere.path()).1), [""; 0]);
+
+    // A header that cannot be read.
+    let writer = live("liar");
+    std::fs::copy(segments::header("liar"), "/dev/shm/sm_liar.anchor").unwrap();
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(found.iter().any(|found| found.starts_with("unreadable: sm_liar")), "{found:?}");
+    std::fs::remove_file("/dev/shm/sm_liar.anchor").unwrap();
+    drop(writer);
+
+    // A message from a machine whose clock goes ahead.
+    let mut writer = live("ahead");
+    let samples = vec![0; CHANNELS * 4];
+    let send_ns = unix_ns() + 3_000_000_000;
+    writer.write(&Chunk { samples: &samples, times: Times::Values(&[0.0]), send_ns }).unwrap();
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(
+        found.len() == 1 && found[0].starts_with("clock: messages of stream \"ahead\" were sent 3.00 s"),
+        "{found:?}"
+    );
+    drop(writer);
+
+    // No room for a second ring of the longest stream.
+    let mut writer = Writer::create("long", WriterOptions::default()).unwrap();
+    writer.begin(&Format::new(Dtype::U8, &[1 << 20], 10.0, 110).unwrap(), &Description::default(), 1).unwrap();
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(found.len() == 1 && found[0].contains("does not fit beside it"), "{found:?}");
+    drop(writer);
+
+    // A folder in which every user can remove what is not his.
+    std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o777)).unwrap();
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(found.len() == 1 && found[0].contains("sticky"), "{found:?}");
+}
+
+#[test]
+fn for_people_each_finding_says_what_to_do() {
+    stage::play("doctor::advice", 192);
+}
+
+#[test]
+#[ignore = "a role: looks at a shared memory of its own"]
+fn advice() {
+    if !stage::is_on() {
+        return;
+    }
+    dead("eeg");
+    let ran = run(&["doctor"]);
+    assert_eq!(ran.code, Some(1));
+    let after = ran.out.lines().skip_while(|line| !line.starts_with("finding  leftovers")).nth(1).unwrap();
+    assert!(after.trim_start().starts_with("-> `dora-shm clean`"), "{}", ran.out);
+    assert!(ran.err.ends_with("finding\n") || ran.err.ends_with("findings\n"), "{}", ran.err);
+}
+
+#[test]
+fn limits_that_are_too_low_are_found() {
+    let name = crate::common::Name::new("doctor/limits");
+    let mut writer = live(&name);
+    write(&mut writer, 1);
+    let script = r#"ulimit -n 40 && exec "$0" doctor --json"#;
+    let mut shell = std::process::Command::new("sh");
+    let ran: Ran = shell.args(["-c", script, env!("CARGO_BIN_EXE_dora-shm")]).output().unwrap().into();
+    let checks: Value = serde_json::from_str::<Value>(&ran.out).unwrap()["checks"].clone();
+    assert!(findings(&checks).contains(&"limits: only 40 open files (RLIMIT_NOFILE)".to_owned()), "{}", ran.out);
+}

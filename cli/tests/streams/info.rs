@@ -1,0 +1,119 @@
+//! `dora-shm info`, and what any command says of a stream that it cannot open.
+
+use dora_shm_ring::*;
+use serde_json::{Value, json};
+
+use crate::common::{Name, segments};
+use crate::tool::*;
+
+#[test]
+fn everything_of_a_stream_is_told() {
+    let name = Name::new("info/all");
+    let mut writer = live_as(&name, WriterOptions { mode: 0o640, ..WriterOptions::default() });
+    write(&mut writer, 7);
+    let out = done(&["info", &name]).out;
+    let group = if rustix::process::geteuid().is_root() { "the group" } else { "group" };
+    for expected in [
+        "live",
+        "float32",
+        "100 Hz promised",
+        "2.00 s",
+        "generation   0",
+        "7 frames in 1 message\n",
+        "headset",
+        "Fp1, Cz, O2",
+        "steps of 0.01 s",
+        "µV",
+        "24",
+        "mode 0640",
+        group,
+        &shorten(&name),
+        &shorten(&format!("{}/buffer0", &*name)),
+        &format!("process {}", std::process::id()),
+    ] {
+        assert!(out.contains(expected), "{expected} in\n{out}");
+    }
+    let found = json(&["info", "--json", &name]);
+    assert_eq!(found["name"], &*name);
+    assert_eq!(found["description"]["axes"]["ch"]["data"], json!(["Fp1", "Cz", "O2"]));
+    assert_eq!(found["description"]["attrs"]["gain"], 24);
+    assert_eq!((&found["mode"], &found["messages"], &found["position"]), (&json!("0640"), &json!(1), &json!(7)));
+    assert_eq!((&found["ring_s"], &found["frame_bytes"]), (&json!(2.0), &json!(12)));
+    assert_eq!(found["layout"]["segment"], shorten(&format!("{}/buffer0", &*name)));
+    assert_eq!(found["layout"]["samples_offset"], 8 * writer.ring_frames());
+    assert_eq!(found["stream_id"], writer.stream_id().to_string());
+    assert_eq!(found["foreign"], Value::Null);
+}
+
+#[test]
+fn a_writer_that_has_no_ring_yet_is_told_of() {
+    let name = Name::new("info/waiting");
+    let _writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    let out = done(&["info", &name]).out;
+    assert!(out.contains("waiting") && out.contains("none yet"), "{out}");
+    let found = json(&["info", &name, "--json"]);
+    assert_eq!((&found["state"], &found["layout"], &found["dtype"]), (&json!("waiting"), &Value::Null, &Value::Null));
+}
+
+#[test]
+fn what_a_dead_writer_left_can_be_looked_at() {
+    let name = Name::new("info/dead");
+    let pid = dead(&name);
+    let out = done(&["info", &name]).out;
+    assert!(out.contains("dead") && out.contains(&format!("process {pid}, which is dead")), "{out}");
+    for path in segments::of(&name) {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn a_stream_is_found_by_the_name_of_its_segment_too() {
+    let name = Name::new("info/segment");
+    let _writer = live(&name);
+    assert_eq!(json(&["info", "--json", &shorten(&name)])["name"], &*name);
+    assert!(failed(&["info", "sm_AAAAAAAAAAAAAAAAAAAA"]).contains("there is no stream"));
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_answered_with_the_nearest() {
+    let name = Name::new("info/nearest");
+    let _writer = live(&name);
+    let wrong = name.replace("nearest", "naerest");
+    let said = failed(&["info", &wrong]);
+    assert!(said.starts_with(&format!("error: there is no stream \"{wrong}\"; nearest: \"{}\"", &*name)), "{said}");
+}
+
+#[test]
+fn names_that_no_stream_can_have_are_refused_with_the_reason() {
+    assert!(failed(&["info", ""]).contains("it is empty"));
+    assert!(failed(&["info", "a/buffer0"]).contains("names another stream's segments"));
+    let ran = run(&["info"]);
+    assert_eq!(ran.code, Some(2), "clap's code for a wrong command line");
+    assert!(ran.err.contains("<NAME>"));
+}
+
+#[test]
+fn a_damaged_stream_is_refused_by_what_is_wrong_with_it() {
+    let name = Name::new("info/damaged");
+    let header = segments::header(&name);
+    std::fs::write(&header, vec![7; 4096]).unwrap();
+    let said = failed(&["info", &name]);
+    assert!(said.contains("is corrupt") && said.contains("neither our magic nor ezmsg's"), "{said}");
+    std::fs::remove_file(header).unwrap();
+}
+
+#[test]
+fn hostile_text_in_a_description_cannot_write_to_the_terminal() {
+    let name = Name::new("info/hostile");
+    let mut writer = live(&name);
+    let evil = "a\u{1b}]0;title\u{7}\u{9b}2J".to_owned();
+    let mut description = description();
+    description.key.clone_from(&evil);
+    description.attrs.insert(evil.clone(), Attr::ListString(vec![evil.clone()]));
+    description.dims[1].clone_from(&evil);
+    description.axes.insert(evil.clone(), Axis::Coord { unit: evil.clone(), data: Some(vec![json!({"label": evil})]) });
+    description.message = Some(json!({ "a": evil }));
+    writer.describe(&description).unwrap();
+    let out = done(&["info", &name]).out;
+    assert!(out.chars().all(|char| char == '\n' || !char.is_control()), "{out:?}");
+}

@@ -1,0 +1,129 @@
+//! `dora-shm list`.
+
+use dora_shm_ring::*;
+use serde_json::{Value, json};
+
+use crate::common::segments::{self, header_at, patch};
+use crate::common::{Name, stage};
+use crate::tool::*;
+
+/// The row of a stream.
+#[track_caller]
+pub fn row(name: &str, arguments: &[&str]) -> Value {
+    let rows = json(arguments);
+    let found = rows.as_array().unwrap().iter().find(|row| row["name"] == name);
+    found.cloned().unwrap_or_else(|| panic!("no {name} in {rows}"))
+}
+
+#[test]
+fn a_live_stream_is_a_row_with_exactly_the_promised_members() {
+    let name = Name::new("list/live");
+    let mut writer = live(&name);
+    write(&mut writer, 10);
+    write(&mut writer, 5);
+    let mut row = row(&name, &["list", "--json"]);
+    let members = row.as_object_mut().unwrap();
+    let mut names: Vec<&str> = members.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let mut expected: Vec<&str> =
+        "name dtype shape rate_hz measured_hz ring_frames position bytes age_s pid state generation"
+            .split(' ')
+            .collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    let age_s = members.remove("age_s").unwrap().as_f64().unwrap();
+    assert!((0.0..60.0).contains(&age_s), "{age_s}");
+    let measured_hz = members.remove("measured_hz").unwrap().as_f64().unwrap();
+    assert!(measured_hz > 0.0, "ten frames came between two messages: {measured_hz}");
+    let bytes = std::fs::metadata(segments::ring(&name, 0)).unwrap().len();
+    let expected = json!({
+        "name": &*name, "dtype": "float32", "shape": [3], "rate_hz": 100.0, "ring_frames": writer.ring_frames(),
+        "position": 15, "bytes": bytes, "pid": std::process::id(), "state": "live", "generation": 0,
+    });
+    assert_eq!(row, expected);
+}
+
+#[test]
+fn every_state_of_a_stream_is_told() {
+    let waiting = Name::new("list/waiting");
+    let _waiting = Writer::create(&waiting, WriterOptions::default()).unwrap();
+    let found = row(&waiting, &["list", "--json"]);
+    assert_eq!((&found["state"], &found["position"]), (&json!("waiting"), &json!(0)));
+    for unknown in ["dtype", "shape", "rate_hz", "measured_hz", "ring_frames", "bytes", "age_s", "generation"] {
+        assert_eq!(found[unknown], Value::Null, "{unknown}");
+    }
+    let dead_one = Name::new("list/dead");
+    let pid = dead(&dead_one);
+    let found = row(&dead_one, &["list", "--json"]);
+    assert_eq!((&found["state"], &found["pid"], &found["position"]), (&json!("dead"), &json!(pid), &json!(5)));
+    // Its writer had closed it, and died before it could remove it.
+    patch(&segments::header(&dead_one), header_at::STATE, &2u32.to_le_bytes());
+    assert_eq!(row(&dead_one, &["list", "--json"])["state"], "closed");
+    for path in segments::of(&dead_one) {
+        std::fs::remove_file(path).unwrap();
+    }
+
+    let quiet = Name::new("list/idle");
+    let mut writer = live(&quiet);
+    write(&mut writer, 1);
+    crate::common::wait_until("it is idle", || row(&quiet, &["list", "--json"])["state"] == "idle");
+}
+
+#[test]
+fn scalars_and_streams_without_a_rate_are_told_as_such() {
+    let name = Name::new("list/scalar");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    let format = Format::new(Dtype::F64, &[], 0.0, 16).unwrap();
+    writer.begin(&format, &Description::default(), 1).unwrap();
+    let found = row(&name, &["list", "--json"]);
+    assert_eq!((&found["shape"], &found["rate_hz"], &found["dtype"]), (&json!([]), &Value::Null, &json!("float64")));
+    assert_eq!((&found["age_s"], &found["position"]), (&Value::Null, &json!(0)));
+    let line = done(&["list"]).out.lines().find(|line| line.starts_with(&*name)).unwrap().to_owned();
+    assert!(line.contains("scalar"), "{line}");
+}
+
+#[test]
+fn people_are_shown_a_table_without_colours_where_nobody_sees_them() {
+    let name = Name::new("list/table");
+    let mut writer = live(&name);
+    write(&mut writer, 10);
+    let ran = done(&["list"]);
+    assert!(ran.out.starts_with("NAME "), "{}", ran.out);
+    let line = ran.out.lines().find(|line| line.starts_with(&*name)).unwrap();
+    for expected in ["live", "float32", "100 Hz", "KiB", &std::process::id().to_string()] {
+        assert!(line.contains(expected), "{expected} in {line}");
+    }
+    assert!(!ran.out.contains('\u{1b}'));
+    // Who asks for colours gets them anywhere.
+    let coloured: Ran = tool().arg("list").env("CLICOLOR_FORCE", "1").output().unwrap().into();
+    assert!(coloured.out.contains("\u{1b}["));
+}
+
+#[test]
+fn a_name_cannot_write_to_the_terminal() {
+    let name = format!("{}\u{1b}[2J", &*Name::new("list/hostile"));
+    let writer = live(&name);
+    assert!(!done(&["list"]).out.contains('\u{1b}'));
+    assert!(done(&["list", "--json"]).out.contains("\\u001b[2J"), "scripts get the name as it is");
+    drop(writer);
+}
+
+#[test]
+fn with_no_streams_there_is_nothing_to_list() {
+    stage::play("list::nothing", 16);
+}
+
+#[test]
+#[ignore = "a role: lists a shared memory of its own"]
+fn nothing() {
+    if !stage::is_on() {
+        return;
+    }
+    let ran = done(&["list"]);
+    assert_eq!((&*ran.out, &*ran.err), ("", "no streams on this machine\n"));
+    assert_eq!(json(&["list", "--json"]), json!([]));
+    std::fs::write("/dev/shm/sm_somebody_elses", "x").unwrap();
+    std::fs::write("/dev/shm/something", "x").unwrap();
+    assert_eq!(json(&["list", "--json"]), json!([]));
+    assert!(failed(&["info", "eeg"]).contains("no other on this machine"));
+}

@@ -1,0 +1,84 @@
+//! What a shell sees: pipes, completions, manual pages, help.
+
+use std::process::{Command, Stdio};
+
+use crate::common::Name;
+use crate::tool::*;
+
+/// Runs it with a stdout that nobody reads any more.
+fn into_closed_pipe(arguments: &[&str]) -> Ran {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = tool();
+    let child = command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    // The command holds the pipe's end, too.
+    drop(command);
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let name = Name::new("shell/pipe");
+    let mut writer = live(&name);
+    write(&mut writer, 10);
+    let commands: [&[&str]; 9] = [
+        &["list"],
+        &["list", "--json"],
+        &["info", &name],
+        &["info", "--json", &name],
+        &["watch", "--for", "30s", &name],
+        &["watch", "--json", "--for", "30s", &name],
+        &["man"],
+        &["completions", "bash"],
+        &["--help"],
+    ];
+    for arguments in commands {
+        let started = std::time::Instant::now();
+        let ran = into_closed_pipe(arguments);
+        assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{arguments:?}");
+        assert!(started.elapsed().as_secs() < 20, "{arguments:?} went on for nobody");
+    }
+}
+
+#[test]
+fn every_command_has_help_and_a_manual_page() {
+    let help = done(&["--help"]).out;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = commands.map(|line| line.split_whitespace().next().unwrap()).collect();
+    for command in ["list", "info", "watch", "clean", "doctor", "completions", "man"] {
+        assert!(commands.contains(&command), "{command} in {help}");
+    }
+    assert!(help.contains("Exit codes:"), "{help}");
+    let folder = tempfile::tempdir().unwrap();
+    done(&["man", "--out", folder.path().join("man1").to_str().unwrap()]);
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        assert!(!done(&[command, "--help"]).out.is_empty());
+        let page = done(&["man", command]).out;
+        assert!(page.contains(&format!(".TH dora-shm-{command} 1")), "{page}");
+        let file = folder.path().join(format!("man1/dora-shm-{command}.1"));
+        assert_eq!(std::fs::read_to_string(file).unwrap(), page);
+    }
+    assert!(done(&["man"]).out.contains(".TH dora-shm 1"));
+    assert!(failed(&["man", "wach"]).contains("there is no command \"wach\""));
+}
+
+#[test]
+fn completions_are_made_for_each_shell_and_bash_takes_them() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = done(&["completions", shell]).out;
+        assert!(script.contains("dora-shm") && script.contains("dry-run"), "{shell}: {script}");
+    }
+    let script = done(&["completions", "bash"]).out;
+    let check = Command::new("bash").args(["-nc", &script]).output().unwrap();
+    assert!(check.status.success() && check.stderr.is_empty(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
+#[test]
+fn it_needs_no_library_beyond_libc() {
+    let ran: Ran = Command::new("ldd").arg(env!("CARGO_BIN_EXE_dora-shm")).output().unwrap().into();
+    for line in ran.out.lines() {
+        let library = line.split_whitespace().next().unwrap().rsplit('/').next().unwrap();
+        let own = ["linux-vdso.so", "libc.so", "ld-linux", "ld64"];
+        assert!(own.iter().any(|name| library.starts_with(name)), "{line}");
+    }
+}

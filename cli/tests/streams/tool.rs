@@ -1,0 +1,128 @@
+//! The tool as a process, and streams for it.
+
+use std::process::{Command, Output};
+
+use dora_shm_ring::*;
+use serde_json::Value;
+
+use crate::common::process::{Actor, argument, listen, tell};
+
+/// The program, built for this test.
+pub fn tool() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm"));
+    // What the one who runs the tests has set is not to change what they see.
+    command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("TERM", "xterm");
+    command
+}
+
+/// What it printed, and how it ended.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+#[track_caller]
+pub fn run(arguments: &[&str]) -> Ran {
+    tool().args(arguments).output().unwrap().into()
+}
+
+/// What it printed, when all went well.
+#[track_caller]
+pub fn done(arguments: &[&str]) -> Ran {
+    let ran = run(arguments);
+    assert_eq!(ran.code, Some(0), "{arguments:?}: {}{}", ran.out, ran.err);
+    ran
+}
+
+/// The JSON that it printed.
+#[track_caller]
+pub fn json(arguments: &[&str]) -> Value {
+    let out = done(arguments).out;
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+/// What it said when it failed.
+#[track_caller]
+pub fn failed(arguments: &[&str]) -> String {
+    let ran = run(arguments);
+    assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{arguments:?}: {}", ran.err);
+    ran.err
+}
+
+pub const CHANNELS: usize = 3;
+
+/// Three labelled channels at 100 Hz, of which the ring holds two seconds.
+pub fn format() -> Format {
+    Format::new(Dtype::F32, &[CHANNELS as u64], 100.0, 200).unwrap()
+}
+
+pub fn description() -> Description {
+    let labels = ["Fp1", "Cz", "O2"].map(Value::from).to_vec();
+    Description {
+        dims: vec!["time".into(), "ch".into()],
+        axes: [
+            ("time".to_owned(), Axis::Linear { unit: "s".into(), gain: 0.01, offset: None }),
+            ("ch".to_owned(), Axis::Coord { unit: String::new(), data: Some(labels) }),
+        ]
+        .into(),
+        attrs: [("gain".to_owned(), Attr::Integer(24)), ("unit".to_owned(), Attr::String("µV".into()))].into(),
+        key: "headset".into(),
+        ..Description::default()
+    }
+}
+
+/// A live stream that has a ring and no frames yet.
+pub fn live(name: &str) -> Writer {
+    live_as(name, WriterOptions::default())
+}
+
+pub fn live_as(name: &str, options: WriterOptions) -> Writer {
+    let mut writer = Writer::create(name, options).unwrap();
+    writer.begin(&format(), &description(), 10).unwrap();
+    writer
+}
+
+/// A message of so many frames of [`format`], sent now.
+pub fn write(writer: &mut Writer, frames: usize) {
+    let samples = vec![0; frames * CHANNELS * 4];
+    let times = Times::Linear { start: writer.position() as f64 * 0.01, step: 0.01 };
+    writer.write(&Chunk { samples: &samples, times, send_ns: unix_ns() }).unwrap();
+}
+
+/// A stream whose writer, a process, was killed.
+pub fn dead(name: &str) -> u32 {
+    let mut writer = start_writer(name);
+    writer.kill();
+    let pid = writer.pid();
+    writer.end_killed();
+    pid
+}
+
+/// A process that writes a stream with five frames in it and then does as it is told: `write`, or nothing more.
+pub fn start_writer(name: &str) -> Actor {
+    let mut writer = Actor::start("tool::the_writer", name, &[]);
+    writer.expect("written");
+    writer
+}
+
+#[test]
+#[ignore = "a role: writes a stream"]
+fn the_writer() {
+    let Some(name) = argument() else { return };
+    let mut writer = live(&name);
+    write(&mut writer, 5);
+    tell("written");
+    while let Some(word) = listen() {
+        assert_eq!(word, "write");
+        write(&mut writer, 5);
+        tell("written");
+    }
+}

@@ -1,0 +1,91 @@
+//! Streams of other users, and of our own that others look at. Only root can make them.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
+use dora_shm_ring::*;
+use serde_json::{Value, json};
+
+use crate::common::{Name, segments};
+use crate::list::row;
+use crate::tool::*;
+
+const OTHER: u32 = 54321;
+const NOBODY: &str = "65534";
+
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("not root: nothing was tried with other users");
+    }
+    is_root
+}
+
+#[test]
+fn another_users_stream_is_a_row_and_is_read_when_its_owner_is_named() {
+    if !is_root() {
+        return;
+    }
+    let name = Name::new("users/other");
+    let mut writer = live(&name);
+    write(&mut writer, 3);
+    for path in segments::of(&name) {
+        chown(path, Some(OTHER), None).unwrap();
+    }
+    let segment = shorten(&name);
+    let found = row(&segment, &["list", "--json"]);
+    assert_eq!((&found["state"], &found["position"]), (&Value::Null, &Value::Null));
+    assert!(done(&["list"]).err.contains(&format!("{segment}: a stream of user {OTHER}")));
+    let found = row(&name, &["list", "--json", "--owner", &OTHER.to_string()]);
+    assert_eq!((&found["state"], &found["position"]), (&json!("live"), &json!(3)));
+
+    let said = failed(&["info", &name]);
+    assert!(said.contains(&format!("belongs to user {OTHER}, and you are root")), "{said}");
+    assert!(said.contains(&format!("--owner {OTHER}")), "{said}");
+    assert!(failed(&["info", "--owner", "54322", &name]).contains(&format!("belongs to user {OTHER}, not to 54322")));
+    assert!(failed(&["info", &segment]).contains(&format!("dora-shm list --owner {OTHER}")));
+    assert_eq!(json(&["info", "--json", "--owner", &OTHER.to_string(), &name])["owner_uid"], OTHER);
+    assert!(failed(&["watch", &name]).contains("--owner"));
+}
+
+/// The tool as another user would run it.
+fn as_nobody(arguments: &[&str]) -> Ran {
+    // Where it was built, others may not look.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = folder.path().join("dora-shm");
+    std::fs::copy(env!("CARGO_BIN_EXE_dora-shm"), &copy).unwrap();
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]).arg(copy).args(arguments);
+    command.output().unwrap().into()
+}
+
+#[test]
+fn who_may_not_read_a_stream_is_told_why() {
+    if !is_root() {
+        return;
+    }
+    let name = Name::new("users/private");
+    let writer = live(&name);
+    for command in ["info", "watch"] {
+        let ran = as_nobody(&[command, &name]);
+        assert_eq!(ran.code, Some(1));
+        for expected in ["you may not read stream", "belongs to user root", "mode 0600", "MODE \"0644\""] {
+            assert!(ran.err.contains(expected), "{expected} in {}", ran.err);
+        }
+    }
+    let ran = as_nobody(&["list", "--json"]);
+    let rows: Value = serde_json::from_str(&ran.out).unwrap();
+    let segment = shorten(&name);
+    let found = rows.as_array().unwrap().iter().find(|row| row["name"] == segment).unwrap();
+    assert_eq!(found["state"], Value::Null);
+    assert!(ran.err.contains("no permission"), "{}", ran.err);
+    drop(writer);
+
+    let everybody = Name::new("users/public");
+    let _writer = live_as(&everybody, WriterOptions { mode: 0o644, ..WriterOptions::default() });
+    let ran = as_nobody(&["info", &everybody]);
+    assert_eq!(ran.code, Some(0), "root's streams are read without naming root: {}", ran.err);
+    assert!(ran.out.contains("everybody, mode 0644"), "{}", ran.out);
+}
