@@ -1,6 +1,7 @@
 //! The reading half of a stream.
 
 mod attachment;
+mod back;
 mod descriptions;
 mod foreign;
 mod frames;
@@ -503,28 +504,8 @@ impl Reader {
     }
 
     fn latest_to(&mut self, into: &mut impl Target, frames: u64) -> Result<Copied> {
-        if let Some(foreign) = &mut self.foreign {
-            return foreign.latest(into, frames);
-        }
-        let Some(ring) = self.attachment.ring() else { return Ok(Copied::default()) };
-        let memory = &ring.memory;
-        let frame_bytes = memory.geometry().frame_bytes;
-        // Acquire, as R3.
-        let committed = memory.committed().load(Ordering::Acquire);
-        let wanted = committed - frames.min(memory.frames()).min(committed)..committed;
-        let count = wanted.end - wanted.start;
-        into.make_room(count, frame_bytes);
-        memory.copy_times(&wanted, &mut into.times()[..count as usize]);
-        memory.copy_samples(&wanted, &mut into.samples()[..(count * frame_bytes) as usize]);
-        let reserved = protocol::recheck(memory);
-        let generation = ring.generation;
-        if reserved.frames < committed {
-            let reason = format!("reserved is {}, below the {committed} committed", reserved.frames);
-            return Err(self.attachment.corrupt(reason));
-        }
-        let whole = reserved.whole_from(memory.frames(), &wanted);
-        into.drop_front(whole - wanted.start, count, frame_bytes);
-        Ok(Copied { first: whole, frames: wanted.end - whole, lost: 0, generation })
+        let held = self.held();
+        self.copy_at(held.end.saturating_sub(frames)..held.end, into)
     }
 
     fn check_room(&self, samples: &[u8], times: &[f64]) -> Result<()> {

@@ -49,6 +49,27 @@ fn between_the_two_stores_at_the_end_of_a_lap_nothing_is_invented_and_nothing_mi
 }
 
 #[test]
+fn frames_are_found_again_by_their_positions_and_times() {
+    for version in [1, 2] {
+        let stage = Stage::new("back", version, 20);
+        let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
+        let mut frames = Frames::new();
+        for position in (0..50).step_by(10) {
+            stage.write(position..position + 10);
+            let _ = read(&mut reader);
+        }
+        assert_eq!(reader.held(), 30..50);
+        assert_eq!(reader.read_at(28..34, &mut frames).unwrap(), 4);
+        assert_eq!((frames.first(), positions(&frames)), (30, every(30..34)));
+        for position in reader.held() {
+            assert_eq!(reader.read_at(position..position + 1, &mut frames).unwrap(), 1);
+            assert_eq!(reader.position_at(frames.times()[0]), position);
+        }
+        assert_eq!((reader.position(), reader.lost()), (50, 0));
+    }
+}
+
+#[test]
 fn a_reader_that_sleeps_through_laps_counts_what_it_missed() {
     for version in [1, 2] {
         let stage = Stage::new("laps", version, 20);

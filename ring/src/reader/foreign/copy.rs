@@ -79,7 +79,7 @@ impl ForeignStream {
 
     /// Copies as much of `wanted`, no longer than the ring, as stays whole: from the first frame that is, up to the next
     /// piece that is not. Where nothing is, `first` is behind what was tried.
-    fn copy(&mut self, wanted: &Range<u64>, into: &mut impl Target) -> Result<Copied> {
+    pub fn copy(&mut self, wanted: &Range<u64>, into: &mut impl Target) -> Result<Copied> {
         let mut copied = Copied { first: wanted.start, ..Copied::default() };
         let Some(ring) = &self.ring else { return Ok(copied) };
         let frame_bytes = ring.layout.frame_bytes;
@@ -138,12 +138,16 @@ impl ForeignStream {
         .min(piece.end))
     }
 
-    /// [`Reader::latest`](crate::Reader::latest) and its kin, after a look.
-    pub fn latest(&mut self, into: &mut impl Target, frames: u64) -> Result<Copied> {
-        let Some(ring) = &self.ring else { return Ok(Copied::default()) };
-        let end = ring.track.position();
-        let wanted = end - frames.min(ring.layout.frames).min(end)..end;
-        self.copy(&wanted, into)
+    /// [`Reader::held`](crate::Reader::held).
+    pub fn held(&self) -> Range<u64> {
+        let Some(ring) = &self.ring else { return 0..0 };
+        let end = self.position();
+        end.saturating_sub(ring.layout.frames)..end
+    }
+
+    /// Copies times alone; `None` where the ring cannot be read, which is an error of the read that follows.
+    pub fn copy_times(&self, positions: &Range<u64>, to: &mut [f64]) -> Option<()> {
+        self.ring.as_ref()?.copy_times(positions, to).ok()
     }
 
     /// [`Reader::frames_within`](crate::Reader::frames_within), of what the last look saw.

@@ -1,0 +1,96 @@
+//! Looking back: frames by their positions and times, without the cursor.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use super::target::Target;
+use super::{Copied, Frames, Reader};
+use crate::Result;
+use crate::protocol::{self, RingWords as _};
+
+impl Reader {
+    /// Positions of the frames that the ring holds, at this moment; empty before there is a ring. Of the generation that
+    /// the cursor is in. Never blocks.
+    ///
+    /// The oldest ones may be gone as soon as this has been said: what [`read_at`](Self::read_at) gives is whole.
+    pub fn held(&self) -> Range<u64> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.held();
+        }
+        let Some(ring) = self.attachment.ring() else { return 0..0 };
+        // Acquire, as R3.
+        let committed = ring.memory.committed().load(Ordering::Acquire);
+        let oldest = protocol::recheck(&ring.memory).frames.saturating_sub(ring.memory.frames());
+        oldest.min(committed)..committed
+    }
+
+    /// Copies the frames at `positions`, as far as the ring still holds them, into `into`, without moving the cursor.
+    /// Returns how many; [`Frames::first`] tells from which on. Never blocks.
+    ///
+    /// They are those of the generation that the cursor is in, as with [`latest`](Self::latest). What is older than the
+    /// ring is long, or not written yet, is left out: that is no loss, and is counted nowhere.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(&mut self, positions: Range<u64>, into: &mut Frames) -> Result<u64> {
+        into.clear();
+        self.settle()?;
+        let copied = self.copy_at(positions, into).inspect_err(|_| into.clear())?;
+        into.set_copied(&copied, self.format());
+        Ok(copied.frames)
+    }
+
+    /// The position from which on the held frames are at `time` or later: [`held`](Self::held)'s end when none is. For
+    /// times that do not fall and are no NaN; of others it is some position that is held. Never blocks.
+    ///
+    /// It looks at as many times as a binary search does.
+    pub fn position_at(&self, time: f64) -> u64 {
+        let held = self.held();
+        let (mut low, mut high) = (held.start, held.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.time_at(middle) {
+                Some(found) if found < time => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        // What has been overwritten meanwhile may have been taken for older or for newer.
+        low.max(self.held().start)
+    }
+
+    fn time_at(&self, position: u64) -> Option<f64> {
+        let range = position..position + 1;
+        let mut time = [0.0];
+        match &self.foreign {
+            Some(foreign) => foreign.copy_times(&range, &mut time)?,
+            None => self.attachment.ring()?.memory.copy_times(&range, &mut time),
+        }
+        Some(time[0])
+    }
+
+    /// Copies what is held of `wanted`, from the first frame on that was whole all the time.
+    pub(super) fn copy_at(&mut self, wanted: Range<u64>, into: &mut impl Target) -> Result<Copied> {
+        let held = self.held();
+        let start = wanted.start.clamp(held.start, held.end);
+        let wanted = start..wanted.end.clamp(start, held.end);
+        if let Some(foreign) = &mut self.foreign {
+            return foreign.copy(&wanted, into);
+        }
+        let Some(ring) = self.attachment.ring() else { return Ok(Copied::default()) };
+        let memory = &ring.memory;
+        let frame_bytes = memory.geometry().frame_bytes;
+        let count = wanted.end - wanted.start;
+        into.make_room(count, frame_bytes);
+        memory.copy_times(&wanted, &mut into.times()[..count as usize]);
+        memory.copy_samples(&wanted, &mut into.samples()[..(count * frame_bytes) as usize]);
+        let reserved = protocol::recheck(memory);
+        let generation = ring.generation;
+        if reserved.frames < held.end {
+            let reason = format!("reserved is {}, below the {} committed", reserved.frames, held.end);
+            return Err(self.attachment.corrupt(reason));
+        }
+        let whole = reserved.whole_from(memory.frames(), &wanted);
+        into.drop_front(whole - wanted.start, count, frame_bytes);
+        Ok(Copied { first: whole, frames: wanted.end - whole, lost: 0, generation })
+    }
+}
