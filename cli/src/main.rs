@@ -1,6 +1,7 @@
 //! `dora-shm`: shows, draws, records and repairs live streams in shared memory, for somebody at a terminal.
 
 mod commands;
+mod drawing;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod ending;
 mod exit;
@@ -12,6 +13,7 @@ mod open;
 mod output;
 mod state;
 mod table;
+mod scope;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod text;
 #[allow(dead_code, reason = "the commands come one after the other")]

@@ -7,6 +7,7 @@ mod info;
 mod list;
 mod man;
 mod watch;
+mod scope;
 
 use clap::Subcommand;
 
@@ -21,6 +22,7 @@ pub enum Command {
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
+    Scope(scope::Arguments),
 }
 
 impl Command {
@@ -33,6 +35,7 @@ impl Command {
             Self::Doctor(arguments) => doctor::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments),
             Self::Man(arguments) => man::run(&arguments),
+            Self::Scope(arguments) => scope::run(arguments),
         }
     }
 }

@@ -1,0 +1,9 @@
+//! What `scope` and `plot` share: channels and their names, min/max decimation, what is known of the ring, pictures,
+//! ranges and ticks.
+
+pub mod channels;
+pub mod columns;
+pub mod history;
+pub mod numbers;
+pub mod picture;
+pub mod range;

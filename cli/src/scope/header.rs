@@ -1,0 +1,93 @@
+//! The first line: which stream, how it is, and how it is looked at.
+
+use dora_shm_ring::Liveness;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Widget;
+
+use super::scene::Heading;
+use crate::text::{printable, shortened};
+use crate::units;
+
+/// How a state is called, and its colour.
+pub fn state(state: Liveness) -> (&'static str, Color) {
+    match state {
+        Liveness::Absent => ("absent", Color::Yellow),
+        Liveness::Foreign => ("foreign", Color::Cyan),
+        Liveness::Waiting => ("waiting", Color::Yellow),
+        Liveness::Live => ("live", Color::Green),
+        Liveness::Idle => ("idle", Color::Yellow),
+        Liveness::Dead => ("dead", Color::Red),
+        Liveness::Closed => ("closed", Color::Red),
+    }
+}
+
+pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
+    let (state, colour) = state(heading.state);
+    let name = shortened(&printable(&heading.name), usize::from(area.width / 3).max(8));
+    let mut left = vec![
+        Span::styled(format!(" {name} "), Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED)),
+        Span::styled(format!(" ● {state}"), Style::new().fg(colour)),
+    ];
+    let faint = Style::new().fg(Color::DarkGray);
+    let mut say = |text: String| {
+        left.push(Span::styled(" │ ", faint));
+        left.push(Span::raw(text));
+    };
+    if let Some(format) = &heading.format {
+        say(format.clone());
+    }
+    match (heading.promised_hz, heading.measured_hz) {
+        (Some(promised), Some(measured)) if !is_about(promised, measured) => {
+            say(format!("{} ({} promised)", units::hertz(measured), units::hertz(promised)));
+        }
+        (Some(rate), _) | (None, Some(rate)) => say(units::hertz(rate)),
+        (None, None) => {}
+    }
+    if let Some(generation) = heading.generation {
+        say(format!("gen {generation}"));
+    }
+    if heading.lost > 0 {
+        left.push(Span::styled(" │ ", faint));
+        left.push(Span::styled(format!("{} lost", units::count(heading.lost)), Style::new().fg(Color::Red)));
+    }
+    let mut right = Vec::new();
+    if let Some(channels) = &heading.channels {
+        right.push(Span::raw(channels.clone()));
+    }
+    if (heading.gain - 1.0).abs() > 1e-9 {
+        right.push(Span::raw(format!("gain {}", crate::drawing::range::short(heading.gain))));
+    }
+    if !heading.auto {
+        right.push(Span::raw("fixed scale"));
+    }
+    if let Some(window) = &heading.window {
+        right.push(Span::raw(window.clone()));
+    }
+    if let Some(held_back) = &heading.held_back {
+        let style = Style::new().fg(Color::Black).bg(Color::Yellow);
+        right.push(Span::styled(format!(" PAUSED {held_back} "), style));
+    }
+    let mut spaced = Vec::new();
+    for span in right {
+        spaced.push(Span::styled(if spaced.is_empty() { "" } else { " │ " }, faint));
+        spaced.push(span);
+    }
+    spaced.push(Span::raw(" "));
+    let (left, right) = (Line::from(left), Line::from(spaced));
+    let right_width = (right.width() as u16).min(area.width);
+    left.render(area, buffer);
+    // How it is looked at matters more than what does not change, where both have no room.
+    let at = Rect { x: area.right() - right_width, width: right_width, ..area };
+    for x in at.left()..at.right() {
+        buffer[(x, at.y)].reset();
+    }
+    right.render(at, buffer);
+}
+
+/// Measured rates are never quite what was promised.
+fn is_about(promised: f64, measured: f64) -> bool {
+    (measured / promised - 1.0).abs() < 0.05
+}

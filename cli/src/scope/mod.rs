@@ -1,0 +1,229 @@
+//! `dora-shm scope`: a live picture of a stream in the terminal.
+
+mod braille;
+mod colours;
+pub mod controls;
+mod footer;
+mod header;
+mod heat;
+mod help;
+mod image;
+mod message;
+mod scene;
+mod screen;
+mod session;
+mod terminal;
+mod time_axis;
+mod traces;
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Interrupter, Liveness, Wait};
+use eyre::WrapErr as _;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+
+use self::braille::DOTS_WIDE;
+use self::colours::Depth;
+use self::controls::{Controls, Hold, Press, View};
+use self::scene::{Body, Footing, Heading, Layout};
+use self::session::{Session, format_text};
+use self::terminal::Screen;
+use crate::drawing::range;
+use crate::ending::Ending;
+use crate::open::Which;
+
+/// Between two pictures.
+const FRAME: Duration = Duration::from_millis(33);
+/// Of which so much goes into reading: the screen stays smooth however much there is to read.
+const READING: Duration = Duration::from_millis(10);
+/// Longest sleep without a look at how the stream is.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What wakes the screen besides the stream.
+enum Input {
+    Terminal(Event),
+    /// The user has asked the command to end, or the terminal is gone.
+    End,
+}
+
+/// Shows the stream until the user has seen enough.
+///
+/// # Errors
+/// A sentence for the user: the stream cannot be read, or the terminal has gone.
+pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
+    let mut session = Session::open(which)?;
+    let (sender, inputs) = mpsc::channel();
+    let interrupter = session.reader().interrupter();
+    let ending = {
+        let (sender, interrupter) = (sender.clone(), interrupter.clone());
+        Ending::listen(move || wake(&sender, &interrupter, Input::End)).wrap_err("listening for signals")?
+    };
+    let mut screen = Screen::enter().wrap_err("setting up the terminal")?;
+    std::thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(move || {
+            while let Ok(event) = event::read() {
+                wake(&sender, &interrupter, Input::Terminal(event));
+            }
+            wake(&sender, &interrupter, Input::End);
+        })
+        .wrap_err("starting a thread")?;
+    let depth = Depth::of_terminal();
+    let mut is_new = true;
+    loop {
+        let began = Instant::now();
+        let layout = Layout::of(screen.area().wrap_err("asking for the terminal's size")?);
+        is_new |= session.follow();
+        let (dots, rows) = (usize::from(layout.plot.width) * DOTS_WIDE, usize::from(layout.plot.height));
+        let more = session.read(&controls, dots.max(1), rows, READING);
+        if is_new || more {
+            draw(&mut screen, &mut session, &controls, depth, layout).wrap_err("drawing on the terminal")?;
+        }
+        // A terminal that takes long is not asked more often than it can bear.
+        let next = began + FRAME.max(began.elapsed() * 3 / 2);
+        is_new = match pause(&mut session, &inputs, next, more)? {
+            Some(Input::End) => return Ok(()),
+            Some(Input::Terminal(event)) => {
+                let mut event = Some(event);
+                // All that has been typed meanwhile is done before the next picture.
+                while let Some(now) = event.take() {
+                    match press(&now, &mut controls, &mut session, rows) {
+                        Press::Go => {}
+                        Press::Quit => return Ok(()),
+                        Press::Suspend => screen.suspend().wrap_err("setting up the terminal")?,
+                    }
+                    match inputs.try_recv() {
+                        Ok(Input::Terminal(next)) => event = Some(next),
+                        Ok(Input::End) => return Ok(()),
+                        Err(_) => {}
+                    }
+                }
+                true
+            }
+            None => false,
+        };
+        if ending.is_asked() {
+            return Ok(());
+        }
+    }
+}
+
+fn wake(sender: &Sender<Input>, interrupter: &Interrupter, input: Input) {
+    // The other side is gone when the command is about to end.
+    let _ = sender.send(input);
+    interrupter.interrupt();
+}
+
+/// Waits for the next picture's time, and, if nothing is left to read, for news. An input ends it at once.
+fn pause(session: &mut Session, inputs: &Receiver<Input>, next: Instant, more: bool) -> eyre::Result<Option<Input>> {
+    let left = next.saturating_duration_since(Instant::now());
+    let wait = if session.failure.is_some() { LOOK } else { left };
+    match inputs.recv_timeout(wait) {
+        Ok(input) => return Ok(Some(input)),
+        Err(RecvTimeoutError::Disconnected) => return Ok(Some(Input::End)),
+        Err(RecvTimeoutError::Timeout) => {}
+    }
+    if !more && session.failure.is_none() {
+        match session.reader().wait(LOOK) {
+            Ok(Wait::Ready | Wait::Quiet(_) | Wait::Interrupted) => {}
+            // The next look says what is wrong.
+            Err(_) => {}
+        }
+    }
+    Ok(inputs.try_recv().ok())
+}
+
+fn press(event: &Event, controls: &mut Controls, session: &mut Session, rows: usize) -> Press {
+    let Event::Key(key) = event else { return Press::Go };
+    if key.kind == KeyEventKind::Release {
+        return Press::Go;
+    }
+    let shown = session.shown(controls, rows);
+    let channels = session.stream.as_ref().map(|stream| &stream.channels);
+    controls.press(*key, shown.as_ref(), channels)
+}
+
+fn draw(
+    screen: &mut Screen,
+    session: &mut Session,
+    controls: &Controls,
+    depth: Depth,
+    layout: Layout,
+) -> std::io::Result<()> {
+    let rows = usize::from(layout.plot.height);
+    let axis = session.axis_line();
+    let heading = heading(session, controls, rows, axis.as_ref());
+    let footing = Footing {
+        note: session.failure.clone().or_else(|| session.note().map(str::to_owned)),
+        prompt: controls.prompt.as_ref().map(|prompt| (prompt.text.clone(), prompt.error.clone())),
+        view: session.stream.as_ref().map(|stream| stream.view(controls)),
+        can_be_picture: session.stream.as_ref().is_some_and(|stream| stream.picture.is_some()),
+        help: controls.help,
+    };
+    let message = Body::Message(waiting_for(session));
+    session.with_stream(|stream, reader| {
+        let body = match stream {
+            None => message,
+            Some(stream) if stream.view(controls) == View::Picture => {
+                let (width, height) = (usize::from(layout.body.width), usize::from(layout.body.height) * 2);
+                stream.pixels(width, height).map_or(message, Body::Picture)
+            }
+            Some(stream) => {
+                let view = stream.view(controls);
+                match (stream.scene(reader, controls, rows), axis) {
+                    (Some(scene), Some(axis)) if !scene.history.shown().is_empty() => Body::Plot(view, scene, axis),
+                    _ => message,
+                }
+            }
+        };
+        screen.draw(|buffer| screen::render(&heading, &body, &footing, depth, buffer))
+    })
+}
+
+/// Why there is nothing to draw.
+fn waiting_for(session: &Session) -> Vec<String> {
+    match session.state() {
+        Liveness::Absent => {
+            vec![format!("waiting for stream {}", crate::text::quoted(session.name())), session.absent()]
+        }
+        Liveness::Closed => vec!["the stream was closed".to_owned(), "waiting for the next one of the name".to_owned()],
+        Liveness::Dead => vec!["the writer died before it wrote anything".to_owned()],
+        Liveness::Waiting => vec!["a writer is there and has not begun to write".to_owned()],
+        _ => vec!["waiting for the first frame".to_owned()],
+    }
+}
+
+fn heading(session: &Session, controls: &Controls, rows: usize, axis: Option<&scene::AxisLine>) -> Heading {
+    let stream = session.stream.as_ref();
+    let view = stream.map(|stream| stream.view(controls));
+    let is_picture = view == Some(View::Picture);
+    let channels = stream.filter(|_| !is_picture).and_then(|stream| {
+        let (page, count) = (stream.page(controls, rows), stream.chosen().len());
+        (count > page.len()).then(|| format!("{}-{} of {count}", page.start + 1, page.end))
+    });
+    let axis = axis.filter(|_| !is_picture);
+    let length = |value: f64, unit: &str| {
+        if unit == "s" { range::seconds_text(value) } else { format!("{} {unit}", range::short(value)) }
+    };
+    let held_back = match controls.hold {
+        Hold::Live => None,
+        Hold::At(_) => Some(axis.map(|axis| length(axis.to.min(0.0), &axis.unit)).unwrap_or_default()),
+        Hold::Frame(_) => stream.map(|stream| format!("frame {}", stream.frame)),
+    };
+    let info = session.info.as_ref();
+    Heading {
+        name: session.name().to_owned(),
+        state: session.state(),
+        format: stream.map(|stream| format_text(&stream.format)),
+        promised_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
+        measured_hz: info.filter(|info| info.liveness == Liveness::Live).and_then(|info| info.measured_rate_hz),
+        lost: session.lost(),
+        generation: stream.and_then(|_| info.and_then(|info| info.generation)).filter(|&generation| generation > 0),
+        channels,
+        window: axis.map(|axis| length(axis.to - axis.from, &axis.unit)),
+        gain: controls.gain,
+        auto: controls.auto,
+        held_back,
+    }
+}

@@ -1,0 +1,127 @@
+//! What the widgets draw, and where.
+
+use std::time::Duration;
+
+use dora_shm_ring::Liveness;
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+
+use super::controls::View;
+use crate::drawing::history::History;
+use crate::drawing::picture::Pixels;
+use crate::drawing::range::ValueRange;
+
+/// Columns left of the plot, for names and ranges; fewer on a narrow screen.
+pub const GUTTER: u16 = 16;
+/// Columns right of it, for values; none on a narrow screen.
+pub const VALUES: u16 = 10;
+const NARROW: u16 = 64;
+
+/// Colours that can be told apart on dark and light screens.
+pub const PALETTE: [Color; 6] =
+    [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::LightBlue, Color::LightRed];
+
+/// Where everything is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub header: Rect,
+    /// All between header and footer.
+    pub body: Rect,
+    /// Of the body, what lines are drawn on.
+    pub plot: Rect,
+    pub axis: Rect,
+    pub footer: Rect,
+}
+
+impl Layout {
+    pub fn of(area: Rect) -> Self {
+        let row =
+            |y: u16| Rect { y: area.y + y.min(area.height.saturating_sub(1)), height: 1.min(area.height), ..area };
+        let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
+        let gutter = GUTTER.min(area.width / 4);
+        let values = if area.width >= NARROW { VALUES } else { 0 };
+        let plot = Rect {
+            x: body.x + gutter,
+            width: body.width.saturating_sub(gutter + values),
+            height: body.height.saturating_sub(1),
+            ..body
+        };
+        let axis = Rect { y: plot.bottom(), height: body.height.min(1), ..body };
+        Self { header: row(0), body, plot, axis, footer: row(area.height.saturating_sub(1)) }
+    }
+}
+
+/// One channel of a plot.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    pub label: String,
+    pub unit: String,
+    /// Its place among the history's channels.
+    pub place: usize,
+    pub range: ValueRange,
+    /// Its newest value in the window.
+    pub value: Option<f64>,
+    pub colour: Color,
+}
+
+/// Channels over time.
+pub struct Scene<'a> {
+    pub history: &'a History,
+    pub lanes: Vec<Lane>,
+    /// All lines in one.
+    pub overlay: bool,
+    /// How many of the window's first columns the ring no longer has.
+    pub gone_columns: usize,
+}
+
+/// The time axis below a plot.
+#[derive(Clone, Debug)]
+pub struct AxisLine {
+    /// From the newest frame on, so 0 or less.
+    pub from: f64,
+    pub to: f64,
+    pub unit: String,
+}
+
+/// What the header says.
+#[derive(Clone, Debug)]
+pub struct Heading {
+    pub name: String,
+    pub state: Liveness,
+    /// `float32 [64]`, or nothing before there is a format.
+    pub format: Option<String>,
+    pub promised_hz: Option<f64>,
+    pub measured_hz: Option<f64>,
+    pub lost: u64,
+    pub generation: Option<u32>,
+    /// Which of how many channels: `1-18 of 64`.
+    pub channels: Option<String>,
+    pub window: Option<String>,
+    pub gain: f64,
+    pub auto: bool,
+    /// How far behind the newest frame the picture stands still; `None` while it moves.
+    pub held_back: Option<String>,
+}
+
+/// What is in the middle.
+pub enum Body<'a> {
+    /// There is nothing to draw yet; why.
+    Message(Vec<String>),
+    Plot(View, Scene<'a>, AxisLine),
+    Picture(&'a Pixels),
+}
+
+/// What the last line says.
+#[derive(Clone, Debug, Default)]
+pub struct Footing {
+    /// Something that has just happened.
+    pub note: Option<String>,
+    /// What is being typed, and what is wrong with it.
+    pub prompt: Option<(String, Option<String>)>,
+    pub view: Option<View>,
+    pub can_be_picture: bool,
+    pub help: bool,
+}
+
+/// How long a note stays.
+pub const NOTE_STAYS: Duration = Duration::from_secs(6);
