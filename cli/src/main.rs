@@ -13,6 +13,7 @@ mod open;
 mod output;
 mod state;
 mod table;
+mod plot;
 mod scope;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod text;

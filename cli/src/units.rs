@@ -107,6 +107,14 @@ pub fn shape(shape: &[u64]) -> String {
     shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ")
 }
 
+/// What a frame is: `float32 [64]`.
+pub fn format(format: &dora_shm_ring::Format) -> String {
+    match format.frame_shape() {
+        [] => format.dtype().to_string(),
+        shape => format!("{} {shape:?}", format.dtype()),
+    }
+}
+
 /// Reads a time span from the command line: `5s`, `250ms`, `1.5min`, `2h`; a number alone is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text);

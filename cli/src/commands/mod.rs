@@ -7,6 +7,7 @@ mod info;
 mod list;
 mod man;
 mod watch;
+mod plot;
 mod scope;
 
 use clap::Subcommand;
@@ -23,6 +24,7 @@ pub enum Command {
     Completions(completions::Arguments),
     Man(man::Arguments),
     Scope(scope::Arguments),
+    Plot(plot::Arguments),
 }
 
 impl Command {
@@ -36,6 +38,7 @@ impl Command {
             Self::Completions(arguments) => completions::run(&arguments),
             Self::Man(arguments) => man::run(&arguments),
             Self::Scope(arguments) => scope::run(arguments),
+            Self::Plot(arguments) => plot::run(&arguments),
         }
     }
 }

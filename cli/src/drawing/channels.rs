@@ -62,14 +62,6 @@ impl Channels {
         }
     }
 
-    /// The unit that all channels have; `None` when it differs.
-    pub fn common_unit(&self) -> Option<&str> {
-        match &self.units {
-            Units::Same(unit) => Some(unit),
-            Units::Each(_) => None,
-        }
-    }
-
     /// The channels that a list such as `0-7,12,Cz` names, ascending: numbers from 0, ranges of numbers, labels. Nothing
     /// names all.
     ///
@@ -231,12 +223,12 @@ mod tests {
     fn units_come_from_the_attributes_or_the_labels() {
         let mut description = labelled(vec![json!({"label": "a", "unit": "V"}), json!({"label": "b", "unit": "A"})]);
         let found = channels(&[2], &description);
-        assert_eq!((found.unit(0), found.unit(1), found.common_unit()), ("V", "A", None));
+        assert_eq!((found.unit(0), found.unit(1)), ("V", "A"));
         description.attrs.insert("units".into(), Attr::ListString(vec!["mV".into(), "mV".into()]));
-        assert_eq!(channels(&[2], &description).common_unit(), Some("mV"));
+        assert_eq!(channels(&[2], &description).unit(1), "mV");
         description.attrs.insert("unit".into(), Attr::String("uV".into()));
         assert_eq!(channels(&[2], &description).unit(1), "uV");
-        assert_eq!(channels(&[2], &Description::default()).common_unit(), Some(""));
+        assert_eq!(channels(&[2], &Description::default()).unit(0), "");
     }
 
     #[test]

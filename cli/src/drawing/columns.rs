@@ -53,10 +53,6 @@ impl Columns {
         }
     }
 
-    pub fn width(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.slots.fill(EMPTY);

@@ -10,7 +10,7 @@ use super::columns::{Chosen, Columns};
 use super::numbers::{self, Visitor};
 
 /// Bytes that are copied and looked at between two looks at the clock.
-const BLOCK_BYTES: u64 = 512 << 10;
+const BLOCK_BYTES: u64 = if cfg!(test) { 160 } else { 512 << 10 };
 /// When so much is new, what is newest is read before what comes first.
 const MOST_BLOCKS_BEHIND: u64 = 8;
 /// A step back in time by more than this many seconds begins another story (a recording that is played in a loop). Less is
@@ -64,8 +64,9 @@ pub struct History {
     shown: Range<i64>,
     /// Positions that have been read, all of the window's that lie between.
     covered: Range<u64>,
-    /// Nothing older, or nothing newer, belongs to the window or is there.
+    /// Nothing older belongs to the window or is there.
     oldest_reached: bool,
+    /// Nothing newer belongs to the window, whatever comes.
     newest_reached: bool,
     /// Axis values of the covered frames at both ends.
     oldest: f64,
@@ -175,6 +176,8 @@ impl History {
             if same_columns && !self.covered.is_empty() {
                 self.newest_reached = false;
             } else {
+                // The numbers of columns of another length mean other times.
+                self.shown = 0..0;
                 self.restart(reader.held().end);
             }
             return Ok(());
@@ -193,7 +196,7 @@ impl History {
             }
         };
         self.restart(position);
-        self.newest_reached = true;
+        self.newest_reached = position < reader.held().end;
         Ok(())
     }
 
@@ -208,8 +211,9 @@ impl History {
             else {
                 return false;
             };
+            // Where nothing lay beyond the new edge, what comes next may lie before it.
+            self.newest_reached = end < self.covered.end;
             self.covered.end = end;
-            self.newest_reached = true;
         } else if self.shown.end > before.end {
             self.newest_reached = false;
         }
@@ -250,14 +254,10 @@ impl History {
                 || self.covered.end < held.start)
         {
             self.restart(held.end);
-            self.newest_reached = true;
-        } else if follows {
-            self.newest_reached = self.covered.end == held.end;
         }
-        while !self.newest_reached {
+        while !self.newest_reached && self.covered.end < held.end {
             let to = held.end.min(self.covered.end.saturating_add(block));
             self.read_forwards(reader, self.covered.end..to)?;
-            self.newest_reached |= self.covered.end >= held.end;
             if Instant::now() >= until {
                 return Ok(true);
             }
@@ -297,6 +297,7 @@ impl History {
         if clock != self.clock {
             self.clock = clock;
             self.columns.clear();
+            self.shown = 0..0;
             self.restart(0);
         }
     }

@@ -154,14 +154,14 @@ mod tests {
         assert_eq!(range, ValueRange { low: -10.0, high: 10.0 });
         assert_eq!(range.followed(-8.0, 9.5), range);
         assert_ne!(range.followed(-8.0, 11.0), range);
-        assert_eq!(range.followed(-1.0, 1.0), ValueRange { low: -1.2, high: 1.2 });
+        assert_eq!(range.followed(-3.0, 3.0), ValueRange { low: -4.0, high: 4.0 });
     }
 
     #[test]
     fn steps_are_round() {
         assert_eq!([step(10.0, 5), step(10.0, 4), step(1.0, 10), step(0.3, 10)], [2.0, 5.0, 0.1, 0.05]);
         assert_eq!(ticks(-1.0, 1.0, 4), [-1.0, -0.5, 0.0, 0.5, 1.0]);
-        assert_eq!(ticks(0.0, f64::INFINITY, 4), []);
+        assert!(ticks(0.0, f64::INFINITY, 4).is_empty());
     }
 
     #[test]

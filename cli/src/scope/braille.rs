@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(shown(&rising), [" ⢀⠎", "⡠⠃ "]);
         let mut steep = Braille::new(1, 2);
         steep.line((0, 0), (1, 7), Color::Reset);
-        assert_eq!(shown(&steep), ["⢡", "⢸"]);
+        assert_eq!(shown(&steep), ["⢱", "⢸"]);
     }
 
     #[test]

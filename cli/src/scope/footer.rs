@@ -37,8 +37,8 @@ fn keys(footing: &Footing, width: u16) -> Line<'static> {
     let means_something = |short: &str| match (footing.view, short) {
         (_, "help" | "quit") => true,
         (None, _) => false,
-        (Some(View::Picture), _) => ["pause", "scroll", "oldest/live", "view"].contains(&short),
-        (Some(View::Overlay), "lanes") => false,
+        (Some(View::Picture), _) => ["pause", "scroll", "oldest", "view"].contains(&short),
+        (Some(View::Overlay | View::Heat), "lanes" | "channels") => false,
         _ => true,
     };
     let spans =

@@ -27,11 +27,12 @@ use self::braille::DOTS_WIDE;
 use self::colours::Depth;
 use self::controls::{Controls, Hold, Press, View};
 use self::scene::{Body, Footing, Heading, Layout};
-use self::session::{Session, format_text};
+use self::session::Session;
 use self::terminal::Screen;
 use crate::drawing::range;
 use crate::ending::Ending;
 use crate::open::Which;
+use crate::units;
 
 /// Between two pictures.
 const FRAME: Duration = Duration::from_millis(33);
@@ -158,7 +159,6 @@ fn draw(
         note: session.failure.clone().or_else(|| session.note().map(str::to_owned)),
         prompt: controls.prompt.as_ref().map(|prompt| (prompt.text.clone(), prompt.error.clone())),
         view: session.stream.as_ref().map(|stream| stream.view(controls)),
-        can_be_picture: session.stream.as_ref().is_some_and(|stream| stream.picture.is_some()),
         help: controls.help,
     };
     let message = Body::Message(waiting_for(session));
@@ -215,7 +215,7 @@ fn heading(session: &Session, controls: &Controls, rows: usize, axis: Option<&sc
     Heading {
         name: session.name().to_owned(),
         state: session.state(),
-        format: stream.map(|stream| format_text(&stream.format)),
+        format: stream.map(|stream| units::format(&stream.format)),
         promised_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
         measured_hz: info.filter(|info| info.liveness == Liveness::Live).and_then(|info| info.measured_rate_hz),
         lost: session.lost(),

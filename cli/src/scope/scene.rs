@@ -119,7 +119,6 @@ pub struct Footing {
     /// What is being typed, and what is wrong with it.
     pub prompt: Option<(String, Option<String>)>,
     pub view: Option<View>,
-    pub can_be_picture: bool,
     pub help: bool,
 }
 

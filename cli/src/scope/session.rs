@@ -161,7 +161,7 @@ impl Session {
             return !same;
         }
         if self.stream.is_some() {
-            self.say(format!("generation {generation}: {}", format_text(&format)));
+            self.say(format!("generation {generation}: {}", units::format(&format)));
         }
         let mut stream = Stream {
             channels: Channels::new(&format, None),
@@ -281,14 +281,6 @@ impl Session {
 
 fn most_per_page(rows: usize) -> usize {
     rows.max(1)
-}
-
-/// `float32 [64]`.
-pub fn format_text(format: &Format) -> String {
-    match format.frame_shape() {
-        [] => format.dtype().to_string(),
-        shape => format!("{} {}", format.dtype(), units::shape(shape)),
-    }
 }
 
 impl Stream {

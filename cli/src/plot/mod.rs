@@ -1,0 +1,243 @@
+//! `dora-shm plot`: what a stream looks like, as a file.
+
+pub mod file;
+mod traces;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Format, Frames, Liveness, Reader, Start, ViewOutcome, Wait};
+use eyre::{WrapErr as _, bail, eyre};
+
+use self::file::Kind;
+use self::traces::{Lane, Plot};
+use crate::drawing::channels::Channels;
+use crate::drawing::columns::Chosen;
+use crate::drawing::history::{End, History, Window};
+use crate::drawing::picture::PictureFormat;
+use crate::drawing::range::{self, ValueRange};
+use crate::ending::Ending;
+use crate::open::Which;
+use crate::text::{printable, quoted};
+use crate::{output, units};
+
+/// Longest time that is drawn without being asked for, in seconds.
+const LENGTH: f64 = 10.0;
+/// Between two looks at how much there is.
+const LOOK: Duration = Duration::from_millis(50);
+/// After which somebody who waits is told.
+const SAY_AFTER: Duration = Duration::from_secs(1);
+const WIDTH: u32 = 1100;
+/// A PNG has so many pixels to each of the drawing's, for screens that are fine.
+const PNG_SCALE: f32 = 2.0;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// `None`: what is there, up to ten seconds.
+    pub seconds: Option<f64>,
+    /// How long to wait for the stream, and for as much of it as is wanted.
+    pub wait: Duration,
+    pub channels: String,
+    /// Draw pictures as channels.
+    pub as_traces: bool,
+    pub size: Option<(u32, u32)>,
+}
+
+/// Draws the newest of a stream into a file.
+///
+/// # Errors
+/// A sentence for the user.
+pub fn run(which: &Which, path: &Path, wanted: &Wanted) -> eyre::Result<()> {
+    let kind = Kind::of(path)?;
+    let mut reader = which.open_or_wait(which.options(Start::Newest))?;
+    let interrupter = reader.interrupter();
+    let ending = Ending::listen(move || interrupter.interrupt()).wrap_err("listening for signals")?;
+    wait_for_frames(which, &mut reader, wanted, &ending)?;
+    let format = reader.format().cloned().ok_or_else(|| eyre!("the stream has just been closed"))?;
+    let description = reader.description().cloned();
+    let picture = PictureFormat::of(&format, description.as_deref()).filter(|_| !wanted.as_traces);
+    let bytes = match picture {
+        Some(picture) => newest_picture(which, &mut reader, &picture, wanted, kind)?,
+        None => newest_traces(which, &mut reader, &format, wanted, kind)?,
+    };
+    file::write(path, &bytes)
+}
+
+/// Waits until there is as much as is wanted, or as there will be.
+fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: &Ending) -> eyre::Result<()> {
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        pass(which, reader)?;
+        let held = reader.held();
+        if !held.is_empty() && is_enough(which, reader, wanted)? {
+            return Ok(());
+        }
+        let left = wanted.wait.saturating_sub(began.elapsed());
+        if left.is_zero() && !held.is_empty() {
+            return Ok(());
+        }
+        if left.is_zero() {
+            let waited = units::duration(wanted.wait);
+            match which.say(reader.liveness(Duration::from_secs(1)))? {
+                Liveness::Absent | Liveness::Closed => {
+                    bail!("{} (waited {waited}; --wait changes that)", which.absent())
+                }
+                _ => bail!("stream {} has no frames yet (waited {waited}; --wait changes that)", quoted(&which.name)),
+            }
+        }
+        if !said && began.elapsed() >= SAY_AFTER {
+            said = true;
+            let what = if held.is_empty() { "waiting for" } else { "waiting for more of" };
+            output::note(format!("{what} stream {} (Ctrl-C stops)", quoted(&which.name)));
+        }
+        let wait = which.say(reader.wait(left.min(LOOK)))?;
+        if ending.is_asked() {
+            bail!("stopped before there was enough to draw");
+        }
+        // What is here will not get more.
+        if !held.is_empty() && matches!(wait, Wait::Quiet(Liveness::Dead | Liveness::Closed)) {
+            return Ok(());
+        }
+        if wait == Wait::Ready {
+            // Frames may come by the thousand a second.
+            std::thread::sleep(left.min(LOOK));
+        }
+    }
+}
+
+/// Passes what is new, and comes to the newest generation.
+fn pass(which: &Which, reader: &mut Reader) -> eyre::Result<()> {
+    for _ in 0..64 {
+        match which.say(reader.view(u64::MAX))? {
+            ViewOutcome::Frames(view) => _ = reader.finish(view),
+            ViewOutcome::Generation | ViewOutcome::Closed => {}
+            ViewOutcome::Nothing => break,
+        }
+    }
+    Ok(())
+}
+
+/// Whether the ring has what is wanted, or cannot have more.
+fn is_enough(which: &Which, reader: &mut Reader, wanted: &Wanted) -> eyre::Result<bool> {
+    let held = reader.held();
+    let description = reader.description().cloned();
+    let Some(format) = reader.format().cloned() else { return Ok(false) };
+    if PictureFormat::of(&format, description.as_deref()).is_some() && !wanted.as_traces {
+        return Ok(true);
+    }
+    let is_full = held.start > 0 || held.end - held.start >= format.frames();
+    let Some(seconds) = wanted.seconds else { return Ok(is_full || held.end - held.start >= 2) };
+    Ok(is_full || span(which, reader, &format)? >= seconds)
+}
+
+/// How long the frames that are there are on the axis.
+fn span(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<f64> {
+    let mut history = glance(which, reader, format)?;
+    let held = reader.held();
+    let Some(newest) = held.end.checked_sub(1) else { return Ok(0.0) };
+    // Of a full ring not the very oldest, which may be gone before it has been read.
+    let left_out = if held.start > 0 { (newest - held.start) / 16 } else { 0 };
+    let whole = (newest - held.start) as f64 / (newest - held.start - left_out).max(1) as f64;
+    let oldest = which.say(history.axis_at(reader, held.start + left_out))?;
+    let newest = which.say(history.axis_at(reader, newest))?;
+    Ok(newest.zip(oldest).map_or(0.0, |(newest, oldest)| (newest - oldest) * whole))
+}
+
+/// A history of no channels, which knows how the axis reads.
+fn glance(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<History> {
+    let window = Window { end: End::Newest, length: LENGTH, columns: 1 };
+    let mut history = History::new(format, Chosen::new(&[], format.frame_samples() as usize), window);
+    which.say(history.read(reader, Duration::ZERO))?;
+    Ok(history)
+}
+
+fn newest_picture(
+    which: &Which,
+    reader: &mut Reader,
+    picture: &PictureFormat,
+    wanted: &Wanted,
+    kind: Kind,
+) -> eyre::Result<Vec<u8>> {
+    let mut frames = Frames::new();
+    if which.say(reader.latest(1, &mut frames))? == 0 {
+        bail!("the newest picture was overwritten while it was read");
+    }
+    let (width, height) = match wanted.size {
+        Some((width, height)) => picture.fit(width as usize, height as usize),
+        None => (picture.width, picture.height),
+    };
+    file::of_pixels(&picture.pixels(&frames, width, height), kind)
+}
+
+fn newest_traces(
+    which: &Which,
+    reader: &mut Reader,
+    format: &Format,
+    wanted: &Wanted,
+    kind: Kind,
+) -> eyre::Result<Vec<u8>> {
+    let description = reader.description().cloned();
+    let channels = Channels::new(format, description.as_deref());
+    let chosen = channels.choose(&wanted.channels)?;
+    if chosen.len() > MOST_LANES {
+        bail!(
+            "{} channels are more than a picture has room for, which is {MOST_LANES}; choose some with --channels",
+            chosen.len()
+        );
+    }
+    let unit = glance(which, reader, format)?.unit(description.as_deref()).to_owned();
+    let there = span(which, reader, format)?;
+    let longest = if unit == "s" { LENGTH } else { f64::INFINITY };
+    let length = wanted.seconds.unwrap_or(longest).min(there);
+    let length = if length > 0.0 { length } else { 1.0 };
+    let (width, height) = wanted.size.unwrap_or((WIDTH, traces::height(chosen.len())));
+    let window = Window { end: End::Newest, length, columns: traces::columns(width) };
+    let mut history = History::new(format, Chosen::new(&chosen, channels.count()), window);
+    // To the end: what comes meanwhile is not waited for.
+    let until = Instant::now() + Duration::from_secs(20);
+    while which.say(history.read(reader, Duration::from_millis(200)))? && Instant::now() < until {}
+    let lanes = chosen
+        .iter()
+        .enumerate()
+        .map(|(place, &channel)| Lane {
+            label: printable(&channels.label(channel)),
+            unit: printable(channels.unit(channel)),
+            place,
+            range: extent(&history, place)
+                .map_or(ValueRange { low: -1.0, high: 1.0 }, |(low, high)| ValueRange::around(low, high)),
+        })
+        .collect();
+    let plot = Plot {
+        title: printable(&which.name),
+        subtitle: subtitle(format, reader, length, &unit),
+        history: &history,
+        lanes,
+        from: -length,
+        unit,
+        width,
+        height,
+    };
+    file::of_svg(plot.svg()?, kind, if wanted.size.is_some() { 1.0 } else { PNG_SCALE })
+}
+
+/// More lines than a screen has rows are no picture.
+const MOST_LANES: usize = 1024;
+
+fn extent(history: &History, place: usize) -> Option<(f64, f64)> {
+    let columns = history.shown().filter_map(|column| history.columns().get(column));
+    columns.filter_map(|column| column.extent(place)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+}
+
+fn subtitle(format: &Format, reader: &Reader, length: f64, unit: &str) -> String {
+    let mut parts = vec![units::format(format)];
+    let measured = reader.info().ok().and_then(|info| info.measured_rate_hz);
+    let rate = if format.rate_hz() > 0.0 { Some(format.rate_hz()) } else { measured };
+    parts.extend(rate.map(units::hertz));
+    parts.push(match unit {
+        "s" => format!("the newest {}", range::seconds_text(length)),
+        unit => format!("the newest {} {unit}", range::short(length)),
+    });
+    parts.join("  ·  ")
+}
