@@ -153,6 +153,8 @@ fn messages_come_one_at_a_time_with_their_send_times_and_empty_ones_too() {
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(100), &description(), 10).unwrap();
     let mut reader = MessageReader::open(&name, ReaderOptions::default()).unwrap();
+    let id = WriterId { stream_id: writer.stream_id(), epoch: writer.epoch() };
+    assert_eq!(reader.writer_of_ring(), Some(id));
     let mut n = 0;
     let sizes = [3, 0, 1, 10, 0, 25];
     for k in sizes {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attachment::{Attachment, Polled, Unit};
 use super::foreign::{self, EitherReader, ForeignStream};
 use super::frames::AlignedBytes;
-use super::{Info, Interrupter, Lag, Liveness, Outcome, PIECE_BYTES, ReaderOptions, SharedBytes, View, Wait};
+use super::{Info, Interrupter, Lag, Liveness, Outcome, PIECE_BYTES, ReaderOptions, SharedBytes, View, Wait, WriterId};
 use crate::layout::Record;
 use crate::protocol::{self, Committed, RingWords as _};
 use crate::{Description, Format, Result};
@@ -360,6 +360,15 @@ impl MessageReader {
         match &self.foreign {
             Some(foreign) => foreign.generation(),
             None => self.attachment.ring().map(|ring| ring.generation),
+        }
+    }
+
+    /// As [`Reader::writer_of_ring`](super::Reader::writer_of_ring): another one than before means that the stream was
+    /// restarted.
+    pub fn writer_of_ring(&self) -> Option<WriterId> {
+        match &self.foreign {
+            Some(foreign) => foreign.writer(),
+            None => self.attachment.writer_of_ring(),
         }
     }
 
