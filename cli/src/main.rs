@@ -15,6 +15,8 @@ mod state;
 mod table;
 mod plot;
 mod scope;
+mod progress;
+mod recording;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod text;
 #[allow(dead_code, reason = "the commands come one after the other")]

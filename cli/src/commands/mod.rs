@@ -9,6 +9,8 @@ mod man;
 mod watch;
 mod plot;
 mod scope;
+mod record;
+mod replay;
 
 use clap::Subcommand;
 
@@ -25,6 +27,8 @@ pub enum Command {
     Man(man::Arguments),
     Scope(scope::Arguments),
     Plot(plot::Arguments),
+    Record(record::Arguments),
+    Replay(replay::Arguments),
 }
 
 impl Command {
@@ -39,6 +43,8 @@ impl Command {
             Self::Man(arguments) => man::run(&arguments),
             Self::Scope(arguments) => scope::run(arguments),
             Self::Plot(arguments) => plot::run(&arguments),
+            Self::Record(arguments) => record::run(&arguments),
+            Self::Replay(arguments) => replay::run(&arguments),
         }
     }
 }

@@ -1,0 +1,278 @@
+//! `dora-shm record`: a stream into a file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use dora_shm_ring::{Liveness, MessageReader, Reader, Start, Wait};
+use eyre::{WrapErr as _, bail, eyre};
+use serde::Serialize;
+
+use crate::ending::Ending;
+use crate::exit::Exit;
+use crate::open::{WAIT_SLICE, Which};
+use crate::output;
+use crate::progress::Progress;
+use crate::recording::{Counts, End, Limits, Recorder, RecordingWriter, Step, StepError};
+use crate::text::quoted;
+use crate::units;
+
+/// Records a stream into a file
+///
+/// Takes the stream's messages as they were written, from now on, with their times, descriptions, send times and losses,
+/// from one generation and writer to the next, until the stream is closed, a limit is reached, or Ctrl-C. A stream that is
+/// not there yet is waited for, and then taken from its first frame. The file is made of Arrow IPC streams; what it holds
+/// can be read at any moment, also after a kill or on a full disk.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    which: Which,
+
+    /// File to record into
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Record into a file that exists: what it holds is gone
+    #[arg(long)]
+    force: bool,
+
+    /// Also take what is in the ring already: messages of the last TIME (`5s`), or `all`
+    #[arg(long, value_name = "TIME", value_parser = PreRoll::parse)]
+    pre_roll: Option<PreRoll>,
+
+    /// Stop after this time (`10s`, `5min`), counted from when the stream is there; what the pre-roll takes is extra
+    #[arg(long = "for", value_name = "TIME", value_parser = units::parse_duration)]
+    duration: Option<Duration>,
+
+    /// Stop before the file is larger than this (`500MB`, `2GiB`)
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
+    max_bytes: Option<u64>,
+
+    /// When the stream is closed, wait for the next one of the name and go on
+    #[arg(long)]
+    follow: bool,
+
+    /// Print what was recorded as JSON on stdout
+    #[arg(long)]
+    json: bool,
+
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How much of what is in the ring already is taken, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PreRoll {
+    All,
+    Span(Duration),
+}
+
+impl PreRoll {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "all" { Ok(Self::All) } else { units::parse_duration(text).map(Self::Span) }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    let which = &arguments.which;
+    // A file that may not grow further is an error of the call that would let it, not the end of this process.
+    signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    let (mut reader, pre_roll) = open(arguments)?;
+    let writer = RecordingWriter::new(create(&arguments.output, arguments.force)?);
+    let interrupter = reader.interrupter();
+    let ending = Ending::listen(move || interrupter.interrupt())?;
+    let limits = Limits { max_bytes: arguments.max_bytes, duration: arguments.duration, follow: arguments.follow };
+    let mut recorder = Recorder::new(&which.name, writer, limits, pre_roll);
+    let mut progress = Progress::new(arguments.quiet);
+    if which.say(reader.liveness(WAIT_SLICE))? == Liveness::Absent {
+        progress.say(&format!("{}; waiting for it (Ctrl-C ends)", which.absent()));
+    }
+    let mut told = None;
+    let ended = loop {
+        if ending.is_asked() {
+            break Ok(End::Interrupted);
+        }
+        match recorder.step(&mut reader).and_then(|step| recorder.write_if_due().map(|()| step)) {
+            Ok(Step::Ended(end)) => break Ok(end),
+            Ok(Step::Taken) => told = None,
+            Ok(Step::Nothing) => {
+                let slice = recorder.due_in().unwrap_or(WAIT_SLICE).min(WAIT_SLICE);
+                match which.say(reader.wait(slice)) {
+                    Ok(Wait::Quiet(liveness)) => told = Some(liveness),
+                    Ok(Wait::Ready | Wait::Interrupted) => {}
+                    Err(error) => break Err(error),
+                }
+            }
+            Err(StepError::Stream(error)) => break which.say(Err(error)),
+            Err(error) => return Err(explain(arguments, error, recorder.bytes())),
+        }
+        progress.show(|| progress_line(&which.name, &recorder, told));
+    };
+    drop(progress);
+    let bytes_before = recorder.bytes();
+    let (counts, bytes) = recorder.finish(&reader).map_err(|error| explain(arguments, error, bytes_before))?;
+    if counts.generations == 0 {
+        remove(arguments);
+        ended?;
+        bail!("nothing was recorded: stream {} never came", quoted(&which.name));
+    }
+    let end = ended.wrap_err_with(|| summary(arguments, &counts, bytes))?;
+    if !arguments.quiet || counts.lost > 0 {
+        output::note(format_args!("{}; {}", summary(arguments, &counts, bytes), end.sentence()));
+    }
+    if arguments.json {
+        let mut out = output::stdout();
+        output::json_line(&mut out, &Recorded::new(arguments, &counts, bytes, end))?;
+        out.flush()?;
+    }
+    Ok(if counts.lost > 0 { Exit::Incomplete } else { Exit::Done })
+}
+
+/// The reader, where the recording begins, and how old the oldest message may be.
+fn open(arguments: &Arguments) -> eyre::Result<(MessageReader, Duration)> {
+    let which = &arguments.which;
+    let from = |start| which.open_messages_or_wait(which.options(start));
+    let (reader, span) = match arguments.pre_roll {
+        None => (from(Start::Newest)?, Duration::MAX),
+        Some(PreRoll::All) => (from(Start::Oldest)?, Duration::MAX),
+        Some(PreRoll::Span(span)) => (from(Start::Oldest)?, span),
+    };
+    if let Some(PreRoll::Span(span)) = arguments.pre_roll
+        && which.say(reader.info())?.foreign.is_some()
+    {
+        // Nobody knows when its messages were written; its frames have times.
+        let frames: Reader = which.open_or_wait(which.options(Start::Newest))?;
+        let start = Start::Last(frames.frames_within(span.as_secs_f64()));
+        return Ok((from(start)?, Duration::MAX));
+    }
+    Ok((reader, span))
+}
+
+/// The file, empty and ours.
+fn create(path: &Path, force: bool) -> eyre::Result<File> {
+    let name = path.display();
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(force).create_new(!force);
+    let file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => eyre!("{name} exists; choose another file, or replace it by --force"),
+        _ => eyre!("cannot make {name}: {error}"),
+    })?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => bail!("another process records into {name} right now; choose another file"),
+        // Not every file system has locks.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    if force && file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        file.set_len(0).wrap_err_with(|| format!("cannot empty {name}"))?;
+    }
+    Ok(file)
+}
+
+/// Removes a file in which there is nothing, and was nothing.
+fn remove(arguments: &Arguments) {
+    if !arguments.force {
+        let _ = std::fs::remove_file(&arguments.output);
+    }
+}
+
+fn explain(arguments: &Arguments, error: StepError, bytes: u64) -> eyre::Report {
+    match error {
+        StepError::Stream(error) => eyre::Report::new(error),
+        StepError::File(error) => {
+            let hint = match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full: ",
+                io::ErrorKind::FileTooLarge => "the file may not be larger: ",
+                _ => "",
+            };
+            let written = match bytes {
+                0 => {
+                    remove(arguments);
+                    "nothing was written".to_owned()
+                }
+                bytes => format!("the {} written before can be read", units::bytes(bytes)),
+            };
+            eyre!("cannot write {}: {hint}{error}; {written}", arguments.output.display())
+        }
+    }
+}
+
+fn seconds(counts: &Counts) -> f64 {
+    counts.span.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 * 1e-9)
+}
+
+fn progress_line(name: &str, recorder: &Recorder, state: Option<Liveness>) -> String {
+    let counts = recorder.counts();
+    let state = match state {
+        Some(Liveness::Dead) => "; its writer died, waiting for the next one",
+        Some(Liveness::Absent) => "; waiting for it",
+        Some(Liveness::Idle) => "; idle",
+        Some(Liveness::Waiting) => "; its writer has begun no ring yet",
+        _ => "",
+    };
+    format!(
+        "{}: {}, {}, {} messages, {} frames, {} lost{state}",
+        quoted(name),
+        units::seconds(seconds(counts)),
+        units::bytes(recorder.bytes()),
+        units::count(counts.messages),
+        units::count(counts.frames),
+        units::count(counts.lost),
+    )
+}
+
+fn summary(arguments: &Arguments, counts: &Counts, bytes: u64) -> String {
+    let lost = match counts.lost {
+        0 => "none lost".to_owned(),
+        lost => format!("{} LOST (the ring was overwritten before they were read)", units::count(lost)),
+    };
+    let generations = match counts.generations {
+        1 => String::new(),
+        generations => format!(" in {generations} generations"),
+    };
+    format!(
+        "{}: {} of stream {}, {} messages with {} frames{generations}, {lost}, {}",
+        arguments.output.display(),
+        units::seconds(seconds(counts)),
+        quoted(&arguments.which.name),
+        units::count(counts.messages),
+        units::count(counts.frames),
+        units::bytes(bytes),
+    )
+}
+
+impl End {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Interrupted => "ended when asked to",
+            Self::Size => "ended at its largest size",
+            Self::Duration => "ended after its time",
+            Self::Closed => "ended with the stream",
+        }
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    file: &'a Path,
+    stream: &'a str,
+    bytes: u64,
+    generations: u64,
+    messages: u64,
+    frames: u64,
+    lost: u64,
+    seconds: f64,
+    end: End,
+}
+
+impl<'a> Recorded<'a> {
+    fn new(arguments: &'a Arguments, counts: &Counts, bytes: u64, end: End) -> Self {
+        let Counts { generations, messages, frames, lost, .. } = *counts;
+        let (file, stream) = (arguments.output.as_path(), arguments.which.name.as_str());
+        Self { file, stream, bytes, generations, messages, frames, lost, seconds: seconds(counts), end }
+    }
+}

@@ -1,0 +1,69 @@
+//! How far a command that takes long has come: on stderr, in place on a terminal, else a line now and then.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use crate::text::shortened;
+
+/// Between two lines on a terminal, and elsewhere.
+const IN_PLACE: Duration = Duration::from_millis(250);
+const SPARSE: Duration = Duration::from_secs(10);
+/// Most columns of a line that is written in place: one that wraps cannot be written over.
+const COLUMNS: usize = 79;
+
+/// Shows a line of progress.
+pub struct Progress {
+    in_place: bool,
+    quiet: bool,
+    shown: Option<Instant>,
+    /// There is a line on the terminal to be written over.
+    line: bool,
+}
+
+impl Progress {
+    /// Shows nothing when `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Self { in_place: std::io::stderr().is_terminal(), quiet, shown: None, line: false }
+    }
+
+    /// Shows what `line` says, if it is time for it.
+    pub fn show(&mut self, line: impl FnOnce() -> String) {
+        let now = Instant::now();
+        let pause = if self.in_place { IN_PLACE } else { SPARSE };
+        let shown = *self.shown.get_or_insert(now);
+        if self.quiet || now.duration_since(shown) < pause {
+            return;
+        }
+        self.shown = Some(now);
+        let mut stderr = std::io::stderr().lock();
+        // Nobody is left to be told when this fails.
+        let _ = if self.in_place {
+            self.line = true;
+            write!(stderr, "\r\x1b[2K{}", shortened(&line(), COLUMNS)).and_then(|()| stderr.flush())
+        } else {
+            writeln!(stderr, "{}", line())
+        };
+    }
+
+    /// Says a sentence, below which the progress goes on.
+    pub fn say(&mut self, sentence: &str) {
+        self.clear();
+        if !self.quiet {
+            crate::output::note(sentence);
+        }
+    }
+
+    /// Takes the line away.
+    pub fn clear(&mut self) {
+        if std::mem::take(&mut self.line) {
+            let mut stderr = std::io::stderr().lock();
+            let _ = write!(stderr, "\r\x1b[2K").and_then(|()| stderr.flush());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

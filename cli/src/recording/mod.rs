@@ -1,0 +1,44 @@
+//! Recordings: files of Arrow IPC streams, one per generation, one after the other. `docs/recording.md` describes them.
+//!
+//! A row is a message. What is the same for all messages of a generation ([`Generation`]) is in the metadata of its
+//! stream's schema (`schema`), rows are gathered to batches and taken apart again (`rows`), and whole streams are written
+//! (`writer`) and read (`reader`). A file may end anywhere: a recorder that was killed leaves one that does.
+
+mod kind;
+mod player;
+mod reader;
+mod recorder;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use dora_shm_ring::{Description, Format, WriterId};
+
+pub use player::{Pace, Pause, Played, Player};
+pub use reader::{Part, RecordingReader};
+pub use recorder::{Counts, End, Limits, Recorder, Step, StepError};
+pub use rows::{Batch, BatchBuilder, Row, RowInfo};
+pub use writer::RecordingWriter;
+
+/// What is the same for all messages of a generation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// Name of the stream that was recorded.
+    pub stream: String,
+    /// Its format; the frames are those that its ring really held.
+    pub format: Format,
+    /// Its number in the stream.
+    pub number: u32,
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// Frames of the stream before this generation.
+    pub base: u64,
+    /// When its recording began, Unix nanoseconds.
+    pub started_ns: i64,
+    /// The description of its first recorded message; each message has its own, too.
+    pub description: Option<Description>,
+    /// The struct version of ezmsg's header, of a stream that ezmsg itself wrote.
+    pub ezmsg: Option<u32>,
+}

@@ -1,0 +1,276 @@
+//! Reads a recording, batch by batch, as far as it goes: a file that ends anywhere is read up to its last whole batch.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_ipc::{Message, MessageHeader};
+use arrow_schema::SchemaRef;
+use dora_shm_ring::Description;
+use eyre::{WrapErr as _, bail, eyre};
+
+use super::kind::kind_of;
+use super::schema::VERSION_KEY;
+use super::{Batch, Generation};
+
+/// What every message of an Arrow stream begins with.
+const CONTINUATION: [u8; 4] = [0xFF; 4];
+/// Longest header of a message. A description has at most 16 MiB.
+const MAX_HEADER_BYTES: u32 = 64 << 20;
+/// Memory that is taken at once, before a file has shown that it is as long as it says.
+const FIRST_ROOM: u64 = 16 << 20;
+/// How much of a file tells what it is.
+const HEAD_BYTES: u64 = 64;
+
+const NO_MESSAGE: &str = "there is no message of an Arrow stream";
+
+/// What comes next in a recording.
+#[derive(Debug)]
+pub enum Part {
+    /// A generation begins.
+    Generation(Arc<Generation>),
+    /// Rows of it.
+    Batch(Batch),
+}
+
+/// A recording that is being read.
+pub struct RecordingReader {
+    path: PathBuf,
+    source: BufReader<File>,
+    /// Where the last whole part ends.
+    offset: u64,
+    /// Where the file ended without having been finished.
+    cut: Option<u64>,
+    current: Option<Current>,
+    begun: bool,
+}
+
+/// The stream that is being read.
+struct Current {
+    generation: Arc<Generation>,
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    last_description: Option<Arc<Description>>,
+}
+
+/// What a message's frame says.
+enum Framed {
+    Message(Vec<u8>, Buffer),
+    EndOfStream,
+    /// The file ends in it.
+    Cut,
+    /// The file ends before it.
+    End,
+    /// It is none.
+    Nonsense,
+}
+
+impl RecordingReader {
+    /// Opens the recording at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no recording: then what it is.
+    pub fn open(path: &Path) -> eyre::Result<Self> {
+        let name = path.display();
+        let file = File::open(path).wrap_err_with(|| format!("cannot open {name}"))?;
+        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            bail!("{name} is no recording: it is a folder");
+        }
+        let mut source = BufReader::with_capacity(64 << 10, file);
+        let mut head = Vec::new();
+        source.by_ref().take(HEAD_BYTES).read_to_end(&mut head).wrap_err_with(|| format!("cannot read {name}"))?;
+        let marked = head.len().min(CONTINUATION.len());
+        if marked == 0 || head[..marked] != CONTINUATION[..marked] {
+            bail!("{name} is no recording: it is {}; `dora-shm record` makes recordings", kind_of(&head));
+        }
+        source.seek_relative(-(head.len() as i64)).wrap_err_with(|| format!("cannot read {name}"))?;
+        Ok(Self { path: path.to_owned(), source, offset: 0, cut: None, current: None, begun: false })
+    }
+
+    /// What comes next; `None` at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what is there is no recording.
+    pub fn next(&mut self) -> eyre::Result<Option<Part>> {
+        while self.cut.is_none() {
+            let framed = self.framed().wrap_err_with(|| format!("cannot read {}", self.path.display()))?;
+            match framed {
+                Framed::Message(header, body) => {
+                    let at = self.offset;
+                    self.offset += 8 + (header.len() + body.len()) as u64;
+                    let part = self.understand(&header, &body).map_err(|reason| self.broken(at, &reason))?;
+                    if part.is_some() {
+                        return Ok(part);
+                    }
+                }
+                Framed::Nonsense => return Err(self.broken(self.offset, NO_MESSAGE)),
+                Framed::EndOfStream if self.current.is_none() => {
+                    return Err(self.broken(self.offset, "a stream ends that has not begun"));
+                }
+                Framed::EndOfStream => {
+                    self.offset += 8;
+                    self.current = None;
+                }
+                Framed::Cut => self.cut = Some(self.offset),
+                // Between two streams a file ends in order.
+                Framed::End if self.current.is_none() => return Ok(None),
+                Framed::End => self.cut = Some(self.offset),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the file stops making sense, when it was not finished: known once [`next`](Self::next) has given `None`.
+    pub fn cut(&self) -> Option<u64> {
+        self.cut
+    }
+
+    /// That the file was not finished, for the user.
+    pub fn cut_notice(&self) -> Option<String> {
+        let (name, cut) = (self.path.display(), self.cut?);
+        Some(if self.begun {
+            format!(
+                "{name} was not finished (its recorder was stopped hard, or still runs): it was read up to byte {cut}"
+            )
+        } else {
+            format!("{name} ends in the header of its first generation: there is nothing in it yet")
+        })
+    }
+
+    /// How much of the file has been read, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn broken(&self, at: u64, reason: &str) -> eyre::Report {
+        let name = self.path.display();
+        if self.begun {
+            eyre!("{name} is damaged: at byte {at}, {reason}; what is before that can be read (cut the file there)")
+        } else {
+            eyre!("{name} is no recording: {reason}")
+        }
+    }
+
+    /// The next message of the file, if it is whole.
+    fn framed(&mut self) -> std::io::Result<Framed> {
+        let mut prefix = Vec::new();
+        self.source.by_ref().take(8).read_to_end(&mut prefix)?;
+        if prefix.is_empty() {
+            return Ok(Framed::End);
+        }
+        // After a loss of power, what was not on the disk yet may read as zeros.
+        if prefix.len() < 8 || prefix == [0; 8] {
+            return Ok(Framed::Cut);
+        }
+        let (marker, length) = prefix.split_at(4);
+        let length = u32::from_le_bytes(length.try_into().expect("four bytes"));
+        if marker != CONTINUATION || length > MAX_HEADER_BYTES {
+            return Ok(Framed::Nonsense);
+        }
+        if length == 0 {
+            return Ok(Framed::EndOfStream);
+        }
+        let Some(header) = self.exactly(u64::from(length))? else { return Ok(Framed::Cut) };
+        let body_bytes = arrow_ipc::root_as_message(&header).ok().map(|message| message.bodyLength());
+        let Some(body_bytes) = body_bytes.and_then(|bytes| u64::try_from(bytes).ok()) else {
+            return Ok(Framed::Nonsense);
+        };
+        Ok(match self.exactly(body_bytes)? {
+            Some(body) => Framed::Message(header, Buffer::from_vec(body)),
+            None => Framed::Cut,
+        })
+    }
+
+    /// So many bytes; `None` when the file has less.
+    fn exactly(&mut self, bytes: u64) -> std::io::Result<Option<Vec<u8>>> {
+        let mut read = Vec::with_capacity(bytes.min(FIRST_ROOM) as usize);
+        self.source.by_ref().take(bytes).read_to_end(&mut read)?;
+        Ok((read.len() as u64 == bytes).then_some(read))
+    }
+
+    /// What a message says; `None` when that is nothing for the caller.
+    fn understand(&mut self, header: &[u8], body: &Buffer) -> Result<Option<Part>, String> {
+        let message = arrow_ipc::root_as_message(header).map_err(|_| NO_MESSAGE.to_owned())?;
+        match (message.header_type(), &mut self.current) {
+            (MessageHeader::Schema, None) => self.begin(&message).map(Some),
+            (MessageHeader::DictionaryBatch, Some(current)) => current.take_dictionary(&message, body).map(|()| None),
+            (MessageHeader::RecordBatch, Some(current)) => {
+                current.batch(&message, body).map(|batch| Some(Part::Batch(batch)))
+            }
+            (other, _) => {
+                let place = if self.current.is_some() { "inside a stream" } else { "where a stream should begin" };
+                Err(format!("there is a message of type {} {place}", other.variant_name().unwrap_or("unknown")))
+            }
+        }
+    }
+
+    fn begin(&mut self, message: &Message<'_>) -> Result<Part, String> {
+        let schema = message.header_as_schema().ok_or("its schema is missing")?;
+        let members: HashMap<&str, &str> = schema
+            .custom_metadata()
+            .into_iter()
+            .flatten()
+            .filter_map(|member| Some((member.key()?, member.value()?)))
+            .collect();
+        if !members.contains_key(VERSION_KEY) {
+            let fields = schema.fields().into_iter().flatten();
+            let names: Vec<String> = fields.take(6).map(|field| format!("{:?}", field.name().unwrap_or(""))).collect();
+            return Err(format!(
+                "it is an Arrow stream that `dora-shm record` did not write (columns {})",
+                names.join(", ")
+            ));
+        }
+        let generation = Arc::new(Generation::from_metadata(|key| members.get(key).copied())?);
+        let schema = Arc::new(generation.schema()?);
+        self.current = Some(Current {
+            generation: generation.clone(),
+            schema,
+            dictionaries: HashMap::new(),
+            last_description: None,
+        });
+        self.begun = true;
+        Ok(Part::Generation(generation))
+    }
+}
+
+impl Current {
+    fn take_dictionary(&mut self, message: &Message<'_>, body: &Buffer) -> Result<(), String> {
+        let dictionary = message.header_as_dictionary_batch().ok_or("a dictionary is missing")?;
+        let data = dictionary.data().ok_or("a dictionary has no data")?;
+        check_buffers(&data, body)?;
+        read_dictionary(body, dictionary, &self.schema, &mut self.dictionaries, &message.version())
+            .map_err(|error| error.to_string())
+    }
+
+    fn batch(&mut self, message: &Message<'_>, body: &Buffer) -> Result<Batch, String> {
+        let batch = message.header_as_record_batch().ok_or("a batch is missing")?;
+        check_buffers(&batch, body)?;
+        let batch = read_record_batch(body, batch, self.schema.clone(), &self.dictionaries, None, &message.version())
+            .map_err(|error| error.to_string())?;
+        let batch = Batch::new(self.generation.clone(), batch, self.last_description.as_ref())?;
+        self.last_description = batch.last_description().cloned();
+        Ok(batch)
+    }
+}
+
+/// What the library that decodes a batch takes for granted.
+fn check_buffers(batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer) -> Result<(), String> {
+    if batch.compression().is_some() {
+        return Err("a batch is compressed, which recordings are not".to_owned());
+    }
+    let rows = |length: i64| (0..=body.len() as i64).contains(&length);
+    let inside = |buffer: &arrow_ipc::Buffer| {
+        let end = buffer.offset().checked_add(buffer.length());
+        buffer.offset() >= 0 && buffer.length() >= 0 && end.is_some_and(|end| end <= body.len() as i64)
+    };
+    let sound = batch.buffers().is_some_and(|buffers| buffers.iter().all(inside))
+        && batch.nodes().is_some_and(|nodes| nodes.iter().all(|node| rows(node.length()) && rows(node.null_count())))
+        && rows(batch.length())
+        && batch.variadicBufferCounts().is_none_or(|counts| counts.is_empty());
+    if sound { Ok(()) } else { Err("a batch's parts lie outside of it".to_owned()) }
+}

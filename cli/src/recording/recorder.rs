@@ -1,0 +1,293 @@
+//! Takes a stream's messages into a recording, from one generation and writer to the next.
+
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{MessageInfo, MessageOutcome, MessageReader, MessageView, monotonic_ns, unix_ns};
+
+use super::{BatchBuilder, Generation, RecordingWriter, RowInfo};
+
+/// A batch is written when it is so large, or so old: what a killed recorder loses.
+const BATCH_BYTES: u64 = 4 << 20;
+const BATCH_AGE: Duration = Duration::from_secs(1);
+
+/// What ends a recording beside its user.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// The file is at most so large.
+    pub max_bytes: Option<u64>,
+    /// Messages are taken that were committed at most so long after the recording began.
+    pub duration: Option<Duration>,
+    /// Goes on with the next stream of the name when one is closed.
+    pub follow: bool,
+}
+
+/// What ended a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// The user.
+    Interrupted,
+    Size,
+    Duration,
+    /// The stream was closed.
+    Closed,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Taken,
+    /// There is nothing new.
+    Nothing,
+    Ended(End),
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub generations: u64,
+    pub messages: u64,
+    pub frames: u64,
+    /// Frames lost before the recorder could take them.
+    pub lost: u64,
+    /// `mono_ns` of the first and the last message.
+    pub span: Option<(u64, u64)>,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The stream.
+    #[error(transparent)]
+    Stream(#[from] dora_shm_ring::Error),
+    /// The file.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+}
+
+/// Records a stream.
+pub struct Recorder {
+    stream: String,
+    limits: Limits,
+    writer: RecordingWriter,
+    /// The generation that the reader has come to and no message was taken of.
+    next: Option<Generation>,
+    rows: Option<BatchBuilder>,
+    rows_since: Instant,
+    /// Position after the last message.
+    position: u64,
+    counts: Counts,
+    /// Frames lost before messages that were not wanted yet.
+    lost_before: u64,
+    /// `mono_ns` from which on messages are wanted.
+    from_ns: u64,
+    began_ns: u64,
+    /// `mono_ns` after which messages are not wanted; once it is known when the stream was there.
+    until_ns: Option<u64>,
+}
+
+impl Recorder {
+    /// Records the stream `stream` into `writer`: messages committed since `pre_roll` ago.
+    pub fn new(stream: &str, writer: RecordingWriter, limits: Limits, pre_roll: Duration) -> Self {
+        let began_ns = monotonic_ns();
+        Self {
+            stream: stream.to_owned(),
+            limits,
+            writer,
+            next: None,
+            rows: None,
+            rows_since: Instant::now(),
+            position: 0,
+            counts: Counts::default(),
+            lost_before: 0,
+            from_ns: began_ns.saturating_sub(u64::try_from(pre_roll.as_nanos()).unwrap_or(u64::MAX)),
+            began_ns,
+            until_ns: None,
+        }
+    }
+
+    /// Takes the next message, if there is one. Never blocks but for the disk.
+    ///
+    /// # Errors
+    /// The stream's or the file's; what was written before can be read.
+    pub fn step(&mut self, reader: &mut MessageReader) -> Result<Step, StepError> {
+        if self.counts.generations == 0 && self.next.is_none() {
+            // The ring in which a reader begins is not told of.
+            self.next = self.generation_of(reader)?;
+        }
+        match reader.view()? {
+            MessageOutcome::Message(message) => self.take(reader, message),
+            MessageOutcome::Nothing => Ok(self.rest(reader)),
+            MessageOutcome::Generation => {
+                self.begin_next(None)?;
+                self.next = self.generation_of(reader)?;
+                Ok(Step::Taken)
+            }
+            MessageOutcome::Closed if self.limits.follow => Ok(Step::Taken),
+            MessageOutcome::Closed => Ok(Step::Ended(End::Closed)),
+        }
+    }
+
+    fn rest(&mut self, reader: &MessageReader) -> Step {
+        let now = monotonic_ns();
+        if reader.format().is_some() {
+            self.set_until(now);
+        }
+        match self.until_ns {
+            Some(until) if now > until => Step::Ended(End::Duration),
+            _ => Step::Nothing,
+        }
+    }
+
+    fn take(&mut self, reader: &mut MessageReader, message: MessageView) -> Result<Step, StepError> {
+        let info = *message.info();
+        if info.mono_ns < self.from_ns {
+            if reader.finish(message) {
+                self.lost_before += info.lost;
+            }
+            return Ok(Step::Taken);
+        }
+        self.set_until(info.mono_ns);
+        if self.until_ns.is_some_and(|until| info.mono_ns > until) {
+            return Ok(Step::Ended(End::Duration));
+        }
+        let description = reader.description().cloned();
+        self.begin_next(Some((&info, description.as_deref())))?;
+        let Some(rows) = &mut self.rows else { return Ok(Step::Nothing) };
+        let needed = self.writer.bytes_with(rows.bytes_with(info.frames, description.as_ref()));
+        if self.limits.max_bytes.is_some_and(|most| needed > most) {
+            return Ok(Step::Ended(End::Size));
+        }
+        if rows.rows() == 0 {
+            self.rows_since = Instant::now();
+        }
+        let row = RowInfo {
+            chunk: Some(info.chunk),
+            position: info.first,
+            lost: info.lost,
+            sent_ns: info.send_ns,
+            mono_ns: info.mono_ns,
+            description_missed: reader.description_missed(),
+        };
+        let [early, late] = message.samples();
+        rows.push(row, description.as_ref(), message.times(), [early.as_ref(), late.as_ref()]);
+        if reader.finish(message) {
+            self.position = info.first + info.frames;
+            self.counts.messages += 1;
+            self.counts.frames += info.frames;
+            self.counts.lost += info.lost;
+            let first = self.counts.span.map_or(info.mono_ns, |(first, _)| first);
+            self.counts.span = Some((first, info.mono_ns));
+        } else {
+            // Lapped while it was copied.
+            rows.pop();
+        }
+        if rows.bytes_with(0, None) >= BATCH_BYTES {
+            self.writer.write(rows)?;
+        }
+        Ok(Step::Taken)
+    }
+
+    /// Writes what has been gathered for long enough.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn write_if_due(&mut self) -> Result<(), StepError> {
+        if let Some(rows) = self.rows.as_mut().filter(|rows| rows.rows() > 0)
+            && self.rows_since.elapsed() >= BATCH_AGE
+        {
+            self.writer.write(rows)?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing becomes due.
+    pub fn due_in(&self) -> Option<Duration> {
+        let batch = self.rows.as_ref().filter(|rows| rows.rows() > 0);
+        let batch = batch.map(|_| BATCH_AGE.saturating_sub(self.rows_since.elapsed()));
+        let end = self.until_ns.map(|until| Duration::from_nanos(until.saturating_sub(monotonic_ns()) + 1));
+        batch.into_iter().chain(end).min()
+    }
+
+    /// Ends the recording, with what `reader` has lost since the last message. Returns the length of the file.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn finish(mut self, reader: &MessageReader) -> Result<(Counts, u64), StepError> {
+        self.begin_next(None)?;
+        let lost = reader.lost().saturating_sub(self.counts.lost.saturating_add(self.lost_before));
+        if let Some(rows) = &mut self.rows {
+            if lost > 0 {
+                let row = RowInfo {
+                    chunk: None,
+                    position: self.position,
+                    lost,
+                    sent_ns: unix_ns(),
+                    mono_ns: monotonic_ns(),
+                    description_missed: false,
+                };
+                rows.push(row, None, [&[], &[]], [&[], &[]]);
+                self.counts.lost += lost;
+            }
+            self.writer.write(rows)?;
+        }
+        let bytes = self.writer.finish()?;
+        Ok((self.counts, bytes))
+    }
+
+    /// What was recorded so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Bytes that have been written so far.
+    pub fn bytes(&self) -> u64 {
+        self.writer.bytes()
+    }
+
+    fn set_until(&mut self, there_ns: u64) {
+        if let (None, Some(duration)) = (self.until_ns, self.limits.duration) {
+            let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+            self.until_ns = Some(self.began_ns.max(there_ns).saturating_add(duration));
+        }
+    }
+
+    /// The generation that the reader is in.
+    fn generation_of(&self, reader: &MessageReader) -> Result<Option<Generation>, StepError> {
+        let (Some(format), Some(number), Some(writer)) =
+            (reader.format(), reader.generation(), reader.writer_of_ring())
+        else {
+            return Ok(None);
+        };
+        let info = reader.info()?;
+        Ok(Some(Generation {
+            stream: self.stream.clone(),
+            format: format.clone(),
+            number,
+            writer,
+            base: info.stream_position.saturating_sub(info.position),
+            started_ns: unix_ns(),
+            description: reader.description().map(|description| description.as_ref().clone()),
+            ezmsg: info.foreign.map(|foreign| foreign.struct_version),
+        }))
+    }
+
+    /// Begins the generation that the reader has come to, if it has come to one: with its first message, or, when another
+    /// one follows, without.
+    fn begin_next(
+        &mut self,
+        first: Option<(&MessageInfo, Option<&dora_shm_ring::Description>)>,
+    ) -> Result<(), StepError> {
+        let Some(mut next) = self.next.take() else { return Ok(()) };
+        if let Some((info, description)) = first {
+            next.base = info.stream_position.saturating_sub(info.first);
+            next.description = description.cloned();
+        }
+        if let Some(rows) = &mut self.rows {
+            self.writer.write(rows)?;
+        }
+        self.rows = Some(self.writer.begin(&next)?);
+        self.counts.generations += 1;
+        Ok(())
+    }
+}
