@@ -6,6 +6,7 @@ mod drawing;
 mod ending;
 mod exit;
 mod fields;
+mod export;
 mod near;
 #[allow(dead_code, reason = "the commands come one after the other")]
 mod open;

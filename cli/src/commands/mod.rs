@@ -3,6 +3,7 @@
 mod clean;
 mod completions;
 mod doctor;
+mod export;
 mod info;
 mod list;
 mod man;
@@ -18,6 +19,8 @@ use crate::exit::Exit;
 
 #[derive(Subcommand)]
 pub enum Command {
+    Export(export::Arguments),
+    Info(info::Arguments),
     List(list::Arguments),
     Info(info::Arguments),
     Watch(watch::Arguments),
@@ -34,6 +37,8 @@ pub enum Command {
 impl Command {
     pub fn run(self) -> eyre::Result<Exit> {
         match self {
+            Self::Export(arguments) => export::run(&arguments),
+            Self::Info(arguments) => info::run(&arguments),
             Self::List(arguments) => list::run(&arguments),
             Self::Info(arguments) => info::run(&arguments),
             Self::Watch(arguments) => watch::run(&arguments),

@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let interrupter = reader.interrupter();
     let ending = Ending::listen(move || interrupter.interrupt())?;
     let limits = Limits { max_bytes: arguments.max_bytes, duration: arguments.duration, follow: arguments.follow };
-    let mut recorder = Recorder::new(&which.name, writer, limits, pre_roll);
+    let mut recorder = which.say(Recorder::new(&which.name, &reader, writer, limits, pre_roll))?;
     let mut progress = Progress::new(arguments.quiet);
     if which.say(reader.liveness(WAIT_SLICE))? == Liveness::Absent {
         progress.say(&format!("{}; waiting for it (Ctrl-C ends)", which.absent()));
@@ -110,7 +110,10 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
             Err(StepError::Stream(error)) => break which.say(Err(error)),
             Err(error) => return Err(explain(arguments, error, recorder.bytes())),
         }
-        progress.show(|| progress_line(&which.name, &recorder, told));
+        // That it is waited for has been said.
+        if recorder.counts().generations > 0 {
+            progress.show(|| progress_line(&which.name, &recorder, told));
+        }
     };
     drop(progress);
     let bytes_before = recorder.bytes();
@@ -208,7 +211,7 @@ fn progress_line(name: &str, recorder: &Recorder, state: Option<Liveness>) -> St
     let counts = recorder.counts();
     let state = match state {
         Some(Liveness::Dead) => "; its writer died, waiting for the next one",
-        Some(Liveness::Absent) => "; waiting for it",
+        Some(Liveness::Absent) => "; waiting for the next stream",
         Some(Liveness::Idle) => "; idle",
         Some(Liveness::Waiting) => "; its writer has begun no ring yet",
         _ => "",

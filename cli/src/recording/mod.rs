@@ -19,7 +19,8 @@ use dora_shm_ring::{Description, Format, WriterId};
 pub use player::{Pace, Pause, Played, Player};
 pub use reader::{Part, RecordingReader};
 pub use recorder::{Counts, End, Limits, Recorder, Step, StepError};
-pub use rows::{Batch, BatchBuilder, Row, RowInfo};
+pub use rows::{Batch, BatchBuilder, Row, RowInfo, frames_array};
+pub use schema::{frame_field, sent_type};
 pub use writer::RecordingWriter;
 
 /// What is the same for all messages of a generation.

@@ -125,12 +125,7 @@ impl RecordingReader {
         Ok(None)
     }
 
-    /// Where the file stops making sense, when it was not finished: known once [`next`](Self::next) has given `None`.
-    pub fn cut(&self) -> Option<u64> {
-        self.cut
-    }
-
-    /// That the file was not finished, for the user.
+    /// That the file was not finished, for the user: known once [`next`](Self::next) has given `None`.
     pub fn cut_notice(&self) -> Option<String> {
         let (name, cut) = (self.path.display(), self.cut?);
         Some(if self.begun {

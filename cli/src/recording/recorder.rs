@@ -87,14 +87,26 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records the stream `stream` into `writer`: messages committed since `pre_roll` ago.
-    pub fn new(stream: &str, writer: RecordingWriter, limits: Limits, pre_roll: Duration) -> Self {
+    /// Records the stream `stream`, which `reader` has just been opened for, into `writer`: messages committed since
+    /// `pre_roll` ago.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn new(
+        stream: &str,
+        reader: &MessageReader,
+        writer: RecordingWriter,
+        limits: Limits,
+        pre_roll: Duration,
+    ) -> dora_shm_ring::Result<Self> {
         let began_ns = monotonic_ns();
-        Self {
+        // The ring in which a reader begins is not told of.
+        let next = generation_of(stream, reader)?;
+        Ok(Self {
             stream: stream.to_owned(),
             limits,
             writer,
-            next: None,
+            next,
             rows: None,
             rows_since: Instant::now(),
             position: 0,
@@ -103,7 +115,7 @@ impl Recorder {
             from_ns: began_ns.saturating_sub(u64::try_from(pre_roll.as_nanos()).unwrap_or(u64::MAX)),
             began_ns,
             until_ns: None,
-        }
+        })
     }
 
     /// Takes the next message, if there is one. Never blocks but for the disk.
@@ -111,16 +123,12 @@ impl Recorder {
     /// # Errors
     /// The stream's or the file's; what was written before can be read.
     pub fn step(&mut self, reader: &mut MessageReader) -> Result<Step, StepError> {
-        if self.counts.generations == 0 && self.next.is_none() {
-            // The ring in which a reader begins is not told of.
-            self.next = self.generation_of(reader)?;
-        }
         match reader.view()? {
             MessageOutcome::Message(message) => self.take(reader, message),
             MessageOutcome::Nothing => Ok(self.rest(reader)),
             MessageOutcome::Generation => {
                 self.begin_next(None)?;
-                self.next = self.generation_of(reader)?;
+                self.next = generation_of(&self.stream, reader)?;
                 Ok(Step::Taken)
             }
             MessageOutcome::Closed if self.limits.follow => Ok(Step::Taken),
@@ -252,26 +260,6 @@ impl Recorder {
         }
     }
 
-    /// The generation that the reader is in.
-    fn generation_of(&self, reader: &MessageReader) -> Result<Option<Generation>, StepError> {
-        let (Some(format), Some(number), Some(writer)) =
-            (reader.format(), reader.generation(), reader.writer_of_ring())
-        else {
-            return Ok(None);
-        };
-        let info = reader.info()?;
-        Ok(Some(Generation {
-            stream: self.stream.clone(),
-            format: format.clone(),
-            number,
-            writer,
-            base: info.stream_position.saturating_sub(info.position),
-            started_ns: unix_ns(),
-            description: reader.description().map(|description| description.as_ref().clone()),
-            ezmsg: info.foreign.map(|foreign| foreign.struct_version),
-        }))
-    }
-
     /// Begins the generation that the reader has come to, if it has come to one: with its first message, or, when another
     /// one follows, without.
     fn begin_next(
@@ -290,4 +278,23 @@ impl Recorder {
         self.counts.generations += 1;
         Ok(())
     }
+}
+
+/// The generation that the reader is in.
+fn generation_of(stream: &str, reader: &MessageReader) -> dora_shm_ring::Result<Option<Generation>> {
+    let (Some(format), Some(number), Some(writer)) = (reader.format(), reader.generation(), reader.writer_of_ring())
+    else {
+        return Ok(None);
+    };
+    let info = reader.info()?;
+    Ok(Some(Generation {
+        stream: stream.to_owned(),
+        format: format.clone(),
+        number,
+        writer,
+        base: info.stream_position.saturating_sub(info.position),
+        started_ns: unix_ns(),
+        description: reader.description().map(|description| description.as_ref().clone()),
+        ezmsg: info.foreign.map(|foreign| foreign.struct_version),
+    }))
 }

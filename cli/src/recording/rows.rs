@@ -222,9 +222,10 @@ impl Batch {
         let descriptions = descriptions_of(&batch, last)?;
         let samples = samples_of(samples.values());
         let end = times.offsets().last().copied().unwrap_or(0) as u64 * generation.format.frame_bytes();
-        if (samples.len() as u64) < end {
+        if (samples.len() as u64) < end || times.offsets().first() != Some(&0) {
             return Err(format!("{} bytes of samples, expected {end}", samples.len()));
         }
+        let samples = samples.slice_with_length(0, end as usize);
         Ok(Self { generation, batch, descriptions, samples })
     }
 
@@ -236,6 +237,18 @@ impl Batch {
     /// Its rows, in the order in which they were recorded.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
         (0..self.batch.num_rows()).map(|index| self.row(index))
+    }
+
+    /// The times of all frames, row after row.
+    pub fn times(&self) -> &[f64] {
+        let times = self.batch.column(column::TIMES).as_list::<i64>();
+        let end = times.offsets().last().map_or(0, |&end| end as usize);
+        &times.values().as_primitive::<Float64Type>().values()[..end]
+    }
+
+    /// The samples of all frames, row after row.
+    pub fn samples(&self) -> &Buffer {
+        &self.samples
     }
 
     /// The description of the last row.

@@ -126,10 +126,13 @@ impl Recording {
     fn begin(name: &str, path: &Path) -> Self {
         let writer = RecordingWriter::new(fs::File::create(path).unwrap());
         let limits = Limits { follow: true, ..Limits::default() };
-        Self { reader: reader(name), recorder: Recorder::new(name, writer, limits, Duration::MAX) }
+        let reader = reader(name);
+        Self { recorder: Recorder::new(name, &reader, writer, limits, Duration::MAX).unwrap(), reader }
     }
 
     fn read(&mut self) {
+        // As the command does: a wait may come to the next ring, too.
+        self.reader.wait(Duration::ZERO).unwrap();
         while self.recorder.step(&mut self.reader).unwrap() != Step::Nothing {}
     }
 

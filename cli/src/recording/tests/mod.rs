@@ -70,7 +70,7 @@ fn read(path: &Path) -> eyre::Result<(Vec<(Generation, Vec<Plain>)>, bool)> {
             }
         }
     }
-    Ok((read, reader.cut().is_none()))
+    Ok((read, reader.cut_notice().is_none()))
 }
 
 fn without_batches(history: &History) -> Vec<(Generation, Vec<Plain>)> {

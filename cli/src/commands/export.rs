@@ -1,0 +1,48 @@
+//! `dora-shm export`: a recording as a file of another format.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::exit::Exit;
+use crate::export::{Target, export};
+use crate::output;
+use crate::recording::RecordingReader;
+
+/// Converts a recording for other programs
+///
+/// The name of the output says the format: `.parquet` (a row per frame), `.npz` (numpy arrays) or `.csv` (a header of
+/// labels, then a line per frame). Parquet and CSV files hold one generation; of a recording with several, they are
+/// numbered (`x-0.csv`, `x-1.csv`). An archive for numpy holds all; the arrays of further generations end in `_1`, `_2`.
+/// Prints the names of the files that it has made.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Recording, as `dora-shm record` made it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// File to make: x.parquet, x.npz or x.csv
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    Target::of(&arguments.output)?;
+    let mut recording = RecordingReader::open(&arguments.file)?;
+    let files = export(&mut recording, &arguments.output, arguments.force)?;
+    if let Some(notice) = recording.cut_notice() {
+        output::note(notice);
+    }
+    if files.is_empty() {
+        output::note("nothing to export");
+    }
+    let mut out = output::stdout();
+    for file in files {
+        writeln!(out, "{}", file.display())?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
