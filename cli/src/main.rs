@@ -2,25 +2,20 @@
 
 mod commands;
 mod drawing;
-#[allow(dead_code, reason = "the commands come one after the other")]
 mod ending;
 mod exit;
-mod fields;
 mod export;
+mod fields;
 mod near;
-#[allow(dead_code, reason = "the commands come one after the other")]
 mod open;
-#[allow(dead_code, reason = "the commands come one after the other")]
 mod output;
-mod state;
-mod table;
 mod plot;
-mod scope;
 mod progress;
 mod recording;
-#[allow(dead_code, reason = "the commands come one after the other")]
+mod scope;
+mod state;
+mod table;
 mod text;
-#[allow(dead_code, reason = "the commands come one after the other")]
 mod units;
 mod users;
 

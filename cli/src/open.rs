@@ -54,18 +54,6 @@ impl Which {
         self.say(Reader::open(&self.resolved()?, options))
     }
 
-    /// As [`open`](Self::open), message by message.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_messages(&self, options: ReaderOptions) -> eyre::Result<MessageReader> {
-        let reader = self.open_messages_or_wait(options.clone())?;
-        match self.say(reader.liveness(options.idle_after))? {
-            Liveness::Absent => Err(Report::msg(self.absent())),
-            _ => Ok(reader),
-        }
-    }
-
     /// As [`open_or_wait`](Self::open_or_wait), message by message.
     ///
     /// # Errors
