@@ -23,8 +23,7 @@ pub struct Fields {
 }
 
 /// What they mean, for `--help`.
-pub const MEANINGS: &str = "\
-  name         name of the stream
+pub const MEANINGS: &str = "  name         name of the stream
   dtype        numpy's name of the samples' type
   shape        shape of one frame, [] for one sample
   rate_hz      frames a second that the writer promises; null: irregular, or it does not say

@@ -13,6 +13,7 @@ mod plot;
 mod progress;
 mod recording;
 mod scope;
+mod permissions;
 mod state;
 mod table;
 mod text;

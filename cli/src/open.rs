@@ -1,6 +1,5 @@
 //! Opening a stream by what was said on the command line, and saying what is wrong where that fails.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use dora_shm_ring::{
 use eyre::{Report, eyre};
 
 use crate::near::nearest;
+use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::users;
 
@@ -58,6 +58,7 @@ impl Which {
     ///
     /// # Errors
     /// As there.
+    #[allow(dead_code, reason = "for recording")]
     pub fn open_messages_or_wait(&self, options: ReaderOptions) -> eyre::Result<MessageReader> {
         self.say(MessageReader::open(&self.resolved()?, options))
     }
@@ -108,34 +109,26 @@ impl Which {
                 let (owner, me) = (users::name(found), users::name(users::me()));
                 match self.owner {
                     None => eyre!(
-                        "stream {name} belongs to user {owner}, and you are {me}: of others' streams, only those are read \
-                         whose owner is named, since another user can call a stream as he likes; `--owner {owner}` reads it"
+                        "stream {name} belongs to user {owner}, and you are {me}: since anybody can give a stream any name, another user's is \
+                         only read when that user is named; `--owner {owner}` reads it"
                     ),
                     Some(asked) => eyre!("stream {name} belongs to user {owner}, not to {}", users::name(asked)),
                 }
             }
-            Error::Permission { segment } => eyre!("you may not read stream {name}: {}", why_not(&segment)),
+            Error::Permission { segment } => {
+                let me = users::name(users::me());
+                let refusal = Permissions::of(&segment).map_or_else(
+                    || "its writer does not let others read it".to_owned(),
+                    |permissions| permissions.refusal(),
+                );
+                eyre!(
+                    "you are {me} and may not read stream {name}: {refusal}; have its writer started with MODE \"0644\" \
+                     (everybody may read) or \"0640\" (the group), or run this as that user"
+                )
+            }
             error => Report::new(error),
         }
     }
-}
-
-/// Who may open a segment that this process may not.
-fn why_not(segment: &str) -> String {
-    let me = users::name(users::me());
-    let Ok(metadata) = Path::new(SHM_DIR).join(segment).symlink_metadata() else {
-        return format!("it belongs to another user than you, {me}, and its writer has not let others read it");
-    };
-    let (owner, mode) = (users::name(metadata.uid()), metadata.mode() & 0o777);
-    let readers = match mode {
-        0o640 => format!("him and his group {}", users::group(metadata.gid())),
-        0o600 => "him alone".to_owned(),
-        _ => "no others".to_owned(),
-    };
-    format!(
-        "it belongs to user {owner}, who lets {readers} read it (mode {mode:04o}), and you are {me}; let its writer be \
-         started with MODE \"0644\" (everybody) or \"0640\" (the group), or read it as {owner}"
-    )
 }
 
 fn segment_of(stream: &StreamInfo) -> &str {
@@ -184,6 +177,7 @@ fn no_such_stream(name: &str, others: &[String]) -> String {
 }
 
 /// How long a loop of a command waits at once: as long as a reader's own look at its writer.
+#[allow(dead_code, reason = "for recording")]
 pub const WAIT_SLICE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `dora-shm completions SHELL`: what makes a shell complete commands, options and the names of streams.
+//! `dora-shm completions SHELL`: what makes a shell complete commands and options.
 
 use std::io::Write;
 
@@ -8,8 +8,7 @@ use clap_complete::Shell;
 use crate::exit::Exit;
 use crate::output;
 
-const HELP: &str = "\
-  bash  dora-shm completions bash > ~/.local/share/bash-completion/completions/dora-shm
+const HELP: &str = "  bash  dora-shm completions bash > ~/.local/share/bash-completion/completions/dora-shm
   zsh   dora-shm completions zsh > a file called _dora-shm in a folder of $fpath
   fish  dora-shm completions fish > ~/.config/fish/completions/dora-shm.fish";
 

@@ -9,8 +9,7 @@ use eyre::{WrapErr as _, eyre};
 use crate::exit::Exit;
 use crate::output;
 
-const HELP: &str = "\
-  dora-shm man | man -l -                        reads it
+const HELP: &str = "  dora-shm man | man -l -                        reads it
   dora-shm man watch | man -l -                  of a command
   dora-shm man --out ~/.local/share/man/man1     installs all pages: `man dora-shm`, `man dora-shm-watch`, ...";
 

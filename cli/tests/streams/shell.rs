@@ -59,6 +59,9 @@ fn every_command_has_help_and_a_manual_page() {
         assert_eq!(std::fs::read_to_string(file).unwrap(), page);
     }
     assert!(done(&["man"]).out.contains(".TH dora-shm 1"));
+    // Lists stand as they were written, from their first line on.
+    assert!(done(&["list", "--help"]).out.contains("\n  name         name of the stream\n  dtype "));
+    assert!(done(&["completions", "--help"]).out.contains("\n  bash  dora-shm completions bash"));
     assert!(failed(&["man", "wach"]).contains("there is no command \"wach\""));
 }
 

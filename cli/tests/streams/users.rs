@@ -71,7 +71,7 @@ fn who_may_not_read_a_stream_is_told_why() {
     for command in ["info", "watch"] {
         let ran = as_nobody(&[command, &name]);
         assert_eq!(ran.code, Some(1));
-        for expected in ["you may not read stream", "belongs to user root", "mode 0600", "MODE \"0644\""] {
+        for expected in ["may not read stream", "user root lets nobody else read it (mode 0600)", "MODE \"0644\""] {
             assert!(ran.err.contains(expected), "{expected} in {}", ran.err);
         }
     }
@@ -80,7 +80,9 @@ fn who_may_not_read_a_stream_is_told_why() {
     let segment = shorten(&name);
     let found = rows.as_array().unwrap().iter().find(|row| row["name"] == segment).unwrap();
     assert_eq!(found["state"], Value::Null);
-    assert!(ran.err.contains("no permission"), "{}", ran.err);
+    assert!(ran.err.contains(&format!("{segment}: user root lets nobody else read it (mode 0600)")), "{}", ran.err);
+    let ran = as_nobody(&["doctor"]);
+    assert!(ran.out.contains("note     others      user root has "), "{}", ran.out);
     drop(writer);
 
     let everybody = Name::new("users/public");

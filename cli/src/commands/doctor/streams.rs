@@ -1,13 +1,12 @@
 //! What is in shared memory: what dead writers left, and what cannot be looked at.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use dora_shm_ring::{Leftover, Liveness, SHM_DIR, StreamInfo, leftovers};
 
 use super::Streams;
 use super::check::Check;
+use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::{units, users};
 
@@ -57,41 +56,54 @@ fn dead_of_others(streams: &Streams) -> Option<Check> {
     Some(Check::note("leftovers", says, format!("`dora-shm clean`, as {owner}, removes it")))
 }
 
+/// Streams of this user that are not as they should be.
 fn unreadable(streams: &Streams) -> Vec<Check> {
+    let own = |segment: &str| Permissions::of(segment).is_none_or(|permissions| permissions.owner == users::me());
     let unreadable = streams.all.iter().filter_map(|stream| match stream {
-        StreamInfo::Unreadable { segment, reason } => Some((segment, reason)),
+        StreamInfo::Unreadable { segment, reason } if own(segment) => Some((segment, reason)),
         _ => None,
     });
     let finding = |(segment, reason): (&String, &String)| {
-        let owner = Path::new(SHM_DIR).join(segment).symlink_metadata().ok().map(|found| found.uid());
-        let says = format!("{segment} cannot be read: {reason}");
-        if owner.is_some_and(|owner| owner != users::me()) {
-            return Check::note("unreadable", says, "nothing, unless you want to read it");
-        }
         Check::finding(
             "unreadable",
-            says,
+            format!("{segment} cannot be read: {reason}"),
             format!("restart its writer; if there is none, `dora-shm clean`, and then `rm {SHM_DIR}/{segment}*`"),
         )
     };
     unreadable.map(finding).collect()
 }
 
+/// Streams of others that were not looked at: `true`, those that may not be.
 fn of_other_users(streams: &Streams) -> Vec<Check> {
-    let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut owners: BTreeMap<(u32, bool), u64> = BTreeMap::new();
     for stream in &streams.all {
-        if let StreamInfo::OtherUser { owner, .. } = stream {
-            *owners.entry(*owner).or_default() += 1;
+        let owner = match stream {
+            StreamInfo::OtherUser { owner, .. } => Some((*owner, false)),
+            StreamInfo::Unreadable { segment, .. } => Permissions::of(segment)
+                .filter(|permissions| permissions.owner != users::me())
+                .map(|permissions| (permissions.owner, true)),
+            StreamInfo::Stream(_) | StreamInfo::Ezmsg { .. } => None,
+        };
+        if let Some(owner) = owner {
+            *owners.entry(owner).or_default() += 1;
         }
     }
-    let note = |(owner, count): (u32, usize)| {
+    let note = |((owner, refused), count): ((u32, bool), u64)| {
         let owner = users::name(owner);
-        let streams = if count == 1 { "1 stream".to_owned() } else { format!("{count} streams") };
-        Check::note(
-            "others",
-            format!("user {owner} has {streams}, which were not looked at"),
-            format!("`dora-shm list --owner {owner}` does"),
-        )
+        let streams = units::counted(count, "stream");
+        if refused {
+            Check::note(
+                "others",
+                format!("user {owner} has {streams} that you may not read"),
+                "nothing, unless you want to read them: their writers' MODE decides",
+            )
+        } else {
+            Check::note(
+                "others",
+                format!("user {owner} has {streams}, not looked at"),
+                format!("`dora-shm list --owner {owner}` does"),
+            )
+        }
     };
     owners.into_iter().map(note).collect()
 }

@@ -4,8 +4,8 @@ use dora_shm_ring::{Info, shorten};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::readers::Permissions;
 use crate::fields::Fields;
+use crate::permissions::Permissions;
 use crate::users;
 
 /// Members beside those of [`Fields`], for `--help`.

@@ -2,7 +2,6 @@
 
 mod axes;
 mod json;
-mod readers;
 mod report;
 
 use std::io::Write;
@@ -11,8 +10,8 @@ use dora_shm_ring::{Start, monotonic_ns};
 
 use crate::exit::Exit;
 use crate::open::Which;
+use crate::permissions::Permissions;
 use crate::{fields, output, state};
-use readers::Permissions;
 
 fn after_help() -> String {
     format!(

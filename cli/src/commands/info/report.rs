@@ -8,8 +8,8 @@ use dora_shm_ring::{Description, Info, Liveness, SHM_DIR, unix_ns};
 
 use super::axes;
 use super::json::{ring_s, ring_segment};
-use super::readers::Permissions;
 use crate::fields::Fields;
+use crate::permissions::Permissions;
 use crate::text::{printable, width};
 use crate::{state, units, users};
 

@@ -4,6 +4,7 @@ use dora_shm_ring::{Leftover, Liveness, StreamInfo};
 
 use crate::fields::Fields;
 use crate::open::name_of;
+use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::{state, users};
 
@@ -29,7 +30,9 @@ impl Row {
                 )
             }
             StreamInfo::Unreadable { segment, reason } => {
-                Self::unseen(segment, format!("{segment}: cannot be looked at: {reason}"))
+                let refusal = Permissions::of(segment).filter(|of| of.owner != users::me()).map(|of| of.refusal());
+                let why = refusal.unwrap_or_else(|| format!("cannot be looked at: {reason}"));
+                Self::unseen(segment, format!("{segment}: {why}"))
             }
             StreamInfo::Ezmsg { segment, key, generation, format, ring_bytes, position, .. } => {
                 let name = name_of(stream);

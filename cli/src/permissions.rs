@@ -22,7 +22,17 @@ impl Permissions {
         Some(Self { owner: found.uid(), group: found.gid(), mode: found.mode() & 0o777 })
     }
 
-    /// As a sentence's end.
+    /// What the owner does for others, who may not read it: `user root lets nobody else read it (mode 0600)`.
+    pub fn refusal(&self) -> String {
+        let lets = match self.mode & 0o044 {
+            0 => "lets nobody else read it".to_owned(),
+            0o040 => format!("lets only the group {} read it", users::group(self.group)),
+            _ => "lets others read it, but something else does not".to_owned(),
+        };
+        format!("user {} {lets} (mode {:04o})", users::name(self.owner), self.mode)
+    }
+
+    /// Who may read it.
     pub fn readers(&self) -> String {
         let owner = users::name(self.owner);
         // Others' streams are only read when asked for; root's are read by all who may.
@@ -45,6 +55,10 @@ mod tests {
     #[test]
     fn the_mode_tells_who_may_read() {
         let of = |owner, mode| Permissions { owner, group: 0, mode }.readers();
+        assert_eq!(
+            Permissions { owner: 0, group: 0, mode: 0o600 }.refusal(),
+            "user root lets nobody else read it (mode 0600)"
+        );
         assert_eq!(of(0, 0o600), "root only");
         assert_eq!(of(0, 0o640), format!("root and the group {}", users::group(0)));
         assert_eq!(of(0, 0o644), "everybody");
