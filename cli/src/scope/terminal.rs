@@ -12,6 +12,7 @@ use ratatui::crossterm::terminal::{
     enable_raw_mode,
 };
 use ratatui::crossterm::{execute, queue};
+use ratatui::layout::Rect;
 
 /// A screenful of pictures, so that it goes out at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -54,9 +55,18 @@ impl Screen {
         self.terminal.backend_mut().flush()
     }
 
-    pub fn area(&self) -> io::Result<ratatui::layout::Rect> {
+    /// The size of the screen.
+    ///
+    /// # Errors
+    /// When the terminal has gone, which nothing else tells while nothing is drawn.
+    pub fn area(&self) -> io::Result<Rect> {
+        let size = rustix::termios::tcgetwinsize(io::stdout())?;
+        if size.ws_col > 0 && size.ws_row > 0 {
+            return Ok(Rect::new(0, 0, size.ws_col, size.ws_row));
+        }
+        // A terminal that does not know its own, such as a serial line.
         let size = self.terminal.size()?;
-        Ok(ratatui::layout::Rect::new(0, 0, size.width, size.height))
+        Ok(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Stops the process as Ctrl-Z does, and goes on when the shell lets it.

@@ -1,0 +1,96 @@
+//! Streams to look at, and the binary at work.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+pub mod pty;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
+
+/// How long anything may take that takes milliseconds when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A name that no other test and no other run uses.
+pub fn name(test: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("cli-test/{}/{}-{test}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+pub fn dora_shm() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm"));
+    command.env_remove("COLORTERM").env_remove("NO_COLOR").env("TERM", "xterm-256color");
+    command
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "gave up waiting: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A stream of float32 frames at 100 Hz, with channels called `left` and `right`.
+pub struct Signal {
+    pub writer: Writer,
+    written: u64,
+}
+
+impl Signal {
+    pub fn new(name: &str) -> Self {
+        let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+        let mut description = Description { dims: vec!["time".into(), "ch".into()], ..Description::default() };
+        let labels = ["left", "right"].map(Into::into).to_vec();
+        description.axes.insert("ch".into(), Axis::Coord { unit: String::new(), data: Some(labels) });
+        description.attrs.insert("unit".into(), dora_shm_ring::Attr::String("mV".into()));
+        writer.begin(&Format::new(Dtype::F32, &[2], 100.0, 1000).unwrap(), &description, 10).unwrap();
+        Self { writer, written: 0 }
+    }
+
+    /// Frames whose samples go up and down every half second.
+    pub fn write(&mut self, frames: u64) {
+        let samples: Vec<u8> = (self.written..self.written + frames)
+            .flat_map(|frame| if frame / 25 % 2 == 0 { [1.0f32, -10.0] } else { [-1.0, 10.0] })
+            .flat_map(f32::to_le_bytes)
+            .collect();
+        let times = Times::Linear { start: self.written as f64 / 100.0, step: 0.01 };
+        self.writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
+        self.written += frames;
+    }
+}
+
+/// A stream of pictures, 4 pixels wide and 2 high, with one in it.
+pub fn pictures(name: &str) -> Writer {
+    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    let mut description = Description::default();
+    description.attrs.insert("encoding".into(), dora_shm_ring::Attr::String("bgr8".into()));
+    writer.begin(&Format::new(Dtype::U8, &[2, 4, 3], 0.0, 8).unwrap(), &description, 1).unwrap();
+    let samples: Vec<u8> = (0..24).map(|i| 10 * i as u8).collect();
+    let times = Times::Linear { start: 0.0, step: 1.0 };
+    writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
+    writer
+}
+
+/// A folder that is gone at the end.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}

@@ -1,0 +1,175 @@
+//! `dora-shm scope` on a terminal.
+
+mod common;
+
+use common::pty::Terminal;
+use common::{Signal, dora_shm, name, pictures};
+use nix::sys::signal::Signal as Unix;
+
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+fn scope(name: &str) -> Terminal {
+    Terminal::start(dora_shm().args(["scope", name]), 100, 24)
+}
+
+#[track_caller]
+fn expect_given_back(terminal: &Terminal) {
+    terminal.expect_sent(LEAVE);
+    terminal.expect_sent(SHOW_CURSOR);
+    assert!(terminal.echoes(), "the terminal is as it was");
+}
+
+#[test]
+fn channels_are_drawn_with_their_names_as_they_come() {
+    let name = name("live");
+    let mut signal = Signal::new(&name);
+    signal.write(300);
+    let mut terminal = scope(&name);
+    for text in ["left", "right", "mV", "float32 [2]", "100 Hz", "live", "quit"] {
+        terminal.expect(text);
+    }
+    terminal.expect_sent(ENTER);
+    assert!(!terminal.echoes(), "keys are ours");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+    expect_given_back(&terminal);
+}
+
+#[test]
+fn the_terminal_is_given_back_however_the_command_is_ended() {
+    let name = name("ended");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    for end in ["q", "\x03", "\x1b", "SIGTERM", "SIGINT", "SIGHUP"] {
+        let mut terminal = scope(&name);
+        terminal.expect("left");
+        match end {
+            "SIGTERM" => terminal.signal(Unix::SIGTERM),
+            "SIGINT" => terminal.signal(Unix::SIGINT),
+            "SIGHUP" => terminal.signal(Unix::SIGHUP),
+            keys => terminal.press(keys),
+        }
+        assert!(terminal.exit().success(), "{end:?}");
+        expect_given_back(&terminal);
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_there_yet_is_waited_for() {
+    let name = name("later");
+    let mut terminal = scope(&name);
+    terminal.expect("waiting for stream");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    terminal.expect("right");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn a_stream_that_is_closed_is_told_and_the_next_one_followed() {
+    let name = name("closed");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    let mut terminal = scope(&name);
+    terminal.expect("left");
+    drop(signal);
+    terminal.expect("closed by its writer");
+    let pictures = pictures(&name);
+    terminal.expect("uint8 [2, 4, 3]");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+    drop(pictures);
+}
+
+#[test]
+fn keys_change_what_is_shown() {
+    let name = name("keys");
+    let mut signal = Signal::new(&name);
+    signal.write(900);
+    let mut terminal = scope(&name);
+    terminal.expect("left");
+    terminal.press(" ");
+    terminal.expect("PAUSED");
+    terminal.press("+");
+    terminal.expect("gain 1.5");
+    terminal.press("?");
+    terminal.expect("any key closes");
+    terminal.press("xcnobody\r");
+    terminal.expect("no channel is called");
+    terminal.press("\x7f\x7f\x7f\x7f\x7f\x7fright\r");
+    common::wait_until("the other channel is gone", || !terminal.screen().contains("left"));
+    terminal.expect("right");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn another_size_of_the_terminal_is_filled_and_a_tiny_one_harms_nobody() {
+    let name = name("size");
+    let mut signal = Signal::new(&name);
+    signal.write(900);
+    let mut terminal = scope(&name);
+    terminal.expect("0 s");
+    for (columns, rows) in [(1, 1), (9, 2), (20, 3), (3, 40)] {
+        terminal.resize(columns, rows);
+        signal.write(10);
+    }
+    terminal.resize(140, 30);
+    common::wait_until("the last line of the new size has the keys", || {
+        terminal.screen().lines().nth(29).is_some_and(|line| line.contains("q quit"))
+    });
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn another_format_goes_on_in_the_same_picture() {
+    let name = name("changes");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    let mut terminal = scope(&name);
+    terminal.expect("float32 [2]");
+    let format = dora_shm_ring::Format::new(dora_shm_ring::Dtype::I16, &[5], 50.0, 500).unwrap();
+    signal.writer.begin(&format, &dora_shm_ring::Description::default(), 1).unwrap();
+    let times = dora_shm_ring::Times::Linear { start: 9.0, step: 0.02 };
+    signal.writer.write(&dora_shm_ring::Chunk { samples: &[0; 100], times, send_ns: 0 }).unwrap();
+    for text in ["generation 1: int16 [5]", "50 Hz", "gen 1", "ch 4"] {
+        terminal.expect(text);
+    }
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let name = name("gone");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    let mut terminal = scope(&name);
+    terminal.expect("left");
+    terminal.hang_up();
+    terminal.exit();
+}
+
+#[test]
+fn pictures_are_half_blocks() {
+    let name = name("picture");
+    let writer = pictures(&name);
+    let mut terminal = scope(&name);
+    terminal.expect("▀");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+    drop(writer);
+}
+
+#[test]
+fn where_stdout_is_no_terminal_it_says_what_to_use() {
+    let output = dora_shm().args(["scope", "anything"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("dora-shm plot anything -o out.png") && error.contains("dora-shm watch"), "{error}");
+}
