@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use dora_shm_ring::{Liveness, MessageReader, Reader, Start, Wait};
+use dora_shm_ring::{Format, Liveness, Reader, Start, Wait, monotonic_ns};
 use eyre::{WrapErr as _, bail, eyre};
 use serde::Serialize;
 
@@ -81,12 +81,12 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let which = &arguments.which;
     // A file that may not grow further is an error of the call that would let it, not the end of this process.
     signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-    let (mut reader, pre_roll) = open(arguments)?;
+    let mut reader = which.open_messages_or_wait(which.options(start(arguments)?))?;
     let writer = RecordingWriter::new(create(&arguments.output, arguments.force)?);
     let interrupter = reader.interrupter();
     let ending = Ending::listen(move || interrupter.interrupt())?;
     let limits = Limits { max_bytes: arguments.max_bytes, duration: arguments.duration, follow: arguments.follow };
-    let mut recorder = which.say(Recorder::new(&which.name, &reader, writer, limits, pre_roll))?;
+    let mut recorder = which.say(Recorder::new(&which.name, &reader, writer, limits))?;
     let mut progress = Progress::new(arguments.quiet);
     if which.say(reader.liveness(WAIT_SLICE))? == Liveness::Absent {
         progress.say(&format!("{}; waiting for it (Ctrl-C ends)", which.absent()));
@@ -135,24 +135,34 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(if counts.lost > 0 { Exit::Incomplete } else { Exit::Done })
 }
 
-/// The reader, where the recording begins, and how old the oldest message may be.
-fn open(arguments: &Arguments) -> eyre::Result<(MessageReader, Duration)> {
+/// Where in the stream the recording begins.
+fn start(arguments: &Arguments) -> eyre::Result<Start> {
     let which = &arguments.which;
-    let from = |start| which.open_messages_or_wait(which.options(start));
-    let (reader, span) = match arguments.pre_roll {
-        None => (from(Start::Newest)?, Duration::MAX),
-        Some(PreRoll::All) => (from(Start::Oldest)?, Duration::MAX),
-        Some(PreRoll::Span(span)) => (from(Start::Oldest)?, span),
+    let Some(pre_roll) = arguments.pre_roll else { return Ok(Start::Newest) };
+    let reader: Reader = which.open_or_wait(which.options(Start::Newest))?;
+    let (info, now) = (which.say(reader.info())?, monotonic_ns());
+    let Some(ring_frames) = info.format.as_ref().map(Format::frames) else { return Ok(Start::Newest) };
+    // Of a ring that goes round, the oldest frames are just being overwritten.
+    let oldest = match info.position.checked_sub(ring_frames) {
+        None | Some(0) => 0,
+        Some(overwritten) => overwritten + (ring_frames / 16).max(1),
     };
-    if let Some(PreRoll::Span(span)) = arguments.pre_roll
-        && which.say(reader.info())?.foreign.is_some()
-    {
-        // Nobody knows when its messages were written; its frames have times.
-        let frames: Reader = which.open_or_wait(which.options(Start::Newest))?;
-        let start = Start::Last(frames.frames_within(span.as_secs_f64()));
-        return Ok((from(start)?, Duration::MAX));
+    if info.foreign.is_some() {
+        // Nobody knows when its messages were written, or which they were; its frames have times.
+        let frames = match pre_roll {
+            PreRoll::All => info.position,
+            PreRoll::Span(span) => reader.frames_within(span.as_secs_f64()),
+        };
+        return Ok(Start::Last(frames.min(info.position - oldest.min(info.position))));
     }
-    Ok((reader, span))
+    let mut messages = Vec::new();
+    reader.messages(oldest..info.position, &mut messages);
+    let from_ns = match pre_roll {
+        PreRoll::All => 0,
+        PreRoll::Span(span) => now.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
+    };
+    let first = messages.iter().find(|message| message.first >= oldest && message.mono_ns >= from_ns);
+    Ok(Start::Last(first.map_or(0, |first| info.chunks.saturating_sub(first.chunk))))
 }
 
 /// The file, empty and ours.

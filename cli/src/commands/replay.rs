@@ -45,8 +45,8 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     max_gap: Option<Duration>,
 
-    /// How long the stream is there before its first message, so that readers find it; with `--speed inf` also before each
-    /// further generation and before its end
+    /// How long the stream is there before its first message and after its last, so that readers find it; with `--speed
+    /// inf` also before each further generation
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = units::parse_duration)]
     hold: Duration,
 

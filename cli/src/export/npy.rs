@@ -3,7 +3,7 @@
 use dora_shm_ring::Dtype;
 
 /// Bytes of every header: room for the shape of any array.
-pub const HEADER_BYTES: usize = 256;
+pub const HEADER_BYTES: usize = 320;
 
 /// numpy's name of a type, with its byte order.
 pub fn descr(dtype: Dtype) -> &'static str {

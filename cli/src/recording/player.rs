@@ -14,8 +14,8 @@ pub struct Pace {
     pub speed: f64,
     /// Longest pause between two messages, in recorded time.
     pub max_gap: Duration,
-    /// How long the stream waits for readers: before its first message, and, when played as fast as possible, before each
-    /// further generation and before its end.
+    /// How long the stream waits for readers: before its first message, after its last, and, when played as fast as
+    /// possible, before each further generation.
     pub hold: Duration,
 }
 
@@ -144,11 +144,9 @@ impl<P: Pause> Player<P> {
         Ok(going && has_messages)
     }
 
-    /// Closes the stream, after readers have had time to find it when it was played as fast as possible.
+    /// Closes the stream, after readers have had time to come to its last generation.
     pub fn close(mut self) -> Played {
-        if self.pace.speed.is_infinite() {
-            self.hold();
-        }
+        self.hold();
         self.writer.close();
         self.played
     }

@@ -77,18 +77,13 @@ pub struct Recorder {
     /// Position after the last message.
     position: u64,
     counts: Counts,
-    /// Frames lost before messages that were not wanted yet.
-    lost_before: u64,
-    /// `mono_ns` from which on messages are wanted.
-    from_ns: u64,
     began_ns: u64,
     /// `mono_ns` after which messages are not wanted; once it is known when the stream was there.
     until_ns: Option<u64>,
 }
 
 impl Recorder {
-    /// Records the stream `stream`, which `reader` has just been opened for, into `writer`: messages committed since
-    /// `pre_roll` ago.
+    /// Records the stream `stream`, for which `reader` has just been opened, into `writer`.
     ///
     /// # Errors
     /// The stream's.
@@ -97,7 +92,6 @@ impl Recorder {
         reader: &MessageReader,
         writer: RecordingWriter,
         limits: Limits,
-        pre_roll: Duration,
     ) -> dora_shm_ring::Result<Self> {
         let began_ns = monotonic_ns();
         // The ring in which a reader begins is not told of.
@@ -111,8 +105,6 @@ impl Recorder {
             rows_since: Instant::now(),
             position: 0,
             counts: Counts::default(),
-            lost_before: 0,
-            from_ns: began_ns.saturating_sub(u64::try_from(pre_roll.as_nanos()).unwrap_or(u64::MAX)),
             began_ns,
             until_ns: None,
         })
@@ -149,12 +141,6 @@ impl Recorder {
 
     fn take(&mut self, reader: &mut MessageReader, message: MessageView) -> Result<Step, StepError> {
         let info = *message.info();
-        if info.mono_ns < self.from_ns {
-            if reader.finish(message) {
-                self.lost_before += info.lost;
-            }
-            return Ok(Step::Taken);
-        }
         self.set_until(info.mono_ns);
         if self.until_ns.is_some_and(|until| info.mono_ns > until) {
             return Ok(Step::Ended(End::Duration));
@@ -223,7 +209,7 @@ impl Recorder {
     /// The file's.
     pub fn finish(mut self, reader: &MessageReader) -> Result<(Counts, u64), StepError> {
         self.begin_next(None)?;
-        let lost = reader.lost().saturating_sub(self.counts.lost.saturating_add(self.lost_before));
+        let lost = reader.lost().saturating_sub(self.counts.lost);
         if let Some(rows) = &mut self.rows {
             if lost > 0 {
                 let row = RowInfo {

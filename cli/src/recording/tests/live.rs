@@ -127,7 +127,7 @@ impl Recording {
         let writer = RecordingWriter::new(fs::File::create(path).unwrap());
         let limits = Limits { follow: true, ..Limits::default() };
         let reader = reader(name);
-        Self { recorder: Recorder::new(name, &reader, writer, limits, Duration::MAX).unwrap(), reader }
+        Self { recorder: Recorder::new(name, &reader, writer, limits).unwrap(), reader }
     }
 
     fn read(&mut self) {

@@ -25,6 +25,9 @@ struct Plain {
 /// A generation, and its rows in the batches that they are written in.
 type History = Vec<(Generation, Vec<Vec<Plain>>)>;
 
+/// The same without batches.
+type Content = Vec<(Generation, Vec<Plain>)>;
+
 fn write(path: &Path, history: &History) {
     let mut writer = RecordingWriter::new(fs::File::create(path).unwrap());
     for (generation, batches) in history {
@@ -52,9 +55,9 @@ fn write(path: &Path, history: &History) {
 }
 
 /// What a file holds, generation by generation, and whether it was finished.
-fn read(path: &Path) -> eyre::Result<(Vec<(Generation, Vec<Plain>)>, bool)> {
+fn read(path: &Path) -> eyre::Result<(Content, bool)> {
     let mut reader = RecordingReader::open(path)?;
-    let mut read: Vec<(Generation, Vec<Plain>)> = Vec::new();
+    let mut read = Content::new();
     while let Some(part) = reader.next()? {
         match part {
             Part::Generation(generation) => read.push((generation.as_ref().clone(), Vec::new())),
@@ -73,7 +76,7 @@ fn read(path: &Path) -> eyre::Result<(Vec<(Generation, Vec<Plain>)>, bool)> {
     Ok((read, reader.cut_notice().is_none()))
 }
 
-fn without_batches(history: &History) -> Vec<(Generation, Vec<Plain>)> {
+fn without_batches(history: &History) -> Content {
     history.iter().map(|(generation, batches)| (generation.clone(), batches.concat())).collect()
 }
 
@@ -242,7 +245,7 @@ fn a_recording_cut_at_any_byte_opens_and_holds_the_batches_before() {
 fn what_is_no_recording_is_told_by_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    let mut refused = |bytes: &[u8]| {
+    let refused = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
         read(&path).unwrap_err().to_string()
     };

@@ -1,0 +1,107 @@
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
+
+use crate::stage::*;
+
+/// A recording of `messages` messages of 5 frames.
+fn recording(folder: &Path, messages: u64) -> std::path::PathBuf {
+    let (name, file) = (Name::new("recording"), folder.join("r.arrow"));
+    let mut source = Source::new(&name, 10_000);
+    for _ in 0..messages {
+        source.write(5);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let arguments = ["record", &name, "-o", file.to_str().unwrap(), "--pre-roll", "all", "--for", "10ms"];
+    assert_eq!(Running::start(dora_shm(&arguments)).end().0, Some(0));
+    file
+}
+
+/// Messages of a stream from its first to its close: frames, times and send times of each.
+fn messages(name: &str) -> Vec<(Vec<u8>, Vec<f64>, i64)> {
+    let mut reader = MessageReader::open(name, ReaderOptions::default()).unwrap();
+    let (mut message, mut read) = (Message::new(), Vec::new());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "the stream is not closed");
+        match reader.next(&mut message).unwrap() {
+            Outcome::Data => {
+                read.push((message.samples().to_vec(), message.times().to_vec(), message.info().send_ns));
+            }
+            Outcome::Closed => break,
+            Outcome::Generation => {}
+            Outcome::Nothing => _ = reader.wait(Duration::from_millis(100)).unwrap(),
+        }
+    }
+    assert_eq!(reader.lost(), 0);
+    read
+}
+
+#[test]
+fn a_recording_is_played_at_its_pace_or_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recording(folder.path(), 60);
+    for (speed, least, most) in [("1", 0.29, 20.0), ("0.5", 0.59, 20.0), ("inf", 0.0, 20.0)] {
+        let name = Name::new("paced");
+        let arguments = ["replay", file.to_str().unwrap(), "--as", &name, "--speed", speed];
+        let began = Instant::now();
+        let player = Running::start(dora_shm(&arguments));
+        let read = messages(&name);
+        let took = began.elapsed().as_secs_f64();
+        let (code, _, stderr) = player.end();
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stderr.contains("60 messages with 300 frames replayed"), "{stderr}");
+        assert!((least..most).contains(&took), "at speed {speed}: {took} s");
+        assert_eq!(read.len(), 60);
+        let times: Vec<f64> = read.iter().flat_map(|(_, times, _)| times.clone()).collect();
+        assert_eq!(times, (0..300).map(|position| f64::from(position) / 100.0).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_replay_is_ended_in_order_by_a_signal_and_refuses_a_name_that_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recording(folder.path(), 3);
+    let name = Name::new("looped");
+    let arguments = ["replay", file.to_str().unwrap(), "--as", &name, "--loop"];
+    let player = Running::start(dora_shm(&arguments));
+    let mut reader = MessageReader::open(&name, ReaderOptions::default()).unwrap();
+    let (mut message, mut seen, mut last) = (Message::new(), 0, f64::NEG_INFINITY);
+    let deadline = Instant::now() + PATIENCE;
+    while seen < 20 {
+        assert!(Instant::now() < deadline, "it does not go on");
+        if reader.next(&mut message).unwrap() != Outcome::Data {
+            reader.wait(Duration::from_millis(100)).unwrap();
+            continue;
+        }
+        assert!(message.times().iter().all(|&time| std::mem::replace(&mut last, time) < time), "times go on");
+        assert_eq!(reader.generation(), Some(0));
+        seen += 1;
+    }
+    let (code, _, stderr) = Running::start(dora_shm(&arguments)).end();
+    assert!(code == Some(1) && stderr.contains("already has a live writer"), "{stderr}");
+    player.signal("-TERM");
+    let (code, _, stderr) = player.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(dora_shm_ring::streams().unwrap().iter().all(|stream| !format!("{stream:?}").contains(&*name)));
+}
+
+#[test]
+fn what_is_no_recording_makes_no_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = Name::new("none");
+    let file = folder.path().join("notes.txt");
+    fs::write(&file, "some text").unwrap();
+    let (code, _, stderr) = Running::start(dora_shm(&["replay", file.to_str().unwrap(), "--as", &name])).end();
+    assert!(code == Some(1) && stderr.contains("no recording: it is text"), "{stderr}");
+    let whole = fs::read(recording(folder.path(), 3)).unwrap();
+    for length in [whole.len() - 1, 200, 5, 1] {
+        fs::write(&file, &whole[..length]).unwrap();
+        let (code, _, stderr) =
+            Running::start(dora_shm(&["replay", file.to_str().unwrap(), "--as", &name, "--hold", "0"])).end();
+        assert_eq!(code, Some(0), "{length} bytes: {stderr}");
+        assert!(stderr.contains("was not finished") || stderr.contains("nothing in it yet"), "{stderr}");
+    }
+}

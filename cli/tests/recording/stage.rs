@@ -1,0 +1,184 @@
+//! What these tests stand on: names and folders of their own, streams written in this process, the command, and a reader
+//! of recordings that knows nothing but Arrow.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, UInt64Type};
+use arrow_ipc::reader::StreamReader;
+use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten, unix_ns};
+
+/// How long anything may take that takes little when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A stream's name that no other test and no other run uses; nothing of the stream may be left at the end.
+pub struct Name(String);
+
+impl Name {
+    pub fn new(test: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(format!("cli-recording/{}/{number}-{test}", std::process::id()))
+    }
+
+    fn left(&self) -> Vec<PathBuf> {
+        let parts = (0..9).flat_map(|n| [format!("{}/buffer{n}", self.0), format!("{}/meta{n}", self.0)]);
+        let segments = parts.chain([self.0.clone()]).map(|part| shorten(&part));
+        let files = segments.flat_map(|segment| [segment.clone(), format!("{segment}.anchor")]);
+        files.map(|file| Path::new(SHM_DIR).join(file)).filter(|file| file.exists()).collect()
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let left = self.left();
+        left.iter().for_each(|file| drop(std::fs::remove_file(file)));
+        assert!(left.is_empty() || std::thread::panicking(), "left in shared memory by {}: {left:?}", self.0);
+    }
+}
+
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "gave up waiting: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A stream of 3 float32 channels whose frames tell their position: `p`, `p + 0.25`, `-p`, at `p / 100` seconds.
+pub struct Source {
+    pub writer: Writer,
+    pub position: u64,
+}
+
+pub fn description() -> Description {
+    let data = Some(vec!["Fz".into(), "Cz".into(), "a,b".into()]);
+    let axes = [("ch".to_owned(), Axis::Coord { unit: "uV".into(), data })].into();
+    Description { dims: vec!["time".into(), "ch".into()], axes, key: "eeg".into(), ..Description::default() }
+}
+
+pub fn frame_at(position: u64) -> [f32; 3] {
+    [position as f32, position as f32 + 0.25, -(position as f32)]
+}
+
+impl Source {
+    pub fn new(name: &str, ring_frames: u64) -> Self {
+        let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+        writer.begin(&Format::new(Dtype::F32, &[3], 100.0, ring_frames).unwrap(), &description(), 5).unwrap();
+        Self { writer, position: 0 }
+    }
+
+    pub fn write(&mut self, frames: u64) {
+        let positions = self.position..self.position + frames;
+        let samples: Vec<u8> = positions.clone().flat_map(frame_at).flat_map(f32::to_le_bytes).collect();
+        let times: Vec<f64> = positions.map(|position| position as f64 / 100.0).collect();
+        let chunk = Chunk { samples: &samples, times: Times::Values(&times), send_ns: unix_ns() };
+        self.writer.write(&chunk).unwrap();
+        self.position += frames;
+    }
+}
+
+/// `dora-shm` with these arguments.
+pub fn dora_shm(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm"));
+    command.args(arguments);
+    command
+}
+
+/// A command that runs beside the test; killed when dropped.
+pub struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr }
+    }
+
+    /// Reads what it says on stderr up to a line with `part`.
+    #[track_caller]
+    pub fn wait_for(&mut self, part: &str) {
+        let mut said = String::new();
+        while !said.contains(part) {
+            let read = self.stderr.read_line(&mut said).unwrap();
+            assert!(read > 0, "it ended without saying {part:?}: {said}");
+        }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Its exit code, and what else it said on stdout and stderr.
+    #[track_caller]
+    pub fn end(mut self) -> (Option<i32>, String, String) {
+        wait_until("the command ends", || self.child.try_wait().unwrap().is_some());
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        std::io::Read::read_to_string(&mut self.child.stdout.take().unwrap(), &mut stdout).unwrap();
+        std::io::Read::read_to_string(&mut self.stderr, &mut stderr).unwrap();
+        (self.child.wait().unwrap().code(), stdout, stderr)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The batches of each stream of a recording, up to where it ends, as anybody reads Arrow.
+pub fn batches(path: &Path) -> Vec<Vec<RecordBatch>> {
+    // Not made yet.
+    let Ok(mut file) = File::open(path) else { return Vec::new() };
+    let length = file.metadata().unwrap().len();
+    let mut streams = Vec::new();
+    while file.stream_position().unwrap() < length {
+        let Ok(stream) = StreamReader::try_new(&mut file, None) else { break };
+        streams.push(stream.map_while(Result::ok).collect());
+    }
+    streams
+}
+
+/// Every frame of a recording of a [`Source`] as its position; each checked.
+#[track_caller]
+pub fn positions(path: &Path) -> Vec<u64> {
+    let mut found = Vec::new();
+    for batch in batches(path).concat() {
+        let (samples, times) = (batch["samples"].as_list::<i64>(), batch["times"].as_list::<i64>());
+        let first = batch["position"].as_primitive::<UInt64Type>();
+        for row in 0..batch.num_rows() {
+            let frames = samples.value(row);
+            let values = frames.as_fixed_size_list().values().as_primitive::<Float32Type>().values().to_vec();
+            let times = times.value(row);
+            let times = times.as_primitive::<Float64Type>().values();
+            for (index, frame) in values.chunks(3).enumerate() {
+                let position = first.value(row) + index as u64;
+                assert_eq!(frame, frame_at(position));
+                assert_eq!(times[index], position as f64 / 100.0);
+                found.push(position);
+            }
+        }
+    }
+    found
+}
