@@ -124,3 +124,9 @@ fn the_headers_compile_in_every_standard_that_they_are_for() {
         run(compiler.args(pkg_config(&["--cflags"])));
     }
 }
+
+#[test]
+#[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
+fn the_benchmark_compiles() {
+    compile("benchmarks/cost.c", "plain", &["-O2"]);
+}

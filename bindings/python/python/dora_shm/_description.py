@@ -288,8 +288,11 @@ def as_dims(dims: Sequence[str]) -> tuple[str, ...]:
 def plain(value: Any) -> Any:
     """`value` in Python's own types: numpy's numbers and arrays are converted, and times become nanoseconds."""
     if isinstance(value, np.datetime64):
-        # numpy itself wraps round where a time does not fit.
-        made = value.astype("datetime64[ns]")
+        # Of a time that does not fit, some versions of numpy make another one.
+        try:
+            made = value.astype("datetime64[ns]")
+        except OverflowError:
+            return value
         return {"$timestamp_ns": int(made.astype(np.int64))} if np.isnat(value) or made.astype(value.dtype) == value else value
     if isinstance(value, np.ndarray) and value.dtype.names is not None:
         return [dict(zip(value.dtype.names, entry, strict=True)) for entry in value.tolist()]
