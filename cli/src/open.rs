@@ -58,7 +58,6 @@ impl Which {
     ///
     /// # Errors
     /// As there.
-    #[allow(dead_code, reason = "for recording")]
     pub fn open_messages_or_wait(&self, options: ReaderOptions) -> eyre::Result<MessageReader> {
         self.say(MessageReader::open(&self.resolved()?, options))
     }
@@ -177,7 +176,6 @@ fn no_such_stream(name: &str, others: &[String]) -> String {
 }
 
 /// How long a loop of a command waits at once: as long as a reader's own look at its writer.
-#[allow(dead_code, reason = "for recording")]
 pub const WAIT_SLICE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

@@ -133,7 +133,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads an amount of memory from the command line: `500MB`, `2GiB`, `1G`; a number alone is bytes.
-#[allow(dead_code, reason = "for recording")]
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let scale = match unit.to_ascii_lowercase().as_str() {

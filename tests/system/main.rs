@@ -5,6 +5,7 @@
 
 mod camera;
 mod changes;
+mod cli;
 mod conn;
 mod deaths;
 mod demo;

@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: a dora graph writes a signal into shared memory, and a process outside the graph reads it.
+//! `cargo xtask demo`: a dora graph writes a signal into shared memory, a process outside the graph reads it, and another one
+//! draws it.
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
@@ -10,17 +11,26 @@ use crate::workspace::{self, cargo, command, root, target_dir};
 
 /// Length of the signal. dora takes no bare number for a variable, hence the unit.
 const DURATION: &str = "10s";
+/// What the picture shows of it: less than that, so that it is there before the stream ends.
+const DRAWN: &str = "5s";
+const DRAWN_CHANNELS: &str = "0-15";
+/// Longest time until dora has started the graph.
+const PATIENCE: &str = "120s";
 
 /// Sets up, builds, and runs the demo; fails when a frame was lost or wrong.
 pub fn run() -> eyre::Result<()> {
     let dora = setup::dora_cli()?;
-    workspace::run(&mut cargo(["build", "--release", "-p", "dora-shm-sink", "-p", "dora-shm-dataflows"]))?;
+    workspace::run(&mut cargo(["build", "--release", "-p", "dora-shm-sink", "-p", "dora-shm-dataflows", "-p", "dora-shm-cli"]))?;
 
     let log_path = target_dir().join("demo.log");
     let log = File::create(&log_path).wrap_err_with(|| format!("cannot write {}", log_path.display()))?;
     let dataflow = root().join("dataflows/demo.yml");
-    // A process that is in no graph, started on its own: it finds the stream by its name.
-    let mut reader = start(command(workspace::programs().join("demo-reader")).args(["--duration", DURATION]))?;
+    // Processes that are in no graph, started on their own: they find the stream by its name.
+    let reader = start(command(workspace::programs().join("demo-reader")).args(["--duration", DURATION]))?;
+    let picture = target_dir().join("demo.png");
+    let drawn = ["--seconds", DRAWN, "--channels", DRAWN_CHANNELS, "--wait", PATIENCE];
+    let plot = command(workspace::programs().join("dora-shm"));
+    let mut plot = start({ plot }.args(["plot", "demo", "--output"]).arg(&picture).args(drawn))?;
     let graph = command(&dora)
         .args(["run", "--env"])
         .arg(format!("SIGNAL_DURATION={DURATION}"))
@@ -32,9 +42,11 @@ pub fn run() -> eyre::Result<()> {
         .status()
         .wrap_err_with(|| format!("cannot start {}", dora.display()))?;
     if !graph.success() {
-        // The reader would wait for a stream that never comes.
-        let _ = reader.kill();
-        let _ = reader.wait();
+        // They would wait for a stream that never comes.
+        for mut process in [reader, plot] {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
         eprintln!("{}", fs::read_to_string(&log_path).unwrap_or_default());
         bail!("`dora run {}` failed ({graph}); its output is above", dataflow.display());
     }
@@ -47,6 +59,12 @@ pub fn run() -> eyre::Result<()> {
             log_path.display()
         );
     }
+    let plotted = plot.wait()?;
+    if !plotted.success() {
+        bail!("`dora-shm plot` could not save a picture of the stream ({plotted}); what it says is above");
+    }
+    let picture = picture.strip_prefix(root()).unwrap_or(&picture);
+    println!("demo: a picture of the newest {DRAWN} of it: {}", picture.display());
     Ok(())
 }
 

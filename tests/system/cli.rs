@@ -1,0 +1,78 @@
+//! The command line on running graphs: the commands that the README shows, in its order.
+
+use std::path::Path;
+
+use dora_shm_tests::dora::{project_graph, run_with};
+use dora_shm_tests::process::Process;
+use dora_shm_tests::programs::program;
+use dora_shm_tests::stage::Stage;
+use rustix::process::Signal;
+
+use crate::readme::blocks;
+
+/// Runs a terminal of the command, in which somebody quits once `$2` is on the screen.
+const AT_A_TERMINAL: &str = r#"
+    (until grep --quiet "$2" screen; do sleep 0.05; done; printf q; cat) | script --quiet --return --flush --command "$1" screen
+"#;
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn the_commands_of_the_readme_work_on_the_demo() {
+    let stage = Stage::new("cli");
+    let (stream, again) = (stage.stream("signal"), stage.stream("again"));
+    let graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &format!("SHMEM_NAME: {stream}"))]);
+    let mut graph = run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=60s"]);
+    graph.wait_for_line(&stream);
+
+    let lines = blocks("sh")[1..].concat();
+    let mut seen = Vec::new();
+    for line in lines.lines().map(|line| line.split('#').next().expect("a first part").trim()) {
+        let words: Vec<String> = line.split_whitespace().map(|word| word.replace("demo-again", &again)).collect();
+        // Names of files stay: only the stream's is another.
+        let words = words.iter().map(|word| if word == "demo" { &stream } else { word }).map(String::as_str);
+        let words: Vec<&str> = words.collect();
+        let ["dora-shm", command, ..] = words[..] else { panic!("{line} is no command of ours") };
+        seen.push(command.to_owned());
+        let output = match command {
+            "scope" => at_a_terminal(&stage, &words, "ch0"),
+            // Finds what there is to find on this machine.
+            "doctor" => start(&stage, &words).wait_for_line(" kernel "),
+            _ => {
+                let mut process = start(&stage, &words);
+                process.succeed();
+                process.log()
+            }
+        };
+        match command {
+            "list" => assert!(output.lines().any(|line| line.contains(&stream) && line.contains("live")), "{output}"),
+            "info" => assert!(output.contains("float32") && output.contains("ch0"), "{output}"),
+            "watch" => assert!(output.contains("1 kHz"), "{output}"),
+            "plot" => assert_begins(&stage.folder().join("demo.png"), b"\x89PNG"),
+            "export" => assert_begins(&stage.folder().join("demo.npz"), b"PK"),
+            _ => {}
+        }
+    }
+    assert_eq!(seen, ["list", "info", "watch", "scope", "plot", "record", "export", "replay", "doctor"]);
+    graph.signal(Signal::INT);
+    graph.succeed();
+}
+
+fn start(stage: &Stage, words: &[&str]) -> Process {
+    stage.start(words[1], stage.command(program("dora-shm")).args(&words[1..]))
+}
+
+/// Everything that came to the terminal until `text` did and the command was told to quit.
+fn at_a_terminal(stage: &Stage, words: &[&str], text: &str) -> String {
+    let line = format!("{} {}", program("dora-shm").display(), words[1..].join(" "));
+    stage.file("screen", "");
+    let mut shell = stage.command("sh");
+    let shell = shell.args(["-c", AT_A_TERMINAL, "sh", &line, text]).env("TERM", "xterm-256color");
+    stage.start("terminal", shell).succeed();
+    std::fs::read_to_string(stage.folder().join("screen")).expect("what the terminal got")
+}
+
+#[track_caller]
+fn assert_begins(file: &Path, with: &[u8]) {
+    let bytes = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert!(bytes.starts_with(with), "{} begins with {:?}", file.display(), &bytes[..bytes.len().min(8)]);
+}
