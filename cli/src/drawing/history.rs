@@ -341,8 +341,9 @@ impl History {
         }
         let follows = self.window.end == End::Newest;
         self.runs.clear();
-        let mut end = self.block.times().len();
-        for i in 0..end {
+        let frames = self.block.times().len();
+        let mut end = frames;
+        for i in 0..frames {
             let at = self.at(i);
             if self.newest - at > STEP_BACK && self.clock == Clock::Times {
                 self.step_back(self.block.first() + i as u64);

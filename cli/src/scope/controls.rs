@@ -108,11 +108,11 @@ pub enum Press {
 /// Keys and what they do: for the footer, the help, and the documentation.
 pub const KEYS: [(&str, &str, &str); 13] = [
     ("space", "pause", "stand still, or go on with the newest frames"),
-    ("← →", "scroll", "back through the ring and forward again; a picture stream: frame by frame"),
+    ("← →", "scroll", "back through the ring and forward again; pictures: frame by frame"),
     ("[ ]", "time", "a shorter or longer window"),
     ("- +", "gain", "smaller or larger; 0: as it was"),
     ("↑ ↓", "channels", "one channel up or down; page up and page down: a screen"),
-    ("c", "choose", "type the channels to see: numbers, ranges, labels (0-7,Cz); nothing: all"),
+    ("c", "choose", "type which channels: numbers, ranges, labels (0-7,Cz); nothing: all"),
     ("v", "view", "lines, all in one, colours, picture"),
     ("< >", "lanes", "fewer or more channels on the screen"),
     ("a", "auto", "follow the signal's range, or keep the scale as it is"),

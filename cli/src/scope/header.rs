@@ -32,6 +32,10 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
         Span::styled(format!(" ● {state}"), Style::new().fg(colour)),
     ];
     let faint = Style::new().fg(Color::DarkGray);
+    if heading.lost > 0 {
+        left.push(Span::styled(" │ ", faint));
+        left.push(Span::styled(format!("{} lost", units::count(heading.lost)), Style::new().fg(Color::Red)));
+    }
     let mut say = |text: String| {
         left.push(Span::styled(" │ ", faint));
         left.push(Span::raw(text));
@@ -48,10 +52,6 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(generation) = heading.generation {
         say(format!("gen {generation}"));
-    }
-    if heading.lost > 0 {
-        left.push(Span::styled(" │ ", faint));
-        left.push(Span::styled(format!("{} lost", units::count(heading.lost)), Style::new().fg(Color::Red)));
     }
     let mut right = Vec::new();
     if let Some(channels) = &heading.channels {
@@ -75,7 +75,10 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
         spaced.push(Span::styled(if spaced.is_empty() { "" } else { " │ " }, faint));
         spaced.push(span);
     }
-    spaced.push(Span::raw(" "));
+    if !spaced.is_empty() {
+        spaced.insert(0, Span::raw(" "));
+        spaced.push(Span::raw(" "));
+    }
     let (left, right) = (Line::from(left), Line::from(spaced));
     let right_width = (right.width() as u16).min(area.width);
     left.render(area, buffer);

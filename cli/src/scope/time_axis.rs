@@ -14,7 +14,7 @@ const LABEL: u16 = 12;
 /// `plot` is what the axis is of, `area` the whole line.
 pub fn render(axis: &AxisLine, plot: Rect, area: Rect, buffer: &mut Buffer) {
     let length = axis.to - axis.from;
-    if plot.width == 0 || area.height == 0 || !(length > 0.0) {
+    if plot.width == 0 || area.height == 0 || length.is_nan() || length <= 0.0 {
         return;
     }
     let style = Style::new().fg(Color::Gray);
@@ -23,7 +23,7 @@ pub fn render(axis: &AxisLine, plot: Rect, area: Rect, buffer: &mut Buffer) {
     let mut free_from = area.x;
     for tick in range::ticks(axis.from, axis.to, most) {
         let x = plot.x + ((tick - axis.from) / length * f64::from(plot.width - 1)).round() as u16;
-        let text = label(tick, step, &axis.unit);
+        let text = label(tick, step, length, &axis.unit);
         // The mark stands in the tick's column, its number beside it.
         let start =
             if x + 1 + width(&text) as u16 > area.right() { x.saturating_sub(width(&text) as u16) } else { x + 1 };
@@ -36,11 +36,11 @@ pub fn render(axis: &AxisLine, plot: Rect, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// `-2 s`, `-250 ms`, `0 s`.
-fn label(tick: f64, step: f64, unit: &str) -> String {
+/// `-2 s`, `-250 ms`, `0 s`: in the unit that suits the whole axis.
+fn label(tick: f64, step: f64, length: f64, unit: &str) -> String {
     let (scale, unit) = match unit {
-        "s" if step < 1e-3 => (1e6, "µs"),
-        "s" if step < 1.0 => (1e3, "ms"),
+        "s" if length < 1e-3 => (1e6, "µs"),
+        "s" if length < 1.0 => (1e3, "ms"),
         unit => (1.0, unit),
     };
     format!("{} {unit}", range::text(tick * scale, step * scale))

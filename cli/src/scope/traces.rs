@@ -105,7 +105,7 @@ fn render_labels(lane: &Lane, band: Rect, buffer: &mut Buffer) {
     let mut room_for_name = room;
     for (row, value) in ends {
         let text = shortened(&range::text(value, step), room);
-        buffer.set_string(band.x - 1 - width(&text) as u16, row, &text, FAINT);
+        buffer.set_string(band.x.saturating_sub(1 + width(&text) as u16), row, &text, FAINT);
         if row == middle {
             room_for_name = room.saturating_sub(width(&text) + 1);
         }
@@ -134,7 +134,7 @@ fn render_legend(scene: &Scene<'_>, plot: Rect, buffer: &mut Buffer) {
         let row = plot.y + (dot as usize / DOTS_HIGH) as u16;
         let text = shortened(&range::text(tick, step), room);
         if row < plot.bottom() {
-            buffer.set_string(plot.x - 1 - width(&text) as u16, row, text, FAINT);
+            buffer.set_string(plot.x.saturating_sub(1 + width(&text) as u16), row, text, FAINT);
         }
     }
     if !first.unit.is_empty() && scene.lanes.iter().all(|lane| lane.unit == first.unit) {
