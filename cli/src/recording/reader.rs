@@ -237,14 +237,19 @@ impl Current {
     fn take_dictionary(&mut self, message: &Message<'_>, body: &Buffer) -> Result<(), String> {
         let dictionary = message.header_as_dictionary_batch().ok_or("a dictionary is missing")?;
         let data = dictionary.data().ok_or("a dictionary has no data")?;
-        check_buffers(&data, body)?;
+        check_buffers(&data, body, &OF_DICTIONARY)?;
         read_dictionary(body, dictionary, &self.schema, &mut self.dictionaries, &message.version())
             .map_err(|error| error.to_string())
     }
 
     fn batch(&mut self, message: &Message<'_>, body: &Buffer) -> Result<Batch, String> {
         let batch = message.header_as_record_batch().ok_or("a batch is missing")?;
-        check_buffers(&batch, body)?;
+        let format = &self.generation.format;
+        let sample = [format.dtype().size() as i64];
+        // Frames that are no scalars are lists of one length: without offsets.
+        let of_samples: &[Widths<'_>] =
+            if format.frame_shape().is_empty() { &[&[8], &sample] } else { &[&[8], &[], &sample] };
+        check_buffers(&batch, body, &[&OF_COLUMNS, of_samples].concat())?;
         let batch = read_record_batch(body, batch, self.schema.clone(), &self.dictionaries, None, &message.version())
             .map_err(|error| error.to_string())?;
         let batch = Batch::new(self.generation.clone(), batch, self.last_description.as_ref())?;
@@ -253,19 +258,49 @@ impl Current {
     }
 }
 
+/// The buffers of one array of a batch behind its validity, by the bytes of their values.
+type Widths<'a> = &'a [i64];
+
+/// A description: offsets and text.
+const OF_DICTIONARY: [Widths<'_>; 1] = [&[4, 1]];
+/// All columns up to `times`: numbers, indices of descriptions, bits, and offsets of a list with its values.
+const OF_COLUMNS: [Widths<'_>; 9] = [&[8], &[8], &[8], &[8], &[8], &[4], &[1], &[8], &[8]];
+
 /// What the library that decodes a batch takes for granted.
-fn check_buffers(batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer) -> Result<(), String> {
+fn check_buffers(batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer, arrays: &[Widths<'_>]) -> Result<(), String> {
     if batch.compression().is_some() {
         return Err("a batch is compressed, which recordings are not".to_owned());
     }
-    let rows = |length: i64| (0..=body.len() as i64).contains(&length);
-    let inside = |buffer: &arrow_ipc::Buffer| {
-        let end = buffer.offset().checked_add(buffer.length());
-        buffer.offset() >= 0 && buffer.length() >= 0 && end.is_some_and(|end| end <= body.len() as i64)
-    };
-    let sound = batch.buffers().is_some_and(|buffers| buffers.iter().all(inside))
-        && batch.nodes().is_some_and(|nodes| nodes.iter().all(|node| rows(node.length()) && rows(node.null_count())))
-        && rows(batch.length())
-        && batch.variadicBufferCounts().is_none_or(|counts| counts.is_empty());
-    if sound { Ok(()) } else { Err("a batch's parts lie outside of it".to_owned()) }
+    if sound(batch, body.len() as i64, arrays).is_none() {
+        return Err("a batch's parts lie outside of it".to_owned());
+    }
+    Ok(())
+}
+
+/// `None`: it is not sound.
+fn sound(batch: &arrow_ipc::RecordBatch<'_>, bytes: i64, arrays: &[Widths<'_>]) -> Option<()> {
+    let (nodes, buffers) = (batch.nodes()?, batch.buffers()?);
+    let fine = |condition: bool| condition.then_some(());
+    let count: usize = arrays.iter().map(|widths| 1 + widths.len()).sum();
+    fine(nodes.len() == arrays.len() && buffers.len() == count)?;
+    fine(batch.variadicBufferCounts().is_none_or(|counts| counts.is_empty()))?;
+    fine((0..=bytes).contains(&batch.length()))?;
+    let mut buffers = buffers.iter();
+    for (node, widths) in nodes.iter().zip(arrays) {
+        // An array of as many values has at least a bit of each, here or inside.
+        fine((0..=bytes.saturating_mul(8)).contains(&node.length()))?;
+        fine((0..=node.length()).contains(&node.null_count()))?;
+        let mut next = || {
+            let buffer = buffers.next()?;
+            let end = buffer.offset().checked_add(buffer.length())?;
+            fine(buffer.offset() >= 0 && buffer.length() >= 0 && end <= bytes).map(|()| buffer.length())
+        };
+        let validity = next()?;
+        fine(node.null_count() == 0 || validity >= (node.length() + 7) / 8)?;
+        for width in *widths {
+            let length = next()?;
+            fine(length % width == 0)?;
+        }
+    }
+    Some(())
 }
