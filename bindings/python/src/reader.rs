@@ -195,26 +195,31 @@ impl Reader {
         }
     }
 
-    /// Copies what is new into the arrays, as many frames as `times` holds; with `continuing`, only what goes on from the
-    /// frames that were read before.
+    /// Copies what is new into the arrays, as many frames as `times` holds, if it is of the generation `of`, for which the
+    /// arrays are; with a position `from`, only what goes on from there without a gap. Another thread may have moved on.
+    #[pyo3(signature = (samples, times, of, from_))]
     fn read_into<'py>(
         &self,
         py: Python<'py>,
         samples: Bound<'py, PyAny>,
         times: Bound<'py, PyAny>,
-        continuing: bool,
+        of: Option<u32>,
+        from_: Option<u64>,
     ) -> PyResult<Read<'py>> {
         let mut room = Room::new(&samples, &times)?;
         let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
         let taken = self.shared.try_with(py, Takes::to_copy(to.len()), |reader| {
-            let read = if continuing { ring::Reader::continue_into } else { ring::Reader::read_into };
+            if reader.generation() != of || from_.is_some_and(|from| reader.position() != from) {
+                return Ok(None);
+            }
+            let read = if from_.is_some() { ring::Reader::continue_into } else { ring::Reader::read_into };
             let (outcome, copied) = read(reader, to, at)?;
-            Ok(Taken::of(reader, outcome, copied))
+            Ok(Some(Taken::of(reader, outcome, copied)))
         })?;
-        if taken.outcome != Outcome::Data {
-            return Ok(without_data(code(taken.outcome)));
+        match taken {
+            Some(taken) if taken.outcome == Outcome::Data => self.give(py, taken, samples, times),
+            taken => Ok(without_data(taken.map_or(NOTHING, |taken| code(taken.outcome)))),
         }
-        self.give(py, taken, samples, times)
     }
 
     /// Moves on to the next generation, or to the end, if nothing is left in this one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 
 import dora_shm
 from dora_shm import Reader, Writer
@@ -73,6 +74,50 @@ def test_a_callback_is_called_in_order_with_the_frames(name: str) -> None:
             if len(log) == 3:
                 writer.close()
         assert log == [3, "new_generation", 5, "writer_gone"] and reader.events() == []
+
+
+@pytest.mark.parametrize("way", ["read", "short", "out", "view"])
+def test_a_callback_that_raises_costs_no_frame(name: str, way: str) -> None:
+    log: list[str] = []
+
+    def refuse(event: dora_shm.Event) -> None:
+        log.append(str(event.kind))
+        raise ZeroDivisionError
+
+    def read(reader: Reader) -> np.ndarray:
+        if way == "view":
+            with reader.view() as view:
+                return np.concatenate([np.empty((0, 4), int), *view.parts])
+        out = np.zeros((10, 4), np.int64) if way == "out" else None
+        return reader.read(2 if way == "short" else None, out=out).samples.copy()
+
+    with stream(name, attrs={"run": 1}) as writer, Reader(name, on_event=refuse) as reader:
+        writer.write(counting(0, 3))
+        writer.describe(attrs={"run": 2})
+        writer.write(counting(3, 4))
+        assert len(reader.read()) == 3
+        with pytest.raises(ZeroDivisionError):
+            read(reader)
+        assert reader.wait(0), "they are still to be read"
+        got = [read(reader), read(reader)]
+        np.testing.assert_array_equal(np.concatenate(got), counting(3, 4))
+        writer.begin(shape=(2,))
+        writer.write(np.zeros((5, 2), int))
+        with pytest.raises(ZeroDivisionError):
+            reader.read()
+        chunk = reader.read()
+        assert (chunk.generation, len(chunk), reader.lost) == (1, 5, 0)
+        assert log == ["new_description", "new_generation"]
+
+
+def test_a_callback_may_read(name: str) -> None:
+    chunks: list[dora_shm.Chunk] = []
+    with stream(name) as writer, Reader(name, on_event=lambda event: chunks.append(reader.read())) as reader:
+        writer.write(counting(0, 3))
+        writer.begin(shape=(2,))
+        writer.write(np.zeros((5, 2), int))
+        chunks += [reader.read(), reader.read()]
+        assert sorted(len(chunk) for chunk in chunks) == [0, 3, 5]
 
 
 def test_a_closed_writer_and_the_next_one_are_told(name: str) -> None:

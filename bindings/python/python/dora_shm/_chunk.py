@@ -97,7 +97,8 @@ class Chunk:
         """
         # One that was still being read when the chunk was put together is there for each of its parts.
         found = dict.fromkeys(Message(*numbers) for numbers in self._message_numbers().tolist())
-        return list(found)
+        end = self.first + len(self)
+        return [message for message in found if message.first < end and message.first + message.frames > self.first]
 
     @property
     def send_ns(self) -> npt.NDArray[np.int64]:
@@ -114,6 +115,23 @@ class Chunk:
     def send_times(self) -> npt.NDArray[np.datetime64]:
         """As `send_ns`, as `datetime64[ns]`."""
         return self.send_ns.view("datetime64[ns]")
+
+    @property
+    def raw_messages(self) -> bytes:
+        """Its messages as the compiled module gives them. Not for users."""
+        return self._messages
+
+    def longer(self, samples: npt.NDArray[Any], times: npt.NDArray[np.float64], messages: bytes) -> Chunk:
+        """The same with other frames, from the same position on. Not for users."""
+        described, missed = self.description, self.description_missed
+        return Chunk(samples, times, self.first, self.lost, self.generation, described, missed, messages)
+
+    def split(self, frames: int) -> tuple[Chunk, Chunk]:
+        """The first `frames` frames, and the others. Not for users."""
+        now = self.longer(self.samples[:frames], self.times[:frames], self._messages)
+        later = self.longer(self.samples[frames:], self.times[frames:], self._messages)
+        later.first, later.lost = self.first + frames, 0
+        return now, later
 
     def _message_numbers(self) -> npt.NDArray[np.int64]:
         return np.frombuffer(self._messages, dtype=np.int64).reshape(-1, 3)

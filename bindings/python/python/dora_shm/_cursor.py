@@ -46,14 +46,17 @@ class Cursor:
         self._idle_after = idle_after
         self._gone = False
         self._parsed = Parsed()
+        self._held: Chunk | None = None
+        """Frames that were read by a call which then raised: the next one returns them."""
         self.format: tuple[np.dtype[Any], tuple[int, ...]] | None = None
+        self._format_of: int | None = None
         self._refresh_format()
         self.describe(raw.description()[0])
         _, of_ring, newest = raw.status(idle_after)
         self._writer = newest or of_ring
 
     def _refresh_format(self) -> None:
-        found = self.raw.format()
+        found, self._format_of = self.raw.format(), self.raw.cursor()[0]
         self.format = None if found is None else (np.dtype(found[0]), tuple(found[1]))
 
     def describe(self, raw: bytes | None) -> Description | None:
@@ -80,9 +83,8 @@ class Cursor:
 
     def deliver_late(self) -> None:
         """What every call that reads begins with: what came after the frames it last returned is told now."""
-        late, self.late = self.late, []
-        for event in late:
-            self._deliver(event)
+        while self.late:
+            self._deliver(self.late.pop(0))
 
     def _deliver(self, event: Event) -> None:
         if self._on_event is None:
@@ -100,13 +102,13 @@ class Cursor:
             self._deliver(event)
 
     @property
-    def owes_end(self) -> bool:
-        """The stream has ended, and no call has come back empty to say so."""
-        return self.at_end and not self._end_told
+    def owes(self) -> bool:
+        """There are frames that were kept, or the stream has ended and no call has come back empty to say so."""
+        return self._held is not None or (self.at_end and not self._end_told)
 
     def tell_end(self) -> bool:
         """Whether the call that asks is the one to come back empty because of the stream's end: the first one."""
-        owed, self._end_told = self.owes_end, True
+        owed, self._end_told = self.at_end and not self._end_told, True
         return owed
 
     def look_at_writer(self, late: bool = False) -> None:
@@ -159,11 +161,18 @@ class Cursor:
             else:
                 code = self.raw.advance()
                 if code == DATA:
+                    if self.raw.cursor()[0] != self._format_of:
+                        # Another thread has moved on, and is about to tell.
+                        self._refresh_format()
                     room.check(self.format)
-                    read = self.raw.read_into(*room.rest(0, limit), False)
+                    read = self.raw.read_into(*room.rest(0, limit), self._format_of, None)
                     code = read[0]
             if read is not None and code == DATA:
-                self.take(read[8], read[3])
+                try:
+                    self.take(read[8], read[3])
+                except BaseException:
+                    self.hold(self.chunk(read))
+                    raise
                 return read
             if code == NOTHING:
                 self.look_at_writer()
@@ -180,24 +189,46 @@ class Cursor:
         if room is None:
             room = Room(chunk.samples, chunk.times)
         messages = read[7]
-        while frames < limit:
-            if ours and frames == room.frames:
-                # Not for all that were asked for at once: they may be more than ever come.
-                room = room.grown(min(limit, max(2 * frames, MIN_ROOM)))
-            more = self.raw.read_into(*room.rest(frames, limit), True)
-            if more[0] == DATA:
-                frames += more[4]
-                messages += more[7] or b""
-                continue
-            if more[0] != NOTHING:
-                self.move(more[0], late=True)
-                break
-            if self.raw.is_ready() or not self.sleep(deadline, late=True):
-                # What is there does not go on from what was read; or the time is over.
-                break
-        samples, times, first = room.samples[:frames], room.times[:frames], chunk.first
-        described, missed = chunk.description, chunk.description_missed
-        return Chunk(samples, times, first, chunk.lost, chunk.generation, described, missed, messages)
+        generation, first = chunk.generation, chunk.first
+        try:
+            while frames < limit:
+                if ours and frames == room.frames:
+                    # Not for all that were asked for at once: they may be more than ever come.
+                    room = room.grown(min(limit, max(2 * frames, MIN_ROOM)))
+                more = self.raw.read_into(*room.rest(frames, limit), generation, first + frames)
+                if more[0] == DATA:
+                    frames += more[4]
+                    messages += more[7] or b""
+                    continue
+                if more[0] != NOTHING:
+                    self.move(more[0], late=True)
+                    break
+                if self.raw.is_ready() or not self.sleep(deadline, late=True):
+                    # What is there does not go on from what was read; or the time is over.
+                    break
+        except BaseException:
+            self.hold(chunk.longer(room.samples[:frames], room.times[:frames], messages))
+            raise
+        return chunk.longer(room.samples[:frames], room.times[:frames], messages)
+
+    def hold(self, chunk: Chunk) -> None:
+        """Keeps frames for the next call, whose arrays may be the caller's."""
+        self._held = chunk.longer(chunk.samples.copy(), chunk.times.copy(), chunk.raw_messages)
+
+    def take_held(self, limit: int, room: Room | None = None) -> Chunk | None:
+        """Frames that were kept, at most `limit`."""
+        held = self._held
+        if held is None or limit == 0:
+            return None
+        if room is not None:
+            room.check((held.samples.dtype, held.samples.shape[1:]))
+        now, later = held.split(min(limit, len(held)))
+        self._held = later or None
+        if room is None:
+            return now
+        frames = len(now)
+        room.samples[:frames], room.times[:frames] = now.samples, now.times
+        return now.longer(room.samples[:frames], room.times[:frames], now.raw_messages)
 
     def sleep(self, deadline: float | None, late: bool = False) -> bool:
         """Sleeps until there is something to read. False: the time is over."""

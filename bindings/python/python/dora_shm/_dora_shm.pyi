@@ -67,10 +67,10 @@ class Reader:
         """
         Copies what is new into new arrays, at most `max_frames` frames.
         """
-    def read_into(self, /, samples: Any, times: Any, continuing: bool) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
+    def read_into(self, /, samples: Any, times: Any, of: SupportsIndex | None, from_: SupportsIndex | None) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
         """
-        Copies what is new into the arrays, as many frames as `times` holds; with `continuing`, only what goes on from the
-        frames that were read before.
+        Copies what is new into the arrays, as many frames as `times` holds, if it is of the generation `of`, for which the
+        arrays are; with a position `from`, only what goes on from there without a gap. Another thread may have moved on.
         """
     def skip_to_last(self, /, seconds: SupportsFloat | SupportsIndex) -> None:
         """

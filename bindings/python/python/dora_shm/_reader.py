@@ -151,7 +151,7 @@ class Reader:
 
     def _end(self) -> None:
         """What every call that reads ends with: a loop that sleeps on the descriptor must hear of what is left."""
-        if self._notifier is not None and (self._cursor.late or self._cursor.owes_end or self._raw.is_ready()):
+        if self._notifier is not None and (self._cursor.late or self._cursor.owes or self._raw.is_ready()):
             self._notifier.set()
 
     def read(
@@ -195,7 +195,7 @@ class Reader:
         ClosedError
             The reader is closed.
         KeyboardInterrupt
-            Ctrl-C while it waited. Frames that it had taken by then are gone.
+            Ctrl-C while it waited. Frames that it had taken by then are returned by the next call.
         """
         limit = MOST if n is None else count("n", n)
         timeout, deadline = deadline_of(timeout)
@@ -207,6 +207,8 @@ class Reader:
         try:
             if limit == 0:
                 return cursor.empty(out)
+            if held := cursor.take_held(limit, room):
+                return held
             while (read := cursor.step(limit, room)) is None:
                 if cursor.tell_end() or timeout == 0 or not cursor.sleep(deadline):
                     return cursor.empty(out)
@@ -231,7 +233,7 @@ class Reader:
         """
         timeout = timeout_of(timeout)
         self._begin()
-        ready = self._cursor.owes_end or self._cursor.wait(timeout)
+        ready = self._cursor.owes or self._cursor.wait(timeout)
         if ready:
             self._end()
         return ready
@@ -306,6 +308,8 @@ class Reader:
         cursor = self._cursor
         self._begin()
         try:
+            if held := cursor.take_held(limit):
+                return View.of_copies(held)
             while True:
                 code, raw, description, missed, found = self._raw.view(limit)
                 if raw is not None and found is not None:

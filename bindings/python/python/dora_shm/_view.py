@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _dora_shm
+from ._chunk import Chunk
 from ._errors import ClosedError, OverwrittenError
 from ._description import Description
 
@@ -66,6 +67,16 @@ class View:
             samples, times = cast("list[Any]", raw.samples()), cast("list[Any]", raw.times())
             self.parts = tuple(np.frombuffer(part, dtype).reshape(-1, *shape) for part in samples)
             self.times_parts = tuple(np.frombuffer(part, np.float64) for part in times)
+
+    @classmethod
+    def of_copies(cls, chunk: Chunk) -> View:
+        """Of frames that had to be copied already. Not for users."""
+        made = cls(None, None, None, (), chunk.description, chunk.description_missed, False)
+        made._frames, made.first, made.generation = len(chunk), chunk.first, chunk.generation
+        for array in (chunk.samples, chunk.times):
+            array.flags.writeable = False
+        made.parts, made.times_parts = (chunk.samples,), (chunk.times,)
+        return made
 
     def __len__(self) -> int:
         """How many frames there are."""
