@@ -22,7 +22,7 @@ fn the_commands_of_the_readme_work_on_the_demo() {
     let (stream, again) = (stage.stream("signal"), stage.stream("again"));
     let graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &format!("SHMEM_NAME: {stream}"))]);
     let mut graph = run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=60s"]);
-    graph.wait_for_line(&stream);
+    graph.wait_for_line("generation 0 of");
 
     let lines = blocks("sh")[1..].concat();
     let mut seen = Vec::new();
@@ -34,7 +34,7 @@ fn the_commands_of_the_readme_work_on_the_demo() {
         let ["dora-shm", command, ..] = words[..] else { panic!("{line} is no command of ours") };
         seen.push(command.to_owned());
         let output = match command {
-            "scope" => at_a_terminal(&stage, &words, "ch0"),
+            "scope" => at_a_terminal(&stage, &words, "kHz"),
             // Finds what there is to find on this machine.
             "doctor" => start(&stage, &words).wait_for_line(" kernel "),
             _ => {
@@ -45,7 +45,7 @@ fn the_commands_of_the_readme_work_on_the_demo() {
         };
         match command {
             "list" => assert!(output.lines().any(|line| line.contains(&stream) && line.contains("live")), "{output}"),
-            "info" => assert!(output.contains("float32") && output.contains("ch0"), "{output}"),
+            "info" => assert!(output.contains("float32") && output.contains("sine 1 Hz"), "{output}"),
             "watch" => assert!(output.contains("1 kHz"), "{output}"),
             "plot" => assert_begins(&stage.folder().join("demo.png"), b"\x89PNG"),
             "export" => assert_begins(&stage.folder().join("demo.npz"), b"PK"),
@@ -63,7 +63,7 @@ fn start(stage: &Stage, words: &[&str]) -> Process {
 
 /// Everything that came to the terminal until `text` did and the command was told to quit.
 fn at_a_terminal(stage: &Stage, words: &[&str], text: &str) -> String {
-    let line = format!("{} {}", program("dora-shm").display(), words[1..].join(" "));
+    let line = format!("stty cols 100 rows 30; {} {}", program("dora-shm").display(), words[1..].join(" "));
     stage.file("screen", "");
     let mut shell = stage.command("sh");
     let shell = shell.args(["-c", AT_A_TERMINAL, "sh", &line, text]).env("TERM", "xterm-256color");

@@ -20,7 +20,16 @@ const PATIENCE: &str = "120s";
 /// Sets up, builds, and runs the demo; fails when a frame was lost or wrong.
 pub fn run() -> eyre::Result<()> {
     let dora = setup::dora_cli()?;
-    workspace::run(&mut cargo(["build", "--release", "-p", "dora-shm-sink", "-p", "dora-shm-dataflows", "-p", "dora-shm-cli"]))?;
+    workspace::run(&mut cargo([
+        "build",
+        "--release",
+        "-p",
+        "dora-shm-sink",
+        "-p",
+        "dora-shm-dataflows",
+        "-p",
+        "dora-shm-cli",
+    ]))?;
 
     let log_path = target_dir().join("demo.log");
     let log = File::create(&log_path).wrap_err_with(|| format!("cannot write {}", log_path.display()))?;
