@@ -209,7 +209,7 @@ fn draw_names(root: &Area<'_>, lane: &Lane, band: &Band, colour: RGBColor) -> Re
     let step = range::step(lane.range.span(), 10);
     let x = f64::from(LEFT) - 8.0;
     if band.height >= 100.0 {
-        let most = (band.height / 45.0) as usize;
+        let most = (band.height / 28.0) as usize;
         let step = range::step(lane.range.span(), most);
         for tick in range::ticks(lane.range.low, lane.range.high, most) {
             let label = range::text(tick, step);

@@ -344,6 +344,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_all_keys() {
+        let page = include_str!("../../../docs/cli-scope-and-plot.md");
+        for (keys, short, long) in KEYS {
+            let row = format!("| `{}` | {short}: {long} |", keys.replace(' ', "` `"));
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn pictures_are_gone_through_one_by_one() {
         let mut controls = Controls::default();
         let shown = Shown { view: View::Picture, ..shown() };

@@ -219,24 +219,14 @@ fn a_stream_that_is_not_there_is_waited_for_with_the_nearest_names() {
 #[test]
 fn what_is_typed_is_shown_with_what_is_wrong_with_it() {
     let body = Body::Message(Vec::new());
-    let prompt = Some((
-        "0-7,Oz".to_owned(),
-        Some(
-            "no channel is called \"Oz\"
- demo  ● live │ float32 [2] │ 100 Hz                    2 s
-
- channels: 0-7,Oz▏  no channel is called \"Oz\"
-"
-            .to_owned(),
-        ),
-    ));
+    let prompt = Some(("0-7,Oz".to_owned(), Some("no channel is called \"Oz\"".to_owned())));
     let footing = Footing { prompt, ..footing(View::Traces) };
     check(
         &screen(&heading(), &body, &footing, 60, 3),
         "
  demo  ● live │ float32 [2] │ 100 Hz                    2 s
 
- channels: 0-7,Oz▏  no channel is called \"Oz\"\\n demo  ● live
+ channels: 0-7,Oz▏  no channel is called \"Oz\"
 ",
     );
 }
