@@ -12,6 +12,7 @@ mod message;
 mod scene;
 mod screen;
 mod session;
+mod stream;
 mod terminal;
 mod time_axis;
 mod traces;
