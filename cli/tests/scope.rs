@@ -144,6 +144,26 @@ fn another_format_goes_on_in_the_same_picture() {
 }
 
 #[test]
+fn ctrl_z_gives_the_terminal_back_and_the_picture_comes_again() {
+    let name = name("suspended");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    let mut terminal = scope(&name);
+    terminal.expect("left");
+    terminal.press("\x1a");
+    terminal.expect_sent(LEAVE);
+    // As `fg` does. Where nobody could let it go on, the system does not stop it in the first place.
+    common::wait_until("it goes on", || {
+        terminal.signal(Unix::SIGCONT);
+        terminal.times_sent(ENTER) == 2
+    });
+    terminal.expect("left");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+    expect_given_back(&terminal);
+}
+
+#[test]
 fn a_terminal_that_goes_away_ends_it() {
     let name = name("gone");
     let mut signal = Signal::new(&name);

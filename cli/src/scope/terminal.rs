@@ -8,8 +8,8 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{execute, queue};
 use ratatui::layout::Rect;
@@ -17,9 +17,11 @@ use ratatui::layout::Rect;
 /// A screenful of pictures, so that it goes out at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
+type Backend = CrosstermBackend<BufWriter<Stdout>>;
+
 /// The terminal, ours until it is dropped.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<Backend>,
 }
 
 impl Screen {
@@ -36,9 +38,7 @@ impl Screen {
                 before(panic);
             }));
         });
-        let screen = Self {
-            terminal: Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout())))?,
-        };
+        let screen = Self { terminal: terminal()? };
         take()?;
         Ok(screen)
     }
@@ -77,7 +77,9 @@ impl Screen {
         give_back();
         signal_hook::low_level::raise(signal_hook::consts::SIGTSTP)?;
         take()?;
-        self.terminal.clear()
+        // Nothing of what was drawn is there any more.
+        self.terminal = terminal()?;
+        Ok(())
     }
 }
 
@@ -87,9 +89,14 @@ impl Drop for Screen {
     }
 }
 
+/// One on which nothing has been drawn.
+fn terminal() -> io::Result<Terminal<Backend>> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout())))
+}
+
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen, Hide)
+    execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All), Hide)
 }
 
 /// Nothing can be done about a terminal that does not answer any more.

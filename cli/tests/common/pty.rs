@@ -86,9 +86,11 @@ impl Terminal {
     /// Waits until these bytes have been sent.
     #[track_caller]
     pub fn expect_sent(&self, bytes: &str) {
-        wait_until(&format!("{bytes:?} sent to the terminal"), || {
-            String::from_utf8_lossy(&self.shown.lock().unwrap().sent).contains(bytes)
-        });
+        wait_until(&format!("{bytes:?} sent to the terminal"), || self.times_sent(bytes) > 0);
+    }
+
+    pub fn times_sent(&self, bytes: &str) -> usize {
+        String::from_utf8_lossy(&self.shown.lock().unwrap().sent).matches(bytes).count()
     }
 
     /// Tells the process that the terminal has another size.
