@@ -20,8 +20,9 @@ impl Reader {
         let Some(ring) = self.attachment.ring() else { return 0..0 };
         // Acquire, as R3.
         let committed = ring.memory.committed().load(Ordering::Acquire);
-        let oldest = protocol::recheck(&ring.memory).frames.saturating_sub(ring.memory.frames());
-        oldest.min(committed)..committed
+        let reserved = protocol::recheck(&ring.memory).frames;
+        // Of a writer of ours, never less than is committed; and never more frames than the ring has room for.
+        reserved.max(committed).saturating_sub(ring.memory.frames()).min(committed)..committed
     }
 
     /// Copies the frames at `positions`, as far as the ring still holds them, into `into`, without moving the cursor.

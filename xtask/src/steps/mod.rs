@@ -54,6 +54,8 @@ pub enum Step {
     Languages,
     /// The Python package: built and installed as a user does, its tests, mypy, and its stub
     Python,
+    /// The command line's recordings, as pyarrow and numpy read them
+    Cli,
     /// API documentation, with warnings denied
     Doc,
     /// The protocol code under loom's exhaustive scheduler
@@ -99,6 +101,8 @@ impl Step {
             Step::C => c::run_all(),
             Step::Languages => languages::run_all(),
             Step::Python => python::check(),
+            Step::Cli => run(cargo(words("test --release -p dora-shm-cli --test recording -- --include-ignored"))
+                .env("DORA_SHM_PYARROW_PYTHON", setup::binding_python()?)),
             Step::Doc => run(cargo(words("doc --release --no-deps")).env("RUSTDOCFLAGS", "-D warnings")),
             Step::Loom => loom::run_all(),
             Step::Miri => memory::miri(),
@@ -145,6 +149,7 @@ fn all() -> Vec<Step> {
         Step::C,
         Step::Languages,
         Step::Python,
+        Step::Cli,
         Step::Doc,
         Step::Loom,
     ];
