@@ -162,6 +162,10 @@ fn start(arguments: &Arguments) -> eyre::Result<Start> {
         PreRoll::Span(span) => now.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
     };
     let first = messages.iter().find(|message| message.first >= oldest && message.mono_ns >= from_ns);
+    // Counted from the newest message, the first one of all would be missed for one that comes meanwhile.
+    if first.is_some_and(|first| first.chunk == 0) {
+        return Ok(Start::Oldest);
+    }
     Ok(Start::Last(first.map_or(0, |first| info.chunks.saturating_sub(first.chunk))))
 }
 
