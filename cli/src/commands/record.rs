@@ -178,12 +178,16 @@ fn create(path: &Path, force: bool) -> eyre::Result<File> {
         io::ErrorKind::AlreadyExists => eyre!("{name} exists; choose another file, or replace it by --force"),
         _ => eyre!("cannot make {name}: {error}"),
     })?;
+    // A device or a pipe is nobody's alone, and has no length.
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(file);
+    }
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => bail!("another process records into {name} right now; choose another file"),
         // Not every file system has locks.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
-    if force && file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    if force {
         file.set_len(0).wrap_err_with(|| format!("cannot empty {name}"))?;
     }
     Ok(file)
