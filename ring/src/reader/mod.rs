@@ -466,48 +466,6 @@ impl Reader {
         committed.saturating_sub(self.attachment.next)
     }
 
-    /// Copies the newest `frames` frames into `into`, fewer if there are fewer, without moving the cursor. Returns how
-    /// many. Never blocks.
-    ///
-    /// They are those of the generation that the cursor is in. A stream that has moved on is followed by
-    /// [`read`](Self::read) or [`view`](Self::view), once the cursor has passed what is left of the old generation.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn latest(&mut self, frames: u64, into: &mut Frames) -> Result<u64> {
-        into.clear();
-        self.settle()?;
-        let copied = self.latest_to(into, frames).inspect_err(|_| into.clear())?;
-        into.set_copied(&copied, self.format());
-        Ok(copied.frames)
-    }
-
-    /// As [`latest`](Self::latest), into memory of the caller's: at most as many frames as `times` has room for. `samples`
-    /// has room for as many bytes as they have, and any content. Never blocks.
-    ///
-    /// # Errors
-    /// As [`read_into`](Self::read_into).
-    pub fn latest_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<Copied> {
-        self.settle()?;
-        self.check_room(samples, times)?;
-        let frames = times.len() as u64;
-        self.latest_to(&mut Lent { samples, times }, frames)
-    }
-
-    /// Comes to the first ring, if the reader has none.
-    fn settle(&mut self) -> Result<()> {
-        self.either(
-            (),
-            |reader, ()| reader.attachment.attach().map(|_| ()),
-            |foreign, own, ()| foreign.look_in_ring(own),
-        )
-    }
-
-    fn latest_to(&mut self, into: &mut impl Target, frames: u64) -> Result<Copied> {
-        let held = self.held();
-        self.copy_at(held.end.saturating_sub(frames)..held.end, into)
-    }
-
     fn check_room(&self, samples: &[u8], times: &[f64]) -> Result<()> {
         let Some(format) = self.format() else { return Ok(()) };
         let expected = (times.len() as u64).checked_mul(format.frame_bytes());
@@ -518,49 +476,6 @@ impl Reader {
         Err(Error::BadArgument {
             reason: format!("room for {found} bytes of samples, expected that of {frames} frames of {bytes} bytes"),
         })
-    }
-
-    /// As [`latest`](Self::latest), for the frames of the newest `seconds` by their times: those that are less than
-    /// `seconds` older than the newest. Never blocks.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn latest_duration(&mut self, seconds: f64, into: &mut Frames) -> Result<u64> {
-        self.settle()?;
-        let frames = self.frames_within(seconds);
-        self.latest(frames, into)
-    }
-
-    /// How many of the newest frames are less than `seconds` older than the newest. Never blocks.
-    pub fn frames_within(&self, seconds: f64) -> u64 {
-        if let Some(foreign) = &self.foreign {
-            return foreign.frames_within(seconds);
-        }
-        let Some(ring) = self.attachment.ring() else { return 0 };
-        let memory = &ring.memory;
-        let committed = memory.committed().load(Ordering::Acquire);
-        let oldest = committed.saturating_sub(memory.frames());
-        let mut block = [0.0; 512];
-        let (mut newest, mut found, mut end) = (None, 0, committed);
-        while end > oldest {
-            let start = end.saturating_sub(block.len() as u64).max(oldest);
-            let times = &mut block[..(end - start) as usize];
-            memory.copy_times(&(start..end), times);
-            let whole = protocol::recheck(memory).whole_from(memory.frames(), &(start..end));
-            for &time in times[(whole - start) as usize..].iter().rev() {
-                let age = *newest.get_or_insert(time) - time;
-                // No number is below or above NaN.
-                if age.partial_cmp(&seconds) != Some(std::cmp::Ordering::Less) {
-                    return found;
-                }
-                found += 1;
-            }
-            if whole > start {
-                break;
-            }
-            end = start;
-        }
-        found
     }
 
     /// Lends what is new, at most `max_frames`, in place. The writer may overwrite it at any moment: what was whole is
