@@ -15,7 +15,9 @@ impl Attachment {
         let ring = self.ring()?;
         // Acquire, as R3.
         let newest = ring.memory.committed_chunks().load(Ordering::Acquire);
-        let mut low = protocol::recheck(&ring.memory).chunks.saturating_sub(ring.memory.records());
+        // Of a writer of ours, never less than is committed; and never more records than there is room for.
+        let reserved = protocol::recheck(&ring.memory).chunks.max(newest);
+        let mut low = reserved.saturating_sub(ring.memory.records());
         let mut high = newest;
         // Records are sorted by `first`: the last one that begins at or before the position.
         while high.saturating_sub(low) > 1 {

@@ -96,6 +96,18 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
         reader.latest_duration(seconds, &mut frames)?;
         check_frames(&frames, frame_bytes(&reader));
     }
+    let held = reader.held();
+    assert!(held.end - held.start <= reader.format().map_or(0, Format::frames));
+    for positions in [0..u64::MAX, held.start..held.end.saturating_add(1), u64::MAX..0] {
+        let read = reader.read_at(positions, &mut frames)?;
+        assert_eq!(read, frames.frames());
+        check_frames(&frames, frame_bytes(&reader));
+    }
+    let mut messages = Vec::new();
+    reader.messages(held, &mut messages);
+    for time in [0.0, f64::INFINITY, f64::NAN] {
+        let _ = (reader.position_at(time), reader.unread());
+    }
     reader.wait(Duration::ZERO)?;
     for max_frames in [5, 1, u64::MAX, 5] {
         if reader.read(&mut frames, max_frames)? == Outcome::Data {
