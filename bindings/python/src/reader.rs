@@ -140,7 +140,7 @@ impl Reader {
     /// `start` is "newest", "oldest" or "last", the last `last` frames.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are Python's")]
-    #[pyo3(signature = (name, start, last, owner, idle_after, max_bytes, each_description))]
+    #[pyo3(signature = (name, start, last, owner, idle_after, max_bytes, each_description, spin))]
     fn new(
         py: Python<'_>,
         name: &str,
@@ -150,14 +150,17 @@ impl Reader {
         idle_after: f64,
         max_bytes: Option<u64>,
         each_description: bool,
+        spin: f64,
     ) -> PyResult<Self> {
         let start = match start {
             "oldest" => Start::Oldest,
             "last" => Start::Last(last),
             _ => Start::Newest,
         };
-        let idle_after = Duration::try_from_secs_f64(idle_after).unwrap_or(Duration::MAX);
-        let mut options = ReaderOptions { start, owner, idle_after, each_description, ..ReaderOptions::default() };
+        let [idle_after, spin] =
+            [idle_after, spin].map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        let mut options =
+            ReaderOptions { start, owner, idle_after, each_description, spin, ..ReaderOptions::default() };
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let mut reader = ring::Reader::open(name, options).map_err(|error| raise(py, error))?;
         let interrupter = reader.interrupter();

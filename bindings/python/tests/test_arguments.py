@@ -77,6 +77,7 @@ def test_of_latest(name: str, writer: Writer, arguments: Any, error: type[Except
         (dict(owner=2**32), BadArgumentError, "expected a user id"),
         (dict(owner="root"), TypeError, "owner is 'root', expected a user id"),
         (dict(idle_after=NAN), BadArgumentError, "idle_after is nan"),
+        (dict(spin=-1), BadArgumentError, "spin is -1, expected 0 or more seconds"),
         (dict(max_bytes=-1), BadArgumentError, "max_bytes is -1, expected 0 or more bytes"),
         (dict(on_event=3), TypeError, "on_event is 3, expected a function"),
     ],

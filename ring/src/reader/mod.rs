@@ -3,6 +3,7 @@
 mod attachment;
 mod back;
 mod descriptions;
+mod due;
 mod foreign;
 mod frames;
 mod info;
@@ -61,6 +62,13 @@ pub struct ReaderOptions {
     /// frames that it gave. Default: it is that of the ring's newest frames. (Each message of a [`MessageReader`] comes with
     /// its own in any case.)
     pub each_description: bool,
+    /// For a steady stream: a wait does not sleep but polls from this long before the next message is due until this long
+    /// after, so that the message is seen within a microsecond instead of after the 10 to 50 us in which a system wakes a
+    /// thread. It costs that much of a core's time each message, and all of a core where messages come closer together.
+    /// When one is due is told by the distances of the last eight. 100 to 300 us are of use: less is shorter than the
+    /// system's own delay in waking the reader in time. It needs a core that nobody else wants: where all are busy, what the
+    /// reader waits for only comes later. Of a stream that ezmsg wrote, ignored. Default: zero, always to sleep.
+    pub spin: Duration,
 }
 
 impl Default for ReaderOptions {
@@ -71,6 +79,7 @@ impl Default for ReaderOptions {
             max_ring_bytes: isize::MAX as u64,
             idle_after: Duration::from_secs(1),
             each_description: false,
+            spin: Duration::ZERO,
         }
     }
 }

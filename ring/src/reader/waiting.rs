@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::attachment::{Attachment, Reached, Unit};
+use super::due::Attention;
 use super::listening::SLICE;
 use super::segments::{self, HeaderSegment};
 use super::{Liveness, Wait};
@@ -14,7 +15,7 @@ use crate::os::{self, WaitEnd, Word};
 use crate::protocol::{self, Committed, Over};
 
 /// How to sleep until there may be news.
-struct Sleep {
+pub(super) struct Sleep {
     /// The value of the header's wake word that is old news; `None` without a header.
     wake: Option<u32>,
     /// At most this long before the next look.
@@ -23,7 +24,7 @@ struct Sleep {
 
 impl Attachment {
     /// How to sleep, if [`poll`](Self::poll) would say `Nothing`. Moves nothing that a reader could miss.
-    fn would_block(&mut self) -> Result<Option<Sleep>> {
+    pub(super) fn would_block(&mut self) -> Result<Option<Sleep>> {
         if self.entered || self.ended {
             return Ok(None);
         }
@@ -59,15 +60,25 @@ impl Attachment {
             })
     }
 
+    /// Whether somebody wants the wait to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        // Acquire, partner of `Interrupter::interrupt`.
+        self.interrupts.load(Ordering::Acquire) != self.interrupts_seen
+    }
+
+    /// The same, which is then done with.
+    fn take_interrupt(&mut self) -> bool {
+        // Acquire, partner of `Interrupter::interrupt`.
+        let interrupts = self.interrupts.load(Ordering::Acquire);
+        std::mem::replace(&mut self.interrupts_seen, interrupts) != interrupts
+    }
+
     /// R9, with a look at the writer after each slice without news.
     pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
         let deadline = Instant::now().checked_add(timeout);
         let mut slice_over = Instant::now() + SLICE;
         loop {
-            // Acquire, partner of `Interrupter::interrupt`.
-            let interrupts = self.interrupts.load(Ordering::Acquire);
-            if interrupts != self.interrupts_seen {
-                self.interrupts_seen = interrupts;
+            if self.take_interrupt() {
                 return Ok(Wait::Interrupted);
             }
             let Some(sleep) = self.would_block()? else { return Ok(Wait::Ready) };
@@ -80,14 +91,9 @@ impl Attachment {
             let has_ring = self.ring.is_some();
             let noticed = self.header.as_mut().map_or(SLICE, |header| header.longest_sleep(has_ring));
             let slice = left.min(sleep.slice).min(noticed);
-            let interrupt = Word { word: &self.interrupts, expected: interrupts };
-            let end = match (&self.header, sleep.wake) {
-                (Some(header), Some(expected)) => {
-                    // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
-                    let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
-                    os::wait(Word { word: header.words.wake_word(), expected }, private, slice)
-                }
-                _ => os::private_wait(interrupt, slice),
+            let (slice, end) = match self.attention() {
+                Attention::Poll(longest) => (slice.min(longest), self.poll_instead(slice.min(longest))?),
+                Attention::Sleep(longest) => (slice.min(longest), self.sleep(sleep.wake, slice.min(longest))),
             };
             match end {
                 WaitEnd::LookAgain => {}
@@ -100,6 +106,18 @@ impl Attachment {
                 }
                 WaitEnd::TimedOut => {}
             }
+        }
+    }
+
+    fn sleep(&self, wake: Option<u32>, longest: Duration) -> WaitEnd {
+        let interrupt = Word { word: &self.interrupts, expected: self.interrupts_seen };
+        match (&self.header, wake) {
+            (Some(header), Some(expected)) => {
+                // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
+                let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
+                os::wait(Word { word: header.words.wake_word(), expected }, private, longest)
+            }
+            _ => os::private_wait(interrupt, longest),
         }
     }
 

@@ -59,6 +59,11 @@ static void options(const char *stream) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         how.idle_after_seconds = bad[i];
         IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
+        how.idle_after_seconds = 0;
+        how.spin_seconds = bad[i];
+        IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
+        CHECK(says("spin_seconds"));
+        how.spin_seconds = 0;
     }
     /* Not aligned. */
     char bytes[sizeof how + 1];

@@ -28,7 +28,7 @@ class Part:
 
 @final
 class Reader:
-    def __new__(cls, /, name: str, start: str, last: SupportsIndex, owner: SupportsIndex | None, idle_after: SupportsFloat | SupportsIndex, max_bytes: SupportsIndex | None, each_description: bool) -> Reader:
+    def __new__(cls, /, name: str, start: str, last: SupportsIndex, owner: SupportsIndex | None, idle_after: SupportsFloat | SupportsIndex, max_bytes: SupportsIndex | None, each_description: bool, spin: SupportsFloat | SupportsIndex) -> Reader:
         """
         `start` is "newest", "oldest" or "last", the last `last` frames.
         """

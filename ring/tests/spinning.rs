@@ -1,0 +1,79 @@
+//! A reader that may spin polls while a message is due, and sleeps else.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Name, PATIENCE, signal, wait_until};
+use dora_shm_ring::{Description, Frames, Outcome, Reader, ReaderOptions, Wait, Writer, WriterOptions};
+use rustix::time::{ClockId, clock_gettime};
+
+/// A stream with a message every 2 ms so far, and a reader that has read them.
+fn steady(name: &Name, spin: Duration) -> (Writer, Reader) {
+    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    writer.begin(&signal::format(64), &Description::default(), 1).unwrap();
+    let mut reader = Reader::open(name, ReaderOptions { spin, ..ReaderOptions::default() }).unwrap();
+    for _ in 0..4 {
+        let begin = Instant::now();
+        wait_until("2 ms are over", || begin.elapsed() >= Duration::from_millis(2));
+        signal::write(&mut writer, 1);
+        assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
+        assert_eq!(reader.read(&mut Frames::new(), 10).unwrap(), Outcome::Data);
+    }
+    (writer, reader)
+}
+
+/// What this thread has had of a processor.
+fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// What a wait of 100 ms in which nothing comes takes of a processor.
+fn used_by_a_wait(reader: &mut Reader) -> Duration {
+    let before = used();
+    assert!(matches!(reader.wait(Duration::from_millis(100)).unwrap(), Wait::Quiet(_)));
+    used() - before
+}
+
+#[test]
+fn a_reader_that_may_spin_polls_while_a_message_is_due() {
+    let name = Name::new("spins");
+    let (_writer, mut reader) = steady(&name, PATIENCE);
+    let mut polled = Duration::ZERO;
+    wait_until("it has polled for 100 ms", || {
+        polled += used_by_a_wait(&mut reader);
+        polled >= Duration::from_millis(100)
+    });
+}
+
+#[test]
+fn a_reader_sleeps_unless_it_was_told_to_spin_and_once_a_message_is_overdue() {
+    for spin in [Duration::ZERO, Duration::from_millis(1)] {
+        let name = Name::new("sleeps");
+        let (_writer, mut reader) = steady(&name, spin);
+        let used = (0..4).map(|_| used_by_a_wait(&mut reader)).sum::<Duration>();
+        assert!(used < Duration::from_millis(100), "{used:?} of 400 ms with spin {spin:?}");
+    }
+}
+
+#[test]
+fn whatever_ends_a_sleep_ends_polling() {
+    let name = Name::new("spin-ends");
+    let (mut writer, mut reader) = steady(&name, Duration::MAX);
+    let interrupter = reader.interrupter();
+    assert_eq!(ended_by(&mut reader, || interrupter.interrupt()), Wait::Interrupted);
+    assert_eq!(ended_by(&mut reader, || signal::write(&mut writer, 1)), Wait::Ready);
+    assert_eq!(reader.read(&mut Frames::new(), 10).unwrap(), Outcome::Data);
+    assert_eq!(ended_by(&mut reader, || drop(writer)), Wait::Ready);
+    assert_eq!(reader.read(&mut Frames::new(), 10).unwrap(), Outcome::Closed);
+}
+
+/// How a wait ends during which `act` is done.
+fn ended_by(reader: &mut Reader, act: impl FnOnce()) -> Wait {
+    std::thread::scope(|scope| {
+        let polls = scope.spawn(|| reader.wait(PATIENCE).unwrap());
+        act();
+        polls.join().unwrap()
+    })
+}
