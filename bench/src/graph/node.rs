@@ -10,7 +10,7 @@ use dora_node_api::dora_core::config::NodeId;
 use dora_node_api::{DoraNode, Event, EventStream, MetadataParameters};
 use dora_shm_bridge::events::Stopper;
 use dora_shm_bridge::launch::Surroundings;
-use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
+use dora_shm_ring::{MessageOutcome, MessageReader, ReaderOptions};
 use dora_shm_sink::Opened;
 use eyre::{OptionExt as _, WrapErr as _, bail, eyre};
 
@@ -148,23 +148,25 @@ fn sink() -> eyre::Result<Ages> {
 fn read(stream: &str) -> eyre::Result<Ages> {
     let mut reader = MessageReader::open(stream, ReaderOptions::default())?;
     println!("outside: attached");
-    let (mut ages, mut message) = (Ages::default(), Message::new());
+    let (mut ages, mut copy) = (Ages::default(), Vec::new());
     let mut quiet_since = Instant::now();
-    let mut received_ns = 0;
     loop {
-        match reader.next(&mut message)? {
-            Outcome::Data => {
+        match reader.view()? {
+            MessageOutcome::Message(message) => {
+                // In hand: all of it could be looked at in place.
+                let received_ns = now_ns();
+                copy.clear();
+                message.samples().iter().for_each(|part| copy.extend_from_slice(part.as_ref()));
                 let noted = Noted { committed_ns: Some(message.info().mono_ns), received_ns, copied_ns: now_ns() };
-                ages.note(message.samples(), &noted);
+                if reader.finish(message) {
+                    ages.note(&copy, &noted);
+                }
                 quiet_since = Instant::now();
-                // The next one may be there already.
-                received_ns = now_ns();
             }
-            Outcome::Generation => {}
-            Outcome::Closed => return Ok(ages),
-            Outcome::Nothing => {
+            MessageOutcome::Generation => {}
+            MessageOutcome::Closed => return Ok(ages),
+            MessageOutcome::Nothing => {
                 reader.wait(Duration::from_secs(1))?;
-                received_ns = now_ns();
             }
         }
         if quiet_since.elapsed() > PATIENCE {

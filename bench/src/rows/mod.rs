@@ -113,6 +113,7 @@ pub fn all() -> Vec<Box<dyn Row>> {
         Box::new(minimal::Minimal::InPlace),
         Box::new(ours::Ours::Poll),
         Box::new(ours::Ours::Wait),
+        Box::new(ours::Ours::WaitSpin),
         Box::new(ours::Ours::InPlace),
         Box::new(iceoryx::Iceoryx::Poll),
         Box::new(iceoryx::Iceoryx::Listener),

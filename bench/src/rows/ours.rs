@@ -20,12 +20,15 @@ pub const NAME: &str = "dora-shm";
 /// Most bytes of one read: small messages that have piled up are read together.
 const READ_BYTES: usize = 1 << 20;
 const SLICE: Duration = Duration::from_millis(50);
+/// What a reader that spins may spend on each side of a message's time: twice what a sleeper needs to get up.
+const SPIN: Duration = Duration::from_micros(200);
 const NO_TIMES: Times<'static> = Times::Linear { start: 0.0, step: 0.0 };
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Ours {
     Poll,
     Wait,
+    WaitSpin,
     InPlace,
 }
 
@@ -34,6 +37,7 @@ impl Row for Ours {
         match self {
             Self::Poll => NAME,
             Self::Wait => "dora-shm-wait",
+            Self::WaitSpin => "dora-shm-wait-spin",
             Self::InPlace => "dora-shm-in-place",
         }
     }
@@ -44,6 +48,9 @@ impl Row for Ours {
                 "dora-shm-ring, one frame a message; the reader calls Reader::read in a loop, which copies out"
             }
             Self::Wait => "the same; the reader sleeps in Reader::wait and then reads",
+            Self::WaitSpin => {
+                "the same, with ReaderOptions::spin: the reader sleeps, and polls from 0.2 ms before a message is due"
+            }
             Self::InPlace => {
                 "the same; the reader polls with Reader::view, sums each message in place, and gives it back"
             }
@@ -54,7 +61,7 @@ impl Row for Ours {
         match self {
             _ if !mode.has_reader() => "memcpy",
             Self::Poll => "minimal",
-            Self::Wait => "minimal-futex",
+            Self::Wait | Self::WaitSpin => "minimal-futex",
             Self::InPlace => "minimal-in-place",
         }
     }
@@ -62,7 +69,7 @@ impl Row for Ours {
     fn modes(&self) -> &'static [Mode] {
         match self {
             Self::Poll => &Mode::ALL,
-            Self::Wait => &[Mode::Paced],
+            Self::Wait | Self::WaitSpin => &[Mode::Paced],
             Self::InPlace => &[Mode::Paced, Mode::Lossless],
         }
     }
@@ -72,8 +79,9 @@ impl Row for Ours {
     }
 
     fn reader(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
-        let mut reader = ring::Reader::open(&task.name, ReaderOptions::default())?;
-        if *self == Self::Wait {
+        let spin = if *self == Self::WaitSpin { SPIN } else { Duration::ZERO };
+        let mut reader = ring::Reader::open(&task.name, ReaderOptions { spin, ..ReaderOptions::default() })?;
+        if matches!(self, Self::Wait | Self::WaitSpin) {
             // The writer notices within 250 ms that somebody sleeps, and wakes from then on.
             reader.wait(Duration::from_millis(500))?;
         }
@@ -127,7 +135,7 @@ impl Reader for Receiver {
     fn run(mut self: Box<Self>, receipts: Receipts) -> eyre::Result<()> {
         match self.how {
             Ours::Poll => self.poll(receipts),
-            Ours::Wait => self.wait(receipts),
+            Ours::Wait | Ours::WaitSpin => self.wait(receipts),
             Ours::InPlace => self.in_place(receipts),
         }
     }

@@ -83,9 +83,8 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
             if let Some(sinks) = sinks {
                 add("received by its sink", sinks.received)?;
                 add("copied since the sink's commit", ages.since_commit)?;
-            } else {
-                add("received", ages.received)?;
             }
+            add("received", ages.received)?;
             add("copied", ages.copied)?;
         }
     }
