@@ -297,9 +297,9 @@ impl Reader {
         Ok(Self { attachment, foreign })
     }
 
-    /// Sleeps until there is something to read, at most `timeout`. Uses no CPU meanwhile: it wakes four times a second
-    /// to see whether the writer lives (and, while the stream does not exist, twenty times to look for it). The one call
-    /// that sleeps; another thread ends it by an [`interrupter`](Self::interrupter).
+    /// Sleeps until there is something to read, at most `timeout`. Unless it may [`spin`](ReaderOptions::spin), it uses no CPU
+    /// meanwhile: it wakes four times a second to see whether the writer lives (and, while the stream does not exist, twenty
+    /// times to look for it). The one call that sleeps; another thread ends it by an [`interrupter`](Self::interrupter).
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
