@@ -1,6 +1,11 @@
 //! `dora-shm scope` on a terminal.
 
 mod common;
+#[path = "../src/scope/terminal.rs"]
+#[allow(dead_code, reason = "a part of it is tried")]
+mod terminal;
+
+use std::process::Command;
 
 use common::pty::Terminal;
 use common::{Signal, dora_shm, name, pictures};
@@ -54,6 +59,26 @@ fn the_terminal_is_given_back_however_the_command_is_ended() {
         assert!(terminal.exit().success(), "{end:?}");
         expect_given_back(&terminal);
     }
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_once_and_what_it_says_can_be_read() {
+    const PART: &str = "DORA_SHM_TEST_PART";
+    // The command does not panic when asked to. So this test is started on a terminal, takes it over and panics there.
+    if std::env::var_os(PART).is_some() {
+        let _screen = terminal::Screen::enter().unwrap();
+        panic!("something is very wrong");
+    }
+    let test = "a_panic_gives_the_terminal_back_once_and_what_it_says_can_be_read";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut terminal = Terminal::start(command.args(["--exact", test, "--nocapture"]).env(PART, "panics"), 100, 24);
+    assert!(!terminal.exit().success());
+    terminal.expect_sent("something is very wrong");
+    expect_given_back(&terminal);
+    let sent = terminal.sent();
+    let (_, shown) = sent.split_once(LEAVE).unwrap();
+    assert!(shown.contains("something is very wrong"), "{sent}");
+    assert_eq!((terminal.times_sent(ENTER), terminal.times_sent(LEAVE)), (1, 1), "{sent}");
 }
 
 #[test]

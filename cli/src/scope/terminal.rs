@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -94,13 +95,20 @@ fn terminal() -> io::Result<Terminal<Backend>> {
     Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout())))
 }
 
+/// Whether the terminal is ours. Given back twice, it would put the cursor where it was at first, over what has been written
+/// since.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
 fn take() -> io::Result<()> {
+    TAKEN.store(true, Ordering::Relaxed);
     enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All), Hide)
 }
 
 /// Nothing can be done about a terminal that does not answer any more.
 fn give_back() {
-    let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
-    let _ = disable_raw_mode();
+    if TAKEN.swap(false, Ordering::Relaxed) {
+        let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+    }
 }

@@ -90,7 +90,12 @@ impl Terminal {
     }
 
     pub fn times_sent(&self, bytes: &str) -> usize {
-        String::from_utf8_lossy(&self.shown.lock().unwrap().sent).matches(bytes).count()
+        self.sent().matches(bytes).count()
+    }
+
+    /// All that has been sent, as text.
+    pub fn sent(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap().sent).into_owned()
     }
 
     /// Tells the process that the terminal has another size.
