@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Whether the user has asked the command to end: by Ctrl-C, SIGTERM, or by closing the terminal. Who asks twice does not
+/// Whether the user has asked the command to end: by Ctrl-C, SIGTERM, SIGQUIT, or by closing the terminal. Who asks twice does not
 /// want to wait for an end in order: the process ends at once.
 #[derive(Clone, Debug)]
 pub struct Ending(Arc<AtomicBool>);
@@ -20,7 +20,7 @@ impl Ending {
     /// When the system does not let us listen.
     pub fn listen(wake: impl Fn() + Send + 'static) -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
-        let signals = [SIGINT, SIGTERM, SIGHUP];
+        let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
         for signal in signals {
             // Before the one that sets the flag: it looks whether that was set by an earlier signal.
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, asked.clone())?;

@@ -47,13 +47,14 @@ fn the_terminal_is_given_back_however_the_command_is_ended() {
     let name = name("ended");
     let mut signal = Signal::new(&name);
     signal.write(100);
-    for end in ["q", "\x03", "\x1b", "SIGTERM", "SIGINT", "SIGHUP"] {
+    for end in ["q", "\x03", "\x1b", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] {
         let mut terminal = scope(&name);
         terminal.expect("left");
         match end {
             "SIGTERM" => terminal.signal(Unix::SIGTERM),
             "SIGINT" => terminal.signal(Unix::SIGINT),
             "SIGHUP" => terminal.signal(Unix::SIGHUP),
+            "SIGQUIT" => terminal.signal(Unix::SIGQUIT),
             keys => terminal.press(keys),
         }
         assert!(terminal.exit().success(), "{end:?}");
@@ -169,20 +170,45 @@ fn another_format_goes_on_in_the_same_picture() {
 }
 
 #[test]
-fn ctrl_z_gives_the_terminal_back_and_the_picture_comes_again() {
-    let name = name("suspended");
+fn a_stop_gives_the_terminal_back_and_the_picture_comes_again() {
+    let name = name("stopped");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    for stop in ["\x1a", "SIGTSTP"] {
+        let mut terminal = scope(&name);
+        terminal.expect("left");
+        match stop {
+            "SIGTSTP" => terminal.signal(Unix::SIGTSTP),
+            key => terminal.press(key),
+        }
+        common::wait_until("it is stopped", || terminal.is_stopped());
+        expect_given_back(&terminal);
+        assert!(!terminal.screen().contains("left"), "{stop:?}: {}", terminal.screen());
+        // As `fg` does.
+        terminal.signal(Unix::SIGCONT);
+        terminal.expect("left");
+        assert!(!terminal.echoes(), "{stop:?}: keys are ours again");
+        terminal.press("q");
+        assert!(terminal.exit().success(), "{stop:?}");
+        expect_given_back(&terminal);
+    }
+}
+
+#[test]
+fn after_a_stop_that_nothing_can_be_done_about_all_is_drawn_anew() {
+    let name = name("halted");
     let mut signal = Signal::new(&name);
     signal.write(100);
     let mut terminal = scope(&name);
     terminal.expect("left");
-    terminal.press("\x1a");
-    terminal.expect_sent(LEAVE);
-    // As `fg` does. Where nobody could let it go on, the system does not stop it in the first place.
-    common::wait_until("it goes on", || {
-        terminal.signal(Unix::SIGCONT);
-        terminal.times_sent(ENTER) == 2
-    });
+    terminal.signal(Unix::SIGSTOP);
+    common::wait_until("it is stopped", || terminal.is_stopped());
+    // What a shell does then.
+    terminal.make_usual();
+    terminal.signal(Unix::SIGCONT);
+    common::wait_until("it is on a screen of its own again", || terminal.times_sent(ENTER) == 2);
     terminal.expect("left");
+    assert!(!terminal.echoes(), "keys are ours again");
     terminal.press("q");
     assert!(terminal.exit().success());
     expect_given_back(&terminal);

@@ -8,6 +8,7 @@ mod header;
 mod heat;
 mod help;
 mod image;
+mod job;
 mod message;
 mod scene;
 mod screen;
@@ -27,6 +28,7 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use self::braille::DOTS_WIDE;
 use self::colours::Depth;
 use self::controls::{Controls, Hold, Press, View};
+use self::job::{Change, JobControl};
 use self::scene::{Body, Footing, Heading, Layout};
 use self::session::Session;
 use self::terminal::Screen;
@@ -45,6 +47,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What wakes the screen besides the stream.
 enum Input {
     Terminal(Event),
+    Job(Change),
     /// The user has asked the command to end, or the terminal is gone.
     End,
 }
@@ -61,6 +64,11 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
         let (sender, interrupter) = (sender.clone(), interrupter.clone());
         Ending::listen(move || wake(&sender, &interrupter, Input::End)).wrap_err("listening for signals")?
     };
+    let job = {
+        let (sender, interrupter) = (sender.clone(), interrupter.clone());
+        JobControl::listen(move |change| wake(&sender, &interrupter, Input::Job(change)))
+    }
+    .wrap_err("listening for signals")?;
     let mut screen = Screen::enter().wrap_err("setting up the terminal")?;
     std::thread::Builder::new()
         .name("keys".to_owned())
@@ -84,27 +92,23 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
         }
         // A terminal that takes long is not asked more often than it can bear.
         let next = began + FRAME.max(began.elapsed() * 3 / 2);
-        is_new = match pause(&mut session, &inputs, next, more)? {
-            Some(Input::End) => return Ok(()),
-            Some(Input::Terminal(event)) => {
-                let mut event = Some(event);
-                // All that has been typed meanwhile is done before the next picture.
-                while let Some(now) = event.take() {
-                    match press(&now, &mut controls, &mut session, rows) {
-                        Press::Go => {}
-                        Press::Quit => return Ok(()),
-                        Press::Suspend => screen.suspend().wrap_err("setting up the terminal")?,
-                    }
-                    match inputs.try_recv() {
-                        Ok(Input::Terminal(next)) => event = Some(next),
-                        Ok(Input::End) => return Ok(()),
-                        Err(_) => {}
-                    }
-                }
-                true
+        let mut input = pause(&mut session, &inputs, next, more)?;
+        is_new = input.is_some();
+        // All that has come meanwhile is done before the next picture.
+        while let Some(now) = input.take() {
+            match now {
+                Input::Terminal(event) => match press(&event, &mut controls, &mut session, rows) {
+                    Press::Go => Ok(()),
+                    Press::Quit => return Ok(()),
+                    Press::Suspend => screen.suspend(|| job.stop_all()),
+                },
+                Input::Job(Change::Stop) => screen.suspend(job::stop),
+                Input::Job(Change::Continued) => screen.enter_again(),
+                Input::End => return Ok(()),
             }
-            None => false,
-        };
+            .wrap_err("setting up the terminal")?;
+            input = inputs.try_recv().ok();
+        }
         if ending.is_asked() {
             return Ok(());
         }

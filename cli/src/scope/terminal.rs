@@ -39,6 +39,7 @@ impl Screen {
                 before(panic);
             }));
         });
+        // What fails on the way gives back what it has taken.
         let screen = Self { terminal: terminal()? };
         take()?;
         Ok(screen)
@@ -70,13 +71,25 @@ impl Screen {
         Ok(Rect::new(0, 0, size.width, size.height))
     }
 
-    /// Stops the process as Ctrl-Z does, and goes on when the shell lets it.
+    /// Gives the terminal back while `stop` stops the process.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter), and what `stop` says.
+    pub fn suspend(&mut self, stop: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        give_back();
+        stop()?;
+        self.enter_again()
+    }
+
+    /// Takes the terminal over anew, after others have used it.
     ///
     /// # Errors
     /// As [`enter`](Self::enter).
-    pub fn suspend(&mut self) -> io::Result<()> {
+    pub fn enter_again(&mut self) -> io::Result<()> {
+        // First, since it is what waits until this is not in the background any more. Without it the terminal would be taken
+        // for raw, whatever a shell has made of it.
+        let _ = disable_raw_mode();
         give_back();
-        signal_hook::low_level::raise(signal_hook::consts::SIGTSTP)?;
         take()?;
         // Nothing of what was drawn is there any more.
         self.terminal = terminal()?;

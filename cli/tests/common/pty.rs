@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 
 use super::{PATIENCE, wait_until};
@@ -27,6 +28,8 @@ pub struct Terminal {
     keys: File,
     /// Kept, so that what the terminal is set to can be asked for after the process has ended.
     side: OwnedFd,
+    /// What it was set to at first.
+    usual: Termios,
     shown: Arc<Mutex<Shown>>,
 }
 
@@ -48,8 +51,10 @@ impl Terminal {
         let ours = File::from(OwnedFd::from(ours));
         let theirs = File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(path).unwrap();
         set_size(&ours, columns, rows);
+        let usual = tcgetattr(&theirs).unwrap();
         let side = || OwnedFd::from(theirs.try_clone().unwrap());
-        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+        // As a shell does it: a group of its own, whose stop stops nobody else and is one that we can end.
+        let child = command.process_group(0).stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         let shown = Shown { sent: Vec::new(), screen: vt100::Parser::new(rows, columns, 0), gone: false };
         let shown = Arc::new(Mutex::new(shown));
         let mut screen = ours.try_clone().unwrap();
@@ -66,7 +71,7 @@ impl Terminal {
                 shown.screen.process(&bytes[..read]);
             }
         });
-        Self { child, keys: ours, side: theirs.into(), shown }
+        Self { child, keys: ours, side: theirs.into(), usual, shown }
     }
 
     /// What is on the screen.
@@ -120,6 +125,17 @@ impl Terminal {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Sets the terminal to what it was at first, as a shell does when it comes to the front.
+    pub fn make_usual(&self) {
+        tcsetattr(&self.side, SetArg::TCSANOW, &self.usual).unwrap();
+    }
+
+    /// Whether the process is stopped, as by Ctrl-Z.
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('T')
     }
 
     #[track_caller]
