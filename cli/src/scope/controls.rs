@@ -226,8 +226,8 @@ impl Controls {
 
     /// To the next shorter or longer of 1, 2, 5, 10, 20, ...
     fn zoom(&mut self, shown: &Shown, direction: i32) {
-        let length =
-            if direction < 0 { range::step(shown.length * 0.499, 1) } else { range::step(shown.length * 1.01, 1) };
+        // `step` rounds up; from 5 to 2 it is further than half.
+        let length = range::step(shown.length * if direction < 0 { 0.4 } else { 1.01 }, 1);
         let (least, most) = shown.lengths;
         self.length = Some(length.clamp(least, most.max(least)));
     }
@@ -304,12 +304,16 @@ mod tests {
     #[test]
     fn windows_are_round_and_stay_within_what_can_be_shown() {
         let mut controls = Controls::default();
-        press(&mut controls, &shown(), &[KeyCode::Char('[')]);
-        assert_eq!(controls.length, Some(5.0));
-        press(&mut controls, &shown(), &[KeyCode::Char(']')]);
-        assert_eq!(controls.length, Some(20.0));
-        press(&mut controls, &Shown { length: 50.0, ..shown() }, &[KeyCode::Char(']')]);
-        assert_eq!(controls.length, Some(60.0));
+        let mut from = |length: f64, key: char| {
+            press(&mut controls, &Shown { length, ..shown() }, &[KeyCode::Char(key)]);
+            controls.length.unwrap()
+        };
+        for (longer, shorter) in [(20.0, 10.0), (10.0, 5.0), (5.0, 2.0), (2.0, 1.0), (1.0, 0.5), (0.5, 0.2)] {
+            assert!((from(longer, '[') - shorter).abs() < 1e-9, "{longer} s, shorter: {}", from(longer, '['));
+            assert!((from(shorter, ']') - longer).abs() < 1e-9, "{shorter} s, longer: {}", from(shorter, ']'));
+        }
+        assert_eq!([from(50.0, ']'), from(60.0, ']'), from(60.0, '[')], [60.0, 60.0, 50.0]);
+        assert_eq!([from(0.012, '['), from(0.01, '[')], [0.01, 0.01]);
     }
 
     #[test]
