@@ -133,6 +133,28 @@ fn keys_change_what_is_shown() {
 }
 
 #[test]
+fn keys_that_come_at_once_all_count() {
+    let name = name("at-once");
+    let mut signal = Signal::new(&name);
+    // A window of ten seconds, as long as the ring.
+    signal.write(1000);
+    let mut terminal = scope(&name);
+    terminal.expect("0 s");
+    terminal.press("[[[");
+    let first_line = |terminal: &Terminal| terminal.screen().lines().next().unwrap_or_default().trim_end().to_owned();
+    common::wait_until("the window is 1 s", || first_line(&terminal).ends_with(" 1 s"));
+    // By a quarter of the window each.
+    terminal.press(&"\x1b[D".repeat(8));
+    common::wait_until("it is 2 s back, to a column", || {
+        let line = first_line(&terminal);
+        let back = line.rsplit_once("PAUSED ").and_then(|(_, back)| back.trim_end_matches(" s").parse::<f64>().ok());
+        back.is_some_and(|back| (back + 2.0).abs() < 0.05)
+    });
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
 fn another_size_of_the_terminal_is_filled_and_a_tiny_one_harms_nobody() {
     let name = name("size");
     let mut signal = Signal::new(&name);

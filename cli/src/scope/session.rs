@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Info, Liveness, Reader, Start, ViewOutcome};
 
-use super::controls::{Controls, Shown, View};
+use super::controls::{Controls, Hold, Shown, View};
 use super::scene::{AxisLine, NOTE_STAYS};
 use super::stream::Stream;
 use crate::drawing::history::End;
@@ -185,8 +185,11 @@ impl Session {
             let spare = (held.end - held.start) / 50;
             newest = history.axis_at(reader, held.end - 1).ok().flatten().unwrap_or(history.end());
             oldest = history.axis_at(reader, held.start + spare).ok().flatten().unwrap_or(newest);
-            (end, length) = (history.end(), history.window().length);
+            // What has been asked for and not been read yet counts, too: keys may come faster than pictures.
+            end = if let Hold::At(end) = controls.hold { end } else { history.end() };
+            length = controls.length.unwrap_or(history.window().length);
         }
+        let frame = if let Hold::Frame(frame) = controls.hold { frame } else { stream.frame };
         let step = if held.end > held.start + 1 { (newest - oldest) / (held.end - held.start) as f64 } else { 1e-3 };
         let longest = stream.ring_length(&held, newest - oldest).unwrap_or(3600.0);
         Some(Shown {
@@ -197,7 +200,7 @@ impl Session {
             oldest,
             newest,
             lengths: ((step * 8.0).max(1e-6), longest.max(step * 8.0)),
-            frame: stream.frame,
+            frame,
             held,
             channels: stream.chosen().len(),
             per_page,
