@@ -173,6 +173,14 @@ fn another_size_of_the_terminal_is_filled_and_a_tiny_one_harms_nobody() {
     assert!(terminal.exit().success());
 }
 
+/// Five channels of int16, whose times begin again.
+fn change_format(signal: &mut Signal) {
+    let format = dora_shm_ring::Format::new(dora_shm_ring::Dtype::I16, &[5], 50.0, 500).unwrap();
+    signal.writer.begin(&format, &dora_shm_ring::Description::default(), 1).unwrap();
+    let times = dora_shm_ring::Times::Linear { start: 9.0, step: 0.02 };
+    signal.writer.write(&dora_shm_ring::Chunk { samples: &[0; 100], times, send_ns: 0 }).unwrap();
+}
+
 #[test]
 fn another_format_goes_on_in_the_same_picture() {
     let name = name("changes");
@@ -180,13 +188,38 @@ fn another_format_goes_on_in_the_same_picture() {
     signal.write(100);
     let mut terminal = scope(&name);
     terminal.expect("float32 [2]");
-    let format = dora_shm_ring::Format::new(dora_shm_ring::Dtype::I16, &[5], 50.0, 500).unwrap();
-    signal.writer.begin(&format, &dora_shm_ring::Description::default(), 1).unwrap();
-    let times = dora_shm_ring::Times::Linear { start: 9.0, step: 0.02 };
-    signal.writer.write(&dora_shm_ring::Chunk { samples: &[0; 100], times, send_ns: 0 }).unwrap();
+    change_format(&mut signal);
     for text in ["generation 1: int16 [5]", "50 Hz", "gen 1", "ch 4"] {
         terminal.expect(text);
     }
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
+    let name = name("held");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    let mut terminal = scope(&name);
+    terminal.expect("left");
+    terminal.press(" ");
+    terminal.expect("PAUSED");
+    change_format(&mut signal);
+    terminal.expect("the stream has changed meanwhile; space shows how");
+    let screen = terminal.screen();
+    assert!(screen.contains("left") && screen.contains("float32 [2]"), "{screen}");
+    assert!(!screen.contains("PAUSED -"), "it ends with the newest frame of its own generation:\n{screen}");
+    terminal.press(" ");
+    terminal.expect("int16 [5]");
+    terminal.expect("ch 4");
+    terminal.press(" ");
+    terminal.expect("PAUSED");
+    drop(signal);
+    terminal.expect("closed");
+    assert!(terminal.screen().contains("ch 4"), "{}", terminal.screen());
+    terminal.press(" ");
+    terminal.expect("closed by its writer");
     terminal.press("q");
     assert!(terminal.exit().success());
 }

@@ -84,7 +84,7 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
     loop {
         let began = Instant::now();
         let layout = Layout::of(screen.area().wrap_err("asking for the terminal's size")?);
-        is_new |= session.follow();
+        is_new |= session.follow(controls.hold != Hold::Live);
         let (dots, rows) = (usize::from(layout.plot.width) * DOTS_WIDE, usize::from(layout.plot.height));
         let more = session.read(&controls, dots.max(1), rows, READING);
         if is_new || more {

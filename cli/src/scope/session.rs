@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Info, Liveness, Reader, Start, ViewOutcome};
+use dora_shm_ring::{Info, Liveness, Reader, Start, ViewOutcome, Wait};
 
 use super::controls::{Controls, Hold, Shown, View};
 use super::scene::{AxisLine, NOTE_STAYS};
@@ -27,6 +27,8 @@ pub struct Session {
     pub stream: Option<Stream>,
     /// The last stream was closed, and there is no other yet.
     pub closed: bool,
+    /// It has been said that the stream goes on beyond what is held.
+    goes_on: bool,
 }
 
 impl Session {
@@ -43,6 +45,7 @@ impl Session {
             failure: None,
             stream: None,
             closed: false,
+            goes_on: false,
         })
     }
 
@@ -84,11 +87,14 @@ impl Session {
         }
     }
 
-    /// Follows the stream: passes what is new, its generations and its end. Whether there was any news.
-    pub fn follow(&mut self) -> bool {
+    /// Follows the stream: passes what is new, its generations and its end. Whether there was any news. A picture that is held
+    /// stays: no further than the generation that it is of.
+    pub fn follow(&mut self, held: bool) -> bool {
         let mut news = self.refresh();
         for _ in 0..MOST_NEWS {
-            match self.reader.view(u64::MAX) {
+            // Asked for what is there, the reader does not look beyond it.
+            let most = if held { self.reader.unread() } else { u64::MAX };
+            match self.reader.view(most) {
                 Ok(ViewOutcome::Frames(view)) => {
                     // Only passed here: what is shown is read by its positions.
                     self.reader.finish(view);
@@ -109,7 +115,21 @@ impl Session {
             news |= self.enter();
         }
         news |= self.enter();
+        let goes_on = held && self.goes_on_elsewhere();
+        if goes_on && !self.goes_on {
+            self.say("the stream has changed meanwhile; space shows how".to_owned());
+            news = true;
+        }
+        self.goes_on = goes_on;
         news
+    }
+
+    /// Whether what comes next is no frame of this generation.
+    fn goes_on_elsewhere(&mut self) -> bool {
+        self.reader.unread() == 0
+            && matches!(self.reader.wait(Duration::ZERO), Ok(Wait::Ready))
+            // Not one that has just come.
+            && self.reader.unread() == 0
     }
 
     /// Takes in another generation, or another description of it.
