@@ -6,6 +6,7 @@ mod common;
 mod terminal;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::pty::Terminal;
 use common::{Signal, dora_shm, name, pictures};
@@ -220,6 +221,29 @@ fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
     assert!(terminal.screen().contains("ch 4"), "{}", terminal.screen());
     terminal.press(" ");
     terminal.expect("closed by its writer");
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+#[test]
+fn a_picture_that_is_held_is_hardly_drawn() {
+    let name = name("still");
+    let mut signal = Signal::new(&name);
+    signal.write(100);
+    let mut terminal = scope(&name);
+    terminal.expect("left");
+    terminal.press(" ");
+    terminal.expect("PAUSED");
+    let pictures = |terminal: &Terminal| terminal.times_sent("\x1b[?2026h");
+    let before = pictures(&terminal);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1) {
+        signal.write(1);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let drawn = pictures(&terminal) - before;
+    let most = 2 + began.elapsed().as_millis() / 500;
+    assert!(drawn as u128 <= most, "{drawn} pictures in {:?}", began.elapsed());
     terminal.press("q");
     assert!(terminal.exit().success());
 }

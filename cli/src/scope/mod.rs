@@ -41,6 +41,8 @@ use crate::units;
 const FRAME: Duration = Duration::from_millis(33);
 /// Of which so much goes into reading: the screen stays smooth however much there is to read.
 const READING: Duration = Duration::from_millis(10);
+/// Between two pictures that stand still: only the first line changes.
+const HELD: Duration = Duration::from_millis(500);
 /// Longest sleep without a look at how the stream is.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -84,14 +86,16 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
     loop {
         let began = Instant::now();
         let layout = Layout::of(screen.area().wrap_err("asking for the terminal's size")?);
-        is_new |= session.follow(controls.hold != Hold::Live);
+        let held = controls.hold != Hold::Live;
+        is_new |= session.follow(held);
         let (dots, rows) = (usize::from(layout.plot.width) * DOTS_WIDE, usize::from(layout.plot.height));
         let more = session.read(&controls, dots.max(1), rows, READING);
         if is_new || more {
             draw(&mut screen, &mut session, &controls, depth, layout).wrap_err("drawing on the terminal")?;
         }
         // A terminal that takes long is not asked more often than it can bear.
-        let next = began + FRAME.max(began.elapsed() * 3 / 2);
+        let pace = if held && !more { HELD } else { FRAME };
+        let next = began + pace.max(began.elapsed() * 3 / 2);
         let mut input = pause(&mut session, &inputs, next, more)?;
         is_new = input.is_some();
         // All that has come meanwhile is done before the next picture.
