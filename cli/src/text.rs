@@ -50,6 +50,21 @@ pub fn shortened(text: &str, columns: usize) -> String {
     shown
 }
 
+/// `text` in lines of at most `columns` each; a word that is longer has one of its own.
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +82,12 @@ mod tests {
         assert_eq!(shortened("größen", 5), "größ…");
         assert_eq!(shortened("脳波計", 4), "脳…");
         assert_eq!((width("脳波"), width("µV"), shortened("ab", 0)), (4, 2, String::new()));
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        assert_eq!(wrapped("all in one, colours", 10), ["all in", "one,", "colours"]);
+        assert_eq!(wrapped("脳波 µV immeasurable x", 7), ["脳波 µV", "immeasurable", "x"]);
+        assert_eq!(wrapped("", 7), [""; 0]);
     }
 }

@@ -262,6 +262,26 @@ fn the_help_has_all_keys() {
 }
 
 #[test]
+fn the_help_has_all_keys_on_a_narrower_screen_too() {
+    let footing = Footing { help: true, ..footing(View::Traces) };
+    for rows in [24, 19] {
+        let screen = screen(&heading(), &Body::Message(Vec::new()), &footing, 80, rows);
+        for lines in [
+            "
+│        ← →  back through the ring and forward again; pictures: frame by      │
+│             frame                                                            │
+",
+            "
+│          ?  this page                                                        │
+│          q  so do Esc and Ctrl-C; Ctrl-Z suspends                            │
+",
+        ] {
+            assert!(screen.contains(lines), "{lines}is not in\n{screen}");
+        }
+    }
+}
+
+#[test]
 fn a_picture_is_two_pixels_to_a_cell_in_its_colours() {
     let pixels =
         Pixels { width: 2, height: 3, rgb: vec![[255, 0, 0], [0, 0, 0], [0, 0, 255], [0, 255, 0], [255; 3], [0; 3]] };
