@@ -59,6 +59,17 @@ fn a_png_has_the_size_asked_for_and_lines_on_white() {
 }
 
 #[test]
+fn a_frame_alone_is_a_dot() {
+    let (name, folder) = (name("alone"), Folder::new());
+    let mut signal = Signal::new(&name);
+    signal.write(1);
+    let file = folder.path("out.svg");
+    run(plot(&name, &file).args(["--wait", "0s"]));
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(svg.matches("<circle").count(), 2, "one for each channel: {svg}");
+}
+
+#[test]
 fn of_a_stream_of_pictures_the_file_is_the_newest_picture() {
     let (name, folder) = (name("picture"), Folder::new());
     let writer = pictures(&name);

@@ -3,7 +3,7 @@
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
-use plotters::element::{PathElement, Text};
+use plotters::element::{Circle, PathElement, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontTransform, IntoFont as _, RGBColor, ShapeStyle, TextStyle, WHITE};
 
@@ -150,12 +150,11 @@ impl Plot<'_> {
         let mut piece: Vec<(i32, i32)> = Vec::new();
         let mut before: Option<(u64, i64)> = None;
         let finish = |piece: &mut Vec<(i32, i32)>| -> Result {
-            // A frame alone is a dot.
-            if let [point] = piece[..] {
-                piece.push((point.0 + FINENESS as i32, point.1));
-            }
-            if !piece.is_empty() {
-                root.draw(&PathElement::new(std::mem::take(piece), line(colour, 1.0)))?;
+            match std::mem::take(piece)[..] {
+                [] => {}
+                // What no line goes through would hardly be seen.
+                [alone] => root.draw(&Circle::new(alone, 2 * FINENESS, colour.filled()))?,
+                ref points => root.draw(&PathElement::new(points.to_vec(), line(colour, 1.0)))?,
             }
             Ok(())
         };
