@@ -59,6 +59,21 @@ fn a_png_has_the_size_asked_for_and_lines_on_white() {
 }
 
 #[test]
+fn names_are_as_long_as_there_is_room_for() {
+    let (name, folder) = (name("names"), Folder::new());
+    let mut signal = Signal::new(&name);
+    signal.label(["left hand, third finger", "right hand, with all of its fingers"]);
+    signal.write(400);
+    let file = folder.path("out.svg");
+    run(&mut plot(&name, &file));
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert!(svg.contains("left hand, third finger") && svg.contains("right hand, with all of its…"), "{svg}");
+    run(plot(&name, &file).args(["--size", "200x150"]));
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert!(svg.contains("left hand, …"), "most of a small picture belongs to the lines: {svg}");
+}
+
+#[test]
 fn a_frame_alone_is_a_dot() {
     let (name, folder) = (name("alone"), Folder::new());
     let mut signal = Signal::new(&name);

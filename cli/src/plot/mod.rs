@@ -10,7 +10,7 @@ use dora_shm_ring::{Format, Frames, Liveness, Reader, Start, ViewOutcome, Wait};
 use eyre::{WrapErr as _, bail, eyre};
 
 use self::file::Kind;
-use self::traces::{Lane, Plot};
+use self::traces::{Gutter, Lane, Plot};
 use crate::drawing::channels::Channels;
 use crate::drawing::columns::Chosen;
 use crate::drawing::history::{End, History, Window};
@@ -193,17 +193,22 @@ fn newest_traces(
     let length = wanted.seconds.unwrap_or(longest).min(there);
     let length = if length > 0.0 { length } else { 1.0 };
     let (width, height) = wanted.size.unwrap_or((WIDTH, traces::height(chosen.len())));
-    let window = Window { end: End::Newest, length, columns: traces::columns(width) };
+    let names: Vec<(String, String)> = chosen
+        .iter()
+        .map(|&channel| (printable(&channels.label(channel)), printable(channels.unit(channel))))
+        .collect();
+    let gutter = Gutter::of(names.iter().flat_map(|(label, unit)| [label.as_str(), unit.as_str()]), width);
+    let window = Window { end: End::Newest, length, columns: gutter.columns(width) };
     let mut history = History::new(format, Chosen::new(&chosen, channels.count()), window);
     // To the end: what comes meanwhile is not waited for.
     let until = Instant::now() + Duration::from_secs(20);
     while which.say(history.read(reader, Duration::from_millis(200)))? && Instant::now() < until {}
-    let lanes = chosen
-        .iter()
+    let lanes = names
+        .into_iter()
         .enumerate()
-        .map(|(place, &channel)| Lane {
-            label: printable(&channels.label(channel)),
-            unit: printable(channels.unit(channel)),
+        .map(|(place, (label, unit))| Lane {
+            label,
+            unit,
             place,
             range: extent(&history, place)
                 .map_or(ValueRange { low: -1.0, high: 1.0 }, |(low, high)| ValueRange::around(low, high)),
@@ -214,6 +219,7 @@ fn newest_traces(
         subtitle: subtitle(format, reader, length, &unit),
         history: &history,
         lanes,
+        gutter,
         from: -length,
         unit,
         width,

@@ -9,14 +9,19 @@ use plotters::style::{Color as _, FontTransform, IntoFont as _, RGBColor, ShapeS
 
 use crate::drawing::history::History;
 use crate::drawing::range::{self, ValueRange};
+use crate::text;
 
 /// plotters draws on whole numbers: with so many to a pixel, lines lie where they belong.
 pub const FINENESS: u32 = 4;
 
+/// Room for short names and for numbers; longer names get more of it.
 const LEFT: u32 = 110;
 const RIGHT: u32 = 24;
 const TOP: u32 = 64;
 const BOTTOM: u32 = 44;
+/// Columns of text that a name has room for.
+const NAME_COLUMNS: std::ops::RangeInclusive<usize> = 10..=28;
+const COLUMN_WIDTH: u32 = 7;
 /// Room for a name beside its lane.
 const NAME_HEIGHT: f64 = 13.0;
 
@@ -48,6 +53,7 @@ pub struct Plot<'a> {
     pub subtitle: String,
     pub history: &'a History,
     pub lanes: Vec<Lane>,
+    pub gutter: Gutter,
     /// From the newest frame on, so 0 or less; with its unit.
     pub from: f64,
     pub unit: String,
@@ -59,9 +65,27 @@ pub struct Plot<'a> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Result = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// How many columns the lines of a plot of this width have.
-pub fn columns(width: u32) -> usize {
-    width.saturating_sub(LEFT + RIGHT).max(1) as usize
+/// What is left of the lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Gutter {
+    width: u32,
+    name_columns: usize,
+}
+
+impl Gutter {
+    /// For these names, in a plot of this width; of that most belongs to the lines.
+    pub fn of<'a>(names: impl Iterator<Item = &'a str>, width: u32) -> Self {
+        let (least, most) = NAME_COLUMNS.into_inner();
+        let room = width.saturating_sub(LEFT) / 5 / COLUMN_WIDTH;
+        let most = most.min(least + room as usize);
+        let name_columns = names.map(text::width).max().unwrap_or(0).clamp(least, most);
+        Self { width: LEFT + (name_columns - least) as u32 * COLUMN_WIDTH, name_columns }
+    }
+
+    /// How many columns the lines of a plot of this width have.
+    pub fn columns(self, width: u32) -> usize {
+        width.saturating_sub(self.width + RIGHT).max(1) as usize
+    }
 }
 
 /// The height that suits so many lanes.
@@ -76,7 +100,7 @@ fn at(x: f64, y: f64) -> (i32, i32) {
     (fine(x), fine(y))
 }
 
-fn text(size: f64, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
+fn style(size: f64, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
     ("sans-serif", size * f64::from(FINENESS))
         .into_font()
         .transform(FontTransform::None)
@@ -104,8 +128,8 @@ impl Plot<'_> {
 
     fn draw(&self, root: &Area<'_>) -> Result {
         root.fill(&WHITE)?;
-        root.draw(&Text::new(self.title.clone(), at(16.0, 14.0), text(19.0, INK, HPos::Left, VPos::Top)))?;
-        root.draw(&Text::new(self.subtitle.clone(), at(16.0, 38.0), text(12.5, FAINT, HPos::Left, VPos::Top)))?;
+        root.draw(&Text::new(self.title.clone(), at(16.0, 14.0), style(19.0, INK, HPos::Left, VPos::Top)))?;
+        root.draw(&Text::new(self.subtitle.clone(), at(16.0, 38.0), style(12.5, FAINT, HPos::Left, VPos::Top)))?;
         self.draw_axis(root)?;
         let (top, height) =
             (f64::from(TOP), f64::from(self.height.saturating_sub(TOP + BOTTOM)) / self.lanes.len().max(1) as f64);
@@ -114,12 +138,12 @@ impl Plot<'_> {
         for (index, lane) in self.lanes.iter().enumerate() {
             let band = Band { top: top + index as f64 * height, height };
             if index > 0 && height >= 30.0 {
-                let ends = [at(f64::from(LEFT), band.top), at(f64::from(self.width - RIGHT), band.top)];
+                let ends = [at(f64::from(self.gutter.width), band.top), at(f64::from(self.width - RIGHT), band.top)];
                 root.draw(&PathElement::new(ends.to_vec(), line(GRID, 0.5)))?;
             }
             let colour = LINES[index % LINES.len()];
             if index % every == 0 {
-                draw_names(root, lane, &band, colour)?;
+                draw_names(root, lane, &band, self.gutter, colour)?;
             }
             self.draw_line(root, lane, &band, colour)?;
         }
@@ -127,7 +151,7 @@ impl Plot<'_> {
     }
 
     fn draw_axis(&self, root: &Area<'_>) -> Result {
-        let (left, right) = (f64::from(LEFT), f64::from(self.width - RIGHT));
+        let (left, right) = (f64::from(self.gutter.width), f64::from(self.width - RIGHT));
         let bottom = f64::from(self.height - BOTTOM);
         let most = ((right - left) / 90.0).max(1.0) as usize;
         let step = range::step(-self.from, most);
@@ -135,12 +159,12 @@ impl Plot<'_> {
             let x = right + (right - left) * tick / -self.from;
             root.draw(&PathElement::new(vec![at(x, f64::from(TOP)), at(x, bottom)], line(GRID, 0.75)))?;
             let label = range::text(tick, step);
-            root.draw(&Text::new(label, at(x, bottom + 6.0), text(12.0, FAINT, HPos::Center, VPos::Top)))?;
+            root.draw(&Text::new(label, at(x, bottom + 6.0), style(12.0, FAINT, HPos::Center, VPos::Top)))?;
         }
         let unit =
             if self.unit == "frames" { "frames before the newest".to_owned() } else { format!("time / {}", self.unit) };
         let place = at((left + right) / 2.0, bottom + 23.0);
-        root.draw(&Text::new(unit, place, text(12.0, FAINT, HPos::Center, VPos::Top)))?;
+        root.draw(&Text::new(unit, place, style(12.0, FAINT, HPos::Center, VPos::Top)))?;
         Ok(())
     }
 
@@ -166,7 +190,7 @@ impl Plot<'_> {
             }
             before = extent.map(|_| (found.end, column));
             let Some((low, high)) = extent else { continue };
-            let x = f64::from(LEFT) + index as f64 + 0.5;
+            let x = f64::from(self.gutter.width) + index as f64 + 0.5;
             let (mut first, mut last) = (at(x, y(low)), at(x, y(high)));
             // From the end that is nearer to where the line is.
             if piece.last().is_some_and(|end| (end.1 - first.1).abs() > (end.1 - last.1).abs()) {
@@ -193,20 +217,20 @@ impl Band {
     }
 }
 
-fn draw_names(root: &Area<'_>, lane: &Lane, band: &Band, colour: RGBColor) -> Result {
+fn draw_names(root: &Area<'_>, lane: &Lane, band: &Band, gutter: Gutter, colour: RGBColor) -> Result {
     let middle = band.top + band.height / 2.0;
-    let name = crate::text::shortened(&lane.label, 10);
+    let name = text::shortened(&lane.label, gutter.name_columns);
     let has_room = band.height >= 40.0;
     let unit_below = has_room && !lane.unit.is_empty();
     let size = if band.height >= 24.0 { 13.0 } else { 11.0 };
     let place = at(10.0, if unit_below { middle - 8.0 } else { middle });
-    root.draw(&Text::new(name, place, text(size, colour, HPos::Left, VPos::Center)))?;
+    root.draw(&Text::new(name, place, style(size, colour, HPos::Left, VPos::Center)))?;
     if unit_below {
-        let unit = crate::text::shortened(&lane.unit, 10);
-        root.draw(&Text::new(unit, at(10.0, middle + 8.0), text(11.0, FAINT, HPos::Left, VPos::Center)))?;
+        let unit = text::shortened(&lane.unit, gutter.name_columns);
+        root.draw(&Text::new(unit, at(10.0, middle + 8.0), style(11.0, FAINT, HPos::Left, VPos::Center)))?;
     }
     let step = range::step(lane.range.span(), 10);
-    let x = f64::from(LEFT) - 8.0;
+    let x = f64::from(gutter.width) - 8.0;
     if band.height >= 100.0 {
         let most = (band.height / 28.0) as usize;
         let step = range::step(lane.range.span(), most);
@@ -215,18 +239,18 @@ fn draw_names(root: &Area<'_>, lane: &Lane, band: &Band, colour: RGBColor) -> Re
             root.draw(&Text::new(
                 label,
                 at(x, band.y(lane.range, tick)),
-                text(10.5, FAINT, HPos::Right, VPos::Center),
+                style(10.5, FAINT, HPos::Right, VPos::Center),
             ))?;
         }
     } else if has_room {
         for (value, y) in [(lane.range.high, band.top + 10.0), (lane.range.low, band.top + band.height - 10.0)] {
             let label = range::text(value, step);
-            root.draw(&Text::new(label, at(x, y), text(10.5, FAINT, HPos::Right, VPos::Center)))?;
+            root.draw(&Text::new(label, at(x, y), style(10.5, FAINT, HPos::Right, VPos::Center)))?;
         }
     } else {
         let (low, high) = (range::text(lane.range.low, step), range::text(lane.range.high, step));
         let label = format!("{low} … {high}");
-        root.draw(&Text::new(label, at(x, middle), text(9.5, FAINT, HPos::Right, VPos::Center)))?;
+        root.draw(&Text::new(label, at(x, middle), style(9.5, FAINT, HPos::Right, VPos::Center)))?;
     }
     Ok(())
 }

@@ -45,12 +45,14 @@ pub struct Signal {
 impl Signal {
     pub fn new(name: &str) -> Self {
         let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
-        let mut description = Description { dims: vec!["time".into(), "ch".into()], ..Description::default() };
-        let labels = ["left", "right"].map(Into::into).to_vec();
-        description.axes.insert("ch".into(), Axis::Coord { unit: String::new(), data: Some(labels) });
-        description.attrs.insert("unit".into(), dora_shm_ring::Attr::String("mV".into()));
-        writer.begin(&Format::new(Dtype::F32, &[2], 100.0, 1000).unwrap(), &description, 10).unwrap();
+        let format = Format::new(Dtype::F32, &[2], 100.0, 1000).unwrap();
+        writer.begin(&format, &described(["left", "right"]), 10).unwrap();
         Self { writer, written: 0 }
+    }
+
+    /// Calls the channels of what comes by other names.
+    pub fn label(&mut self, labels: [&str; 2]) {
+        self.writer.describe(&described(labels)).unwrap();
     }
 
     /// Frames whose samples go up and down every half second.
@@ -63,6 +65,15 @@ impl Signal {
         self.writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
         self.written += frames;
     }
+}
+
+/// Two channels in mV.
+fn described(labels: [&str; 2]) -> Description {
+    let mut description = Description { dims: vec!["time".into(), "ch".into()], ..Description::default() };
+    let data = Some(labels.map(Into::into).to_vec());
+    description.axes.insert("ch".into(), Axis::Coord { unit: String::new(), data });
+    description.attrs.insert("unit".into(), dora_shm_ring::Attr::String("mV".into()));
+    description
 }
 
 /// A stream of pictures, 4 pixels wide and 2 high, with one in it.
