@@ -74,6 +74,8 @@ pub struct Recorder {
     next: Option<Generation>,
     rows: Option<BatchBuilder>,
     rows_since: Instant,
+    /// Nothing of the generation has been written yet.
+    is_fresh: bool,
     /// Position after the last message.
     position: u64,
     counts: Counts,
@@ -103,6 +105,7 @@ impl Recorder {
             next,
             rows: None,
             rows_since: Instant::now(),
+            is_fresh: false,
             position: 0,
             counts: Counts::default(),
             began_ns,
@@ -182,15 +185,17 @@ impl Recorder {
         Ok(Step::Taken)
     }
 
-    /// Writes what has been gathered for long enough.
+    /// Writes what has been gathered for long enough, and the first message of a generation at once: from then on there is a
+    /// recording, whatever becomes of the recorder.
     ///
     /// # Errors
     /// The file's.
     pub fn write_if_due(&mut self) -> Result<(), StepError> {
         if let Some(rows) = self.rows.as_mut().filter(|rows| rows.rows() > 0)
-            && self.rows_since.elapsed() >= BATCH_AGE
+            && (self.is_fresh || self.rows_since.elapsed() >= BATCH_AGE)
         {
             self.writer.write(rows)?;
+            self.is_fresh = false;
         }
         Ok(())
     }
@@ -261,6 +266,7 @@ impl Recorder {
             self.writer.write(rows)?;
         }
         self.rows = Some(self.writer.begin(&next)?);
+        self.is_fresh = true;
         self.counts.generations += 1;
         Ok(())
     }

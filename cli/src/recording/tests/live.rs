@@ -278,3 +278,21 @@ fn played_over_and_over_times_and_send_times_go_on_in_one_generation() {
     assert!(rows.windows(2).all(|two| two[0].info.sent_ns < two[1].info.sent_ns));
     assert_eq!(rows[4].samples, rows[0].samples);
 }
+
+#[test]
+fn the_first_message_of_a_generation_is_in_the_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, path) = (unique_name(), folder.path().join("recording"));
+    let mut source = Source { name: name.clone(), writer: None, written: 0 };
+    let mut recording = Recording::begin(&name, &path);
+    for generation in 1..=2_usize {
+        let format = Format::new(Dtype::F32, &[generation as u64], 64.0, 64).unwrap();
+        source.act(&Op::Begin { format, description: Description::default() });
+        source.act(&Op::Write { frames: 5 });
+        recording.read();
+        recording.recorder.write_if_due().unwrap();
+        // As after a kill.
+        let (read, finished) = read(&path).unwrap();
+        assert_eq!((read.len(), read[generation - 1].1.len(), finished), (generation, 1, false));
+    }
+}
