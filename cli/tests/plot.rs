@@ -35,7 +35,7 @@ fn an_svg_has_the_channels_with_names_units_and_a_time_axis() {
     let file = folder.path("out.svg");
     run(&mut plot(&name, &file));
     let svg = std::fs::read_to_string(&file).unwrap();
-    for text in [&name, "left", "right", "mV", "float32 [2]", "100 Hz", "time / s", "-3"] {
+    for text in [&*name, "left", "right", "mV", "float32 [2]", "100 Hz", "time / s", "-3"] {
         assert!(svg.contains(text), "{text} in {svg}");
     }
     assert!(svg.matches("<polyline").count() >= 2);
@@ -148,6 +148,6 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     assert!(error("out.png", &["--channels", "middle"]).contains("left, right"));
     let near = name.replace("errors", "error");
     let absent = error_of(&plot(&near, &folder.path("out.png")).args(["--wait", "10ms"]).output().unwrap());
-    assert!(absent.contains(&name) && absent.contains("--wait"), "{absent}");
+    assert!(absent.contains(&*name) && absent.contains("--wait"), "{absent}");
     assert_eq!(folder.files(), [""; 0]);
 }

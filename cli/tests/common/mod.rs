@@ -4,36 +4,25 @@
 
 pub mod pty;
 
+#[path = "../../../ring/tests/common/mod.rs"]
+mod ring;
+
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
 
-/// How long anything may take that takes milliseconds when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use self::ring::{Name, PATIENCE, wait_until};
 
-/// A name that no other test and no other run uses.
-pub fn name(test: &str) -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!("cli-test/{}/{}-{test}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+/// A name that no other test and no other run uses, and of which nothing may be left at the end.
+pub fn name(test: &str) -> Name {
+    Name::new(test)
 }
 
 pub fn dora_shm() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm"));
     command.env_remove("COLORTERM").env_remove("NO_COLOR").env("TERM", "xterm-256color");
     command
-}
-
-/// Waits until `condition` holds.
-#[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "gave up waiting: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// A stream of float32 frames at 100 Hz, with channels called `left` and `right`.

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
+use crate::common::process::{Actor, argument, listen, tell};
 use crate::stage::*;
 
 #[test]
@@ -185,4 +186,58 @@ fn the_next_stream_of_the_name_is_followed_when_asked() {
     let (code, stdout, stderr) = recorder.end();
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("\"generations\":2"), "{stdout}");
+}
+
+#[test]
+fn a_writer_that_takes_over_from_a_killed_one_goes_on_in_the_same_recording() {
+    let (name, folder) = (Name::new("taken-over"), tempfile::tempdir().unwrap());
+    let file = folder.path().join("r.arrow");
+    let start = || {
+        let mut writer = Actor::start("record::the_writer", &name, &[]);
+        writer.expect("written");
+        writer
+    };
+    let mut writer = start();
+    let record = ["record", &name, "-o", file.to_str().unwrap(), "--pre-roll", "all", "--json"];
+    let recorder = Running::start(dora_shm(&record));
+    let has_some_of = |generations: usize| batches(&file).iter().filter(|of| !of.is_empty()).count() == generations;
+    wait_until("the first writer is recorded", || has_some_of(1));
+    writer.say("write");
+    writer.expect("written");
+    writer.kill();
+    writer.end_killed();
+    let mut writer = start();
+    wait_until("the second writer is recorded", || has_some_of(2));
+    // Closes the stream.
+    writer.say("write");
+    writer.expect("written");
+    writer.end_well();
+    let (code, stdout, stderr) = recorder.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    for part in ["\"generations\":2", "\"frames\":20,\"lost\":0", "\"end\":\"closed\""] {
+        assert!(stdout.contains(part), "{part} in {stdout}");
+    }
+    // Each counts from 0.
+    assert_eq!(positions(&file), [(0..10).collect::<Vec<_>>(), (0..10).collect()].concat());
+    let recorded = batches(&file);
+    let of = |key: &str| -> Vec<String> {
+        recorded.iter().map(|of| of[0].schema().metadata()[&format!("dora_shm.{key}")].clone()).collect()
+    };
+    assert_eq!((of("generation"), of("epoch")), (vec!["0".into(), "1".into()], vec!["1".into(), "2".into()]));
+    assert_eq!(of("base"), ["0", "10"]);
+    assert_eq!(of("stream_id")[0], of("stream_id")[1]);
+}
+
+#[test]
+#[ignore = "a role: writes a stream"]
+fn the_writer() {
+    let Some(name) = argument() else { return };
+    let mut source = Source::new(&name, 1000);
+    source.write(5);
+    tell("written");
+    while let Some(word) = listen() {
+        assert_eq!(word, "write");
+        source.write(5);
+        tell("written");
+    }
 }

@@ -1,65 +1,18 @@
-//! What these tests stand on: names and folders of their own, streams written in this process, the command, and a reader
-//! of recordings that knows nothing but Arrow.
+//! What these tests stand on: streams written in this process, the command, and a reader of recordings that knows nothing
+//! but Arrow.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, UInt64Type};
 use arrow_ipc::reader::StreamReader;
-use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten, unix_ns};
+use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, Times, Writer, WriterOptions, unix_ns};
 
-/// How long anything may take that takes little when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A stream's name that no other test and no other run uses; nothing of the stream may be left at the end.
-pub struct Name(String);
-
-impl Name {
-    pub fn new(test: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(format!("cli-recording/{}/{number}-{test}", std::process::id()))
-    }
-
-    fn left(&self) -> Vec<PathBuf> {
-        let parts = (0..9).flat_map(|n| [format!("{}/buffer{n}", self.0), format!("{}/meta{n}", self.0)]);
-        let segments = parts.chain([self.0.clone()]).map(|part| shorten(&part));
-        let files = segments.flat_map(|segment| [segment.clone(), format!("{segment}.anchor")]);
-        files.map(|file| Path::new(SHM_DIR).join(file)).filter(|file| file.exists()).collect()
-    }
-}
-
-impl Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        let left = self.left();
-        left.iter().for_each(|file| drop(std::fs::remove_file(file)));
-        assert!(left.is_empty() || std::thread::panicking(), "left in shared memory by {}: {left:?}", self.0);
-    }
-}
-
-#[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "gave up waiting: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
+pub use crate::common::{Name, PATIENCE, wait_until};
 
 /// A stream of 3 float32 channels whose frames tell their position: `p`, `p + 0.25`, `-p`, at `p / 100` seconds.
 pub struct Source {
