@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Format, Liveness, Reader, Start, Wait, monotonic_ns};
 use eyre::{WrapErr as _, bail, eyre};
@@ -46,6 +46,10 @@ pub struct Arguments {
     /// Stop after this time (`10s`, `5min`), counted from when the stream is there; what the pre-roll takes is extra
     #[arg(long = "for", value_name = "TIME", value_parser = units::parse_duration)]
     duration: Option<Duration>,
+
+    /// Longest time to wait for the stream [default: as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    wait: Option<Duration>,
 
     /// Stop before the file is larger than this (`500MB`, `2GiB`)
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
@@ -92,15 +96,18 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
         progress.say(&format!("{}; waiting for it (Ctrl-C ends)", which.absent()));
     }
     let mut told = None;
+    let began = Instant::now();
     let ended = loop {
-        if ending.is_asked() {
+        let is_there = recorder.counts().generations > 0 || reader.format().is_some();
+        let left = arguments.wait.filter(|_| !is_there).map(|wait| wait.saturating_sub(began.elapsed()));
+        if ending.is_asked() || left.is_some_and(|left| left.is_zero()) {
             break Ok(End::Interrupted);
         }
         match recorder.step(&mut reader).and_then(|step| recorder.write_if_due().map(|()| step)) {
             Ok(Step::Ended(end)) => break Ok(end),
             Ok(Step::Taken) => told = None,
             Ok(Step::Nothing) => {
-                let slice = recorder.due_in().unwrap_or(WAIT_SLICE).min(WAIT_SLICE);
+                let slice = recorder.due_in().into_iter().chain(left).fold(WAIT_SLICE, Duration::min);
                 match which.say(reader.wait(slice)) {
                     Ok(Wait::Quiet(liveness)) => told = Some(liveness),
                     Ok(Wait::Ready | Wait::Interrupted) => {}
@@ -121,7 +128,11 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     if counts.generations == 0 {
         remove(arguments);
         ended?;
-        bail!("nothing was recorded: stream {} never came", quoted(&which.name));
+        let name = quoted(&which.name);
+        match arguments.wait.filter(|_| !ending.is_asked()) {
+            Some(wait) => bail!("nothing was recorded: stream {name} did not come within {}", units::duration(wait)),
+            None => bail!("nothing was recorded: stream {name} never came"),
+        }
     }
     let end = ended.wrap_err_with(|| summary(arguments, &counts, bytes))?;
     if !arguments.quiet || counts.lost > 0 {

@@ -145,6 +145,23 @@ fn a_file_that_exists_is_kept_unless_forced_and_an_empty_recording_leaves_none()
 }
 
 #[test]
+fn a_stream_is_waited_for_no_longer_than_asked() {
+    let (name, folder) = (Name::new("too-late"), tempfile::tempdir().unwrap());
+    let file = folder.path().join("r.arrow");
+    let record = ["record", &name, "-o", file.to_str().unwrap(), "--for", "10ms", "--wait"];
+    let (code, _, stderr) = Running::start(dora_shm(&[&record[..], &["50ms"]].concat())).end();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("did not come within 50.0 ms"), "{stderr}");
+    assert!(!file.exists());
+    // One that is there is recorded for its time, however long that is.
+    let mut source = Source::new(&name, 100);
+    source.write(5);
+    let recorder = Running::start(dora_shm(&[&record[..], &["0s", "--pre-roll", "all"]].concat()));
+    assert_eq!(recorder.end().0, Some(0));
+    assert_eq!(positions(&file), [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn frames_that_were_lost_are_told_in_the_file_at_the_end_and_by_the_exit_code() {
     let (name, folder) = (Name::new("lost"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
