@@ -16,7 +16,7 @@ pub struct Arguments {
     #[command(flatten)]
     which: Which,
 
-    /// How long a time is shown, e.g. 2s or 250ms [default: 10 s, or what the ring holds]
+    /// How long a time is shown, e.g. 2s or 250ms [default: 10 s, or the longest round time that the ring fills]
     #[arg(long, short = 's', value_name = "TIME", value_parser = units::parse_duration)]
     seconds: Option<Duration>,
 

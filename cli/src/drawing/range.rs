@@ -84,6 +84,9 @@ pub fn text(value: f64, step: f64) -> String {
         return value.to_string();
     }
     let size = value.abs().max(step.abs());
+    if value == 0.0 && size >= 1e6 {
+        return "0".to_owned();
+    }
     if size != 0.0 && !(1e-4..1e6).contains(&size) {
         let decimals = (size.log10().floor() - step.abs().log10().floor()).clamp(0.0, 6.0) as usize;
         return format!("{value:.decimals$e}");
@@ -172,6 +175,7 @@ mod tests {
         assert_eq!(text(1200.0, 200.0), "1200");
         assert_eq!(text(2e-6, 1e-6), "2e-6");
         assert_eq!(text(1.5e9, 1e8), "1.5e9");
+        assert_eq!(text(-0.0, 1e8), "0");
         assert_eq!(seconds_text(0.25), "250 ms");
         assert_eq!(seconds_text(10.0), "10 s");
         assert_eq!(seconds_text(0.000_05), "50 µs");
