@@ -1,6 +1,8 @@
-"""Makes the small video that camera.yml reads: `python make-video.py [file]`. Needs OpenCV (`opencv-python-headless`).
+"""Makes the small video that camera.yml reads: `python make-video.py [file] [seconds]`. Needs OpenCV
+(`opencv-python-headless`).
 
-90 pictures of 320x240, 30 a second. The codec is lossless, so that every reader sees the same pixels.
+Pictures of 320x240, 30 a second, for three seconds unless told otherwise. The codec is lossless, so that every reader sees
+the same pixels.
 """
 
 import sys
@@ -8,7 +10,7 @@ import sys
 import cv2
 import numpy as np
 
-FRAMES, HEIGHT, WIDTH = 90, 240, 320
+RATE, HEIGHT, WIDTH = 30, 240, 320
 
 
 def picture(index: int) -> np.ndarray:
@@ -22,10 +24,11 @@ def picture(index: int) -> np.ndarray:
 
 def main() -> None:
     path = sys.argv[1] if len(sys.argv) > 1 else "video.avi"
-    video = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"FFV1"), 30.0, (WIDTH, HEIGHT))
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 3.0
+    video = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"FFV1"), RATE, (WIDTH, HEIGHT))
     if not video.isOpened():
         sys.exit(f"cannot write {path}: this OpenCV has no FFV1 encoder")
-    for index in range(FRAMES):
+    for index in range(round(RATE * seconds)):
         video.write(picture(index))
     video.release()
 
