@@ -76,6 +76,10 @@ impl Meter {
         self.total.messages = self.total.messages.saturating_add(messages);
         self.newest = Some((stream_id, message.generation, message.chunk));
         self.total.ns = self.total.ns.max(message.mono_ns);
+        if before.is_none() {
+            // Nobody wrote between the last message of one ring and the first of the next, for however long.
+            self.marks.clear();
+        }
         if self.marks.is_empty() {
             // What came with the first message is not counted: since when it was on its way, nobody knows.
             self.marks.push_back(self.total);
@@ -203,6 +207,26 @@ mod tests {
         meter.newest(1, &message(10, 2 * SECOND));
         let reading = meter.read(2 * SECOND);
         assert_eq!((reading.rate_hz, reading.messages_hz, reading.lost), (100.0, 10.0, 90));
+    }
+
+    #[test]
+    fn a_rate_is_that_of_one_ring_however_long_nobody_wrote_before_it() {
+        let mut meter = Meter::default();
+        feed(&mut meter, 0, 100, SECOND / 100);
+        meter.read(2 * SECOND);
+        let in_ring = |chunk| MessageInfo { generation: 1, ..message(chunk, 9 * SECOND + chunk * SECOND / 50) };
+        for chunk in 0..50 {
+            meter.take(2, 0, 4);
+            meter.newest(1, &in_ring(chunk));
+        }
+        let reading = meter.read(10 * SECOND);
+        assert_eq!((reading.rate_hz.round(), reading.messages_hz.round()), (100.0, 50.0));
+        // The same after another writer made the stream anew.
+        meter.take(2, 0, 4);
+        meter.newest(2, &message(0, 20 * SECOND));
+        meter.take(2, 0, 4);
+        meter.newest(2, &message(1, 20 * SECOND + SECOND / 4));
+        assert_eq!(meter.read(20 * SECOND + SECOND / 4).rate_hz, 8.0);
     }
 
     #[test]
