@@ -109,8 +109,7 @@ impl<'a> Watcher<'a> {
                         return Ok(Exit::Done);
                     }
                 }
-                // Lines that could not be written in time are left out.
-                next_line = (next_line + self.limits.interval).max(now);
+                next_line = following(next_line, self.limits.interval, now);
             }
             if let Some(end) = end.filter(|&end| now >= end) {
                 return self.is_over(end);
@@ -245,5 +244,25 @@ impl<'a> Watcher<'a> {
         // Without a rate this is infinite, which is no time span.
         let quarter = Duration::try_from_secs_f64(format.frames() as f64 / rate_hz / 4.0);
         quarter.map_or(REST, |quarter| quarter.clamp(SHORTEST_REST, REST))
+    }
+}
+
+/// When the line after the one of `line` is due. Those that could not be written in time are left out.
+fn following(line: Instant, interval: Duration, now: Instant) -> Instant {
+    let next = line + interval;
+    if next > now { next } else { now + interval }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_could_not_be_written_in_time_are_left_out() {
+        let line = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(following(line, second, line + second / 10), line + second);
+        let late = line + 3 * second + second / 2;
+        assert_eq!(following(line, second, late), late + second);
     }
 }
