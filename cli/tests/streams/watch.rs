@@ -216,6 +216,34 @@ fn on_a_terminal_one_line_is_written_over_and_the_cursor_left_below_it() {
 }
 
 #[test]
+fn eighty_columns_have_room_for_all_that_is_measured() {
+    let name = Name::new("watch/narrow");
+    let mut writer = live(&name);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let line = format!("stty cols 80; {} watch --every 100ms --count 10 '{}'", env!("CARGO_BIN_EXE_dora-shm"), &*name);
+    let ran: Ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                write(&mut writer, 190);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null());
+        let ran = script.output().unwrap();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        ran.into()
+    });
+    let lines: Vec<&str> = ran.out.split('\r').filter(|line| line.starts_with("live")).collect();
+    let measured = lines.iter().filter(|line| line.contains("Hz  ") && line.contains("lag ") && line.contains("µs"));
+    assert!(measured.count() > 5, "{}", ran.out);
+    for line in lines {
+        let line = line.split('\u{1b}').next().unwrap();
+        assert!(line.contains("  latency ") && !line.contains('…') && line.chars().count() < 80, "{line:?}");
+    }
+}
+
+#[test]
 fn ctrl_c_ends_a_watch_in_order_also_while_it_waits_for_a_stream() {
     for there in [false, true] {
         let name = Name::new("watch/ctrl-c");

@@ -170,29 +170,46 @@ impl Screen {
     }
 }
 
-/// The line for people, in at most so many columns.
+/// The line for people, in at most so many columns: what is told elsewhere, too, goes first where they are few.
 fn line(info: &Info, reading: &Reading, columns: usize) -> String {
-    let latency = reading.latency.map_or_else(
-        || "-".to_owned(),
-        |latency| format!("{} (max {})", units::duration(latency.median), units::duration(latency.max)),
-    );
-    let lag = match reading.lag.frames {
-        0 => "0".to_owned(),
-        frames => format!("{}, {}", units::counted(frames, "frame"), units::duration(reading.lag.time)),
-    };
-    let parts = [
-        format!("{:>9}", units::hertz(reading.rate_hz)),
-        format!("{:>11}", units::bytes_per_second(reading.bytes_per_s)),
-        format!("lag {lag}"),
-        format!("lost {}", units::count(reading.lost)),
-        format!("latency {latency}"),
-        info.generation.map_or_else(|| "no ring".to_owned(), |generation| format!("gen {generation}")),
-        format!("at {}", units::count(info.position)),
-    ];
     let word = format!("{:<7}", state::word(info.liveness));
-    let rest = text::shortened(&format!("  {}", parts.join("  ")), columns.saturating_sub(word.len()));
+    let room = columns.saturating_sub(word.len());
+    let mut forms = (0..=MOST_BRIEF).map(|brevity| parts(info, reading, brevity));
+    let rest = forms.find(|parts| text::width(parts) <= room).unwrap_or_else(|| parts(info, reading, MOST_BRIEF));
+    let rest = text::shortened(&rest, room);
     let style = state::style(info.liveness);
     format!("{style}{}{style:#}{rest}", text::shortened(&word, columns))
+}
+
+/// The briefest of the forms in which [`parts`] tells how a stream does, with all that no other line tells in it.
+const MOST_BRIEF: u8 = 4;
+
+fn parts(info: &Info, reading: &Reading, brevity: u8) -> String {
+    let latency = reading.latency.map_or_else(
+        || "-".to_owned(),
+        |latency| match brevity {
+            MOST_BRIEF.. => units::duration(latency.median),
+            _ => format!("{} (max {})", units::duration(latency.median), units::duration(latency.max)),
+        },
+    );
+    let lag = match (reading.lag.frames, brevity) {
+        (0, _) => "0".to_owned(),
+        (frames, ..3) => format!("{}, {}", units::counted(frames, "frame"), units::duration(reading.lag.time)),
+        (frames, _) => format!("{}, {}", units::count(frames), units::duration(reading.lag.time)),
+    };
+    let (rate, throughput) = (units::hertz(reading.rate_hz), units::bytes_per_second(reading.bytes_per_s));
+    let mut parts = match brevity {
+        ..3 => vec![format!("{rate:>9}"), format!("{throughput:>11}")],
+        _ => vec![rate, throughput],
+    };
+    parts.extend([format!("lag {lag}"), format!("lost {}", units::count(reading.lost)), format!("latency {latency}")]);
+    if brevity < 2 {
+        parts.push(info.generation.map_or_else(|| "no ring".to_owned(), |generation| format!("gen {generation}")));
+    }
+    if brevity < 1 {
+        parts.push(format!("at {}", units::count(info.position)));
+    }
+    format!("  {}", parts.join("  "))
 }
 
 /// Columns of the terminal.
