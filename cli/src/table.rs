@@ -1,4 +1,4 @@
-//! Tables for a terminal: columns as wide as what stands in them.
+//! Tables for a terminal: columns as wide as what stands in them, within reason.
 
 use std::io::{self, Write};
 
@@ -6,6 +6,8 @@ use anstyle::Style;
 
 use crate::text::width;
 
+/// A cell that is wider than this moves what follows it in its row, rather than in every row.
+const WIDEST: usize = 40;
 /// Between two columns.
 const GAP: &str = "  ";
 const HEADER: Style = Style::new().bold();
@@ -60,7 +62,7 @@ impl Table {
         for row in std::iter::once(&header).chain(&self.rows) {
             for (column, cell) in row.iter().enumerate() {
                 let gap = if column == 0 { "" } else { GAP };
-                let pad = widths[column] - width(&cell.text);
+                let pad = widths[column].saturating_sub(width(&cell.text));
                 let (before, after) = match self.columns[column].1 {
                     Align::Right => (pad, 0),
                     // Nothing but the line's end follows the last one.
@@ -77,7 +79,7 @@ impl Table {
 
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().map(|row| width(&row[column].text));
-        cells.chain([width(self.columns[column].0)]).max().unwrap_or(0)
+        cells.chain([width(self.columns[column].0)]).max().unwrap_or(0).min(WIDEST)
     }
 }
 
@@ -94,5 +96,18 @@ mod tests {
         table.write(&mut out).unwrap();
         let expected = "NAME      BYTES  STATE\n脳波          7  live\ncamera  1234567  -\n";
         assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_cell_that_is_very_wide_moves_its_own_row_only() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("PID", Align::Right)]);
+        table.push(vec!["x".repeat(1024).into(), "1".into()]);
+        table.push(vec!["eeg".into(), "22".into()]);
+        let mut out = anstream::StripStream::new(Vec::new());
+        table.write(&mut out).unwrap();
+        let text = String::from_utf8(out.into_inner()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], format!("{}    1", "x".repeat(1024)));
+        assert_eq!(lines[2], format!("{:40}   22", "eeg"));
     }
 }
