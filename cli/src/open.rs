@@ -142,7 +142,7 @@ fn segment_of(stream: &StreamInfo) -> &str {
 /// The name by which a stream can be opened, where it is known.
 pub fn name_of(stream: &StreamInfo) -> Option<String> {
     match stream {
-        StreamInfo::Stream(info) => Some(info.name.clone()),
+        StreamInfo::Stream(info) => (info.liveness != Liveness::Absent).then(|| info.name.clone()),
         // ezmsg does not write its name down, but a key may be the name.
         StreamInfo::Ezmsg { segment, key: Some(key), .. } if shorten(key) == *segment => Some(key.clone()),
         _ => None,

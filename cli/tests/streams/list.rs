@@ -70,6 +70,17 @@ fn every_state_of_a_stream_is_told() {
 }
 
 #[test]
+fn a_stream_whose_name_is_gone_is_neither_listed_nor_told_as_near() {
+    let name = Name::new("list/nameless");
+    let _writer = live(&name);
+    std::fs::remove_file(segments::header(&name)).unwrap();
+    let rows = json(&["list", "--json"]);
+    assert!(rows.as_array().unwrap().iter().all(|row| row["name"] != *name), "{rows}");
+    let said = failed(&["info", &name]);
+    assert_eq!(said.matches(&*name).count(), 1, "{said}");
+}
+
+#[test]
 fn scalars_and_streams_without_a_rate_are_told_as_such() {
     let name = Name::new("list/scalar");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();

@@ -4,7 +4,7 @@ mod row;
 
 use std::io::Write;
 
-use dora_shm_ring::{leftovers, monotonic_ns, streams_of};
+use dora_shm_ring::{Liveness, leftovers, monotonic_ns, streams_of};
 
 use crate::exit::Exit;
 use crate::output::{self, note};
@@ -42,6 +42,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let now_ns = monotonic_ns();
     let mut rows: Vec<Row> = streams_of(arguments.owner)?.iter().map(|stream| Row::of(stream, now_ns)).collect();
+    // Those that have gone while they were looked at, or of which only the anchor is left.
+    rows.retain(|row| row.liveness != Some(Liveness::Absent));
     rows.extend(leftovers()?.into_iter().filter_map(Row::of_closed));
     rows.sort_by(|a, b| a.fields.name.cmp(&b.fields.name));
     let mut out = output::stdout();
