@@ -70,6 +70,24 @@ fn every_state_of_a_stream_is_told() {
 }
 
 #[test]
+fn the_newest_frame_has_an_age_however_fast_they_come() {
+    let name = Name::new("list/age");
+    let mut writer = live(&name);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                write(&mut writer, 1);
+            }
+        });
+        crate::common::wait_until("there are frames", || row(&name, &["list", "--json"])["position"] != 0);
+        let ages: Vec<Value> = (0..20).map(|_| row(&name, &["list", "--json"])["age_s"].clone()).collect();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(ages.iter().all(|age| age.as_f64().unwrap() > 0.0), "{ages:?}");
+    });
+}
+
+#[test]
 fn a_stream_whose_name_is_gone_is_neither_listed_nor_told_as_near() {
     let name = Name::new("list/nameless");
     let _writer = live(&name);

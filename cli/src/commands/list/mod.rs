@@ -40,8 +40,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    let streams = streams_of(arguments.owner)?;
+    // Not before: what comes while they are looked at has an age, too.
     let now_ns = monotonic_ns();
-    let mut rows: Vec<Row> = streams_of(arguments.owner)?.iter().map(|stream| Row::of(stream, now_ns)).collect();
+    let mut rows: Vec<Row> = streams.iter().map(|stream| Row::of(stream, now_ns)).collect();
     // Those that have gone while they were looked at, or of which only the anchor is left.
     rows.retain(|row| row.liveness != Some(Liveness::Absent));
     rows.extend(leftovers()?.into_iter().filter_map(Row::of_closed));
