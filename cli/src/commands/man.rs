@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 use eyre::{WrapErr as _, eyre};
 
 use crate::exit::Exit;
@@ -13,7 +15,7 @@ const HELP: &str = "  dora-shm man | man -l -                        reads it
   dora-shm man watch | man -l -                  of a command
   dora-shm man --out ~/.local/share/man/man1     installs all pages: `man dora-shm`, `man dora-shm-watch`, ...";
 
-/// Print the manual page, or write all of them
+/// Prints the manual page, or writes all of them
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
@@ -27,25 +29,91 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
-    let mut root = crate::Arguments::command();
+    let mut root = crate::Arguments::command().disable_help_subcommand(true);
     // With it, commands are called `dora-shm-watch`.
     root.build();
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).wrap_err_with(|| format!("making the folder {}", folder.display()))?;
-        clap_mangen::generate_to(root, folder).wrap_err_with(|| format!("writing pages to {}", folder.display()))?;
+        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+            let path = folder.join(format!("{}.1", name(command)));
+            std::fs::write(&path, page(command)?).wrap_err_with(|| format!("writing {}", path.display()))?;
+        }
         return Ok(Exit::Done);
     }
     let command = match &arguments.command {
-        None => root,
+        None => &root,
         Some(name) => root
             .find_subcommand(name)
-            .cloned()
             .ok_or_else(|| eyre!("there is no command {name:?}; `dora-shm --help` lists them"))?,
     };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
     let mut out = output::stdout();
-    out.write_all(&page)?;
+    out.write_all(&page(command)?)?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+fn name(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+/// The manual page of a command.
+fn page(command: &Command) -> std::io::Result<Vec<u8>> {
+    let man = Man::new(command.clone()).source(concat!("dora-shm ", env!("CARGO_PKG_VERSION"))).manual("dora-shm");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    // clap_mangen would fill the lines of lists, too.
+    if let Some(notes) = command.get_after_long_help().or_else(|| command.get_after_help()) {
+        notes_section(&notes.to_string()).to_writer(&mut page)?;
+    }
+    Ok(page)
+}
+
+/// What `--help` says at its end: paragraphs, and lists, whose lines are indented by two columns, by more where they go on,
+/// and have two spaces between what is explained and the explanation.
+fn notes_section(notes: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["NOTES"]);
+    let mut in_list = false;
+    for line in notes.lines() {
+        let text = line.trim_start();
+        match line.len() - text.len() {
+            _ if text.is_empty() => roff.control("PP", []),
+            0 => {
+                if in_list {
+                    roff.control("PP", []);
+                }
+                roff.text([roman(text)])
+            }
+            2 => {
+                let (term, says) = text.split_once("  ").unwrap_or((text, ""));
+                roff.control("TP", []).text([bold(term)]);
+                if says.is_empty() { &mut roff } else { roff.text([roman(says.trim_start())]) }
+            }
+            _ => roff.text([roman(text)]),
+        };
+        in_list = line.starts_with("  ");
+    }
+    roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_the_help_are_lists_in_the_manual() {
+        let help = "In it:\n  rate, more  frames a second\n  lag         most frames,\n              and how old\n\
+                    Then.\n\nStates:\n  name, pid\n  .dot  it's \\ one";
+        let expected = ".SH NOTES\nIn it:\n.TP\n\\fBrate, more\\fR\nframes a second\n.TP\n\\fBlag\\fR\nmost frames,\n\
+                        and how old\n.PP\nThen.\n.PP\nStates:\n.TP\n\\fBname, pid\\fR\n.TP\n\\fB.dot\\fR\n";
+        let page = notes_section(help).to_roff();
+        assert!(page.starts_with(expected), "{page}");
+    }
 }

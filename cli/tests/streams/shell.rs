@@ -59,6 +59,12 @@ fn every_command_has_help_and_a_manual_page() {
         assert_eq!(std::fs::read_to_string(file).unwrap(), page);
     }
     assert!(done(&["man"]).out.contains(".TH dora-shm 1"));
+    let pages = std::fs::read_dir(folder.path().join("man1")).unwrap();
+    let helps = pages.filter(|page| page.as_ref().unwrap().file_name().to_string_lossy().contains("help"));
+    assert_eq!(helps.count(), 0, "nobody reads a page about `dora-shm help`");
+    assert!(
+        done(&["man", "list"]).out.contains("\n.TP\n\\fBposition\\fR\nframes written since the generation began\n")
+    );
     // Lists stand as they were written, from their first line on.
     assert!(done(&["list", "--help"]).out.contains("\n  name         name of the stream\n  dtype "));
     assert!(done(&["completions", "--help"]).out.contains("\n  bash  dora-shm completions bash"));
