@@ -72,6 +72,13 @@ fn every_command_has_help_and_a_manual_page() {
 }
 
 #[test]
+fn a_binary_that_is_installed_carries_no_line_tables() {
+    let ran: Ran = Command::new("readelf").args(["-SW", env!("CARGO_BIN_EXE_dora-shm")]).output().unwrap().into();
+    assert!(ran.out.contains(".text"), "{}", ran.out);
+    assert_eq!(ran.out.contains(".debug_line"), cfg!(debug_assertions), "{}", ran.out);
+}
+
+#[test]
 fn completions_are_made_for_each_shell_and_bash_takes_them() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = done(&["completions", shell]).out;
