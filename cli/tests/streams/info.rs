@@ -3,7 +3,8 @@
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-use crate::common::{Name, segments};
+use crate::common::Name;
+use crate::common::segments::{self, header_at, patch};
 use crate::tool::*;
 
 #[test]
@@ -53,6 +54,36 @@ fn a_writer_that_has_no_ring_yet_is_told_of() {
     assert!(out.contains("waiting") && out.contains("none yet"), "{out}");
     let found = json(&["info", &name, "--json"]);
     assert_eq!((&found["state"], &found["layout"], &found["dtype"]), (&json!("waiting"), &Value::Null, &Value::Null));
+}
+
+#[test]
+fn the_program_of_a_process_that_does_not_write_the_stream_is_not_told() {
+    let name = Name::new("info/program");
+    let writer = live(&name);
+    let program = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let own = format!("process {} ({}), user", std::process::id(), program.trim_end());
+    let out = done(&["info", &name]).out;
+    assert!(out.contains(&own), "{own} in {out}");
+    // As of a writer in a container, which has a number there that another process has here.
+    let mut other = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    patch(&segments::header(&name), header_at::WRITER_PID, &other.id().to_le_bytes());
+    let ran = run(&["info", &name]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(ran.out.contains(&format!("process {}, user", other.id())), "{}{}", ran.out, ran.err);
+    drop(writer);
+}
+
+#[test]
+fn a_dead_writer_without_a_ring_is_not_told_to_begin_one() {
+    let name = Name::new("info/ringless");
+    dead(&name);
+    std::fs::remove_file(segments::ring(&name, 0)).unwrap();
+    let out = done(&["info", &name]).out;
+    assert!(out.contains("dead") && out.contains("none: its writer left no ring"), "{out}");
+    for path in segments::of(&name) {
+        std::fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What `info` prints for people: a line for each thing, in sections.
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -45,6 +47,9 @@ pub fn write(
         line(out, "read by", &format!("{}, mode {:04o}", found.readers(), found.mode))?;
     }
     match &info.format {
+        None if matches!(info.liveness, Liveness::Dead | Liveness::Closed) => {
+            line(out, "frames", "none: its writer left no ring")?;
+        }
         None => line(out, "frames", "none yet: the writer has not begun a ring")?,
         Some(format) => {
             let each = units::bytes(format.frame_bytes());
@@ -96,8 +101,7 @@ fn writer(info: &Info) -> String {
     let owner = info.owner.map(|owner| format!("user {}", users::name(owner)));
     let process = info.writer_pid.map(|pid| {
         let alive = !matches!(info.liveness, Liveness::Dead | Liveness::Closed | Liveness::Absent);
-        // Of a dead process the number may be another's by now.
-        let program = alive.then(|| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()).flatten();
+        let program = program(pid, &info.segment).filter(|_| alive);
         match program {
             Some(program) => format!("process {pid} ({})", printable(program.trim_end())),
             None if alive => format!("process {pid}"),
@@ -107,6 +111,20 @@ fn writer(info: &Info) -> String {
     let takeovers = info.epoch.filter(|&epoch| epoch > 1).map(|epoch| format!("the stream's writer number {epoch}"));
     let parts: Vec<String> = [process, owner, takeovers].into_iter().flatten().collect();
     parts.join(", ")
+}
+
+/// The program that a process runs. `None`: it does not map the segment `header`, so it is another one, the writer having
+/// its number in another container; or one may not look.
+fn program(pid: u32, header: &str) -> Option<String> {
+    let found = Path::new(SHM_DIR).join(header).metadata().ok()?;
+    let device = format!("{:02x}:{:02x}", rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let is_mapped = maps.lines().any(|map| {
+        // Range, permissions, offset, device, inode, path.
+        let mut fields = map.split_ascii_whitespace().skip(3);
+        fields.next() == Some(&*device) && fields.next().is_some_and(|inode| inode.parse() == Ok(found.ino()))
+    });
+    is_mapped.then(|| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()).flatten()
 }
 
 fn describe(out: &mut impl Write, info: &Info, description: &Description) -> io::Result<()> {
