@@ -62,6 +62,15 @@ fn wrong() {
     assert!(found.len() == 1 && found[0].contains("has version 0.3.12"), "{found:?}");
     script("echo dora-cli 1.1.0");
     assert_eq!(findings(&examine(nowhere.path()).1), [""; 0]);
+    // One that leaves a process behind, which keeps its output open.
+    script("/bin/sleep 60 & echo $! > \"$0.pid\"; echo dora-cli 1.1.0");
+    let started = std::time::Instant::now();
+    assert_eq!(findings(&examine(nowhere.path()).1), [""; 0]);
+    let took = started.elapsed();
+    let pid = std::fs::read_to_string(program.with_extension("pid")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert!(took < crate::common::PATIENCE, "{took:?}");
 
     // A dead writer's leftovers, until they are cleaned.
     dead("eeg");

@@ -1,6 +1,6 @@
 //! dora's own command line, which those need who run graphs.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,10 +80,16 @@ fn ask(path: &PathBuf) -> Result<String, String> {
     if !status.success() {
         return Err(format!("failed ({status})"));
     }
-    let mut text = String::new();
-    // A pipe holds far more than a version; what it started may keep the pipe open, so only so much is read.
-    let stdout = child.stdout.take().ok_or("says nothing")?;
-    stdout.take(256).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut stdout = child.stdout.take().ok_or("says nothing")?;
+    // All that it said is in the pipe, which what it started may keep open for long.
+    let said = rustix::io::ioctl_fionbio(&stdout, true).map_err(io::Error::from).and_then(|()| {
+        let mut said = [0; 256];
+        match stdout.read(&mut said) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(String::new()),
+            read => Ok(String::from_utf8_lossy(&said[..read?]).into_owned()),
+        }
+    });
+    let text = said.map_err(|error| format!("cannot be read: {error}"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
