@@ -116,18 +116,23 @@ impl Which {
             }
             Error::Permission { segment } => {
                 let me = users::name(users::me());
-                let refusal = Permissions::of(&segment).map_or_else(
-                    || "its writer does not let others read it".to_owned(),
-                    |permissions| permissions.refusal(),
-                );
-                eyre!(
-                    "you are {me} and may not read stream {name}: {refusal}; have its writer started with MODE \"0644\" \
-                     (everybody may read) or \"0640\" (the group), or run this as that user"
-                )
+                let Some(permissions) = Permissions::of(&segment) else {
+                    return eyre!(
+                        "you are {me} and may not look into {SHM_DIR}, so whether there is a stream {name} cannot be \
+                         told; `dora-shm doctor` says what to do"
+                    );
+                };
+                let (refusal, remedy) = (permissions.refusal(), permissions.remedy());
+                eyre!("you are {me} and may not read stream {name}: {refusal}; {remedy}")
             }
             error => Report::new(error),
         }
     }
+}
+
+/// Why shared memory cannot be looked through, for the user.
+pub fn unlisted(error: Error) -> Report {
+    eyre!("{:#}; `dora-shm doctor` says what to do", Report::new(error))
 }
 
 fn segment_of(stream: &StreamInfo) -> &str {

@@ -32,6 +32,19 @@ impl Permissions {
         format!("user {} {lets} (mode {:04o})", users::name(self.owner), self.mode)
     }
 
+    /// What those can do about it.
+    pub fn remedy(&self) -> String {
+        let group = match self.mode & 0o040 {
+            0 => "or \"0640\" (the group)".to_owned(),
+            _ => format!("join the group {}", users::group(self.group)),
+        };
+        let comma = if self.mode & 0o040 == 0 { "" } else { "," };
+        format!(
+            "have its writer started with MODE \"0644\" (everybody may read){comma} {group}, or run this as user {}",
+            users::name(self.owner)
+        )
+    }
+
     /// Who may read it.
     pub fn readers(&self) -> String {
         let owner = users::name(self.owner);
@@ -59,6 +72,13 @@ mod tests {
             Permissions { owner: 0, group: 0, mode: 0o600 }.refusal(),
             "user root lets nobody else read it (mode 0600)"
         );
+        let remedy = |mode| Permissions { owner: 0, group: 0, mode }.remedy();
+        assert!(
+            remedy(0o600)
+                .contains("MODE \"0644\" (everybody may read) or \"0640\" (the group), or run this as user root")
+        );
+        let group = format!("(everybody may read), join the group {}, or run this as user root", users::group(0));
+        assert!(remedy(0o640).ends_with(&group), "who is in the group reads it already: {}", remedy(0o640));
         assert_eq!(of(0, 0o600), "root only");
         assert_eq!(of(0, 0o640), format!("root and the group {}", users::group(0)));
         assert_eq!(of(0, 0o644), "everybody");

@@ -7,6 +7,7 @@ use dora_shm_ring::{Leftover, SHM_DIR, leftovers};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::open::unlisted;
 use crate::output::{self, note};
 use crate::text::quoted;
 use crate::units;
@@ -52,9 +53,9 @@ struct Removed<'a> {
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
-    let mut found = leftovers()?;
+    let mut found = leftovers().map_err(unlisted)?;
     if !arguments.dry_run {
-        let removed = dora_shm_ring::clean()?;
+        let removed = dora_shm_ring::clean().map_err(unlisted)?;
         // A writer may have taken one over in the meantime, or have died.
         found.retain(|left| left.segments.iter().all(|segment| is_gone(segment)));
         found.extend(unforeseen(&found, removed));

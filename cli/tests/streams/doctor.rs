@@ -113,6 +113,36 @@ fn wrong() {
 }
 
 #[test]
+fn a_read_only_mount_is_one_finding_and_a_missing_folder_says_what_is_missing() {
+    stage::play("doctor::unusable", 16);
+}
+
+#[test]
+#[ignore = "a role: spoils a shared memory of its own"]
+fn unusable() {
+    if !stage::is_on() {
+        return;
+    }
+    let nowhere = tempfile::tempdir().unwrap();
+    let mount = |arguments: &[&str]| {
+        assert!(std::process::Command::new("mount").args(arguments).status().unwrap().success(), "{arguments:?}");
+    };
+    mount(&["-o", "remount,ro", "/dev/shm"]);
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(found.len() == 1 && found[0].starts_with("mount: /dev/shm is mounted read-only"), "{found:?}");
+
+    mount(&["-t", "tmpfs", "tmpfs", "/dev"]);
+    std::fs::write("/dev/null", "").unwrap();
+    let found = findings(&examine(nowhere.path()).1);
+    assert!(found[0].starts_with("folder: /dev/shm cannot be used: No such file"), "{found:?}");
+    assert!(found[1].starts_with("streams: ") && found[1].contains("failed: No such file"), "{found:?}");
+    for command in ["list", "clean"] {
+        let said = failed(&[command]);
+        assert!(said.contains("No such file") && said.contains("`dora-shm doctor`"), "{said}");
+    }
+}
+
+#[test]
 fn for_people_each_finding_says_what_to_do() {
     stage::play("doctor::advice", 192);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-use crate::common::{Name, segments};
+use crate::common::{Name, segments, stage};
 use crate::list::row;
 use crate::tool::*;
 
@@ -48,6 +48,31 @@ fn another_users_stream_is_a_row_and_is_read_when_its_owner_is_named() {
     assert!(failed(&["watch", &name]).contains("--owner"));
 }
 
+#[test]
+fn who_may_not_look_into_shared_memory_is_told_so_and_not_that_a_writer_refuses() {
+    if !is_root() {
+        return;
+    }
+    stage::play("users::locked", 16);
+}
+
+#[test]
+#[ignore = "a role: locks a shared memory of its own"]
+fn locked() {
+    if !stage::is_on() {
+        return;
+    }
+    std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o700)).unwrap();
+    let ran = as_nobody(&["info", "eeg"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("you are nobody and may not look into /dev/shm"), "{}", ran.err);
+    assert!(ran.err.contains("dora-shm doctor") && !ran.err.contains("MODE"), "{}", ran.err);
+    let ran = as_nobody(&["doctor"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.out.contains("mode 0700: you may neither make streams nor see any"), "{}", ran.out);
+    assert!(ran.out.contains("listing /dev/shm failed: Permission denied"), "{}", ran.out);
+}
+
 /// The tool as another user would run it.
 fn as_nobody(arguments: &[&str]) -> Ran {
     // Where it was built, others may not look.
@@ -84,6 +109,12 @@ fn who_may_not_read_a_stream_is_told_why() {
     let ran = as_nobody(&["doctor"]);
     assert!(ran.out.contains("note     others      user root has "), "{}", ran.out);
     drop(writer);
+
+    let group = Name::new("users/group");
+    let _group = live_as(&group, WriterOptions { mode: 0o640, ..WriterOptions::default() });
+    let ran = as_nobody(&["info", &group]);
+    assert!(ran.err.contains("(everybody may read), join the group root, or run"), "{}", ran.err);
+    assert!(!ran.err.contains("\"0640\""), "it has that mode: {}", ran.err);
 
     let everybody = Name::new("users/public");
     let _writer = live_as(&everybody, WriterOptions { mode: 0o644, ..WriterOptions::default() });

@@ -22,8 +22,14 @@ pub fn examine() -> Vec<Check> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let real = std::fs::canonicalize(SHM_DIR).unwrap_or_else(|_| SHM_DIR.into());
     let mut found = vec![mount(&mounts, &real)];
-    let may_write = rustix::fs::access(SHM_DIR, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    found.push(permissions(metadata.mode() & 0o7777, &users::name(metadata.uid()), may_write));
+    let may = |what| rustix::fs::access(SHM_DIR, what | Access::EXEC_OK);
+    let may_write = may(Access::WRITE_OK);
+    if may_write == Err(rustix::io::Errno::ROFS) {
+        // Which the mount tells; no mode changes it.
+        return found;
+    }
+    let (may_write, may_read) = (may_write.is_ok(), may(Access::READ_OK).is_ok());
+    found.push(permissions(metadata.mode() & 0o7777, &users::name(metadata.uid()), may_write, may_read));
     if may_write {
         found.push(trial());
     }
@@ -76,15 +82,13 @@ impl<'a> Mount<'a> {
     }
 }
 
-fn permissions(mode: u32, owner: &str, may_write: bool) -> Check {
+fn permissions(mode: u32, owner: &str, may_write: bool, may_read: bool) -> Check {
     const CHECK: &str = "access";
     let state = format!("{SHM_DIR} belongs to {owner}, mode {mode:04o}");
     if !may_write {
-        return Check::finding(
-            CHECK,
-            format!("{state}: you may not make streams, only read those of others"),
-            "`chmod 1777 /dev/shm`, as root",
-        );
+        let may =
+            if may_read { "not make streams, only read those of others" } else { "neither make streams nor see any" };
+        return Check::finding(CHECK, format!("{state}: you may {may}"), "`chmod 1777 /dev/shm`, as root");
     }
     if mode & 0o002 != 0 && mode & 0o1000 == 0 {
         return Check::finding(
@@ -189,10 +193,12 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_can_clear_or_that_cannot_be_written_is_found() {
-        assert_eq!(permissions(0o1777, "root", true).level, Level::Ok);
-        assert_eq!(permissions(0o777, "root", true).level, Level::Finding);
-        assert_eq!(permissions(0o755, "root", false).level, Level::Finding);
-        assert_eq!(permissions(0o755, "root", true).level, Level::Ok);
+        let permissions = |mode, may_write, may_read| permissions(mode, "root", may_write, may_read);
+        assert_eq!(permissions(0o1777, true, true).level, Level::Ok);
+        assert_eq!(permissions(0o777, true, true).level, Level::Finding);
+        assert_eq!(permissions(0o755, false, true).level, Level::Finding);
+        assert_eq!(permissions(0o755, true, true).level, Level::Ok);
+        assert!(permissions(0o700, false, false).says.ends_with("you may neither make streams nor see any"));
     }
 
     #[test]

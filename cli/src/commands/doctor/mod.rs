@@ -107,7 +107,7 @@ fn examine() -> Vec<Check> {
         Err(error) => {
             found.push(Check::finding(
                 "streams",
-                format!("streams cannot be listed: {error}"),
+                format!("streams cannot be listed: {:#}", eyre::Report::new(error)),
                 "see what is said of the folder",
             ));
         }

@@ -44,7 +44,10 @@ fn judge(total: u64, free: u64, files: Option<u64>, largest_ring: u64, all_rings
     if let Some(files) = files.filter(|&files| files < LEAST_FILES) {
         return Check::finding(
             CHECK,
-            format!("{state}; and only {files} more files fit in"),
+            format!(
+                "{state}; and only {} in",
+                if files == 1 { "1 more file fits".to_owned() } else { format!("{files} more files fit") }
+            ),
             "remove files there, or remount it with nr_inodes",
         );
     }
@@ -115,6 +118,7 @@ mod tests {
         assert_eq!(judge(64 << 20, 60 << 20, None, 0, 0).level, Level::Note);
         assert_eq!(judge(8 * GIB, 8 << 20, None, 0, 0).level, Level::Finding);
         assert_eq!(judge(8 * GIB, 4 * GIB, Some(3), 0, 0).level, Level::Finding);
+        assert!(judge(8 * GIB, 4 * GIB, Some(1), 0, 0).says.ends_with("only 1 more file fits in"));
         assert_eq!(judge(8 * GIB, 4 * GIB, Some(100_000), 0, 0).says, "4.0 GiB of 8.0 GiB free in /dev/shm");
     }
 

@@ -17,7 +17,8 @@ pub fn examine(streams: &Streams) -> Vec<Check> {
     let mut found = vec![match leftovers() {
         Ok(left) => judge_leftovers(&left),
         Err(error) => {
-            Check::finding("leftovers", format!("cannot be looked for: {error}"), "see what is said of the folder")
+            let says = format!("cannot be looked for: {:#}", eyre::Report::new(error));
+            Check::finding("leftovers", says, "see what is said of the folder")
         }
     }];
     found.extend(dead_of_others(streams));

@@ -7,6 +7,7 @@ use std::io::Write;
 use dora_shm_ring::{Liveness, leftovers, monotonic_ns, streams_of};
 
 use crate::exit::Exit;
+use crate::open::unlisted;
 use crate::output::{self, note};
 use crate::table::{Align, Cell, Table};
 use crate::text::printable;
@@ -40,13 +41,13 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
-    let streams = streams_of(arguments.owner)?;
+    let streams = streams_of(arguments.owner).map_err(unlisted)?;
     // Not before: what comes while they are looked at has an age, too.
     let now_ns = monotonic_ns();
     let mut rows: Vec<Row> = streams.iter().map(|stream| Row::of(stream, now_ns)).collect();
     // Those that have gone while they were looked at, or of which only the anchor is left.
     rows.retain(|row| row.liveness != Some(Liveness::Absent));
-    rows.extend(leftovers()?.into_iter().filter_map(Row::of_closed));
+    rows.extend(leftovers().map_err(unlisted)?.into_iter().filter_map(Row::of_closed));
     rows.sort_by(|a, b| a.fields.name.cmp(&b.fields.name));
     let mut out = output::stdout();
     if arguments.json {
