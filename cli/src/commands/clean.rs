@@ -25,7 +25,7 @@ JSON: an object
   removed  array: what was, or would be, removed: stream (null where the name is gone), segments, bytes
   bytes    shared memory that this frees";
 
-/// Remove what dead writers left in shared memory; never what lives
+/// Removes what dead writers left in shared memory; never what lives
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Arguments {
@@ -60,6 +60,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
         found.retain(|left| left.segments.iter().all(|segment| is_gone(segment)));
         found.extend(unforeseen(&found, removed));
     }
+    found.sort_by(|a, b| (&a.stream, &a.segments).cmp(&(&b.stream, &b.segments)));
     let bytes = found.iter().map(|left| left.bytes).sum();
     let mut out = output::stdout();
     if arguments.json {

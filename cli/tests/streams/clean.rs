@@ -69,8 +69,13 @@ fn one() {
     }
     dead("eeg");
     assert_eq!(json(&["list", "--json"])[0]["state"], "dead");
+    for name in ["d", "b", "a", "c"] {
+        dead(name);
+    }
     let ran = done(&["clean"]);
-    assert!(ran.out.starts_with("removed stream \"eeg\" (3 segments, "), "{}", ran.out);
+    let names: Vec<&str> = ran.out.lines().map(|line| line.split('"').nth(1).unwrap()).collect();
+    assert_eq!(names, ["a", "b", "c", "d", "eeg"], "by name, as in the list");
+    assert!(ran.out.lines().all(|line| line.contains("\" (3 segments, ")), "{}", ran.out);
     assert!(ran.err.ends_with(" freed\n"), "{}", ran.err);
     assert_eq!(json(&["list", "--json"]), Value::Array(Vec::new()));
     assert_eq!(stage::listing(), [""; 0]);
