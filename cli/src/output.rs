@@ -16,6 +16,13 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Columns of the terminal that stdout is.
+pub fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    // A terminal that does not say (a serial line) has 0.
+    size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0).unwrap_or(80)
+}
+
 /// A sentence for the user, on stderr.
 pub fn note(sentence: impl Display) {
     // Nobody is left to be told when this fails.

@@ -8,8 +8,9 @@ use crate::text::width;
 
 /// A cell that is wider than this moves what follows it in its row, rather than in every row.
 const WIDEST: usize = 40;
-/// Between two columns.
-const GAP: &str = "  ";
+/// Columns between two of the table, and where there is no room for so many.
+const GAP: usize = 2;
+const NARROW_GAP: usize = 1;
 const HEADER: Style = Style::new().bold();
 
 /// Where a column's text stands.
@@ -54,14 +55,18 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// In at most `room` columns, if it can be done.
+    ///
     /// # Errors
     /// Those of writing.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut impl Write, room: usize) -> io::Result<()> {
         let widths: Vec<usize> = self.columns.iter().enumerate().map(|(column, _)| self.width(column)).collect();
+        let gaps = widths.len().saturating_sub(1);
+        let gap = if widths.iter().sum::<usize>() + gaps * GAP <= room { GAP } else { NARROW_GAP };
         let header: Vec<Cell> = self.columns.iter().map(|(name, _)| Cell::styled(*name, HEADER)).collect();
         for row in std::iter::once(&header).chain(&self.rows) {
             for (column, cell) in row.iter().enumerate() {
-                let gap = if column == 0 { "" } else { GAP };
+                let gap = if column == 0 { 0 } else { gap };
                 let pad = widths[column].saturating_sub(width(&cell.text));
                 let (before, after) = match self.columns[column].1 {
                     Align::Right => (pad, 0),
@@ -70,7 +75,7 @@ impl Table {
                     Align::Left => (0, pad),
                 };
                 let Cell { text, style } = cell;
-                write!(out, "{gap}{:before$}{style}{text}{style:#}{:after$}", "", "")?;
+                write!(out, "{:gap$}{:before$}{style}{text}{style:#}{:after$}", "", "", "")?;
             }
             writeln!(out)?;
         }
@@ -93,7 +98,7 @@ mod tests {
         table.push(vec!["脳波".into(), "7".into(), "live".into()]);
         table.push(vec!["camera".into(), "1234567".into(), "-".into()]);
         let mut out = anstream::StripStream::new(Vec::new());
-        table.write(&mut out).unwrap();
+        table.write(&mut out, 80).unwrap();
         let expected = "NAME      BYTES  STATE\n脳波          7  live\ncamera  1234567  -\n";
         assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected);
     }
@@ -104,10 +109,23 @@ mod tests {
         table.push(vec!["x".repeat(1024).into(), "1".into()]);
         table.push(vec!["eeg".into(), "22".into()]);
         let mut out = anstream::StripStream::new(Vec::new());
-        table.write(&mut out).unwrap();
+        table.write(&mut out, 80).unwrap();
         let text = String::from_utf8(out.into_inner()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], format!("{}    1", "x".repeat(1024)));
         assert_eq!(lines[2], format!("{:40}   22", "eeg"));
+    }
+
+    #[test]
+    fn in_a_narrow_room_columns_come_closer_to_each_other() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("PID", Align::Right), ("STATE", Align::Left)]);
+        table.push(vec!["eeg".into(), "22".into(), "live".into()]);
+        let written = |room| {
+            let mut out = anstream::StripStream::new(Vec::new());
+            table.write(&mut out, room).unwrap();
+            String::from_utf8(out.into_inner()).unwrap()
+        };
+        assert_eq!(written(16), "NAME  PID  STATE\neeg    22  live\n");
+        assert_eq!(written(15), "NAME PID STATE\neeg   22 live\n");
     }
 }

@@ -129,6 +129,34 @@ fn people_are_shown_a_table_without_colours_where_nobody_sees_them() {
 }
 
 #[test]
+fn a_row_fits_into_a_terminal_of_eighty_columns() {
+    stage::play("list::narrow", 16);
+}
+
+#[test]
+#[ignore = "a role: lists a shared memory of its own"]
+fn narrow() {
+    if !stage::is_on() {
+        return;
+    }
+    let mut writer = Writer::create("left-camera", WriterOptions::default()).unwrap();
+    let format = Format::new(Dtype::F32, &[48, 64, 3], 29.97, 60).unwrap();
+    writer.begin(&format, &Description::default(), 1).unwrap();
+    let samples = vec![0; 2 * 48 * 64 * 3 * 4];
+    for _ in 0..2 {
+        let times = Times::Linear { start: 0.0, step: 0.1 };
+        writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
+    }
+    let line = format!("stty cols 80; {} list", env!("CARGO_BIN_EXE_dora-shm"));
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1");
+    let ran: Ran = script.stdin(std::process::Stdio::null()).output().unwrap().into();
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines.len() == 2 && lines[1].contains("48x64x3") && lines[1].contains("29.97 Hz"), "{}", ran.out);
+    assert!(lines.iter().all(|line| line.trim_end().chars().count() <= 80), "{}", ran.out);
+}
+
+#[test]
 fn a_name_cannot_write_to_the_terminal() {
     let name = format!("{}\u{1b}[2J", &*Name::new("list/hostile"));
     let writer = live(&name);

@@ -85,7 +85,7 @@ fn write_table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
             printable(&fields.name).into(),
             liveness.map_or_else(|| "?".into(), |known| Cell::styled(state::word(known), state::style(known))),
             or_dash(fields.dtype.map(str::to_owned)),
-            or_dash(fields.shape.as_deref().map(units::shape)),
+            or_dash(fields.shape.as_deref().map(|shape| units::shape(shape).replace(' ', ""))),
             or_dash(fields.rate_hz.map(units::hertz)),
             or_dash(fields.measured_hz.map(units::hertz)),
             or_dash(fields.bytes.map(units::bytes)),
@@ -93,5 +93,6 @@ fn write_table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
             or_dash(fields.pid.map(|pid| pid.to_string())),
         ]);
     }
-    table.write(out)
+    // Who is no terminal has all the room there is.
+    table.write(out, if output::is_terminal() { output::columns() } else { usize::MAX })
 }

@@ -110,7 +110,7 @@ impl Screen {
             Form::Lines => writeln!(out, "{:>7.1}s  {}", elapsed.as_secs_f64(), line(info, reading, usize::MAX))?,
             Form::Live => {
                 // A line that fills the last column makes some terminals go on in the next.
-                let columns = columns().saturating_sub(1);
+                let columns = output::columns().saturating_sub(1);
                 write!(out, "\r{}\x1b[K", line(info, reading, columns))?;
                 self.has_line = true;
             }
@@ -210,11 +210,4 @@ fn parts(info: &Info, reading: &Reading, brevity: u8) -> String {
         parts.push(format!("at {}", units::count(info.position)));
     }
     format!("  {}", parts.join("  "))
-}
-
-/// Columns of the terminal.
-fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    // A terminal that does not say (a serial line) has 0.
-    size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0).unwrap_or(80)
 }
