@@ -89,6 +89,29 @@ fn completions_are_made_for_each_shell_and_bash_takes_them() {
     assert!(check.status.success() && check.stderr.is_empty(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
+/// What bash would offer for the last of `words`.
+fn offered_by_bash(words: &[&str]) -> Vec<String> {
+    let tool = std::path::Path::new(env!("CARGO_BIN_EXE_dora-shm"));
+    let path = format!("{}:{}", tool.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let script = r#"
+        eval "$(dora-shm completions bash)"
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        function=$(complete -p dora-shm | sed 's/.*-F \([^ ]*\).*/\1/')
+        "$function" dora-shm "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let ran: Ran =
+        Command::new("bash").args(["-c", script, "bash"]).args(words).env("PATH", path).output().unwrap().into();
+    assert_eq!(ran.err, "");
+    ran.out.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_and_their_options() {
+    assert_eq!(offered_by_bash(&["dora-shm", "wat"]), ["watch"]);
+    assert_eq!(offered_by_bash(&["dora-shm", "watch", "--ev"]), ["--every"]);
+    assert_eq!(offered_by_bash(&["dora-shm", "clean", "--dry"]), ["--dry-run"]);
+}
+
 #[test]
 fn it_needs_no_library_beyond_libc() {
     let ran: Ran = Command::new("ldd").arg(env!("CARGO_BIN_EXE_dora-shm")).output().unwrap().into();
