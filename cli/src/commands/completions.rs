@@ -1,8 +1,8 @@
-//! `dora-shm completions SHELL`: what makes a shell complete commands and options.
+//! `dora-shm completions SHELL`: what makes a shell complete commands, options, and names of streams.
 
 use std::io::Write;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
@@ -10,9 +10,11 @@ use crate::output;
 
 const HELP: &str = "  bash  dora-shm completions bash > ~/.local/share/bash-completion/completions/dora-shm
   zsh   dora-shm completions zsh > a file called _dora-shm in a folder of $fpath
-  fish  dora-shm completions fish > ~/.config/fish/completions/dora-shm.fish";
+  fish  dora-shm completions fish > ~/.config/fish/completions/dora-shm.fish
 
-/// Prints a script that lets a shell complete commands and options
+Commands and options are completed in each of the shells, names of streams in bash, zsh and fish.";
+
+/// Prints a script that lets a shell complete commands, options and names of streams
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
@@ -21,13 +23,118 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
-    let mut command = crate::Arguments::command();
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut command, "dora-shm", &mut script);
-    // In names of bash's functions, clap takes the dash in ours for the one before a subcommand's, in one of two places.
-    let script = String::from_utf8_lossy(&script).replace("dora__subcmd__shm", "dora__shm");
     let mut out = output::stdout();
-    out.write_all(script.as_bytes())?;
+    out.write_all(script(arguments.shell, crate::Arguments::command()).as_bytes())?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// What clap knows, and where a command is about a stream, its name: clap's scripts know nothing of what is there at the
+/// moment, and its engine for that is no stable part of it.
+fn script(shell: Shell, mut command: Command) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "dora-shm", &mut script);
+    // In names of bash's functions, clap takes the dash in ours for the one before a subcommand's, in one of two places.
+    let script = String::from_utf8_lossy(&script).replace("dora__subcmd__shm", "dora__shm");
+    let about_streams: Vec<&Command> = command.get_subcommands().filter(|command| is_about_a_stream(command)).collect();
+    let names: Vec<&str> = about_streams.iter().map(|command| command.get_name()).collect();
+    match shell {
+        Shell::Bash => bash(&script, &names, &options_with_values(&about_streams)),
+        Shell::Fish => script + &fish(&names),
+        Shell::Zsh => zsh(&script),
+        _ => script,
+    }
+}
+
+fn is_about_a_stream(command: &Command) -> bool {
+    command.get_positionals().any(|argument| argument.get_id() == "name")
+}
+
+/// `--owner` and whatever else has a value behind it.
+fn options_with_values(commands: &[&Command]) -> Vec<String> {
+    let with_values =
+        commands.iter().flat_map(|command| command.get_opts()).filter(|option| option.get_action().takes_values());
+    let mut options: Vec<String> = with_values
+        .flat_map(|option| {
+            let long = option.get_long().map(|long| format!("--{long}"));
+            long.into_iter().chain(option.get_short().map(|short| format!("-{short}")))
+        })
+        .collect();
+    options.sort();
+    options.dedup();
+    options
+}
+
+fn bash(script: &str, commands: &[&str], options_with_values: &[String]) -> String {
+    const FUNCTION: &str = r#"
+_dora_shm_with_streams() {
+    _dora__shm "$@"
+    local current="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" name
+    case "${COMP_WORDS[1]}" in
+        COMMANDS) ;;
+        *) return ;;
+    esac
+    case "$before" in
+        OPTIONS) return ;;
+    esac
+    [[ $COMP_CWORD -lt 2 || $current == -* ]] && return
+    COMPREPLY=()
+    while IFS= read -r name; do
+        name="$(printf %q "$name")"
+        [[ $name == "$current"* ]] && COMPREPLY+=("$name")
+    done < <(dora-shm list --names 2>/dev/null)
+}
+"#;
+    let function = FUNCTION.replace("COMMANDS", &commands.join("|")).replace("OPTIONS", &options_with_values.join("|"));
+    script.replace("complete -F _dora__shm ", "complete -F _dora_shm_with_streams ") + &function
+}
+
+fn fish(commands: &[&str]) -> String {
+    let line = |command: &&str| {
+        format!(
+            "complete -c dora-shm -n \"__fish_dora_shm_using_subcommand {command}\" -f -a \"(dora-shm list --names 2>/dev/null)\"\n"
+        )
+    };
+    commands.iter().map(line).collect()
+}
+
+fn zsh(script: &str) -> String {
+    const FUNCTION: &str = r#"
+_dora_shm_streams() {
+    local -a names
+    names=("${(@f)$(dora-shm list --names 2>/dev/null)}")
+    compadd -a names
+}
+"#;
+    let mut completed = String::new();
+    for (index, line) in script.lines().enumerate() {
+        let is_name = line.starts_with("':name -- ");
+        completed += &if is_name { line.replace(":_default'", ":_dora_shm_streams'") } else { line.to_owned() };
+        completed.push('\n');
+        // The first line tells zsh what the file is for.
+        if index == 0 {
+            completed += FUNCTION;
+        }
+    }
+    completed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_that_is_about_a_stream_completes_names_in_each_shell_that_can() {
+        let command = crate::Arguments::command();
+        let about = command.get_subcommands().filter(|command| is_about_a_stream(command)).count();
+        assert!(about >= 5, "info, watch, scope, plot and record");
+        let zsh = script(Shell::Zsh, command.clone());
+        assert_eq!(zsh.matches(":_dora_shm_streams'").count(), about, "{zsh}");
+        assert!(zsh.starts_with("#compdef dora-shm\n"), "{zsh}");
+        let fish = script(Shell::Fish, command.clone());
+        assert_eq!(fish.matches("list --names").count(), about, "{fish}");
+        let bash = script(Shell::Bash, command);
+        assert!(bash.contains("        info|watch|scope|plot|record) ;;\n"), "{bash}");
+        assert!(bash.contains("--owner|") && !bash.contains("--json|"), "{bash}");
+    }
 }

@@ -113,6 +113,22 @@ fn bash_completes_commands_and_their_options() {
 }
 
 #[test]
+fn bash_completes_the_names_of_streams() {
+    let name = format!("{} with spaces", &*Name::new("shell/names"));
+    let _writer = live(&name);
+    let _hostile = live(&format!("{name}\n$(reboot)"));
+    let typed = name.split(' ').next().unwrap();
+    let quoted = name.replace(' ', "\\ ");
+    for command in ["info", "watch", "scope", "plot", "record"] {
+        assert_eq!(offered_by_bash(&["dora-shm", command, typed]), [&*quoted], "{command}");
+    }
+    assert_eq!(offered_by_bash(&["dora-shm", "watch", "--json", typed]), [&*quoted]);
+    assert!(!offered_by_bash(&["dora-shm", "watch", "--for", typed]).contains(&quoted));
+    assert!(!offered_by_bash(&["dora-shm", "export", typed]).contains(&quoted));
+    assert!(done(&["list", "--names"]).out.lines().any(|line| line == name));
+}
+
+#[test]
 fn it_needs_no_library_beyond_libc() {
     let ran: Ran = Command::new("ldd").arg(env!("CARGO_BIN_EXE_dora-shm")).output().unwrap().into();
     for line in ran.out.lines() {

@@ -7,7 +7,7 @@ use std::io::Write;
 use dora_shm_ring::{Liveness, leftovers, monotonic_ns, streams_of};
 
 use crate::exit::Exit;
-use crate::open::unlisted;
+use crate::open::{name_of, unlisted};
 use crate::output::{self, note};
 use crate::table::{Align, Cell, Table};
 use crate::text::printable;
@@ -35,12 +35,19 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 
+    /// Print names only, one a line, of the streams that can be opened by them
+    #[arg(long, conflicts_with = "json")]
+    names: bool,
+
     /// Look at the streams of this user (name or number), too
     #[arg(long, value_name = "USER", value_parser = users::parse)]
     owner: Option<u32>,
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
+    if arguments.names {
+        return write_names(arguments.owner);
+    }
     let streams = streams_of(arguments.owner).map_err(unlisted)?;
     // Not before: what comes while they are looked at has an age, too.
     let now_ns = monotonic_ns();
@@ -63,6 +70,19 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     for remark in rows.iter().filter_map(|row| row.remark.as_ref()) {
         note(remark);
     }
+    Ok(Exit::Done)
+}
+
+/// Only what a line can hold, and a shell give back.
+fn write_names(owner: Option<u32>) -> eyre::Result<Exit> {
+    let mut names: Vec<String> = streams_of(owner).map_err(unlisted)?.iter().filter_map(name_of).collect();
+    names.retain(|name| printable(name) == *name);
+    names.sort();
+    let mut out = output::stdout();
+    for name in names {
+        writeln!(out, "{name}")?;
+    }
+    out.flush()?;
     Ok(Exit::Done)
 }
 
