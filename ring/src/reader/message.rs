@@ -175,6 +175,7 @@ impl MessageReader {
             Found::Other(_) => return Ok(MessageOutcome::Nothing),
         };
         let Some(ring) = self.attachment.ring() else { return Ok(MessageOutcome::Nothing) };
+        ring.memory.expect_copy(record.first);
         let view = View::new(ring, record.first..record.first + record.frames);
         let pending = self.attachment.pending_lost();
         let info = MessageInfo { lost: pending, ..self.info_without_loss(chunk, &record) };

@@ -512,6 +512,7 @@ impl Reader {
         let end = committed.min(start.saturating_add(max_frames));
         let wanted = self.attachment.readable(start..end, false)?;
         let Some(ring) = self.attachment.ring() else { return Ok(ViewOutcome::Nothing) };
+        ring.memory.expect_copy(wanted.start);
         Ok(ViewOutcome::Frames(View::new(ring, wanted)))
     }
 
