@@ -45,7 +45,8 @@ impl Row for Ours {
     fn about(&self) -> &'static str {
         match self {
             Self::Poll => {
-                "dora-shm-ring, one frame a message; the reader calls Reader::read in a loop, which copies out"
+                "dora-shm-ring, one frame a message; the reader copies out: back to back with Reader::read, paced out of a \
+                 Reader::view, which tells when it has come"
             }
             Self::Wait => "the same; the reader sleeps in Reader::wait and then reads",
             Self::WaitSpin => {
@@ -145,15 +146,16 @@ impl Receiver {
     fn poll(&mut self, mut receipts: Receipts) -> eyre::Result<()> {
         let mut frames = Frames::new();
         while !receipts.is_over() {
-            let mut seen_ns = 0;
-            if self.stamped {
-                // `read` returns after its copy. A view that is not given back leaves everything to be read.
-                if !matches!(self.reader.view(1)?, ViewOutcome::Frames(_)) {
-                    continue;
-                }
-                seen_ns = receipts.seen_ns();
+            if !self.stamped {
+                self.read(&mut frames, 0, &mut receipts)?;
+                continue;
             }
-            self.read(&mut frames, seen_ns, &mut receipts)?;
+            // `read` returns after its copy: when a message was seen, only a view can tell.
+            let ViewOutcome::Frames(view) = self.reader.view(1)? else { continue };
+            let seen_ns = receipts.seen_ns();
+            // A frame never wraps.
+            let [message, _] = view.samples();
+            receipts.copy(seen_ns, message.as_ref(), || !self.reader.finish(view).is_empty());
         }
         Ok(())
     }
