@@ -71,6 +71,7 @@ fn wrong() {
     let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     assert!(took < crate::common::PATIENCE, "{took:?}");
+    script("echo dora-cli 1.1.0");
 
     // A dead writer's leftovers, until they are cleaned.
     dead("eeg");
