@@ -30,7 +30,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Fuzzes what readers believe of segments: attach, description, reading, or all three
+    /// Fuzzes what readers believe of segments: attach, description, pickle, reading, or each in turn
     Fuzz {
         /// The target; default: each in turn
         target: Option<torture::Target>,

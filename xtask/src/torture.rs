@@ -1,7 +1,7 @@
 //! `cargo xtask torture` and `cargo xtask fuzz`: faults that are injected, and bytes that nobody would write.
 
 use clap::ValueEnum as _;
-use eyre::WrapErr as _;
+use eyre::{WrapErr as _, bail};
 
 use crate::setup;
 use crate::workspace::{
@@ -27,15 +27,16 @@ pub fn run(arguments: &[String]) -> eyre::Result<()> {
     setup::debian_command("unshare", "util-linux")?;
     // With the ring's stop points, which no other program may have: a build of its own.
     run_command(&mut cargo("build --release -p dora-shm-torture --features stop-points".split(' ')))?;
-    let asks = |word: &str| arguments.iter().any(|argument| argument == word);
+    let asks = |word: &str| arguments.iter().any(|argument| argument.split('=').next() == Some(word));
+    let for_help = asks("--help") || asks("-h");
     let mut torture = command(programs().join("dora-shm-torture"));
-    if !asks("--help") && (!asks("--only") || arguments.iter().any(|argument| argument.contains("graph"))) {
+    if !for_help && (!asks("--only") || arguments.iter().any(|argument| argument.contains("graph"))) {
         // The nodes that the campaign `graph` runs, as everybody gets them, and what runs them.
         run_command(&mut cargo("build --release --bins".split(' ')))?;
         torture.env("DORA_BIN", setup::dora_cli()?).env("DORA_SHM_PROGRAMS", programs());
     }
     run_command(torture.args(arguments))?;
-    if cfg!(target_arch = "x86_64") && !asks("--only") && !asks("--help") {
+    if cfg!(target_arch = "x86_64") && !asks("--only") && !for_help {
         let test = "test --release -p dora-shm-ring --lib streaming -- --ignored --nocapture";
         run_command(&mut cargo(test.split(' ')))?;
     }
@@ -44,6 +45,9 @@ pub fn run(arguments: &[String]) -> eyre::Result<()> {
 
 /// Fuzzes one target, or each, for so many seconds, in a /dev/shm of its own.
 pub fn fuzz(target: Option<Target>, seconds: u64) -> eyre::Result<()> {
+    if answer(&mut rustup_cargo("+nightly", ["--version"])).is_none() {
+        bail!("cargo-fuzz needs a nightly toolchain; `rustup toolchain install nightly` adds one");
+    }
     setup::debian_command("unshare", "util-linux")?;
     if answer(&mut rustup_cargo("+nightly", ["fuzz", "--version"])).is_none() {
         run_command(&mut cargo(["install", "cargo-fuzz", "--locked"]))?;
