@@ -18,7 +18,7 @@ for name in ['ezmsg-tools', 'ezmsg', 'numpy', 'pylsl', 'dora-rs']:
 /// The variable that names the interpreter which has them.
 pub const PYTHON: &str = "DORA_SHM_BENCH_PYTHON";
 
-/// The machine, the versions and the date.
+/// The machine, the versions, the date, and what was asked for.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs)]
 pub struct Machine {
@@ -35,6 +35,8 @@ pub struct Machine {
     /// The commit of this repository; with a mark if files were changed.
     pub commit: String,
     pub date: String,
+    /// With its arguments.
+    pub command: String,
 }
 
 impl Machine {
@@ -60,6 +62,11 @@ impl Machine {
             rustc: answer("rustc", &["--version"]),
             packages: packages(),
             commit: answer("git", &["describe", "--always", "--dirty", "--abbrev=10"]),
+            command: ["cargo xtask bench".to_owned()]
+                .into_iter()
+                .chain(std::env::args().skip(1))
+                .collect::<Vec<_>>()
+                .join(" "),
             date: chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string(),
         }
     }

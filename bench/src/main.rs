@@ -39,16 +39,16 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
     /// Rounds of everything; five, or one with --quick
-    #[arg(long)]
+    #[arg(long, value_parser = at_least::<1>)]
     rounds: Option<usize>,
     /// Only these rows: `dora-shm` means all rows whose names begin so
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only these payloads, in bytes
-    #[arg(long, value_delimiter = ',')]
+    /// Only these payloads, in bytes: multiples of 8, 32 at least
+    #[arg(long, value_delimiter = ',', value_parser = payload)]
     payload: Vec<usize>,
-    /// Only rings of these sizes, in bytes
-    #[arg(long, value_delimiter = ',')]
+    /// Only rings of these sizes, in bytes; a ring has room for four messages at least
+    #[arg(long, value_delimiter = ',', value_parser = at_least::<1>)]
     ring: Vec<usize>,
     /// Only these series
     #[arg(long, value_delimiter = ',', value_enum)]
@@ -56,9 +56,9 @@ struct Arguments {
     /// No series
     #[arg(long, conflicts_with = "series")]
     no_series: bool,
-    /// Where the JSON, the pictures and the page go
-    #[arg(long, default_value = "docs/bench")]
-    out: PathBuf,
+    /// Where the JSON, the pictures and the page go; docs/bench, or target/bench when not everything is measured
+    #[arg(long)]
+    out: Option<PathBuf>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -110,7 +110,34 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+impl Arguments {
+    /// Whether this is a run whose figures may be published.
+    fn is_whole(&self) -> bool {
+        let all_rows = self.only.is_empty() && self.payload.is_empty() && self.ring.is_empty();
+        let all_series = self.series.is_empty() && !self.no_series;
+        all_rows && all_series && !self.quick && self.rounds.is_none_or(|rounds| rounds >= plan::ROUNDS)
+    }
+
+    fn out(&self) -> PathBuf {
+        let default = || PathBuf::from(if self.is_whole() { "docs/bench" } else { "target/bench" });
+        self.out.clone().unwrap_or_else(default)
+    }
+}
+
+fn payload(text: &str) -> Result<usize, String> {
+    let bytes: usize = text.parse().map_err(|_| "expected a number of bytes".to_owned())?;
+    let fits = bytes >= message::LEAST_BYTES && bytes.is_multiple_of(8);
+    if fits { Ok(bytes) } else { Err(format!("expected a multiple of 8, at least {}", message::LEAST_BYTES)) }
+}
+
+fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&number| number >= LEAST).ok_or_else(|| format!("expected a number from {LEAST} on"))
+}
+
 fn bench(arguments: &Arguments) -> eyre::Result<()> {
+    let out = arguments.out();
+    // Now, not when everything has been measured.
+    report::prepare(&out)?;
     let rows = chosen(rows::all(), &arguments.only)?;
     let mut plan = plan::Plan::new(arguments.quick, arguments.rounds, rows, pin::pair()?);
     if !arguments.only.is_empty() && !arguments.only.iter().any(|row| row == rows::OURS) {
@@ -134,7 +161,8 @@ fn bench(arguments: &Arguments) -> eyre::Result<()> {
     let results = Results { entries: &entries.entries, series: &entries.series, failures: &entries.failures };
     let verdicts = report::targets::verdicts(&results);
     report::table::print(&results, &verdicts);
-    report::save(&arguments.out, &machine, &plan.rows, &results, &verdicts)?;
+    report::save(&out, &machine, &plan.rows, &results, &verdicts)?;
+    println!("written to {}", out.display());
     ensure!(entries.failures.is_empty(), "{} measurements failed", entries.failures.len());
     Ok(())
 }

@@ -9,6 +9,8 @@ use crate::rows::Row;
 use crate::series::{Series, SeriesEntry};
 use crate::task::{Mode, PAYLOADS, RINGS, Task, rate_hz};
 
+/// Rounds of a run whose figures may be published, at least.
+pub const ROUNDS: usize = 5;
 /// How often a measurement is repeated during which the cores' distance changed.
 const ATTEMPTS: usize = 4;
 
@@ -29,7 +31,7 @@ pub struct Plan {
 impl Plan {
     /// Five rounds of everything, or one short one.
     pub fn new(quick: bool, rounds: Option<usize>, rows: Vec<Box<dyn Row>>, cpus: (usize, usize)) -> Self {
-        let (default_rounds, paced_s, flat_out_s) = if quick { (1, 0.3, 0.1) } else { (5, 0.5, 0.2) };
+        let (default_rounds, paced_s, flat_out_s) = if quick { (1, 0.3, 0.1) } else { (ROUNDS, 0.5, 0.2) };
         let rounds = rounds.unwrap_or(default_rounds);
         Self {
             rounds,

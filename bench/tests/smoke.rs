@@ -36,8 +36,8 @@ fn a_quick_run_writes_tables_json_pictures_and_a_page() {
     let json: Value = serde_json::from_str(&json).expect("valid JSON");
     assert_eq!(json["failures"].as_array().map(Vec::len), Some(0));
     let rows = json["rounds"].as_array().expect("measurements");
-    // memcpy 2 modes; minimal 4, 3 and 2; ours 4, 1 and 2.
-    assert_eq!(rows.len(), 18);
+    // memcpy 2 modes; minimal 4, 3 and 2; ours 4, 1, 1 and 2.
+    assert_eq!(rows.len(), 19);
     for row in rows {
         let (name, mode) = (&row["row"], &row["case"]["mode"]);
         let measured = &row["measured"];
@@ -110,4 +110,22 @@ fn an_unknown_row_is_refused() {
     let output = command.args(["--only", "no-such-row"]).output().expect("the benchmark starts");
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-row"));
+}
+
+#[test]
+fn what_cannot_be_measured_or_written_is_refused_at_once() {
+    for (arguments, word) in [
+        (["--payload", "10"], "multiple of 8"),
+        (["--payload", "0"], "at least 32"),
+        (["--ring", "0"], "from 1 on"),
+        (["--rounds", "0"], "from 1 on"),
+        (["--out", "/proc/nowhere"], "/proc/nowhere"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench")).args(arguments).output().expect("it starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && error.contains(word) && !error.contains("round 1"),
+            "{arguments:?}: {error}"
+        );
+    }
 }

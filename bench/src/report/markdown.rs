@@ -40,7 +40,7 @@ pub fn text(
     pictures: &[Drawn],
 ) -> eyre::Result<String> {
     let mut page = String::new();
-    writeln!(page, "# Benchmarks\n\nMade by `cargo xtask bench` on {}. Do not edit.\n", machine.date)?;
+    writeln!(page, "# Benchmarks\n\nMade by `{}` on {}. Do not edit.\n", machine.command, machine.date)?;
     writeln!(page, "- Machine: {}\n- Versions: {}\n", machine.sentence(), machine.versions())?;
     writeln!(page, "## Targets\n\n{}", table::summary(verdicts).to_markdown())?;
     for entry in targets::together(verdicts).iter().filter(|entry| !entry.missed.is_empty()) {

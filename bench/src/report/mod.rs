@@ -12,11 +12,19 @@ use std::fs;
 use std::path::Path;
 
 use eyre::WrapErr;
+use rustix::fs::Access;
 
 use crate::machine::Machine;
 use crate::rows::Row;
 use aggregate::Results;
 use targets::Verdict;
+
+/// Makes `folder`, and sees whether files can be written there.
+pub fn prepare(folder: &Path) -> eyre::Result<()> {
+    fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+    let access = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    access.wrap_err_with(|| format!("cannot write into {}; --out names another folder", folder.display()))
+}
 
 /// Writes the JSON, the pictures and the page into `folder`.
 pub fn save(
@@ -26,7 +34,6 @@ pub fn save(
     results: &Results<'_>,
     verdicts: &[Verdict],
 ) -> eyre::Result<()> {
-    fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
     let pictures = svg::draw(folder, results)?;
     let page = markdown::text(machine, rows, results, verdicts, &pictures)?;
     for (file, text) in [("bench.json", json::text(machine, results, verdicts)?), ("README.md", page)] {
