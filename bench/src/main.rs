@@ -97,7 +97,7 @@ fn main() -> ExitCode {
         Some(Part::Peer { role, task, control }) => peer::run(*role, task, control),
         Some(Part::Series { series, writer_cpu, reader_cpu, quick }) => {
             let setting = series::Setting { quick: *quick, writer_cpu: *writer_cpu, reader_cpu: *reader_cpu };
-            series.print(&setting)
+            processes::catch_interrupts().and_then(|()| series.print(&setting))
         }
         Some(Part::Graph(part)) => part.play(),
         Some(Part::Helper(helper)) => helper.run(),

@@ -1,5 +1,6 @@
 //! Starts the processes of a measurement and sees to it that they end.
 
+use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use eyre::{WrapErr, bail, ensure};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::control::Control;
@@ -121,10 +122,32 @@ impl Drop for Processes {
     }
 }
 
-/// Runs one process that measures by itself, and returns what it printed.
+/// Runs one process that measures by itself, and returns what it printed. An interrupt is passed on: the process may have
+/// started others, and ends them.
 pub fn output_of(command: &mut Command) -> eyre::Result<String> {
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).process_group(0).output()?;
-    ensure!(output.status.success(), "{:?} failed ({})", command.get_program(), output.status);
-    let Ok(text) = String::from_utf8(output.stdout) else { bail!("no UTF-8 was printed") };
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn()?;
+    let pid = Pid::from_child(&child);
+    let ended = AtomicBool::new(false);
+    let printed = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                if interrupted() {
+                    // It has not been waited for: the number is still its own.
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+                std::thread::park_timeout(INTERRUPT_SLICE);
+            }
+        });
+        let mut printed = Vec::new();
+        let read = child.stdout.take().map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut printed));
+        wait_for_end(pid);
+        ended.store(true, Ordering::Relaxed);
+        watcher.thread().unpark();
+        read.map(|_| printed)
+    });
+    let status = child.wait()?;
+    ensure!(!interrupted(), "interrupted");
+    ensure!(status.success(), "{:?} failed ({status})", command.get_program());
+    let Ok(text) = String::from_utf8(printed?) else { bail!("no UTF-8 was printed") };
     Ok(text)
 }

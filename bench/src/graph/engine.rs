@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use eyre::{OptionExt as _, WrapErr as _, bail};
+use eyre::{OptionExt as _, WrapErr as _, bail, ensure};
 
 use crate::control::Control;
-use crate::processes::Processes;
+use crate::processes::{Processes, interrupted};
 
 /// For anything that takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,6 +67,7 @@ impl Stage {
     pub fn wait_for_line(&self, name: &str, text: &str) -> eyre::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !self.printed(name).contains(text) {
+            ensure!(!interrupted(), "interrupted");
             if Instant::now() > deadline {
                 bail!("{name} did not print {text:?} but:\n{}", self.printed(name));
             }

@@ -18,12 +18,13 @@ use std::process::Command;
 use clap::ValueEnum;
 use dora_shm_ring as ring;
 use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, WriterOptions};
+use eyre::ensure;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{now_ns, spin_until};
 use crate::measure;
 use crate::probe::Class;
-use crate::processes::output_of;
+use crate::processes::{interrupted, output_of};
 
 pub use helper::Helper;
 
@@ -172,6 +173,7 @@ fn write_costs(writer: &mut ring::Writer, bytes: usize, count: usize, period_ns:
         if period_ns > 0 {
             spin_until(begin + (index + 1) * period_ns);
         }
+        ensure!(!interrupted(), "interrupted");
         let start = now_ns();
         writer.write(&chunk(samples))?;
         costs.push(now_ns() - start);
