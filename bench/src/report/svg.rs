@@ -4,6 +4,7 @@ use std::path::Path;
 
 use eyre::eyre;
 use plotters::coord::ranged1d::ValueFormatter;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use super::aggregate::Results;
@@ -11,6 +12,7 @@ use super::format::exact;
 use crate::measure::Figure;
 use crate::plan::Case;
 use crate::probe::Class;
+use crate::rows::OURS;
 use crate::series::Series;
 use crate::task::{Mode, payload_name};
 
@@ -26,6 +28,29 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(120, 120, 120),
 ];
+
+/// A row's colour is that of its family, the same in all pictures, and how it is read makes its line: polled, woken
+/// (dashed), in place (dotted). `None` for lines that are no rows.
+fn look(name: &str) -> Option<(RGBColor, Option<(i32, i32)>)> {
+    const FAMILIES: [(&str, usize); 8] = [
+        (OURS, 2),
+        ("minimal", 0),
+        ("memcpy", 7),
+        ("futex", 7),
+        ("iceoryx2", 1),
+        ("zenoh", 3),
+        ("ezmsg", 4),
+        ("lsl", 5),
+    ];
+    let family = FAMILIES.iter().find(|(family, _)| name == *family || name.starts_with(&format!("{family}-")));
+    let dash = match name {
+        name if name.ends_with("-in-place") => Some((2, 4)),
+        name if name.ends_with("-wait-spin") => Some((12, 4)),
+        name if name.ends_with("-wait") || name.ends_with("-futex") || name.ends_with("-listener") => Some((7, 5)),
+        _ => None,
+    };
+    family.map(|(_, colour)| (COLOURS[*colour], dash))
+}
 
 struct Line {
     name: String,
@@ -213,14 +238,23 @@ fn save(folder: &Path, file: &str, picture: Picture<'_>) -> eyre::Result<Option<
         .draw()
         .map_err(|error| failed(&error))?;
     for (index, line) in picture.lines.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        // Beyond the colours: thinner.
-        let style = colour.stroke_width(if index < COLOURS.len() { 2 } else { 1 });
-        chart.draw_series(LineSeries::new(line.points.iter().copied(), style)).map_err(|error| failed(&error))?;
+        let (colour, dash) = look(&line.name).unwrap_or((COLOURS[index % COLOURS.len()], None));
+        let style = colour.stroke_width(if line.name.starts_with(OURS) { 3 } else { 2 });
+        let points = line.points.iter().copied();
+        match dash {
+            None => chart.draw_series(LineSeries::new(points, style)).map(|_| ()),
+            Some((size, gap)) => chart.draw_series(DashedLineSeries::new(points, size, gap, style)).map(|_| ()),
+        }
+        .map_err(|error| failed(&error))?;
         let markers = line.points.iter().map(|point| Circle::new(*point, 4, colour.filled()));
         chart.draw_series(markers).map_err(|error| failed(&error))?;
         let height = 50 + 22 * index as i32;
-        legend.draw(&PathElement::new([(6, height), (30, height)], style)).map_err(|error| failed(&error))?;
+        let ends = [(6, height), (30, height)];
+        match dash {
+            None => legend.draw(&PathElement::new(ends, style)),
+            Some((size, gap)) => legend.draw(&DashedPathElement::new(ends, size, gap, style)),
+        }
+        .map_err(|error| failed(&error))?;
         legend.draw(&Circle::new((18, height), 4, colour.filled())).map_err(|error| failed(&error))?;
         let text = Text::new(line.name.clone(), (38, height - 7), ("sans-serif", 14).into_font());
         legend.draw(&text).map_err(|error| failed(&error))?;
