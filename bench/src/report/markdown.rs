@@ -27,7 +27,8 @@ by an empty view, since Reader::read returns after its copy; small messages that
 
 Beside each figure stands the round trip of a cache line between the two cores, measured before and after (beside the \
 rows in Python by two other processes, just before and just after): *near* below 350 ns, *far* above. On virtual machines it flips by itself. A measurement in which it changed is made again; ratios are \
-made within one round and one class, and what is shown is the median over rounds. *x floor* is the ratio to the minimal ring \
+made within one round and one class, and what is shown is the median over rounds. Rounds are added until every row of a \
+case has been measured in five of one class, fifteen at most; of the other class there are as many as came. *x floor* is the ratio to the minimal ring \
 that is read in the same way (polled, with a futex, in place); *p99* and *max* are medians over rounds, too.
 ";
 
