@@ -44,6 +44,9 @@ pub struct Compared {
 #[allow(missing_docs)]
 pub struct SeriesPoint {
     pub series: Series,
+    /// The class in which most rounds were: the others are left out. `None`: it changed in all of them, and all are in.
+    pub class: Option<Class>,
+    pub round_trip_ns: f64,
     pub rounds: usize,
     pub point: Point,
 }
@@ -151,11 +154,15 @@ impl Results<'_> {
             if points.iter().any(|known| known.series == entry.series && same(&known.point)) {
                 continue;
             }
-            let all = self.series.iter().filter(|other| other.series == entry.series && same(&other.point));
-            let values: Vec<f64> = all.map(|other| other.point.value).collect();
-            let value = median(values.iter().copied()).unwrap_or(f64::NAN);
+            let all = || self.series.iter().filter(|other| other.series == entry.series && same(&other.point));
+            let rounds = |class| all().filter(|other| other.class == Some(class)).count();
+            let class = if rounds(Class::Far) > rounds(Class::Near) { Class::Far } else { Class::Near };
+            let class = (rounds(class) > 0).then_some(class);
+            let these: Vec<&SeriesEntry> = all().filter(|other| class.is_none() || other.class == class).collect();
+            let value = median(these.iter().map(|other| other.point.value)).unwrap_or(f64::NAN);
+            let round_trip_ns = median(these.iter().flat_map(|other| other.round_trip_ns)).unwrap_or(f64::NAN);
             let point = Point { value, ..entry.point.clone() };
-            points.push(SeriesPoint { series: entry.series, rounds: values.len(), point });
+            points.push(SeriesPoint { series: entry.series, class, round_trip_ns, rounds: these.len(), point });
         }
         points
     }
@@ -217,11 +224,14 @@ mod tests {
         let entry = |round, value| SeriesEntry {
             series: Series::Chunk,
             round,
-            class: Class::Near,
+            class: Some(Class::Near),
             round_trip_ns: [100.0; 2],
             point: Point { line: "l".into(), x: 4.0, x_unit: "frames".into(), value, unit: "ns".into() },
         };
-        let series = [entry(0, 5.0), entry(1, 9.0), entry(2, 6.0)];
+        // Rounds in the other class, or in both, do not count.
+        let far = SeriesEntry { class: Some(Class::Far), ..entry(3, 80.0) };
+        let changed = SeriesEntry { class: None, ..entry(4, 90.0) };
+        let series = [entry(0, 5.0), entry(1, 9.0), entry(2, 6.0), far, changed];
         let results = Results { entries: &[], series: &series, failures: &[] };
         assert_eq!(results.series_value(Series::Chunk, "l", 4.0), Some(6.0));
         assert_eq!(results.series_value(Series::Chunk, "l", 8.0), None);

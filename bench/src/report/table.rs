@@ -141,15 +141,23 @@ pub fn series(results: &Results<'_>) -> Vec<(Series, Table)> {
             let found = of.iter().find(|point| point.point.line == line && point.point.x == x);
             found.map_or_else(|| "-".to_owned(), |point| value(point))
         };
+        // The points of a series come together: one speaks for all.
+        let title = of.first().map_or_else(
+            || series.name(),
+            |point| {
+                let cores = point.class.map_or("near and far", |class| class.name());
+                format!("{}, cores {cores} {}, {} rounds", series.name(), duration(point.round_trip_ns), point.rounds)
+            },
+        );
         let mut table;
         if lines.len() <= MOST_COLUMNS {
-            table = Table::new(series.name(), &[&[unit], &lines[..]].concat());
+            table = Table::new(title, &[&[unit], &lines[..]].concat());
             let row = |&x: &f64| std::iter::once(exact(x)).chain(lines.iter().map(|line| cell(line, x))).collect();
             table.rows.extend(xs.iter().map(row));
         } else {
             let names: Vec<String> = xs.iter().map(|&x| format!("{} {unit}", exact(x))).collect();
             let names: Vec<&str> = std::iter::once("").chain(names.iter().map(|name| &**name)).collect();
-            table = Table::new(series.name(), &names);
+            table = Table::new(title, &names);
             let row =
                 |line: &&str| std::iter::once((*line).to_owned()).chain(xs.iter().map(|&x| cell(line, x))).collect();
             table.rows.extend(lines.iter().map(row));

@@ -73,8 +73,8 @@ pub struct Point {
 pub struct SeriesEntry {
     pub series: Series,
     pub round: usize,
-    /// Before the series; the cores' distance may have changed during it.
-    pub class: Class,
+    /// `None`: the cores' distance was another one before the series than after it.
+    pub class: Option<Class>,
     pub round_trip_ns: [f64; 2],
     pub point: Point,
 }
@@ -141,7 +141,8 @@ impl Series {
         let printed = output_of(if quick { command.arg("--quick") } else { &mut command })?;
         let round_trip_ns = [before, measure::distance(cpus)?];
         let points: Vec<Point> = serde_json::from_str(&printed)?;
-        let class = Class::of(before);
+        let [class, after] = round_trip_ns.map(Class::of);
+        let class = (class == after).then_some(class);
         Ok(points.into_iter().map(|point| SeriesEntry { series: self, round, class, round_trip_ns, point }).collect())
     }
 }
