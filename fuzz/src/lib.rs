@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dora_shm_ring::{
@@ -34,8 +34,8 @@ pub fn paths() -> [PathBuf; 3] {
     ["", "/buffer0", "/meta1"].map(|part| PathBuf::from(SHM_DIR).join(shorten(&format!("{NAME}{part}"))))
 }
 
-pub fn anchor(path: &PathBuf) -> PathBuf {
-    let mut name = path.clone().into_os_string();
+pub fn anchor(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
     name.push(".anchor");
     name.into()
 }

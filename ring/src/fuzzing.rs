@@ -1,4 +1,4 @@
-//! Entries for the fuzzers of `fuzz/`, compiled for them only.
+//! Entries for the fuzzers of `fuzz/`, compiled for them and for the test of their corpus.
 
 use crate::Description;
 use crate::ezmsg::{metadata, pickle};
@@ -24,5 +24,36 @@ pub fn pickle(bytes: &[u8]) {
                 assert_eq!(again.description.attrs.len(), read.description.attrs.len());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    fn play(target: &str, entry: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+        let inputs: Vec<_> = std::fs::read_dir(&folder).expect("the corpus").collect();
+        assert!(inputs.len() >= 5, "{} has {} inputs", folder.display(), inputs.len());
+        for input in inputs {
+            let path = input.expect("the corpus").path();
+            let bytes = std::fs::read(&path).expect("an input");
+            // Whole, and cut short anywhere: where the fuzzer begins.
+            for end in 0..=bytes.len() {
+                entry(&bytes[..end]);
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn the_fuzzers_corpus_of_descriptions_holds_wherever_it_is_cut() {
+        play("description", super::description);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn the_fuzzers_corpus_of_pickles_holds_wherever_it_is_cut() {
+        play("pickle", super::pickle);
     }
 }

@@ -109,7 +109,7 @@ mod dtype;
 mod error;
 mod ezmsg;
 mod format;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, all(test, not(loom))))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod layout;

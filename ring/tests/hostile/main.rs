@@ -3,7 +3,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod corpus;
 mod fields;
+/// What the fuzzers and the test of their corpus share.
+#[allow(dead_code)]
+#[path = "../../../fuzz/src/lib.rs"]
+mod fuzzed;
 mod impostors;
 mod live;
 mod owners;
