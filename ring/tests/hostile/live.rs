@@ -1,5 +1,6 @@
 //! Others who hold locks on a stream, or scribble over it while it lives.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::common::segments::{self, header_at, trailer_at};
 use crate::common::signal::{self, format};
 use crate::common::{Dice, Flag, Name, PATIENCE, wait_until};
 use crate::probe::{assert_about_segments, probe_frames, probe_messages};
-use crate::specimen::{described, take_name, write_specimen};
+use crate::specimen::{Specimen, described, take_name, write_specimen};
 
 /// Holds a stream until it is killed.
 #[test]
@@ -58,6 +59,32 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
     drop(lock);
     assert_eq!(waiting.join().unwrap().unwrap(), 2, "taken over");
     assert!(segments::of(&name).is_empty());
+}
+
+/// Reads the first frame, and on as soon as its input ends.
+#[test]
+#[ignore = "a role: a reader whose segment is truncated"]
+fn the_victim() {
+    let Some(name) = argument() else { return };
+    let mut reader = Reader::open(&name, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
+    let mut frames = Frames::new();
+    while reader.read(&mut frames, 1).unwrap() != Outcome::Data {}
+    tell("reads");
+    let _ = listen();
+    let _ = reader.read(&mut frames, u64::MAX);
+}
+
+#[test]
+fn who_may_write_a_segment_can_kill_who_reads_it_by_truncating_it_and_the_next_writer_goes_on() {
+    let specimen = Specimen::new("cut-short");
+    specimen.put();
+    let mut victim = Actor::start("live::the_victim", &specimen.name, &[]);
+    victim.expect("reads");
+    let [_, ring, _] = specimen.paths();
+    std::fs::OpenOptions::new().write(true).open(ring).unwrap().set_len(0).unwrap();
+    let status = victim.end();
+    assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
+    take_name(&specimen.name);
 }
 
 #[test]
