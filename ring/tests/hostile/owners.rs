@@ -59,13 +59,19 @@ fn segments_of_other_users_are_read_only_when_the_user_is_named() {
     }
 }
 
-/// Reads root's stream as somebody else, whom the mode allows it or not.
+/// Reads root's stream as somebody else, whom the mode allows it or not; nothing allows him to write or remove it.
 #[test]
 #[ignore = "a role: a reader who is another user"]
 fn the_other_user() {
     let Some(name) = argument() else { return };
     let mut frames = Frames::new();
     let options = ReaderOptions { start: Start::Oldest, ..Default::default() };
+    for path in segments::of(&name) {
+        let refused = [std::fs::OpenOptions::new().write(true).open(&path).err(), std::fs::remove_file(&path).err()];
+        let refused = refused.map(|error| error.map(|error| error.kind()));
+        assert_eq!(refused, [Some(std::io::ErrorKind::PermissionDenied); 2], "{path:?}");
+    }
+    assert!(Writer::create(&name, WriterOptions::default()).is_err());
     let read = Reader::open(&name, options).and_then(|mut reader| reader.read(&mut frames, u64::MAX));
     tell(&match read {
         Ok(outcome) => format!("{outcome:?} {}", frames.frames()),
@@ -75,7 +81,7 @@ fn the_other_user() {
 }
 
 #[test]
-fn the_mode_decides_which_other_users_may_read() {
+fn the_mode_decides_which_other_users_may_read_and_none_can_write_or_remove() {
     use std::os::unix::process::CommandExt;
     const USER: u32 = 54321;
     const GROUP: u32 = 54322;
