@@ -22,13 +22,15 @@ one core when it is sent, the same for every row. Paced: 500 messages a second u
 the writer spins in between.
 
 iceoryx2 gives the memory of a message that everybody has released to the next one: where the reader keeps up it writes to the \
-same few buffers, which stay in the cache, and keeps no past; the rings go round. dora-shm's polling row knows of a message \
-by an empty view, since Reader::read returns after its copy; small messages that have piled up it reads together, up to 1 MiB.
+same few buffers, which stay in the cache, and keeps no past; the rings go round. dora-shm's polling row copies \
+a paced message out of the view by which it knows of it, since Reader::read returns after its copy; back to back it reads \
+small messages that have piled up together, up to 1 MiB.
 
 Beside each figure stands the round trip of a cache line between the two cores, measured before and after (beside the \
-rows in Python by two other processes, just before and just after): *near* below 350 ns, *far* above. On virtual machines it flips by itself. A measurement in which it changed is made again; ratios are \
-made within one round and one class, and what is shown is the median over rounds. Rounds are added until every row of a \
-case has been measured in five of one class, fifteen at most; of the other class there are as many as came. *x floor* is the ratio to the minimal ring \
+rows in Python by two other processes, just before and just after): *near* below 350 ns, *far* above. On virtual machines it flips by itself. A measurement in which it changed is made again, \
+and one in the class in which fewer are is kept and made again, up to three times; ratios are made within one round and one \
+class, and what is shown is the median over rounds. Up to three rounds are added until every row of a case has been measured \
+in five of one class; of the other there are as many as came. *x floor* is the ratio to the minimal ring \
 that is read in the same way (polled, with a futex, in place); *p99* and *max* are medians over rounds, too.
 ";
 
