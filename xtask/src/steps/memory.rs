@@ -1,4 +1,4 @@
-//! Checks of how the ring uses memory. Miri sees most; where no toolchain here has it, AddressSanitizer and valgrind.
+//! Checks of how the ring uses memory: Miri, which sees most and maps nothing, AddressSanitizer and valgrind.
 
 use eyre::bail;
 
@@ -9,20 +9,25 @@ use crate::workspace::{answer, cargo, run, rustup_cargo, target_dir};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// All of the ring's, but for `ezmsg_mirror` and `ezmsg_writer`, whose other halves are Python.
 const ASAN_TESTS: &str = "test -p dora-shm-ring --features stop-points --lib --test allocations --test crash_table \
-    --test ezmsg_defects --test foreign --test hostile --test kills --test limits --test names --test notifier \
-    --test provenance --test reader --test sleepers --test spec_reader --test stream --test twin --test vectors --test writer";
+    --test ezmsg_defects --test foreign --test hostile --test kills --test limits --test looking_back --test names --test notifier \
+    --test provenance --test reader --test sleepers --test spec_reader --test spinning --test stream --test twin --test vectors \
+    --test writer";
 
 /// The checks of memory that this machine's toolchains can do.
 pub fn fitting_steps() -> Vec<Step> {
+    let mut steps = Vec::new();
     if miri_toolchain().is_some() {
-        return vec![Step::Miri];
+        steps.push(Step::Miri);
+    } else {
+        println!("no toolchain here has Miri: left out");
     }
-    println!("no toolchain here has Miri: AddressSanitizer and valgrind instead");
     if has_nightly() {
-        return vec![Step::Asan, Step::Valgrind];
+        steps.push(Step::Asan);
+    } else {
+        println!("AddressSanitizer needs a nightly toolchain, and there is none: left out");
     }
-    println!("AddressSanitizer needs a nightly toolchain, and there is none: valgrind alone");
-    vec![Step::Valgrind]
+    steps.push(Step::Valgrind);
+    steps
 }
 
 /// Miri runs what neither maps nor starts processes: tests that do are ignored under `cfg(miri)`.

@@ -45,6 +45,9 @@ pub enum Step {
     /// of this list.
     #[command(skip)]
     Torture,
+    /// The benchmark's own tests, a short run of it among them
+    #[command(name = "benchtests")]
+    BenchTests,
     /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, our readers those of its `ShMemCircBuff`, its
     /// sink tells its listener the same
     Ezmsg,
@@ -89,7 +92,11 @@ impl Step {
             Step::Unit => test(&format!("--release --workspace --exclude dora-shm-tests {NOT_DEFAULT} --no-fail-fast")),
             Step::Crash => test("--release -p dora-shm-ring --features stop-points --test crash_table"),
             Step::Vectors => vectors::check(),
-            Step::Torture => torture::run(&[]),
+            Step::Torture => {
+                test("--release -p dora-shm-torture")?;
+                torture::run(&[])
+            }
+            Step::BenchTests => test("--release -p dora-shm-bench"),
             // Ignored without the real package; elsewhere in the ring's tests what is ignored are roles of processes.
             Step::Ezmsg => {
                 test(
@@ -145,6 +152,7 @@ fn all() -> Vec<Step> {
         Step::Crash,
         Step::Vectors,
         Step::Torture,
+        Step::BenchTests,
         Step::Ezmsg,
         Step::C,
         Step::Languages,
