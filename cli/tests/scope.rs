@@ -27,6 +27,22 @@ fn expect_given_back(terminal: &Terminal) {
     assert!(terminal.echoes(), "the terminal is as it was");
 }
 
+fn quit(terminal: &mut Terminal) {
+    terminal.press("q");
+    assert!(terminal.exit().success());
+}
+
+/// A paused picture of a stream of two channels, `left` and `right`.
+fn paused(name: &str) -> (Signal, Terminal) {
+    let mut signal = Signal::new(name);
+    signal.write(100);
+    let mut terminal = scope(name);
+    terminal.expect("left");
+    terminal.press(" ");
+    terminal.expect("PAUSED");
+    (signal, terminal)
+}
+
 #[test]
 fn channels_are_drawn_with_their_names_as_they_come() {
     let name = name("live");
@@ -38,8 +54,7 @@ fn channels_are_drawn_with_their_names_as_they_come() {
     }
     terminal.expect_sent(ENTER);
     assert!(!terminal.echoes(), "keys are ours");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
     expect_given_back(&terminal);
 }
 
@@ -91,8 +106,7 @@ fn a_stream_that_is_not_there_yet_is_waited_for() {
     let mut signal = Signal::new(&name);
     signal.write(100);
     terminal.expect("right");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 #[test]
@@ -106,8 +120,7 @@ fn a_stream_that_is_closed_is_told_and_the_next_one_followed() {
     terminal.expect("closed by its writer");
     let pictures = pictures(&name);
     terminal.expect("uint8 [2, 4, 3]");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
     drop(pictures);
 }
 
@@ -129,8 +142,7 @@ fn keys_change_what_is_shown() {
     terminal.press("\x7f\x7f\x7f\x7f\x7f\x7fright\r");
     common::wait_until("the other channel is gone", || !terminal.screen().contains("left"));
     terminal.expect("right");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 #[test]
@@ -151,8 +163,7 @@ fn keys_that_come_at_once_all_count() {
         let back = line.rsplit_once("PAUSED ").and_then(|(_, back)| back.trim_end_matches(" s").parse::<f64>().ok());
         back.is_some_and(|back| (back + 2.0).abs() < 0.05)
     });
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 #[test]
@@ -170,8 +181,7 @@ fn another_size_of_the_terminal_is_filled_and_a_tiny_one_harms_nobody() {
     common::wait_until("the last line of the new size has the keys", || {
         terminal.screen().lines().nth(29).is_some_and(|line| line.contains("q quit"))
     });
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 /// Five channels of int16, whose times begin again.
@@ -193,19 +203,13 @@ fn another_format_goes_on_in_the_same_picture() {
     for text in ["generation 1: int16 [5]", "50 Hz", "gen 1", "ch 4"] {
         terminal.expect(text);
     }
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 #[test]
 fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
     let name = name("held");
-    let mut signal = Signal::new(&name);
-    signal.write(100);
-    let mut terminal = scope(&name);
-    terminal.expect("left");
-    terminal.press(" ");
-    terminal.expect("PAUSED");
+    let (mut signal, mut terminal) = paused(&name);
     change_format(&mut signal);
     terminal.expect("the stream has changed meanwhile; space shows how");
     let screen = terminal.screen();
@@ -221,19 +225,13 @@ fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
     assert!(terminal.screen().contains("ch 4"), "{}", terminal.screen());
     terminal.press(" ");
     terminal.expect("closed by its writer");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 #[test]
 fn a_picture_that_is_held_is_hardly_drawn() {
     let name = name("still");
-    let mut signal = Signal::new(&name);
-    signal.write(100);
-    let mut terminal = scope(&name);
-    terminal.expect("left");
-    terminal.press(" ");
-    terminal.expect("PAUSED");
+    let (mut signal, mut terminal) = paused(&name);
     let pictures = |terminal: &Terminal| terminal.times_sent("\x1b[?2026h");
     let before = pictures(&terminal);
     let began = Instant::now();
@@ -244,8 +242,7 @@ fn a_picture_that_is_held_is_hardly_drawn() {
     let drawn = pictures(&terminal) - before;
     let most = 2 + began.elapsed().as_millis() / 500;
     assert!(drawn as u128 <= most, "{drawn} pictures in {:?}", began.elapsed());
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
 }
 
 #[test]
@@ -288,8 +285,7 @@ fn after_a_stop_that_nothing_can_be_done_about_all_is_drawn_anew() {
     common::wait_until("it is on a screen of its own again", || terminal.times_sent(ENTER) == 2);
     terminal.expect("left");
     assert!(!terminal.echoes(), "keys are ours again");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
     expect_given_back(&terminal);
 }
 
@@ -310,8 +306,7 @@ fn pictures_are_half_blocks() {
     let writer = pictures(&name);
     let mut terminal = scope(&name);
     terminal.expect("▀");
-    terminal.press("q");
-    assert!(terminal.exit().success());
+    quit(&mut terminal);
     drop(writer);
 }
 
