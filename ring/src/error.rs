@@ -61,7 +61,7 @@ pub enum Error {
     /// The public name belongs to something that is not ours to remove.
     #[error(
         "the segment name of stream {name:?} is taken by something else ({SHM}/{segment}: {found}); remove it if \
-         nobody uses it, or choose another name", SHM = crate::names::SHM_DIR
+         nobody uses it, or choose another name", SHM = crate::stream::name::SHM_DIR
     )]
     NameTaken {
         /// The stream.
@@ -143,7 +143,7 @@ pub enum Error {
     /// Shared memory has no room for a segment.
     #[error(
         "no room in shared memory: {needed} bytes needed, {free} free in {SHM}; shorten the buffer, remove other \
-         streams, or enlarge it (containers: --shm-size)", SHM = crate::names::SHM_DIR
+         streams, or enlarge it (containers: --shm-size)", SHM = crate::stream::name::SHM_DIR
     )]
     NoSpace {
         /// Bytes needed.

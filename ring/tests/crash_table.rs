@@ -131,7 +131,7 @@ fn labels_in_the_sources() -> BTreeSet<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 // The model checker's memory has points of its own, which no process passes.
-                if !path.ends_with("model") && !path.ends_with("private_memory") {
+                if !path.ends_with("loom") && !path.ends_with("plain") {
                     sources(&path, text);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -7,8 +7,8 @@ use super::header::{
     AUX_NBYTES, BUFFER_GENERATION, DTYPE, LENGTH, MAX_DIMS, META_GENERATION, NDIM, NO_GENERATION, SHAPE, SRATE,
     STRUCT_VERSION, VALID, WRAP_COUNTER, WRITE_INDEX, has_magic, peek,
 };
-use crate::format::checked_frame_bytes;
 use crate::layout::{get_u32, get_u64};
+use crate::stream::format::checked_frame_bytes;
 use crate::{Dtype, Format, MAX_RANK};
 
 /// The struct versions that are read: 1 is ezmsg-tools 0.6's, 2 is 0.10's.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::{Description, Format, os};
+use crate::{Description, Format, shm};
 
 /// Where a reader begins in a stream that is there already. A reader that came before the stream's first ring always
 /// begins at its first frame.
@@ -198,6 +198,6 @@ impl Interrupter {
     pub fn interrupt(&self) {
         // Release, partner of the Acquire load in `wait`.
         self.word.fetch_add(1, Ordering::Release);
-        os::private_wake(&self.word);
+        shm::private_wake(&self.word);
     }
 }

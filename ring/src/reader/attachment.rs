@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::descriptions::Descriptions;
-use super::segments::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt, open_header, open_ring};
 use super::{Interrupter, Liveness, ReaderOptions, start};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
-use crate::names::{SegmentName, check_name};
-use crate::os;
 use crate::protocol::{self, Committed, Look, News, Over, RingWords as _};
+use crate::shm;
+use crate::shm::open::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt, open_header, open_ring};
+use crate::stream::name::{SegmentName, check_name};
 use crate::{Error, Result};
 
 /// Pause between two looks for a stream that does not exist yet, or whose ring has lost its name.
@@ -88,7 +88,7 @@ struct Came {
 
 impl Came {
     fn now() -> Self {
-        Self { unix_ns: os::unix_ns(), mono_ns: os::monotonic_ns() }
+        Self { unix_ns: shm::unix_ns(), mono_ns: shm::monotonic_ns() }
     }
 
     /// Whether the stream is younger. The clock of its header may have been set in between; that of its first ring not.
@@ -219,7 +219,7 @@ impl Attachment {
     /// Whether a ring of `header` that cannot be found will never be found.
     fn is_gone(&self, header: &HeaderSegment) -> bool {
         header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED
-            || segments::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id))
+            || open::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id))
     }
 
     /// Whether [`enter_ring`](Self::enter_ring) would come to a ring, an end or an error.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::attachment::Attachment;
-use super::segments::open_description;
 use crate::protocol::RingWords as _;
+use crate::shm::open::open_description;
 use crate::{Description, Result};
 
 /// The description that a reader holds, and the one that it should.

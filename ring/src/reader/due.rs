@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::attachment::Attachment;
-use crate::os::{self, WaitEnd};
+use crate::shm::{self, WaitEnd};
 use crate::{Result, protocol};
 
 /// So many messages tell when the next one is due.
@@ -25,7 +25,7 @@ impl Attachment {
         match (&self.ring, spin) {
             (Some(_), spin) if spin > Duration::ZERO => self
                 .due_ns()
-                .map_or(Attention::Sleep(Duration::MAX), |due_ns| attention(os::monotonic_ns(), due_ns, spin)),
+                .map_or(Attention::Sleep(Duration::MAX), |due_ns| attention(shm::monotonic_ns(), due_ns, spin)),
             _ => Attention::Sleep(Duration::MAX),
         }
     }

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::attachment::Attachment;
-use super::segments::open_header;
 use super::{Info, Lag, Liveness, RingLayout, WriterId};
 use crate::layout::{Geometry, NO_GENERATION, Record, header, trailer};
-use crate::os;
 use crate::protocol::RingWords as _;
+use crate::shm;
+use crate::shm::open::open_header;
 use crate::{Error, Result};
 
 impl Attachment {
@@ -29,7 +29,7 @@ impl Attachment {
             },
         };
         // L1 before L2: a writer that lets go has said "closed" before.
-        let held = os::is_write_locked(&header.file)
+        let held = shm::is_write_locked(&header.file)
             .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
         let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
         let generation = header.words.generation_word().load(Ordering::Acquire);
@@ -44,7 +44,7 @@ impl Attachment {
                 let current = self.ring().is_some_and(|ring| ring.generation == generation);
                 let newest = current.then(|| self.newest_record()).flatten();
                 let idle = newest.is_some_and(|(_, record)| {
-                    Duration::from_nanos(os::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
+                    Duration::from_nanos(shm::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
                 });
                 if idle { Liveness::Idle } else { Liveness::Live }
             }
@@ -77,7 +77,7 @@ impl Attachment {
         if frames == 0 {
             return Lag::default();
         }
-        let age = self.record_of(self.next).map_or(0, |record| os::monotonic_ns().saturating_sub(record.mono_ns));
+        let age = self.record_of(self.next).map_or(0, |record| shm::monotonic_ns().saturating_sub(record.mono_ns));
         Lag { frames, time: Duration::from_nanos(age) }
     }
 

@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::segments::HeaderSegment;
 use crate::layout::header;
-use crate::os;
+use crate::shm;
+use crate::shm::open::HeaderSegment;
 
 /// Longest sleep without a look at whether the writer lives: a SIGKILL wakes nobody.
 pub(super) const SLICE: Duration = Duration::from_millis(250);
@@ -33,9 +33,9 @@ impl HeaderSegment {
         let file = &self.file;
         let bell = self.words.bell_word();
         let (since, locked) = *self.listening.since.get_or_insert_with(|| {
-            let locked = os::take_sleepers_lock(file).is_ok();
+            let locked = shm::take_sleepers_lock(file).is_ok();
             // Works on memory that is mapped read-only. If the writer does not hear it, it looks within 250 ms.
-            os::wake(bell, 1);
+            shm::wake(bell, 1);
             (Instant::now(), locked)
         });
         if !has_ring {

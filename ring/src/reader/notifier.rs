@@ -10,7 +10,7 @@ use super::foreign::{self, EitherReader, ForeignStream};
 use super::{Interrupter, Liveness, ReaderOptions, Wait};
 use crate::Result;
 use crate::error::io_error;
-use crate::os::{Event, Home};
+use crate::shm::{Event, Home};
 
 /// Pause of a thread that could not look at the stream before it tries again, and between its looks for a stream that
 /// does not exist.

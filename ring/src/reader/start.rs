@@ -1,8 +1,8 @@
 //! Where a reader begins in a ring that is there already (A6).
 
 use super::Start;
+use crate::protocol::sync::Ordering;
 use crate::protocol::{self, RingWords};
-use crate::sync::Ordering;
 
 /// A place in a ring to go on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Frames;
-use super::segments::RingSegment;
-use crate::memory::{RingMemory, Run, runs};
-use crate::os::ReadMapping;
 use crate::protocol;
+use crate::shm::ReadMapping;
+use crate::shm::memory::{RingMemory, Run, runs};
+use crate::shm::open::RingSegment;
 
 /// What became of [`Reader::view`](super::Reader::view).
 #[derive(Debug)]

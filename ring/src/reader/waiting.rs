@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::attachment::{Attachment, Reached, Unit};
 use super::due::Attention;
 use super::listening::SLICE;
-use super::segments::{self, HeaderSegment};
 use super::{Liveness, Wait};
 use crate::Result;
 use crate::layout::NO_GENERATION;
-use crate::os::{self, WaitEnd, Word};
 use crate::protocol::{self, Committed, Over};
+use crate::shm::open::{self, HeaderSegment};
+use crate::shm::{self, WaitEnd, Word};
 
 /// How to sleep until there may be news.
 pub(super) struct Sleep {
@@ -115,9 +115,9 @@ impl Attachment {
             (Some(header), Some(expected)) => {
                 // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
                 let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
-                os::wait(Word { word: header.words.wake_word(), expected }, private, longest)
+                shm::wait(Word { word: header.words.wake_word(), expected }, private, longest)
             }
-            _ => os::private_wait(interrupt, longest),
+            _ => shm::private_wait(interrupt, longest),
         }
     }
 
@@ -126,7 +126,7 @@ impl Attachment {
         let liveness = self.liveness(self.options.idle_after)?;
         let Some(header) = &self.header else { return Ok(None) };
         if matches!(liveness, Liveness::Dead | Liveness::Closed) {
-            let replaced = segments::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id));
+            let replaced = open::public_id(&self.segment).is_ok_and(|id| id.is_some_and(|id| id != header.id));
             if replaced && self.would_block()?.is_some() {
                 // Everything of the old stream has been drained.
                 self.detach();

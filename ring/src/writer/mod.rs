@@ -1,22 +1,22 @@
 //! The writing half of a stream.
 
-mod own;
+mod acquire;
+mod publish;
 mod segment;
 mod service;
 mod sleepers;
-mod stream;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::copy::{Stores, ordinary_copy};
 use crate::layout::Geometry;
-use crate::names::check_name;
+use crate::protocol::copy::{Stores, ordinary_copy};
+use crate::stream::name::check_name;
 use crate::{Description, Error, Format, Result};
 
-pub(crate) use own::{finish_if_dead, neighbours, read_fully, remove_unfinished};
+pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
+use publish::Stream;
 use service::{LOST_HEADER, LOST_RING};
-use stream::Stream;
 
 /// How long a restart waits for readers to let go of the old ring: they look at least four times a second.
 const RESTART_PATIENCE: Duration = Duration::from_millis(500);

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::own::MOST_REPLACED;
+use super::acquire::MOST_REPLACED;
 use super::segment::{Kept, Segment};
 use super::sleepers::{Sleepers, Watch};
 use crate::Result;
 use crate::error::io_error;
-use crate::memory::HeaderMemory;
-use crate::os::{self, Word, WriteMapping};
+use crate::shm::memory::HeaderMemory;
+use crate::shm::{self, Word, WriteMapping};
 
 /// How often the names are looked at: what `SPEC.md` promises to those who attach after somebody removed a name.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
@@ -127,7 +127,7 @@ impl Service {
     #[inline]
     pub fn wake_sleepers(&self, word: &AtomicU32) {
         // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
-        if self.shared.crowd.load(Ordering::Relaxed) || os::wake(word, 2) == 2 {
+        if self.shared.crowd.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
             self.shared.crowd.store(true, Ordering::Relaxed);
             // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
             if !self.shared.wake_all.swap(true, Ordering::AcqRel) {
@@ -172,7 +172,7 @@ impl Service {
     fn ring_bell(&self) {
         // Release, partner of the Acquire load in `run`.
         self.shared.bell.fetch_add(1, Ordering::Release);
-        os::private_wake(&self.shared.bell);
+        shm::private_wake(&self.shared.bell);
     }
 
     /// Ends the thread. In a forked child the thread does not exist: forget the service instead.
@@ -196,7 +196,7 @@ impl Shared {
                 return;
             }
             if self.wake_all.swap(false, Ordering::AcqRel) {
-                let woken = os::wake(header.wake_word(), i32::MAX as u32);
+                let woken = shm::wake(header.wake_word(), i32::MAX as u32);
                 self.crowd.store(woken > 1, Ordering::Relaxed);
             }
             if !self.sleepers.are_woken() {
@@ -216,9 +216,9 @@ impl Shared {
                 let readers = header.bell_word();
                 // Only a scribbler makes it another number, on which nobody can sleep.
                 if self.sleepers.are_woken() || readers.load(Ordering::Relaxed) != 0 {
-                    os::private_wait(word, left);
+                    shm::private_wait(word, left);
                 } else {
-                    os::private_wait_or(word, Word { word: readers, expected: 0 }, left);
+                    shm::private_wait_or(word, Word { word: readers, expected: 0 }, left);
                 }
             }
         }
@@ -229,7 +229,7 @@ impl Shared {
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
         if watch.look(&self.sleepers, words, header.file()) {
-            os::wake(words.wake_word(), i32::MAX as u32);
+            shm::wake(words.wake_word(), i32::MAX as u32);
         }
     }
 

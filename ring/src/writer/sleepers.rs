@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use crate::layout::header;
-use crate::memory::HeaderMemory;
-use crate::os;
+use crate::shm;
+use crate::shm::memory::HeaderMemory;
 
 /// How long the writer goes on waking after the last sleeper's lock is gone: a reader that comes back is not to wait again
 /// until it is noticed.
@@ -24,7 +24,7 @@ pub(super) struct Sleepers {
 impl Sleepers {
     /// A new stream has no sleepers. One that is taken over may: its header says so until they have been looked for.
     pub fn new(words: &HeaderMemory, taken_over: bool) -> Self {
-        let can_stop = os::register_barrier();
+        let can_stop = shm::register_barrier();
         let wanted = taken_over || !can_stop;
         let waking = if wanted { header::WAKING_ALWAYS } else { header::WAKING_NOT_FOR_WRITES };
         // Release, partner of the readers' Acquire load. No write of ours came before.
@@ -54,7 +54,7 @@ impl Watch {
             return false;
         }
         // A system that does not tell is taken to say that there are some.
-        let are_there = || os::has_sleepers_lock(&file).unwrap_or(true);
+        let are_there = || shm::has_sleepers_lock(&file).unwrap_or(true);
         if are_there() {
             self.none_since = None;
             return !sleepers.are_woken() && self.begin(sleepers, words);
@@ -79,7 +79,7 @@ impl Watch {
         sleepers.wanted.store(true, Ordering::Relaxed);
         // The kernel makes the writer's thread pass a full barrier, wherever it is. If it has asked before that and got
         // "no", the wake word it had stored is visible to everybody after it; if it asks later, it gets "yes".
-        os::barrier_in_other_threads();
+        shm::barrier_in_other_threads();
         // Release, partner of the readers' Acquire load: who sees it also sees such a word, and does not sleep on it.
         words.waking_word().store(header::WAKING_ALWAYS, Ordering::Release);
         true

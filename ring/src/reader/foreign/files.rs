@@ -11,11 +11,11 @@ use crate::error::io_error;
 use crate::ezmsg::foreign::{Layout, Refusal, Seen, Track, is_read};
 use crate::ezmsg::header::LENGTH;
 use crate::layout::MAX_METADATA_BYTES;
-use crate::memory::runs;
-use crate::names::SegmentName;
-use crate::os::{FileId, FileStat, Opened};
-use crate::reader::segments::{Owner, corrupt, open_public, public_id};
-use crate::writer::read_fully;
+use crate::shm::memory::runs;
+use crate::shm::open::{Owner, corrupt, open_public, public_id};
+use crate::shm::read_fully;
+use crate::shm::{FileId, FileStat, Opened};
+use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
 /// Looks at a header that is being stored to, before the answer is "not now".

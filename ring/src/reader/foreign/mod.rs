@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 pub(super) use wait::wait;
 
 use super::attachment::{Attachment, Unit};
-use super::segments::corrupt;
 use super::{Foreign, Info, Lag, Liveness, Outcome, ReaderOptions, Start, WriterId};
 use crate::ezmsg::foreign::{Seen, is_read};
-use crate::{Error, Format, Result, os};
+use crate::shm::open::corrupt;
+use crate::{Error, Format, Result, shm};
 use descriptions::Descriptions;
 use files::{HeaderFile, Name, RingFile};
 
@@ -67,7 +67,7 @@ struct Found {
 
 impl Found {
     fn now() -> Self {
-        Self { unix_ns: os::unix_ns(), mono_ns: os::monotonic_ns() }
+        Self { unix_ns: shm::unix_ns(), mono_ns: shm::monotonic_ns() }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::super::attachment::Attachment;
 use super::{ForeignStream, current};
 use crate::Result;
-use crate::os::{self, Word};
 use crate::reader::Wait;
+use crate::shm::{self, Word};
 
 /// Shortest and longest pause between two looks. In between it is an eighth of the time without news: little beside what
 /// has been waited already, and no more than 50 looks a second for a stream that is quiet.
@@ -61,7 +61,7 @@ impl ForeignStream {
                 return self.liveness(own).map(|liveness| Some(Wait::Quiet(liveness)));
             }
             let pause = (self.news.elapsed() / 8).clamp(SHORTEST, LONGEST).min(left);
-            os::private_wait(Word { word: &own.interrupts, expected: interrupts }, pause);
+            shm::private_wait(Word { word: &own.interrupts, expected: interrupts }, pause);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::order::{Mutation, with_mutation};
 use crate::protocol::look_at_committed;
+use crate::protocol::order::{Mutation, with_mutation};
 
 /// Words of a frame, each of which holds the frame's position: 4 KiB.
 const WORDS: usize = 512;

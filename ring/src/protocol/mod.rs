@@ -3,13 +3,17 @@
 //! It is generic over where the memory comes from: mapped segments in production, plain memory in unit tests and under
 //! Miri, loom's atomics in the model checker.
 
+pub(crate) mod copy;
+pub(crate) mod failpoint;
+pub(crate) mod order;
+pub(crate) mod sync;
+
 use std::ops::Range;
 
-use crate::copy::Stores;
 use crate::layout::{Record, header};
-use crate::order::{self, Mutation, mutated};
-use crate::stop;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use copy::Stores;
+use order::{Mutation, mutated};
+use sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The words of a header that change while a stream lives.
 pub(crate) trait HeaderWords {
@@ -87,28 +91,28 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
 
     if !mutated(Mutation::NoReserveOfChunks) {
         ring.reserved_chunks().store(chunk + 1, Ordering::Relaxed);
-        stop::point("W1");
+        failpoint::point("W1");
     }
     if frames > 0 {
         counters.reserved = counters.reserved.max(end);
         order::store_reserved(ring.reserved(), counters.reserved);
-        stop::point("W2");
+        failpoint::point("W2");
     }
     order::after_reserve(stores);
     store(start.max(end.saturating_sub(ring.frames()))..end);
-    stop::point("W4");
+    failpoint::point("W4");
     let record = record(start);
     if !mutated(Mutation::RecordAfterCommit) {
         ring.store_record(slot, &record);
-        stop::point("W5");
+        failpoint::point("W5");
     }
     order::before_commit(stores);
     ring.announce_description(record.meta_generation);
     ring.committed_chunks().store(chunk + 1, order::chunk_commit());
-    stop::point("W7");
+    failpoint::point("W7");
     if frames > 0 {
         ring.committed().store(end, order::commit());
-        stop::point("W8");
+        failpoint::point("W8");
     }
     if mutated(Mutation::RecordAfterCommit) {
         ring.store_record(slot, &record);
@@ -120,7 +124,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
         count_event(header);
         header.wake_sleepers_of_writes();
     }
-    stop::point("W11");
+    failpoint::point("W11");
 }
 
 /// The last step of every event but a write (S10, M4, K4, T5): the word changes, then sleepers are woken.
@@ -135,7 +139,7 @@ pub(crate) fn bump<H: HeaderWords>(header: &H) {
 fn count_event<H: HeaderWords>(header: &H) {
     let wake = header.wake().load(Ordering::Relaxed);
     header.wake().store(wake.wrapping_add(1), order::wake());
-    stop::point("W10");
+    failpoint::point("W10");
 }
 
 /// S8 to S10: makes `generation` the current one. `published` does what ezmsg needs (S9).
@@ -144,23 +148,23 @@ pub(crate) fn switch<H: HeaderWords>(header: &H, generation: u32, published: imp
         bump(header);
     }
     header.generation().store(generation, order::generation());
-    stop::point("S8");
+    failpoint::point("S8");
     published();
-    stop::point("S9");
+    failpoint::point("S9");
     if !mutated(Mutation::BumpBeforeGeneration) {
         bump(header);
     }
-    stop::point("S10");
+    failpoint::point("S10");
 }
 
 /// K2 to K4: the stream is over, after `final_position` frames in all.
 pub(crate) fn close<H: HeaderWords>(header: &H, final_position: u64) {
     header.final_position().store(final_position, Ordering::Relaxed);
-    stop::point("K2");
+    failpoint::point("K2");
     header.state().store(header::STATE_CLOSED, order::generation());
-    stop::point("K3");
+    failpoint::point("K3");
     bump(header);
-    stop::point("K4");
+    failpoint::point("K4");
 }
 
 /// What a ring's writer has committed (R3).

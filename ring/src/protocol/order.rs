@@ -1,8 +1,8 @@
 //! Every memory order of the protocol, in one place, with its partner. `SPEC.md` argues each; loom checks that they
 //! suffice and that each weaker one (`Mutation`) is found.
 
-use crate::copy::Stores;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::protocol::copy::Stores;
+use crate::protocol::sync::{AtomicU64, Ordering, fence};
 
 /// Ways to break the protocol, for loom to find, or for real cores. Only loom's build and tests can switch one on.
 #[cfg_attr(not(loom), allow(dead_code))]

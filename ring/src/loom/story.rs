@@ -10,7 +10,7 @@ use super::memory::Stream;
 use super::reader::{read_frames, read_messages};
 use super::witness::{Event, Witness};
 use super::writer::Writer;
-use crate::stop;
+use crate::protocol::failpoint;
 
 /// What a writer does.
 #[derive(Clone, Copy, Debug)]
@@ -111,12 +111,12 @@ impl Story {
 /// A life that ends at stop point number `point`, if it has so many, and the next writer's. The frames of the stream.
 fn die_at(point: u32, mut writer: Writer, acts: &[Act], witness: &Witness) -> u64 {
     let stream = writer.stream().clone();
-    stop::arm(Some(point));
+    failpoint::arm(Some(point));
     let life = catch_unwind(AssertUnwindSafe(|| acts.iter().for_each(|&act| writer.perform(act))));
-    stop::arm(None);
+    failpoint::arm(None);
     match life {
         Ok(()) => witness.saw(Event::Survived),
-        Err(death) if death.is::<stop::Died>() => witness.saw(Event::Died),
+        Err(death) if death.is::<failpoint::Died>() => witness.saw(Event::Died),
         Err(panic) => resume_unwind(panic),
     }
     match Writer::take_over(&stream) {

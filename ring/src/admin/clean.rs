@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::list::{header_bytes, name_in};
 use crate::Result;
 use crate::error::io_error;
 use crate::layout::{NO_GENERATION, RawFooter, footer, get_u32, get_u64, header, trailer};
-use crate::names::{ANCHOR_SUFFIX, SHM_DIR, SegmentName};
-use crate::os::{self, FileStat, Opened};
-use crate::streams::{header_bytes, name_in};
-use crate::writer::{finish_if_dead, neighbours, read_fully, remove_unfinished};
+use crate::shm::{self, FileStat, Opened, read_fully};
+use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR, SegmentName};
+use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
 
 /// What a segment is, as far as its own bytes tell.
 enum Kind {
@@ -41,11 +41,11 @@ fn kind(opened: &Opened) -> Option<Kind> {
 
 /// Opens a file of our own user.
 fn open_own(name: &str) -> Option<Opened> {
-    let stat: FileStat = os::stat_name(name).ok()??;
-    if !stat.is_file || stat.owner != os::effective_user() {
+    let stat: FileStat = shm::stat_name(name).ok()??;
+    if !stat.is_file || stat.owner != shm::effective_user() {
         return None;
     }
-    os::open_segment(name, false).ok()
+    shm::open_segment(name, false).ok()
 }
 
 /// What a dead writer of this user left behind: a stream, or parts of one that is gone.
@@ -67,7 +67,7 @@ pub struct Leftover {
 /// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed, or the system does not tell who holds a
 /// lock.
 pub fn leftovers() -> Result<Vec<Leftover>> {
-    let list = || os::list().map_err(io_error("listing", SHM_DIR));
+    let list = || shm::list().map_err(io_error("listing", SHM_DIR));
     // As in `clean`: candidates first, then the streams that live.
     let mut parts = Vec::new();
     let mut seen = HashSet::new();
@@ -133,11 +133,11 @@ fn file_name(segment: &str, is_anchor: bool) -> String {
 
 /// Whether a file still has the name by which it was found.
 fn is_there(segment: &str, is_anchor: bool, stat: &FileStat) -> bool {
-    os::stat_name(&file_name(segment, is_anchor)).is_ok_and(|now| now.is_some_and(|now| now.id == stat.id))
+    shm::stat_name(&file_name(segment, is_anchor)).is_ok_and(|now| now.is_some_and(|now| now.id == stat.id))
 }
 
 fn is_held(opened: &Opened, segment: &str) -> Result<bool> {
-    os::is_write_locked(&opened.file).map_err(io_error("asking for the lock of", segment))
+    shm::is_write_locked(&opened.file).map_err(io_error("asking for the lock of", segment))
 }
 
 /// Removes what dead writers of this user left behind: their streams, and rings and descriptions that belong to no
@@ -148,7 +148,7 @@ fn is_held(opened: &Opened, segment: &str) -> Result<bool> {
 /// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed or something cannot be removed.
 pub fn clean() -> Result<Vec<String>> {
     let mut removed = Vec::new();
-    let list = || os::list().map_err(io_error("listing", SHM_DIR));
+    let list = || shm::list().map_err(io_error("listing", SHM_DIR));
     for (segment, is_anchor) in list()? {
         let name = file_name(&segment, is_anchor);
         let Some(opened) = open_own(&name) else { continue };
@@ -162,7 +162,7 @@ pub fn clean() -> Result<Vec<String>> {
             }
         } else if open_own(&file_name(&segment, true)).is_none()
             && !is_held(&opened, &segment)?
-            && os::unlink_if(&segment, opened.stat.id).map_err(io_error("removing", &segment))?
+            && shm::unlink_if(&segment, opened.stat.id).map_err(io_error("removing", &segment))?
         {
             removed.push(stream);
         }
@@ -184,7 +184,7 @@ pub fn clean() -> Result<Vec<String>> {
         let gone = match stream_id {
             Some(stream_id) => {
                 !stream_ids.contains(&stream_id)
-                    && os::unlink_if(&name, opened.stat.id).map_err(io_error("removing", &name))?
+                    && shm::unlink_if(&name, opened.stat.id).map_err(io_error("removing", &name))?
             }
             None => !being_made.contains(&segment) && remove_unfinished(&name)?,
         };

@@ -12,11 +12,12 @@ use crate::layout::{
     Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawTrailer, UNKNOWN_POSITION, footer, get_u32, get_u64,
     header, trailer,
 };
-use crate::memory::{HeaderMemory, RingMemory};
-use crate::names::SegmentName;
-use crate::os::{self, FileStat, Lock, Opened};
+use crate::protocol::failpoint;
 use crate::protocol::{self, RingWords as _};
-use crate::{Error, Result, stop};
+use crate::shm::memory::{HeaderMemory, RingMemory};
+use crate::shm::{self, FileStat, Lock, Opened, read_fully};
+use crate::stream::name::SegmentName;
+use crate::{Error, Result};
 
 /// How long an obstacle that goes away by itself is waited for: a writer that is just leaving, a reader that asks.
 const OBSTACLE_PATIENCE: Duration = Duration::from_secs(2);
@@ -115,40 +116,27 @@ impl HeaderCopy {
     }
 }
 
-pub(crate) fn read_fully(file: &OwnedFd, to: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < to.len() {
-        match rustix::io::pread(file, &mut to[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(done)
-}
-
 /// Makes the stream `name` ours: creates it, or takes over what a dead writer left.
 pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
     let names = SegmentName::header(name);
     let patience = Instant::now() + OBSTACLE_PATIENCE;
     loop {
         let Opened { file, stat } =
-            os::create_anchor(&names.anchor, false).map_err(|error| not_ours(error, name, &names))?;
+            shm::create_anchor(&names.anchor, false).map_err(|error| not_ours(error, name, &names))?;
         if !stat.is_file {
             return Err(taken(name, &anchor_as_public(&names)));
         }
-        if stat.owner != os::effective_user() {
+        if stat.owner != shm::effective_user() {
             return Err(Error::WrongOwner {
                 segment: names.anchor,
                 found: stat.owner,
-                expected: format!("{} (this process)", os::effective_user()),
+                expected: format!("{} (this process)", shm::effective_user()),
             });
         }
         let lock = match Lock::try_take(file).map_err(io_error("locking", &names.anchor))? {
             Ok(lock) => lock,
             Err(file) => {
-                let live = os::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
+                let live = shm::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
                 let header = HeaderCopy::read(&file)?;
                 // A closed header's writer is about to let go. One without magic is being made, and will tell whose it is;
                 // or it is being removed by `clean`.
@@ -165,7 +153,7 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
             }
         };
         // The name may have been removed, or made anew, between the open and the lock.
-        let now = os::stat_name(&names.anchor).map_err(io_error("looking at", &names.anchor))?;
+        let now = shm::stat_name(&names.anchor).map_err(io_error("looking at", &names.anchor))?;
         if now.is_none_or(|now| now.id != stat.id) {
             continue;
         }
@@ -232,8 +220,8 @@ impl Unlocked {
 /// A second open of the header, whose description does not carry the lock, and its mapping.
 fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory)> {
     let anchor = &names.anchor;
-    let opened = os::open_segment(anchor, true).map_err(io_error("opening", anchor))?;
-    let locked = os::FileStat::of(lock.file()).map_err(io_error("looking at", anchor))?;
+    let opened = shm::open_segment(anchor, true).map_err(io_error("opening", anchor))?;
+    let locked = shm::FileStat::of(lock.file()).map_err(io_error("looking at", anchor))?;
     if opened.stat.id != locked.id {
         return Err(io_error("opening", anchor)(io::Error::other("it was replaced by another file")));
     }
@@ -246,25 +234,25 @@ fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory
 
 /// C1 to C6. The anchor is ours and holds no header.
 fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned> {
-    stop::point("C0");
+    failpoint::point("C0");
     let unlink_anchor = |error| {
-        let _ = os::unlink(&names.anchor);
+        let _ = shm::unlink(&names.anchor);
         error
     };
     rustix::fs::ftruncate(lock.file(), 0).map_err(|errno| io_error("emptying", &names.anchor)(errno.into()))?;
-    os::reserve(lock.file(), header::LENGTH as u64)
+    shm::reserve(lock.file(), header::LENGTH as u64)
         .map_err(|error| unlink_anchor(no_space(error, header::LENGTH as u64, &names.anchor)))?;
-    stop::point("C1");
+    failpoint::point("C1");
     let (segment, words) = map_header(&names, &lock).map_err(unlink_anchor)?;
     // SAFETY: the words of a mapped header.
     let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
     ezmsg.placeholders();
-    stop::point("C2");
-    let stream_id = os::random_id().map_err(io_error("drawing", "a random number")).map_err(unlink_anchor)?;
+    failpoint::point("C2");
+    let stream_id = shm::random_id().map_err(io_error("drawing", "a random number")).map_err(unlink_anchor)?;
     words.fill(header::MAJOR, &MAJOR.to_le_bytes());
     words.fill(header::MINOR, &MINOR.to_le_bytes());
     words.fill(header::STREAM_ID, &stream_id.to_le_bytes());
-    words.fill(header::CREATED_NS, &os::unix_ns().to_le_bytes());
+    words.fill(header::CREATED_NS, &shm::unix_ns().to_le_bytes());
     words.fill(header::STATE, &header::STATE_OPEN.to_le_bytes());
     words.fill(header::GENERATION, &NO_GENERATION.to_le_bytes());
     words.fill(header::EPOCH, &1u32.to_le_bytes());
@@ -272,14 +260,14 @@ fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned
     words.fill(header::FINAL_POSITION, &UNKNOWN_POSITION.to_le_bytes());
     words.fill(header::NAME_LEN, &(name.len() as u32).to_le_bytes());
     words.fill(header::NAME, name.as_bytes());
-    stop::point("C3");
+    failpoint::point("C3");
     // Release, partner of the Acquire load with which readers begin.
     words.magic().store(header::MAGIC_VALUE, Ordering::Release);
-    stop::point("C4");
-    os::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor)).map_err(unlink_anchor)?;
-    stop::point("C5");
+    failpoint::point("C4");
+    shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor)).map_err(unlink_anchor)?;
+    failpoint::point("C5");
     link_header(name, &names, &segment).map_err(unlink_anchor)?;
-    stop::point("C6");
+    failpoint::point("C6");
     let owned = Unlocked {
         header: segment,
         words,
@@ -298,12 +286,12 @@ fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned
 /// C6 and the header's part of T4: gives the header its public name, over an old leftover of ours but nothing else.
 fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()> {
     loop {
-        match os::link(&names.anchor, &names.public) {
+        match shm::link(&names.anchor, &names.public) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_error("linking", &names.public)(error)),
         }
-        let Some(there) = os::stat_name(&names.public).map_err(io_error("looking at", &names.public))? else {
+        let Some(there) = shm::stat_name(&names.public).map_err(io_error("looking at", &names.public))? else {
             continue;
         };
         if there.id == segment.id {
@@ -312,14 +300,14 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
         if !is_leftover(&names.public).unwrap_or(false) {
             return Err(taken(name, names));
         }
-        os::unlink_if(&names.public, there.id).map_err(io_error("removing", &names.public))?;
+        shm::unlink_if(&names.public, there.id).map_err(io_error("removing", &names.public))?;
     }
 }
 
 /// Whether a public name stands for a header of ours that nobody owns any more: its anchor is gone.
 fn is_leftover(public: &str) -> Result<bool> {
-    let Opened { file, stat } = os::open_segment(public, true).map_err(io_error("opening", public))?;
-    if !stat.is_file || stat.owner != os::effective_user() {
+    let Opened { file, stat } = shm::open_segment(public, true).map_err(io_error("opening", public))?;
+    if !stat.is_file || stat.owner != shm::effective_user() {
         return Ok(false);
     }
     if !HeaderCopy::read(&file)?.is_some_and(|header| header.has_magic()) {
@@ -366,9 +354,9 @@ fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
 /// Opens a segment of ours by its anchor, else by its public name.
 fn open_own(names: &SegmentName) -> Option<(Opened, String)> {
     for name in [&names.anchor, &names.public] {
-        if let Ok(opened) = os::open_segment(name, true)
+        if let Ok(opened) = shm::open_segment(name, true)
             && opened.stat.is_file
-            && opened.stat.owner == os::effective_user()
+            && opened.stat.owner == shm::effective_user()
         {
             return Some((opened, name.clone()));
         }
@@ -411,18 +399,18 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, 
     // SAFETY: the words of a mapped header.
     let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
     ezmsg.set_valid(false);
-    stop::point("T1");
+    failpoint::point("T1");
     words.writer_pid().store(std::process::id(), Ordering::Relaxed);
     let epoch = header.u32(header::EPOCH).wrapping_add(1).max(1);
     words.epoch().store(epoch, Ordering::Release);
-    stop::point("T2");
+    failpoint::point("T2");
     remove_orphans(name, generation, meta_generation);
     if metadata.is_none() {
         // Not one of ours, or not any more: nobody would remove it later.
         remove_names(&SegmentName::metadata(name, meta_generation));
     }
-    stop::point("T3");
-    os::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor))?;
+    failpoint::point("T3");
+    shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor))?;
     link_header(name, names, &segment)?;
     let (ring, base) = match found {
         Some(found) => (Some(found.segment), found.end),
@@ -437,9 +425,9 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, 
         // What cannot be put back now is tried again by the service thread.
         let _ = segment.keep();
     }
-    stop::point("T4");
+    failpoint::point("T4");
     protocol::bump(&Waking(words));
-    stop::point("T5");
+    failpoint::point("T5");
     Ok(Some(Unlocked {
         header: segment,
         words,
@@ -478,8 +466,8 @@ pub(crate) fn neighbours(generation: Option<u32>, meta_generation: u32) -> (Vec<
 }
 
 fn remove_names(names: &SegmentName) {
-    let _ = os::unlink(&names.public);
-    let _ = os::unlink(&names.anchor);
+    let _ = shm::unlink(&names.public);
+    let _ = shm::unlink(&names.anchor);
 }
 
 /// Ends what a dead writer left and nobody can go on with: K1 to K7 as far as they are known.
@@ -502,26 +490,27 @@ pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &Head
         remove_names(&SegmentName::ring(name, generation));
     }
     remove_names(&SegmentName::metadata(name, meta_generation));
-    stop::point("K5");
-    os::unlink_if(&names.public, segment.id).map_err(io_error("removing", &names.public))?;
-    stop::point("K6");
-    os::unlink_if(&names.anchor, segment.id).map_err(io_error("removing", &names.anchor))?;
-    stop::point("K7");
+    failpoint::point("K5");
+    shm::unlink_if(&names.public, segment.id).map_err(io_error("removing", &names.public))?;
+    failpoint::point("K6");
+    shm::unlink_if(&names.anchor, segment.id).map_err(io_error("removing", &names.anchor))?;
+    failpoint::point("K7");
     Ok(())
 }
 
 /// Locks a header's anchor and, if its writer is dead, finishes it. For [`crate::clean`]; `false`: it is live, or gone.
 pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
-    let names = SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::names::ANCHOR_SUFFIX) };
+    let names =
+        SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::stream::name::ANCHOR_SUFFIX) };
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(&names.anchor)? else { return Ok(false) };
     match HeaderCopy::read(lock.file())? {
         Some(header) if header.has_magic() => {
-            let name_len = (header.u32(header::NAME_LEN) as usize).min(crate::names::MAX_NAME_BYTES);
+            let name_len = (header.u32(header::NAME_LEN) as usize).min(crate::stream::name::MAX_NAME_BYTES);
             let name = String::from_utf8_lossy(&header.0[header::NAME..header::NAME + name_len]).into_owned();
             if crate::shorten(&name) != names.public {
                 // Its name does not lead here, so its rings cannot be found from it; the sweep by stream_id does.
-                os::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
-                os::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
+                shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
+                shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
                 return Ok(true);
             }
             finish(&name, &names, &lock, &header)?;
@@ -529,7 +518,7 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
         // A creator that died before its header was whole, or somebody else's file of no use to anybody.
         // Or the next writer's, made since the caller looked: see `remove_unfinished`.
         _ => {
-            let removed = os::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
+            let removed = shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
             return Ok(removed && length > 0);
         }
     }
@@ -545,23 +534,23 @@ pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
     if HeaderCopy::read(lock.file())?.is_some_and(|header| header.has_magic()) {
         return Ok(false);
     }
-    let removed = os::unlink_if(anchor, id).map_err(io_error("removing", anchor))?;
+    let removed = shm::unlink_if(anchor, id).map_err(io_error("removing", anchor))?;
     Ok(removed && length > 0)
 }
 
 /// Locks a file of our own user, if nobody holds it, and it has this name still.
 fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
-    let opened = match os::open_segment(anchor, true) {
+    let opened = match shm::open_segment(anchor, true) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("opening", anchor)(error)),
     };
-    if !opened.stat.is_file || opened.stat.owner != os::effective_user() {
+    if !opened.stat.is_file || opened.stat.owner != shm::effective_user() {
         return Ok(None);
     }
     let Ok(lock) = Lock::try_take(opened.file).map_err(io_error("locking", anchor))? else { return Ok(None) };
     // As it is now: it may have been finished before it was locked.
-    let now = os::stat_name(anchor).map_err(io_error("looking at", anchor))?;
+    let now = shm::stat_name(anchor).map_err(io_error("looking at", anchor))?;
     Ok(now.filter(|now| now.id == opened.stat.id).map(|now| (lock, now)))
 }
 
@@ -569,23 +558,23 @@ fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
 pub(crate) struct Waking(pub HeaderMemory);
 
 impl protocol::HeaderWords for Waking {
-    fn wake(&self) -> &crate::sync::AtomicU32 {
+    fn wake(&self) -> &crate::protocol::sync::AtomicU32 {
         self.0.wake_word()
     }
 
-    fn state(&self) -> &crate::sync::AtomicU32 {
+    fn state(&self) -> &crate::protocol::sync::AtomicU32 {
         self.0.state_word()
     }
 
-    fn generation(&self) -> &crate::sync::AtomicU32 {
+    fn generation(&self) -> &crate::protocol::sync::AtomicU32 {
         self.0.generation_word()
     }
 
-    fn final_position(&self) -> &crate::sync::AtomicU64 {
+    fn final_position(&self) -> &crate::protocol::sync::AtomicU64 {
         self.0.final_position_word()
     }
 
     fn wake_sleepers(&self) {
-        os::wake(self.0.wake_word(), i32::MAX as u32);
+        shm::wake(self.0.wake_word(), i32::MAX as u32);
     }
 }

@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::memory::{End, FRAMES, Frame, FramesOf, Ring, Stream, frame_at};
 use super::witness::{Event, Witness};
 use crate::layout::{NO_GENERATION, header};
-use crate::order::{self, Mutation, mutated};
+use crate::protocol::order::{self, Mutation, mutated};
+use crate::protocol::sync::Ordering;
 use crate::protocol::{self, HeaderWords as _, Look, Over};
-use crate::sync::Ordering;
 
 pub struct Cursor<'a> {
     pub stream: &'a Stream,

@@ -1,8 +1,8 @@
 //! The protocol over plain memory of this process: what Miri and valgrind can watch.
 
+mod beginnings;
 mod concurrent;
-mod lone;
-mod starts;
+mod single_thread;
 #[cfg(target_arch = "x86_64")]
 mod streaming;
 
@@ -10,11 +10,11 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ops::Range;
 
-use crate::copy::{Stores, racing_copy};
 use crate::layout::{Geometry, NO_GENERATION, Record, header};
-use crate::memory::{HeaderMemory, RingMemory, runs};
+use crate::protocol::copy::{Stores, racing_copy};
+use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
-use crate::sync::Ordering;
+use crate::shm::memory::{HeaderMemory, RingMemory, runs};
 use crate::{Dtype, Format};
 
 /// Zeroed memory on a page, freed when dropped.

@@ -1,10 +1,10 @@
 //! The tables of `SPEC.md` say what the code says.
 
 use crate::layout::{MAX_RANK, RECORD_BYTES, footer, header, record, trailer};
-use crate::names::MAX_NAME_BYTES;
+use crate::stream::name::MAX_NAME_BYTES;
 use crate::{Axis, Description, Dtype, ezmsg};
 
-const SPEC: &str = include_str!("../../SPEC.md");
+const SPEC: &str = include_str!("../../../SPEC.md");
 
 /// The page from this heading to the next, of whatever level.
 fn section(heading: &str) -> &'static str {

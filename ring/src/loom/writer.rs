@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::memory::{End, Stream, frame_at, record_of};
 use super::story::Act;
-use crate::copy::Stores;
 use crate::layout::{NO_GENERATION, header};
+use crate::protocol::copy::Stores;
+use crate::protocol::failpoint;
+use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Counters, HeaderWords as _, RingWords as _};
-use crate::stop;
-use crate::sync::Ordering;
 
 pub struct Writer {
     stream: Arc<Stream>,
@@ -77,7 +77,7 @@ impl Writer {
         self.generation = self.generation.wrapping_add(1);
         self.counters = Counters::default();
         self.stream.ring(self.generation).base.store(self.base, Ordering::Relaxed);
-        stop::point("S4");
+        failpoint::point("S4");
         protocol::switch(&self.stream.header, self.generation, || {});
     }
 

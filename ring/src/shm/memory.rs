@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
 use crate::layout::{Geometry, RECORD_BYTES, RawTrailer, Record, TRAILER_FIXED_BYTES, header, trailer};
+use crate::protocol::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
 use crate::protocol::{HeaderWords, RingWords};
 
 /// The words of a header segment.

@@ -9,7 +9,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::protocol::sync::{AtomicU32, Ordering, fence};
 
 struct Stream {
     committed: AtomicU32,

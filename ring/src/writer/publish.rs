@@ -4,23 +4,24 @@ use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::own::{self, Owned, Waking, next_generation, next_meta_generation};
+use super::acquire::{self, Owned, Waking, next_generation, next_meta_generation};
 use super::segment::{CreatePoints, Segment};
 use super::service::Service;
 use super::{Times, WriterOptions};
-use crate::copy::{Stores, racing_copy};
 use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
 use crate::layout::{
     Geometry, MAJOR, MAX_METADATA_BYTES, MAX_RANK, MINOR, RECORD_BYTES, RawFooter, RawTrailer, Record, SEGMENT_UNIT,
     footer, trailer,
 };
-use crate::memory::{HeaderMemory, RingMemory, runs};
-use crate::names::SegmentName;
-use crate::os::{Lock, WriteMapping, monotonic_ns, unix_ns};
+use crate::protocol::copy::{Stores, racing_copy};
+use crate::protocol::failpoint;
+use crate::protocol::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::{Description, Error, Format, Result, stop};
+use crate::shm::memory::{HeaderMemory, RingMemory, runs};
+use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
+use crate::stream::name::SegmentName;
+use crate::{Description, Error, Format, Result};
 
 /// Bytes of frames that are prefaulted before a new ring's first chunk: what a few chunks need while the service thread
 /// does the rest.
@@ -102,7 +103,7 @@ impl HeaderWords for WriterHeader {
 impl Stream {
     pub fn acquire(name: &str, options: &WriterOptions) -> Result<Self> {
         let &WriterOptions { mode, keep_replaced, .. } = options;
-        let owned: Owned = own::acquire(name, mode)?;
+        let owned: Owned = acquire::acquire(name, mode)?;
         let map = owned.header.map.clone();
         // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else of this process stores there.
         let ezmsg = unsafe { EzmsgHeader::new(owned.words.start()) };
@@ -170,7 +171,7 @@ impl Stream {
             if frames > 0 {
                 let lap_ended = ezmsg_position.advance(frames, memory.frames());
                 ezmsg.set_position(*ezmsg_position, lap_ended);
-                stop::point("W9");
+                failpoint::point("W9");
             }
         };
         protocol::write(&self.header, memory, counters, frames, stores, store, record, publish);
@@ -183,7 +184,7 @@ impl Stream {
         let base = self.base + self.position();
         let mut names = self.header.service.names();
         self.ezmsg.set_valid(false);
-        stop::point("S1");
+        failpoint::point("S1");
         let changed = self.published.as_ref().is_none_or(|(published, rate_hz)| {
             published != description || rate_hz.to_bits() != format.rate_hz().to_bits()
         });
@@ -237,7 +238,7 @@ impl Stream {
             }
             None => None,
         };
-        stop::point("S6");
+        failpoint::point("S6");
         self.ezmsg.set_format(&EzmsgFormat {
             dtype: format.dtype(),
             rate_hz: format.rate_hz(),
@@ -246,7 +247,7 @@ impl Stream {
             key: &description.key,
             buffer_generation: generation,
         });
-        stop::point("S7");
+        failpoint::point("S7");
         let map = segment.map.clone();
         // SAFETY: mapped with the geometry's length, kept mapped by `map`; the geometry is planned.
         let memory = unsafe { RingMemory::new(map.start(), geometry) };
@@ -266,7 +267,7 @@ impl Stream {
         }
         drop(names);
         self.header.service.begun(map, offset);
-        stop::point("S11");
+        failpoint::point("S11");
         Ok(())
     }
 
@@ -316,11 +317,11 @@ impl Stream {
         self.aux_len = aux_len;
         self.published = Some((description.clone(), rate_hz));
         protocol::bump(&self.header);
-        stop::point("M4");
+        failpoint::point("M4");
         if let Some(old) = old {
             if self.keep_replaced { names.keep_replaced(old) } else { old.unlink("M5-half") }
         }
-        stop::point("M5");
+        failpoint::point("M5");
         Ok(())
     }
 
@@ -438,7 +439,7 @@ impl Drop for Stream {
         }
         let names = std::mem::take(&mut *self.header.service.names());
         self.ezmsg.set_valid(false);
-        stop::point("K1");
+        failpoint::point("K1");
         protocol::close(&Waking(self.header.words), self.stream_position());
         if let Some(ring) = names.ring {
             ring.unlink("K5-half");
@@ -449,11 +450,11 @@ impl Drop for Stream {
         for (_, replaced) in names.replaced {
             replaced.unlink("K5-metadata");
         }
-        stop::point("K5");
+        failpoint::point("K5");
         if let Some(header) = names.header {
             header.unlink("K6");
         }
-        stop::point("K7");
+        failpoint::point("K7");
         // SAFETY: taken here only, and `self` is not used afterwards.
         let service = unsafe { ManuallyDrop::take(&mut self.header.service) };
         service.stop();
@@ -464,10 +465,10 @@ impl Drop for Stream {
 /// M2 and M3.
 fn announce_metadata(ezmsg: &mut EzmsgHeader, words: &HeaderMemory, meta_generation: u32, aux_len: u64) {
     ezmsg.set_metadata(u32::try_from(aux_len).expect("a metadata segment has at most 64 MiB"), meta_generation);
-    stop::point("M2");
+    failpoint::point("M2");
     // Release, partner of the readers' Acquire load: who sees the number finds the segment.
     words.meta_generation().store(meta_generation, Ordering::Release);
-    stop::point("M3");
+    failpoint::point("M3");
 }
 
 #[inline]

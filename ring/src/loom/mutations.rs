@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use super::story::Act::{Begin, Write};
 use super::story::Reads::{Frames, Messages};
 use super::story::Story;
-use crate::order::{Mutation, with_mutation};
+use crate::protocol::order::{Mutation, with_mutation};
 
 /// The stories in which the mutations show.
 const ONE_FRAME: Story = Story { before: &[Begin], acts: &[Write(1)], readers: &[Frames] };

@@ -7,10 +7,10 @@ use crate::error::io_error;
 use crate::ezmsg;
 use crate::ezmsg::foreign::{Layout, Seen, Track, is_read};
 use crate::layout::{get_u32, get_u64, header};
-use crate::names::{ANCHOR_SUFFIX, MAX_NAME_BYTES, SHM_DIR};
-use crate::os::{self, Opened};
 use crate::reader::{Info, Reader, ReaderOptions};
-use crate::writer::read_fully;
+use crate::shm::read_fully;
+use crate::shm::{self, Opened};
+use crate::stream::name::{ANCHOR_SUFFIX, MAX_NAME_BYTES, SHM_DIR};
 use crate::{Error, Format, Result, shorten};
 
 /// A stream as [`streams`] found it.
@@ -66,7 +66,7 @@ pub fn streams() -> Result<Vec<StreamInfo>> {
 /// # Errors
 /// As there.
 pub fn streams_of(owner: Option<u32>) -> Result<Vec<StreamInfo>> {
-    let names = os::list().map_err(io_error("listing", SHM_DIR))?;
+    let names = shm::list().map_err(io_error("listing", SHM_DIR))?;
     let anchored: HashSet<&str> =
         names.iter().filter(|(_, is_anchor)| *is_anchor).map(|(name, _)| name.as_str()).collect();
     let mut found = Vec::new();
@@ -82,7 +82,7 @@ pub fn streams_of(owner: Option<u32>) -> Result<Vec<StreamInfo>> {
 
 /// Whether what this user owns is opened, and how a reader has to ask for it. `None`: it is not.
 fn options_for(owner: u32, asked: Option<u32>) -> Option<ReaderOptions> {
-    if owner == 0 || owner == os::effective_user() {
+    if owner == 0 || owner == shm::effective_user() {
         return Some(ReaderOptions::default());
     }
     (asked == Some(owner)).then(|| ReaderOptions { owner: asked, ..ReaderOptions::default() })
@@ -91,7 +91,7 @@ fn options_for(owner: u32, asked: Option<u32>) -> Option<ReaderOptions> {
 /// The stream whose header has this anchor; `None` for anchors of rings and metadata.
 fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
     let anchor = format!("{segment}{ANCHOR_SUFFIX}");
-    let stat = os::stat_name(&anchor).ok()??;
+    let stat = shm::stat_name(&anchor).ok()??;
     if !stat.is_file {
         return None;
     }
@@ -102,7 +102,7 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
             .then(|| StreamInfo::OtherUser { segment: segment.to_owned(), owner });
     };
     let unreadable = |reason: String| StreamInfo::Unreadable { segment: segment.to_owned(), reason };
-    let opened = match os::open_segment(&anchor, false) {
+    let opened = match shm::open_segment(&anchor, false) {
         Ok(opened) => opened,
         Err(error) => {
             return (stat.length == header::LENGTH as u64).then(|| unreadable(why_not_opened(segment, &error)));
@@ -144,11 +144,11 @@ pub(crate) fn name_in(bytes: &[u8; header::LENGTH]) -> String {
 }
 
 fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
-    let stat = os::stat_name(segment).ok()??;
+    let stat = shm::stat_name(segment).ok()??;
     if !stat.is_file || options_for(stat.owner, asked).is_none() {
         return None;
     }
-    let opened = os::open_segment(segment, false).ok()?;
+    let opened = shm::open_segment(segment, false).ok()?;
     let mut bytes = [0; ezmsg::header::LENGTH];
     let read = read_fully(&opened.file, &mut bytes, 0).ok()?;
     let foreign = ezmsg::header::peek(&bytes).filter(|_| read == bytes.len())?;

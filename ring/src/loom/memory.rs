@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64 as Plain, Ordering as PlainOrdering};
 use loom::sync::{Condvar, Mutex};
 
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
+use crate::protocol::failpoint;
+use crate::protocol::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::protocol::{HeaderWords, RingWords};
-use crate::stop;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Frames in a ring (N).
 pub const FRAMES: u64 = 2;
@@ -162,7 +162,7 @@ impl Ring {
         let words = &self.frames[(position % FRAMES) as usize];
         for (word, value) in words.iter().zip(frame) {
             word.store(value, Ordering::Relaxed);
-            stop::point("a word of W4");
+            failpoint::point("a word of W4");
         }
     }
 
@@ -217,7 +217,7 @@ impl RingWords for Ring {
         let words = &self.records[slot as usize];
         for (word, value) in words.iter().zip([record.first << 32 | record.frames, record.send_ns as u64]) {
             word.store(value, Ordering::Relaxed);
-            stop::point("a word of W5");
+            failpoint::point("a word of W5");
         }
     }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::names::{ANCHOR_SUFFIX, SEGMENT_PREFIX, SHM_DIR};
+use crate::stream::name::{ANCHOR_SUFFIX, SEGMENT_PREFIX, SHM_DIR};
 
 /// What makes two names the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,4 +188,17 @@ pub(crate) fn random_id() -> io::Result<u64> {
             }
         }
     }
+}
+
+pub(crate) fn read_fully(file: &OwnedFd, to: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < to.len() {
+        match rustix::io::pread(file, &mut to[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(done)
 }

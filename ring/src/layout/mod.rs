@@ -2,7 +2,10 @@
 //!
 //! The tables are those of `SPEC.md`; the assertions at the end of each block fail the build when an offset moves.
 
-use crate::format::{Format, checked_frame_bytes};
+#[cfg(test)]
+mod spec_tables;
+
+use crate::stream::format::{Format, checked_frame_bytes};
 use crate::{Dtype, Error, Result};
 
 pub(crate) const MAJOR: u16 = 1;
@@ -60,7 +63,7 @@ pub(crate) mod header {
         assert!(EPOCH == META_GENERATION + 4 && WRITER_PID == EPOCH + 4 && FINAL_POSITION == WRITER_PID + 4);
         assert!(FINAL_POSITION.is_multiple_of(8));
         assert!(NAME_LEN == 2304 && NAME == NAME_LEN + 4);
-        assert!(NAME + crate::names::MAX_NAME_BYTES <= LENGTH);
+        assert!(NAME + crate::stream::name::MAX_NAME_BYTES <= LENGTH);
     };
 }
 

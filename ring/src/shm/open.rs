@@ -4,16 +4,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::listening::Listening;
 use crate::error::io_error;
 use crate::ezmsg;
 use crate::layout::{
     Geometry, MAJOR, MAX_METADATA_BYTES, RawFooter, SEGMENT_UNIT, footer, get_u16, get_u32, get_u64, header, trailer,
 };
-use crate::memory::{HeaderMemory, RingMemory};
-use crate::names::{MAX_NAME_BYTES, SegmentName};
-use crate::os::{self, FileId, Opened, ReadMapping};
-use crate::writer::read_fully;
+use crate::reader::listening::Listening;
+use crate::shm::memory::{HeaderMemory, RingMemory};
+use crate::shm::read_fully;
+use crate::shm::{self, FileId, Opened, ReadMapping};
+use crate::stream::name::{MAX_NAME_BYTES, SegmentName};
 use crate::{Description, Error, Format, Result};
 
 /// Whose segments a reader opens.
@@ -28,14 +28,14 @@ pub(crate) enum Owner {
 impl Owner {
     fn allows(self, user: u32) -> bool {
         match self {
-            Owner::OwnOrRoot => user == 0 || user == os::effective_user(),
+            Owner::OwnOrRoot => user == 0 || user == shm::effective_user(),
             Owner::User(only) => user == only,
         }
     }
 
     fn expected(self) -> String {
         match self {
-            Owner::OwnOrRoot => format!("{} (this process) or 0 (root)", os::effective_user()),
+            Owner::OwnOrRoot => format!("{} (this process) or 0 (root)", shm::effective_user()),
             Owner::User(only) => only.to_string(),
         }
     }
@@ -47,7 +47,7 @@ pub(crate) fn corrupt(segment: &str, reason: impl Into<String>) -> Error {
 
 /// Opens a public name; `None` when it is absent.
 pub(crate) fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>> {
-    let opened = match os::open_segment(segment, false) {
+    let opened = match shm::open_segment(segment, false) {
         Ok(opened) => opened,
         Err(error) => {
             return match error.raw_os_error() {
@@ -271,5 +271,5 @@ pub(crate) fn open_description(
 
 /// The file that has the stream's public name now.
 pub(crate) fn public_id(segment: &str) -> io::Result<Option<FileId>> {
-    Ok(os::stat_name(segment)?.map(|stat| stat.id))
+    Ok(shm::stat_name(segment)?.map(|stat| stat.id))
 }
