@@ -43,7 +43,7 @@
 //! let mut frames = Frames::new();
 //! loop {
 //!     match reader.read(&mut frames, 1000)? {
-//!         Outcome::Data => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
+//!         Outcome::Data(_) => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
 //!         Outcome::Generation => println!("frames are now {:?}", reader.format()),
 //!         Outcome::Nothing => _ = reader.wait(Duration::from_secs(1))?, // sleeps, without polling
 //!         Outcome::Closed => break,
@@ -127,15 +127,15 @@ mod writer;
 pub use admin::{Leftover, StreamInfo, clean, leftovers, streams, streams_of};
 pub use error::{Error, Result};
 pub use layout::MAX_RANK;
+pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{
-    Copied, Foreign, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader,
-    MessageView, Notifier, Outcome, Reader, ReaderOptions, RingLayout, Sample, SharedBytes, Start, View, ViewOutcome,
-    Wait, WriterId,
+    EzmsgInfo, Frames, Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions,
+    RingLayout, Sample, SharedBytes, View, Wait,
 };
 #[cfg(not(loom))]
 pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
 pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
-pub use stream::{Attr, Axis, Description, Dtype, Format};
+pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

@@ -9,11 +9,11 @@ use common::{Name, PATIENCE};
 use dora_shm_ring::*;
 
 fn each() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, each_description: true, ..ReaderOptions::default() }
+    ReaderOptions::default().start(Start::Oldest).each_description(true)
 }
 
 fn keeping(name: &str, frames: u64) -> Writer {
-    let mut writer = Writer::create(name, WriterOptions { keep_replaced: true, ..WriterOptions::default() }).unwrap();
+    let mut writer = Writer::create(name, WriterOptions::default().keep_replaced(true)).unwrap();
     writer.begin(&format(frames), &description("first"), 10).unwrap();
     writer
 }
@@ -54,7 +54,7 @@ fn a_read_ends_where_the_description_changes() {
         loop {
             let read = if views {
                 match reader.view(u64::MAX).unwrap() {
-                    ViewOutcome::Frames(view) => {
+                    Outcome::Data(view) => {
                         let range = reader.finish(view);
                         range.end - range.start
                     }
@@ -86,7 +86,7 @@ fn a_description_that_is_gone_is_missed_and_its_frames_still_come_apart() {
     let mut reader = Reader::open(&name, each()).unwrap();
     let mut frames = Frames::new();
     let mut seen = Vec::new();
-    while reader.read(&mut frames, u64::MAX).unwrap() == Outcome::Data {
+    while reader.read(&mut frames, u64::MAX).unwrap().is_data() {
         seen.push((frames.frames(), reader.description_missed(), label(&reader)));
     }
     assert_eq!(seen, [(10, true, "c".into()), (10, true, "c".into()), (10, false, "c".into())]);
@@ -101,7 +101,7 @@ fn a_description_of_the_next_generation_changes_nothing_for_the_frames_before_it
     writer.begin(&format_as(&[2, 2], 100), &description("second"), 10).unwrap();
     signal::write(&mut writer, 10);
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.frames(), key(&reader)), (10, "first".into()));
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
     assert_eq!(key(&reader), "second");
@@ -210,10 +210,10 @@ fn a_view_tells_what_is_whole_while_it_is_held_and_its_times_as_bytes() {
     let mut source = Source::new(&name, 64);
     let mut reader = from_oldest(&name);
     source.write(60);
-    let ViewOutcome::Frames(view) = reader.view(50).unwrap() else { panic!("60 frames are there") };
+    let Outcome::Data(view) = reader.view(50).unwrap() else { panic!("60 frames are there") };
     assert_eq!(reader.finish(view), 0..50);
     source.write(40);
-    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("50 frames are there") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("50 frames are there") };
     assert_eq!(view.whole(), 50..100);
     let bytes: Vec<u8> = view.times_bytes().iter().flat_map(|part| part.as_ref().to_vec()).collect();
     let expected: Vec<u8> = (50..100).flat_map(|position| time_at(position).to_le_bytes()).collect();
@@ -236,7 +236,7 @@ fn the_writer_of_a_ring_is_told_from_the_next_one() {
     assert_eq!(first.stream_id, source.writer.stream_id());
     drop(source);
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Closed);
     assert_eq!((reader.writer_of_ring(), reader.newest_writer()), (None, None));
     let mut source = Source::new(&name, 64);
@@ -257,7 +257,7 @@ fn a_reader_moves_on_without_reading_when_nothing_is_left_to_read() {
     source.writer.begin(&common::source::format(32), &common::source::description(), 1).unwrap();
     assert_eq!((reader.advance().unwrap(), reader.unread(), reader.position()), (Outcome::Data, 5, 0));
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((reader.advance().unwrap(), reader.generation()), (Outcome::Generation, Some(1)));
     assert_eq!(reader.advance().unwrap(), Outcome::Nothing);
     drop(source);

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::error::io_error;
 use crate::ezmsg;
-use crate::ezmsg::foreign::{Layout, Seen, Track, is_read};
+use crate::ezmsg::seen::{Layout, Seen, Track, is_read};
 use crate::layout::{get_u32, get_u64, header};
 use crate::reader::{Info, Reader, ReaderOptions};
 use crate::shm::read_fully;

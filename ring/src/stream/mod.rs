@@ -2,10 +2,13 @@
 
 mod description;
 mod dtype;
+mod event;
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod name;
 
 pub use description::{Attr, Axis, Description};
 pub use dtype::Dtype;
+pub use event::{Event, EventKind, Liveness, WriterId};
 pub use format::Format;
+pub(crate) use name::SegmentName;

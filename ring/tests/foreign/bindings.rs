@@ -42,7 +42,7 @@ fn frames_are_read_into_the_callers_memory() {
     stage.write(0..10);
     for positions in [0..8, 8..10] {
         let (outcome, copied) = reader.read_into(&mut memory.samples, &mut memory.times).unwrap();
-        assert_eq!(outcome, Outcome::Data);
+        assert!(outcome.is_data());
         memory.check(&copied, positions, 0);
     }
     assert_eq!(reader.read_into(&mut memory.samples, &mut memory.times).unwrap().0, Outcome::Nothing);
@@ -70,7 +70,7 @@ fn a_read_goes_on_only_from_what_was_read_before() {
     }
     assert_eq!(go_on(&mut reader).0, Outcome::Nothing, "frames are lost in between");
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.first(), frames.lost()), (38, 30));
     stage.next_generation(20);
     assert_eq!(go_on(&mut reader).0, Outcome::Generation);
@@ -82,7 +82,7 @@ fn frames_have_a_message_and_a_writer_of_their_own() {
     let mut reader = open(&stage);
     let before = unix_ns();
     stage.write(0..5);
-    assert_eq!(reader.read(&mut Frames::new(), u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut Frames::new(), u64::MAX).unwrap().is_data());
     let mut messages = Vec::new();
     reader.messages(1..4, &mut messages);
     assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 1, 3));
@@ -116,7 +116,7 @@ fn a_descriptor_tells_of_news_and_of_a_stream_that_comes_later() {
         while reader.read(&mut frames, u64::MAX).unwrap() != Outcome::Nothing {}
         stage.write(round * 7..round * 7 + 7);
         wait_until("the descriptor is readable", is_readable);
-        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+        assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     }
     notifier.clear();
     stage.make_header();

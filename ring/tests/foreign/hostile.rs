@@ -17,13 +17,13 @@ fn probe(name: &str) -> Result<()> {
         reader.latest(u64::MAX, &mut frames)?;
         reader.latest_duration(0.1, &mut frames)?;
         reader.wait(std::time::Duration::ZERO)?;
-        if let ViewOutcome::Frames(view) = reader.view(u64::MAX)? {
+        if let Outcome::Data(view) = reader.view(u64::MAX)? {
             reader.finish(view);
         }
         let _ = (reader.lag(), reader.description().cloned(), reader.info()?);
         let mut reader = MessageReader::open(name, from(start))?;
         reader.next(&mut Message::new())?;
-        if let MessageOutcome::Message(view) = reader.view()? {
+        if let Outcome::Data(view) = reader.view()? {
             reader.finish(view);
         }
         let _ = (reader.lag(), reader.description().cloned(), reader.info()?);
@@ -101,7 +101,7 @@ fn a_frame_of_no_dimensions_is_one_sample() {
     stage.patch(at::NDIM, &1_u32.to_le_bytes());
     let mut reader = Reader::open(&stage.name, from(Start::Oldest)).unwrap();
     assert_eq!(reader.format().unwrap().frame_shape(), [0_u64; 0]);
-    assert_eq!(reader.read(&mut Frames::new(), u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut Frames::new(), u64::MAX).unwrap().is_data());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn other_struct_versions_are_foreign() {
     for version in [0, 3, u32::MAX] {
         let stage = Stage::new("versions", version, 20);
         let refused = Reader::open(&stage.name, ReaderOptions::default()).unwrap_err();
-        assert!(matches!(refused, Error::Foreign { struct_version, .. } if struct_version == version), "{refused:?}");
+        assert!(matches!(refused, Error::Ezmsg { struct_version, .. } if struct_version == version), "{refused:?}");
         assert!(refused.to_string().contains("versions 1"), "{refused}");
     }
 }
@@ -156,7 +156,7 @@ fn segments_that_become_shorter_under_a_reader_are_errors_and_no_sigbus() {
 #[test]
 fn a_ring_beyond_the_callers_limit_is_refused() {
     let stage = written("limit", 2);
-    let options = ReaderOptions { max_ring_bytes: 600, ..ReaderOptions::default() };
+    let options = ReaderOptions::default().max_ring_bytes(600);
     let refused = Reader::open(&stage.name, options).unwrap_err();
     assert!(matches!(refused, Error::TooLarge { needed: 640, limit: 600 }), "{refused:?}");
 }
@@ -212,7 +212,7 @@ proptest! {
             stage.patch(offset, &bytes[..room as usize]);
         }
         match probe(&stage.name) {
-            Ok(()) | Err(Error::Corrupt { .. } | Error::Foreign { .. } | Error::Unsupported { .. }) => {}
+            Ok(()) | Err(Error::Corrupt { .. } | Error::Ezmsg { .. } | Error::Unsupported { .. }) => {}
             Err(other) => panic!("{other:?}"),
         }
     }

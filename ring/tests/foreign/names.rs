@@ -44,7 +44,7 @@ fn a_stream_whose_names_a_mirror_removed_is_read_on() {
     let ring = std::fs::OpenOptions::new().write(true).open(stage.ring()).unwrap();
     std::fs::remove_file(stage.header()).unwrap();
     std::fs::remove_file(stage.ring()).unwrap();
-    assert_eq!(reader.wait(Duration::from_millis(400)).unwrap(), Wait::Quiet(Liveness::Foreign));
+    assert_eq!(reader.wait(Duration::from_millis(400)).unwrap(), Wait::Quiet(Liveness::Ezmsg));
     use std::os::unix::fs::FileExt;
     let frame: Vec<u8> = crate::stage::frame_at(0).iter().flat_map(|sample| sample.to_le_bytes()).collect();
     ring.write_all_at(&frame, 8 * 20).unwrap();
@@ -86,7 +86,7 @@ fn a_name_goes_from_ezmsg_to_us_and_back() {
                 outcome != Outcome::Nothing
             });
             let first = if messages { message.info().first } else { frames.first() };
-            (outcome, if outcome == Outcome::Data { first } else { 0 })
+            (outcome, if outcome.is_data() { first } else { 0 })
         };
         stage.write(0..10);
         assert_eq!(told(), (Outcome::Data, 0));
@@ -127,7 +127,7 @@ fn a_wait_is_interrupted_and_sleeps_between_its_looks() {
     let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let nanoseconds = |time: rustix::time::Timespec| time.tv_sec * 1_000_000_000 + time.tv_nsec;
     let before = nanoseconds(cpu());
-    assert_eq!(reader.wait(Duration::from_secs(1)).unwrap(), Wait::Quiet(Liveness::Foreign));
+    assert_eq!(reader.wait(Duration::from_secs(1)).unwrap(), Wait::Quiet(Liveness::Ezmsg));
     let used = nanoseconds(cpu()) - before;
     assert!(used < 100_000_000, "{used} ns of CPU in a second of waiting");
 }
@@ -144,7 +144,7 @@ fn another_users_stream_is_read_only_when_the_user_is_named() {
     }
     let refused = Reader::open(&stage.name, ReaderOptions::default());
     assert!(matches!(refused, Err(Error::WrongOwner { found: 1234, .. })), "{refused:?}");
-    let named = ReaderOptions { owner: Some(1234), start: Start::Oldest, ..ReaderOptions::default() };
+    let named = ReaderOptions::default().owner(Some(1234)).start(Start::Oldest);
     assert_eq!(read(&mut Reader::open(&stage.name, named.clone()).unwrap()).1, [0, 1, 2]);
     std::os::unix::fs::chown(stage.ring(), Some(1235), None).unwrap();
     let mixed = Reader::open(&stage.name, named);

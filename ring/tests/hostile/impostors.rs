@@ -102,7 +102,7 @@ fn a_huge_ring_that_claims_to_be_full_but_has_no_memory_is_not_read() {
         other => panic!("{other:?}"),
     }
     assert!(path.metadata().unwrap().blocks() < 100, "reading took memory");
-    let options = ReaderOptions { max_ring_bytes: 1 << 30, ..Default::default() };
+    let options = ReaderOptions::default().max_ring_bytes(1 << 30);
     let refused = Reader::open(&specimen.name, options);
     assert!(matches!(refused, Err(Error::TooLarge { needed, limit }) if needed == length && limit == 1 << 30));
 }

@@ -41,7 +41,7 @@ pub fn probe(name: &str) -> Option<Error> {
     LARGEST.store(0, Ordering::Relaxed);
     let mut first_error = None;
     for start in [Start::Oldest, Start::Newest, Start::Last(3)] {
-        let options = ReaderOptions { start, ..Default::default() };
+        let options = ReaderOptions::default().start(start);
         for result in [probe_frames(name, &options), probe_messages(name, &options)] {
             if let Err(error) = result {
                 assert_about_segments(&error);
@@ -63,7 +63,7 @@ pub fn assert_about_segments(error: &Error) {
             error,
             Error::Corrupt { .. }
                 | Error::Version { .. }
-                | Error::Foreign { .. }
+                | Error::Ezmsg { .. }
                 | Error::WrongOwner { .. }
                 | Error::Permission { .. }
         ),
@@ -110,7 +110,7 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     }
     reader.wait(Duration::ZERO)?;
     for max_frames in [5, 1, u64::MAX, 5] {
-        if reader.read(&mut frames, max_frames)? == Outcome::Data {
+        if reader.read(&mut frames, max_frames)?.is_data() {
             assert!(!frames.is_empty() && frames.frames() <= max_frames);
             check_frames(&frames, frame_bytes(&reader));
         }
@@ -118,7 +118,7 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     drop(reader);
     let mut reader = Reader::open(name, options.clone())?;
     for max_frames in [5, u64::MAX] {
-        if let ViewOutcome::Frames(view) = reader.view(max_frames)? {
+        if let Outcome::Data(view) = reader.view(max_frames)? {
             let (frames, first) = (view.frames(), view.first());
             let times: usize = view.times().iter().map(|run| run.len()).sum();
             let samples: Vec<u8> = view.samples().iter().flat_map(|run| run.as_ref().to_vec()).collect();
@@ -137,14 +137,14 @@ pub fn probe_messages(name: &str, options: &ReaderOptions) -> Result<()> {
     let mut message = Message::new();
     for _ in 0..8 {
         reader.wait(Duration::ZERO)?;
-        if reader.next(&mut message)? == Outcome::Data {
+        if reader.next(&mut message)?.is_data() {
             assert_eq!(message.times().len() as u64, message.info().frames);
             assert_eq!(message.samples().len() % FRAME_BYTES, 0);
         }
     }
     let mut reader = MessageReader::open(name, options.clone())?;
     for _ in 0..8 {
-        if let MessageOutcome::Message(view) = reader.view()? {
+        if let Outcome::Data(view) = reader.view()? {
             let frames = view.info().frames;
             let times: usize = view.times().iter().map(|run| run.len()).sum();
             assert_eq!(times as u64, frames);

@@ -18,7 +18,7 @@ use steps::{READERS, Step};
 const NEVER_IDLE: Duration = Duration::from_secs(3600);
 
 fn options(start: Start) -> ReaderOptions {
-    ReaderOptions { start, idle_after: NEVER_IDLE, ..ReaderOptions::default() }
+    ReaderOptions::default().start(start).idle_after(NEVER_IDLE)
 }
 
 struct Pair {
@@ -254,10 +254,10 @@ impl Pair {
         match *step {
             Step::View(_, max) => {
                 let (outcome, view) = match self.reader.view(max).unwrap() {
-                    ViewOutcome::Frames(view) => (Outcome::Data, Some(view)),
-                    ViewOutcome::Nothing => (Outcome::Nothing, None),
-                    ViewOutcome::Generation => (Outcome::Generation, None),
-                    ViewOutcome::Closed => (Outcome::Closed, None),
+                    Outcome::Data(view) => (Outcome::Data, Some(view)),
+                    Outcome::Nothing => (Outcome::Nothing, None),
+                    Outcome::Generation => (Outcome::Generation, None),
+                    Outcome::Closed => (Outcome::Closed, None),
                 };
                 let lent = view.as_ref().map(|view| (view.first(), view.first() + view.frames()));
                 let (expected_outcome, expected) = self.twin.view(world, max);
@@ -305,10 +305,10 @@ impl MessagePair {
             Step::ViewMessage(_) => {
                 let (outcome, got) = self.twin.find(world);
                 let view = match self.reader.view().unwrap() {
-                    MessageOutcome::Message(view) => Ok(view),
-                    MessageOutcome::Nothing => Err(Outcome::Nothing),
-                    MessageOutcome::Generation => Err(Outcome::Generation),
-                    MessageOutcome::Closed => Err(Outcome::Closed),
+                    Outcome::Data(view) => Ok(view),
+                    Outcome::Nothing => Err(Outcome::Nothing),
+                    Outcome::Generation => Err(Outcome::Generation),
+                    Outcome::Closed => Err(Outcome::Closed),
                 };
                 self.view = match (view, got) {
                     (Ok(view), Some(got)) => {

@@ -1,4 +1,4 @@
-//! A foreign stream's segments as files.
+//! The segments of a stream that ezmsg wrote, as files.
 //!
 //! They are read, never mapped: a hole that is read takes no memory, a segment that becomes shorter is an error instead
 //! of a SIGBUS, and nothing has to be aligned.
@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::io_error;
-use crate::ezmsg::foreign::{Layout, Refusal, Seen, Track, is_read};
 use crate::ezmsg::header::LENGTH;
+use crate::ezmsg::seen::{Layout, Refusal, Seen, Track, is_read};
 use crate::layout::MAX_METADATA_BYTES;
 use crate::shm::memory::runs;
 use crate::shm::open::{Owner, corrupt, open_public, public_id};
@@ -42,7 +42,7 @@ impl HeaderFile {
         let Some(seen) = header.read()? else { return Ok(None) };
         header.struct_version = seen.struct_version();
         if !is_read(header.struct_version) {
-            return Err(Error::Foreign { name: name.to_owned(), struct_version: header.struct_version });
+            return Err(Error::Ezmsg { name: name.to_owned(), struct_version: header.struct_version });
         }
         Ok(Some(header))
     }
@@ -128,10 +128,10 @@ impl RingFile {
         Ok(Some(Self { file, layout, generation, track, segment, token: Arc::new(()), backed: 0 }))
     }
 
-    /// Checks that the frames that the header claims to be there take memory: of a file with holes, any number can be
-    /// claimed, and a reader's copies would take memory for all of them. Its writer fills the pages as it goes.
-    pub fn check_backing(&mut self) -> Result<()> {
-        let frames = self.track.position().min(self.layout.frames);
+    /// Checks that the frames up to `position` take memory: with holes in the file, any number can be claimed, and a
+    /// reader's copies would take memory for all of them. Its writer fills the pages as it goes.
+    pub fn check_backing(&mut self, position: u64) -> Result<()> {
+        let frames = position.min(self.layout.frames);
         if frames > self.backed {
             let stat = FileStat::of(&self.file).map_err(io_error("asking for the size of", &self.segment))?;
             let bytes = frames * self.layout.frame_bytes;

@@ -2,13 +2,13 @@
 //! rest of a small message's way; a reader of a steady stream can spend processor time instead
 //! ([`ReaderOptions::spin`](super::ReaderOptions::spin)).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::attachment::Attachment;
-use crate::shm::{self, WaitEnd};
-use crate::{Result, protocol};
+use super::any::AnyStream;
+use crate::protocol::cursor::{Cursor, Source as _};
+use crate::shm;
 
-/// So many messages tell when the next one is due.
+/// So many messages show when the next one is due.
 const LOOKS_AT: usize = 8;
 
 /// How to wait for the next message, and for how long before looking again.
@@ -18,47 +18,30 @@ pub(super) enum Attention {
     Sleep(Duration),
 }
 
-impl Attachment {
-    /// How to wait at this moment.
-    pub fn attention(&self) -> Attention {
-        let spin = self.options().spin;
-        match (&self.ring, spin) {
-            (Some(_), spin) if spin > Duration::ZERO => self
-                .due_ns()
-                .map_or(Attention::Sleep(Duration::MAX), |due_ns| attention(shm::monotonic_ns(), due_ns, spin)),
-            _ => Attention::Sleep(Duration::MAX),
-        }
+/// How to wait at this moment, by a reader that may poll for `spin` before and after a message is due.
+pub(super) fn attention(cursor: &Cursor<AnyStream>, spin: Duration) -> Attention {
+    if spin.is_zero() || cursor.ring().is_none() || cursor.source().ezmsg().is_some() {
+        return Attention::Sleep(Duration::MAX);
     }
+    next_due_ns(cursor).map_or(Attention::Sleep(Duration::MAX), |due_ns| around(shm::monotonic_ns(), due_ns, spin))
+}
 
-    /// When the next message is due, a point in time of `CLOCK_MONOTONIC`; `None` where too little has come to tell.
-    fn due_ns(&self) -> Option<u64> {
-        let chunks = protocol::look_at_committed(&self.ring.as_ref()?.memory).chunks;
-        let mut times_ns = [0; LOOKS_AT];
-        let mut count = 0;
-        let latest = chunks.saturating_sub(LOOKS_AT as u64)..chunks;
-        // One that has been lapped meanwhile is not asked for again.
-        for (time_ns, record) in times_ns.iter_mut().zip(latest.filter_map(|chunk| self.record(chunk))) {
-            *time_ns = record.mono_ns;
-            count += 1;
-        }
-        due_ns(&times_ns[..count])
+/// When the next message is due, a point in time of `CLOCK_MONOTONIC`; `None` where too little has come to say.
+fn next_due_ns(cursor: &Cursor<AnyStream>) -> Option<u64> {
+    let chunks = cursor.source().chunks();
+    let mut times_ns = [0; LOOKS_AT];
+    let mut count = 0;
+    let latest = chunks.end.saturating_sub(LOOKS_AT as u64).max(chunks.start)..chunks.end;
+    // One that has been lapped meanwhile is not asked for again.
+    for (time_ns, record) in times_ns.iter_mut().zip(latest.filter_map(|chunk| cursor.source().record(chunk))) {
+        *time_ns = record.mono_ns;
+        count += 1;
     }
-
-    /// Polls for at most `longest`, as a sleep would take it.
-    pub fn poll_instead(&mut self, longest: Duration) -> Result<WaitEnd> {
-        let begin = Instant::now();
-        while !self.is_interrupted() && self.would_block()?.is_some() {
-            if begin.elapsed() >= longest {
-                return Ok(WaitEnd::TimedOut);
-            }
-            std::hint::spin_loop();
-        }
-        Ok(WaitEnd::LookAgain)
-    }
+    due_ns(&times_ns[..count])
 }
 
 /// How to wait at `now_ns` for what is due at `due_ns`.
-fn attention(now_ns: u64, due_ns: u64, spin: Duration) -> Attention {
+fn around(now_ns: u64, due_ns: u64, spin: Duration) -> Attention {
     let spin_ns = u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX);
     let (begin_ns, end_ns) = (due_ns.saturating_sub(spin_ns), due_ns.saturating_add(spin_ns));
     if now_ns < begin_ns {
@@ -102,11 +85,11 @@ mod tests {
     #[test]
     fn a_reader_polls_around_the_time_at_which_a_message_is_due_and_sleeps_else() {
         let spin = Duration::from_millis(2);
-        let at = |now_ms: u64| attention(now_ms * MS, 10 * MS, spin);
+        let at = |now_ms: u64| around(now_ms * MS, 10 * MS, spin);
         assert_eq!(at(0), Attention::Sleep(Duration::from_millis(8)));
         assert_eq!(at(8), Attention::Poll(Duration::from_millis(4)));
         assert_eq!(at(11), Attention::Poll(Duration::from_millis(1)));
         assert_eq!(at(12), Attention::Sleep(Duration::MAX));
-        assert_eq!(attention(3, 5, Duration::MAX), Attention::Poll(Duration::from_nanos(u64::MAX - 3)));
+        assert_eq!(around(3, 5, Duration::MAX), Attention::Poll(Duration::from_nanos(u64::MAX - 3)));
     }
 }
