@@ -85,7 +85,7 @@ fn frames_have_a_message_and_a_writer_of_their_own() {
     assert!(reader.read(&mut Frames::new(), u64::MAX).unwrap().is_data());
     let mut messages = Vec::new();
     reader.messages(1..4, &mut messages);
-    assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 1, 3));
+    assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 0, 5), "the one that brought them");
     assert!((before..=unix_ns()).contains(&messages[0].send_ns), "sent when it was found");
     reader.messages(4..4, &mut messages);
     assert_eq!(messages.len(), 1);
