@@ -166,13 +166,12 @@ fn no_patience_is_too_long() {
     let name = Name::new("patience");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 1);
-    let reader = Reader::open(&name, oldest()).unwrap();
+    let mut reader = Reader::open(&name, oldest()).unwrap();
     // Just beyond what 64 bits of nanoseconds hold.
     for idle_after in [Duration::new(18_446_744_073, 709_551_616), Duration::MAX] {
         assert_eq!(reader.liveness(idle_after).unwrap(), Liveness::Live);
     }
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
-    let mut reader = reader;
     let interrupter = reader.interrupter();
     interrupter.interrupt();
     assert_eq!(reader.wait(Duration::MAX).unwrap(), Wait::Interrupted);
@@ -183,7 +182,7 @@ fn a_writer_is_not_idle_because_its_reader_is_a_generation_behind() {
     let name = Name::new("behind");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 1);
-    let reader = Reader::open(&name, oldest()).unwrap();
+    let mut reader = Reader::open(&name, oldest()).unwrap();
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
     writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Live);

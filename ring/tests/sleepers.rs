@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::process::{Actor, argument, listen, tell};
 use common::segments::{self, Bytes, header_at};
 use common::{Name, PATIENCE, signal, wait_until};
-use dora_shm_ring::{Description, Frames, Outcome, Reader, ReaderOptions, Wait, Writer, WriterOptions};
+use dora_shm_ring::{Description, Frames, Reader, ReaderOptions, Wait, Writer, WriterOptions};
 
 fn writer(name: &Name) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();

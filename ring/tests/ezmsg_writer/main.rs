@@ -308,8 +308,8 @@ fn descriptions_have_what_can_be_said_and_name_what_cannot() {
         original.call(json!({"do": "describe", "attrs": true, "labels": "struct"}));
         original.call(json!({"do": "write", "frames": 10}));
         let mut reader = Reader::open(&name.0, ReaderOptions::default()).unwrap();
-        let foreign = reader.info().unwrap().ezmsg.unwrap();
-        assert_eq!(foreign.refused, None);
+        let ezmsg = reader.info().unwrap().ezmsg.unwrap();
+        assert_eq!(ezmsg.refused, None);
         let description = reader.description().unwrap().as_ref().clone();
         let expected = [
             ("bool", Attr::Bool(true)),
@@ -343,7 +343,7 @@ fn descriptions_have_what_can_be_said_and_name_what_cannot() {
             "attribute \"span\": a timedelta",
             "attribute \"dict\": a dict",
         ];
-        assert_eq!(foreign.left_out, left_out);
+        assert_eq!(ezmsg.left_out, left_out);
         assert_eq!((&description.dims[..], &*description.key), (&["time".to_owned(), "ch".to_owned()][..], "k"));
         assert_eq!(description.axes["time"], Axis::Linear { unit: "s".into(), gain: 0.001, offset: None });
         let electrode = |bank: &str, elec: i64, x: f64| json!({"bank": bank, "elec": elec, "x": x});

@@ -46,7 +46,7 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
     dead_stream(&name);
     let anchor = segments::anchor(&segments::header(&name));
     let lock = read_lock(&anchor);
-    let reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+    let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Dead, "a reader's lock is no sign of life");
     let started = Instant::now();
     let refused = Writer::create(&name, WriterOptions::default());
@@ -68,7 +68,7 @@ fn the_victim() {
     let Some(name) = argument() else { return };
     let mut reader = Reader::open(&name, ReaderOptions::default().start(Start::Oldest)).unwrap();
     let mut frames = Frames::new();
-    while reader.read(&mut frames, 1).unwrap() != Outcome::Data {}
+    while !reader.read(&mut frames, 1).unwrap().is_data() {}
     tell("reads");
     let _ = listen();
     let _ = reader.read(&mut frames, u64::MAX);
@@ -200,7 +200,7 @@ fn follow_frames(name: &str, options: &ReaderOptions) -> Result<()> {
         reader.wait(Duration::from_millis(1))?;
         reader.read(&mut frames, 100)?;
         if let Outcome::Data(view) = reader.view(100)? {
-            let _: usize = view.samples().iter().map(|run| run.as_ref().len()).sum();
+            let _ = view.samples().map(|run| run.to_vec());
             reader.finish(view);
         }
     }

@@ -113,7 +113,7 @@ fn the_heir() {
             return 2;
         }
         let mut frames = Frames::new();
-        if !matches!(reader.read(&mut frames, 2), Ok(Outcome::Data)) || frames.frames() != 2 {
+        if !matches!(reader.read(&mut frames, 2), Ok(Outcome::Data(2))) || frames.frames() != 2 {
             return 3;
         }
         drop(writer);

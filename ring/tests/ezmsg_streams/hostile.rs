@@ -1,4 +1,4 @@
-//! Whatever a foreign header says, it is a typed error, or as if there were no stream: never a panic, never memory that a
+//! Whatever a header of ezmsg's says, it is a typed error, or as if there were no stream: never a panic, never memory that a
 //! number in it asks for. Defect D14: of the original's readers, some crash.
 
 use dora_shm_ring::*;
@@ -15,7 +15,7 @@ fn probe(name: &str) -> Result<()> {
         let mut frames = Frames::new();
         reader.read(&mut frames, u64::MAX)?;
         reader.latest(u64::MAX, &mut frames)?;
-        reader.latest_duration(0.1, &mut frames)?;
+        reader.latest(reader.frames_within(0.1), &mut frames)?;
         reader.wait(std::time::Duration::ZERO)?;
         if let Outcome::Data(view) = reader.view(u64::MAX)? {
             reader.finish(view);
@@ -105,7 +105,7 @@ fn a_frame_of_no_dimensions_is_one_sample() {
 }
 
 #[test]
-fn other_struct_versions_are_foreign() {
+fn other_struct_versions_are_refused_as_ezmsgs() {
     for version in [0, 3, u32::MAX] {
         let stage = Stage::new("versions", version, 20);
         let refused = Reader::open(&stage.name, ReaderOptions::default()).unwrap_err();
@@ -219,7 +219,7 @@ proptest! {
 }
 
 #[test]
-fn foreign_streams_are_listed_with_their_version_and_key() {
+fn streams_of_ezmsgs_are_listed_with_their_version_and_key() {
     for version in [1, 2] {
         let stage = written("listed", version);
         stage.patch(290, b"eeg");

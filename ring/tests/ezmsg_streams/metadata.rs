@@ -1,4 +1,4 @@
-//! The description of a foreign stream: what becomes of the reader when it is refused, changed or gone.
+//! The description of a stream that ezmsg wrote: what becomes of the reader when it is refused, changed or gone.
 
 use dora_shm_ring::*;
 
@@ -32,8 +32,8 @@ fn stream(test: &str) -> (Stage, Reader) {
 }
 
 #[track_caller]
-fn foreign(reader: &Reader) -> Foreign {
-    reader.info().unwrap().foreign.expect("ezmsg's")
+fn ezmsg(reader: &Reader) -> EzmsgInfo {
+    reader.info().unwrap().ezmsg.expect("ezmsg's")
 }
 
 #[test]
@@ -47,12 +47,12 @@ fn a_pickle_that_wants_to_call_something_is_refused_by_name_and_the_samples_are_
         stage.write(0..5);
         assert_eq!(read(&mut reader), (0, vec![0, 1, 2, 3, 4], 0));
         assert!(reader.description().is_none() && reader.description_missed());
-        let refused = foreign(&reader).refused.unwrap();
+        let refused = ezmsg(&reader).refused.unwrap();
         assert!(refused.contains(&format!("wants to call {named}, which is never done")), "{refused}");
         // The next one is read again.
         stage.describe(2, &described("better", b"}"));
         assert_eq!(reader.read(&mut Frames::new(), 1).unwrap(), Outcome::Nothing);
-        assert_eq!((&*reader.description().unwrap().key, foreign(&reader).refused), ("better", None));
+        assert_eq!((&*reader.description().unwrap().key, ezmsg(&reader).refused), ("better", None));
         assert!(!reader.description_missed());
     }
     assert!(!std::path::Path::new("/dev/shm/pwned").exists());
@@ -66,7 +66,7 @@ fn what_a_description_has_no_word_for_is_left_out_and_named() {
     stage.write(0..1);
     read(&mut reader);
     assert_eq!(reader.description().unwrap().attrs, [("gain".to_owned(), Attr::Integer(7))].into());
-    assert_eq!(foreign(&reader).left_out, ["attribute \"nothing\": None", "attribute \"dict\": a dict"]);
+    assert_eq!(ezmsg(&reader).left_out, ["attribute \"nothing\": None", "attribute \"dict\": a dict"]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_description_whose_segment_is_gone_or_short_leaves_the_samples() {
     stage.patch(at::AUX_NBYTES, &[0xff; 4]);
     stage.write(2..3);
     assert_eq!(read(&mut reader).1, [2]);
-    assert!(foreign(&reader).refused.unwrap().contains("4294967295 bytes"));
+    assert!(ezmsg(&reader).refused.unwrap().contains("4294967295 bytes"));
 }
 
 #[test]
@@ -108,5 +108,5 @@ fn a_description_of_another_rank_is_refused() {
     stage.describe(1, &described("k", b"}"));
     let reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
     assert!(reader.description().is_none());
-    assert!(foreign(&reader).refused.unwrap().contains("2 dims"));
+    assert!(ezmsg(&reader).refused.unwrap().contains("2 dims"));
 }

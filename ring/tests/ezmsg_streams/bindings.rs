@@ -1,4 +1,4 @@
-//! What bindings ask of a reader, of a foreign stream.
+//! What bindings ask of a reader, for a stream that ezmsg wrote.
 
 use std::os::fd::AsRawFd;
 
@@ -41,11 +41,11 @@ fn frames_are_read_into_the_callers_memory() {
     let mut memory = Memory::of(8);
     stage.write(0..10);
     for positions in [0..8, 8..10] {
-        let (outcome, copied) = reader.read_into(&mut memory.samples, &mut memory.times).unwrap();
-        assert!(outcome.is_data());
+        let outcome = reader.read_into(&mut memory.samples, &mut memory.times).unwrap();
+        let Outcome::Data(copied) = outcome else { panic!("{outcome:?}, expected frames") };
         memory.check(&copied, positions, 0);
     }
-    assert_eq!(reader.read_into(&mut memory.samples, &mut memory.times).unwrap().0, Outcome::Nothing);
+    assert_eq!(reader.read_into(&mut memory.samples, &mut memory.times).unwrap(), Outcome::Nothing);
     let copied = reader.latest_into(&mut memory.samples, &mut memory.times).unwrap();
     memory.check(&copied, 2..10, 0);
     let refused = reader.read_into(&mut memory.samples[1..], &mut memory.times);
@@ -58,22 +58,22 @@ fn a_read_goes_on_only_from_what_was_read_before() {
     let mut reader = open(&stage);
     let mut memory = Memory::of(20);
     let mut go_on = |reader: &mut Reader| {
-        let (outcome, copied) = reader.continue_into(&mut memory.samples, &mut memory.times).unwrap();
-        (outcome, copied.first, copied.frames)
+        let outcome = reader.continue_into(&mut memory.samples, &mut memory.times).unwrap();
+        outcome.map(|copied| (copied.first, copied.frames))
     };
     stage.write(0..5);
-    assert_eq!(go_on(&mut reader), (Outcome::Data, 0, 5));
+    assert_eq!(go_on(&mut reader), Outcome::Data((0, 5)));
     stage.write(5..8);
-    assert_eq!(go_on(&mut reader), (Outcome::Data, 5, 3));
+    assert_eq!(go_on(&mut reader), Outcome::Data((5, 3)));
     for position in (8..48).step_by(8) {
         stage.write(position..position + 8);
     }
-    assert_eq!(go_on(&mut reader).0, Outcome::Nothing, "frames are lost in between");
+    assert_eq!(go_on(&mut reader), Outcome::Nothing, "frames are lost in between");
     let mut frames = Frames::new();
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.first(), frames.lost()), (38, 30));
     stage.next_generation(20);
-    assert_eq!(go_on(&mut reader).0, Outcome::Generation);
+    assert_eq!(go_on(&mut reader), Outcome::Generation);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn frames_have_a_message_and_a_writer_of_their_own() {
     assert!(reader.read(&mut Frames::new(), u64::MAX).unwrap().is_data());
     let mut messages = Vec::new();
     reader.messages(1..4, &mut messages);
-    assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 1, 3));
+    assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 0, 5), "the one that brought them");
     assert!((before..=unix_ns()).contains(&messages[0].send_ns), "sent when it was found");
     reader.messages(4..4, &mut messages);
     assert_eq!(messages.len(), 1);
@@ -131,7 +131,7 @@ fn a_reader_moves_on_without_reading_when_nothing_is_left_to_read() {
     let mut reader = open(&stage);
     assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Nothing, 0));
     stage.write(0..5);
-    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data, 5));
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data(5), 5));
     assert_eq!(crate::read(&mut reader), (0, (0..5).collect(), 0));
     stage.next_generation(10);
     assert_eq!((reader.advance().unwrap(), reader.generation()), (Outcome::Generation, Some(1)));

@@ -1,4 +1,4 @@
-//! A foreign stream as messages: what is new at a look.
+//! A stream that ezmsg wrote, as messages: what is new at a look.
 
 use dora_shm_ring::*;
 
@@ -49,7 +49,7 @@ fn a_message_in_place_is_a_copy_that_passes_when_it_is_given_back() {
         let Outcome::Data(view) = reader.view().unwrap() else { panic!("a message is there") };
         assert_eq!((view.info().first, view.info().frames, view.info().lost), (0, 6, 0));
         let [samples, rest] = view.samples();
-        assert_eq!((samples.as_ref().len(), rest.as_ref().len()), (6 * 8 * CHANNELS, 0));
+        assert_eq!((samples.len(), rest.len()), (6 * 8 * CHANNELS, 0));
         assert!(!given_back || reader.finish(view));
     }
     assert!(matches!(reader.view().unwrap(), Outcome::Nothing));

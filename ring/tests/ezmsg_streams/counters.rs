@@ -93,9 +93,9 @@ fn what_the_writer_overwrites_without_saying_so_is_not_handed_out_from_under_it(
     let mut reader = Reader::open(&stage.name, from(Start::Oldest)).unwrap();
     stage.write(0..20);
     let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("frames are there") };
-    let before = view.samples()[0].as_ref().to_vec();
+    let before = view.samples()[0].to_vec();
     stage.write(20..30);
-    assert_eq!(view.samples()[0].as_ref(), before, "a copy");
+    assert_eq!(view.samples()[0].to_vec(), before, "a copy");
     assert_eq!(reader.finish(view), 0..20);
     assert_eq!(read(&mut reader), (20, every(20..30), 0));
 }

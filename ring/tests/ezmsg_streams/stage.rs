@@ -1,4 +1,4 @@
-//! A foreign stream as three files, moved on by hand.
+//! A stream that ezmsg wrote, as three files, moved on by hand.
 
 use std::path::PathBuf;
 
