@@ -3,6 +3,7 @@
 mod beginnings;
 mod concurrent;
 mod single_thread;
+mod source;
 #[cfg(target_arch = "x86_64")]
 mod streaming;
 
