@@ -123,8 +123,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     counters.chunks = chunk + 1;
     published();
     if !mutated(Mutation::BumpBeforeCommit) {
-        count_event(header);
-        header.wake_sleepers_of_writes();
+        bump_after_write(header);
     }
     failpoint::point("W11");
 }
@@ -134,6 +133,13 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
 pub(crate) fn bump<H: HeaderWords>(header: &H) {
     count_event(header);
     header.wake_sleepers();
+}
+
+/// W10 and W11.
+#[inline]
+pub(crate) fn bump_after_write<H: HeaderWords>(header: &H) {
+    count_event(header);
+    header.wake_sleepers_of_writes();
 }
 
 /// W10 and its like. A plain increment is enough, since only the holder of the stream's lock stores it.
@@ -268,6 +274,26 @@ impl Reserved {
     pub fn record_is_whole(self, chunk: u64, records: u64) -> bool {
         self.chunks <= chunk.saturating_add(records)
     }
+}
+
+/// R4 to R7: makes a copy of `positions`, of which frames below `committed` had been committed, and judges it. Where the
+/// whole frames begin; all before may be torn.
+///
+/// # Errors
+/// What was reserved, where that is less than had been committed: no writer that keeps the protocol does this.
+#[inline]
+pub(crate) fn copy_whole<R: RingWords>(
+    ring: &R,
+    positions: &Range<u64>,
+    committed: u64,
+    copy: impl FnOnce(),
+) -> Result<u64, Reserved> {
+    copy();
+    let reserved = recheck(ring);
+    if reserved.frames < committed {
+        return Err(reserved);
+    }
+    Ok(reserved.whole_from(ring.frames(), positions))
 }
 
 /// R8: what to do once nothing new is left in my generation.

@@ -214,19 +214,18 @@ impl Source for MappedStream {
         samples: &mut [u8],
     ) -> Result<u64> {
         let Some(ring) = &self.ring else { return Ok(positions.end) };
-        ring.memory.copy_times(positions, times);
-        ring.memory.copy_samples(positions, samples);
-        let reserved = protocol::recheck(&ring.memory);
-        if reserved.frames < committed {
-            return Err(self.corrupt(format!("reserved is {}, below the {committed} committed", reserved.frames)));
-        }
-        Ok(reserved.whole_from(ring.memory.frames(), positions))
+        let copy = || {
+            ring.memory.copy_times(positions, times);
+            ring.memory.copy_samples(positions, samples);
+        };
+        protocol::copy_whole(&ring.memory, positions, committed, copy).map_err(|reserved| {
+            self.corrupt(format!("reserved is {}, below the {committed} committed", reserved.frames))
+        })
     }
 
     fn copy_times_whole(&self, positions: &Range<u64>, times: &mut [f64]) -> Option<u64> {
         let ring = self.ring.as_ref()?;
-        ring.memory.copy_times(positions, times);
-        Some(protocol::recheck(&ring.memory).whole_from(ring.memory.frames(), positions))
+        protocol::copy_whole(&ring.memory, positions, 0, || ring.memory.copy_times(positions, times)).ok()
     }
 
     #[inline]

@@ -77,6 +77,10 @@ impl Waiter {
             let Some(sleep) = cursor.would_block()? else { return Ok(Wait::Ready) };
             let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
+                // What the last read saw is no answer: something may have come since.
+                if cursor.would_block()?.is_none() {
+                    return Ok(Wait::Ready);
+                }
                 let liveness = info::liveness(cursor, self.idle_after)?;
                 self.liveness = Some(liveness);
                 return Ok(Wait::Quiet(liveness));

@@ -11,4 +11,5 @@ pub use description::{Attr, Axis, Description};
 pub use dtype::Dtype;
 pub use event::{Event, EventKind, Liveness, WriterId};
 pub use format::Format;
+#[cfg(not(loom))]
 pub(crate) use name::SegmentName;

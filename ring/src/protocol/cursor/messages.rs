@@ -127,7 +127,8 @@ impl<S: Source> Cursor<S> {
             };
             let Some(ring) = self.source.ring() else { break };
             let chunk = self.next_chunk;
-            let Some(record) = self.source.record(chunk) else {
+            let is_held = self.next >= committed.frames.saturating_sub(ring.frames);
+            let Some(record) = self.source.record(chunk).filter(|_| is_held) else {
                 self.skip_lapped_messages(committed, ring);
                 continue;
             };
@@ -140,10 +141,6 @@ impl<S: Source> Cursor<S> {
             if end > committed.frames {
                 // Its frames are not committed. If this ring is over, they never will be.
                 return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
-            }
-            if record.first < committed.frames.saturating_sub(ring.frames) {
-                self.skip_lapped_messages(committed, ring);
-                continue;
             }
             self.hold_description(record.meta_generation)?;
             return Ok(Outcome::Data((chunk, record)));

@@ -12,8 +12,10 @@ mod lookup;
 mod messages;
 mod source;
 
+pub(crate) use beginning::Beginning;
+#[cfg(not(loom))]
+pub(crate) use beginning::Ends;
 pub use beginning::Start;
-pub(crate) use beginning::{Beginning, Ends};
 pub(crate) use events::Events;
 pub use frames::Copied;
 pub(crate) use frames::Target;
@@ -96,8 +98,10 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reached {
     Ring,
-    /// There is no stream, or no ring, yet.
-    NotYet,
+    /// There is no stream, or its ring cannot be found yet.
+    Nothing,
+    /// There is a stream, and its first ring will be an event.
+    Stream,
     /// The stream has ended meanwhile, and the cursor has let go of it.
     End,
 }
@@ -214,6 +218,12 @@ impl<S: Source> Cursor<S> {
         self.next
     }
 
+    /// Number of the next message in its generation; of a cursor over messages.
+    #[cfg(loom)]
+    pub fn next_chunk(&self) -> u64 {
+        self.next_chunk
+    }
+
     /// Frames lost since the cursor began.
     pub fn lost(&self) -> u64 {
         self.losses.total
@@ -244,7 +254,7 @@ impl<S: Source> Cursor<S> {
         }
         if !self.source.find_stream()? {
             self.waited = true;
-            return Ok(Reached::NotYet);
+            return Ok(Reached::Nothing);
         }
         let Status { closed, generation } = self.source.status()?;
         match generation {
@@ -256,7 +266,7 @@ impl<S: Source> Cursor<S> {
                     self.leave_stream()?;
                     return Ok(Reached::End);
                 }
-                Ok(Reached::NotYet)
+                Ok(Reached::Stream)
             }
         }
     }
@@ -277,10 +287,10 @@ impl<S: Source> Cursor<S> {
                     self.leave_stream()?;
                     return Ok(Reached::End);
                 }
-                _ => return Ok(Reached::NotYet),
+                _ => return Ok(Reached::Nothing),
             }
         }
-        Ok(Reached::NotYet)
+        Ok(Reached::Nothing)
     }
 
     /// Begins in the ring that the source has just opened: after another ring, at the end of which the cursor had `seen` so
@@ -309,9 +319,9 @@ impl<S: Source> Cursor<S> {
         }
         self.notice_ring_writer();
         self.push_event(EventKind::NewGeneration);
-        let at_cursor = self.next..self.source.committed().min(self.next.saturating_add(1)).max(self.next);
-        if self.plan.each_description && !at_cursor.is_empty() {
-            return self.readable(at_cursor, false).map(|_| ());
+        if self.plan.each_description && self.source.committed() > self.next {
+            // That of the first frame, and not of the newest.
+            return self.readable(self.next..self.next + 1, false).map(|_| ());
         }
         self.refresh_description()
     }
@@ -491,14 +501,12 @@ impl<S: Source> Cursor<S> {
             Over::NextGeneration(generation) => {
                 self.lose_up_to(snapshot.committed.frames);
                 let reached = self.enter_ring(generation)?;
-                if reached != Reached::NotYet {
-                    self.unreported = None;
-                }
+                self.unreported = None;
                 Ok(match reached {
                     Reached::Ring => Some(Outcome::Generation),
                     // It ended before its next ring could be opened.
                     Reached::End => Some(Outcome::Closed),
-                    Reached::NotYet => None,
+                    Reached::Nothing | Reached::Stream => None,
                 })
             }
             Over::Closed => {
@@ -518,12 +526,11 @@ impl<S: Source> Cursor<S> {
         let Some(ring) = self.source.ring() else {
             // Only attaching finds out, and what it finds is kept. R1: the word is loaded before that.
             let wake = self.source.wake();
-            if self.attach()? != Reached::NotYet {
-                return Ok(None);
-            }
-            // The first ring of a stream that is there is an event.
-            let announced = wake.is_some() && self.source.status()?.generation.is_none();
-            return Ok(Some(Sleep { wake, retry: !announced }));
+            return Ok(match self.attach()? {
+                Reached::Ring | Reached::End => None,
+                Reached::Nothing => Some(Sleep { wake, retry: true }),
+                Reached::Stream => Some(Sleep { wake, retry: wake.is_none() }),
+            });
         };
         if let Some(snapshot) = self.quiet.take() {
             return Ok(Some(Sleep { wake: Some(snapshot.wake), retry: false }));
