@@ -1,4 +1,4 @@
-//! A writer that wakes only while somebody holds a sleeper's lock: `SPEC.md`, "Wake only who sleeps".
+//! A writer that wakes only while somebody holds a waiter lock: `SPEC.md`, "Wake only when readers wait".
 //!
 //! The kernel's barrier in the writer's thread is modelled by a fence where it can matter, between the wake word's store and
 //! the question. The lock is one of loom's.
