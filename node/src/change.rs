@@ -1,6 +1,6 @@
 //! What to do with a message whose format is not the current generation's.
 
-use dora_shm_bridge::settings::OnChange;
+use dora_shm_node_kit::settings::OnChange;
 
 /// Generations of a single message, one after the other, after which a further change of format is taken for a source
 /// whose messages vary, rather than for one that changed.

@@ -20,9 +20,9 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dora_node_api::{DoraNode, Event, EventStream};
-use dora_shm_bridge::events::{Events, Next, Stopper};
-use dora_shm_bridge::launch::{Invocation, Surroundings, join};
-use dora_shm_bridge::termination::Termination;
+use dora_shm_node_kit::events::{Events, Next, Stopper};
+use dora_shm_node_kit::launch::{Invocation, Surroundings, join};
+use dora_shm_node_kit::termination::Termination;
 use eyre::{Context as _, bail};
 
 pub use open::Opened;

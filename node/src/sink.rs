@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use dora_node_api::{DoraArray, DoraNode, Event, Metadata};
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::message::{Interpreter, send_ns};
-use dora_shm_bridge::report::{Log, Reporter};
-use dora_shm_bridge::settings::SinkSettings;
+use dora_shm_message::{Interpreter, send_ns};
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::report::{Log, Reporter};
+use dora_shm_node_kit::settings::SinkSettings;
 use serde_json::Value;
 
 use crate::answers::Answers;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_bridge::message::{Chunk, Plan};
-use dora_shm_bridge::report::{Log, Refusals, State, Status};
-use dora_shm_bridge::settings::{Length, OnChange, SinkSettings};
+use dora_shm_message::{Chunk, Plan};
+use dora_shm_node_kit::report::{Log, Refusals, State, Status};
+use dora_shm_node_kit::settings::{Length, OnChange, SinkSettings};
 use dora_shm_ring::{Error, Format, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 

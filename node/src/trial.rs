@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_bridge::message::{Chunk, Plan};
+use dora_shm_message::{Chunk, Plan};
 use dora_shm_ring::Times;
 
 /// How long messages are kept back. Readers wait so much longer for the first frames.
