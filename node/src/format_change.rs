@@ -1,6 +1,9 @@
 //! What to do with a message whose format is not the current generation's.
 
+use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::OnChange;
+
+use crate::rate;
 
 /// Generations of a single message, one after the other, after which a further change of format is taken for a source
 /// whose messages vary, rather than for one that changed.
@@ -60,6 +63,36 @@ impl Changes {
         self.varying = false;
         Verdict::Begin
     }
+}
+
+/// What a message has that the generation has not.
+pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
+    let shown = |plan: &Plan| {
+        let key = if plan.key().is_empty() { String::new() } else { format!(", key {:?}", plan.key()) };
+        format!("{} {:?}, {}{key}", plan.dtype(), plan.frame_shape(), rate::text(plan.rate_hz(), None))
+    };
+    match before {
+        Some(before) => format!("a message of frames {} came into a stream of {}", shown(now), shown(before)),
+        None => format!("a message of frames {} came", shown(now)),
+    }
+}
+
+/// What is said of messages whose format keeps changing. Without their figures, which would make each refusal another.
+pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
+    let differs = |differ: fn(&Plan, &Plan) -> bool| before.is_some_and(|before| differ(before, now));
+    let (what, help) = if differs(|a, b| a.dtype() != b.dtype()) {
+        ("type", "send messages of one type, or give each type a sink of its own")
+    } else if differs(|a, b| a.frame_shape() != b.frame_shape()) {
+        (
+            "frame shape",
+            "if each message holds a varying number of frames, set FRAMES: rows and SHAPE to the shape of one frame",
+        )
+    } else if differs(|a, b| a.rate_hz() != b.rate_hz()) {
+        ("sample rate", "set SAMPLE_RATE to the rate that is meant")
+    } else {
+        ("key", "set KEY to one name for the stream")
+    };
+    format!("the {what} of the messages keeps changing (three generations had a single message each); {help}")
 }
 
 #[cfg(test)]
