@@ -16,7 +16,9 @@ pub fn run_all() -> eyre::Result<()> {
     }
     let mut command = cargo(words(TEST));
     if !on_path("julia") {
-        println!("`julia` is not on the PATH, and Debian does not package it: the experimental reader in Julia is NOT tested");
+        println!(
+            "`julia` is not on the PATH, and Debian does not package it: the experimental reader in Julia is NOT tested"
+        );
         command.args(["--skip", "julia"]);
     }
     run(&mut command)
