@@ -46,12 +46,9 @@ impl Row for Iceoryx {
 
     fn about(&self) -> &'static str {
         match self {
-            Self::Poll => {
-                "iceoryx2 publish-subscribe of slices: loan, copy in, send; the reader polls and copies out. Lossless by its \
-                 own back-pressure (no overflow, retry until delivered)"
-            }
-            Self::Listener => "the same; a Notifier wakes the reader, which sleeps in a Listener, at each message",
-            Self::InPlace => "the same; the reader polls and sums each message in place",
+            Self::Poll => "iceoryx2: loan, copy in, send; the reader polls and copies out",
+            Self::Listener => "iceoryx2: the reader sleeps in a Listener, which a Notifier wakes at each message",
+            Self::InPlace => "iceoryx2: the reader polls and sums each message in place",
         }
     }
 

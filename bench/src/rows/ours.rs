@@ -44,17 +44,10 @@ impl Row for Ours {
 
     fn about(&self) -> &'static str {
         match self {
-            Self::Poll => {
-                "dora-shm-ring, one frame a message; the reader copies out: back to back with Reader::read, paced out of a \
-                 Reader::view, which tells when it has come"
-            }
-            Self::Wait => "the same; the reader sleeps in Reader::wait and then reads",
-            Self::WaitSpin => {
-                "the same, with ReaderOptions::spin: the reader sleeps, and polls from 0.2 ms before a message is due"
-            }
-            Self::InPlace => {
-                "the same; the reader polls with Reader::view, sums each message in place, and gives it back"
-            }
+            Self::Poll => "dora-shm: the reader polls and copies out",
+            Self::Wait => "dora-shm: the reader sleeps until it is woken, then copies out",
+            Self::WaitSpin => "dora-shm: the reader sleeps until 0.2 ms before a message is due (`spin`), then polls",
+            Self::InPlace => "dora-shm: the reader polls and sums each message in place",
         }
     }
 

@@ -16,7 +16,7 @@ fn here(file: &str) -> PathBuf {
 }
 
 fn shown(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/languages").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/single-file").join(file)
 }
 
 /// `octave-cli` and not `octave`, which wants a display.
@@ -34,7 +34,7 @@ fn csharp() -> Command {
         let compiled = Command::new("mcs")
             .args(["-unsafe", "-warn:4", "-warnaserror"])
             .arg(format!("-out:{}", program.display()))
-            .args([shown("DoraShmReader.cs"), here("Drive.cs")])
+            .args([shown("csharp/DoraShmReader.cs"), here("Drive.cs")])
             .output()
             .expect("the compiler of Mono; `cargo xtask languages` installs it");
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));

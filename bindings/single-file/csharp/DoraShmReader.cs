@@ -15,23 +15,23 @@ namespace DoraShm
 
     public enum Outcome
     {
-        /// <summary>Nothing new, or no stream yet. Sleep a little and ask again.</summary>
+        /// <summary>Nothing new, or no stream yet. Sleep briefly and read again.</summary>
         Nothing,
         /// <summary>Frames were copied.</summary>
         Data,
         /// <summary>The reader moved to a new ring: Dtype, FrameShape and Rate are those of the frames to come.</summary>
         Generation,
-        /// <summary>The writer closed the stream and all of it is read. Said once; later reads follow its next writer.</summary>
+        /// <summary>The writer closed the stream. Returned once, after the last frame; later reads follow the next writer.</summary>
         Closed,
     }
 
-    /// <summary>What is in shared memory contradicts SPEC.md. The reader is of no more use.</summary>
+    /// <summary>Shared memory contradicts SPEC.md. Discard the reader.</summary>
     public sealed class CorruptException : Exception
     {
         public CorruptException(string what) : base(what) { }
     }
 
-    /// <summary>Frames of one generation, the caller's own.</summary>
+    /// <summary>A copy of frames of one generation.</summary>
     public sealed class Frames
     {
         /// <summary>Position of the first one in its generation.</summary>
@@ -87,7 +87,7 @@ namespace DoraShm
         ulong streamId, next, pending;
         bool waited;
 
-        /// <summary>The stream need not exist yet. A reader that was there first begins at its first frame.</summary>
+        /// <summary>The stream need not exist yet. A reader that predates it starts at its first frame.</summary>
         public Reader(string name, Start start = Start.Newest)
         {
             if (sizeof(void*) != 8 || !BitConverter.IsLittleEndian)
@@ -117,11 +117,11 @@ namespace DoraShm
         /// <summary>1 for the stream's first writer, one more for each that took over from a dead one.</summary>
         public uint Epoch { get { Attached(); return header.AcquireU32(2192); } }
 
-        /// <summary>Copies what is new, at most `most` frames of it; never blocks.</summary>
+        /// <summary>Copies at most `most` new frames; never blocks.</summary>
         public Outcome Read(Frames into, ulong most = 4096)
         {
             if (ring == null) return Attach();
-            // R2 before R3: if these say that my generation is over, `committed` is its last.
+            // R2 before R3: if these show that this generation has ended, `committed` is final.
             uint state = header.AcquireU32(2180), generation = header.AcquireU32(2184);
             ulong committed = ring.Committed; // R3
             Expect(committed >= next && ring.Base + committed >= committed, "committed went back");
@@ -142,7 +142,7 @@ namespace DoraShm
             ulong ok = reserved > n ? reserved - n : 0; // R7
             if (ok > low)
             {
-                // Lapped while copying. Half a ring behind gives both the most time.
+                // Lapped while copying. Continue half a ring behind the writer, which leaves both sides the most time.
                 ulong goOn = Math.Min(committed, Math.Max(ok, ahead));
                 Lose(goOn - next);
                 next = goOn;
@@ -155,8 +155,8 @@ namespace DoraShm
             return Outcome.Data;
         }
 
-        /// <summary>Copies the newest frames, at most `count`, of the reader's generation without moving on; never blocks.
-        /// Whoever calls nothing but this calls Read from time to time, which follows the stream to its next generation.
+        /// <summary>Copies the newest frames, at most `count`, of the reader's generation; never blocks. The position stays.
+        /// Also call Read from time to time: only Read follows the stream to its next generation.
         /// </summary>
         public void Latest(Frames into, ulong count)
         {
@@ -174,7 +174,7 @@ namespace DoraShm
             if (ok > low) into.DropFront(Math.Min(ok, committed) - low, ring.FrameBytes);
         }
 
-        /// <summary>Reads or sleeps until there is news or the time is over.</summary>
+        /// <summary>Reads, and sleeps until there is something to read or the time is over.</summary>
         public Outcome ReadOrWait(Frames into, TimeSpan timeout, ulong most = 4096)
         {
             var clock = System.Diagnostics.Stopwatch.StartNew();
@@ -186,8 +186,8 @@ namespace DoraShm
             }
         }
 
-        /// <summary>JSON of the description in force for the newest frames (SPEC.md, "What the JSON says"); null when it is
-        /// not there any more. Treat it as untrusted input.</summary>
+        /// <summary>JSON of the description in force for the newest frames (SPEC.md, "What the JSON says"); null if it has
+        /// been removed. Treat it as untrusted input.</summary>
         public string Description()
         {
             uint ofNewest = Attached().DescriptionOfNewest(), newest = header.AcquireU32(2188);
@@ -241,7 +241,7 @@ namespace DoraShm
             fixed (byte* bytes = into.Bytes)
                 for (ulong p = low; p < high;)
                 {
-                    // As far as the end of the ring, then from its beginning.
+                    // Up to the end of the ring, then from its start.
                     ulong slot = p % ring.Frames, count = Math.Min(high - p, ring.Frames - slot);
                     ring.Segment.Copy(8 * slot, (byte*)(times + (p - low)), 8 * count);
                     ring.Segment.Copy(8 * ring.Frames + slot * ring.FrameBytes, bytes + (p - low) * ring.FrameBytes,
@@ -250,14 +250,14 @@ namespace DoraShm
                 }
         }
 
-        /// <summary>Into the ring that the header names.</summary>
+        /// <summary>Attaches to the ring that the header names.</summary>
         Outcome Attach()
         {
             if (header == null && !OpenHeader()) return Outcome.Nothing;
             uint state = header.AcquireU32(2180), generation = header.AcquireU32(2184);
             ulong seen = ring != null ? ring.Base + next : 0;
             Ring found = generation == NoGeneration ? null : Ring.TryOpen(name, generation, streamId);
-            // Not yet, or not any more.
+            // The ring does not exist yet, or no longer.
             if (found == null) return state == ClosedState ? Leave(seen) : Outcome.Nothing;
             bool first = ring == null && !waited;
             if (ring != null) ring.Segment.Dispose();
@@ -307,7 +307,7 @@ namespace DoraShm
             }
             segment.Dispose();
             Expect(refused == null, refused);
-            return false; // closed: its writer is just removing it
+            return false; // closed: its writer is about to remove it
         }
 
         string OpenDescription(uint number)
@@ -349,7 +349,7 @@ namespace DoraShm
             public ulong Reserved { get { return Segment.AcquireU64(trailer + 256); } }
             public ulong Committed { get { return Segment.AcquireU64(trailer + 384); } }
 
-            /// <summary>Null: not there, or of another stream or generation, so the header has moved on.</summary>
+            /// <summary>Null: absent, or of another stream or generation. Then the header has moved on.</summary>
             public static Ring TryOpen(string name, uint generation, ulong streamId)
             {
                 Segment segment = Segment.TryOpen(name + "/buffer" + generation, 16384);
@@ -412,7 +412,7 @@ namespace DoraShm
                 return r;
             }
 
-            /// <summary>Number of the description of the newest committed chunk, or the ring's own; 0: it was overtaken.
+            /// <summary>Number of the description of the newest committed chunk, or the ring's own; 0: overwritten.
             /// </summary>
             public uint DescriptionOfNewest()
             {
@@ -432,7 +432,7 @@ namespace DoraShm
         }
     }
 
-    /// <summary>A file in shared memory, mapped read-only for as long as this lives.</summary>
+    /// <summary>A file in shared memory, mapped read-only until this is disposed.</summary>
     sealed unsafe class Segment : IDisposable
     {
         readonly MemoryMappedFile file;
@@ -449,7 +449,7 @@ namespace DoraShm
             memory += view.PointerOffset;
         }
 
-        /// <summary>Without the lock that .NET takes by default: a reader must not take any.</summary>
+        /// <summary>Without the lock that .NET takes by default: a reader must not lock the file.</summary>
         public static FileStream OpenFile(string longName)
         {
             return new FileStream("/dev/shm/" + Reader.SegmentName(longName), FileMode.Open, FileAccess.Read,
@@ -472,7 +472,7 @@ namespace DoraShm
             return BitConverter.ToUInt64(Encoding.ASCII.GetBytes(letters), 0);
         }
 
-        // Volatile.Read is an Acquire load. Interlocked.Read is not for here: it stores, which a read-only page refuses.
+        // Volatile.Read is an acquire load. Interlocked.Read may store, which faults on a read-only page.
         public uint AcquireU32(ulong offset) { return Volatile.Read(ref *(uint*)(memory + offset)); }
         public ulong AcquireU64(ulong offset) { return Volatile.Read(ref *(ulong*)(memory + offset)); }
         public ushort U16(ulong offset) { return *(ushort*)(memory + offset); }
@@ -486,7 +486,7 @@ namespace DoraShm
             return true;
         }
 
-        /// <summary>May race with the writer: look at nothing of it before `reserved` says that it is whole.</summary>
+        /// <summary>Races with the writer: do not use the copy before `reserved` shows that it is whole.</summary>
         public void Copy(ulong offset, byte* into, ulong bytes)
         {
             Buffer.MemoryCopy(memory + offset, into, bytes, bytes);

@@ -1,7 +1,9 @@
 """
-Reads dora-shm streams, after SPEC.md. For Julia 1.10 or later on 64-bit Linux; needs nothing but the standard library.
+EXPERIMENTAL: this file has been parsed, never run.
 
-    include("DoraShmReader.jl")
+Reads dora-shm streams as SPEC.md defines them. For Julia 1.10 or later on 64-bit Linux; needs only the standard library.
+
+    include("DoraShmReader.experimental.jl")
     reader = DoraShmReader.Reader("my-signal")            # or Reader("my-signal"; start = :oldest)
     outcome, frames = DoraShmReader.read_or_wait!(reader, 1.0)
     frames = DoraShmReader.latest(reader, 250)
@@ -21,7 +23,7 @@ const DTYPES = [("bool", UInt8), ("int8", Int8), ("uint8", UInt8), ("int16", Int
     ("uint32", UInt32), ("int64", Int64), ("uint64", UInt64), ("float16", Float16), ("float32", Float32),
     ("float64", Float64)]
 
-"What is in shared memory contradicts SPEC.md. The reader is of no more use."
+"Shared memory contradicts SPEC.md. Discard the reader."
 struct Corrupt <: Exception
     what::String
 end
@@ -34,7 +36,7 @@ function segment_name(long_name)
     "sm_" * replace(text[1:20], '+' => '-', '/' => '_')
 end
 
-"A file in shared memory, mapped read-only for as long as it is referred to; `nothing` when it is absent."
+"A file in shared memory, mapped read-only until the last reference goes; `nothing` if it is absent."
 function open_segment(long_name, least)
     path = "/dev/shm/" * segment_name(long_name)
     status = lstat(path)
@@ -54,7 +56,7 @@ function open_segment(long_name, least)
     end
 end
 
-# One load each, as the machine has it. `offset` is in bytes, a multiple of the size.
+# One machine load each. `offset` is in bytes, a multiple of the size.
 place(memory, T, offset) = Ptr{T}(pointer(memory) + offset)
 acquire(memory, T, offset) = GC.@preserve memory unsafe_load(place(memory, T, offset), :acquire)
 plain(memory, T, offset) = GC.@preserve memory unsafe_load(place(memory, T, offset))
@@ -91,7 +93,7 @@ committed(ring) = counter(ring, 384)
 committed_chunks(ring) = counter(ring, 392)
 behind(position, frames) = position > frames ? position - UInt64(frames) : UInt64(0)
 
-"`nothing`: not there, or of another stream or generation, so the header has moved on."
+"`nothing`: absent, or of another stream or generation. Then the header has moved on."
 function open_ring(name, generation, stream_id)
     memory = open_segment("$name/buffer$generation", 16384)
     memory === nothing && return nothing
@@ -142,7 +144,7 @@ mutable struct Reader
     lost::UInt64      # all frames lost since the reader began
     pending::UInt64
 
-    # The stream need not exist yet. A reader that was there first begins at its first frame.
+    # The stream need not exist yet. A reader that predates it starts at its first frame.
     function Reader(name; start = :newest)
         start in (:newest, :oldest) || throw(ArgumentError("start is :newest or :oldest, not $start"))
         reader = new(name, start, false, nothing, 0, nothing, 0, 0, 0)
@@ -160,14 +162,14 @@ function lose!(reader, frames)
     nothing
 end
 
-"Into the ring that the header names: `:generation`, or `:nothing` as long as there is none, or `:closed`."
+"Attaches to the ring that the header names: `:generation`, `:nothing` while there is none, or `:closed`."
 function attach!(reader)
     reader.header === nothing && !open_header!(reader) && return :nothing
     state = acquire(reader.header, UInt32, 2180)
     generation = acquire(reader.header, UInt32, 2184)
     seen = reader.ring === nothing ? UInt64(0) : reader.ring.base + reader.position
     found = generation == NO_GENERATION ? nothing : open_ring(reader.name, generation, reader.stream_id)
-    # Not yet, or not any more.
+    # The ring does not exist yet, or no longer.
     found === nothing && return state == CLOSED ? leave!(reader, seen) : :nothing
     first = reader.ring === nothing && !reader.waited
     reader.ring = found
@@ -202,20 +204,20 @@ function open_header!(reader)
         "the header of another stream")
     reader.stream_id = plain(memory, UInt64, 2064)
     expect(reader.stream_id != 0, "stream_id")
-    # Closed counts as absent: its writer is just removing it.
+    # A closed stream counts as absent: its writer is about to remove it.
     acquire(memory, UInt32, 2180) == CLOSED && return false
     reader.header = memory
     true
 end
 
-"Private copies of times and samples. They may race with the writer: they are nothing before `reserved` has been asked."
+"Private copies of times and samples. They race with the writer: do not use them before `reserved` shows that they are whole."
 function copy_frames(ring, low, high)
     count = Int(high - low)
     width = prod(ring.shape; init = 1)
     times = Vector{Float64}(undef, count)
     samples = Vector{ring.type}(undef, count * width)
     slot = Int(low % ring.frames)
-    before = min(count, ring.frames - slot) # as far as the end of the ring, then from its beginning
+    before = min(count, ring.frames - slot) # up to the end of the ring, then from its start
     memory = ring.memory
     GC.@preserve memory times samples for (at, from, n) in ((0, slot, before), (before, 0, count - before))
         unsafe_copyto!(pointer(times, at + 1), place(memory, Float64, 8 * from), n)
@@ -225,7 +227,7 @@ function copy_frames(ring, low, high)
     times, samples
 end
 
-"C order has the last dimension together, Julia the first."
+"In C order the last dimension is contiguous, in Julia the first."
 function shaped(ring, samples, count)
     values = ring.dtype == "bool" ? samples .!= 0 : samples
     shape = (count, ring.shape...)
@@ -237,14 +239,14 @@ no_frames(reader) = Frames(reader.ring === nothing ? NO_GENERATION : reader.ring
 """
     outcome, frames = read!(reader, most = 4096)
 
-Copies at most `most` frames of what is new; never blocks. `outcome` is `:data`; `:nothing`; `:generation`, when the reader
-moved to a new ring; or `:closed`, said once, when the writer closed the stream and all of it is read.
+Copies at most `most` new frames; never blocks. `outcome` is `:data`; `:nothing`; `:generation`, when the reader has moved
+to a new ring; or `:closed`, returned once, when the writer has closed the stream and every frame of it has been read.
 """
 function read!(reader, most = 4096)
     none = no_frames(reader)
     ring = reader.ring
     ring === nothing && return attach!(reader), none
-    # R2 before R3: if these say that this generation is over, `committed` is its last.
+    # R2 before R3: if these show that this generation has ended, `committed` is final.
     state = acquire(reader.header, UInt32, 2180)
     generation = acquire(reader.header, UInt32, 2184)
     newest = committed(ring)
@@ -262,7 +264,7 @@ function read!(reader, most = 4096)
     expect(touched >= newest, "reserved is below committed")
     ok = behind(touched, ring.frames) # R7
     if ok > low
-        # Lapped while copying. Half a ring behind gives both the most time.
+        # Lapped while copying. Continue half a ring behind the writer, which leaves both sides the most time.
         go_on = min(newest, max(ok, ahead))
         lose!(reader, go_on - reader.position)
         reader.position = go_on
@@ -275,7 +277,7 @@ function read!(reader, most = 4096)
     :data, frames
 end
 
-"Reads, or sleeps until there is news or `seconds` are over."
+"Reads, and sleeps until there is something to read or `seconds` are over."
 function read_or_wait!(reader, seconds, most = 4096)
     deadline = time_ns() + round(UInt64, 1e9 * seconds)
     while true
@@ -286,8 +288,8 @@ function read_or_wait!(reader, seconds, most = 4096)
 end
 
 """
-Copies the newest frames of the reader's generation, at most `count`, without moving on. Whoever calls nothing but this calls
-`read!` from time to time, which follows the stream to its next generation.
+Copies the newest frames of the reader's generation, at most `count`; the position stays. Also call `read!` from time to time:
+only `read!` follows the stream to its next generation.
 """
 function latest(reader, count)
     reader.ring === nothing && attach!(reader) != :generation && return no_frames(reader)
@@ -298,13 +300,13 @@ function latest(reader, count)
     Threads.atomic_fence()
     touched = reserved(ring)
     expect(touched >= newest, "reserved is below committed")
-    torn = Int(clamp(behind(touched, ring.frames), low, newest) - low) # of the first ones
+    torn = Int(clamp(behind(touched, ring.frames), low, newest) - low) # of the first frames
     width = prod(ring.shape; init = 1)
     whole = shaped(ring, samples[torn*width+1:end], length(times) - torn)
     Frames(ring.generation, low + UInt64(torn), 0, times[torn+1:end], whole)
 end
 
-"JSON of the description in force for the newest frames; `nothing` when it is not there any more."
+"JSON of the description in force for the newest frames; `nothing` if it has been removed."
 function description(reader)
     ring = reader.ring
     ring === nothing && error("there is no stream '$(reader.name)' yet")
@@ -314,7 +316,7 @@ function description(reader)
     open_description(reader, newest)
 end
 
-"Number of the description of the newest committed chunk, or the ring's own; 0: it was overtaken."
+"Number of the description of the newest committed chunk, or the ring's own; 0: the record was overwritten."
 function description_of_newest(ring)
     newest, chunks = committed(ring), committed_chunks(ring)
     # The newest record may be of a chunk that is not committed.

@@ -1,21 +1,21 @@
 classdef DoraShmReader < handle
-    % Reads a dora-shm stream, after SPEC.md: r = DoraShmReader(name) or DoraShmReader(name, 'oldest').
+    % Reads a dora-shm stream as SPEC.md defines it: r = DoraShmReader(name) or DoraShmReader(name, 'oldest').
     %
-    %   [outcome, frames] = r.read()       what is new, or 'nothing', 'generation', 'closed'; never blocks
+    %   [outcome, frames] = r.read()       'data', 'nothing', 'generation' or 'closed'; never blocks
     %   [outcome, frames] = r.readOrWait(seconds)
-    %   frames = r.latest(n)               the newest n frames, without moving on
+    %   frames = r.latest(n)               the newest n frames; the position stays
     %   jsondecode(r.description())        names of the dimensions, labels, units, attributes
     %
     % frames.samples has the frames along its first dimension, then the dimensions of a frame in their order: n x channels,
     % n x y x x x c. frames.times has one value per frame, in seconds for a time axis; frames.first is the position of the
     % first one in its generation, frames.lost the number of frames lost just before it.
     %
-    % MATLAB maps the segments with memmapfile. Octave has none and reads the same files. Both on x86-64 Linux only, where
-    % the processor keeps loads in their order: neither language has fences.
+    % Octave reads the segments with fread. MATLAB maps them and needs DoraShmMatlabExperimental.m beside this file, which has
+    % never been run. Both run on x86-64 Linux only, where the processor keeps loads in order: neither language has fences.
 
     properties (SetAccess = private)
         name
-        generation = []  % of the ring that is read; [] as long as there is none
+        generation = []  % of the ring that is read; [] before there is one
         dtype = ''       % numpy's name of the type
         frameShape = []  % of one frame, outermost first; []: one sample a frame
         rate = 0         % frames a second; 0: irregular or unknown
@@ -65,7 +65,7 @@ classdef DoraShmReader < handle
         end
 
         function [outcome, frames] = read(self, most)
-            % Copies at most `most` frames of what is new.
+            % Copies at most `most` new frames.
             frames = struct('first', 0, 'lost', 0, 'generation', [], 'times', [], 'samples', []);
             if nargin < 2
                 most = 4096;
@@ -74,7 +74,7 @@ classdef DoraShmReader < handle
                 outcome = self.attach();
                 return
             end
-            % In this order: if state or generation say that this ring is over, `committed` is its last.
+            % In this order: if state or generation show that this ring has ended, `committed` is final.
             state = self.word(2180);
             generation = self.word(2184);
             committed = self.counter(384);
@@ -101,7 +101,7 @@ classdef DoraShmReader < handle
             DoraShmReader.expect(reserved >= committed, 'reserved is below committed');
             ok = max(0, reserved - n);
             if ok > low
-                % Lapped while copying. Half a ring behind gives both the most time.
+                % Lapped while copying. Continue half a ring behind the writer, which leaves both sides the most time.
                 goOn = min(committed, max(ok, ahead));
                 self.lose(goOn - self.position);
                 self.position = goOn;
@@ -120,7 +120,7 @@ classdef DoraShmReader < handle
         end
 
         function [outcome, frames] = readOrWait(self, seconds, most)
-            % Reads, or sleeps until there is news or the time is over.
+            % Reads, and sleeps until there is something to read or the time is over.
             if nargin < 3
                 most = 4096;
             end
@@ -133,8 +133,8 @@ classdef DoraShmReader < handle
         end
 
         function frames = latest(self, count)
-            % Copies the newest frames of the reader's generation. Whoever calls nothing but this calls read() from time to
-            % time, which follows the stream to its next generation.
+            % Copies the newest frames of the reader's generation. Also call read() from time to time: only read() follows
+            % the stream to its next generation.
             frames = struct('first', 0, 'lost', 0, 'generation', self.generation, 'times', [], 'samples', []);
             if isempty(self.ring) && ~strcmp(self.attach(), 'generation')
                 return
@@ -145,7 +145,7 @@ classdef DoraShmReader < handle
             [times, samples] = self.copy(low, committed);
             reserved = self.counter(256);
             DoraShmReader.expect(reserved >= committed, 'reserved is below committed');
-            % The first ones may be torn.
+            % The first frames may be torn.
             torn = min(committed, max(low, reserved - self.ringFrames)) - low;
             frames.first = low + torn;
             frames.times = times(torn + 1:end);
@@ -153,7 +153,7 @@ classdef DoraShmReader < handle
         end
 
         function json = description(self)
-            % JSON of the description in force for the newest frames; '' when it is not there any more.
+            % JSON of the description in force for the newest frames; '' if it has been removed.
             if isempty(self.ring)
                 error('DoraShm:absent', 'there is no stream ''%s'' yet', self.name);
             end
@@ -171,11 +171,8 @@ classdef DoraShmReader < handle
             bytes = DoraShmReader.utf8(longName);
             if DoraShmReader.isOctave()
                 digest = sscanf(hash('sha256', char(bytes)), '%2x');
-            elseif usejava('jvm')
-                sha256 = java.security.MessageDigest.getInstance('SHA-256');
-                digest = double(typecast(sha256.digest(bytes), 'uint8'));
             else
-                error('DoraShm:java', 'SHA-256 comes from Java; start MATLAB without -nojvm');
+                digest = DoraShmMatlabExperimental.sha256(bytes);
             end
             % Base64: three bytes are four characters.
             threes = [65536 256 1] * reshape(digest(1:15), 3, 5);
@@ -187,7 +184,7 @@ classdef DoraShmReader < handle
 
     methods (Access = private)
         function outcome = attach(self)
-            % Into the ring that the header names.
+            % Attaches to the ring that the header names.
             outcome = 'nothing';
             if isempty(self.header) && ~self.openHeader()
                 return
@@ -197,7 +194,7 @@ classdef DoraShmReader < handle
             seen = self.base + self.position;
             first = isempty(self.ring) && ~self.waited;
             if generation == 4294967295 || ~self.openRing(generation)
-                % Not yet, or not any more.
+                % The ring does not exist yet, or no longer.
                 if state == 2
                     outcome = self.leave(seen);
                 end
@@ -249,7 +246,7 @@ classdef DoraShmReader < handle
                     ~isequal(DoraShmReader.take(segment, 2308, 'uint8', count)', wanted))
                 refused = 'the header of another stream';
             end
-            % Closed counts as absent: its writer is just removing it.
+            % A closed stream counts as absent: its writer is about to remove it.
             found = isempty(refused) && DoraShmReader.take(segment, 2180, 'uint32', 1) ~= 2;
             if found
                 self.header = segment;
@@ -261,7 +258,7 @@ classdef DoraShmReader < handle
         end
 
         function found = openRing(self, generation)
-            % False: not there, or of another stream or generation, so the header has moved on.
+            % False: absent, or of another stream or generation. Then the header has moved on.
             names = {'bool', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'float16', ...
                 'float32', 'float64'};
             classes = {'uint8', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'uint16', ...
@@ -284,7 +281,7 @@ classdef DoraShmReader < handle
                     DoraShmReader.close(segment);
                     return
                 end
-                % Each number is loaded once; an integer beyond 2^53 is no size that fits.
+                % Each number is loaded once. An integer beyond 2^53 cannot be a valid size.
                 sizes = double(DoraShmReader.take(segment, t + 32, 'uint64', 6)); % base, N, frame_bytes, -, offsets
                 rate = DoraShmReader.take(segment, t + 56, 'double', 1);
                 small = double(DoraShmReader.take(segment, t + 80, 'uint32', 4)); % records, record_bytes, dtype, rank
@@ -327,7 +324,7 @@ classdef DoraShmReader < handle
         end
 
         function value = counter(self, offset)
-            % Until two looks agree: nothing here promises that eight bytes are loaded at once.
+            % Loads until two values agree: eight bytes may not be loaded at once.
             before = DoraShmReader.take(self.ring, self.trailer + offset, 'uint64', 1);
             word = DoraShmReader.take(self.ring, self.trailer + offset, 'uint64', 1);
             while word ~= before
@@ -344,10 +341,10 @@ classdef DoraShmReader < handle
         end
 
         function [times, samples] = copy(self, low, high)
-            % May race with the writer: look at nothing of it before `reserved` says that it is whole.
+            % Races with the writer: do not use the copy before `reserved` shows that it is whole.
             slot = mod(low, self.ringFrames);
             count = [min(high - low, self.ringFrames - slot), 0];
-            count(2) = high - low - count(1); % as far as the end of the ring, then from its beginning
+            count(2) = high - low - count(1); % up to the end of the ring, then from its start
             width = prod(self.frameShape);
             at = 8 * self.ringFrames;
             times = [DoraShmReader.take(self.ring, 8 * slot, 'double', count(1))
@@ -357,7 +354,7 @@ classdef DoraShmReader < handle
         end
 
         function samples = shaped(self, samples, count)
-            % C order has the last dimension together, MATLAB the first.
+            % In C order the last dimension is contiguous, in MATLAB the first.
             if strcmp(self.dtype, 'bool')
                 samples = samples ~= 0;
             elseif strcmp(self.dtype, 'float16')
@@ -370,7 +367,7 @@ classdef DoraShmReader < handle
         end
 
         function number = descriptionOfNewest(self)
-            % 0: it was overtaken.
+            % 0: the record was overwritten.
             committed = self.counter(384);
             chunks = self.counter(392);
             for i = chunks - 1:-1:max(0, chunks - 2) % the newest record may be of a chunk that is not committed
@@ -411,7 +408,7 @@ classdef DoraShmReader < handle
             if DoraShmReader.isOctave()
                 json = char(json);
             else
-                json = native2unicode(json, 'UTF-8');
+                json = DoraShmMatlabExperimental.fromUtf8(json);
             end
         end
 
@@ -423,7 +420,7 @@ classdef DoraShmReader < handle
 
     methods (Static, Access = private)
         function segment = open(longName, classes)
-            % []: absent. The file stays open or mapped until close, also when its name is gone.
+            % []: absent. The file stays open or mapped until close, even if its name is removed.
             path = ['/dev/shm/' DoraShmReader.segmentName(longName)];
             segment = [];
             before = [];
@@ -437,27 +434,22 @@ classdef DoraShmReader < handle
             fseek(file, 0, 'eof');
             segment = struct('bytes', ftell(file), 'file', file, 'path', '', 'maps', struct());
             if DoraShmReader.isOctave()
-                % A file that is read twice may come from a buffer; one that is opened anew does not. By this path it can
-                % be, also when its name is gone.
+                % fread may return buffered bytes unless the file is reopened. This path reopens it even if its name has
+                % been removed.
                 opened = setdiff(DoraShmReader.descriptors(path), before);
                 segment.path = sprintf('/proc/self/fd/%d', opened(1));
                 return
             end
             fclose(file);
             segment.file = -1;
-            try
-                for i = 1:numel(classes)
-                    map = memmapfile(path, 'Format', classes{i});
-                    map.Data(1); % maps it now, before its name is gone
-                    segment.maps.(classes{i}) = map;
-                end
-            catch
+            segment.maps = DoraShmMatlabExperimental.map(path, classes);
+            if isempty(segment.maps)
                 segment = []; % removed in this moment
             end
         end
 
         function found = descriptors(path)
-            % Numbers of this process's open files of that name.
+            % Descriptors that this process has open on `path`.
             found = [];
             entries = readdir('/proc/self/fd');
             for i = 1:numel(entries)
@@ -485,11 +477,7 @@ classdef DoraShmReader < handle
                 fclose(file);
                 DoraShmReader.expect(numel(values) == count, 'a segment was truncated');
             else
-                bytes = struct('uint8', 1, 'int8', 1, 'uint16', 2, 'int16', 2, 'uint32', 4, 'int32', 4, 'uint64', 8, ...
-                    'int64', 8, 'single', 4, 'double', 8);
-                % An index makes a copy; a variable that holds all of Data would go on changing.
-                from = offset / bytes.(class);
-                values = segment.maps.(class).Data(from + 1:from + count);
+                values = DoraShmMatlabExperimental.take(segment.maps, offset, class, count);
             end
         end
 
@@ -516,7 +504,7 @@ classdef DoraShmReader < handle
             if DoraShmReader.isOctave()
                 bytes = uint8(text);
             else
-                bytes = unicode2native(text, 'UTF-8');
+                bytes = DoraShmMatlabExperimental.toUtf8(text);
             end
         end
 
