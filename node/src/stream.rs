@@ -82,7 +82,8 @@ impl Stream {
     /// If it has a live writer, or cannot be made.
     pub fn open(name: &str, settings: &SinkSettings) -> eyre::Result<Writer> {
         // Attributes may change from one message to the next, faster than a reader that was woken gets to them.
-        let options = WriterOptions { mode: settings.mode, max_ring_bytes: settings.max_bytes, keep_replaced: true };
+        let options = WriterOptions::default();
+        let options = options.mode(settings.mode).max_ring_bytes(settings.max_bytes).keep_replaced(true);
         Writer::create(name, options).wrap_err_with(|| format!("cannot write the stream {name:?}"))
     }
 

@@ -188,7 +188,7 @@ impl Reader for Receiver {
                 if self.in_place {
                     receipts.summed(seen_ns, sum_words(message), word(message, 0), word(message, 1));
                 } else {
-                    receipts.copy(seen_ns, message, || true);
+                    receipts.copy(seen_ns, |to| to.copy_from_slice(message), || true);
                 }
                 if self.listener.is_none() {
                     break;

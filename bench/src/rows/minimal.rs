@@ -181,7 +181,7 @@ impl Reader for Half {
                     receipts.summed(seen_ns, sum, sequence, time_ns);
                 }
             } else {
-                receipts.copy(seen_ns, message, whole);
+                receipts.copy(seen_ns, |to| to.copy_from_slice(message), whole);
             }
             self.next += 1;
         }

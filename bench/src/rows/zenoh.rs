@@ -150,7 +150,7 @@ impl Reader for Receiver {
             let seen_ns = receipts.seen_ns();
             // A payload that came over the socket would be another measurement.
             match sample.payload().as_shm() {
-                Some(memory) => receipts.copy(seen_ns, memory, || true),
+                Some(memory) => receipts.copy(seen_ns, |to| to.copy_from_slice(memory), || true),
                 None => control.fail(),
             }
         });

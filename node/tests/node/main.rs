@@ -42,7 +42,7 @@ fn reader_of(name: &str) -> JoinHandle<Seen> {
         loop {
             assert!(Instant::now() < end, "the stream was not closed: {seen:?}");
             match reader.next(&mut message).unwrap() {
-                Outcome::Data => {
+                Outcome::Data(_) => {
                     if seen.formats.last() != reader.format() {
                         seen.formats.extend(reader.format().cloned());
                     }
