@@ -30,6 +30,12 @@
 //! and leaves the description for good; so do `axes` other than the buffered one. dora's own parameters, a `timestamp`
 //! that is none, and those that mirrors add are never attributes. Once eight messages have brought new names, further
 //! ones are let pass.
+//!
+//! # Pictures
+//! What the samples of a picture are is decided here, once. The description has it as the attribute `_picture`: `gray`,
+//! `rgb`, `bgr`, `rgba`, `bgra`, or `yuv420`. A frame of shape `[height, width]` has one sample per pixel; colours are the
+//! last dim, or the first if the last is not as long; `yuv420` has one and a half times the height. The attribute is
+//! absent unless the size, or dims called `y` and `x`, and the order of the colours are certain. A mirror does not send it.
 
 mod array;
 mod copy;

@@ -9,11 +9,14 @@ use crate::describe::source_axes::SourceAxes;
 use crate::describe::static_params::{StaticParams, Watched};
 use crate::params::attr::attr;
 use crate::params::axes::{Axes, Passing, is_in_seconds};
-use crate::params::keys::{AXES, AXIS_OFFSET, AXIS_VALUES, KEY, Role, SAMPLE_RATE, SHAPE, role};
+use crate::params::keys::{
+    AXES, AXIS_OFFSET, AXIS_VALUES, HEIGHT, KEY, PICTURE, Role, SAMPLE_RATE, SHAPE, WIDTH, role,
+};
 use crate::params::read::{self, Hints};
 use crate::rebuild::recipe::{ArrowType, ParamType, PerMessage, Recipe, sent};
 use crate::settings::MessageSettings;
 use crate::shape::geometry::Geometry;
+use crate::shape::picture::Pixels;
 
 /// What earlier messages of the source said.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub(crate) struct History {
     sample_rate: Option<(f64, Option<Attr>, Option<u64>)>,
     /// The last `key`, and as it was sent.
     key: Option<(String, Attr)>,
+    /// What the samples of the frames are, if these are pictures.
+    picture: Option<Watched<Option<Pixels>>>,
     /// The last rate that the source gave in any way.
     pace: Option<Pace>,
     /// The parameter `axes` without what belongs to one message.
@@ -136,11 +141,30 @@ fn watch<T: PartialEq>(watched: &mut Option<Watched<T>>, value: T) {
 }
 
 impl History {
-    /// The static attributes. A parameter wins over a column of the same name.
+    /// The static attributes: the parameters, the columns beside the samples, where a parameter of the same name wins, and
+    /// what the samples of a picture are.
     pub(crate) fn attrs(&self) -> BTreeMap<String, Attr> {
         let present = self.columns.present().chain(self.params.present());
         let attrs = present.filter(|(key, value)| role(key, value) == Role::Attr);
-        attrs.filter_map(|(key, value)| Some((key.clone(), attr(value)?))).collect()
+        let mut attrs: BTreeMap<_, _> = attrs.filter_map(|(key, value)| Some((key.clone(), attr(value)?))).collect();
+        if let Some(Some(pixels)) = self.picture.as_ref().and_then(Watched::get) {
+            attrs.insert(PICTURE.to_owned(), Attr::String(pixels.name().to_owned()));
+        }
+        attrs
+    }
+
+    /// Whether width and height hold for all messages until they change, which is noticed.
+    pub(crate) fn has_static_size(&self) -> bool {
+        [WIDTH, HEIGHT].iter().all(|key| self.params.is_static(key) && self.columns.is_static(key))
+    }
+
+    /// Takes what the samples of the newest message are. A change together with the frames' shape (`has_new_shape`) does
+    /// not count, as that of a size does not.
+    pub(crate) fn remember_picture(&mut self, pixels: Option<Pixels>, has_new_shape: bool) {
+        match &mut self.picture {
+            Some(picture) => picture.set_counted(pixels, !has_new_shape),
+            None => self.picture = Some(Watched::new(pixels)),
+        }
     }
 
     /// The last `key`.

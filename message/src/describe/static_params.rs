@@ -45,8 +45,16 @@ impl<T> Watched<T> {
     where
         T: PartialEq,
     {
+        self.set_counted(value, true);
+    }
+
+    /// Takes the next value; `counts` tells whether a change counts.
+    pub(crate) fn set_counted(&mut self, value: T, counts: bool)
+    where
+        T: PartialEq,
+    {
         let same = self.value == value;
-        self.next(value, same, true);
+        self.next(value, same, counts);
     }
 
     pub(crate) fn is_static(&self) -> bool {

@@ -28,6 +28,7 @@ use crate::refusal::Reason;
 use crate::settings::MessageSettings;
 use crate::shape::element_type::ElementType;
 use crate::shape::geometry::{Evidence, Geometry};
+use crate::shape::picture::{self, Pixels};
 
 /// A message whose form is not known.
 pub(crate) struct Fresh<'a> {
@@ -82,6 +83,7 @@ impl Fresh<'_> {
         history.columns.update(&siblings.parameters(), has_new_shape);
         let wrapping = Wrapping { payload: &payload, geometry: &geometry, element: &element };
         let sizes = SizeParams::new(self.settings, &hints, self.parameters);
+        history.remember_picture(pixels(&hints, &geometry, &element, &sizes, &history), has_new_shape);
         let frame_count = self.frame_count(&wrapping, &sizes);
         let recipe = history.complete(wrapping.recipe(), self.parameters, &source_axes, &geometry);
         let description = self.description(axes, &geometry, &hints, &history, Some(recipe.to_json()));
@@ -190,4 +192,19 @@ impl Fresh<'_> {
         let passing = axes.passing.filter(|_| axes.overruled.is_none() || !history.sends_overruled_axes())?;
         AxesTemplate::new(text, &geometry.buffered, passing, axes.unit)
     }
+}
+
+/// What the samples are, if the frames are pictures. A size that may change unnoticed does not count.
+fn pixels(
+    hints: &Hints,
+    geometry: &Geometry,
+    element: &ElementType,
+    sizes: &SizeParams,
+    history: &History,
+) -> Option<Pixels> {
+    let mut hints = hints.clone();
+    if !sizes.give_shape() && !history.has_static_size() {
+        (hints.width, hints.height) = (None, None);
+    }
+    picture::pixels(&hints, element.dtype, &geometry.frame_shape(), &geometry.ring_dims()[1..])
 }

@@ -21,6 +21,10 @@ pub(crate) const GENERATION: &str = "generation";
 pub(crate) const POSITION: &str = "position";
 pub(crate) const LOST: &str = "lost";
 
+/// The attribute by which a sink describes what the samples of a picture are. Sources cannot send it, since names that
+/// begin with `_` are dora's, and mirrors do not.
+pub(crate) const PICTURE: &str = "_picture";
+
 /// What a parameter is to a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {

@@ -1,4 +1,4 @@
-//! Pictures: what `width`, `height` and `encoding` say of a vector, when its length fits them.
+//! Pictures: which encodings there are, and what `width`, `height` and `encoding` say of samples that fit them.
 
 use dora_shm_ring::Dtype;
 
@@ -6,6 +6,57 @@ use crate::params::read::Hints;
 
 /// Names of a picture's dims.
 pub(crate) const DIM_NAMES: [&str; 3] = ["y", "x", "c"];
+
+/// What the samples of a picture are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pixels {
+    /// One number per pixel: brightness, depth, or a mask.
+    Gray,
+    /// Several numbers per pixel, in this order.
+    Rgb,
+    Bgr,
+    Rgba,
+    Bgra,
+    /// A plane of brightness, and below it two planes of colour, each of a quarter of its size.
+    Yuv420,
+}
+
+impl Pixels {
+    /// The word for it in a description.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gray => "gray",
+            Self::Rgb => "rgb",
+            Self::Bgr => "bgr",
+            Self::Rgba => "rgba",
+            Self::Bgra => "bgra",
+            Self::Yuv420 => "yuv420",
+        }
+    }
+
+    /// Numbers per pixel. `None`: the planes have different sizes.
+    fn channels(self) -> Option<u64> {
+        match self {
+            Self::Gray => Some(1),
+            Self::Rgb | Self::Bgr => Some(3),
+            Self::Rgba | Self::Bgra => Some(4),
+            Self::Yuv420 => None,
+        }
+    }
+}
+
+/// The encodings of pictures that are arrays as they are. `8UC3` and `8UC4` do not name the order of their channels: it is
+/// the one of OpenCV, where these names come from.
+const ENCODINGS: [(&[&str], Dtype, Pixels); 8] = [
+    (&["mono8", "gray8", "8UC1"], Dtype::U8, Pixels::Gray),
+    (&["mono16", "z16", "16UC1"], Dtype::U16, Pixels::Gray),
+    (&["32FC1"], Dtype::F32, Pixels::Gray),
+    (&["rgb8"], Dtype::U8, Pixels::Rgb),
+    (&["bgr8", "8UC3"], Dtype::U8, Pixels::Bgr),
+    (&["rgba8"], Dtype::U8, Pixels::Rgba),
+    (&["bgra8", "8UC4"], Dtype::U8, Pixels::Bgra),
+    (&["yuv420"], Dtype::U8, Pixels::Yuv420),
+];
 
 /// Encodings that have to be decoded before they are an array.
 const COMPRESSED: [&str; 22] = [
@@ -15,64 +66,73 @@ const COMPRESSED: [&str; 22] = [
 
 /// Whether `encoding` names a compressed picture.
 pub(crate) fn is_compressed(encoding: &str) -> bool {
-    COMPRESSED.iter().any(|name| name.eq_ignore_ascii_case(encoding))
+    is_one_of(&COMPRESSED, encoding)
 }
 
-/// The element type that an encoding means, when it is one of pictures that are not compressed.
+/// The element type that an encoding stands for, if it is one of pictures that are not compressed.
 pub(crate) fn dtype_of(encoding: &str) -> Option<Dtype> {
     known(encoding).map(|(dtype, _)| dtype)
 }
 
-enum Planes {
-    /// Values per pixel.
-    Channels(u64),
-    /// A plane of brightness over two of a quarter each.
-    Yuv420,
+fn known(encoding: &str) -> Option<(Dtype, Pixels)> {
+    let entry = ENCODINGS.iter().find(|(names, ..)| is_one_of(names, encoding));
+    entry.map(|(_, dtype, pixels)| (*dtype, *pixels))
 }
 
-fn known(encoding: &str) -> Option<(Dtype, Planes)> {
-    let is = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(encoding));
-    if is(&["mono8", "gray8", "8UC1"]) {
-        Some((Dtype::U8, Planes::Channels(1)))
-    } else if is(&["bgr8", "rgb8", "8UC3"]) {
-        Some((Dtype::U8, Planes::Channels(3)))
-    } else if is(&["bgra8", "rgba8", "8UC4"]) {
-        Some((Dtype::U8, Planes::Channels(4)))
-    } else if is(&["mono16", "z16", "16UC1"]) {
-        Some((Dtype::U16, Planes::Channels(1)))
-    } else if is(&["32FC1"]) {
-        Some((Dtype::F32, Planes::Channels(1)))
-    } else if is(&["yuv420"]) {
-        Some((Dtype::U8, Planes::Yuv420))
-    } else {
-        None
-    }
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The shape of the picture that a vector of `samples` samples is, if the hints fit it.
 ///
-/// They may as well describe the picture that a detector's boxes were found in: then the length does not fit.
+/// They may also describe another array, such as the picture that a detector's boxes were found in: then the length does
+/// not fit.
 pub(crate) fn shape(hints: &Hints, dtype: Dtype, samples: u64) -> Option<Vec<u64>> {
     let (width, height) = (hints.width?, hints.height?);
     let pixels = width.checked_mul(height)?;
-    match hints.encoding.as_deref().and_then(known) {
-        Some((_, Planes::Yuv420)) if height % 2 == 0 && pixels.checked_add(pixels / 2)? == samples => {
-            return Some(vec![height + height / 2, width]);
+    let Some((_, encoded)) = hints.encoding.as_deref().and_then(known) else {
+        if pixels == samples {
+            return Some(vec![height, width]);
         }
-        Some((_, Planes::Channels(1))) if pixels == samples => return Some(vec![height, width]),
-        Some((_, Planes::Channels(n))) if n > 1 && pixels.checked_mul(n)? == samples => {
-            return Some(vec![height, width, n]);
+        let channels = [3, 4].into_iter().find(|n| dtype == Dtype::U8 && pixels.checked_mul(*n) == Some(samples))?;
+        return Some(vec![height, width, channels]);
+    };
+    match encoded.channels() {
+        None if height % 2 == 0 && pixels.checked_add(pixels / 2)? == samples => Some(vec![height + height / 2, width]),
+        Some(1) if pixels == samples => Some(vec![height, width]),
+        Some(n) if n > 1 && pixels.checked_mul(n)? == samples => Some(vec![height, width, n]),
+        // Depth beside a picture has the picture's encoding; masks have none.
+        _ if dtype != Dtype::U8 && pixels == samples => Some(vec![height, width]),
+        _ => None,
+    }
+}
+
+/// What the samples of a frame of this shape are, if it is certain to be a picture. `dims` are the names of the frame's
+/// dims.
+///
+/// The width and the height decide; without them, dims that are called `y` and `x`. Colours whose order nothing states are
+/// not certain.
+pub(crate) fn pixels(hints: &Hints, dtype: Dtype, frame: &[u64], dims: &[String]) -> Option<Pixels> {
+    let is_size = |height: u64, width: u64, y: usize, x: usize| match (hints.height, hints.width) {
+        (Some(known_height), Some(known_width)) => (height, width) == (known_height, known_width),
+        _ => (dims[y].as_str(), dims[x].as_str()) == (DIM_NAMES[0], DIM_NAMES[1]),
+    };
+    let encoded = hints.encoding.as_deref().and_then(known).map(|(_, pixels)| pixels);
+    let channels = encoded.and_then(Pixels::channels);
+    match *frame {
+        [rows, width] if encoded == Some(Pixels::Yuv420) && dtype == Dtype::U8 => {
+            let is_whole = rows % 3 == 0 && width % 2 == 0;
+            (is_whole && is_size(rows / 3 * 2, width, 0, 1)).then_some(Pixels::Yuv420)
         }
-        // Depth beside a picture carries the picture's encoding, masks none at all.
-        Some(_) if dtype != Dtype::U8 && pixels == samples => return Some(vec![height, width]),
-        Some(_) => return None,
-        None => {}
+        // A plane of other numbers beside a picture has the picture's encoding.
+        [height, width] if encoded.is_none() || channels == Some(1) || dtype != Dtype::U8 => {
+            is_size(height, width, 0, 1).then_some(Pixels::Gray)
+        }
+        [height, width, n] if Some(n) == channels => encoded.filter(|_| is_size(height, width, 0, 1)),
+        // Planes, one per channel.
+        [n, height, width] if Some(n) == channels => encoded.filter(|_| is_size(height, width, 1, 2)),
+        _ => None,
     }
-    if pixels == samples {
-        return Some(vec![height, width]);
-    }
-    let channels = [3, 4].into_iter().find(|n| dtype == Dtype::U8 && pixels.checked_mul(*n) == Some(samples))?;
-    Some(vec![height, width, channels])
 }
 
 #[cfg(test)]
@@ -108,6 +168,40 @@ mod tests {
         assert_eq!(shape(&Hints { height: None, ..hints(None) }, Dtype::U8, 24), None);
         let huge = Hints { width: Some(u64::MAX), ..hints(Some("bgr8")) };
         assert_eq!(shape(&huge, Dtype::U8, 24), None);
+    }
+
+    #[test]
+    fn a_frame_that_fits_its_size_and_encoding_is_certain_to_be_a_picture() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let (plane, colours, other) = (names(&["y", "x"]), names(&["y", "x", "c"]), names(&["a", "b", "c"]));
+        let unsized_hints = |encoding| Hints { width: None, height: None, ..hints(encoding) };
+        use Dtype::*;
+        use Pixels::*;
+        for (hints, dtype, frame, dims, expected) in [
+            (hints(Some("bgr8")), U8, &[4, 6, 3][..], &other, Some(Bgr)),
+            (hints(Some("RGB8")), U8, &[4, 6, 3], &colours, Some(Rgb)),
+            (hints(Some("8UC3")), U8, &[4, 6, 3], &colours, Some(Bgr)),
+            (hints(Some("rgba8")), U8, &[4, 6, 4], &colours, Some(Rgba)),
+            (hints(Some("8UC4")), U8, &[4, 6, 4], &colours, Some(Bgra)),
+            (hints(Some("rgb8")), U8, &[3, 4, 6], &other, Some(Rgb)),
+            (hints(Some("mono8")), U8, &[4, 6, 1], &colours, Some(Gray)),
+            (hints(Some("gray8")), U8, &[4, 6], &plane, Some(Gray)),
+            (hints(Some("16UC1")), U16, &[4, 6], &plane, Some(Gray)),
+            (hints(Some("yuv420")), U8, &[6, 6], &plane, Some(Yuv420)),
+            (hints(Some("bgr8")), F64, &[4, 6], &plane, Some(Gray)),
+            (hints(None), Bool, &[4, 6], &plane, Some(Gray)),
+            (unsized_hints(Some("bgr8")), U8, &[5, 7, 3], &colours, Some(Bgr)),
+            (unsized_hints(None), F32, &[5, 7], &plane, Some(Gray)),
+            // Another size, another count, and colours in an order that nothing states.
+            (hints(Some("bgr8")), U8, &[5, 7, 3], &colours, None),
+            (hints(Some("bgr8")), U8, &[4, 6], &plane, None),
+            (hints(Some("bgr8")), F32, &[18], &other, None),
+            (hints(None), U8, &[4, 6, 3], &colours, None),
+            (unsized_hints(Some("bgr8")), U8, &[5, 7, 3], &other, None),
+            (unsized_hints(None), F32, &[5, 7], &other, None),
+        ] {
+            assert_eq!(pixels(&hints, dtype, frame, dims), expected, "{hints:?} {dtype} {frame:?} {dims:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod conversions;
 mod emitters;
 mod meaning;
 mod nulls;
+mod pictures;
 mod presence;
 mod recipes;
 mod refusals;
