@@ -11,9 +11,9 @@ use dora_node_api::metadata::{FRAMING, FRAMING_ARROW_IPC};
 use dora_node_api::{
     DataSample, DoraArray, DoraNode, EncodedSample, MetadataParameters, NodeResult, Parameter, SampleAllocator,
 };
-use dora_shm_bridge::message::{Marks, Rebuilder};
-use dora_shm_bridge::report::{Log, Refusals};
-use dora_shm_bridge::settings::ChunkBy;
+use dora_shm_message::{Marks, Rebuilder};
+use dora_shm_node_kit::report::{Log, Refusals};
+use dora_shm_node_kit::settings::ChunkBy;
 use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, MessageView};
 use eyre::Context as _;
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use dora_node_api::DoraNode;
-use dora_shm_bridge::report::{Log, Refusals, Reporter, State, Status};
-use dora_shm_bridge::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
+use dora_shm_node_kit::report::{Log, Refusals, Reporter, State, Status};
+use dora_shm_node_kit::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
 use dora_shm_ring::{
     Interrupter, Liveness, Message, MessageOutcome, MessageReader, Outcome, ReaderOptions, Start, Wait,
 };

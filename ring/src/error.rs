@@ -61,7 +61,7 @@ pub enum Error {
     /// The public name belongs to something that is not ours to remove.
     #[error(
         "the segment name of stream {name:?} is taken by something else ({SHM}/{segment}: {found}); remove it if \
-         nobody uses it, or choose another name", SHM = crate::names::SHM_DIR
+         nobody uses it, or choose another name", SHM = crate::stream::name::SHM_DIR
     )]
     NameTaken {
         /// The stream.
@@ -110,7 +110,7 @@ pub enum Error {
         "stream {name:?} was written by ezmsg, with struct version {struct_version}; this library reads versions 1 \
          (ezmsg-tools 0.6) and 2 (0.10); update it"
     )]
-    Foreign {
+    Ezmsg {
         /// The stream.
         name: String,
         /// ezmsg's struct version.
@@ -143,7 +143,7 @@ pub enum Error {
     /// Shared memory has no room for a segment.
     #[error(
         "no room in shared memory: {needed} bytes needed, {free} free in {SHM}; shorten the buffer, remove other \
-         streams, or enlarge it (containers: --shm-size)", SHM = crate::names::SHM_DIR
+         streams, or enlarge it (containers: --shm-size)", SHM = crate::stream::name::SHM_DIR
     )]
     NoSpace {
         /// Bytes needed.

@@ -43,7 +43,7 @@
 //! let mut frames = Frames::new();
 //! loop {
 //!     match reader.read(&mut frames, 1000)? {
-//!         Outcome::Data => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
+//!         Outcome::Data(_) => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
 //!         Outcome::Generation => println!("frames are now {:?}", reader.format()),
 //!         Outcome::Nothing => _ = reader.wait(Duration::from_secs(1))?, // sleeps, without polling
 //!         Outcome::Closed => break,
@@ -102,58 +102,40 @@
 // Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.
 #![cfg_attr(loom, allow(dead_code))]
 
-mod copy;
-mod description;
-mod description_json;
-mod dtype;
+#[cfg(not(loom))]
+mod admin;
 mod error;
 mod ezmsg;
-mod format;
 #[cfg(any(fuzzing, all(test, not(loom))))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod layout;
-#[cfg(not(loom))]
-mod leftovers;
-#[cfg(not(loom))]
-mod memory;
 #[cfg(all(test, loom))]
-mod model;
-mod names;
-mod order;
-#[cfg(not(loom))]
-mod os;
+mod loom;
 #[cfg(all(test, not(loom)))]
-mod private_memory;
+mod plain;
 mod protocol;
 #[cfg(not(loom))]
 mod reader;
-#[cfg(test)]
-mod spec_tables;
-mod stop;
 #[cfg(not(loom))]
-mod streams;
-mod sync;
+mod shm;
+mod stream;
 #[cfg(not(loom))]
 mod writer;
 
-pub use description::{Attr, Axis, Description};
-pub use dtype::Dtype;
+#[cfg(not(loom))]
+pub use admin::{Leftover, StreamInfo, clean, leftovers, streams, streams_of};
 pub use error::{Error, Result};
-pub use format::Format;
 pub use layout::MAX_RANK;
-#[cfg(not(loom))]
-pub use leftovers::{Leftover, clean, leftovers};
-pub use names::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
-#[cfg(not(loom))]
-pub use os::{clock_is_synchronized, monotonic_ns, unix_ns};
+pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{
-    Copied, Foreign, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader,
-    MessageView, Notifier, Outcome, Reader, ReaderOptions, RingLayout, Sample, SharedBytes, Start, View, ViewOutcome,
-    Wait, WriterId,
+    EzmsgInfo, Frames, Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions,
+    RingLayout, Sample, SharedBytes, View, Wait,
 };
 #[cfg(not(loom))]
-pub use streams::{StreamInfo, streams, streams_of};
+pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
+pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
+pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

@@ -131,7 +131,7 @@ fn labels_in_the_sources() -> BTreeSet<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 // The model checker's memory has points of its own, which no process passes.
-                if !path.ends_with("model") && !path.ends_with("private_memory") {
+                if !path.ends_with("loom") && !path.ends_with("plain") {
                     sources(&path, text);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -215,7 +215,7 @@ impl Expected {
 }
 
 fn oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..Default::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 /// A frames reader and a message reader.
@@ -509,7 +509,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
     let mut frames = Frames::new();
     let mut newcomer = by_frames();
     for reader in [&mut attached, &mut newcomer] {
-        while reader.read(&mut frames, 3).unwrap() == Outcome::Data {
+        while reader.read(&mut frames, 3).unwrap().is_data() {
             assert_eq!(key(reader), ("two".to_owned(), false));
         }
         assert!(matches!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
@@ -529,7 +529,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
         assert_eq!(key(reader), ("three".to_owned(), false));
     }
     // Who comes to the old frames only now gets their description, which is removed after this.
-    assert_eq!(behind.read(&mut frames, 3).unwrap(), Outcome::Data);
+    assert!(behind.read(&mut frames, 3).unwrap().is_data());
     assert_eq!((frames.generation(), key(&behind)), (0, ("two".to_owned(), false)));
     actor.kill();
     actor.end_killed();
@@ -546,14 +546,14 @@ fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_me
     actor.say("go on");
     actor.stops_at("W7");
     let mut newest = MessageReader::open(&name, ReaderOptions::default()).unwrap();
-    let mut last = MessageReader::open(&name, ReaderOptions { start: Start::Last(1), ..Default::default() }).unwrap();
+    let mut last = MessageReader::open(&name, ReaderOptions::default().start(Start::Last(1))).unwrap();
     assert!(matches!(newest.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
     actor.say("go on");
     actor.stops_at("W8");
     let mut message = Message::new();
-    assert_eq!(newest.next(&mut message).unwrap(), Outcome::Data);
+    assert!(newest.next(&mut message).unwrap().is_data());
     assert_eq!((message.info().chunk, message.info().first, message.info().frames), (1, 5, 5));
-    assert_eq!(last.next(&mut message).unwrap(), Outcome::Data);
+    assert!(last.next(&mut message).unwrap().is_data());
     assert_eq!((message.info().chunk, message.info().first), (0, 0));
     actor.kill();
     actor.end_killed();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dora_node_api::Parameter;
 use dora_node_api::integration_testing::OutputJson;
 use dora_node_api::integration_testing::integration_testing_format::IncomingEvent;
-use dora_shm_bridge::events::Stopper;
+use dora_shm_node_kit::events::Stopper;
 use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
 use serde_json::{Map, Value, json};
 

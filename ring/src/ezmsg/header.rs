@@ -6,7 +6,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 
-use crate::{Dtype, stop};
+use crate::Dtype;
+use crate::protocol::failpoint;
 
 /// Bytes of the structure.
 pub(crate) const LENGTH: usize = 1334;
@@ -137,21 +138,21 @@ impl EzmsgHeader {
         key_bytes[..key.len()].copy_from_slice(key.as_bytes());
 
         self.store(DTYPE, [format.dtype.ezmsg_char()]);
-        stop::point("S7-dtype");
+        failpoint::point("S7-dtype");
         self.store(SRATE, format.rate_hz.to_le_bytes());
-        stop::point("S7-rate");
+        failpoint::point("S7-rate");
         self.store(NDIM, (1 + frame_shape.len() as u32).to_le_bytes());
-        stop::point("S7-rank");
+        failpoint::point("S7-rank");
         self.store(SHAPE, shape);
-        stop::point("S7-shape");
+        failpoint::point("S7-shape");
         self.store(KEY, key_bytes);
-        stop::point("S7-key");
+        failpoint::point("S7-key");
         self.store(KEY_LEN, (key.len() as u32).to_le_bytes());
-        stop::point("S7-key-length");
+        failpoint::point("S7-key-length");
         self.store(WRITE_INDEX, 0_u64.to_le_bytes());
-        stop::point("S7-index");
+        failpoint::point("S7-index");
         self.store(WRAP_COUNTER, 0_u64.to_le_bytes());
-        stop::point("S7-laps");
+        failpoint::point("S7-laps");
         self.store(BUFFER_GENERATION, format.buffer_generation.to_le_bytes());
     }
 
@@ -163,11 +164,11 @@ impl EzmsgHeader {
     pub fn set_position(&mut self, position: EzmsgPosition, lap_ended: bool) {
         if lap_ended {
             self.set_valid(false);
-            stop::point("W9-hidden");
+            failpoint::point("W9-hidden");
             self.store(WRITE_INDEX, position.write_index.to_le_bytes());
-            stop::point("W9-index");
+            failpoint::point("W9-index");
             self.store(WRAP_COUNTER, position.wrap_counter.to_le_bytes());
-            stop::point("W9-laps");
+            failpoint::point("W9-laps");
             self.set_valid(true);
         } else {
             self.store(WRITE_INDEX, position.write_index.to_le_bytes());
@@ -178,7 +179,7 @@ impl EzmsgHeader {
     /// length, so `aux_nbytes` must never shrink.
     pub fn set_metadata(&mut self, aux_nbytes: u32, meta_generation: u32) {
         self.store(AUX_NBYTES, aux_nbytes.to_le_bytes());
-        stop::point("M2-length");
+        failpoint::point("M2-length");
         fence(Ordering::Release);
         self.store(META_GENERATION, meta_generation.to_le_bytes());
     }

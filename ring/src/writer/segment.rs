@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::io_error;
-use crate::names::SegmentName;
-use crate::os::{self, FileId, FileStat, Opened, WriteMapping};
-use crate::{Error, Result, stop};
+use crate::protocol::failpoint;
+use crate::shm::{self, FileId, FileStat, Opened, WriteMapping};
+use crate::stream::name::SegmentName;
+use crate::{Error, Result};
 
 /// What became of a segment's two names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,50 +41,50 @@ impl Segment {
         points: &CreatePoints,
         fill: impl FnOnce(&Arc<WriteMapping>),
     ) -> Result<Segment> {
-        os::unlink(&name.public).map_err(io_error("removing", &name.public))?;
-        os::unlink(&name.anchor).map_err(io_error("removing", &name.anchor))?;
-        stop::point(points.removed);
+        shm::unlink(&name.public).map_err(io_error("removing", &name.public))?;
+        shm::unlink(&name.anchor).map_err(io_error("removing", &name.anchor))?;
+        failpoint::point(points.removed);
         // Looked at first, so that a ring that cannot fit does not take away everybody's room while it fails.
-        let free = os::free_bytes();
+        let free = shm::free_bytes();
         if free < length {
             return Err(Error::NoSpace { needed: length, free });
         }
         let Opened { file, stat } =
-            os::create_anchor(&name.anchor, true).map_err(io_error("creating", &name.anchor))?;
+            shm::create_anchor(&name.anchor, true).map_err(io_error("creating", &name.anchor))?;
         let made = (|| {
-            os::reserve(&file, length).map_err(|error| no_space(error, length, &name.anchor))?;
+            shm::reserve(&file, length).map_err(|error| no_space(error, length, &name.anchor))?;
             let map =
                 WriteMapping::new(&name.anchor, stat.id, length as usize).map_err(io_error("mapping", &name.anchor))?;
             let map = Arc::new(map);
-            stop::point(points.reserved);
+            failpoint::point(points.reserved);
             fill(&map);
-            stop::point(points.filled);
-            os::set_mode(&file, mode).map_err(io_error("setting the mode of", &name.anchor))?;
+            failpoint::point(points.filled);
+            shm::set_mode(&file, mode).map_err(io_error("setting the mode of", &name.anchor))?;
             // A writer that has lost the stream to us and not noticed it may have put back an orphan's public name while we
             // removed its anchor: that is an orphan still.
             for attempt in 0.. {
-                match os::link(&name.anchor, &name.public) {
+                match shm::link(&name.anchor, &name.public) {
                     Ok(()) => break,
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                         return Err(io_error("linking", &name.public)(error));
                     }
                     Err(_) if attempt == 3 => return Err(taken(stream, &name)),
-                    Err(_) => os::unlink(&name.public).map_err(io_error("removing", &name.public))?,
+                    Err(_) => shm::unlink(&name.public).map_err(io_error("removing", &name.public))?,
                 }
             }
             Ok(map)
         })();
         match made {
             Ok(map) => {
-                stop::point(points.linked);
+                failpoint::point(points.linked);
                 Ok(Segment { name, id: stat.id, file, map })
             }
             Err(error) => {
-                let _ = os::unlink_if(&name.anchor, stat.id);
+                let _ = shm::unlink_if(&name.anchor, stat.id);
                 drop(file);
                 // What is free once the part that was reserved has been given back.
                 Err(match error {
-                    Error::NoSpace { needed, .. } => Error::NoSpace { needed, free: os::free_bytes() },
+                    Error::NoSpace { needed, .. } => Error::NoSpace { needed, free: shm::free_bytes() },
                     other => other,
                 })
             }
@@ -112,11 +113,11 @@ impl Segment {
             if stat.links == 0 {
                 return Ok(Kept::Lost);
             }
-            let public = os::stat_name(&self.name.public)?;
+            let public = shm::stat_name(&self.name.public)?;
             let result = match public {
-                Some(stat) if stat.id == self.id => os::relink(self.id, &self.name.public, &self.name.anchor),
+                Some(stat) if stat.id == self.id => shm::relink(self.id, &self.name.public, &self.name.anchor),
                 Some(_) => return Ok(Kept::Taken),
-                None => os::relink(self.id, &self.name.anchor, &self.name.public),
+                None => shm::relink(self.id, &self.name.anchor, &self.name.public),
             };
             match result {
                 Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
@@ -129,9 +130,9 @@ impl Segment {
     /// Removes both names, public first, leaving foreign files alone.
     pub fn unlink(&self, between: &'static str) {
         // A name that cannot be removed is left to the next owner of the stream, who removes orphans.
-        let _ = os::unlink_if(&self.name.public, self.id);
-        stop::point(between);
-        let _ = os::unlink_if(&self.name.anchor, self.id);
+        let _ = shm::unlink_if(&self.name.public, self.id);
+        failpoint::point(between);
+        let _ = shm::unlink_if(&self.name.anchor, self.id);
     }
 }
 
@@ -147,14 +148,14 @@ pub(crate) struct CreatePoints {
 pub(crate) fn no_space(error: io::Error, needed: u64, name: &str) -> Error {
     // A length that no file of the system can have, or no memory for the pages: to the user the same as no room.
     match error.raw_os_error() {
-        Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => Error::NoSpace { needed, free: os::free_bytes() },
+        Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => Error::NoSpace { needed, free: shm::free_bytes() },
         _ => io_error("reserving memory for", name)(error),
     }
 }
 
 /// The error for a public name that is not ours.
 pub(crate) fn taken(stream: &str, name: &SegmentName) -> Error {
-    let found = match os::stat_name(&name.public) {
+    let found = match shm::stat_name(&name.public) {
         Ok(Some(stat)) if stat.is_file => format!("a file of {} bytes of user {}", stat.length, stat.owner),
         Ok(Some(stat)) => format!("not a regular file, of user {}", stat.owner),
         _ => "gone by now".to_owned(),

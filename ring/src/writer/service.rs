@@ -1,4 +1,4 @@
-//! The writer's one thread of its own: keeps the names, looks for sleepers and wakes crowds of them, prefaults pages.
+//! The writer's one thread of its own: keeps the names, looks for waiters and wakes crowds of them, prefaults pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::own::MOST_REPLACED;
+use super::acquire::MOST_REPLACED;
 use super::segment::{Kept, Segment};
-use super::sleepers::{Sleepers, Watch};
 use crate::Result;
 use crate::error::io_error;
-use crate::memory::HeaderMemory;
-use crate::os::{self, Word, WriteMapping};
+use crate::protocol::wake::{NotifyFlag, WaiterLocks, WaiterWatch};
+use crate::shm::memory::HeaderMemory;
+use crate::shm::{self, Word, WriteMapping};
 
 /// How often the names are looked at: what `SPEC.md` promises to those who attach after somebody removed a name.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
@@ -62,7 +62,7 @@ impl Names {
 pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
-    sleepers: Sleepers,
+    notify: NotifyFlag,
     /// Bell of the service thread: it sleeps on this word.
     bell: AtomicU32,
     ending: AtomicBool,
@@ -97,7 +97,7 @@ impl Service {
         let shared = Arc::new(Shared {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
-            sleepers: Sleepers::new(&words, taken_over),
+            notify: NotifyFlag::new(words.waking_word(), taken_over, shm::register_barrier()),
             bell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
@@ -127,7 +127,7 @@ impl Service {
     #[inline]
     pub fn wake_sleepers(&self, word: &AtomicU32) {
         // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
-        if self.shared.crowd.load(Ordering::Relaxed) || os::wake(word, 2) == 2 {
+        if self.shared.crowd.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
             self.shared.crowd.store(true, Ordering::Relaxed);
             // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
             if !self.shared.wake_all.swap(true, Ordering::AcqRel) {
@@ -139,7 +139,7 @@ impl Service {
     /// Whether somebody may be asleep who waits for frames.
     #[inline]
     pub fn has_sleepers(&self) -> bool {
-        self.shared.sleepers.are_woken()
+        self.shared.notify.is_set()
     }
 
     /// A ring has begun: prefaults its `map` from `offset` on, beside everything else.
@@ -172,7 +172,7 @@ impl Service {
     fn ring_bell(&self) {
         // Release, partner of the Acquire load in `run`.
         self.shared.bell.fetch_add(1, Ordering::Release);
-        os::private_wake(&self.shared.bell);
+        shm::private_wake(&self.shared.bell);
     }
 
     /// Ends the thread. In a forked child the thread does not exist: forget the service instead.
@@ -188,7 +188,7 @@ impl Service {
 impl Shared {
     fn run(&self, header: HeaderMemory) {
         let mut next_keep = Instant::now() + KEEP_EVERY;
-        let mut watch = Watch::default();
+        let mut watch = WaiterWatch::default();
         loop {
             // Acquire, partner of the Release in `ring_bell`: what was asked before the bell is seen below.
             let bell = self.bell.load(Ordering::Acquire);
@@ -196,18 +196,18 @@ impl Shared {
                 return;
             }
             if self.wake_all.swap(false, Ordering::AcqRel) {
-                let woken = os::wake(header.wake_word(), i32::MAX as u32);
+                let woken = shm::wake(header.wake_word(), i32::MAX as u32);
                 self.crowd.store(woken > 1, Ordering::Relaxed);
             }
-            if !self.sleepers.are_woken() {
+            if !self.notify.is_set() {
                 // A reader may have rung; and who has slept until the first ring began is to be noticed at once.
-                self.watch_sleepers(&mut watch, &header);
+                self.watch_waiters(&mut watch, &header);
             }
             let more = self.prefault_slice();
             let now = Instant::now();
             if now >= next_keep {
                 self.keep_names();
-                self.watch_sleepers(&mut watch, &header);
+                self.watch_waiters(&mut watch, &header);
                 next_keep = now + KEEP_EVERY;
             }
             if !more {
@@ -215,21 +215,21 @@ impl Shared {
                 let left = next_keep.saturating_duration_since(Instant::now());
                 let readers = header.bell_word();
                 // Only a scribbler makes it another number, on which nobody can sleep.
-                if self.sleepers.are_woken() || readers.load(Ordering::Relaxed) != 0 {
-                    os::private_wait(word, left);
+                if self.notify.is_set() || readers.load(Ordering::Relaxed) != 0 {
+                    shm::private_wait(word, left);
                 } else {
-                    os::private_wait_or(word, Word { word: readers, expected: 0 }, left);
+                    shm::private_wait_or(word, Word { word: readers, expected: 0 }, left);
                 }
             }
         }
     }
 
-    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) {
+    fn watch_waiters(&self, watch: &mut WaiterWatch, words: &HeaderMemory) {
         // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
-        if watch.look(&self.sleepers, words, header.file()) {
-            os::wake(words.wake_word(), i32::MAX as u32);
+        if watch.look(&self.notify, words.waking_word(), header, Instant::now()) {
+            shm::wake(words.wake_word(), i32::MAX as u32);
         }
     }
 
@@ -279,5 +279,24 @@ impl Shared {
                 names.warnings.push(warning);
             }
         }
+    }
+}
+
+/// The service thread's part.
+impl WaiterLocks for Segment {
+    /// A writer does not wait.
+    fn take(&self) -> bool {
+        false
+    }
+
+    fn are_held(&self) -> bool {
+        shm::has_waiter_lock(self.file()).unwrap_or(true)
+    }
+
+    /// The service thread rings nobody: it is the one that the bell is for.
+    fn ring_doorbell(&self) {}
+
+    fn barrier_in_other_threads(&self) {
+        shm::barrier_in_other_threads();
     }
 }

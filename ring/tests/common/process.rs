@@ -114,7 +114,7 @@ impl Actor {
         assert!(self.tells(line), "the process ended before it told {line:?}");
     }
 
-    /// Waits until it stops at the point `label` (`src/stop.rs`), whose line no role tells.
+    /// Waits until it stops at the point `label` (`src/protocol/failpoint.rs`), whose line no role tells.
     #[track_caller]
     pub fn stops_at(&mut self, label: &str) {
         let stopped = |line: String| line.split_whitespace().last() == Some(label);

@@ -22,7 +22,7 @@ pub enum Step {
     Chunk(u64),
     /// The writer is killed; the next step is the next writer's.
     Killed,
-    /// The writer is killed at this stop point (`src/stop.rs`) of a message of so many frames, before the commit.
+    /// The writer is killed at this stop point (`src/protocol/failpoint.rs`) of a message of so many frames, before the commit.
     KilledInChunk(&'static str, u64),
     /// The writer is killed at this stop point of a switch to another generation.
     KilledInBegin(&'static str, Ring),

@@ -162,15 +162,6 @@ enum Place {
     Ring(usize, usize),
 }
 
-/// What a look at the stream finds.
-#[derive(Debug, PartialEq)]
-enum Seen {
-    News,
-    Nothing,
-    Moved,
-    Closed,
-}
-
 /// A reader's twin, of frames or of messages.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -196,7 +187,7 @@ pub struct Reader {
 }
 
 /// A message as a reader gets it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Got {
     pub chunk: u64,
     pub message: Message,
@@ -333,11 +324,11 @@ impl Reader {
     }
 
     /// What there is to say, without saying it.
-    fn peek(&self, world: &World) -> Seen {
+    fn peek(&self, world: &World) -> Outcome<()> {
         match self.place {
-            Place::Nowhere if self.untold_end => Seen::Closed,
-            Place::Nowhere | Place::Stream(_) => Seen::Nothing,
-            Place::Ring(..) if self.untold => Seen::Moved,
+            Place::Nowhere if self.untold_end => Outcome::Closed,
+            Place::Nowhere | Place::Stream(_) => Outcome::Nothing,
+            Place::Ring(..) if self.untold => Outcome::Generation,
             Place::Ring(stream, ring) => {
                 let Stream { rings, closed, .. } = &world.streams[stream];
                 let news = match self.messages {
@@ -345,16 +336,16 @@ impl Reader {
                     false => rings[ring].written > self.position,
                 };
                 match (news, rings.len() > ring + 1, closed) {
-                    (true, ..) => Seen::News,
-                    (false, _, true) => Seen::Closed,
-                    (false, true, false) => Seen::Moved,
-                    (false, false, false) => Seen::Nothing,
+                    (true, ..) => Outcome::Data(()),
+                    (false, _, true) => Outcome::Closed,
+                    (false, true, false) => Outcome::Generation,
+                    (false, false, false) => Outcome::Nothing,
                 }
             }
         }
     }
 
-    fn look(&mut self, world: &World) -> Seen {
+    fn look(&mut self, world: &World) -> Outcome<()> {
         self.attach(world);
         if let (Place::Ring(stream, ring), false, false) = (self.place, self.messages, self.untold) {
             let Stream { rings, .. } = &world.streams[stream];
@@ -368,13 +359,13 @@ impl Reader {
         }
         let seen = self.peek(world);
         match (&seen, self.place) {
-            (Seen::Moved, _) if self.untold => self.untold = false,
-            (Seen::Moved, Place::Ring(stream, ring)) => {
+            (Outcome::Generation, _) if self.untold => self.untold = false,
+            (Outcome::Generation, Place::Ring(stream, ring)) => {
                 let seen = world.streams[stream].rings[ring].base + self.position;
                 self.enter(world, stream, seen);
                 self.untold = false;
             }
-            (Seen::Closed, place) => {
+            (Outcome::Closed, place) => {
                 if let Place::Ring(stream, _) = place {
                     self.leave(world, stream);
                 }
@@ -397,7 +388,7 @@ impl Reader {
 
     pub fn would_be_ready(&mut self, world: &World) -> bool {
         self.attach(world);
-        self.peek(world) != Seen::Nothing
+        self.peek(world) != Outcome::Nothing
     }
 
     pub fn liveness(&self, world: &World) -> Liveness {
@@ -418,16 +409,16 @@ impl Reader {
         self.ring(world).map_or(0, |ring| ring.written - self.position)
     }
 
-    /// The outcome, and the positions that are read with the frames lost before them.
-    pub fn read(&mut self, world: &World, max_frames: u64) -> (Outcome, Option<(u64, u64, u64)>) {
+    /// The positions that are read, and the frames lost before them.
+    pub fn read(&mut self, world: &World, max_frames: u64) -> Outcome<(u64, u64, u64)> {
         if max_frames == 0 {
-            return (Outcome::Nothing, None);
+            return Outcome::Nothing;
         }
         match self.look(world) {
-            Seen::Nothing => (Outcome::Nothing, None),
-            Seen::Moved => (Outcome::Generation, None),
-            Seen::Closed => (Outcome::Closed, None),
-            Seen::News => {
+            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Generation => Outcome::Generation,
+            Outcome::Closed => Outcome::Closed,
+            Outcome::Data(()) => {
                 let ring = self.ring(world).unwrap();
                 if self.position < ring.oldest() {
                     self.lose_up_to(ring.ahead());
@@ -435,7 +426,7 @@ impl Reader {
                 let start = self.position;
                 let end = ring.written.min(start.saturating_add(max_frames));
                 self.deliver_up_to(end);
-                (Outcome::Data, Some((start, end, std::mem::take(&mut self.pending))))
+                Outcome::Data((start, end, std::mem::take(&mut self.pending)))
             }
         }
     }
@@ -454,19 +445,19 @@ impl Reader {
         (ring.written - recent, ring.written)
     }
 
-    /// The outcome, and the positions that are lent.
-    pub fn view(&mut self, world: &World, max_frames: u64) -> (Outcome, Option<(u64, u64)>) {
+    /// The positions that are lent.
+    pub fn view(&mut self, world: &World, max_frames: u64) -> Outcome<(u64, u64)> {
         if max_frames == 0 {
-            return (Outcome::Nothing, None);
+            return Outcome::Nothing;
         }
         match self.look(world) {
-            Seen::Nothing => (Outcome::Nothing, None),
-            Seen::Moved => (Outcome::Generation, None),
-            Seen::Closed => (Outcome::Closed, None),
-            Seen::News => {
+            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Generation => Outcome::Generation,
+            Outcome::Closed => Outcome::Closed,
+            Outcome::Data(()) => {
                 let ring = self.ring(world).unwrap();
                 let start = self.position.max(ring.oldest());
-                (Outcome::Data, Some((start, ring.written.min(start.saturating_add(max_frames)))))
+                Outcome::Data((start, ring.written.min(start.saturating_add(max_frames))))
             }
         }
     }
@@ -486,20 +477,20 @@ impl Reader {
     }
 
     /// The next message that can be had whole; the cursor stays before it.
-    pub fn find(&mut self, world: &World) -> (Outcome, Option<Got>) {
+    pub fn find(&mut self, world: &World) -> Outcome<Got> {
         loop {
             match self.look(world) {
-                Seen::Nothing => return (Outcome::Nothing, None),
-                Seen::Moved => return (Outcome::Generation, None),
-                Seen::Closed => return (Outcome::Closed, None),
-                Seen::News => {}
+                Outcome::Nothing => return Outcome::Nothing,
+                Outcome::Generation => return Outcome::Generation,
+                Outcome::Closed => return Outcome::Closed,
+                Outcome::Data(()) => {}
             }
             let ring = self.ring(world).unwrap();
             let message = ring.messages[self.next_message];
             if ring.remembers(self.next_message) && message.first >= ring.oldest() {
                 self.hold(world, message.description);
                 let chunk = self.next_message as u64;
-                return (Outcome::Data, Some(Got { chunk, message, lost: self.pending }));
+                return Outcome::Data(Got { chunk, message, lost: self.pending });
             }
             self.skip(ring);
         }

@@ -265,7 +265,7 @@ mod tests {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    if !path.ends_with("model") && !path.ends_with("private_memory") {
+                    if !path.ends_with("loom") && !path.ends_with("plain") {
                         sources(&path, text);
                     }
                 } else if path.extension().is_some_and(|extension| extension == "rs") {

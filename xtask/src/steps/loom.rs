@@ -7,13 +7,13 @@ use super::words;
 use crate::workspace::{cargo, run, target_dir};
 
 /// Half of the stories, by the time they take; the other process takes whatever else there is.
-const HALF: [&str; 3] = ["model::death", "model::frames", "model::sleepers"];
+const HALF: [&str; 3] = ["loom::death", "loom::frames", "loom::wake"];
 
 pub fn run_all() -> eyre::Result<()> {
     test(&["--no-run"])?;
     let other: Vec<&str> = HALF.iter().flat_map(|story| ["--skip", story]).collect();
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| test(&[&["--", "model::", "--test-threads", "1"], &other[..]].concat()));
+        let other = scope.spawn(|| test(&[&["--", "loom::", "--test-threads", "1"], &other[..]].concat()));
         let half = test(&[&["--", "--test-threads", "1"], &HALF[..]].concat());
         let other = other.join().map_err(|_| eyre!("the thread that watched half of the stories panicked"))?;
         half.and(other)

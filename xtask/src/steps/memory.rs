@@ -57,7 +57,7 @@ pub fn asan() -> eyre::Result<()> {
 /// thread run at a time, so races are not its business.
 pub fn valgrind() -> eyre::Result<()> {
     setup::debian_command("valgrind", "valgrind")?;
-    for tests in ["--lib -- private_memory --skip concurrent", "--test stream --test writer"] {
+    for tests in ["--lib -- plain:: --skip concurrent", "--test stream --test writer"] {
         run(cargo(words("test -p dora-shm-ring").chain(words(tests)))
             .env(
                 "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER",

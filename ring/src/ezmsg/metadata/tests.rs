@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::description_json::tests::description;
 use crate::ezmsg::pickle;
+use crate::stream::json::tests::description;
 
 const EEG: [&[u8]; 2] = [
     include_bytes!("../../../../tests/vectors/ezmsg/v1/eeg_f32_wrapped/aux.bin"),

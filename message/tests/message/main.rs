@@ -1,0 +1,13 @@
+//! How messages and frames correspond: what real nodes send, every shape and type there and back, and refusals.
+
+mod conversions;
+mod emitters;
+mod meaning;
+mod nulls;
+mod presence;
+mod recipes;
+mod refusals;
+mod round_trip;
+mod statics;
+mod support;
+mod units;

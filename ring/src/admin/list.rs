@@ -1,0 +1,172 @@
+//! All streams of the machine.
+
+use std::collections::HashSet;
+use std::io;
+
+use crate::error::io_error;
+use crate::ezmsg;
+use crate::ezmsg::seen::{Layout, Seen, Track, is_read};
+use crate::layout::{get_u32, get_u64, header};
+use crate::reader::{Info, Reader, ReaderOptions};
+use crate::shm::read_fully;
+use crate::shm::{self, Opened};
+use crate::stream::name::{ANCHOR_SUFFIX, MAX_NAME_BYTES, SHM_DIR};
+use crate::{Error, Format, Result, shorten};
+
+/// A stream as [`streams`] found it.
+#[derive(Clone, Debug)]
+pub enum StreamInfo {
+    /// A stream of this process's user or of root, with everything that a reader would be told.
+    Stream(Box<Info>),
+    /// Another user's stream, which is not opened unless the user is named ([`ReaderOptions::owner`]).
+    OtherUser {
+        /// Name of the header segment; the stream's own name is inside.
+        segment: String,
+        /// User id of its writer.
+        owner: u32,
+    },
+    /// Something of ours that cannot be read, and why.
+    Unreadable {
+        /// Name of the header segment.
+        segment: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A stream that ezmsg itself wrote. Its name is not in its header.
+    Ezmsg {
+        /// Name of the header segment.
+        segment: String,
+        /// ezmsg's struct version, 1 or 2.
+        struct_version: u32,
+        /// The signal's key, if it has one.
+        key: Option<String>,
+        /// User id of its writer.
+        owner: u32,
+        /// Number of its ring; `None` before the first, or while its writer makes another.
+        generation: Option<u32>,
+        /// Of that ring, where it is one that can be read.
+        format: Option<Format>,
+        /// Bytes of that ring.
+        ring_bytes: Option<u64>,
+        /// Frames that were written to that ring, as far as one look can tell.
+        position: u64,
+    },
+}
+
+/// All streams of the machine, sorted by the names of their segments.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed.
+pub fn streams() -> Result<Vec<StreamInfo>> {
+    streams_of(None)
+}
+
+/// As [`streams`], and those of the user `owner` are opened, too, as far as he lets others read them.
+///
+/// # Errors
+/// As there.
+pub fn streams_of(owner: Option<u32>) -> Result<Vec<StreamInfo>> {
+    let names = shm::list().map_err(io_error("listing", SHM_DIR))?;
+    let anchored: HashSet<&str> =
+        names.iter().filter(|(_, is_anchor)| *is_anchor).map(|(name, _)| name.as_str()).collect();
+    let mut found = Vec::new();
+    for (segment, is_anchor) in &names {
+        if *is_anchor {
+            found.extend(anchored_stream(segment, owner));
+        } else if !anchored.contains(segment.as_str()) {
+            found.extend(ezmsg_stream(segment, owner));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether what this user owns is opened, and how a reader has to ask for it. `None`: it is not.
+fn options_for(owner: u32, asked: Option<u32>) -> Option<ReaderOptions> {
+    if owner == 0 || owner == shm::effective_user() {
+        return Some(ReaderOptions::default());
+    }
+    (asked == Some(owner)).then(|| ReaderOptions { owner: asked, ..ReaderOptions::default() })
+}
+
+/// The stream whose header has this anchor; `None` for anchors of rings and metadata.
+fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
+    let anchor = format!("{segment}{ANCHOR_SUFFIX}");
+    let stat = shm::stat_name(&anchor).ok()??;
+    if !stat.is_file {
+        return None;
+    }
+    let Some(options) = options_for(stat.owner, asked) else {
+        // Of a foreign segment only the length is known: headers are the only ones this short.
+        let owner = stat.owner;
+        return (stat.length == header::LENGTH as u64)
+            .then(|| StreamInfo::OtherUser { segment: segment.to_owned(), owner });
+    };
+    let unreadable = |reason: String| StreamInfo::Unreadable { segment: segment.to_owned(), reason };
+    let opened = match shm::open_segment(&anchor, false) {
+        Ok(opened) => opened,
+        Err(error) => {
+            return (stat.length == header::LENGTH as u64).then(|| unreadable(why_not_opened(segment, &error)));
+        }
+    };
+    let bytes = header_bytes(&opened)?;
+    // Its writer is about to remove it, or had no time to.
+    if get_u32(&bytes[..], header::STATE) == header::STATE_CLOSED {
+        return None;
+    }
+    let name = name_in(&bytes);
+    if shorten(&name) != segment {
+        return Some(unreadable(format!("its header says it is stream {name:?}, whose segment has another name")));
+    }
+    let info = Reader::open(&name, options).and_then(|reader| reader.info());
+    Some(match info {
+        Ok(info) => StreamInfo::Stream(Box::new(info)),
+        Err(error) => unreadable(error.to_string()),
+    })
+}
+
+fn why_not_opened(segment: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::Permission { segment: segment.to_owned() }.to_string(),
+        _ => format!("opening it failed: {error}"),
+    }
+}
+
+/// A copy of a header of ours; `None` for any other file.
+pub(crate) fn header_bytes(opened: &Opened) -> Option<Box<[u8; header::LENGTH]>> {
+    let mut bytes = Box::new([0; header::LENGTH]);
+    let read = read_fully(&opened.file, &mut bytes[..], 0).ok()?;
+    (read == bytes.len() && get_u64(&bytes[..], header::MAGIC) == header::MAGIC_VALUE).then_some(bytes)
+}
+
+pub(crate) fn name_in(bytes: &[u8; header::LENGTH]) -> String {
+    let length = (get_u32(bytes, header::NAME_LEN) as usize).min(MAX_NAME_BYTES);
+    String::from_utf8_lossy(&bytes[header::NAME..header::NAME + length]).into_owned()
+}
+
+fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
+    let stat = shm::stat_name(segment).ok()??;
+    if !stat.is_file || options_for(stat.owner, asked).is_none() {
+        return None;
+    }
+    let opened = shm::open_segment(segment, false).ok()?;
+    let mut bytes = [0; ezmsg::header::LENGTH];
+    let read = read_fully(&opened.file, &mut bytes, 0).ok()?;
+    let foreign = ezmsg::header::peek(&bytes).filter(|_| read == bytes.len())?;
+    // A header of ours starts with ezmsg's fields too; without its anchor it is a leftover.
+    if header_bytes(&opened).is_some() {
+        return None;
+    }
+    let seen = Seen::new(bytes).filter(|_| is_read(foreign.struct_version));
+    let ring = seen.filter(Seen::is_valid).and_then(|seen| Some((seen, seen.layout().ok()?)));
+    let place = |(seen, layout): &(Seen, Layout)| Track::begin(layout.frames, seen).ok().map(|track| track.position());
+    Some(StreamInfo::Ezmsg {
+        segment: segment.to_owned(),
+        struct_version: foreign.struct_version,
+        key: foreign.key,
+        owner: opened.stat.owner,
+        generation: seen.filter(Seen::is_valid).and_then(|seen| seen.generation()),
+        position: ring.as_ref().and_then(place).unwrap_or(0),
+        ring_bytes: ring.as_ref().map(|(_, layout)| layout.length),
+        format: ring.map(|(_, layout)| layout.format),
+    })
+}

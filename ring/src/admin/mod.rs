@@ -1,0 +1,7 @@
+//! What is in shared memory: listing the streams there, and removing what dead writers left.
+
+mod clean;
+mod list;
+
+pub use clean::{Leftover, clean, leftovers};
+pub use list::{StreamInfo, streams, streams_of};

@@ -1,0 +1,288 @@
+//! A stream in loom's memory: one header, and its rings by generation.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64 as Plain, Ordering as PlainOrdering};
+
+use loom::sync::{Condvar, Mutex};
+
+use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
+use crate::protocol::failpoint;
+use crate::protocol::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::protocol::{HeaderWords, RingWords};
+
+/// Frames in a ring (N).
+pub const FRAMES: u64 = 2;
+/// Chunk records of a ring (C). Real rings have 64 or more.
+pub const RECORDS: u64 = 2;
+/// A frame is two words, so that it can be torn.
+pub type Frame = [u64; 2];
+
+/// The only content that a frame may ever be seen with.
+pub fn frame_at(generation: u32, position: u64) -> Frame {
+    let number = u64::from(generation + 1) * 1000 + position * 2;
+    [number, number + 1]
+}
+
+/// The only record that a chunk may ever be seen with: its send time says which chunk and which frames it is of.
+pub fn record_of(generation: u32, chunk: u64, first: u64, frames: u64) -> Record {
+    let stamp = u64::from(generation + 1) * 1_000_000 + chunk * 10_000 + first * 100 + frames;
+    Record { first, frames, send_ns: stamp as i64, ..Record::default() }
+}
+
+/// A stream with room for a number of generations.
+pub struct Stream {
+    pub header: Header,
+    pub rings: Vec<Ring>,
+    /// Set before the last event of a story that does not close its stream.
+    pub end: OnceLock<End>,
+}
+
+/// Where a story leaves its stream.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    pub generation: u32,
+    pub position: u64,
+    pub chunks: u64,
+}
+
+impl Stream {
+    /// A stream that has no ring yet.
+    pub fn new(generations: usize) -> Self {
+        let rings = (0..generations).map(|_| Ring::new()).collect();
+        Self { header: Header::new(), rings, end: OnceLock::new() }
+    }
+
+    pub fn ring(&self, generation: u32) -> &Ring {
+        &self.rings[generation as usize]
+    }
+
+    /// Frames of the stream before `generation`, which has begun, as an observer outside of the model knows them.
+    pub fn base_of(&self, generation: u32) -> u64 {
+        self.ring(generation).known_base.load(PlainOrdering::Relaxed)
+    }
+}
+
+pub struct Header {
+    wake: AtomicU32,
+    state: AtomicU32,
+    generation: AtomicU32,
+    final_position: AtomicU64,
+    /// The kernel's lock of the futex queue, and whether whoever comes to it is let go at once.
+    queue: Mutex<bool>,
+    sleepers: Condvar,
+}
+
+impl Header {
+    pub fn new() -> Self {
+        Self {
+            wake: AtomicU32::new(0),
+            state: AtomicU32::new(header::STATE_OPEN),
+            generation: AtomicU32::new(NO_GENERATION),
+            final_position: AtomicU64::new(UNKNOWN_POSITION),
+            queue: Mutex::new(false),
+            sleepers: Condvar::new(),
+        }
+    }
+
+    /// R9: FUTEX_WAIT compares and queues under the lock that FUTEX_WAKE takes. Whether it slept. A slice has no end but
+    /// by [`end_slices`](Self::end_slices), so that a wake-up that is missed is missed for good.
+    pub fn sleep(&self, seen: u32) -> bool {
+        let queue = self.queue.lock().expect("nobody dies holding it");
+        // The kernel's own load: only its lock orders it.
+        let sleeps = !*queue && self.wake.load(Ordering::Relaxed) == seen;
+        if sleeps {
+            drop(self.sleepers.wait(queue));
+        }
+        sleeps
+    }
+
+    /// The slice of whoever sleeps is over, and so is every later one.
+    pub fn end_slices(&self) {
+        *self.queue.lock().expect("nobody dies holding it") = true;
+        self.sleepers.notify_all();
+    }
+}
+
+impl HeaderWords for Header {
+    fn wake(&self) -> &AtomicU32 {
+        &self.wake
+    }
+
+    fn state(&self) -> &AtomicU32 {
+        &self.state
+    }
+
+    fn generation(&self) -> &AtomicU32 {
+        &self.generation
+    }
+
+    fn final_position(&self) -> &AtomicU64 {
+        &self.final_position
+    }
+
+    fn wake_sleepers(&self) {
+        let _queue = self.queue.lock().expect("nobody dies holding it");
+        self.sleepers.notify_all();
+    }
+}
+
+pub struct Ring {
+    /// Written before S8, as the whole trailer is.
+    pub base: AtomicU64,
+    reserved: AtomicU64,
+    reserved_chunks: AtomicU64,
+    committed: AtomicU64,
+    committed_chunks: AtomicU64,
+    frames: Vec<[AtomicU64; 2]>,
+    records: Vec<[AtomicU64; 2]>,
+    uncounted: AtomicU64,
+    /// What an observer outside of the model knows: up to where frames and records may have been overwritten.
+    touched: Plain,
+    touched_chunks: Plain,
+    known_base: Plain,
+}
+
+impl Ring {
+    fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            base: zero(),
+            reserved: zero(),
+            reserved_chunks: zero(),
+            committed: zero(),
+            committed_chunks: zero(),
+            frames: (0..FRAMES).map(|_| [zero(), zero()]).collect(),
+            records: (0..RECORDS).map(|_| [zero(), zero()]).collect(),
+            uncounted: zero(),
+            touched: Plain::new(0),
+            touched_chunks: Plain::new(0),
+            known_base: Plain::new(0),
+        }
+    }
+
+    /// A counter that is never stored to.
+    fn nobody_counts(&self) -> &AtomicU64 {
+        &self.uncounted
+    }
+
+    pub fn store_frame(&self, position: u64, frame: Frame) {
+        let words = &self.frames[(position % FRAMES) as usize];
+        for (word, value) in words.iter().zip(frame) {
+            word.store(value, Ordering::Relaxed);
+            failpoint::point("a word of W4");
+        }
+    }
+
+    pub fn load_frame(&self, position: u64) -> Frame {
+        let [first, second] = &self.frames[(position % FRAMES) as usize];
+        [first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)]
+    }
+
+    /// The ring begins after `base` frames of the stream.
+    pub fn begin(&self, base: u64) {
+        self.known_base.store(base, PlainOrdering::Relaxed);
+        self.base.store(base, Ordering::Relaxed);
+    }
+
+    /// The writer is about to write the chunk before `chunks`, up to position `end`.
+    pub fn touch(&self, end: u64, chunks: u64) {
+        self.touched.store(end, PlainOrdering::Relaxed);
+        self.touched_chunks.store(chunks, PlainOrdering::Relaxed);
+    }
+
+    /// Positions below this one have been overwritten, or are about to be: nobody can be blamed for losing them.
+    pub fn lapped_below(&self) -> u64 {
+        self.touched.load(PlainOrdering::Relaxed).saturating_sub(FRAMES)
+    }
+
+    /// As [`lapped_below`](Self::lapped_below), of chunk records.
+    pub fn records_lapped_below(&self) -> u64 {
+        self.touched_chunks.load(PlainOrdering::Relaxed).saturating_sub(RECORDS)
+    }
+}
+
+impl RingWords for Ring {
+    fn frames(&self) -> u64 {
+        FRAMES
+    }
+
+    fn records(&self) -> u64 {
+        RECORDS
+    }
+
+    fn reserved(&self) -> &AtomicU64 {
+        &self.reserved
+    }
+
+    fn reserved_chunks(&self) -> &AtomicU64 {
+        &self.reserved_chunks
+    }
+
+    fn committed(&self) -> &AtomicU64 {
+        &self.committed
+    }
+
+    fn committed_chunks(&self) -> &AtomicU64 {
+        &self.committed_chunks
+    }
+
+    fn store_record(&self, slot: u64, record: &Record) {
+        let words = &self.records[slot as usize];
+        for (word, value) in words.iter().zip([record.first << 32 | record.frames, record.send_ns as u64]) {
+            word.store(value, Ordering::Relaxed);
+            failpoint::point("a word of W5");
+        }
+    }
+
+    /// A hint, from which nothing is concluded: not worth the orders it would have to be explored in.
+    fn announce_description(&self, _meta_generation: u32) {}
+
+    fn load_record(&self, slot: u64) -> Record {
+        let [range, send_ns] = &self.records[slot as usize];
+        let range = range.load(Ordering::Relaxed);
+        let send_ns = send_ns.load(Ordering::Relaxed) as i64;
+        Record { first: range >> 32, frames: range & 0xFFFF_FFFF, send_ns, ..Record::default() }
+    }
+}
+
+/// A ring as a reader of frames has it. It loads the counters of chunks, as part of R3 and R6, and makes no use of them:
+/// were they the real ones, each value they can have would be explored for nothing.
+pub struct FramesOf<'a>(pub &'a Ring);
+
+impl RingWords for FramesOf<'_> {
+    fn frames(&self) -> u64 {
+        FRAMES
+    }
+
+    fn records(&self) -> u64 {
+        RECORDS
+    }
+
+    fn reserved(&self) -> &AtomicU64 {
+        &self.0.reserved
+    }
+
+    fn reserved_chunks(&self) -> &AtomicU64 {
+        self.0.nobody_counts()
+    }
+
+    fn committed(&self) -> &AtomicU64 {
+        &self.0.committed
+    }
+
+    fn committed_chunks(&self) -> &AtomicU64 {
+        self.0.nobody_counts()
+    }
+
+    fn store_record(&self, _slot: u64, _record: &Record) {
+        unreachable!("readers store nothing");
+    }
+
+    fn announce_description(&self, _meta_generation: u32) {
+        unreachable!("readers store nothing");
+    }
+
+    fn load_record(&self, _slot: u64) -> Record {
+        unreachable!("a reader of frames needs no records");
+    }
+}

@@ -1,0 +1,145 @@
+//! Stories for the model: what a writer does, and who reads meanwhile.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::memory::Stream;
+use super::reader::{Counted, read_frames, read_messages, view_frames};
+use super::witness::{Event, Witness};
+use super::writer::Writer;
+use crate::protocol::failpoint;
+
+/// What a writer does.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// Starts the next generation.
+    Begin,
+    /// Writes a chunk of so many frames.
+    Write(u64),
+    /// Closes the stream.
+    Close,
+}
+
+/// What a reader makes of the stream.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads {
+    Frames,
+    /// In place.
+    Views,
+    Messages,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Story {
+    /// Done before any reader comes.
+    pub before: &'static [Act],
+    /// Done while the readers read. When the last act is not `Close`, it is the last event of all.
+    pub acts: &'static [Act],
+    /// The readers, each a thread.
+    pub readers: &'static [Reads],
+}
+
+impl Story {
+    /// Plays the story in every way with at most `preemptions`; `None`: in every way. Panics if it goes wrong in one.
+    pub fn explore(self, preemptions: Option<usize>) -> Witness {
+        let witness = Witness::default();
+        self.explore_with(preemptions, &witness, |mut writer, acts, _| {
+            perform_all(&mut writer, acts);
+            writer.total()
+        });
+        witness
+    }
+
+    /// Explores the story once for each stop point of its acts with a writer that dies there, and a second one in its
+    /// place that begins a generation, writes one frame, and stays. How many points there were.
+    pub fn explore_deaths(self, preemptions: usize) -> (u32, Witness) {
+        let witness = Witness::default();
+        for point in 0.. {
+            let here = Witness::default();
+            self.explore_with(Some(preemptions), &here, move |writer, acts, seen| die_at(point, writer, acts, seen));
+            witness.add(&here);
+            if here.count(Event::Died) == 0 {
+                return (point, witness);
+            }
+            assert_eq!(here.count(Event::Survived), 0, "a writer passes the same points in every order of events");
+        }
+        unreachable!("a story ends")
+    }
+
+    fn explore_with(
+        self,
+        preemptions: Option<usize>,
+        witness: &Witness,
+        life: impl Fn(Writer, &[Act], &Witness) -> u64 + Copy + Send + Sync + 'static,
+    ) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        let witness = witness.clone();
+        model.check(move || {
+            witness.saw(Event::Played);
+            self.play(&witness, life);
+        });
+    }
+
+    fn play(self, witness: &Witness, life: impl Fn(Writer, &[Act], &Witness) -> u64 + 'static) {
+        let begins = |acts: &[Act]| acts.iter().filter(|act| matches!(act, Act::Begin)).count();
+        // One for the second writer.
+        let stream = Arc::new(Stream::new(begins(self.before) + begins(self.acts) + 1));
+        let mut writer = Writer::create(&stream);
+        self.before.iter().for_each(|&act| writer.perform(act));
+
+        let seen = witness.clone();
+        let writer = thread::spawn(move || life(writer, self.acts, &seen));
+        let (first, others) = self.readers.split_first().expect("a story has a reader");
+        let others: Vec<_> = others
+            .iter()
+            .map(|&reads| {
+                let (stream, witness) = (stream.clone(), witness.clone());
+                thread::spawn(move || read(reads, &stream, &witness))
+            })
+            .collect();
+        let mut counted = vec![read(*first, &stream, witness)];
+        counted.extend(others.into_iter().map(|reader| reader.join().expect("a reader ends in order")));
+        let total = writer.join().expect("a writer's death is caught");
+        for Counted { read, lost } in counted {
+            assert_eq!(read + lost, total, "{read} read and {lost} lost");
+        }
+    }
+}
+
+/// A life that ends at stop point number `point`, if it has so many, and the next writer's. The frames of the stream.
+fn die_at(point: u32, mut writer: Writer, acts: &[Act], witness: &Witness) -> u64 {
+    let stream = writer.stream().clone();
+    failpoint::arm(Some(point));
+    let life = catch_unwind(AssertUnwindSafe(|| acts.iter().for_each(|&act| writer.perform(act))));
+    failpoint::arm(None);
+    match life {
+        Ok(()) => witness.saw(Event::Survived),
+        Err(death) if death.is::<failpoint::Died>() => witness.saw(Event::Died),
+        Err(panic) => resume_unwind(panic),
+    }
+    match Writer::take_over(&stream) {
+        Ok(mut second) => {
+            perform_all(&mut second, &[Act::Begin, Act::Write(1)]);
+            second.total()
+        }
+        Err(closed) => closed.total,
+    }
+}
+
+fn read(reads: Reads, stream: &Stream, witness: &Witness) -> Counted {
+    match reads {
+        Reads::Frames => read_frames(stream, witness),
+        Reads::Views => view_frames(stream, witness),
+        Reads::Messages => read_messages(stream, witness),
+    }
+}
+
+/// Performs `acts`, of which the last one is the stream's last event.
+fn perform_all(writer: &mut Writer, acts: &[Act]) {
+    let (&last, rest) = acts.split_last().expect("a story has an act");
+    rest.iter().for_each(|&act| writer.perform(act));
+    writer.perform_last(last);
+}

@@ -1,0 +1,109 @@
+//! The writer of a modelled stream, without files: a ring is there before its generation is current.
+
+use std::sync::Arc;
+
+use super::memory::{End, Stream, frame_at, record_of};
+use super::story::Act;
+use crate::layout::{NO_GENERATION, header};
+use crate::protocol::copy::Stores;
+use crate::protocol::failpoint;
+use crate::protocol::sync::Ordering;
+use crate::protocol::{self, Counters, HeaderWords as _, RingWords as _};
+
+pub struct Writer {
+    stream: Arc<Stream>,
+    generation: u32,
+    /// Frames committed before this generation.
+    base: u64,
+    counters: Counters,
+}
+
+/// The stream that was to be taken over is closed, after so many frames.
+pub struct Closed {
+    pub total: u64,
+}
+
+impl Writer {
+    /// The first writer of a stream.
+    pub fn create(stream: &Arc<Stream>) -> Self {
+        Self { stream: stream.clone(), generation: NO_GENERATION, base: 0, counters: Counters::default() }
+    }
+
+    /// The next one, in the place of one that died: T5. What that one stored is visible, since the lock that the kernel
+    /// took from it is ours now.
+    pub fn take_over(stream: &Arc<Stream>) -> Result<Self, Closed> {
+        let header = &stream.header;
+        let generation = header.generation().load(Ordering::Acquire);
+        let base = if generation == NO_GENERATION {
+            0
+        } else {
+            let ring = stream.ring(generation);
+            ring.base.load(Ordering::Relaxed) + ring.committed().load(Ordering::Relaxed)
+        };
+        if header.state().load(Ordering::Acquire) == header::STATE_CLOSED {
+            // Who died between K3 and K4 has woken nobody.
+            header.end_slices();
+            return Err(Closed { total: base });
+        }
+        protocol::bump(header);
+        Ok(Self { stream: stream.clone(), generation, base, counters: Counters::default() })
+    }
+
+    pub fn perform(&mut self, act: Act) {
+        match act {
+            Act::Begin => self.begin(),
+            Act::Write(frames) => self.write(frames),
+            Act::Close => protocol::close(&self.stream.header, self.total()),
+        }
+    }
+
+    /// Performs an act after which nothing happens any more.
+    pub fn perform_last(&mut self, act: Act) {
+        let Self { generation, counters: Counters { position, chunks, .. }, .. } = *self;
+        let end = match act {
+            Act::Begin => Some(End { generation: generation.wrapping_add(1), position: 0, chunks: 0 }),
+            Act::Write(frames) => Some(End { generation, position: position + frames, chunks: chunks + 1 }),
+            Act::Close => None,
+        };
+        if let Some(end) = end {
+            self.stream.end.set(end).expect("a stream ends once");
+        }
+        self.perform(act);
+    }
+
+    /// S4 to S10.
+    fn begin(&mut self) {
+        self.base = self.total();
+        self.generation = self.generation.wrapping_add(1);
+        self.counters = Counters::default();
+        self.stream.ring(self.generation).begin(self.base);
+        failpoint::point("S4");
+        protocol::switch(&self.stream.header, self.generation, || {});
+    }
+
+    /// W1 to W11.
+    fn write(&mut self, frames: u64) {
+        let (generation, chunk) = (self.generation, self.counters.chunks);
+        let ring = self.stream.ring(generation);
+        ring.touch(self.counters.position + frames, chunk + 1);
+        protocol::write(
+            &self.stream.header,
+            ring,
+            &mut self.counters,
+            frames,
+            Stores::MayStream,
+            |positions| positions.for_each(|position| ring.store_frame(position, frame_at(generation, position))),
+            |first| record_of(generation, chunk, first, frames),
+            || {},
+        );
+    }
+
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// Frames committed in the stream.
+    pub fn total(&self) -> u64 {
+        self.base + self.counters.position
+    }
+}

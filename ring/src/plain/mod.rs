@@ -1,0 +1,161 @@
+//! The protocol over plain memory of this process: what Miri and valgrind can watch.
+
+mod beginnings;
+mod concurrent;
+mod single_thread;
+mod source;
+#[cfg(target_arch = "x86_64")]
+mod streaming;
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::ops::Range;
+
+use crate::layout::{Geometry, NO_GENERATION, Record, header};
+use crate::protocol::copy::{Stores, racing_copy};
+use crate::protocol::sync::Ordering;
+use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
+use crate::shm::memory::{HeaderMemory, RingMemory, runs};
+use crate::{Dtype, Format};
+
+/// Zeroed memory on a page, freed when dropped.
+struct Pages {
+    start: *mut u8,
+    layout: Layout,
+}
+
+// SAFETY: plain memory; what threads do with it is the business of the tests.
+unsafe impl Send for Pages {}
+// SAFETY: as above.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    fn new(length: usize) -> Self {
+        let layout = Layout::from_size_align(length, 4096).unwrap();
+        // SAFETY: the length is not 0.
+        let start = unsafe { alloc_zeroed(layout) };
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        Self { start, layout }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout.
+        unsafe { dealloc(self.start, self.layout) };
+    }
+}
+
+/// A header and one ring of it.
+struct Memory {
+    header: HeaderMemory,
+    ring: RingMemory,
+    _pages: [Pages; 2],
+}
+
+const FRAME_SAMPLES: u64 = 3;
+
+impl Memory {
+    /// A ring of `frames` frames of three u32, for chunks of `chunk_frames`.
+    fn new(frames: u64, chunk_frames: u64) -> Self {
+        Self::of(&Format::new(Dtype::U32, &[FRAME_SAMPLES], 0.0, frames).unwrap(), chunk_frames)
+    }
+
+    fn of(format: &Format, chunk_frames: u64) -> Self {
+        let geometry = Geometry::plan(format, chunk_frames).unwrap();
+        let pages = [Pages::new(header::LENGTH), Pages::new(geometry.length as usize)];
+        // SAFETY: zeroed, aligned, as long as a header, and kept as long as the value.
+        let header = unsafe { HeaderMemory::new(pages[0].start) };
+        // SAFETY: zeroed, aligned, as long as the geometry says, and kept as long as the value.
+        let ring = unsafe { RingMemory::new(pages[1].start, geometry) };
+        header.state_word().store(header::STATE_OPEN, Ordering::Relaxed);
+        header.generation_word().store(NO_GENERATION, Ordering::Relaxed);
+        Self { header, ring, _pages: pages }
+    }
+}
+
+/// What a frame at `position` holds.
+fn samples_at(position: u64) -> [u32; FRAME_SAMPLES as usize] {
+    let low = position as u32;
+    [low, !low, low.rotate_left(16)]
+}
+
+fn time_at(position: u64) -> f64 {
+    position as f64 * 0.5
+}
+
+/// Writes chunks of frames that tell their position.
+struct Scribe<'a> {
+    memory: &'a Memory,
+    counters: Counters,
+    meta_generation: Cell<u32>,
+}
+
+impl<'a> Scribe<'a> {
+    fn new(memory: &'a Memory) -> Self {
+        Self { memory, counters: Counters::default(), meta_generation: Cell::new(1) }
+    }
+
+    fn store(&self, positions: Range<u64>) {
+        let ring = &self.memory.ring;
+        let mut position = positions.start;
+        for run in runs(&positions, ring.frames()) {
+            ring.store_times(run, |i| time_at(position + i));
+            let bytes: Vec<u8> =
+                (position..position + run.frames).flat_map(samples_at).flat_map(u32::to_le_bytes).collect();
+            let (to, length) = ring.samples(run);
+            assert_eq!(length, bytes.len());
+            // SAFETY: the run's samples lie in the ring, and `bytes` is as long. Readers may race: see `racing_copy`.
+            unsafe { racing_copy(bytes.as_ptr(), to, length) };
+            position += run.frames;
+        }
+    }
+
+    fn write(&mut self, frames: u64) {
+        let mut counters = self.counters;
+        let record =
+            |first| Record { first, frames, send_ns: 7, mono_ns: 8, meta_generation: self.meta_generation.get() };
+        protocol::write(
+            &self.memory.header,
+            &self.memory.ring,
+            &mut counters,
+            frames,
+            Stores::MayStream,
+            |p| self.store(p),
+            record,
+            || {},
+        );
+        self.counters = counters;
+    }
+}
+
+/// R4 to R7 for positions `range`: the copy, and from where on it is whole.
+fn copy(memory: &Memory, range: &Range<u64>) -> (u64, Vec<u32>, Vec<f64>) {
+    let frames = (range.end - range.start) as usize;
+    let mut bytes = vec![0; frames * 4 * FRAME_SAMPLES as usize];
+    let mut times = vec![0.0; frames];
+    memory.ring.copy_times(range, &mut times);
+    memory.ring.copy_samples(range, &mut bytes);
+    let whole = protocol::recheck(&memory.ring).whole_from(memory.ring.frames(), range);
+    let samples = bytes.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
+    (whole, samples, times)
+}
+
+/// Copies `range`, and checks what is whole of it.
+#[track_caller]
+fn check(memory: &Memory, range: Range<u64>) -> u64 {
+    let (whole, samples, times) = copy(memory, &range);
+    for position in whole..range.end {
+        let i = (position - range.start) as usize;
+        assert_eq!(samples[i * FRAME_SAMPLES as usize..][..FRAME_SAMPLES as usize], samples_at(position));
+        assert_eq!(times[i], time_at(position));
+    }
+    whole
+}
+
+fn generation(memory: &Memory, generation: u32) {
+    protocol::switch(&memory.header, generation, || {});
+    assert_eq!(memory.header.generation().load(Ordering::Relaxed), generation);
+}

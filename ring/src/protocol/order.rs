@@ -1,0 +1,171 @@
+//! Every memory order of the protocol, in one place, with its partner. `SPEC.md` argues each; loom checks that they
+//! suffice and that each weaker one (`Mutation`) is found.
+
+use crate::protocol::copy::Stores;
+use crate::protocol::sync::{AtomicU64, Ordering, fence};
+
+/// Ways to break the protocol, for loom to find, or for real cores. Only loom's build and tests can switch one on.
+#[cfg_attr(not(loom), allow(dead_code))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    NoFenceAfterReserve,
+    ReserveByReleaseStore,
+    ReserveByAcqRelSwap,
+    NoFenceAfterCopy,
+    RecheckByAcquireLoad,
+    RelaxedCommit,
+    RelaxedCommitLoad,
+    RelaxedChunkCommit,
+    RelaxedChunkLoad,
+    RelaxedGenerationStore,
+    RelaxedGenerationLoad,
+    CommitLoadedBeforeGeneration,
+    WakeLoadedLast,
+    RelaxedWakeStore,
+    RelaxedWakeLoad,
+    BumpBeforeCommit,
+    BumpBeforeGeneration,
+    NoReserve,
+    NoReserveOfChunks,
+    RecordAfterCommit,
+    /// Loom knows no streaming stores; real cores find it.
+    #[cfg(not(loom))]
+    NoStoreFence,
+}
+
+#[cfg(not(any(loom, test)))]
+#[inline(always)]
+pub(crate) const fn mutated(_mutation: Mutation) -> bool {
+    false
+}
+
+#[cfg(any(loom, test))]
+#[cfg_attr(not(loom), allow(unused_imports))]
+pub(crate) use switch::{mutated, with_mutation};
+
+#[cfg(any(loom, test))]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutation;
+
+    thread_local! {
+        // Of the system's thread: loom runs all threads of a model on one, and each test has its own.
+        static ACTIVE: Cell<Option<Mutation>> = const { Cell::new(None) };
+    }
+
+    /// Runs `model` with the protocol broken in one way, in this thread.
+    pub(crate) fn with_mutation<T>(mutation: Mutation, model: impl FnOnce() -> T) -> T {
+        struct Mend;
+        impl Drop for Mend {
+            fn drop(&mut self) {
+                ACTIVE.set(None);
+            }
+        }
+        let _mend = Mend;
+        ACTIVE.set(Some(mutation));
+        model()
+    }
+
+    pub(crate) fn mutated(mutation: Mutation) -> bool {
+        ACTIVE.get() == Some(mutation)
+    }
+}
+
+/// W2. The order comes from the fence of [`after_reserve`], not from the store: a Release store orders what precedes
+/// it, and here the data that *follow* must not overtake it.
+#[inline(always)]
+pub(crate) fn store_reserved(reserved: &AtomicU64, end: u64) {
+    if mutated(Mutation::NoReserve) {
+    } else if mutated(Mutation::ReserveByReleaseStore) {
+        reserved.store(end, Ordering::Release);
+    } else if mutated(Mutation::ReserveByAcqRelSwap) {
+        reserved.swap(end, Ordering::AcqRel);
+    } else {
+        reserved.store(end, Ordering::Relaxed);
+    }
+}
+
+/// W3, partner of [`after_copy`] (R5): whoever copied a byte stored after this sees `reserved` as stored before it.
+#[inline(always)]
+pub(crate) fn after_reserve(stores: Stores) {
+    if !(mutated(Mutation::NoFenceAfterReserve)
+        || mutated(Mutation::ReserveByReleaseStore)
+        || mutated(Mutation::ReserveByAcqRelSwap))
+    {
+        fence(Ordering::Release);
+        order_streaming_stores(stores);
+    }
+}
+
+/// W6: streaming stores of the data become visible before the commit does. For ordinary stores the fence and the Release
+/// store of the commit each suffice, so a commit is relaxed only when both are gone.
+#[inline(always)]
+pub(crate) fn before_commit(stores: Stores) {
+    order_streaming_stores(stores);
+    if !(mutated(Mutation::RelaxedCommit) || mutated(Mutation::RelaxedChunkCommit)) {
+        fence(Ordering::Release);
+    }
+}
+
+/// R5, partner of [`after_reserve`] (W3). An Acquire load of `reserved` instead would let the copy move after it.
+#[inline(always)]
+pub(crate) fn after_copy() {
+    if !(mutated(Mutation::NoFenceAfterCopy) || mutated(Mutation::RecheckByAcquireLoad)) {
+        fence(Ordering::Acquire);
+    }
+}
+
+/// R6, ordered by [`after_copy`].
+#[inline(always)]
+pub(crate) fn recheck() -> Ordering {
+    if mutated(Mutation::RecheckByAcquireLoad) { Ordering::Acquire } else { Ordering::Relaxed }
+}
+
+/// `memcpy` streams above a size that the C library chooses, and neither a Release store nor `fence(Release)` orders
+/// streaming stores on x86 (`fence(Release)` emits nothing there).
+#[inline(always)]
+fn order_streaming_stores(stores: Stores) {
+    if stores == Stores::Ordinary {
+        return;
+    }
+    #[cfg(not(loom))]
+    if mutated(Mutation::NoStoreFence) {
+        return;
+    }
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: sfence needs SSE, which every x86-64 processor has, and touches no memory of Rust's.
+    #[allow(unused_unsafe)]
+    unsafe {
+        core::arch::x86_64::_mm_sfence();
+    }
+}
+
+macro_rules! orders {
+    ($($(#[$doc:meta])* $name:ident = $order:ident, weakened by $mutation:ident;)*) => {$(
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name() -> Ordering {
+            if mutated(Mutation::$mutation) { Ordering::Relaxed } else { Ordering::$order }
+        }
+    )*};
+}
+
+orders! {
+    /// W8, partner of [`commit_load`] (R3): who sees the commit sees its frames.
+    commit = Release, weakened by RelaxedCommit;
+    /// R3, partner of [`commit`].
+    commit_load = Acquire, weakened by RelaxedCommitLoad;
+    /// W7, partner of [`chunk_load`] (R3): who sees the chunk sees its record.
+    chunk_commit = Release, weakened by RelaxedChunkCommit;
+    /// R3, partner of [`chunk_commit`].
+    chunk_load = Acquire, weakened by RelaxedChunkLoad;
+    /// S8 and K3, partner of [`generation_load`] (R2): who sees that a generation is over sees its last commit.
+    generation = Release, weakened by RelaxedGenerationStore;
+    /// R2, partner of [`generation`].
+    generation_load = Acquire, weakened by RelaxedGenerationLoad;
+    /// W10, partner of [`wake_load`] (R1): who sees the new word sees the event.
+    wake = Release, weakened by RelaxedWakeStore;
+    /// R1, partner of [`wake`].
+    wake_load = Acquire, weakened by RelaxedWakeLoad;
+}

@@ -1,0 +1,349 @@
+//! Segments as typed memory: where the words, the frames and the records of a mapped (or plain) piece of memory are.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::layout::{Geometry, RECORD_BYTES, RawTrailer, Record, TRAILER_FIXED_BYTES, header, trailer};
+use crate::protocol::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
+use crate::protocol::{HeaderWords, RingWords};
+
+/// The words of a header segment.
+#[derive(Clone, Copy)]
+pub(crate) struct HeaderMemory {
+    start: *mut u8,
+}
+
+// SAFETY: only atomics and the fields that the one owner of the stream stores are reached through it.
+unsafe impl Send for HeaderMemory {}
+// SAFETY: as above.
+unsafe impl Sync for HeaderMemory {}
+
+impl HeaderMemory {
+    /// # Safety
+    /// `start` must be valid for `header::LENGTH` bytes, aligned to 128, as long as the value or a copy of it is used.
+    pub unsafe fn new(start: *mut u8) -> Self {
+        Self { start }
+    }
+
+    /// Start of the segment.
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    fn word32(&self, offset: usize) -> &AtomicU32 {
+        debug_assert!(offset + 4 <= header::LENGTH && offset.is_multiple_of(4));
+        // SAFETY: in bounds and aligned (`new`'s promise), and only ever reached as an atomic once the header is linked.
+        unsafe { AtomicU32::from_ptr(self.start.add(offset).cast()) }
+    }
+
+    fn word64(&self, offset: usize) -> &AtomicU64 {
+        debug_assert!(offset + 8 <= header::LENGTH && offset.is_multiple_of(8));
+        // SAFETY: as in `word32`.
+        unsafe { AtomicU64::from_ptr(self.start.add(offset).cast()) }
+    }
+
+    pub fn magic(&self) -> &AtomicU64 {
+        self.word64(header::MAGIC)
+    }
+
+    pub fn meta_generation(&self) -> &AtomicU32 {
+        self.word32(header::META_GENERATION)
+    }
+
+    pub fn epoch(&self) -> &AtomicU32 {
+        self.word32(header::EPOCH)
+    }
+
+    pub fn writer_pid(&self) -> &AtomicU32 {
+        self.word32(header::WRITER_PID)
+    }
+
+    pub fn bell_word(&self) -> &AtomicU32 {
+        self.word32(header::BELL)
+    }
+
+    pub fn wake_word(&self) -> &AtomicU32 {
+        self.word32(header::WAKE)
+    }
+
+    pub fn state_word(&self) -> &AtomicU32 {
+        self.word32(header::STATE)
+    }
+
+    pub fn generation_word(&self) -> &AtomicU32 {
+        self.word32(header::GENERATION)
+    }
+
+    pub fn waking_word(&self) -> &AtomicU32 {
+        self.word32(header::WAKING)
+    }
+
+    pub fn final_position_word(&self) -> &AtomicU64 {
+        self.word64(header::FINAL_POSITION)
+    }
+
+    /// Stores bytes into a header that is not linked yet.
+    pub fn fill(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= header::LENGTH);
+        // SAFETY: in bounds, and nobody else has the segment: it has no public name yet.
+        unsafe { racing_copy(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+    }
+
+    /// A private copy of the segment.
+    pub fn copy(&self) -> Box<[u8; header::LENGTH]> {
+        let mut bytes = Box::new([0; header::LENGTH]);
+        // Acquire, partner of the Release store of the magic (C4): who sees the magic sees the rest.
+        let _ = self.magic().load(Ordering::Acquire);
+        // SAFETY: `new`'s promise; the copy is ours.
+        unsafe { racing_copy(self.start, bytes.as_mut_ptr(), header::LENGTH) };
+        bytes
+    }
+}
+
+/// One ring's memory with its checked geometry.
+#[derive(Clone)]
+pub(crate) struct RingMemory {
+    start: *mut u8,
+    geometry: Geometry,
+}
+
+// SAFETY: only atomics and racing copies go through it; see `racing_copy`.
+unsafe impl Send for RingMemory {}
+// SAFETY: as above.
+unsafe impl Sync for RingMemory {}
+
+/// A run of frames that is contiguous in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Index in the ring, below N.
+    pub slot: u64,
+    /// How many; `slot + frames` is at most N.
+    pub frames: u64,
+}
+
+/// The one or two runs that positions `range` occupy in a ring of `ring_frames`; `range` is no longer than that.
+pub(crate) fn runs(range: &Range<u64>, ring_frames: u64) -> [Run; 2] {
+    let frames = range.end - range.start;
+    debug_assert!(frames <= ring_frames);
+    let slot = range.start % ring_frames;
+    let first = frames.min(ring_frames - slot);
+    [Run { slot, frames: first }, Run { slot: 0, frames: frames - first }]
+}
+
+impl RingMemory {
+    /// # Safety
+    /// `start` must be valid for `geometry.length` bytes, aligned to 128, as long as the value or a copy of it is used,
+    /// and `geometry` must come from `Geometry::plan` or `Geometry::check`.
+    pub unsafe fn new(start: *mut u8, geometry: Geometry) -> Self {
+        Self { start, geometry }
+    }
+
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    fn trailer(&self, offset: usize) -> *mut u8 {
+        // SAFETY: `check` and `plan` leave room for the trailer, and `offset` is one of `layout::trailer`.
+        unsafe { self.start.add(self.geometry.trailer_offset() as usize + offset) }
+    }
+
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        // SAFETY: in bounds; aligned, since the trailer starts on a page and the offset is a multiple of 8; only ever
+        // reached as an atomic.
+        unsafe { AtomicU64::from_ptr(self.trailer(offset).cast()) }
+    }
+
+    /// The description of the newest committed chunk or, before the first, of the ring. To be loaded after R3.
+    pub fn committed_meta_generation(&self) -> &AtomicU32 {
+        // SAFETY: as in `word`; the offset is a multiple of 4.
+        unsafe { AtomicU32::from_ptr(self.trailer(trailer::COMMITTED_META_GENERATION).cast()) }
+    }
+
+    /// S4: the trailer's immutable fields, its magic last.
+    pub fn fill_trailer(&self, raw: &RawTrailer) {
+        self.committed_meta_generation().store(raw.meta_generation, Ordering::Relaxed);
+        let bytes = RawTrailer { magic: 0, ..*raw }.encode();
+        // SAFETY: the trailer's fixed part lies in the segment, which nobody else has yet.
+        unsafe { racing_copy(bytes.as_ptr(), self.trailer(0), bytes.len()) };
+        // Release, partner of the Acquire load in `raw_trailer`.
+        self.word(trailer::MAGIC).store(raw.magic, Ordering::Release);
+    }
+
+    /// A private copy of a trailer, of a segment whose geometry is not known yet.
+    ///
+    /// # Safety
+    /// `start` must be valid for `length` bytes, aligned to 128; `length` at least 4096 and a multiple of it.
+    pub unsafe fn raw_trailer(start: *mut u8, length: u64) -> RawTrailer {
+        // SAFETY: the last 4096 bytes of the segment.
+        let trailer = unsafe { start.add((length - trailer::LENGTH) as usize) };
+        // SAFETY: the magic is the trailer's first word, aligned to a page.
+        let magic = unsafe { AtomicU64::from_ptr(trailer.cast()) };
+        // Acquire, partner of the Release store in `fill_trailer`.
+        let _ = magic.load(Ordering::Acquire);
+        let mut bytes = [0; TRAILER_FIXED_BYTES];
+        // SAFETY: inside the trailer; the copy is ours.
+        unsafe { racing_copy(trailer, bytes.as_mut_ptr(), bytes.len()) };
+        RawTrailer::decode(&bytes)
+    }
+
+    /// Where a run's samples are, and how many bytes.
+    pub fn samples(&self, run: Run) -> (*mut u8, usize) {
+        debug_assert!(run.slot + run.frames <= self.geometry.frames);
+        let offset = self.geometry.samples_offset + run.slot * self.geometry.frame_bytes;
+        // SAFETY: the run lies in the ring, whose samples lie in the segment.
+        (unsafe { self.start.add(offset as usize) }, (run.frames * self.geometry.frame_bytes) as usize)
+    }
+
+    /// Where a run's times are.
+    pub fn times(&self, run: Run) -> *mut f64 {
+        debug_assert!(run.slot + run.frames <= self.geometry.frames);
+        // SAFETY: the times are the segment's first 8 N bytes.
+        unsafe { self.start.add(8 * run.slot as usize).cast() }
+    }
+
+    fn record(&self, slot: u64) -> *mut u8 {
+        debug_assert!(slot < self.geometry.records);
+        // SAFETY: the index lies in the segment, and `slot` is below its length.
+        unsafe { self.start.add((self.geometry.index_offset + slot * RECORD_BYTES) as usize) }
+    }
+
+    /// A run's samples, to be overwritten.
+    ///
+    /// # Safety
+    /// The caller is the ring's one writer and has no other such slice. Readers race with what is stored; see
+    /// `racing_copy`.
+    #[inline]
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn samples_mut(&self, run: Run) -> &mut [u8] {
+        let (start, length) = self.samples(run);
+        // SAFETY: valid for `length` bytes of the ring; exclusive by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(start, length) }
+    }
+
+    /// Stores a run's times, frame by frame. Only for the ring's one writer.
+    #[inline]
+    pub fn store_times(&self, run: Run, time: impl Fn(u64) -> f64) {
+        let start = self.times(run);
+        for i in 0..run.frames {
+            // SAFETY: the run's times lie in the ring, 8-aligned since a segment starts on a page.
+            unsafe { start.add(i as usize).write(time(i)) };
+        }
+    }
+
+    /// Copies the samples of `range` to `to`, which must have room for exactly them. May be torn: R5 to R7 judge.
+    pub fn copy_samples(&self, range: &Range<u64>, to: &mut [u8]) {
+        let mut rest = to;
+        for run in runs(range, self.geometry.frames) {
+            let (from, length) = self.samples(run);
+            let (now, later) = rest.split_at_mut(length);
+            // SAFETY: `from` is valid for `length` bytes of the ring, `now` is ours and as long.
+            unsafe { racing_copy(from, now.as_mut_ptr(), length) };
+            rest = later;
+        }
+        debug_assert!(rest.is_empty());
+    }
+
+    /// Says that frames are about to be copied from `position` on, and the copy judged. Of what the writer has just stored
+    /// to, each line takes a round trip between the cores, and the last one, of R5, would be waited for alone.
+    #[inline]
+    pub fn expect_copy(&self, position: u64) {
+        let [run, _] = runs(&(position..position + 1), self.geometry.frames);
+        prefetch_to_load(self.times(run).cast());
+        prefetch_to_load(self.word(trailer::RESERVED).as_ptr().cast());
+    }
+
+    /// Copies the times of `range` to `to`, which must have room for exactly them. May be torn: R5 to R7 judge.
+    pub fn copy_times(&self, range: &Range<u64>, to: &mut [f64]) {
+        let mut rest = to;
+        for run in runs(range, self.geometry.frames) {
+            let (now, later) = rest.split_at_mut(run.frames as usize);
+            // SAFETY: as in `copy_samples`; every bit pattern is an f64.
+            unsafe { racing_copy(self.times(run).cast(), now.as_mut_ptr().cast(), 8 * now.len()) };
+            rest = later;
+        }
+        debug_assert!(rest.is_empty());
+    }
+}
+
+impl RingWords for RingMemory {
+    #[inline]
+    fn frames(&self) -> u64 {
+        self.geometry.frames
+    }
+
+    #[inline]
+    fn records(&self) -> u64 {
+        self.geometry.records
+    }
+
+    #[inline]
+    fn reserved(&self) -> &AtomicU64 {
+        self.word(trailer::RESERVED)
+    }
+
+    #[inline]
+    fn reserved_chunks(&self) -> &AtomicU64 {
+        self.word(trailer::RESERVED_CHUNKS)
+    }
+
+    #[inline]
+    fn committed(&self) -> &AtomicU64 {
+        self.word(trailer::COMMITTED)
+    }
+
+    #[inline]
+    fn committed_chunks(&self) -> &AtomicU64 {
+        self.word(trailer::COMMITTED_CHUNKS)
+    }
+
+    #[inline]
+    fn store_record(&self, slot: u64, record: &Record) {
+        let bytes = record.encode();
+        // SAFETY: a record of the index; `bytes` is ours and as long.
+        unsafe { racing_copy(bytes.as_ptr(), self.record(slot), bytes.len()) };
+    }
+
+    #[inline]
+    fn expect_record(&self, slot: u64) {
+        prefetch_to_store(self.record(slot));
+    }
+
+    #[inline]
+    fn announce_description(&self, meta_generation: u32) {
+        // Relaxed: W7 and W8, the Release stores right behind it, carry it along.
+        self.committed_meta_generation().store(meta_generation, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn load_record(&self, slot: u64) -> Record {
+        let mut bytes = [0; RECORD_BYTES as usize];
+        // SAFETY: as in `store_record`.
+        unsafe { racing_copy(self.record(slot), bytes.as_mut_ptr(), bytes.len()) };
+        Record::decode(&bytes)
+    }
+}
+
+/// A reader's header: it never wakes anybody.
+impl HeaderWords for HeaderMemory {
+    #[inline]
+    fn wake(&self) -> &AtomicU32 {
+        self.wake_word()
+    }
+
+    #[inline]
+    fn state(&self) -> &AtomicU32 {
+        self.state_word()
+    }
+
+    #[inline]
+    fn generation(&self) -> &AtomicU32 {
+        self.generation_word()
+    }
+
+    #[inline]
+    fn final_position(&self) -> &AtomicU64 {
+        self.final_position_word()
+    }
+
+    fn wake_sleepers(&self) {}
+}

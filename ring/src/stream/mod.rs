@@ -1,0 +1,15 @@
+//! What a stream is: its name, the type and shape of its frames, and its description.
+
+mod description;
+mod dtype;
+mod event;
+pub(crate) mod format;
+pub(crate) mod json;
+pub(crate) mod name;
+
+pub use description::{Attr, Axis, Description};
+pub use dtype::Dtype;
+pub use event::{Event, EventKind, Liveness, WriterId};
+pub use format::Format;
+#[cfg(not(loom))]
+pub(crate) use name::SegmentName;

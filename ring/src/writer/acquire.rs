@@ -1,0 +1,580 @@
+//! Owning a name: creation and takeover in one routine, and the end of a stream.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::segment::{Segment, no_space, taken};
+use crate::error::io_error;
+use crate::ezmsg::header::EzmsgHeader;
+use crate::layout::{
+    Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawTrailer, UNKNOWN_POSITION, footer, get_u32, get_u64,
+    header, trailer,
+};
+use crate::protocol::failpoint;
+use crate::protocol::{self, RingWords as _};
+use crate::shm::memory::{HeaderMemory, RingMemory};
+use crate::shm::{self, FileStat, Lock, Opened, read_fully};
+use crate::stream::name::SegmentName;
+use crate::{Error, Result};
+
+/// How long an obstacle that goes away by itself is waited for: a writer that is just leaving, a reader that asks.
+const OBSTACLE_PATIENCE: Duration = Duration::from_secs(2);
+const OBSTACLE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Frames that a stream can have had for another writer to go on with it. Nobody writes as many; whoever took over a stream
+/// that says so could not count on, nor could the writer after him.
+const MOST_FRAMES: u64 = 1 << 62;
+
+/// A stream that is ours.
+pub(crate) struct Owned {
+    pub lock: Lock,
+    pub header: Segment,
+    pub words: HeaderMemory,
+    pub stream_id: u64,
+    pub epoch: u32,
+    /// The generation in the header, whose ring (if any) is `ring`.
+    pub generation: Option<u32>,
+    pub ring: Option<Segment>,
+    /// Frames committed under this stream_id so far.
+    pub base: u64,
+    pub meta_generation: u32,
+    pub metadata: Option<Segment>,
+    /// The longest pickle a mirror may have been told of.
+    pub aux_len: u64,
+}
+
+/// The generation after `generation`.
+pub(crate) fn next_generation(generation: Option<u32>) -> u32 {
+    match generation {
+        None => 0,
+        Some(generation) => (generation + 1) % NO_GENERATION,
+    }
+}
+
+fn previous_generation(generation: u32) -> u32 {
+    generation.checked_sub(1).unwrap_or(NO_GENERATION - 1)
+}
+
+/// The metadata generation after `meta_generation`; 0 means none and is skipped.
+pub(crate) fn next_meta_generation(meta_generation: u32) -> u32 {
+    meta_generation.wrapping_add(1).max(1)
+}
+
+/// How many descriptions before the current one can still have their names.
+pub(super) const MOST_REPLACED: u32 = 8;
+
+fn previous_meta_generation(meta_generation: u32) -> u32 {
+    match meta_generation.wrapping_sub(1) {
+        0 => u32::MAX,
+        previous => previous,
+    }
+}
+
+/// A header's private copy, taken through a descriptor: what decides between creating, taking over and finishing.
+pub(crate) struct HeaderCopy(Box<[u8; header::LENGTH]>);
+
+impl HeaderCopy {
+    fn read(file: &OwnedFd) -> Result<Option<Self>> {
+        let mut bytes = Box::new([0; header::LENGTH]);
+        let read = read_fully(file, &mut bytes[..], 0).map_err(io_error("reading", "a header"))?;
+        Ok((read == header::LENGTH).then_some(Self(bytes)))
+    }
+
+    fn u32(&self, offset: usize) -> u32 {
+        get_u32(&self.0[..], offset)
+    }
+
+    fn u64(&self, offset: usize) -> u64 {
+        get_u64(&self.0[..], offset)
+    }
+
+    fn has_magic(&self) -> bool {
+        self.u64(header::MAGIC) == header::MAGIC_VALUE
+    }
+
+    fn is_closed(&self) -> bool {
+        self.u32(header::STATE) == header::STATE_CLOSED
+    }
+
+    /// Whether it is an open header of this version and of the stream `name`.
+    fn can_be_taken_over(&self, name: &str) -> bool {
+        let version_word = self.u32(header::MAJOR);
+        let name_len = self.u32(header::NAME_LEN) as usize;
+        self.has_magic()
+            && version_word & 0xFFFF == u32::from(MAJOR)
+            && self.u32(header::MUST_UNDERSTAND) == 0
+            && self.u32(header::STATE) == header::STATE_OPEN
+            && self.u64(header::STREAM_ID) != 0
+            && name_len == name.len()
+            && &self.0[header::NAME..header::NAME + name_len] == name.as_bytes()
+    }
+
+    fn generation(&self) -> Option<u32> {
+        Some(self.u32(header::GENERATION)).filter(|&generation| generation != NO_GENERATION)
+    }
+}
+
+/// Makes the stream `name` ours: creates it, or takes over what a dead writer left.
+pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
+    let names = SegmentName::header(name);
+    let patience = Instant::now() + OBSTACLE_PATIENCE;
+    loop {
+        let Opened { file, stat } =
+            shm::create_anchor(&names.anchor, false).map_err(|error| not_ours(error, name, &names))?;
+        if !stat.is_file {
+            return Err(taken(name, &anchor_as_public(&names)));
+        }
+        if stat.owner != shm::effective_user() {
+            return Err(Error::WrongOwner {
+                segment: names.anchor,
+                found: stat.owner,
+                expected: format!("{} (this process)", shm::effective_user()),
+            });
+        }
+        let lock = match Lock::try_take(file).map_err(io_error("locking", &names.anchor))? {
+            Ok(lock) => lock,
+            Err(file) => {
+                let live = shm::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
+                let header = HeaderCopy::read(&file)?;
+                // A closed header's writer is about to let go. One without magic is being made, and will tell whose it is;
+                // or it is being removed by `clean`.
+                let passing = header.as_ref().is_none_or(|header| !header.has_magic() || header.is_closed());
+                if Instant::now() < patience && (passing || !live) {
+                    std::thread::sleep(OBSTACLE_PAUSE);
+                    continue;
+                }
+                if !live {
+                    return Err(Error::Obstructed { name: name.to_owned() });
+                }
+                let pid = header.map(|header| header.u32(header::WRITER_PID)).filter(|&pid| pid != 0);
+                return Err(Error::Live { name: name.to_owned(), pid });
+            }
+        };
+        // The name may have been removed, or made anew, between the open and the lock.
+        let now = shm::stat_name(&names.anchor).map_err(io_error("looking at", &names.anchor))?;
+        if now.is_none_or(|now| now.id != stat.id) {
+            continue;
+        }
+        let header = HeaderCopy::read(lock.file())?;
+        match header {
+            Some(header) if header.has_magic() => {
+                if header.can_be_taken_over(name)
+                    && let Some(owned) = take_over(name, &names, &lock, &header, mode)?
+                {
+                    return Ok(owned.with(lock));
+                }
+                finish(name, &names, &lock, &header)?;
+            }
+            _ => return create(name, names, lock, mode),
+        }
+    }
+}
+
+fn not_ours(error: io::Error, name: &str, names: &SegmentName) -> Error {
+    match error.raw_os_error() {
+        Some(libc::ELOOP | libc::EISDIR | libc::ENXIO | libc::EACCES | libc::EPERM) => {
+            taken(name, &anchor_as_public(names))
+        }
+        _ => io_error("opening", &names.anchor)(error),
+    }
+}
+
+fn anchor_as_public(names: &SegmentName) -> SegmentName {
+    SegmentName { public: names.anchor.clone(), anchor: names.anchor.clone() }
+}
+
+/// What `take_over` and `create` have in hand before the lock is moved into it.
+struct Unlocked {
+    header: Segment,
+    words: HeaderMemory,
+    stream_id: u64,
+    epoch: u32,
+    generation: Option<u32>,
+    ring: Option<Segment>,
+    base: u64,
+    meta_generation: u32,
+    metadata: Option<Segment>,
+    aux_len: u64,
+}
+
+impl Unlocked {
+    fn with(self, lock: Lock) -> Owned {
+        Owned {
+            lock,
+            header: self.header,
+            words: self.words,
+            stream_id: self.stream_id,
+            epoch: self.epoch,
+            generation: self.generation,
+            ring: self.ring,
+            base: self.base,
+            meta_generation: self.meta_generation,
+            metadata: self.metadata,
+            aux_len: self.aux_len,
+        }
+    }
+}
+
+/// A second open of the header, whose description does not carry the lock, and its mapping.
+fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory)> {
+    let anchor = &names.anchor;
+    let opened = shm::open_segment(anchor, true).map_err(io_error("opening", anchor))?;
+    let locked = shm::FileStat::of(lock.file()).map_err(io_error("looking at", anchor))?;
+    if opened.stat.id != locked.id {
+        return Err(io_error("opening", anchor)(io::Error::other("it was replaced by another file")));
+    }
+    let segment = Segment::adopt(names.clone(), opened, anchor, header::LENGTH)?;
+    // SAFETY: the mapping is as long as a header, starts on a page, and the segment that owns it goes wherever the
+    // words go: into `Owned` and from there into the service, which is stopped before it is unmapped.
+    let words = unsafe { HeaderMemory::new(segment.map.start()) };
+    Ok((segment, words))
+}
+
+/// C1 to C6. The anchor is ours and holds no header.
+fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned> {
+    failpoint::point("C0");
+    let unlink_anchor = |error| {
+        let _ = shm::unlink(&names.anchor);
+        error
+    };
+    rustix::fs::ftruncate(lock.file(), 0).map_err(|errno| io_error("emptying", &names.anchor)(errno.into()))?;
+    shm::reserve(lock.file(), header::LENGTH as u64)
+        .map_err(|error| unlink_anchor(no_space(error, header::LENGTH as u64, &names.anchor)))?;
+    failpoint::point("C1");
+    let (segment, words) = map_header(&names, &lock).map_err(unlink_anchor)?;
+    // SAFETY: the words of a mapped header.
+    let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
+    ezmsg.placeholders();
+    failpoint::point("C2");
+    let stream_id = shm::random_id().map_err(io_error("drawing", "a random number")).map_err(unlink_anchor)?;
+    words.fill(header::MAJOR, &MAJOR.to_le_bytes());
+    words.fill(header::MINOR, &MINOR.to_le_bytes());
+    words.fill(header::STREAM_ID, &stream_id.to_le_bytes());
+    words.fill(header::CREATED_NS, &shm::unix_ns().to_le_bytes());
+    words.fill(header::STATE, &header::STATE_OPEN.to_le_bytes());
+    words.fill(header::GENERATION, &NO_GENERATION.to_le_bytes());
+    words.fill(header::EPOCH, &1u32.to_le_bytes());
+    words.fill(header::WRITER_PID, &std::process::id().to_le_bytes());
+    words.fill(header::FINAL_POSITION, &UNKNOWN_POSITION.to_le_bytes());
+    words.fill(header::NAME_LEN, &(name.len() as u32).to_le_bytes());
+    words.fill(header::NAME, name.as_bytes());
+    failpoint::point("C3");
+    // Release, partner of the Acquire load with which readers begin.
+    words.magic().store(header::MAGIC_VALUE, Ordering::Release);
+    failpoint::point("C4");
+    shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor)).map_err(unlink_anchor)?;
+    failpoint::point("C5");
+    link_header(name, &names, &segment).map_err(unlink_anchor)?;
+    failpoint::point("C6");
+    let owned = Unlocked {
+        header: segment,
+        words,
+        stream_id,
+        epoch: 1,
+        generation: None,
+        ring: None,
+        base: 0,
+        meta_generation: 0,
+        metadata: None,
+        aux_len: 0,
+    };
+    Ok(owned.with(lock))
+}
+
+/// C6 and the header's part of T4: gives the header its public name, over an old leftover of ours but nothing else.
+fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()> {
+    loop {
+        match shm::link(&names.anchor, &names.public) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io_error("linking", &names.public)(error)),
+        }
+        let Some(there) = shm::stat_name(&names.public).map_err(io_error("looking at", &names.public))? else {
+            continue;
+        };
+        if there.id == segment.id {
+            return Ok(());
+        }
+        if !is_leftover(&names.public).unwrap_or(false) {
+            return Err(taken(name, names));
+        }
+        shm::unlink_if(&names.public, there.id).map_err(io_error("removing", &names.public))?;
+    }
+}
+
+/// Whether a public name stands for a header of ours that nobody owns any more: its anchor is gone.
+fn is_leftover(public: &str) -> Result<bool> {
+    let Opened { file, stat } = shm::open_segment(public, true).map_err(io_error("opening", public))?;
+    if !stat.is_file || stat.owner != shm::effective_user() {
+        return Ok(false);
+    }
+    if !HeaderCopy::read(&file)?.is_some_and(|header| header.has_magic()) {
+        return Ok(false);
+    }
+    Ok(Lock::try_take(file).map_err(io_error("locking", public))?.is_ok())
+}
+
+/// A ring of this stream as found in shared memory, checked.
+struct FoundRing {
+    segment: Segment,
+    /// Frames committed under the stream_id up to the end of this ring.
+    end: u64,
+}
+
+fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
+    let names = SegmentName::ring(name, generation);
+    let (opened, by_name) = open_own(&names)?;
+    let length = opened.stat.length;
+    if length < trailer::LENGTH || !length.is_multiple_of(crate::layout::SEGMENT_UNIT) {
+        return None;
+    }
+    let segment = Segment::adopt(names, opened, &by_name, length as usize).ok()?;
+    // SAFETY: mapped, `length` bytes long, a multiple of 16384.
+    let raw: RawTrailer = unsafe { RingMemory::raw_trailer(segment.map.start(), length) };
+    let known = raw.magic == trailer::MAGIC_VALUE
+        && raw.major == MAJOR
+        && raw.must_understand == 0
+        && raw.stream_id == stream_id
+        && raw.generation == generation;
+    if !known {
+        return None;
+    }
+    let (geometry, _) = Geometry::check(&raw, length).ok()?;
+    // SAFETY: mapped, and the geometry has just been checked against its length.
+    let ring = unsafe { RingMemory::new(segment.map.start(), geometry) };
+    // Acquire, partner of W8: the dead writer's last commit.
+    let committed = ring.committed().load(Ordering::Acquire);
+    let reserved = ring.reserved().load(Ordering::Relaxed);
+    let end = raw.base.checked_add(committed).filter(|&end| end <= MOST_FRAMES && committed <= reserved)?;
+    Some(FoundRing { segment, end })
+}
+
+/// Opens a segment of ours by its anchor, else by its public name.
+fn open_own(names: &SegmentName) -> Option<(Opened, String)> {
+    for name in [&names.anchor, &names.public] {
+        if let Ok(opened) = shm::open_segment(name, true)
+            && opened.stat.is_file
+            && opened.stat.owner == shm::effective_user()
+        {
+            return Some((opened, name.clone()));
+        }
+    }
+    None
+}
+
+fn find_metadata(name: &str, stream_id: u64, meta_generation: u32) -> Option<(Segment, u64)> {
+    let names = SegmentName::metadata(name, meta_generation);
+    let (opened, by_name) = open_own(&names)?;
+    let length = opened.stat.length;
+    if !(footer::LENGTH..=MAX_METADATA_BYTES).contains(&length) {
+        return None;
+    }
+    let mut bytes = [0; footer::LENGTH as usize];
+    read_fully(&opened.file, &mut bytes, length - footer::LENGTH).ok()?;
+    let raw = crate::layout::RawFooter::decode(&bytes);
+    let known = raw.magic == footer::MAGIC_VALUE
+        && raw.stream_id == stream_id
+        && raw.meta_generation == meta_generation
+        && raw.aux_len <= length;
+    let segment = Segment::adopt(names, opened, &by_name, length as usize).ok()?;
+    known.then_some((segment, raw.aux_len))
+}
+
+/// T1 to T5. `None`: the header's ring is not what it should be, the stream has to be finished.
+fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, mode: u32) -> Result<Option<Unlocked>> {
+    let stream_id = header.u64(header::STREAM_ID);
+    let generation = header.generation();
+    let found = match generation {
+        None => None,
+        Some(generation) => match find_ring(name, stream_id, generation) {
+            Some(found) => Some(found),
+            None => return Ok(None),
+        },
+    };
+    let meta_generation = header.u32(header::META_GENERATION);
+    let metadata = (meta_generation != 0).then(|| find_metadata(name, stream_id, meta_generation)).flatten();
+    let (segment, words) = map_header(names, lock)?;
+    // SAFETY: the words of a mapped header.
+    let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
+    ezmsg.set_valid(false);
+    failpoint::point("T1");
+    words.writer_pid().store(std::process::id(), Ordering::Relaxed);
+    let epoch = header.u32(header::EPOCH).wrapping_add(1).max(1);
+    words.epoch().store(epoch, Ordering::Release);
+    failpoint::point("T2");
+    remove_orphans(name, generation, meta_generation);
+    if metadata.is_none() {
+        // Not one of ours, or not any more: nobody would remove it later.
+        remove_names(&SegmentName::metadata(name, meta_generation));
+    }
+    failpoint::point("T3");
+    shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor))?;
+    link_header(name, names, &segment)?;
+    let (ring, base) = match found {
+        Some(found) => (Some(found.segment), found.end),
+        None => (None, 0),
+    };
+    let (metadata, footer_aux_len) = metadata.map_or((None, 0), |(segment, aux_len)| (Some(segment), aux_len));
+    // Mirrors may hold either number; a nonsense one in the header is not worth a segment of its size.
+    let told_aux_len = u64::from(header.u32(crate::ezmsg::header::AUX_NBYTES));
+    let told_aux_len = if told_aux_len <= MAX_METADATA_BYTES / 2 { told_aux_len } else { 0 };
+    let aux_len = footer_aux_len.max(told_aux_len);
+    for segment in [&ring, &metadata].into_iter().flatten() {
+        // What cannot be put back now is tried again by the service thread.
+        let _ = segment.keep();
+    }
+    failpoint::point("T4");
+    protocol::bump(&Waking(words));
+    failpoint::point("T5");
+    Ok(Some(Unlocked {
+        header: segment,
+        words,
+        stream_id,
+        epoch,
+        generation,
+        ring,
+        base,
+        meta_generation,
+        metadata,
+        aux_len,
+    }))
+}
+
+/// T3: what a writer that died in the middle of a switch or a publication left behind.
+fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32) {
+    let (rings, metas) = neighbours(generation, meta_generation);
+    for ring in rings.into_iter().filter(|&ring| Some(ring) != generation) {
+        remove_names(&SegmentName::ring(name, ring));
+    }
+    for meta in metas.into_iter().filter(|&meta| meta != meta_generation) {
+        remove_names(&SegmentName::metadata(name, meta));
+    }
+}
+
+/// The generations and metadata generations whose segments can exist beside a header that names these two.
+pub(crate) fn neighbours(generation: Option<u32>, meta_generation: u32) -> (Vec<u32>, Vec<u32>) {
+    let rings = match generation {
+        None => vec![0],
+        Some(generation) => vec![previous_generation(generation), generation, next_generation(Some(generation))],
+    };
+    let older = std::iter::successors(Some(meta_generation), |&meta| Some(previous_meta_generation(meta)));
+    let mut metas: Vec<u32> = older.take(1 + MOST_REPLACED as usize).collect();
+    metas.push(next_meta_generation(meta_generation));
+    (rings, metas)
+}
+
+fn remove_names(names: &SegmentName) {
+    let _ = shm::unlink(&names.public);
+    let _ = shm::unlink(&names.anchor);
+}
+
+/// Ends what a dead writer left and nobody can go on with: K1 to K7 as far as they are known.
+pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy) -> Result<()> {
+    let (segment, words) = map_header(names, lock)?;
+    let stream_id = header.u64(header::STREAM_ID);
+    let generation = header.generation();
+    if !header.is_closed() {
+        let total = match generation {
+            None => Some(0),
+            Some(generation) => find_ring(name, stream_id, generation).map(|found| found.end),
+        };
+        // SAFETY: the words of a mapped header.
+        unsafe { EzmsgHeader::new(words.start()) }.set_valid(false);
+        protocol::close(&Waking(words), total.unwrap_or(UNKNOWN_POSITION));
+    }
+    let meta_generation = header.u32(header::META_GENERATION);
+    remove_orphans(name, generation, meta_generation);
+    if let Some(generation) = generation {
+        remove_names(&SegmentName::ring(name, generation));
+    }
+    remove_names(&SegmentName::metadata(name, meta_generation));
+    failpoint::point("K5");
+    shm::unlink_if(&names.public, segment.id).map_err(io_error("removing", &names.public))?;
+    failpoint::point("K6");
+    shm::unlink_if(&names.anchor, segment.id).map_err(io_error("removing", &names.anchor))?;
+    failpoint::point("K7");
+    Ok(())
+}
+
+/// Locks a header's anchor and, if its writer is dead, finishes it. For [`crate::clean`]; `false`: it is live, or gone.
+pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
+    let names =
+        SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::stream::name::ANCHOR_SUFFIX) };
+    let Some((lock, FileStat { id, length, .. })) = lock_if_free(&names.anchor)? else { return Ok(false) };
+    match HeaderCopy::read(lock.file())? {
+        Some(header) if header.has_magic() => {
+            let name_len = (header.u32(header::NAME_LEN) as usize).min(crate::stream::name::MAX_NAME_BYTES);
+            let name = String::from_utf8_lossy(&header.0[header::NAME..header::NAME + name_len]).into_owned();
+            if crate::shorten(&name) != names.public {
+                // Its name does not lead here, so its rings cannot be found from it; the sweep by stream_id does.
+                shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
+                shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
+                return Ok(true);
+            }
+            finish(&name, &names, &lock, &header)?;
+        }
+        // A creator that died before its header was whole, or somebody else's file of no use to anybody.
+        // Or the next writer's, made since the caller looked: see `remove_unfinished`.
+        _ => {
+            let removed = shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
+            return Ok(removed && length > 0);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes an anchor behind which nothing was finished, unless somebody holds it. Whether that is to be told: a file of
+/// no bytes may be a live writer's, who has made it this moment and not locked it yet. To such a writer nothing happens;
+/// he finds the name gone once he has the lock, and makes it again.
+pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
+    // With the lock, or a writer could take the file between our look at its lock and the removal, and lose its anchor.
+    let Some((lock, FileStat { id, length, .. })) = lock_if_free(anchor)? else { return Ok(false) };
+    if HeaderCopy::read(lock.file())?.is_some_and(|header| header.has_magic()) {
+        return Ok(false);
+    }
+    let removed = shm::unlink_if(anchor, id).map_err(io_error("removing", anchor))?;
+    Ok(removed && length > 0)
+}
+
+/// Locks a file of our own user, if nobody holds it, and it has this name still.
+fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
+    let opened = match shm::open_segment(anchor, true) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("opening", anchor)(error)),
+    };
+    if !opened.stat.is_file || opened.stat.owner != shm::effective_user() {
+        return Ok(None);
+    }
+    let Ok(lock) = Lock::try_take(opened.file).map_err(io_error("locking", anchor))? else { return Ok(None) };
+    // As it is now: it may have been finished before it was locked.
+    let now = shm::stat_name(anchor).map_err(io_error("looking at", anchor))?;
+    Ok(now.filter(|now| now.id == opened.stat.id).map(|now| (lock, now)))
+}
+
+/// A header whose sleepers are woken directly: outside the hot path.
+pub(crate) struct Waking(pub HeaderMemory);
+
+impl protocol::HeaderWords for Waking {
+    fn wake(&self) -> &crate::protocol::sync::AtomicU32 {
+        self.0.wake_word()
+    }
+
+    fn state(&self) -> &crate::protocol::sync::AtomicU32 {
+        self.0.state_word()
+    }
+
+    fn generation(&self) -> &crate::protocol::sync::AtomicU32 {
+        self.0.generation_word()
+    }
+
+    fn final_position(&self) -> &crate::protocol::sync::AtomicU64 {
+        self.0.final_position_word()
+    }
+
+    fn wake_sleepers(&self) {
+        shm::wake(self.0.wake_word(), i32::MAX as u32);
+    }
+}
