@@ -22,7 +22,7 @@ const SHOWN: [(&str, &[&str], &str); 8] = [
     ("bindings/python/README.md", &["py", "python", "sh"], "bindings/python/tests/test_examples.py"),
     ("bindings/single-file/README.md", &["csharp", "julia", "matlab"], "the readers: ring/tests/languages"),
     ("docs/conn.md", &["python"], "node/tests/node/conn.rs"),
-    ("docs/recording.md", &["python"], "cli/tests/recording/stranger.py"),
+    ("docs/recording.md", &["python"], "cli/tests/recording/export.rs"),
 ];
 
 #[test]
