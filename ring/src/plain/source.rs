@@ -8,7 +8,7 @@ use crate::protocol::cursor::{
     Beginning, Came, Cursor, Outcome, Plan, RingFacts, Source, Start, Status, Target, Unit, Update,
 };
 use crate::protocol::sync::Ordering;
-use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _};
+use crate::protocol::{self, Committed, RingWords as _};
 use crate::stream::WriterId;
 use crate::{Description, Error, Result};
 
