@@ -347,7 +347,7 @@ pub(crate) fn open_description(
     let Some(raw) = read_footer(&segment, &opened, header.stream_id, meta_generation)? else { return Ok(None) };
     let mut json = vec![0; raw.json_len as usize];
     read_exactly(&segment, &opened, &mut json, raw.json_offset)?;
-    Description::from_json(&json).map(Some).map_err(|reason| corrupt(&segment, reason))
+    Description::parse(&json).map(Some).map_err(|reason| corrupt(&segment, reason))
 }
 
 /// The file that has the stream's public name now.
