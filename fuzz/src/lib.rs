@@ -142,7 +142,8 @@ pub fn frames(start: Start) -> dora_shm_ring::Result<()> {
     let mut reader = Reader::open(NAME, ReaderOptions::default().start(start))?;
     let mut frames = Frames::new();
     reader.latest(u64::MAX, &mut frames)?;
-    reader.latest(reader.frames_within(0.5), &mut frames)?;
+    let within = reader.frames_within(0.5)?;
+    reader.latest(within, &mut frames)?;
     reader.info()?;
     reader.wait(Duration::ZERO)?;
     for most in [5, u64::MAX] {

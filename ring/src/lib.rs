@@ -100,7 +100,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 // Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.
-#![cfg_attr(loom, allow(dead_code))]
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(not(loom))]
 mod admin;
@@ -126,7 +126,6 @@ mod writer;
 #[cfg(not(loom))]
 pub use admin::{Leftover, StreamInfo, clean, leftovers, streams, streams_of};
 pub use error::{Error, Result};
-pub use layout::MAX_RANK;
 pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{
@@ -136,6 +135,6 @@ pub use reader::{
 #[cfg(not(loom))]
 pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
 pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
-pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, WriterId};
+pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, MAX_RANK, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

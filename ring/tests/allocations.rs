@@ -115,7 +115,8 @@ fn reading_into_memory_that_is_used_again_asks_for_none() {
             reader.wait(std::time::Duration::from_secs(1)).unwrap();
             assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
             reader.latest(50, &mut newest).unwrap();
-            reader.latest(reader.frames_within(0.01), &mut newest).unwrap();
+            let within = reader.frames_within(0.01).unwrap();
+            reader.latest(within, &mut newest).unwrap();
             let _ = (reader.lag(), reader.lost());
             let Outcome::Data(view) = in_place.view(u64::MAX).unwrap() else { panic!("something was written") };
             view.copy_times_to(&mut times);

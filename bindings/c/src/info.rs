@@ -43,7 +43,7 @@ impl dora_shm_state {
     pub(crate) fn of(liveness: Liveness) -> Self {
         match liveness {
             Liveness::Absent => DORA_SHM_STATE_ABSENT,
-            Liveness::Foreign => DORA_SHM_STATE_FOREIGN,
+            Liveness::Ezmsg => DORA_SHM_STATE_FOREIGN,
             Liveness::Waiting => DORA_SHM_STATE_WAITING,
             Liveness::Live => DORA_SHM_STATE_LIVE,
             Liveness::Idle => DORA_SHM_STATE_IDLE,

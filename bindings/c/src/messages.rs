@@ -183,7 +183,7 @@ pub unsafe extern "C" fn dora_shm_message_reader_next(
             Outcome::Nothing => return Ok(DORA_SHM_NOTHING),
             Outcome::Generation => return Ok(DORA_SHM_NEW_GENERATION),
             Outcome::Closed => return Ok(DORA_SHM_CLOSED),
-            Outcome::Data => {}
+            Outcome::Data(_) => {}
         }
         let description = inside.count_descriptions();
         let (info, samples, times) = (inside.message.info(), inside.message.samples(), inside.message.times());

@@ -19,7 +19,7 @@ fn class_name(error: &Error) -> &'static str {
         Error::WrongOwner { .. } => "WrongOwnerError",
         Error::Permission { .. } => "AccessError",
         Error::Version { .. } => "VersionError",
-        Error::Foreign { .. } => "ForeignError",
+        Error::Ezmsg { .. } => "ForeignError",
         Error::Unsupported { .. } => "UnsupportedError",
         Error::Corrupt { .. } => "CorruptError",
         Error::TooLarge { .. } => "TooLargeError",

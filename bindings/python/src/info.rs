@@ -10,7 +10,7 @@ use crate::errors::raise;
 pub fn state(liveness: Liveness) -> &'static str {
     match liveness {
         Liveness::Absent => "absent",
-        Liveness::Foreign => "foreign",
+        Liveness::Ezmsg => "foreign",
         Liveness::Waiting => "waiting",
         Liveness::Live => "live",
         Liveness::Idle => "idle",

@@ -7,7 +7,7 @@ use dora_shm_ring as ring;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use ring::{Copied, Description, MessageInfo, Outcome, ReaderOptions, Start, ViewOutcome, Wait, WriterId};
+use ring::{Copied, Description, MessageInfo, Outcome, ReaderOptions, Start, Wait, WriterId};
 
 use crate::buffers::{Memory, empty};
 use crate::errors::raise;
@@ -46,7 +46,7 @@ const CLOSED: u8 = 3;
 
 fn code(outcome: Outcome) -> u8 {
     match outcome {
-        Outcome::Data => DATA,
+        Outcome::Data(_) => DATA,
         Outcome::Nothing => NOTHING,
         Outcome::Generation => GENERATION,
         Outcome::Closed => CLOSED,
@@ -159,8 +159,12 @@ impl Reader {
         };
         let [idle_after, spin] =
             [idle_after, spin].map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        let mut options =
-            ReaderOptions { start, owner, idle_after, each_description, spin, ..ReaderOptions::default() };
+        let mut options = ReaderOptions::default()
+            .start(start)
+            .owner(owner)
+            .idle_after(idle_after)
+            .each_description(each_description)
+            .spin(spin);
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let mut reader = ring::Reader::open(name, options).map_err(|error| raise(py, error))?;
         let interrupter = reader.interrupter();
@@ -172,7 +176,7 @@ impl Reader {
     fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Read<'py>> {
         let look = |reader: &mut ring::Reader| {
             let outcome = reader.advance()?;
-            let format = reader.format().filter(|_| outcome == Outcome::Data);
+            let format = reader.format().filter(|_| outcome.is_data());
             Ok((outcome, format.map(|format| (format.clone(), reader.unread()))))
         };
         loop {
@@ -191,7 +195,7 @@ impl Reader {
                 Ok(Some(Taken::of(reader, outcome, copied)))
             })?;
             match taken.map_err(|error| raise(py, error))? {
-                Some(taken) if taken.outcome == Outcome::Data => return self.give(py, taken, samples, times),
+                Some(taken) if taken.outcome == Outcome::Data(_) => return self.give(py, taken, samples, times),
                 Some(taken) => return Ok(without_data(code(taken.outcome))),
                 None => {}
             }
@@ -220,7 +224,7 @@ impl Reader {
             Ok(Some(Taken::of(reader, outcome, copied)))
         })?;
         match taken {
-            Some(taken) if taken.outcome == Outcome::Data => self.give(py, taken, samples, times),
+            Some(taken) if taken.outcome == Outcome::Data(_) => self.give(py, taken, samples, times),
             taken => Ok(without_data(taken.map_or(NOTHING, |taken| code(taken.outcome)))),
         }
     }
@@ -263,10 +267,10 @@ impl Reader {
     fn view(&self, py: Python<'_>, max_frames: u64) -> PyResult<Lent> {
         let (code, view, description, missed, format) = self.shared.try_with(py, Takes::Moments, |reader| {
             let (code, view) = match reader.view(max_frames)? {
-                ViewOutcome::Frames(view) => (DATA, Some(View::new(view))),
-                ViewOutcome::Nothing => (NOTHING, None),
-                ViewOutcome::Generation => (GENERATION, None),
-                ViewOutcome::Closed => (CLOSED, None),
+                Outcome::Data(view) => (DATA, Some(View::new(view))),
+                Outcome::Nothing => (NOTHING, None),
+                Outcome::Generation => (GENERATION, None),
+                Outcome::Closed => (CLOSED, None),
             };
             let format = reader.format().filter(|_| view.is_some()).map(format_to_python);
             Ok((code, view, reader.description().cloned(), reader.description_missed(), format))
@@ -317,7 +321,7 @@ impl Reader {
             let unread = reader.unread();
             let mut passed = unread.saturating_sub(reader.frames_within(seconds));
             while passed > 0
-                && let ViewOutcome::Frames(view) = reader.view(passed)?
+                && let Outcome::Data(view) = reader.view(passed)?
             {
                 passed = passed.saturating_sub(view.frames());
                 reader.finish(view);
@@ -395,11 +399,11 @@ fn skip_to_newest(reader: &mut ring::Reader) -> ring::Result<()> {
     // A writer that is always ahead is not chased for ever.
     for _ in 0..16 {
         match reader.view(u64::MAX)? {
-            ViewOutcome::Frames(view) => {
+            Outcome::Data(view) => {
                 reader.finish(view);
             }
-            ViewOutcome::Generation | ViewOutcome::Closed => {}
-            ViewOutcome::Nothing => break,
+            Outcome::Generation | Outcome::Closed => {}
+            Outcome::Nothing => break,
         }
     }
     Ok(())

@@ -3,11 +3,7 @@
 //! Its writer marks nothing before it writes, and stores the index and the number of laps one after the other: what is
 //! made of them here is the best that can be made.
 
-use super::header::{
-    AUX_NBYTES, BUFFER_GENERATION, DTYPE, LENGTH, MAX_DIMS, META_GENERATION, NDIM, NO_GENERATION, SHAPE, SRATE,
-    STRUCT_VERSION, VALID, WRAP_COUNTER, WRITE_INDEX, has_magic, peek,
-};
-use crate::layout::{get_u32, get_u64};
+use super::header::{LENGTH, MAX_DIMS, NO_GENERATION, at, has_magic, peek};
 use crate::stream::format::checked_frame_bytes;
 use crate::{Dtype, Format, MAX_RANK};
 
@@ -36,7 +32,7 @@ impl Seen {
     }
 
     pub fn struct_version(&self) -> u32 {
-        get_u32(&self.0[..], STRUCT_VERSION)
+        at::struct_version.get(&self.0)
     }
 
     /// The signal's key, where it can be read.
@@ -46,55 +42,55 @@ impl Seen {
 
     /// Whether both describe the same ring; its writer may have moved on.
     pub fn is_same_ring_as(&self, other: &Self) -> bool {
-        self.0[..WRAP_COUNTER] == other.0[..WRAP_COUNTER]
+        self.0[..at::wrap_counter.offset()] == other.0[..at::wrap_counter.offset()]
     }
 
     /// The header may be read, and there is a ring.
     pub fn is_valid(&self) -> bool {
-        self.0[VALID] != 0 && self.generation().is_some()
+        at::bvalid.get(&self.0) != 0 && self.generation().is_some()
     }
 
     /// Number of the ring; `None` before the first.
     pub fn generation(&self) -> Option<u32> {
-        Some(get_u32(&self.0[..], BUFFER_GENERATION)).filter(|&generation| generation != NO_GENERATION)
+        Some(at::buffer_generation.get(&self.0)).filter(|&generation| generation != NO_GENERATION)
     }
 
     pub fn laps(&self) -> u64 {
-        get_u64(&self.0[..], WRAP_COUNTER)
+        at::wrap_counter.get(&self.0)
     }
 
     pub fn index(&self) -> u64 {
-        get_u64(&self.0[..], WRITE_INDEX)
+        at::write_index.get(&self.0)
     }
 
     /// Number of the description; 0 before the first.
     pub fn meta_generation(&self) -> u32 {
-        get_u32(&self.0[..], META_GENERATION)
+        at::meta_generation.get(&self.0)
     }
 
     /// Bytes of its pickle.
     pub fn aux_nbytes(&self) -> u32 {
-        get_u32(&self.0[..], AUX_NBYTES)
+        at::aux_nbytes.get(&self.0)
     }
 
     /// Where the frames of the ring are.
     pub fn layout(&self) -> Result<Layout, Refusal> {
         let corrupt = |reason: String| Err(Refusal::Corrupt(reason));
         let unsupported = |reason: String| Err(Refusal::Unsupported(reason));
-        let ndim = get_u32(&self.0[..], NDIM) as usize;
+        let ndim = at::ndim.get(&self.0) as usize;
         if !(1..=MAX_DIMS).contains(&ndim) {
             return corrupt(format!("{ndim} dimensions, expected 1..={MAX_DIMS}"));
         }
-        let dims: Vec<u64> = (0..ndim).map(|i| get_u32(&self.0[..], SHAPE + 4 * i).into()).collect();
+        let dims: Vec<u64> = at::shape.get(&self.0)[..ndim].iter().map(|&dim| dim.into()).collect();
         let (frames, frame_shape) = (dims[0], &dims[1..]);
         if frames == 0 {
             return corrupt("a ring of no frames".to_owned());
         }
-        let rate = f64::from_bits(get_u64(&self.0[..], SRATE));
+        let rate = at::srate.get(&self.0);
         if !(rate.is_finite() && rate >= 0.0) {
             return corrupt(format!("rate {rate} Hz, expected a finite number, 0 or more"));
         }
-        let char = self.0[DTYPE];
+        let char = at::dtype.get(&self.0);
         let Some(dtype) = Dtype::from_ezmsg_char(char) else {
             let shown = char::from(char).escape_debug();
             // The rest of numpy's characters. Objects are addresses in the writer's memory.

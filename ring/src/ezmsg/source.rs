@@ -115,7 +115,7 @@ impl Records {
                 self.kept.pop_front();
                 self.first += 1;
             }
-            self.kept.push_back(Record { first, frames, send_ns, mono_ns, meta_generation });
+            self.kept.push_back(Record { first, frames, send_ns, mono_ns, meta_generation, flags: 0 });
             first += frames;
         }
         self.end = self.end.max(position);

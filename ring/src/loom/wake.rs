@@ -1,4 +1,4 @@
-//! A writer that wakes only while somebody holds a waiter lock (`SPEC.md`, "Wake only who sleeps"): the real flag, the real
+//! A writer that wakes only while somebody holds a waiter lock (`SPEC.md`, "Wake only when readers wait"): the real flag, the real
 //! service's look and the real reader's.
 //!
 //! The kernel's barrier in the writer's thread is modelled by a fence where it can matter, between the wake word's store and

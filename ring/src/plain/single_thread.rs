@@ -154,7 +154,7 @@ fn news_is_told_without_a_look_at_the_header_and_its_absence_with_one() {
 #[test]
 fn the_wake_word_goes_round() {
     let memory = Memory::new(4, 1);
-    memory.header.wake_word().store(u32::MAX, Ordering::Relaxed);
+    memory.header.wake().store(u32::MAX, Ordering::Relaxed);
     protocol::bump(&memory.header);
     assert_eq!(protocol::load_wake(&memory.header), 0);
 }

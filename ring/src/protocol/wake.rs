@@ -1,5 +1,6 @@
-//! Whether the writer wakes waiters after each write, and how a waiter makes sure that it does (`SPEC.md`, "Wake only who
-//! sleeps"). Waking costs the writer a system call, so after writes it does that only while somebody holds a waiter lock.
+//! Whether the writer wakes waiters after each write, and how a waiter makes sure that it does (`SPEC.md`, "Wake only when
+//! readers wait"). Waking costs the writer a system call, so after writes it does that only while somebody holds a waiter
+//! lock.
 //!
 //! Both halves are here: the writer's service thread looks for waiter locks ([`WaiterWatch`]) and sets the flag that the
 //! writer asks after each write ([`NotifyFlag`]); a reader takes a lock before it sleeps ([`Listening`]).

@@ -158,8 +158,8 @@ fn look_at_liveness(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<
     // L1 before L2: a writer that lets go has said "closed" before.
     let held = shm::is_write_locked(&header.file)
         .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
-    let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
-    let generation = header.words.generation_word().load(Ordering::Acquire);
+    let closed = header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED;
+    let generation = header.words.generation().load(Ordering::Acquire);
     Ok(match (closed, held, generation == NO_GENERATION) {
         // To newcomers a closed stream is absent already.
         (true, _, _) if mapped.header().is_none() => Liveness::Absent,

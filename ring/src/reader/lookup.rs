@@ -36,8 +36,12 @@ impl Reader {
     }
 
     /// How many of the newest frames are less than `seconds` older than the newest. Never blocks.
-    pub fn frames_within(&self, seconds: f64) -> u64 {
-        self.cursor.frames_within(seconds)
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn frames_within(&mut self, seconds: f64) -> Result<u64> {
+        self.cursor.settle()?;
+        Ok(self.cursor.frames_within(seconds))
     }
 
     /// Positions of the frames that the ring holds, at this moment; empty before there is a ring. Of the generation that

@@ -64,7 +64,7 @@ impl MappedStream {
 
     /// Acquire, as R2 and partner of K3: who sees the end sees the final position.
     fn is_closed(header: &HeaderSegment) -> bool {
-        header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED
+        header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED
     }
 }
 
@@ -88,7 +88,7 @@ impl Source for MappedStream {
     fn status(&mut self) -> Result<Status> {
         let Some(header) = &self.header else { return Ok(Status { closed: false, generation: None }) };
         let closed = Self::is_closed(header);
-        let generation = header.words.generation_word().load(Ordering::Acquire);
+        let generation = header.words.generation().load(Ordering::Acquire);
         Ok(Status { closed, generation: (generation != NO_GENERATION).then_some(generation) })
     }
 
@@ -115,7 +115,7 @@ impl Source for MappedStream {
 
     fn final_position(&self) -> Option<u64> {
         let header = self.header.as_ref().filter(|header| Self::is_closed(header))?;
-        let total = header.words.final_position_word().load(Ordering::Relaxed);
+        let total = header.words.final_position().load(Ordering::Relaxed);
         (total != UNKNOWN_POSITION).then_some(total)
     }
 

@@ -111,7 +111,7 @@ impl Waiter {
             (Some(header), Some(expected)) => {
                 // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
                 let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
-                shm::wait(Word { word: header.words.wake_word(), expected }, private, longest)
+                shm::wait(Word { word: header.words.wake(), expected }, private, longest)
             }
             _ => shm::private_wait(interrupt, longest),
         }
@@ -159,7 +159,7 @@ fn longest_sleep(cursor: &mut Cursor<AnyStream>) -> Duration {
     }
     let Some(header) = stream.mapped_mut().header_mut() else { return SLICE };
     let (mut listening, now) = (std::mem::take(&mut header.listening), Instant::now());
-    let longest = listening.longest_sleep(header.words.waking_word(), &*header, now, has_ring);
+    let longest = listening.longest_sleep(header.words.waking(), &*header, now, has_ring);
     header.listening = listening;
     longest
 }
@@ -176,7 +176,7 @@ impl WaiterLocks for HeaderSegment {
 
     /// Works on memory that is mapped read-only.
     fn ring_doorbell(&self) {
-        shm::wake(self.words.bell_word(), 1);
+        shm::wake(self.words.bell(), 1);
     }
 
     /// A reader has no writer's thread beside it.

@@ -6,7 +6,6 @@ use crate::Description;
 
 /// Which of a stream's writers: each has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub struct WriterId {
     /// Of the stream; a new one after every close.
     pub stream_id: u64,

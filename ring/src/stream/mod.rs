@@ -10,6 +10,6 @@ pub(crate) mod name;
 pub use description::{Attr, Axis, Description};
 pub use dtype::Dtype;
 pub use event::{Event, EventKind, Liveness, WriterId};
-pub use format::Format;
+pub use format::{Format, MAX_RANK};
 #[cfg(not(loom))]
 pub(crate) use name::SegmentName;

@@ -97,7 +97,7 @@ impl Service {
         let shared = Arc::new(Shared {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
-            notify: NotifyFlag::new(words.waking_word(), taken_over, shm::register_barrier()),
+            notify: NotifyFlag::new(words.waking(), taken_over, shm::register_barrier()),
             bell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
@@ -196,7 +196,7 @@ impl Shared {
                 return;
             }
             if self.wake_all.swap(false, Ordering::AcqRel) {
-                let woken = shm::wake(header.wake_word(), i32::MAX as u32);
+                let woken = shm::wake(header.wake(), i32::MAX as u32);
                 self.crowd.store(woken > 1, Ordering::Relaxed);
             }
             if !self.notify.is_set() {
@@ -213,7 +213,7 @@ impl Shared {
             if !more {
                 let word = Word { word: &self.bell, expected: bell };
                 let left = next_keep.saturating_duration_since(Instant::now());
-                let readers = header.bell_word();
+                let readers = header.bell();
                 // Only a scribbler makes it another number, on which nobody can sleep.
                 if self.notify.is_set() || readers.load(Ordering::Relaxed) != 0 {
                     shm::private_wait(word, left);
@@ -228,8 +228,8 @@ impl Shared {
         // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
-        if watch.look(&self.notify, words.waking_word(), header, Instant::now()) {
-            shm::wake(words.wake_word(), i32::MAX as u32);
+        if watch.look(&self.notify, words.waking(), header, Instant::now()) {
+            shm::wake(words.wake(), i32::MAX as u32);
         }
     }
 

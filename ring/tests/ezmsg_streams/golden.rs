@@ -150,7 +150,8 @@ fn the_newest_frames_of_a_real_stream_come_without_moving_the_cursor() {
         assert_eq!(frames.first(), 21);
         assert_eq!(samples_of(&frames), (21..24).flat_map(|position| golden.frame(position)).collect::<Vec<_>>());
         // The frames at 2.1, 2.2 and 2.3 s are less than 0.25 s older than the newest.
-        assert_eq!(reader.latest(reader.frames_within(0.25), &mut frames).unwrap(), 3);
+        let within = reader.frames_within(0.25).unwrap();
+        assert_eq!(reader.latest(within, &mut frames).unwrap(), 3);
         assert_eq!(reader.latest(u64::MAX, &mut frames).unwrap(), 20);
         assert_eq!((reader.position(), reader.read(&mut frames, 1).unwrap()), (24, Outcome::Nothing));
         let last = Reader::open(&golden.name, from(Start::Last(5))).unwrap();

@@ -15,7 +15,8 @@ fn probe(name: &str) -> Result<()> {
         let mut frames = Frames::new();
         reader.read(&mut frames, u64::MAX)?;
         reader.latest(u64::MAX, &mut frames)?;
-        reader.latest(reader.frames_within(0.1), &mut frames)?;
+        let within = reader.frames_within(0.1)?;
+        reader.latest(within, &mut frames)?;
         reader.wait(std::time::Duration::ZERO)?;
         if let Outcome::Data(view) = reader.view(u64::MAX)? {
             reader.finish(view);

@@ -94,7 +94,8 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     check_frames(&frames, frame_bytes(&reader));
     reader.latest(3, &mut frames)?;
     for seconds in [0.01, f64::INFINITY, f64::NAN] {
-        reader.latest(reader.frames_within(seconds), &mut frames)?;
+        let within = reader.frames_within(seconds)?;
+        reader.latest(within, &mut frames)?;
         check_frames(&frames, frame_bytes(&reader));
     }
     let held = reader.held();

@@ -110,7 +110,7 @@ impl dora_shm_reader_options {
             start if start == DORA_SHM_START_LAST as u32 => Start::Last(self.last_frames),
             other => return Err(Failure::bad_argument(format!("start is {other}; see dora_shm_start"))),
         };
-        let mut options = ReaderOptions { start, ..ReaderOptions::default() };
+        let mut options = ReaderOptions::default().start(start);
         options.each_description = self.each_description != 0;
         options.owner = (self.has_owner != 0).then_some(self.owner);
         if self.max_ring_bytes != 0 {

@@ -1,6 +1,6 @@
 //! Reading by copy, into memory of the caller's.
 
-use dora_shm_ring::{Copied, Format, Outcome, ViewOutcome};
+use dora_shm_ring::{Copied, Format, Outcome};
 
 use super::{Inside, dora_shm_reader, inside};
 use crate::call::{Out, borrow, call, check};
@@ -137,12 +137,12 @@ impl Memory<'_> {
 impl Inside {
     /// What the caller is told.
     fn told(&mut self, outcome: Outcome, copied: Copied) -> (dora_shm_result, dora_shm_frames) {
-        if outcome == Outcome::Data {
+        if outcome.is_data() {
             self.lost_told = self.reader.lost();
         }
         self.ring_told = self.ring();
         let result = match outcome {
-            Outcome::Data => DORA_SHM_OK,
+            Outcome::Data(_) => DORA_SHM_OK,
             Outcome::Nothing => DORA_SHM_NOTHING,
             Outcome::Generation => DORA_SHM_NEW_GENERATION,
             Outcome::Closed => DORA_SHM_CLOSED,
@@ -166,10 +166,10 @@ impl Inside {
     /// What there is beside frames. Moves the cursor over none.
     fn news(&mut self) -> Result<Option<Outcome>, Failure> {
         Ok(match self.reader.view(1)? {
-            ViewOutcome::Frames(_) => None,
-            ViewOutcome::Nothing => Some(Outcome::Nothing),
-            ViewOutcome::Generation => Some(Outcome::Generation),
-            ViewOutcome::Closed => Some(Outcome::Closed),
+            Outcome::Data(_) => None,
+            Outcome::Nothing => Some(Outcome::Nothing),
+            Outcome::Generation => Some(Outcome::Generation),
+            Outcome::Closed => Some(Outcome::Closed),
         })
     }
 
@@ -178,10 +178,10 @@ impl Inside {
         // A reader too slow gets an answer, not a loop.
         for _ in 0..4 {
             let view = match self.reader.view(max_frames)? {
-                ViewOutcome::Frames(view) => view,
-                ViewOutcome::Nothing => break,
-                ViewOutcome::Generation => return Ok((Outcome::Generation, Copied::default())),
-                ViewOutcome::Closed => return Ok((Outcome::Closed, Copied::default())),
+                Outcome::Data(view) => view,
+                Outcome::Nothing => break,
+                Outcome::Generation => return Ok((Outcome::Generation, Copied::default())),
+                Outcome::Closed => return Ok((Outcome::Closed, Copied::default())),
             };
             let (first, generation, parts) = (view.first(), view.generation(), view.times_bytes());
             if let Some(times) = times.as_deref_mut() {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use dora_shm_ring::{View, ViewOutcome};
+use dora_shm_ring::View;
 
 use super::read::{at_least_one, dora_shm_frames};
 use super::{dora_shm_reader, inside};
@@ -101,10 +101,10 @@ pub unsafe extern "C" fn dora_shm_reader_view(
             part: [NO_PART; 2],
         };
         let result = match outcome {
-            ViewOutcome::Nothing => DORA_SHM_NOTHING,
-            ViewOutcome::Generation => DORA_SHM_NEW_GENERATION,
-            ViewOutcome::Closed => DORA_SHM_CLOSED,
-            ViewOutcome::Frames(view) => {
+            Outcome::Nothing => DORA_SHM_NOTHING,
+            Outcome::Generation => DORA_SHM_NEW_GENERATION,
+            Outcome::Closed => DORA_SHM_CLOSED,
+            Outcome::Data(view) => {
                 told.first = view.first();
                 told.frames = view.frames();
                 told.part = [part(&view, 0), part(&view, 1)];

@@ -2,9 +2,9 @@ use super::*;
 
 fn seen(valid: bool, laps: u64, index: u64) -> Seen {
     let mut bytes = *include_bytes!("../../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin");
-    bytes[VALID] = valid.into();
-    bytes[WRAP_COUNTER..WRAP_COUNTER + 8].copy_from_slice(&laps.to_le_bytes());
-    bytes[WRITE_INDEX..WRITE_INDEX + 8].copy_from_slice(&index.to_le_bytes());
+    at::bvalid.put(&mut bytes, valid.into());
+    at::wrap_counter.put(&mut bytes, laps);
+    at::write_index.put(&mut bytes, index);
     Seen::new(bytes).unwrap()
 }
 
