@@ -317,13 +317,16 @@ impl<S: Source> Cursor<S> {
                 self.start_in_the_middle(ring)?;
             }
         }
-        self.notice_ring_writer();
-        self.push_event(EventKind::NewGeneration);
         if self.plan.each_description && self.source.committed() > self.next {
             // That of the first frame, and not of the newest.
-            return self.readable(self.next..self.next + 1, false).map(|_| ());
+            self.readable(self.next..self.next + 1, false)?;
+        } else {
+            self.refresh_description()?;
         }
-        self.refresh_description()
+        self.descriptions.in_force();
+        self.notice_ring_writer();
+        self.push_event(EventKind::NewGeneration);
+        Ok(())
     }
 
     /// Whether the cursor was there before the first frame of the stream. Having waited for it is not enough: a stream that
@@ -560,37 +563,60 @@ impl<S: Source> Cursor<S> {
     /// Passes everything that is there, generations included, without counting a loss. What was met on the way, the last
     /// of it: the stream's end, else a new generation, else so many frames, else nothing.
     pub fn skip_to_newest(&mut self) -> Result<Outcome<u64>> {
-        let mut found = Outcome::Nothing;
-        let mut passed = 0;
+        let lost = self.losses.total;
+        let found = self.skip();
+        // Frames of generations in between are counted where the next one is entered.
+        (self.losses.total, self.losses.pending) = (lost, 0);
+        found
+    }
+
+    fn skip(&mut self) -> Result<Outcome<u64>> {
+        let (mut found, mut passed) = (Outcome::Nothing, 0);
         for _ in 0..MOST_SKIPS {
-            match self.poll()? {
-                Outcome::Data(committed) => {
-                    passed += committed.frames.saturating_sub(self.next);
-                    self.pass_all(committed);
-                    if found == Outcome::Nothing || found.is_data() {
-                        found = Outcome::Data(passed);
-                    }
-                }
+            let met = match self.poll()? {
+                Outcome::Data(committed) => self.pass_all(committed)?,
+                other => other.map(|_| 0),
+            };
+            match met {
                 Outcome::Nothing => break,
                 Outcome::Generation => found = Outcome::Generation,
-                Outcome::Closed => {
-                    found = Outcome::Closed;
-                    break;
+                Outcome::Closed => return Ok(Outcome::Closed),
+                Outcome::Data(frames) => {
+                    passed += frames;
+                    if found != Outcome::Generation {
+                        found = Outcome::Data(passed);
+                    }
                 }
             }
         }
         Ok(found)
     }
 
-    fn pass_all(&mut self, committed: Committed) {
+    /// Passes what is committed. How many frames that was, or, where nothing can be passed, what comes in its place.
+    fn pass_all(&mut self, committed: Committed) -> Result<Outcome<u64>> {
+        if self.plan.unit == Unit::Messages {
+            let chunk = self.behind_whole_messages(committed);
+            if chunk == self.next_chunk {
+                // The next message's frames are not committed. If this ring is over, they never will be.
+                let end = self.source.record(chunk).map_or(self.next, |record| record.end());
+                return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
+            }
+            self.next_chunk = chunk;
+        }
+        let frames = committed.frames.saturating_sub(self.next);
         self.deliver_up_to(committed.frames);
-        self.next_chunk = self.next_chunk.max(committed.chunks);
-        self.take_pending_lost();
+        Ok(Outcome::Data(frames))
     }
 
-    /// Another writer has made the ring than the one that was seen before: the stream was restarted.
+    /// Another writer has made the ring than the one that was seen before: the stream was restarted. One that came before
+    /// the one that was seen is no news.
     fn notice_ring_writer(&mut self) {
-        self.notice_writer(self.source.ring_writer());
+        let found = self.source.ring_writer();
+        let is_older =
+            |writer: WriterId, seen: WriterId| writer.stream_id == seen.stream_id && writer.epoch < seen.epoch;
+        if !found.zip(self.writer).is_some_and(|(found, seen)| is_older(found, seen)) {
+            self.notice_writer(found);
+        }
     }
 
     /// Another writer has taken the stream over, and has begun no ring yet.
