@@ -85,7 +85,7 @@ impl SourceAxes {
 }
 
 impl Placed {
-    /// Whether it tells the places of `frames` frames.
+    /// Whether it has places for `frames` frames.
     pub(crate) fn is_of(&self, frames: u64) -> bool {
         match self {
             Self::Nowhere | Self::From(_) => true,
