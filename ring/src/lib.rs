@@ -136,7 +136,7 @@ pub use reader::{
 };
 #[cfg(not(loom))]
 pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
-pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
+pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, is_segment_name, shorten};
 pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, MAX_RANK, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

@@ -2,51 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::list::{name_in, raw_header};
 use crate::Result;
 use crate::error::io_error;
-use crate::layout::{RawFooter, footer, header, trailer};
-use crate::shm::{self, FileStat, Opened, read_fully};
+use crate::layout::RawHeader;
+use crate::shm::open::{Kind, kind, open_own, read_header};
+use crate::shm::{self, FileStat, Opened};
 use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR, SegmentName};
 use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
-
-/// What a segment is, as far as its own bytes tell.
-enum Kind {
-    Header,
-    /// A ring or a metadata segment of this stream.
-    PartOf(u64),
-    Unfinished,
-}
-
-fn kind(opened: &Opened) -> Option<Kind> {
-    let length = opened.stat.length;
-    let word = |offset: u64| -> Option<u64> {
-        let mut bytes = [0; 8];
-        let read = read_fully(&opened.file, &mut bytes, offset).ok()?;
-        (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
-    };
-    if length >= header::LENGTH as u64 && word(header::at::magic.offset() as u64)? == header::MAGIC_VALUE {
-        return Some(Kind::Header);
-    }
-    if length >= trailer::LENGTH && word(length - trailer::LENGTH)? == trailer::MAGIC_VALUE {
-        return word(length - trailer::LENGTH + trailer::at::stream_id.offset() as u64).map(Kind::PartOf);
-    }
-    if length >= footer::LENGTH && word(length - footer::LENGTH)? == footer::MAGIC_VALUE {
-        let mut bytes = [0; footer::LENGTH as usize];
-        read_fully(&opened.file, &mut bytes, length - footer::LENGTH).ok()?;
-        return Some(Kind::PartOf(RawFooter::decode(&bytes).stream_id));
-    }
-    Some(Kind::Unfinished)
-}
-
-/// Opens a file of our own user.
-fn open_own(name: &str) -> Option<Opened> {
-    let stat: FileStat = shm::stat_name(name).ok()??;
-    if !stat.is_file || stat.owner != shm::effective_user() {
-        return None;
-    }
-    shm::open_segment(name, false).ok()
-}
 
 /// What a dead writer of this user left behind: a stream, or parts of one that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,10 +34,10 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     let mut parts = Vec::new();
     let mut seen = HashSet::new();
     for (segment, is_anchor) in list()? {
-        let Some(opened) = open_own(&file_name(&segment, is_anchor)) else { continue };
+        let Some(opened) = open_own(&file_name(&segment, is_anchor), false) else { continue };
         let stream_id = match kind(&opened) {
             Some(Kind::PartOf(stream_id)) => Some(stream_id),
-            Some(Kind::Unfinished) if is_anchor && opened.stat.length > 0 && !is_held(&opened, &segment)? => None,
+            Some(Kind::Other) if is_anchor && opened.stat.length > 0 && !is_held(&opened, &segment)? => None,
             _ => continue,
         };
         if seen.insert(opened.stat.id) {
@@ -86,9 +48,9 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     let mut found: Vec<(Option<u64>, Leftover)> = Vec::new();
     let mut dead = Vec::new();
     for (segment, is_anchor) in &names {
-        let Some(opened) = open_own(&file_name(segment, *is_anchor)) else { continue };
-        let Some(header) = raw_header(&opened).filter(|_| !seen.contains(&opened.stat.id)) else { continue };
-        let mended = !*is_anchor && open_own(&file_name(segment, true)).is_some();
+        let Some(opened) = open_own(&file_name(segment, *is_anchor), false) else { continue };
+        let Some(header) = header_of(&opened).filter(|_| !seen.contains(&opened.stat.id)) else { continue };
+        let mended = !*is_anchor && open_own(&file_name(segment, true), false).is_some();
         // A writer that has just closed its stream lets go of a header that has no name any more.
         if mended || is_held(&opened, segment)? || !is_there(segment, *is_anchor, &opened.stat) {
             continue;
@@ -96,7 +58,7 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
         seen.insert(opened.stat.id);
         dead.push(segment.clone());
         let leftover = Leftover {
-            stream: Some(name_in(&header)),
+            stream: Some(header.name_lossy()),
             closed: header.is_closed(),
             segments: vec![segment.clone()],
             bytes: opened.stat.allocated,
@@ -126,6 +88,11 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     Ok(found.into_iter().map(|(_, leftover)| leftover).collect())
 }
 
+/// A copy of a header of ours; `None` for any other file.
+fn header_of(opened: &Opened) -> Option<Box<RawHeader>> {
+    read_header(&opened.file).ok()?
+}
+
 fn file_name(segment: &str, is_anchor: bool) -> String {
     if is_anchor { format!("{segment}{ANCHOR_SUFFIX}") } else { segment.to_owned() }
 }
@@ -150,16 +117,14 @@ pub fn clean() -> Result<Vec<String>> {
     let list = || shm::list().map_err(io_error("listing", SHM_DIR));
     for (segment, is_anchor) in list()? {
         let name = file_name(&segment, is_anchor);
-        let Some(opened) = open_own(&name) else { continue };
-        if !matches!(kind(&opened), Some(Kind::Header)) {
-            continue;
-        }
-        let stream = raw_header(&opened).map_or_else(|| segment.clone(), |header| name_in(&header));
+        let Some(opened) = open_own(&name, false) else { continue };
+        let Some(Kind::Header(header)) = kind(&opened) else { continue };
+        let stream = header.name_lossy();
         if is_anchor {
             if finish_if_dead(&segment)? {
                 removed.push(stream);
             }
-        } else if open_own(&file_name(&segment, true)).is_none()
+        } else if open_own(&file_name(&segment, true), false).is_none()
             && !is_held(&opened, &segment)?
             && shm::unlink_if(&segment, opened.stat.id).map_err(io_error("removing", &segment))?
         {
@@ -170,11 +135,11 @@ pub fn clean() -> Result<Vec<String>> {
     let mut candidates = Vec::new();
     for (segment, is_anchor) in list()? {
         let name = file_name(&segment, is_anchor);
-        let Some(opened) = open_own(&name) else { continue };
+        let Some(opened) = open_own(&name, false) else { continue };
         match kind(&opened) {
             Some(Kind::PartOf(stream_id)) => candidates.push((segment, name, opened, Some(stream_id))),
             // ezmsg's data segments have no magic either, but never an anchor.
-            Some(Kind::Unfinished) if is_anchor => candidates.push((segment, name, opened, None)),
+            Some(Kind::Other) if is_anchor => candidates.push((segment, name, opened, None)),
             _ => {}
         }
     }
@@ -203,9 +168,9 @@ fn living(names: &[(String, bool)]) -> (HashSet<u64>, HashSet<String>) {
     for (segment, is_anchor) in names {
         // By either name: a live writer's header may be waiting for the other one to be put back.
         let name = file_name(segment, *is_anchor);
-        let Some(opened) = open_own(&name) else { continue };
-        let Some(header) = raw_header(&opened) else { continue };
-        let name = name_in(&header);
+        let Some(opened) = open_own(&name, false) else { continue };
+        let Some(header) = header_of(&opened) else { continue };
+        let name = header.name_lossy();
         stream_ids.insert(header.stream_id);
         let (rings, metas) = neighbours(header.current_generation(), header.meta_generation);
         being_made.extend(rings.into_iter().map(|generation| SegmentName::ring(&name, generation).public));

@@ -6,10 +6,10 @@ use std::io;
 use crate::error::io_error;
 use crate::ezmsg;
 use crate::ezmsg::seen::{Layout, Seen, Track, is_read};
-use crate::layout::{RawHeader, header};
+use crate::layout::header;
 use crate::reader::{Info, Reader, ReaderOptions};
-use crate::shm::read_fully;
-use crate::shm::{self, Opened};
+use crate::shm::open::read_header;
+use crate::shm::{self, read_fully};
 use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR};
 use crate::{Error, Format, Result, shorten};
 
@@ -108,12 +108,12 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
             return (stat.length == header::LENGTH as u64).then(|| unreadable(why_not_opened(segment, &error)));
         }
     };
-    let header = raw_header(&opened)?;
+    let header = read_header(&opened.file).ok()??;
     // Its writer is about to remove it, or had no time to.
     if header.is_closed() {
         return None;
     }
-    let name = name_in(&header);
+    let name = header.name_lossy();
     if shorten(&name) != segment {
         return Some(unreadable(format!("its header says it is stream {name:?}, whose segment has another name")));
     }
@@ -131,17 +131,6 @@ fn why_not_opened(segment: &str, error: &io::Error) -> String {
     }
 }
 
-/// A copy of a header of ours; `None` for any other file.
-pub(crate) fn raw_header(opened: &Opened) -> Option<RawHeader> {
-    let mut bytes = [0; header::LENGTH];
-    let read = read_fully(&opened.file, &mut bytes[..], 0).ok()?;
-    (read == bytes.len()).then(|| RawHeader::decode(&bytes)).filter(RawHeader::has_magic)
-}
-
-pub(crate) fn name_in(header: &RawHeader) -> String {
-    String::from_utf8_lossy(header.name_bytes()).into_owned()
-}
-
 fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
     let stat = shm::stat_name(segment).ok()??;
     if !stat.is_file || options_for(stat.owner, asked).is_none() {
@@ -152,7 +141,7 @@ fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
     let read = read_fully(&opened.file, &mut bytes, 0).ok()?;
     let foreign = ezmsg::header::peek(&bytes).filter(|_| read == bytes.len())?;
     // A header of ours starts with ezmsg's fields too; without its anchor it is a leftover.
-    if raw_header(&opened).is_some() {
+    if matches!(read_header(&opened.file), Ok(Some(_))) {
         return None;
     }
     let seen = Seen::new(bytes).filter(|_| is_read(foreign.struct_version));

@@ -7,7 +7,7 @@ use super::view::View;
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
 use crate::protocol::{self, Committed, RingWords as _};
-use crate::shm::open::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt};
+use crate::shm::open::{self, HeaderSegment, Owner, RingSegment, corrupt};
 use crate::stream::{SegmentName, WriterId};
 use crate::{Description, Error, Result};
 
@@ -94,19 +94,17 @@ impl Source for MappedStream {
 
     fn open_ring(&mut self, generation: u32) -> Result<bool> {
         let Some(header) = &self.header else { return Ok(false) };
-        match open::open_ring(&self.name, header, generation, self.max_ring_bytes)? {
-            FoundRing::Ring(ring) => {
-                self.ring = Some(ring);
-                Ok(true)
-            }
-            FoundRing::OfAnotherStream | FoundRing::Absent => Ok(false),
-        }
+        let Some(ring) = open::open_ring(&self.name, header, generation, self.max_ring_bytes)? else {
+            return Ok(false);
+        };
+        self.ring = Some(ring);
+        Ok(true)
     }
 
     fn could_open(&self, generation: u32) -> bool {
         let Some(header) = &self.header else { return true };
         let found = open::open_ring(&self.name, header, generation, self.max_ring_bytes);
-        !matches!(found, Ok(FoundRing::OfAnotherStream | FoundRing::Absent))
+        !matches!(found, Ok(None))
     }
 
     fn is_gone(&self) -> bool {

@@ -50,6 +50,11 @@ impl From<fs::Stat> for FileStat {
 }
 
 impl FileStat {
+    /// Whether it is a regular file of this process's own user.
+    pub fn is_own_file(&self) -> bool {
+        self.is_file && self.owner == effective_user()
+    }
+
     pub fn of(file: impl AsFd) -> io::Result<Self> {
         Ok(fs::fstat(file)?.into())
     }

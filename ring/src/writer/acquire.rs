@@ -1,21 +1,18 @@
 //! Owning a name: creation and takeover in one routine, and the end of a stream.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::segment::{Segment, no_space, taken};
 use crate::error::io_error;
 use crate::ezmsg::header::EzmsgHeader;
-use crate::layout::{
-    Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, RawTrailer, UNKNOWN_POSITION, footer, header,
-    trailer,
-};
+use crate::layout::{MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, UNKNOWN_POSITION, header};
 use crate::protocol::failpoint;
 use crate::protocol::{self, RingWords as _};
 use crate::shm::memory::{HeaderMemory, RingMemory};
-use crate::shm::{self, FileStat, Lock, Opened, read_fully};
+use crate::shm::open::{check_header, check_ring_file, check_trailer, open_own, read_footer, read_header};
+use crate::shm::{self, FileStat, Lock, Opened};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
@@ -72,25 +69,6 @@ fn previous_meta_generation(meta_generation: u32) -> u32 {
     }
 }
 
-/// A header's private copy, taken through a descriptor: what decides between creating, taking over and finishing. `None`:
-/// the file is shorter than a header.
-fn read_header(file: &OwnedFd) -> Result<Option<RawHeader>> {
-    let mut bytes = [0; header::LENGTH];
-    let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading", "a header"))?;
-    Ok((read == bytes.len()).then(|| RawHeader::decode(&bytes)))
-}
-
-/// Whether it is an open header of this version and of the stream `name`.
-fn can_be_taken_over(header: &RawHeader, name: &str) -> bool {
-    header.has_magic()
-        && header.major == MAJOR
-        && header.must_understand == 0
-        && header.state == header::STATE_OPEN
-        && header.stream_id != 0
-        && header.name_len as usize == name.len()
-        && header.name_bytes() == name.as_bytes()
-}
-
 /// Makes the stream `name` ours: creates it, or takes over what a dead writer left.
 pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
     let names = SegmentName::header(name);
@@ -112,10 +90,10 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
             Ok(lock) => lock,
             Err(file) => {
                 let live = shm::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
-                let header = read_header(&file)?;
+                let header = read_header(&file).map_err(io_error("reading", &names.anchor))?;
                 // A closed header's writer is about to let go. One without magic is being made, and will tell whose it is;
                 // or it is being removed by `clean`.
-                let passing = header.as_ref().is_none_or(|header| !header.has_magic() || header.is_closed());
+                let passing = header.as_ref().is_none_or(|header| header.is_closed());
                 if Instant::now() < patience && (passing || !live) {
                     std::thread::sleep(OBSTACLE_PAUSE);
                     continue;
@@ -132,17 +110,15 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
         if now.is_none_or(|now| now.id != stat.id) {
             continue;
         }
-        let header = read_header(lock.file())?;
-        match header {
-            Some(header) if header.has_magic() => {
-                if can_be_taken_over(&header, name)
-                    && let Some(owned) = take_over(name, &names, &lock, &header, mode)?
-                {
+        match read_header(lock.file()).map_err(io_error("reading", &names.anchor))? {
+            Some(header) => {
+                let is_good = check_header(&names.anchor, &header, name).is_ok() && header.state == header::STATE_OPEN;
+                if is_good && let Some(owned) = take_over(name, &names, &lock, &header, mode)? {
                     return Ok(owned.with(lock));
                 }
                 finish(name, &names, &lock, &header)?;
             }
-            _ => return create(name, names, lock, mode),
+            None => return create(name, names, lock, mode),
         }
     }
 }
@@ -276,7 +252,7 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
         if there.id == segment.id {
             return Ok(());
         }
-        if !is_leftover(&names.public).unwrap_or(false) {
+        if !is_leftover(&names.public) {
             return Err(taken(name, names));
         }
         shm::unlink_if(&names.public, there.id).map_err(io_error("removing", &names.public))?;
@@ -284,15 +260,9 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
 }
 
 /// Whether a public name stands for a header of ours that nobody owns any more: its anchor is gone.
-fn is_leftover(public: &str) -> Result<bool> {
-    let Opened { file, stat } = shm::open_segment(public, true).map_err(io_error("opening", public))?;
-    if !stat.is_file || stat.owner != shm::effective_user() {
-        return Ok(false);
-    }
-    if !read_header(&file)?.is_some_and(|header| header.has_magic()) {
-        return Ok(false);
-    }
-    Ok(Lock::try_take(file).map_err(io_error("locking", public))?.is_ok())
+fn is_leftover(public: &str) -> bool {
+    let Some(Opened { file, .. }) = open_own(public, true) else { return false };
+    matches!(read_header(&file), Ok(Some(_))) && matches!(Lock::try_take(file), Ok(Ok(_)))
 }
 
 /// A ring of this stream as found in shared memory, checked.
@@ -304,23 +274,12 @@ struct FoundRing {
 
 fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     let names = SegmentName::ring(name, generation);
-    let (opened, by_name) = open_own(&names)?;
-    let length = opened.stat.length;
-    if length < trailer::LENGTH || !length.is_multiple_of(crate::layout::SEGMENT_UNIT) {
-        return None;
-    }
+    let (opened, by_name) = open_either(&names)?;
+    let length = check_ring_file(&by_name, &opened.stat, u64::MAX).ok()?;
     let segment = Segment::adopt(names, opened, &by_name, length as usize).ok()?;
     // SAFETY: mapped, `length` bytes long, a multiple of 16384.
-    let raw: RawTrailer = unsafe { RingMemory::raw_trailer(segment.map.start(), length) };
-    let known = raw.magic == trailer::MAGIC_VALUE
-        && raw.major == MAJOR
-        && raw.must_understand == 0
-        && raw.stream_id == stream_id
-        && raw.generation == generation;
-    if !known {
-        return None;
-    }
-    let (geometry, _) = Geometry::check(&raw, length).ok()?;
+    let raw = unsafe { RingMemory::raw_trailer(segment.map.start(), length) };
+    let (geometry, _) = check_trailer(&by_name, &raw, length, stream_id, generation).ok()??;
     // SAFETY: mapped, and the geometry has just been checked against its length.
     let ring = unsafe { RingMemory::new(segment.map.start(), geometry) };
     // Acquire, partner of W8: the dead writer's last commit.
@@ -330,35 +289,19 @@ fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     Some(FoundRing { segment, end })
 }
 
-/// Opens a segment of ours by its anchor, else by its public name.
-fn open_own(names: &SegmentName) -> Option<(Opened, String)> {
-    for name in [&names.anchor, &names.public] {
-        if let Ok(opened) = shm::open_segment(name, true)
-            && opened.stat.is_file
-            && opened.stat.owner == shm::effective_user()
-        {
-            return Some((opened, name.clone()));
-        }
-    }
-    None
+/// Opens a segment of ours by its anchor, else by its public name. With the name by which it was opened.
+fn open_either(names: &SegmentName) -> Option<(Opened, String)> {
+    [&names.anchor, &names.public].into_iter().find_map(|name| Some((open_own(name, true)?, name.clone())))
 }
 
+/// The metadata of this stream as found in shared memory, checked, and the bytes of its padded pickle.
 fn find_metadata(name: &str, stream_id: u64, meta_generation: u32) -> Option<(Segment, u64)> {
     let names = SegmentName::metadata(name, meta_generation);
-    let (opened, by_name) = open_own(&names)?;
+    let (opened, by_name) = open_either(&names)?;
+    let raw = read_footer(&by_name, &opened, stream_id, meta_generation).ok()??;
     let length = opened.stat.length;
-    if !(footer::LENGTH..=MAX_METADATA_BYTES).contains(&length) {
-        return None;
-    }
-    let mut bytes = [0; footer::LENGTH as usize];
-    read_fully(&opened.file, &mut bytes, length - footer::LENGTH).ok()?;
-    let raw = crate::layout::RawFooter::decode(&bytes);
-    let known = raw.magic == footer::MAGIC_VALUE
-        && raw.stream_id == stream_id
-        && raw.meta_generation == meta_generation
-        && raw.aux_len <= length;
     let segment = Segment::adopt(names, opened, &by_name, length as usize).ok()?;
-    known.then_some((segment, raw.aux_len))
+    (raw.aux_len <= length).then_some((segment, raw.aux_len))
 }
 
 /// T1 to T5. `None`: the header's ring is not what it should be, the stream has to be finished.
@@ -482,9 +425,9 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
     let names =
         SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::stream::name::ANCHOR_SUFFIX) };
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(&names.anchor)? else { return Ok(false) };
-    match read_header(lock.file())? {
-        Some(header) if header.has_magic() => {
-            let name = String::from_utf8_lossy(header.name_bytes()).into_owned();
+    match read_header(lock.file()).map_err(io_error("reading", &names.anchor))? {
+        Some(header) => {
+            let name = header.name_lossy();
             if crate::shorten(&name) != names.public {
                 // Its name does not lead here, so its rings cannot be found from it; the sweep by stream_id does.
                 shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
@@ -495,7 +438,7 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
         }
         // A creator that died before its header was whole, or somebody else's file of no use to anybody.
         // Or the next writer's, made since the caller looked: see `remove_unfinished`.
-        _ => {
+        None => {
             let removed = shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
             return Ok(removed && length > 0);
         }
@@ -509,7 +452,7 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
 pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
     // With the lock, or a writer could take the file between our look at its lock and the removal, and lose its anchor.
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(anchor)? else { return Ok(false) };
-    if read_header(lock.file())?.is_some_and(|header| header.has_magic()) {
+    if read_header(lock.file()).map_err(io_error("reading", anchor))?.is_some() {
         return Ok(false);
     }
     let removed = shm::unlink_if(anchor, id).map_err(io_error("removing", anchor))?;
@@ -523,7 +466,7 @@ fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("opening", anchor)(error)),
     };
-    if !opened.stat.is_file || opened.stat.owner != shm::effective_user() {
+    if !opened.stat.is_own_file() {
         return Ok(None);
     }
     let Ok(lock) = Lock::try_take(opened.file).map_err(io_error("locking", anchor))? else { return Ok(None) };
