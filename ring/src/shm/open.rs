@@ -190,7 +190,7 @@ fn read_exactly(segment: &str, opened: &Opened, to: &mut [u8], offset: u64) -> R
 /// What a file is, as far as its own bytes say.
 pub(crate) enum Kind {
     /// A header of ours, of whatever version.
-    Header(Box<RawHeader>),
+    Header,
     /// A ring or a metadata segment of this stream_id.
     PartOf(u64),
     /// A ring or a metadata segment of a version that is not known, so that whose it is cannot be told either.
@@ -201,8 +201,8 @@ pub(crate) enum Kind {
 
 /// Looks at a file from whichever end it says what it is; `None`: it cannot be read.
 pub(crate) fn kind(opened: &Opened) -> Option<Kind> {
-    if let Some(raw) = read_header(&opened.file).ok()? {
-        return Some(Kind::Header(raw));
+    if read_header(&opened.file).ok()?.is_some() {
+        return Some(Kind::Header);
     }
     let part =
         |version: Version, stream_id| if version.is_known() { Kind::PartOf(stream_id) } else { Kind::UnknownPart };
