@@ -47,11 +47,15 @@ impl Part for &[u8] {
     }
 }
 
+/// So many envelopes are kept: messages of a stream have few lengths, and each envelope takes less than a kilobyte.
+const MOST_ENVELOPES: usize = 32;
+
 /// Encodes messages in parts, and keeps what it needs for the next one of the same type and length.
 #[derive(Default)]
 pub struct PartsEncoder {
     blank: Option<Buffer>,
-    envelope: Option<Envelope>,
+    /// Those used last come first.
+    envelopes: Vec<Envelope>,
 }
 
 /// An encoded array without its samples.
@@ -87,10 +91,13 @@ impl PartsEncoder {
         let fits = |envelope: &Envelope| {
             envelope.rows == array.len() && envelope.samples == blank.len() && envelope.data_type == *array.data_type()
         };
-        if !self.envelope.as_ref().is_some_and(fits) {
-            self.envelope = Some(Envelope::of(array, blank.len())?);
+        if let Some(place) = self.envelopes.iter().position(fits) {
+            self.envelopes[..=place].rotate_right(1);
+        } else {
+            self.envelopes.truncate(MOST_ENVELOPES - 1);
+            self.envelopes.insert(0, Envelope::of(array, blank.len())?);
         }
-        let envelope = self.envelope.as_ref()?;
+        let envelope = self.envelopes.first()?;
         Some(envelope.fill(allocator, parts))
     }
 }
@@ -214,6 +221,23 @@ mod tests {
             let expected = allocator.encode_arrow(&DoraArray::from(bytes(UInt8Array::from(samples.clone())))).unwrap();
             assert!(sample[..] == *expected.as_bytes(), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn lengths_that_take_turns_are_encoded_once_each_and_a_stream_of_many_lengths_keeps_few() {
+        let allocator = SampleAllocator::heap();
+        let mut encoder = PartsEncoder::default();
+        let mut encode = |length: usize| {
+            let blank = encoder.blank(length);
+            let sample = encoder.encode(&allocator, bytes(numbers(&blank)), &blank, &[&vec![1; length][..]]);
+            assert!(sample.is_some_and(|sample| sample.is_ok()));
+            encoder.envelopes.iter().map(|envelope| envelope.samples).collect::<Vec<_>>()
+        };
+        for (length, kept) in [(100, &[100][..]), (40, &[40, 100]), (100, &[100, 40]), (40, &[40, 100])] {
+            assert_eq!(encode(length), kept);
+        }
+        let kept = (1..=MOST_ENVELOPES + 5).map(encode).last().unwrap();
+        assert_eq!((kept.len(), kept[0]), (MOST_ENVELOPES, MOST_ENVELOPES + 5));
     }
 
     #[test]
