@@ -10,7 +10,7 @@ use crate::errors::raise;
 pub fn state(liveness: Liveness) -> &'static str {
     match liveness {
         Liveness::Absent => "absent",
-        Liveness::Foreign => "foreign",
+        Liveness::Foreign => "ezmsg",
         Liveness::Waiting => "waiting",
         Liveness::Live => "live",
         Liveness::Idle => "idle",
@@ -45,9 +45,9 @@ pub fn info_to_python<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, 
     made.set_item("chunks", info.chunks)?;
     made.set_item("measured_rate", info.measured_rate_hz)?;
     made.set_item("description", info.description.as_ref().map(|found| PyBytes::new(py, &found.to_json())))?;
-    let foreign = info.foreign.as_ref();
-    let foreign = foreign.map(|found| (found.struct_version, &found.key, &found.refused, &found.left_out));
-    made.set_item("foreign", foreign)?;
+    let ezmsg = info.foreign.as_ref();
+    let ezmsg = ezmsg.map(|found| (found.struct_version, &found.key, &found.refused, &found.left_out));
+    made.set_item("ezmsg", ezmsg)?;
     Ok(made)
 }
 

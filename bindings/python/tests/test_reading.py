@@ -9,6 +9,7 @@ import pytest
 
 import dora_shm
 from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
+from dora_shm.ezmsg import shorten_shmem_name
 
 from .conftest import PATIENCE_S
 
@@ -381,7 +382,7 @@ def test_info_tells_all_of_the_stream(name: str) -> None:
         "count": 7,
     }
     assert info.ring_bytes >= 500 * 32 and info.epoch == 1 and info.generation == 0
-    assert info.segment == dora_shm.shorten_shmem_name(name)
+    assert info.segment == shorten_shmem_name(name)
 
 
 def test_wait_tells_whether_there_is_something(name: str, actor) -> None:

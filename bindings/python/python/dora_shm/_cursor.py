@@ -207,13 +207,13 @@ class Cursor:
                     # What is there does not go on from what was read; or the time is over.
                     break
         except BaseException:
-            self.hold(chunk.longer(room.samples[:frames], room.times[:frames], messages))
+            self.hold(chunk._with_frames(room.samples[:frames], room.times[:frames], messages))
             raise
-        return chunk.longer(room.samples[:frames], room.times[:frames], messages)
+        return chunk._with_frames(room.samples[:frames], room.times[:frames], messages)
 
     def hold(self, chunk: Chunk) -> None:
         """Keeps frames for the next call, whose arrays may be the caller's."""
-        self._held = chunk.longer(chunk.samples.copy(), chunk.times.copy(), chunk.raw_messages)
+        self._held = chunk._with_frames(chunk.samples.copy(), chunk.times.copy(), chunk._messages)
 
     def take_held(self, limit: int, room: Room | None = None) -> Chunk | None:
         """Frames that were kept, at most `limit`."""
@@ -222,13 +222,13 @@ class Cursor:
             return None
         if room is not None:
             room.check((held.samples.dtype, held.samples.shape[1:]))
-        now, later = held.split(min(limit, len(held)))
+        now, later = held._split(min(limit, len(held)))
         self._held = later or None
         if room is None:
             return now
         frames = len(now)
         room.samples[:frames], room.times[:frames] = now.samples, now.times
-        return now.longer(room.samples[:frames], room.times[:frames], now.raw_messages)
+        return now._with_frames(room.samples[:frames], room.times[:frames], now._messages)
 
     def sleep(self, deadline: float | None, late: bool = False) -> bool:
         """Sleeps until there is something to read. False: the time is over."""

@@ -16,7 +16,7 @@ class State(StrEnum):
 
     ABSENT = "absent"
     """There is no stream of that name."""
-    FOREIGN = "foreign"
+    EZMSG = "ezmsg"
     """ezmsg itself wrote it; whether its writer lives cannot be known."""
     WAITING = "waiting"
     """Its writer lives and has no ring yet."""
@@ -149,22 +149,22 @@ class StreamInfo:
         return self.description.labels(dim) if self.description else ()
 
     @classmethod
-    def from_raw(cls, raw: dict[str, Any], description: Description | None) -> StreamInfo:
-        """Of what the compiled module gives. Not for users."""
+    def _from_raw(cls, raw: dict[str, Any], description: Description | None) -> StreamInfo:
+        """From what the compiled module gives."""
         kind = raw["kind"]
         if kind != "stream":
             return cls(
                 kind=kind,
                 name=None,
                 segment=raw["segment"],
-                state=State.FOREIGN if kind == "ezmsg" else None,
+                state=State.EZMSG if kind == "ezmsg" else None,
                 owner=raw.get("owner"),
                 struct_version=raw.get("struct_version"),
                 reason=raw.get("reason"),
                 description=Description(key=raw["key"]) if raw.get("key") else None,
             )
         dtype, shape, rate, frames = raw["format"] or (None, None, None, 0)
-        struct_version, _, refused, left_out = raw["foreign"] or (None, None, None, ())
+        struct_version, _, refused, left_out = raw["ezmsg"] or (None, None, None, ())
         return cls(
             kind="stream" if struct_version is None else "ezmsg",
             name=raw["name"],

@@ -91,7 +91,7 @@ class Reader:
     ------
     BadNameError
         The name cannot be a stream's.
-    CorruptError, VersionError, WrongOwnerError, AccessError, ForeignError, TooLargeError
+    CorruptError, VersionError, WrongOwnerError, StreamPermissionError, EzmsgError, TooLargeError
         What is found under that name cannot be read. (That there is nothing yet is no error.)
 
     Examples
@@ -316,7 +316,7 @@ class Reader:
         self._begin()
         try:
             if held := cursor.take_held(limit):
-                return View.of_copies(held)
+                return View._of_copies(held)
             while True:
                 code, raw, description, missed, found = self._raw.view(limit)
                 if raw is not None and found is not None:
@@ -449,7 +449,7 @@ class Reader:
 
     def _info(self, reader: _dora_shm.Reader) -> StreamInfo:
         raw = reader.info()
-        return StreamInfo.from_raw(raw, self._told.of(raw["description"]))
+        return StreamInfo._from_raw(raw, self._told.of(raw["description"]))
 
     @property
     def closed(self) -> bool:

@@ -26,7 +26,7 @@ def streams() -> list[StreamInfo]:
     IoError
         The folder of shared memory cannot be listed.
     """
-    return [StreamInfo.from_raw(raw, Parsed().of(raw.get("description"))) for raw in _dora_shm.streams()]
+    return [StreamInfo._from_raw(raw, Parsed().of(raw.get("description"))) for raw in _dora_shm.streams()]
 
 
 class ChangeKind(StrEnum):

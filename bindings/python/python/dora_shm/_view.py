@@ -69,8 +69,8 @@ class View:
             self.times_parts = tuple(np.frombuffer(part, np.float64) for part in times)
 
     @classmethod
-    def of_copies(cls, chunk: Chunk) -> View:
-        """Of frames that had to be copied already. Not for users."""
+    def _of_copies(cls, chunk: Chunk) -> View:
+        """A view of frames that are a copy already."""
         made = cls(None, None, None, (), chunk.description, chunk.description_missed, False)
         made._frames, made.first, made.generation = len(chunk), chunk.first, chunk.generation
         for array in (chunk.samples, chunk.times):

@@ -90,7 +90,7 @@ class Writer:
 
     Raises
     ------
-    LiveError
+    StreamBusyError
         Another live process writes this stream.
     BadNameError, BadFormatError, BadArgumentError, UnknownDtypeError, TooLargeError
         An argument cannot be used.
@@ -182,7 +182,7 @@ class Writer:
     def _begin(self) -> None:
         if self._dtype is None or self._shape is None:
             return
-        description = self._description().to_json()
+        description = self._description()._to_json()
         frames = self._ring_frames()
         self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description)
         self._next_time = None
@@ -266,7 +266,7 @@ class Writer:
             self._axes = self._axes if axes is None else as_axes(axes)
             self._attrs = self._attrs if attrs is None else as_attrs(attrs)
             self._dims = self._dims if dims is None else as_dims(dims)
-            self._raw.describe(self._description().to_json())
+            self._raw.describe(self._description()._to_json())
         except BaseException:
             self._axes, self._attrs, self._dims = before
             raise
