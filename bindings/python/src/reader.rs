@@ -1,17 +1,20 @@
 //! The reading half.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dora_shm_ring as ring;
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
-use ring::{Copied, Description, MessageInfo, Outcome, ReaderOptions, Start, ViewOutcome, Wait, WriterId};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple, PyType};
+use ring::{Copied, MessageInfo, Outcome, ReaderOptions, Start, ViewOutcome, Wait, WriterId};
 
-use crate::buffers::{Memory, empty};
+use crate::buffers::Memory;
+use crate::describe::{Arrays, Described};
 use crate::errors::raise;
-use crate::info::{PythonFormat, format_to_python, info_to_python, state};
+use crate::info::{info_to_python, state};
 use crate::shared::{Shared, Takes};
 use crate::view::View;
 
@@ -21,185 +24,206 @@ const SLICE: Duration = Duration::from_millis(200);
 /// `(stream_id, epoch)`
 type Writer = (u64, u32);
 
-/// An outcome, and with data the view, the description and whether it was missed, and the format.
-type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool, Option<PythonFormat>);
+/// Python's word for an outcome that brought no frames.
+fn word(py: Python<'_>, outcome: Outcome) -> Bound<'_, PyAny> {
+    let word = match outcome {
+        Outcome::Data => intern!(py, "data"),
+        Outcome::Nothing => intern!(py, "nothing"),
+        Outcome::Generation => intern!(py, "generation"),
+        Outcome::Closed => intern!(py, "closed"),
+    };
+    word.clone().into_any()
+}
 
-/// What a read gave: one of the outcomes, and with data the arrays, the position of the first frame, the number of frames,
-/// how many were lost before them, the generation, and `(first, frames, send_ns)` of each message as int64 numbers.
-type Read<'py> = (
-    u8,
-    Option<Bound<'py, PyAny>>,
-    Option<Bound<'py, PyAny>>,
-    u64,
-    u64,
-    u64,
-    u32,
-    Option<Bound<'py, PyBytes>>,
-    Option<Py<PyBytes>>,
-    bool,
-);
-
-const DATA: u8 = 0;
-const NOTHING: u8 = 1;
-const GENERATION: u8 = 2;
-const CLOSED: u8 = 3;
-
-fn code(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Data => DATA,
-        Outcome::Nothing => NOTHING,
-        Outcome::Generation => GENERATION,
-        Outcome::Closed => CLOSED,
-    }
+fn copied((outcome, copied): (Outcome, Copied)) -> Result<Copied, Outcome> {
+    if outcome == Outcome::Data { Ok(copied) } else { Err(outcome) }
 }
 
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Reader {
-    shared: Shared<ring::Reader>,
-    /// The JSON of the description that was asked for last: it is asked for with every read and changes rarely.
-    converted: Mutex<Option<(Arc<Description>, Py<PyBytes>)>>,
+    shared: Shared<Inside>,
 }
 
-/// A room for frames: memory of an array for the samples, and one for the times.
-struct Room {
+struct Inside {
+    reader: ring::Reader,
+    /// How numpy stores frames of the ring that was looked at last.
+    arrays: Option<Arc<Arrays>>,
+    /// The description that was held last. It is asked for with every read and changes rarely.
+    described: Option<Arc<Described>>,
+}
+
+/// Where frames are copied to: memory of one array for the samples, and of one for the times.
+struct Destination {
     samples: Memory,
     times: Memory,
 }
 
-impl Room {
+impl Destination {
     fn new(samples: &Bound<'_, PyAny>, times: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (samples, times) = (Memory::of_writable(samples)?, Memory::of_writable(times)?);
         if samples.overlaps(&times) {
-            return Err(PyValueError::new_err("samples and times in the same memory, expected arrays of their own"));
+            return Err(PyValueError::new_err("samples and times share memory, expected separate arrays"));
         }
         Ok(Self { samples, times })
     }
+
+    fn takes(&self) -> Takes {
+        Takes::to_copy(self.samples.length())
+    }
+
+    fn slices(&mut self) -> PyResult<(&mut [u8], &mut [f64])> {
+        Ok((self.samples.bytes_mut(), self.times.floats_mut()?))
+    }
 }
 
-/// What is taken out of the library's reader beside the frames, while no other thread has it.
+/// Frames that were copied, and what the reader knew of them at that moment, when no other thread could move it.
 struct Taken {
-    outcome: Outcome,
     copied: Copied,
     messages: Vec<MessageInfo>,
-    description: Option<Arc<Description>>,
+    described: Option<Arc<Described>>,
     missed: bool,
 }
 
 impl Taken {
-    fn of(reader: &ring::Reader, outcome: Outcome, copied: Copied) -> Self {
-        let mut messages = Vec::new();
-        reader.messages(copied.first..copied.first + copied.frames, &mut messages);
-        let (description, missed) = (reader.description().cloned(), reader.description_missed());
-        Self { outcome, copied, messages, description, missed }
-    }
-}
-
-impl Reader {
-    fn convert(&self, py: Python<'_>, description: Option<Arc<Description>>) -> PyResult<Option<Py<PyBytes>>> {
-        let Some(description) = description else { return Ok(None) };
-        let cached = || self.converted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, converted)) = &*cached()
-            && Arc::ptr_eq(of, &description)
-        {
-            return Ok(Some(converted.clone_ref(py)));
-        }
-        let converted = PyBytes::new(py, &description.to_json()).unbind();
-        *cached() = Some((description, converted.clone_ref(py)));
-        Ok(Some(converted))
-    }
-
-    fn give<'py>(
-        &self,
+    /// Python's `Chunk`, of arrays that may have room for more frames.
+    fn chunk<'py>(
+        self,
         py: Python<'py>,
-        taken: Taken,
-        samples: Bound<'py, PyAny>,
-        times: Bound<'py, PyAny>,
-    ) -> PyResult<Read<'py>> {
-        let Taken { outcome, copied, messages, description, missed } = taken;
-        let Copied { first, frames, lost, generation } = copied;
-        let messages = PyBytes::new_with(py, messages.len() * 24, |bytes| {
-            for (message, bytes) in messages.iter().zip(bytes.chunks_exact_mut(24)) {
+        mut samples: Bound<'py, PyAny>,
+        mut times: Bound<'py, PyAny>,
+        room: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Copied { first, frames, lost, generation, .. } = self.copied;
+        if frames < room {
+            let used = PySlice::new(py, 0, frames as isize, 1);
+            (samples, times) = (samples.get_item(&used)?, times.get_item(&used)?);
+        }
+        let messages = PyBytes::new_with(py, self.messages.len() * 24, |bytes| {
+            for (message, bytes) in self.messages.iter().zip(bytes.chunks_exact_mut(24)) {
                 bytes[..8].copy_from_slice(&message.first.to_ne_bytes());
                 bytes[8..16].copy_from_slice(&message.frames.to_ne_bytes());
                 bytes[16..].copy_from_slice(&message.send_ns.to_ne_bytes());
             }
             Ok(())
         })?;
-        let description = self.convert(py, description)?;
-        let (samples, times) = (Some(samples), Some(times));
-        Ok((code(outcome), samples, times, first, frames, lost, generation, Some(messages), description, missed))
+        let description = self.described.map(|described| described.python(py)).transpose()?;
+        chunk_class(py)?.call1((samples, times, first, lost, generation, description, self.missed, messages))
     }
 }
 
-fn without_data<'py>(outcome: u8) -> Read<'py> {
-    (outcome, None, None, 0, 0, 0, 0, None, None, false)
+fn chunk_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CHUNK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CHUNK.import(py, "dora_shm._chunk", "Chunk")
+}
+
+impl Inside {
+    fn arrays(&mut self) -> Option<Arc<Arrays>> {
+        let format = self.reader.format()?;
+        if self.arrays.as_ref().is_none_or(|arrays| arrays.format != *format) {
+            self.arrays = Some(Arc::new(Arrays::new(format.clone())));
+        }
+        self.arrays.clone()
+    }
+
+    fn described(&mut self) -> Option<Arc<Described>> {
+        let description = self.reader.description()?;
+        if self.described.as_ref().is_none_or(|described| !described.is_of(description)) {
+            self.described = Some(Arc::new(Described::new(description.clone())));
+        }
+        self.described.clone()
+    }
+
+    /// How many frames there are to read, and the arrays for them; or what there is instead. It polls only when there are
+    /// none: whoever reads then polls.
+    fn look(&mut self) -> ring::Result<Result<(Arc<Arrays>, u64), Outcome>> {
+        if self.reader.unread() == 0 {
+            let outcome = self.reader.advance()?;
+            if outcome != Outcome::Data {
+                return Ok(Err(outcome));
+            }
+        }
+        let unread = self.reader.unread();
+        Ok(self.arrays().map(|arrays| (arrays, unread)).ok_or(Outcome::Nothing))
+    }
+
+    fn take(&mut self, copied: Copied) -> Taken {
+        let mut messages = Vec::new();
+        self.reader.messages(copied.first..copied.first + copied.frames, &mut messages);
+        Taken { copied, messages, described: self.described(), missed: self.reader.description_missed() }
+    }
+}
+
+/// Where a reader begins: a word, the last frames, or the last seconds.
+#[derive(FromPyObject)]
+pub enum Begin {
+    Word(String),
+    Frames(u64),
+    Seconds(f64),
+}
+
+/// Where a reader is.
+#[pyclass(frozen, get_all, module = "dora_shm._dora_shm")]
+pub struct Position {
+    generation: Option<u32>,
+    position: u64,
+    lost: u64,
 }
 
 #[pymethods]
 impl Reader {
-    /// `start` is "newest", "oldest" or "last", the last `last` frames.
+    /// `start` is "newest", "oldest", a number of frames (int) or of seconds (float).
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are Python's")]
-    #[pyo3(signature = (name, start, last, owner, idle_after, max_bytes, each_description, spin))]
+    #[pyo3(signature = (name, start, owner, idle_after, max_bytes, each_description, spin))]
     fn new(
         py: Python<'_>,
         name: &str,
-        start: &str,
-        last: u64,
+        start: Begin,
         owner: Option<u32>,
         idle_after: f64,
         max_bytes: Option<u64>,
         each_description: bool,
         spin: f64,
     ) -> PyResult<Self> {
-        let start = match start {
-            "oldest" => Start::Oldest,
-            "last" => Start::Last(last),
-            _ => Start::Newest,
-        };
         let [idle_after, spin] =
             [idle_after, spin].map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        let mut options =
-            ReaderOptions { start, owner, idle_after, each_description, spin, ..ReaderOptions::default() };
+        let mut options = ReaderOptions { owner, idle_after, each_description, spin, ..ReaderOptions::default() };
+        options.start = match &start {
+            Begin::Frames(frames) => Start::Last(*frames),
+            Begin::Word(word) if word == "newest" => Start::Newest,
+            Begin::Word(_) | Begin::Seconds(_) => Start::Oldest,
+        };
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let mut reader = ring::Reader::open(name, options).map_err(|error| raise(py, error))?;
+        if let Begin::Seconds(seconds) = start {
+            skip_to_last(&mut reader, seconds).map_err(|error| raise(py, error))?;
+        }
         let interrupter = reader.interrupter();
-        Ok(Self { shared: Shared::new("reader", reader, Some(interrupter)), converted: Mutex::new(None) })
+        let inside = Inside { reader, arrays: None, described: None };
+        Ok(Self { shared: Shared::new("reader", inside, Some(interrupter)) })
     }
 
-    /// Copies what is new into new arrays, at most `max_frames` frames.
+    /// Copies new frames into new arrays, at most `max_frames`. Returns a `Chunk`; or "nothing", "generation" or "closed".
     #[pyo3(signature = (max_frames))]
-    fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Read<'py>> {
-        let look = |reader: &mut ring::Reader| {
-            let outcome = reader.advance()?;
-            let format = reader.format().filter(|_| outcome == Outcome::Data);
-            Ok((outcome, format.map(|format| (format.clone(), reader.unread()))))
-        };
+    fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            let (outcome, found) = self.shared.try_with(py, Takes::Moments, look)?;
-            let Some((format, unread)) = found else { return Ok(without_data(code(outcome))) };
-            let frames = unread.min(max_frames).min(format.frames());
-            let (samples, times) = new_arrays(py, &format, frames)?;
-            let mut room = Room::new(&samples, &times)?;
-            let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
-            let taken = self.shared.with(py, Takes::to_copy(to.len()), |reader| {
-                if reader.format() != Some(&format) {
-                    // Another thread has moved on.
-                    return Ok(None);
-                }
-                let (outcome, copied) = reader.read_into(to, at)?;
-                Ok(Some(Taken::of(reader, outcome, copied)))
-            })?;
-            match taken.map_err(|error| raise(py, error))? {
-                Some(taken) if taken.outcome == Outcome::Data => return self.give(py, taken, samples, times),
-                Some(taken) => return Ok(without_data(code(taken.outcome))),
-                None => {}
+            let (arrays, unread) = match self.shared.try_with(py, Takes::Moments, Inside::look)? {
+                Ok(found) => found,
+                Err(outcome) => return Ok(word(py, outcome)),
+            };
+            let frames = unread.min(max_frames).min(arrays.format.frames());
+            let read = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
+                reader.read_into(samples, times).map(copied)
+            };
+            if let Some(found) = self.copy(py, &arrays, frames, read)? {
+                return Ok(found);
             }
         }
     }
 
-    /// Copies what is new into the arrays, as many frames as `times` holds, if it is of the generation `of`, for which the
-    /// arrays are; with a position `from`, only what goes on from there without a gap. Another thread may have moved on.
+    /// Copies new frames into the arrays, at most as many as `times` holds. With a position `from_`, only frames that
+    /// continue from there without a gap. Returns as `read`; "stale" if the reader is not in the generation `of`, for which
+    /// the arrays were checked.
     #[pyo3(signature = (samples, times, of, from_))]
     fn read_into<'py>(
         &self,
@@ -208,77 +232,125 @@ impl Reader {
         times: Bound<'py, PyAny>,
         of: Option<u32>,
         from_: Option<u64>,
-    ) -> PyResult<Read<'py>> {
-        let mut room = Room::new(&samples, &times)?;
-        let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
-        let taken = self.shared.try_with(py, Takes::to_copy(to.len()), |reader| {
-            if reader.generation() != of || from_.is_some_and(|from| reader.position() != from) {
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut to = Destination::new(&samples, &times)?;
+        let takes = to.takes();
+        let (to_samples, to_times) = to.slices()?;
+        let room = to_times.len() as u64;
+        let taken = self.shared.try_with(py, takes, |inside| {
+            let reader = &mut inside.reader;
+            if reader.generation() != of {
                 return Ok(None);
             }
+            if from_.is_some_and(|from| reader.position() != from) {
+                return Ok(Some(Err(Outcome::Nothing)));
+            }
             let read = if from_.is_some() { ring::Reader::continue_into } else { ring::Reader::read_into };
-            let (outcome, copied) = read(reader, to, at)?;
-            Ok(Some(Taken::of(reader, outcome, copied)))
+            let copied = copied(read(reader, to_samples, to_times)?);
+            Ok(Some(copied.map(|copied| inside.take(copied))))
         })?;
         match taken {
-            Some(taken) if taken.outcome == Outcome::Data => self.give(py, taken, samples, times),
-            taken => Ok(without_data(taken.map_or(NOTHING, |taken| code(taken.outcome)))),
+            Some(Ok(taken)) => taken.chunk(py, samples, times, room),
+            Some(Err(outcome)) => Ok(word(py, outcome)),
+            None => Ok(intern!(py, "stale").clone().into_any()),
         }
     }
 
-    /// Moves on to the next generation, or to the end, if nothing is left in this one.
-    fn advance(&self, py: Python<'_>) -> PyResult<u8> {
-        self.shared.try_with(py, Takes::Moments, ring::Reader::advance).map(code)
+    /// A `Chunk` of no frames, at the reader's position; its samples are `samples`, or a new array.
+    #[pyo3(signature = (samples=None))]
+    fn empty<'py>(&self, py: Python<'py>, samples: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let (arrays, described, missed, generation, position) = self.shared.with(py, Takes::Moments, |inside| {
+            let (generation, position) = (inside.reader.generation(), inside.reader.position());
+            // After the end of a stream: arrays as before.
+            let arrays = inside.arrays().or_else(|| inside.arrays.clone());
+            (arrays, inside.described(), inside.reader.description_missed(), generation, position)
+        })?;
+        let (made, times) = match &arrays {
+            Some(arrays) => arrays.make(py, 0)?,
+            None => Arrays::unknown(py)?,
+        };
+        let description = described.map(|described| described.python(py)).transpose()?;
+        let samples = samples.unwrap_or(made);
+        chunk_class(py)?.call1((samples, times, position, 0, generation, description, missed, PyBytes::new(py, &[])))
+    }
+
+    /// Moves on to the next generation, or to the end, if nothing is left in this one. Returns as `read`, or "data".
+    fn advance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let outcome = self.shared.try_with(py, Takes::Moments, |inside| inside.reader.advance())?;
+        Ok(word(py, outcome))
     }
 
     /// Follows the stream to its newest generation without reading, then copies its newest frames into new arrays: `frames`
-    /// of them, or those of the newest `seconds`.
+    /// of them, or those of the newest `seconds`. Returns a `Chunk`, or "nothing" before the first ring.
     #[pyo3(signature = (frames, seconds))]
-    fn latest<'py>(&self, py: Python<'py>, frames: u64, seconds: Option<f64>) -> PyResult<Read<'py>> {
-        let look = move |reader: &mut ring::Reader| {
-            skip_to_newest(reader)?;
-            let wanted = seconds.map_or(frames, |seconds| reader.frames_within(seconds));
-            Ok(reader.format().map(|format| (format.clone(), wanted)))
-        };
+    fn latest<'py>(&self, py: Python<'py>, frames: u64, seconds: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            let Some((format, wanted)) = self.shared.try_with(py, Takes::Moments, look)? else {
-                return Ok(without_data(NOTHING));
-            };
-            let (samples, times) = new_arrays(py, &format, wanted.min(format.frames()))?;
-            let mut room = Room::new(&samples, &times)?;
-            let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
-            let taken = self.shared.with(py, Takes::to_copy(to.len()), |reader| {
-                if reader.format() != Some(&format) {
-                    return Ok(None);
-                }
-                let copied = reader.latest_into(to, at)?;
-                Ok(Some(Taken::of(reader, Outcome::Data, copied)))
+            let found = self.shared.try_with(py, Takes::Moments, |inside| {
+                skip_to_newest(&mut inside.reader)?;
+                let wanted = seconds.map_or(frames, |seconds| inside.reader.frames_within(seconds));
+                Ok(inside.arrays().map(|arrays| (arrays, wanted)))
             })?;
-            if let Some(taken) = taken.map_err(|error| raise(py, error))? {
-                return self.give(py, taken, samples, times);
+            let Some((arrays, wanted)) = found else { return Ok(word(py, Outcome::Nothing)) };
+            let frames = wanted.min(arrays.format.frames());
+            let latest = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
+                reader.latest_into(samples, times).map(Ok)
+            };
+            if let Some(chunk) = self.copy(py, &arrays, frames, latest)? {
+                return Ok(chunk);
             }
         }
     }
 
-    /// Lends what is new in place, at most `max_frames` frames, with the description and whether it was missed.
-    fn view(&self, py: Python<'_>, max_frames: u64) -> PyResult<Lent> {
-        let (code, view, description, missed, format) = self.shared.try_with(py, Takes::Moments, |reader| {
-            let (code, view) = match reader.view(max_frames)? {
-                ViewOutcome::Frames(view) => (DATA, Some(View::new(view))),
-                ViewOutcome::Nothing => (NOTHING, None),
-                ViewOutcome::Generation => (GENERATION, None),
-                ViewOutcome::Closed => (CLOSED, None),
+    /// Positions of the frames that the ring holds: the first, and the one behind the last.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        let held = self.shared.with(py, Takes::Moments, |inside| inside.reader.held())?;
+        Ok((held.start, held.end))
+    }
+
+    /// Copies the frames from position `first` on, at most `frames`, as far as the ring holds them. Returns a `Chunk`.
+    fn read_at<'py>(&self, py: Python<'py>, first: u64, frames: u64) -> PyResult<Bound<'py, PyAny>> {
+        loop {
+            let (arrays, held) =
+                self.shared.with(py, Takes::Moments, |inside| (inside.arrays(), inside.reader.held()))?;
+            let Some(arrays) = arrays else { return self.empty(py, None) };
+            let start = first.clamp(held.start, held.end);
+            let frames = first.saturating_add(frames).clamp(start, held.end) - start;
+            let read = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
+                reader.read_at_into(start, samples, times).map(Ok)
             };
-            let format = reader.format().filter(|_| view.is_some()).map(format_to_python);
-            Ok((code, view, reader.description().cloned(), reader.description_missed(), format))
+            if let Some(chunk) = self.copy(py, &arrays, frames, read)? {
+                return Ok(chunk);
+            }
+        }
+    }
+
+    fn position_at(&self, py: Python<'_>, time: f64) -> PyResult<u64> {
+        self.shared.with(py, Takes::Moments, |inside| inside.reader.position_at(time))
+    }
+
+    /// Lends what is new in place, at most `max_frames` frames. Returns a `View`, or as `read`.
+    fn view<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
+        let found = self.shared.try_with(py, Takes::Moments, |inside| {
+            let view = match inside.reader.view(max_frames)? {
+                ViewOutcome::Frames(view) => view,
+                ViewOutcome::Nothing => return Ok(Err(Outcome::Nothing)),
+                ViewOutcome::Generation => return Ok(Err(Outcome::Generation)),
+                ViewOutcome::Closed => return Ok(Err(Outcome::Closed)),
+            };
+            let missed = inside.reader.description_missed();
+            Ok(Ok(View::new(view, inside.arrays(), inside.described(), missed)))
         })?;
-        Ok((code, view, self.convert(py, description)?, missed, format))
+        match found {
+            Ok(view) => Ok(Bound::new(py, view)?.into_any()),
+            Err(outcome) => Ok(word(py, outcome)),
+        }
     }
 
     /// Takes a view back and moves behind it.
     fn finish(&self, py: Python<'_>, view: &View) -> PyResult<()> {
         let Some(view) = view.take() else { return Ok(()) };
-        self.shared.with(py, Takes::Moments, |reader| {
-            reader.finish(view);
+        self.shared.with(py, Takes::Moments, |inside| {
+            inside.reader.finish(view);
         })
     }
 
@@ -291,7 +363,7 @@ impl Reader {
         loop {
             let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
             let slice = left.min(SLICE);
-            match self.shared.with_patience(py, slice, |reader| reader.wait(slice))? {
+            match self.shared.with_patience(py, slice, |inside| inside.reader.wait(slice))? {
                 Some(Wait::Ready) => return Ok("ready"),
                 Some(Wait::Quiet(liveness)) => {
                     found = liveness;
@@ -309,54 +381,42 @@ impl Reader {
         }
     }
 
-    /// Of a reader that has just begun at the oldest frames: moves on to those that are less than `seconds` older than the
-    /// newest.
-    fn skip_to_last(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
-        self.shared.try_with(py, Takes::Moments, |reader| {
-            // What comes in between is read, too.
-            let unread = reader.unread();
-            let mut passed = unread.saturating_sub(reader.frames_within(seconds));
-            while passed > 0
-                && let ViewOutcome::Frames(view) = reader.view(passed)?
-            {
-                passed = passed.saturating_sub(view.frames());
-                reader.finish(view);
-            }
-            Ok(())
-        })
-    }
-
     /// Whether there is something to read.
     fn is_ready(&self, py: Python<'_>) -> PyResult<bool> {
-        self.shared.try_with(py, Takes::Moments, |reader| Ok(reader.wait(Duration::ZERO)? == Wait::Ready))
+        self.shared.try_with(py, Takes::Moments, |inside| Ok(inside.reader.wait(Duration::ZERO)? == Wait::Ready))
     }
 
-    fn format(&self, py: Python<'_>) -> PyResult<Option<PythonFormat>> {
-        self.shared.with(py, Takes::Moments, |reader| reader.format().map(format_to_python))
+    /// dtype and frame shape of the ring that is read.
+    fn format<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>> {
+        let arrays = self.shared.with(py, Takes::Moments, Inside::arrays)?;
+        arrays.map(|arrays| Ok((arrays.dtype(py)?, arrays.shape(py)?))).transpose()
     }
 
-    fn description(&self, py: Python<'_>) -> PyResult<(Option<Py<PyBytes>>, bool)> {
-        let (description, missed) = self
-            .shared
-            .with(py, Takes::Moments, |reader| (reader.description().cloned(), reader.description_missed()))?;
-        Ok((self.convert(py, description)?, missed))
+    /// The description in force, and whether the one of the frames that were read last was missed.
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<(Option<Bound<'py, PyAny>>, bool)> {
+        let (described, missed) =
+            self.shared.with(py, Takes::Moments, |inside| (inside.described(), inside.reader.description_missed()))?;
+        Ok((described.map(|described| described.python(py)).transpose()?, missed))
     }
 
-    /// `(generation, position, lost)`
-    fn cursor(&self, py: Python<'_>) -> PyResult<(Option<u32>, u64, u64)> {
-        self.shared.with(py, Takes::Moments, |reader| (reader.generation(), reader.position(), reader.lost()))
+    fn position(&self, py: Python<'_>) -> PyResult<Position> {
+        self.shared.with(py, Takes::Moments, |inside| {
+            let reader = &inside.reader;
+            Position { generation: reader.generation(), position: reader.position(), lost: reader.lost() }
+        })
     }
 
     /// Frames that are committed and not read, and seconds since the oldest of them was committed.
     fn lag(&self, py: Python<'_>) -> PyResult<(u64, f64)> {
-        let lag = self.shared.with(py, Takes::Moments, |reader| reader.lag())?;
+        let lag = self.shared.with(py, Takes::Moments, |inside| inside.reader.lag())?;
         Ok((lag.frames, lag.time.as_secs_f64()))
     }
 
     /// How the stream is, the writer that made the ring that is read, and the one that has the stream now.
     fn status(&self, py: Python<'_>, idle_after: f64) -> PyResult<(&'static str, Option<Writer>, Option<Writer>)> {
         let idle_after = Duration::try_from_secs_f64(idle_after).unwrap_or(Duration::MAX);
-        self.shared.try_with(py, Takes::Moments, |reader| {
+        self.shared.try_with(py, Takes::Moments, |inside| {
+            let reader = &inside.reader;
             let id = |writer: WriterId| (writer.stream_id, writer.epoch);
             let liveness = reader.liveness(idle_after)?;
             Ok((state(liveness), reader.writer_of_ring().map(id), reader.newest_writer().map(id)))
@@ -364,8 +424,12 @@ impl Reader {
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let info = self.shared.try_with(py, Takes::Moments, |reader| reader.info())?;
-        info_to_python(py, &info)
+        let (info, described) = self.shared.try_with(py, Takes::Moments, |inside| {
+            let info = inside.reader.info()?;
+            let described = inside.described();
+            Ok((info, described))
+        })?;
+        info_to_python(py, &info, described.as_deref())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -381,13 +445,47 @@ impl Reader {
     }
 }
 
-fn new_arrays<'py>(
-    py: Python<'py>,
-    format: &ring::Format,
-    frames: u64,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let shape = std::iter::once(frames).chain(format.frame_shape().iter().copied()).collect();
-    Ok((empty(py, shape, format.dtype().name())?, empty(py, vec![frames], "float64")?))
+impl Reader {
+    /// Copies at most `frames` frames into new arrays with `copy`. `None`: another thread has moved the reader on.
+    fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        arrays: &Arrays,
+        frames: u64,
+        copy: impl FnOnce(&mut ring::Reader, &mut [u8], &mut [f64]) -> ring::Result<Result<Copied, Outcome>> + Send,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let (samples, times) = arrays.make(py, frames)?;
+        let mut to = Destination::new(&samples, &times)?;
+        let takes = to.takes();
+        let (to_samples, to_times) = to.slices()?;
+        let taken = self.shared.try_with(py, takes, |inside| {
+            if inside.reader.format() != Some(&arrays.format) {
+                return Ok(None);
+            }
+            let copied = copy(&mut inside.reader, to_samples, to_times)?;
+            Ok(Some(copied.map(|copied| inside.take(copied))))
+        })?;
+        match taken {
+            Some(Ok(taken)) => taken.chunk(py, samples, times, frames).map(Some),
+            Some(Err(outcome)) => Ok(Some(word(py, outcome))),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Moves a reader that has just begun at the oldest frame on to the frames that are less than `seconds` older than the
+/// newest.
+fn skip_to_last(reader: &mut ring::Reader, seconds: f64) -> ring::Result<()> {
+    // Frames that are written meanwhile are read, too.
+    let unread = reader.unread();
+    let mut passed = unread.saturating_sub(reader.frames_within(seconds));
+    while passed > 0
+        && let ViewOutcome::Frames(view) = reader.view(passed)?
+    {
+        passed = passed.saturating_sub(view.frames());
+        reader.finish(view);
+    }
+    Ok(())
 }
 
 /// Passes everything but the newest generation, and in that everything, without copying.

@@ -30,7 +30,7 @@ from ._errors import (
     VersionError,
     WrongOwnerError,
 )
-from ._events import Event, EventKind
+from ._events import Event, EventKind, Wait
 from ._description import Axis, CoordAxis, Description, LinearAxis
 from ._info import State, StreamInfo
 from ._reader import Lag, Reader
@@ -74,6 +74,7 @@ __all__ = [
     "UnsupportedError",
     "VersionError",
     "View",
+    "Wait",
     "Watch",
     "Writer",
     "WrongOwnerError",

@@ -150,22 +150,6 @@ class Description:
             raise BadArgumentError(f"{wrong!r} in the description is no Unicode text, expected some that is") from None
 
 
-class Parsed:
-    """Descriptions, of which the last one is not parsed again."""
-
-    def __init__(self) -> None:
-        self.text: bytes | None = None
-        self.description: Description | None = None
-
-    def of(self, text: bytes | None) -> Description | None:
-        """The description that `text` is; None of None, which is not remembered."""
-        if text is not None and text is not self.text:
-            if text != self.text:
-                self.description = Description._from_json(text)
-            self.text = text
-        return None if text is None else self.description
-
-
 def _axis_from_json(axis: dict[str, Any]) -> Axis:
     if axis["kind"] == "linear":
         return LinearAxis(axis["unit"], _value_from_json(axis["gain"]), _value_from_json(axis.get("offset")))
