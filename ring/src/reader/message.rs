@@ -373,6 +373,11 @@ impl MessageReader {
         }
     }
 
+    /// Position of the next message's first frame in its generation.
+    pub fn position(&self) -> u64 {
+        self.attachment.next
+    }
+
     /// Frames lost since the reader began, in all: exact.
     pub fn lost(&self) -> u64 {
         self.attachment.lost()

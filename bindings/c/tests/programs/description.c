@@ -26,7 +26,7 @@ static void check_labels(const dora_shm_description *description) {
 
     dora_shm_axis axis;
     OK(dora_shm_description_axis(description, 0, &axis));
-    CHECK(axis.kind == DORA_SHM_AXIS_LINEAR && !axis.has_offset && axis.gain == 0.001);
+    CHECK(axis.kind == DORA_SHM_AXIS_LINEAR && isnan(axis.offset) && axis.gain == 0.001);
     expect_text(axis.unit, "s");
     double coordinate = 1;
     IS(DORA_SHM_NOTHING, dora_shm_description_coordinate(description, 0, 0, &coordinate));

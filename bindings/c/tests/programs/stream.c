@@ -11,8 +11,7 @@ static dora_shm_writer *writer_of(const char *stream, uint64_t ring_frames) {
 
 static dora_shm_reader *reader_of(const char *stream, dora_shm_start start, uint64_t last) {
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options options;
-    memset(&options, 0, sizeof options);
+    dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT;
     options.start = start;
     options.last_frames = last;
     OK(dora_shm_reader_open(stream, &options, &reader));
@@ -134,6 +133,77 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.position == 100);
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_writer_close(&writer));
+}
+
+/* What a display calls: the newest frames, whatever there was before them. */
+static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) {
+    dora_shm_reader *reader = NULL;
+    struct memory memory = memory_of(7);
+    dora_shm_frames frames;
+    dora_shm_cursor cursor;
+    OK(dora_shm_reader_open(stream, NULL, &reader));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
+    dora_shm_writer *writer = writer_of(stream, 40);
+    OK(dora_shm_reader_wait(reader, 60));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.frames == 0 && frames.generation == 0);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
+    signal_write(writer, 30);
+    OK(dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.first == 23 && frames.frames == 7 && frames.lost == 0);
+    memory_check(&memory, &frames, 30);
+    OK(dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.first == 23 && frames.frames == 7); /* they are still the newest */
+
+    /* In the next generation, past frames of this one that were not read. */
+    dora_shm_format format = signal_format(20);
+    signal_write(writer, 3);
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    signal_write(writer, 5);
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.generation == 1);
+    OK(dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.first == 0 && frames.frames == 5 && frames.generation == 1);
+    OK(dora_shm_reader_cursor(reader, &cursor));
+    CHECK(cursor.lost == 0 && cursor.position == 5 && cursor.lag_frames == 0);
+    OK(dora_shm_writer_close(&writer));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_newest(reader, &memory.into, &frames));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
+    memory_free(&memory);
+    OK(dora_shm_reader_close(&reader));
+}
+
+static void frames_are_found_by_their_positions_and_times(const char *stream) {
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
+    struct memory memory = memory_of(7);
+    dora_shm_frames frames;
+    uint64_t first = 77, count = 77, position = 77;
+    OK(dora_shm_reader_held(reader, &first, &count));
+    CHECK(count == 0);
+    dora_shm_writer *writer = writer_of(stream, 40);
+    OK(dora_shm_reader_wait(reader, 60));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_read_at(reader, 0, &memory.into, &frames));
+    signal_write(writer, 100);
+    OK(dora_shm_reader_held(reader, &first, &count));
+    CHECK(first == 60 && count == 40);
+    OK(dora_shm_reader_read_at(reader, 70, &memory.into, &frames));
+    CHECK(frames.first == 70 && frames.frames == 7 && frames.lost == 0);
+    memory_check(&memory, &frames, 100);
+    memory.into.max_frames = 2;
+    OK(dora_shm_reader_read_at(reader, 99, &memory.into, &frames));
+    CHECK(frames.first == 99 && frames.frames == 1);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_read_at(reader, 100, &memory.into, &frames));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_read_at(reader, 0, &memory.into, &frames));
+    OK(dora_shm_reader_position_at(reader, 0.0805, &position));
+    CHECK(position == 81);
+    OK(dora_shm_reader_position_at(reader, 1e9, &position));
+    CHECK(position == 100);
+    dora_shm_cursor cursor;
+    OK(dora_shm_reader_cursor(reader, &cursor));
+    CHECK(cursor.position == 0 && cursor.lost == 0); /* neither moves the cursor */
+    memory_free(&memory);
     OK(dora_shm_reader_close(&reader));
     OK(dora_shm_writer_close(&writer));
 }
@@ -330,10 +400,9 @@ static void readers_follow_generations_and_ends(const char *stream) {
 
 static void options_reach_the_library(const char *stream) {
     dora_shm_writer *writer = NULL;
-    dora_shm_writer_options who;
-    memset(&who, 0, sizeof who);
+    dora_shm_writer_options who = DORA_SHM_WRITER_OPTIONS_INIT;
     who.mode = 0640;
-    who.keep_replaced = 1;
+    who.keep_replaced = true;
     who.max_ring_bytes = 1 << 20;
     OK(dora_shm_writer_create(stream, &who, &writer));
     dora_shm_format format = signal_format(1 << 20);
@@ -342,16 +411,14 @@ static void options_reach_the_library(const char *stream) {
     OK(dora_shm_writer_begin(writer, &format, NULL, 1));
     signal_write(writer, 1);
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options how;
-    memset(&how, 0, sizeof how);
+    dora_shm_reader_options how = DORA_SHM_READER_OPTIONS_INIT;
     how.max_ring_bytes = 4096;
     IS(DORA_SHM_ERROR_TOO_LARGE, dora_shm_reader_open(stream, &how, &reader));
     how.max_ring_bytes = 0;
-    how.has_owner = 1;
     how.owner = 54321;
     IS(DORA_SHM_ERROR_WRONG_OWNER, dora_shm_reader_open(stream, &how, &reader));
     CHECK(reader == NULL);
-    how.has_owner = 0;
+    how.owner = DORA_SHM_NONE;
     how.idle_after_seconds = 1e-9;
     OK(dora_shm_reader_open(stream, &how, &reader));
     dora_shm_state state;
@@ -367,13 +434,11 @@ static void frames_come_with_their_own_description(const char *stream) {
     dora_shm_writer *writer = NULL;
     dora_shm_reader *reader = NULL;
     dora_shm_description *description = NULL;
-    dora_shm_writer_options who;
-    dora_shm_reader_options how;
-    memset(&who, 0, sizeof who);
-    memset(&how, 0, sizeof how);
-    who.keep_replaced = 1;
+    dora_shm_writer_options who = DORA_SHM_WRITER_OPTIONS_INIT;
+    dora_shm_reader_options how = DORA_SHM_READER_OPTIONS_INIT;
+    who.keep_replaced = true;
     how.start = DORA_SHM_START_OLDEST;
-    how.each_description = 1;
+    how.each_description = true;
     dora_shm_format format = signal_format(40);
     OK(dora_shm_writer_create(stream, &who, &writer));
     OK(dora_shm_description_create(&description));
@@ -398,6 +463,8 @@ static void frames_come_with_their_own_description(const char *stream) {
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     copies_reach_as_far_as_their_memory(argv[1]);
+    the_newest_frames_come_at_once_and_cost_no_loss(argv[1]);
+    frames_are_found_by_their_positions_and_times(argv[1]);
     a_lapped_reader_loses_and_is_told_how_many(argv[1]);
     views_lend_what_is_in_the_ring(argv[1]);
     readers_follow_generations_and_ends(argv[1]);
