@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const LOCK: &str = include_str!("../../Cargo.lock");
 /// Packages whose versions belong to the figures.
@@ -19,7 +19,7 @@ for name in ['ezmsg-tools', 'ezmsg', 'numpy', 'pylsl', 'dora-rs']:
 pub const PYTHON: &str = "DORA_SHM_BENCH_PYTHON";
 
 /// The machine, the versions, the date, and what was asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Machine {
     pub cpu: String,

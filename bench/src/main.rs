@@ -21,13 +21,12 @@ mod shared;
 mod statistics;
 mod task;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use eyre::ensure;
 
-use crate::report::aggregate::Results;
 use crate::rows::Row;
 use crate::series::Series;
 
@@ -56,9 +55,13 @@ struct Arguments {
     /// No series
     #[arg(long, conflicts_with = "series")]
     no_series: bool,
-    /// Where the JSON, the pictures and the page go; docs/bench, or target/bench when not everything is measured
+    /// Folder for everything that is written. Default: the data go to target/bench; the page and its pictures go to
+    /// docs/bench, or to target/bench when not everything is measured
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Measure nothing: print the tables and write the page of a run whose data are in this file
+    #[arg(long, conflicts_with_all = ["quick", "rounds", "only", "payload", "ring", "series", "no_series"])]
+    page_from: Option<PathBuf>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -101,7 +104,10 @@ fn main() -> ExitCode {
         }
         Some(Part::Graph(part)) => part.play(),
         Some(Part::Helper(helper)) => helper.run(),
-        None => bench(&arguments),
+        None => match &arguments.page_from {
+            Some(file) => page_from(file, &arguments.page_folder()),
+            None => bench(&arguments),
+        },
     };
     if let Err(error) = outcome {
         eprintln!("error: {error:#}");
@@ -118,7 +124,11 @@ impl Arguments {
         all_rows && all_series && !self.quick && self.rounds.is_none_or(|rounds| rounds >= plan::ROUNDS)
     }
 
-    fn out(&self) -> PathBuf {
+    fn data_folder(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| PathBuf::from("target/bench"))
+    }
+
+    fn page_folder(&self) -> PathBuf {
         let default = || PathBuf::from(if self.is_whole() { "docs/bench" } else { "target/bench" });
         self.out.clone().unwrap_or_else(default)
     }
@@ -134,10 +144,22 @@ fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&number| number >= LEAST).ok_or_else(|| format!("expected a number from {LEAST} on"))
 }
 
+/// Reports a run whose data are in `file`.
+fn page_from(file: &Path, page: &Path) -> eyre::Result<()> {
+    report::prepare(page)?;
+    let (machine, entries) = report::load(file)?;
+    let results = entries.results();
+    report::table::print(&results, &report::targets::verdicts(&results));
+    report::save_page(page, &machine, &results)?;
+    println!("page: {}", page.display());
+    Ok(())
+}
+
 fn bench(arguments: &Arguments) -> eyre::Result<()> {
-    let out = arguments.out();
+    let (data, page) = (arguments.data_folder(), arguments.page_folder());
     // Now, not when everything has been measured.
-    report::prepare(&out)?;
+    report::prepare(&data)?;
+    report::prepare(&page)?;
     let rows = chosen(rows::all(), &arguments.only)?;
     let mut plan = plan::Plan::new(arguments.quick, arguments.rounds, rows, pin::pair()?);
     if !arguments.only.is_empty() && !arguments.only.iter().any(|row| row == rows::OURS) {
@@ -158,11 +180,12 @@ fn bench(arguments: &Arguments) -> eyre::Result<()> {
     processes::catch_interrupts()?;
     let entries = plan::run(&plan, |what| eprintln!("{what}"));
     ensure!(!processes::interrupted(), "interrupted: nothing was written");
-    let results = Results { entries: &entries.entries, series: &entries.series, failures: &entries.failures };
+    let results = entries.results();
     let verdicts = report::targets::verdicts(&results);
     report::table::print(&results, &verdicts);
-    report::save(&out, &machine, &plan.rows, &results, &verdicts)?;
-    println!("written to {}", out.display());
+    report::save_data(&data, &machine, &results, &verdicts)?;
+    report::save_page(&page, &machine, &results)?;
+    println!("data: {}, page: {}", data.join(report::DATA).display(), page.display());
     ensure!(entries.failures.is_empty(), "{} measurements failed", entries.failures.len());
     Ok(())
 }

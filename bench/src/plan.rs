@@ -1,11 +1,12 @@
 //! Which measurements are made, in which order: in each round every row, one after the other, under the same conditions.
 
 use clap::ValueEnum as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::measure::{Measured, measure};
 use crate::probe::Class;
 use crate::processes::interrupted;
+use crate::report::aggregate::Results;
 use crate::rows::Row;
 use crate::series::{Series, SeriesEntry};
 use crate::task::{Mode, PAYLOADS, RINGS, Task, rate_hz};
@@ -89,7 +90,7 @@ impl Plan {
 }
 
 /// Conditions under which rows are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Case {
     pub mode: Mode,
@@ -114,6 +115,13 @@ pub struct Entries {
     pub series: Vec<SeriesEntry>,
     /// Sentences.
     pub failures: Vec<String>,
+}
+
+impl Entries {
+    /// For reports.
+    pub fn results(&self) -> Results<'_> {
+        Results { entries: &self.entries, series: &self.series, failures: &self.failures }
+    }
 }
 
 /// Runs the plan. A row that fails is reported and the others go on.

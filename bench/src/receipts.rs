@@ -52,9 +52,9 @@ impl Receipts {
     /// Copies a message that lies in somebody else's memory, and notes it. `confirm` says afterwards whether it was whole
     /// all the time.
     #[inline]
-    pub fn copy(&mut self, seen_ns: u64, message: &[u8], confirm: impl FnOnce() -> bool) {
+    pub fn copy(&mut self, seen_ns: u64, copy: impl FnOnce(&mut [u8]), confirm: impl FnOnce() -> bool) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.copy_from_slice(message);
+        copy(&mut buffer);
         if confirm() {
             self.copied(seen_ns, &buffer);
         }

@@ -25,12 +25,13 @@ fn run(arguments: &[&str], out: &Path) -> String {
 }
 
 #[test]
-fn a_quick_run_writes_tables_json_pictures_and_a_page() {
+fn a_quick_run_prints_tables_and_targets_and_writes_json_pictures_and_a_page() {
     let out = Folder(std::env::temp_dir().join(format!("dora-shm-bench-test-{}", std::process::id())));
     let arguments =
         ["--quick", "--only", "memcpy,minimal,dora-shm", "--payload", "1024", "--ring", "16777216", "--series", "idle"];
     let printed = run(&arguments, &out.0);
     assert!(printed.contains("1 KiB, ring 16 MiB, lossless, back to back"), "{printed}");
+    assert!(printed.contains("Targets\ntarget"), "{printed}");
 
     let json = std::fs::read_to_string(out.0.join("bench.json")).expect("the JSON");
     let json: Value = serde_json::from_str(&json).expect("valid JSON");
@@ -59,14 +60,47 @@ fn a_quick_run_writes_tables_json_pictures_and_a_page() {
     assert!(json["series"].as_array().is_some_and(|points| points.len() == 4), "{}", json["series"]);
 
     let page = std::fs::read_to_string(out.0.join("README.md")).expect("the page");
-    assert!(page.contains("## Targets") && page.contains("| dora-shm-in-place |"), "{page}");
+    assert!(page.contains("## Method") && page.contains("| dora-shm-in-place |"), "{page}");
     let pictures: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("![")?.split_once("](")?.1.strip_suffix(')')).collect();
-    assert!(pictures.len() >= 4, "{pictures:?}");
-    for picture in pictures {
+    // Those that this run has figures for.
+    assert_eq!(pictures, ["latency.svg", "throughput.svg"]);
+    for picture in &pictures {
         let svg = std::fs::read_to_string(out.0.join(picture)).expect(picture);
         assert!(svg.starts_with("<svg") && svg.contains("dora-shm"), "{picture}");
     }
+
+    // The data are enough to make the page again.
+    let again = Folder(out.0.join("again"));
+    let data = out.0.join("bench.json");
+    let printed_again = run(&["--page-from", data.to_str().expect("UTF-8")], &again.0);
+    let tables = |text: &str| text.find("1 KiB, ring 16 MiB").map(|at| text[at..].lines().count());
+    assert_eq!(tables(&printed_again), tables(&printed));
+    for file in pictures.into_iter().chain(["README.md"]) {
+        let read = |folder: &Path| std::fs::read_to_string(folder.join(file)).expect(file);
+        assert_eq!(read(&out.0), read(&again.0), "{file}");
+    }
+}
+
+#[test]
+fn the_page_in_docs_has_one_table_four_pictures_and_three_conclusions() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/bench/README.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    assert!(page.lines().count() <= 80, "a page that a person reads");
+    assert_eq!(page.matches("\n| ---").count(), 1, "{page}");
+    assert_eq!(page.lines().filter(|line| line.starts_with("![")).count(), 4, "{page}");
+    let (_, conclusions) = page.split_once("## Conclusions").expect("conclusions");
+    assert_eq!(conclusions.matches("\n- **").count(), 3, "{page}");
+}
+
+#[test]
+fn a_page_cannot_be_made_from_other_files() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench"));
+    let out = Folder(std::env::temp_dir().join(format!("dora-shm-bench-page-{}", std::process::id())));
+    let output = command.arg("--page-from").arg(&file).arg("--out").arg(&out.0).output().expect("it starts");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("does not hold a benchmark's data"));
 }
 
 /// Only where there is a Python for them: the checks need none.

@@ -3,8 +3,6 @@
 use dora_shm_ring::{Format, Info};
 use serde::Serialize;
 
-use crate::state;
-
 /// What `list --json` has of a stream, and `info --json` first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Fields {
@@ -45,7 +43,7 @@ impl Fields {
             bytes: info.ring_bytes,
             age_s: age_s(info, now_ns),
             pid: info.writer_pid,
-            state: Some(state::word(info.liveness)),
+            state: Some(info.liveness.name()),
             generation: info.generation,
             ..Self::of_format(info.format.as_ref())
         }

@@ -31,7 +31,7 @@ pub struct Which {
 impl Which {
     /// How it is read, beginning at `start`.
     pub fn options(&self, start: Start) -> ReaderOptions {
-        ReaderOptions { start, owner: self.owner, ..ReaderOptions::default() }
+        ReaderOptions::default().start(start).owner(self.owner)
     }
 
     /// A reader of the stream, which has to be there.
@@ -39,7 +39,7 @@ impl Which {
     /// # Errors
     /// A sentence for the user: no such stream, with the nearest names; may not be read, and why; cannot be read.
     pub fn open(&self, options: ReaderOptions) -> eyre::Result<Reader> {
-        let reader = self.open_or_wait(options.clone())?;
+        let mut reader = self.open_or_wait(options.clone())?;
         match self.say(reader.liveness(options.idle_after))? {
             Liveness::Absent => Err(Report::msg(self.absent())),
             _ => Ok(reader),

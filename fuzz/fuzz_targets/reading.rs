@@ -37,7 +37,7 @@ fn step(stage: &Stage, input: &mut Input<'_>, readers: &mut Readers) {
     let (mut copied, mut message) = (Frames::new(), Message::new());
     let operation = input.byte();
     let start = [Start::Oldest, Start::Newest, Start::Last(4)][usize::from(operation >> 4) % 3];
-    let options = ReaderOptions { start, ..Default::default() };
+    let options = ReaderOptions::default().start(start);
     match operation % 16 {
         0 => readers.frames = Reader::open(NAME, options).ok(),
         1 => readers.messages = MessageReader::open(NAME, options).ok(),

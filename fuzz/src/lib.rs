@@ -7,10 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dora_shm_ring::{
-    Frames, Message, MessageOutcome, MessageReader, Outcome, Reader, ReaderOptions, SHM_DIR, Start, ViewOutcome,
-    shorten,
-};
+use dora_shm_ring::{Frames, Message, MessageReader, Outcome, Reader, ReaderOptions, SHM_DIR, Start, shorten};
 
 /// The stream that every input is of.
 pub const NAME: &str = "fuzz";
@@ -142,10 +139,11 @@ impl<'a> Input<'a> {
 
 /// Calls what a reader of frames has; what it gives must fit together.
 pub fn frames(start: Start) -> dora_shm_ring::Result<()> {
-    let mut reader = Reader::open(NAME, ReaderOptions { start, ..Default::default() })?;
+    let mut reader = Reader::open(NAME, ReaderOptions::default().start(start))?;
     let mut frames = Frames::new();
     reader.latest(u64::MAX, &mut frames)?;
-    reader.latest_duration(0.5, &mut frames)?;
+    let within = reader.frames_within(0.5)?;
+    reader.latest(within, &mut frames)?;
     reader.info()?;
     reader.wait(Duration::ZERO)?;
     for most in [5, u64::MAX] {
@@ -157,7 +155,7 @@ pub fn frames(start: Start) -> dora_shm_ring::Result<()> {
 }
 
 pub fn read(reader: &mut Reader, frames: &mut Frames, most: u64) -> dora_shm_ring::Result<()> {
-    if reader.read(frames, most)? == Outcome::Data {
+    if reader.read(frames, most)?.is_data() {
         let frame_bytes = reader.format().map_or(0, |format| format.frame_bytes());
         assert!(!frames.is_empty() && frames.frames() <= most);
         assert_eq!(frames.samples().len() as u64, frames.frames() * frame_bytes);
@@ -166,12 +164,13 @@ pub fn read(reader: &mut Reader, frames: &mut Frames, most: u64) -> dora_shm_rin
 }
 
 pub fn view(reader: &mut Reader) -> dora_shm_ring::Result<()> {
-    if let ViewOutcome::Frames(view) = reader.view(u64::MAX)? {
+    if let Outcome::Data(view) = reader.view(u64::MAX)? {
         let (first, frames) = (view.first(), view.frames());
-        let times: usize = view.times().iter().map(|run| run.len()).sum();
-        let bytes: u64 = view.samples().iter().map(|run| run.as_ref().iter().map(|_| 1).sum::<u64>()).sum();
-        assert_eq!(times as u64, frames);
-        assert_eq!(Some(bytes), reader.format().map(|format| format.frame_bytes() * frames));
+        let mut times = Vec::new();
+        view.copy_times_to(&mut times);
+        let bytes: usize = view.samples().iter().map(|run| run.to_vec().len()).sum();
+        assert_eq!(times.len() as u64, frames);
+        assert_eq!(Some(bytes as u64), reader.format().map(|format| format.frame_bytes() * frames));
         let whole = reader.finish(view);
         assert!(whole.start >= first && whole.end == first + frames);
     }
@@ -180,7 +179,7 @@ pub fn view(reader: &mut Reader) -> dora_shm_ring::Result<()> {
 
 /// As [`frames`], of messages.
 pub fn messages(start: Start) -> dora_shm_ring::Result<()> {
-    let mut reader = MessageReader::open(NAME, ReaderOptions { start, ..Default::default() })?;
+    let mut reader = MessageReader::open(NAME, ReaderOptions::default().start(start))?;
     let mut message = Message::new();
     for _ in 0..3 {
         reader.wait(Duration::ZERO)?;
@@ -192,17 +191,18 @@ pub fn messages(start: Start) -> dora_shm_ring::Result<()> {
 }
 
 pub fn next(reader: &mut MessageReader, message: &mut Message) -> dora_shm_ring::Result<()> {
-    if reader.next(message)? == Outcome::Data {
+    if reader.next(message)?.is_data() {
         assert_eq!(message.times().len() as u64, message.info().frames);
     }
     Ok(())
 }
 
 pub fn message_view(reader: &mut MessageReader) -> dora_shm_ring::Result<()> {
-    if let MessageOutcome::Message(view) = reader.view()? {
-        let times: usize = view.times().iter().map(|run| run.len()).sum();
-        assert_eq!(times as u64, view.info().frames);
-        std::hint::black_box(view.samples().iter().flat_map(|run| run.as_ref()).fold(0u8, |sum, byte| sum ^ byte));
+    if let Outcome::Data(view) = reader.view()? {
+        let mut times = Vec::new();
+        view.copy_times_to(&mut times);
+        assert_eq!(times.len() as u64, view.info().frames);
+        std::hint::black_box(view.samples().map(|run| run.to_vec()));
         reader.finish(view);
     }
     Ok(())

@@ -74,8 +74,10 @@ impl Chunker {
             let to = from + frames;
             let run = self.pending.get_or_insert_with(|| {
                 self.pending_since = now;
-                let lost = if from == 0 { info.lost } else { 0 };
-                let info = MessageInfo { first: info.first + from as u64, lost, ..*info };
+                let mut info = *info;
+                if from > 0 {
+                    (info.first, info.lost) = (info.first + from as u64, 0);
+                }
                 Run { samples: Vec::new(), times: Vec::new(), info }
             });
             run.samples.extend_from_slice(&samples[from * self.frame_bytes..to * self.frame_bytes]);
@@ -148,12 +150,9 @@ mod tests {
             let positions = first..first + frames;
             let samples: Vec<u8> = positions.clone().map(|position| position as u8).collect();
             let times: Vec<f64> = positions.map(&time).collect();
-            chunker.push(
-                &MessageInfo { first, frames, lost, ..MessageInfo::default() },
-                &samples,
-                &times,
-                Instant::now(),
-            );
+            let mut info = MessageInfo::default();
+            (info.first, info.frames, info.lost) = (first, frames, lost);
+            chunker.push(&info, &samples, &times, Instant::now());
         }
         chunker.flush();
         std::iter::from_fn(|| chunker.next()).map(|run| (run.info.first, run.samples, run.info.lost)).collect()
@@ -190,7 +189,9 @@ mod tests {
         let start = Instant::now();
         let mut chunker = Chunker::new(Rule::Span(Duration::from_secs(1)), 1, start);
         assert_eq!(chunker.deadline(), None);
-        chunker.push(&MessageInfo { frames: 1, ..MessageInfo::default() }, &[7], &[0.0], start);
+        let mut info = MessageInfo::default();
+        info.frames = 1;
+        chunker.push(&info, &[7], &[0.0], start);
         assert_eq!(chunker.deadline(), Some(start + Duration::from_secs(1)));
         chunker.due(start + Duration::from_millis(999));
         assert_eq!(chunker.next(), None);

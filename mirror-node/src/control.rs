@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use dora_node_api::{Event, EventStream};
-use dora_shm_bridge::events::{Events, Next, Stopper};
-use dora_shm_bridge::report::Log;
+use dora_shm_node_kit::events::{Events, Next, Stopper};
+use dora_shm_node_kit::report::Log;
 use dora_shm_ring::Interrupter;
 use eyre::Context as _;
 

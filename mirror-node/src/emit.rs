@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::ArrayRef;
-use arrow::buffer::Buffer;
-use bytes::Bytes;
+use arrow::buffer::{Buffer, MutableBuffer};
 use dora_node_api::dora_core::config::DataId;
 use dora_node_api::metadata::{FRAMING, FRAMING_ARROW_IPC};
 use dora_node_api::{
     DataSample, DoraArray, DoraNode, EncodedSample, MetadataParameters, NodeResult, Parameter, SampleAllocator,
 };
-use dora_shm_bridge::message::{Marks, Rebuilder};
-use dora_shm_bridge::report::{Log, Refusals};
-use dora_shm_bridge::settings::ChunkBy;
-use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, MessageView};
+use dora_shm_message::{Marks, Rebuilder};
+use dora_shm_node_kit::report::{Log, Refusals};
+use dora_shm_node_kit::settings::ChunkBy;
+use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, MessageView, SharedBytes};
 use eyre::Context as _;
 
 use crate::chunker::{Chunker, Rule, Run};
@@ -71,6 +70,8 @@ pub struct Emitter {
     counters: Counters,
     current: Option<Current>,
     parts: PartsEncoder,
+    /// Of the message in hand.
+    times: Vec<f64>,
     /// Frames that no message has had and none has marked as lost: the next one does.
     owed: u64,
     missed_a_description: bool,
@@ -82,6 +83,8 @@ struct Current {
     description: Option<Arc<Description>>,
     rebuilder: Result<Rebuilder, String>,
     chunker: Option<Chunker>,
+    /// Whether an array of such a message lies over its samples as they are.
+    lies_over: bool,
 }
 
 impl Emitter {
@@ -100,6 +103,7 @@ impl Emitter {
             counters: Counters::default(),
             current: None,
             parts: PartsEncoder::default(),
+            times: Vec::new(),
             owed: 0,
             missed_a_description: false,
         }
@@ -110,33 +114,50 @@ impl Emitter {
         &self.counters
     }
 
-    /// Copies a message in place into dora's memory: the only copy, also of a message that wraps round the ring's end,
-    /// unless its samples have to be rolled back or converted.
+    /// Copies a message in place into dora's memory: the only copy, unless its samples have to be moved back to the order
+    /// of the original, or converted. Those are copied out first, since the writer may change them at any moment.
     pub fn encode(&mut self, reader: &MessageReader, view: &MessageView) -> Encoded {
-        let parts = view.samples().map(|part| Buffer::from(Bytes::from_owner(part)));
         self.follow(reader);
         let marks = self.marks(view.info());
-        if let [first, second] = &parts
-            && !second.is_empty()
-        {
-            let blank = self.parts.blank(first.len() + second.len());
-            let (array, parameters) = self.rebuilt(std::slice::from_ref(&blank), &view.times(), &marks)?;
-            let encoded = self.parts.encode(&self.allocator, array, &blank, &[first, second]);
-            if let Some(sample) = encoded {
+        let parts = view.samples();
+        let bytes: usize = parts.iter().map(SharedBytes::len).sum();
+        let mut times = std::mem::take(&mut self.times);
+        view.copy_times_to(&mut times);
+        let encoded = self.encode_parts(&parts, bytes, &times, &marks);
+        self.times = times;
+        encoded
+    }
+
+    fn encode_parts(&mut self, parts: &[SharedBytes], bytes: usize, times: &[f64], marks: &Marks) -> Encoded {
+        let lies_over = self.current.as_ref().is_none_or(|current| current.lies_over);
+        if lies_over && bytes > 0 {
+            let blank = self.parts.blank(bytes);
+            let (array, parameters) = self.rebuilt(&blank, times, marks)?;
+            if let Some(sample) = self.parts.encode(&self.allocator, array, &blank, parts) {
                 return Ok((parameters, Payload::Sample(sample?)));
             }
+            if let Some(current) = &mut self.current {
+                current.lies_over = false;
+            }
         }
-        let (array, parameters) = self.rebuilt(&parts, &view.times(), &marks)?;
+        let mut samples = MutableBuffer::from_len_zeroed(bytes);
+        let mut rest = samples.as_slice_mut();
+        for part in parts {
+            let (place, behind) = rest.split_at_mut(part.len());
+            part.copy_to(place);
+            rest = behind;
+        }
+        let (array, parameters) = self.rebuilt(&samples.into(), times, marks)?;
         encode(&self.allocator, DoraArray::from(array), parameters)
     }
 
     fn rebuilt(
         &self,
-        samples: &[Buffer],
-        times: &[&[f64]],
+        samples: &Buffer,
+        times: &[f64],
         marks: &Marks,
     ) -> Result<(ArrayRef, MetadataParameters), String> {
-        self.rebuilder()?.message(samples, times, marks).map_err(|error| error.to_string())
+        self.rebuilder()?.message(std::slice::from_ref(samples), &[times], marks).map_err(|error| error.to_string())
     }
 
     /// Sends what [`Emitter::encode`] made of a message, once it is known to be whole. The frames of one that cannot be
@@ -238,7 +259,7 @@ impl Emitter {
     fn follow(&mut self, reader: &MessageReader) {
         let missed = reader.description_missed();
         if missed && !self.missed_a_description {
-            let refused = reader.info().ok().and_then(|info| info.foreign?.refused);
+            let refused = reader.info().ok().and_then(|info| info.ezmsg?.refused);
             match refused {
                 Some(reason) => {
                     self.log.warn(&format!("the frames are sent without dims, labels and attributes: {reason}"));
@@ -261,6 +282,7 @@ impl Emitter {
             description,
             rebuilder: rebuilder.map_err(|error| error.to_string()),
             chunker: rule(self.chunk, format).map(|rule| Chunker::new(rule, format.frame_bytes(), Instant::now())),
+            lies_over: true,
         });
     }
 }

@@ -13,11 +13,11 @@ mod parts;
 use std::process;
 
 use dora_node_api::{DoraNode, EventStream};
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::launch::{Invocation, Surroundings, join};
-use dora_shm_bridge::report::Log;
-use dora_shm_bridge::settings::MirrorSettings;
-use dora_shm_bridge::termination::Termination;
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::launch::{Invocation, Surroundings, join};
+use dora_shm_node_kit::report::Log;
+use dora_shm_node_kit::settings::MirrorSettings;
+use dora_shm_node_kit::termination::Termination;
 use eyre::Context as _;
 
 use control::Control;

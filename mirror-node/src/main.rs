@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    dora_shm_bridge::launch::exit(dora_shm_mirror::main())
+    dora_shm_node_kit::launch::exit(dora_shm_mirror::main())
 }

@@ -3,11 +3,9 @@
 use std::time::Instant;
 
 use dora_node_api::DoraNode;
-use dora_shm_bridge::report::{Log, Refusals, Reporter, State, Status};
-use dora_shm_bridge::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
-use dora_shm_ring::{
-    Interrupter, Liveness, Message, MessageOutcome, MessageReader, Outcome, ReaderOptions, Start, Wait,
-};
+use dora_shm_node_kit::report::{Log, Refusals, Reporter, State, Status};
+use dora_shm_node_kit::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
+use dora_shm_ring::{Interrupter, Liveness, Message, MessageReader, Outcome, ReaderOptions, Start, Wait};
 use eyre::{Context as _, bail};
 
 use crate::control::{Control, Order};
@@ -29,7 +27,7 @@ impl Opened {
             StartAt::Newest => Start::Newest,
             StartAt::Oldest => Start::Oldest,
         };
-        let options = ReaderOptions { start, owner: settings.owner, ..ReaderOptions::default() };
+        let options = ReaderOptions::default().start(start).owner(settings.owner);
         let name = &settings.shmem_name;
         let reader = MessageReader::open(name, options)
             .map_err(|error| match error {
@@ -149,7 +147,7 @@ impl Mirror {
             Liveness::Dead => State::Dead,
             Liveness::Live | Liveness::Idle => State::Live,
             // Of a stream that ezmsg wrote, no more can be known than that it is there.
-            Liveness::Foreign if self.generation.is_some() => State::Live,
+            Liveness::Ezmsg if self.generation.is_some() => State::Live,
             Liveness::Closed => State::Closed,
             // A stream that was closed and is gone stays closed.
             _ if self.state == State::Closed => State::Closed,
@@ -168,15 +166,15 @@ impl Mirror {
     /// One message, straight from the ring into dora's memory.
     fn step_in_place(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
         let view = match self.reader.view()? {
-            MessageOutcome::Message(view) => view,
-            MessageOutcome::Nothing => return Ok(Step::Nothing),
-            MessageOutcome::Generation => return Ok(Step::More),
-            MessageOutcome::Closed => return Ok(Step::Closed),
+            Outcome::Data(view) => view,
+            Outcome::Nothing => return Ok(Step::Nothing),
+            Outcome::Generation => return Ok(Step::More),
+            Outcome::Closed => return Ok(Step::Closed),
         };
         let encoded = self.emitter.encode(&self.reader, &view);
         // What was encoded from frames that the writer overwrote meanwhile must not leave this process.
         let info = *view.info();
-        let bytes = view.samples().iter().map(|part| part.as_ref().len() as u64).sum();
+        let bytes = view.samples().iter().map(|part| part.len() as u64).sum();
         if self.reader.finish(view) {
             self.emitter.send(node, encoded, Sent { frames: info.frames, bytes, lost: info.lost })?;
         }
@@ -186,7 +184,7 @@ impl Mirror {
     /// One message, copied, for the chunker to cut.
     fn step_copied(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
         match self.reader.next(&mut self.message)? {
-            Outcome::Data => self.emitter.cut(node, &self.reader, &self.message)?,
+            Outcome::Data(_) => self.emitter.cut(node, &self.reader, &self.message)?,
             Outcome::Nothing => return Ok(Step::Nothing),
             Outcome::Generation => self.emitter.flush(node)?,
             Outcome::Closed => {

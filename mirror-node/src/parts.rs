@@ -1,8 +1,8 @@
-//! A message whose samples lie in two parts, because it wraps round the end of its ring, in dora's memory at once.
+//! A message whose samples lie in a ring, in dora's memory by one copy.
 //!
-//! dora encodes arrays, and an array of Arrow has one buffer: to encode such a message its parts would have to be joined
-//! first, a second copy. Here dora encodes an array of the same type and length once, and its bytes around the samples
-//! serve for every message alike.
+//! dora encodes arrays, and an array of Arrow has one buffer, which nobody may change. The ring's memory is neither: its
+//! writer may come round at any moment, and a message that wraps round the ring's end lies in two parts. Here dora encodes
+//! an array of the same type and length once, over zeroes, and its bytes around the samples serve for every message alike.
 
 use std::ops::Range;
 
@@ -11,12 +11,41 @@ use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::DataType;
 use dora_node_api::arrow_utils::ipc_encode::PreparedIpc;
 use dora_node_api::{DataSample, DoraArray, SampleAllocator};
+use dora_shm_ring::SharedBytes;
 
 /// Every buffer in dora's encoding begins at a multiple of this, and is padded to one.
 const ALIGNMENT: usize = 64;
 
 /// What ends an encoded array.
 const END_OF_STREAM: usize = 8;
+
+/// Some of a message's samples.
+pub trait Part {
+    /// How many bytes they are.
+    fn bytes(&self) -> usize;
+    /// Copies them into `to`, which is as long.
+    fn copy_to(&self, to: &mut [u8]);
+}
+
+impl Part for SharedBytes {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn copy_to(&self, to: &mut [u8]) {
+        SharedBytes::copy_to(self, to);
+    }
+}
+
+impl Part for &[u8] {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn copy_to(&self, to: &mut [u8]) {
+        to.copy_from_slice(self);
+    }
+}
 
 /// Encodes messages in parts; remembers what it needs for the next one of the same type and length.
 #[derive(Default)]
@@ -50,7 +79,7 @@ impl PartsEncoder {
         allocator: &SampleAllocator,
         array: ArrayRef,
         blank: &Buffer,
-        parts: &[&[u8]],
+        parts: &[impl Part],
     ) -> Option<Result<DataSample, String>> {
         if !lies_over(&array.to_data(), blank) {
             return None;
@@ -78,16 +107,22 @@ impl Envelope {
         Some(Self { data_type, rows, before: bytes, samples, after })
     }
 
-    fn fill(&self, allocator: &SampleAllocator, parts: &[&[u8]]) -> Result<DataSample, String> {
+    fn fill(&self, allocator: &SampleAllocator, parts: &[impl Part]) -> Result<DataSample, String> {
         let length = self.before.len() + self.samples + self.after.len();
         let mut sample = allocator.allocate(length).map_err(|error| error.to_string())?;
-        let mut rest = &mut sample[..];
-        for bytes in [&self.before[..]].iter().chain(parts).chain(&[&self.after[..]]) {
-            let (place, behind) =
-                rest.split_at_mut_checked(bytes.len()).ok_or("the parts are longer than the message")?;
-            place.copy_from_slice(bytes);
-            rest = behind;
+        let given: usize = parts.iter().map(Part::bytes).sum();
+        if given != self.samples {
+            return Err(format!("{given} bytes of samples, expected {}", self.samples));
         }
+        let (before, rest) = sample[..].split_at_mut(self.before.len());
+        let (mut samples, after) = rest.split_at_mut(self.samples);
+        before.copy_from_slice(&self.before);
+        for part in parts {
+            let (place, behind) = samples.split_at_mut(part.bytes());
+            part.copy_to(place);
+            samples = behind;
+        }
+        after.copy_from_slice(&self.after);
         Ok(sample)
     }
 }
@@ -193,7 +228,7 @@ mod tests {
             Arc::new(Float64Array::from(vec![0.0; 2])),
         ];
         for other in others {
-            assert!(encoder.encode(&allocator, other, &blank, &[&[0; 8], &[0; 8]]).is_none());
+            assert!(encoder.encode(&allocator, other, &blank, &[&[0; 8][..], &[0; 8][..]]).is_none());
         }
     }
 }

@@ -9,9 +9,9 @@ use dora_node_api::integration_testing::{
     IntegrationTestInput, OutputJson, OutputReceiver, TestingInput, TestingOptions, TestingOutput, drain_outputs,
     output_channel,
 };
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::settings::{MirrorSettings, NodeEnv};
 use dora_shm_mirror::{Opened, run};
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::settings::{MirrorSettings, NodeEnv};
 use dora_shm_ring::{Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten};
 use serde_json::{Value, json};
 

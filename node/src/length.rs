@@ -1,7 +1,7 @@
 //! How many frames a ring gets.
 
-use dora_shm_bridge::message::Plan;
-use dora_shm_bridge::settings::{Length, SinkSettings};
+use dora_shm_message::Plan;
+use dora_shm_node_kit::settings::{Length, SinkSettings};
 use dora_shm_ring::{Dtype, Error, Format};
 
 /// Frames a second that are assumed for `BUF_DUR` when nothing tells the rate: a camera's.

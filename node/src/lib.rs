@@ -1,28 +1,31 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
-//! [`run`] is the event loop; `sink` turns one event into what happens; `stream` decides when a generation begins and
-//! what is refused; `length`, `change`, `trial`, `watch` and `gaps` are the decisions themselves. `conn` tells a listener
-//! outside the dataflow of every step.
+//! [`run`] is the event loop; `sink` turns one event into what happens; `stream` writes, counts and logs. What is decided
+//! is pure and stands apart: `generations` (when a generation begins, and how long it is), `length`, `format_change`, `grace`
+//! (how long a ring stays for readers that are late) and `gaps`. `rate` measures, `held` keeps messages until their rate is
+//! known. `conn` informs a listener outside the dataflow of every step.
 
-mod answers;
-mod change;
 mod conn;
 mod document;
+mod format_change;
 mod gaps;
+mod generations;
+mod grace;
+mod held;
 mod length;
+mod log_limit;
 mod open;
+mod rate;
 mod sink;
 mod stream;
-mod trial;
-mod watch;
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dora_node_api::{DoraNode, Event, EventStream};
-use dora_shm_bridge::events::{Events, Next, Stopper};
-use dora_shm_bridge::launch::{Invocation, Surroundings, join};
-use dora_shm_bridge::termination::Termination;
+use dora_shm_node_kit::events::{Events, Next, Stopper};
+use dora_shm_node_kit::launch::{Invocation, Surroundings, join};
+use dora_shm_node_kit::termination::Termination;
 use eyre::{Context as _, bail};
 
 pub use open::Opened;

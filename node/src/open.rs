@@ -1,9 +1,9 @@
 //! What a sink has before it joins the dataflow: its settings and its stream.
 
 use dora_node_api::DoraNode;
-use dora_shm_bridge::launch::Surroundings;
-use dora_shm_bridge::report::Log;
-use dora_shm_bridge::settings::SinkSettings;
+use dora_shm_node_kit::launch::Surroundings;
+use dora_shm_node_kit::report::Log;
+use dora_shm_node_kit::settings::SinkSettings;
 use eyre::Context as _;
 
 use crate::sink::Sink;

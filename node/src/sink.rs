@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use dora_node_api::{DoraArray, DoraNode, Event, Metadata};
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::message::{Interpreter, send_ns};
-use dora_shm_bridge::report::{Log, Reporter};
-use dora_shm_bridge::settings::SinkSettings;
+use dora_shm_message::{Interpreter, send_ns};
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::report::{Log, Reporter};
+use dora_shm_node_kit::settings::SinkSettings;
 use serde_json::Value;
 
-use crate::answers::Answers;
 use crate::document::document;
+use crate::log_limit::LogLimit;
 use crate::stream::Stream;
 
 /// The sink without its event loop.
@@ -24,7 +24,7 @@ pub struct Sink {
     /// The settings at the node's start, to which a `null` returns.
     initial: SinkSettings,
     /// Changes of settings that were refused.
-    refused_changes: Answers,
+    refused_changes: LogLimit,
 }
 
 impl Sink {
@@ -38,7 +38,7 @@ impl Sink {
             log,
             fresh_name,
             initial,
-            refused_changes: Answers::default(),
+            refused_changes: LogLimit::default(),
         }
     }
 
@@ -114,14 +114,14 @@ impl Sink {
             Ok(()) => self.log.info("settings are in force"),
             Err(reason) => {
                 let reason = format!("settings refused, nothing changed: {reason}");
-                if let Some(told) = self.refused_changes.tell(reason, now) {
-                    self.log.warn(&told);
+                if let Some(line) = self.refused_changes.pass(reason, now) {
+                    self.log.warn(&line);
                 }
             }
         }
     }
 
-    /// Does what time alone brings: the end of a trial, a report. `dropped` messages were lost in dora's queues since
+    /// Does what time alone brings: the end of a wait for the rate, a report. `dropped` messages were lost in dora's queues since
     /// the last call.
     pub fn due(&mut self, node: &mut DoraNode, dropped: u64) {
         let now = Instant::now();

@@ -110,7 +110,7 @@ pub enum Error {
         "stream {name:?} was written by ezmsg, with struct version {struct_version}; this library reads versions 1 \
          (ezmsg-tools 0.6) and 2 (0.10); update it"
     )]
-    Foreign {
+    Ezmsg {
         /// The stream.
         name: String,
         /// ezmsg's struct version.

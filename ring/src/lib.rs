@@ -43,7 +43,7 @@
 //! let mut frames = Frames::new();
 //! loop {
 //!     match reader.read(&mut frames, 1000)? {
-//!         Outcome::Data => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
+//!         Outcome::Data(_) => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
 //!         Outcome::Generation => println!("frames are now {:?}", reader.format()),
 //!         Outcome::Nothing => _ = reader.wait(Duration::from_secs(1))?, // sleeps, without polling
 //!         Outcome::Closed => break,
@@ -100,7 +100,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 // Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.
-#![cfg_attr(loom, allow(dead_code))]
+#![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(not(loom))]
 mod admin;
@@ -126,16 +126,15 @@ mod writer;
 #[cfg(not(loom))]
 pub use admin::{Leftover, StreamInfo, clean, leftovers, streams, streams_of};
 pub use error::{Error, Result};
-pub use layout::MAX_RANK;
+pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{
-    Copied, Foreign, Frames, Info, Interrupter, Lag, Liveness, Message, MessageInfo, MessageOutcome, MessageReader,
-    MessageView, Notifier, Outcome, Reader, ReaderOptions, RingLayout, Sample, SharedBytes, Start, View, ViewOutcome,
-    Wait, WriterId,
+    EzmsgInfo, Frames, Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions,
+    RingLayout, Sample, SharedBytes, View, Wait,
 };
 #[cfg(not(loom))]
 pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
 pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
-pub use stream::{Attr, Axis, Description, Dtype, Format};
+pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, MAX_RANK, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

@@ -55,7 +55,7 @@ fn stream(name: &str) -> Writer {
 }
 
 fn oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..Default::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 #[test]
@@ -95,12 +95,13 @@ fn reading_into_memory_that_is_used_again_asks_for_none() {
     let mut by_message = MessageReader::open(&name, oldest()).unwrap();
     let mut messages_in_place = MessageReader::open(&name, oldest()).unwrap();
     let (mut frames, mut message, mut newest) = (Frames::new(), Message::new(), Frames::new());
+    let mut times = Vec::with_capacity(4 * FRAMES as usize);
     // The first reads make room for the largest.
     write(FRAMES as usize);
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
-    assert_eq!(by_message.next(&mut message).unwrap(), Outcome::Data);
-    while by_message.next(&mut message).unwrap() == Outcome::Data {}
-    while let MessageOutcome::Message(view) = messages_in_place.view().unwrap() {
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
+    assert!(by_message.next(&mut message).unwrap().is_data());
+    while by_message.next(&mut message).unwrap().is_data() {}
+    while let Outcome::Data(view) = messages_in_place.view().unwrap() {
         messages_in_place.finish(view);
     }
     write(FRAMES as usize);
@@ -112,16 +113,18 @@ fn reading_into_memory_that_is_used_again_asks_for_none() {
         for i in 0..1000 {
             write(1 + i % FRAMES as usize);
             reader.wait(std::time::Duration::from_secs(1)).unwrap();
-            assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+            assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
             reader.latest(50, &mut newest).unwrap();
-            reader.latest_duration(0.01, &mut newest).unwrap();
+            let within = reader.frames_within(0.01).unwrap();
+            reader.latest(within, &mut newest).unwrap();
             let _ = (reader.lag(), reader.lost());
-            let ViewOutcome::Frames(view) = in_place.view(u64::MAX).unwrap() else { panic!("something was written") };
-            assert!(!view.times()[0].is_empty() && !view.samples()[0].as_ref().is_empty());
+            let Outcome::Data(view) = in_place.view(u64::MAX).unwrap() else { panic!("something was written") };
+            view.copy_times_to(&mut times);
+            assert!(!times.is_empty() && !view.samples()[0].is_empty());
             in_place.finish(view);
-            while by_message.next(&mut message).unwrap() == Outcome::Data {}
-            while let MessageOutcome::Message(view) = messages_in_place.view().unwrap() {
-                assert!(!view.samples()[0].as_ref().is_empty());
+            while by_message.next(&mut message).unwrap().is_data() {}
+            while let Outcome::Data(view) = messages_in_place.view().unwrap() {
+                assert!(!view.samples()[0].is_empty());
                 assert!(messages_in_place.finish(view));
             }
         }

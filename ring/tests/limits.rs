@@ -13,7 +13,7 @@ use common::{Name, PATIENCE, stage};
 use dora_shm_ring::*;
 
 fn oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..Default::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 /// Bytes that tell where they belong.
@@ -69,14 +69,14 @@ fn every_dtype_and_every_rank_goes_in_and_comes_out() {
                 loop {
                     match reader.read(&mut frames, u64::MAX).unwrap() {
                         Outcome::Generation => {}
-                        Outcome::Data => break,
+                        Outcome::Data(_) => break,
                         other => panic!("{other:?}"),
                     }
                 }
                 assert_eq!((frames.first(), frames.frames(), frames.lost()), (start, 3, 0));
                 assert_eq!((reader.format(), reader.generation()), (Some(&asked), Some(generation)));
                 check_pattern(&frames, &mut expected);
-                while messages.next(&mut message).unwrap() != Outcome::Data {}
+                while !messages.next(&mut message).unwrap().is_data() {}
                 assert_eq!((message.info().first, message.samples()), (start, frames.samples()));
             }
             generation += 1;
@@ -94,7 +94,7 @@ fn typed_samples_are_those_of_the_streams_type_only() {
         writer.begin(&Format::new(dtype, &[4], 0.0, 7).unwrap(), &Description::default(), 2).unwrap();
         write_pattern(&mut writer, 0, 2);
         let mut reader = Reader::open(&name, oldest()).unwrap();
-        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+        assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
         let lengths = [
             (Dtype::I8, frames.samples_as::<i8>().map(<[_]>::len)),
             (Dtype::U8, frames.samples_as::<u8>().map(<[_]>::len)),
@@ -132,17 +132,17 @@ fn frames_from_one_byte_to_64_mib_come_out_whole_in_rings_of_one_frame_and_of_mo
                 .unwrap();
             for position in 0..ring_frames + 2 {
                 write_pattern(&mut writer, position, 1);
-                while reader.read(&mut frames, u64::MAX).unwrap() != Outcome::Data {}
+                while !reader.read(&mut frames, u64::MAX).unwrap().is_data() {}
                 assert_eq!((frames.first(), frames.frames(), frames.lost()), (position, 1, 0));
                 check_pattern(&frames, &mut expected);
                 let view = loop {
-                    if let MessageOutcome::Message(view) = messages.view().unwrap() {
+                    if let Outcome::Data(view) = messages.view().unwrap() {
                         break view;
                     }
                 };
                 let [head, tail] = view.samples();
-                assert!(tail.as_ref().is_empty(), "a single frame never wraps");
-                assert!(head.as_ref() == frames.samples());
+                assert!(tail.is_empty(), "a single frame never wraps");
+                assert!(head.to_vec() == frames.samples());
                 assert!(messages.finish(view));
             }
         }
@@ -204,7 +204,7 @@ fn chunks_longer_than_the_ring_lose_exactly_what_does_not_fit() {
 fn rings_beyond_the_limit_are_refused_with_both_numbers_and_change_nothing() {
     let name = Name::new("limit");
     let limit = 1 << 20;
-    let mut writer = Writer::create(&name, WriterOptions { max_ring_bytes: limit, ..Default::default() }).unwrap();
+    let mut writer = Writer::create(&name, WriterOptions::default().max_ring_bytes(limit)).unwrap();
     let refused = |writer: &mut Writer, frames: u64| match writer.begin(&format(frames), &description(""), 1) {
         Err(error @ Error::TooLarge { needed, limit: said }) => {
             assert_eq!(said, limit);
@@ -225,7 +225,7 @@ fn rings_beyond_the_limit_are_refused_with_both_numbers_and_change_nothing() {
     let mut reader = Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default());
     reader.drain();
     assert_eq!(reader.account().read, 10);
-    let options = ReaderOptions { max_ring_bytes: limit / 2, ..Default::default() };
+    let options = ReaderOptions::default().max_ring_bytes(limit / 2);
     assert!(matches!(Reader::open(&name, options), Err(Error::TooLarge { .. })));
 }
 
@@ -252,7 +252,7 @@ fn sizes_that_overflow_are_refused_as_formats() {
 #[test]
 fn a_ring_that_no_memory_has_room_for_is_refused_with_what_is_needed_and_what_is_free() {
     let name = Name::new("terabyte");
-    let options = WriterOptions { max_ring_bytes: u64::MAX, ..Default::default() };
+    let options = WriterOptions::default().max_ring_bytes(u64::MAX);
     let mut writer = Writer::create(&name, options).unwrap();
     for frame_bytes in [1 << 50, 1 << 62] {
         let huge = Format::new(Dtype::U8, &[frame_bytes], 0.0, 1).unwrap();
@@ -281,7 +281,7 @@ fn modes_are_exact_whatever_the_umask() {
         }
     }
     for mode in [0, 0o400, 0o660, 0o666, 0o602, 0o622, 0o1600, 0o777] {
-        let refused = Writer::create(&name, WriterOptions { mode, ..Default::default() });
+        let refused = Writer::create(&name, WriterOptions::default().mode(mode));
         assert!(matches!(refused, Err(Error::BadArgument { .. })), "{mode:o}");
     }
 }
@@ -294,7 +294,7 @@ fn the_writer_with_a_umask() {
     let mut number = || parts.next().unwrap().parse::<u32>().unwrap();
     let (mode, umask) = (number(), number());
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
-    let mut writer = Writer::create(parts.next().unwrap(), WriterOptions { mode, ..Default::default() }).unwrap();
+    let mut writer = Writer::create(parts.next().unwrap(), WriterOptions::default().mode(mode)).unwrap();
     writer.begin(&format(8), &description(""), 1).unwrap();
     writer.describe(&description("again")).unwrap();
     tell("written");
@@ -468,7 +468,7 @@ fn no_room() {
     fill_up();
     write_pattern(&mut writer, 100, 400);
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(frames.first() + frames.frames(), 500);
     assert_eq!(frames.lost() + frames.frames(), 500);
     check_pattern(&frames, &mut Vec::new());
@@ -476,14 +476,14 @@ fn no_room() {
     let described = Description { key: "new".into(), ..Default::default() };
     assert!(matches!(writer.describe(&described), Err(Error::NoSpace { .. })));
     write_pattern(&mut writer, 500, 1);
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     // When there is room again, it goes on.
     std::fs::remove_file("/dev/shm/ballast").unwrap();
     writer.describe(&described).unwrap();
     writer.begin(&mebibytes(21), &described, 1).unwrap();
     write_pattern(&mut writer, 0, 1);
     assert_eq!(writer.generation(), Some(1));
-    while reader.read(&mut frames, u64::MAX).unwrap() != Outcome::Data {}
+    while !reader.read(&mut frames, u64::MAX).unwrap().is_data() {}
     assert_eq!((frames.generation(), frames.frames(), frames.lost()), (1, 1, 0));
     drop(writer);
     assert_eq!(stage::listing(), [""; 0]);
@@ -523,7 +523,7 @@ fn restart_for_room() {
                     // Busy with something else, while it maps the old ring.
                     std::thread::sleep(Duration::from_millis(50));
                     match reader.read(&mut frames, u64::MAX).unwrap() {
-                        Outcome::Data => {
+                        Outcome::Data(_) => {
                             check_pattern(&frames, &mut expected);
                             read += frames.frames();
                         }

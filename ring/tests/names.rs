@@ -17,7 +17,7 @@ fn stream(name: &str) -> Writer {
 }
 
 fn follower(name: &str) -> Follower {
-    let options = ReaderOptions { start: Start::Oldest, ..Default::default() };
+    let options = ReaderOptions::default().start(Start::Oldest);
     Follower::frames(Reader::open(name, options).unwrap(), Account::default())
 }
 
@@ -93,7 +93,7 @@ fn a_segment_that_lost_both_names_is_made_anew_by_maintain_or_by_the_next_write(
             signal::write(&mut writer, 5);
             let mut reader = follower(&name);
             let mut by_message = {
-                let options = ReaderOptions { start: Start::Oldest, ..Default::default() };
+                let options = ReaderOptions::default().start(Start::Oldest);
                 Follower::messages(MessageReader::open(&name, options).unwrap(), Account::default())
             };
             let public = segments::publics(&name)[i].clone();
@@ -199,7 +199,7 @@ fn a_dead_stream_whose_anchors_were_removed_is_a_leftover_that_the_next_writer_r
         read = match &mut reader {
             Follower::Frames(reader, ..) => {
                 let mut frames = Frames::new();
-                if reader.read(&mut frames, u64::MAX).unwrap() == Outcome::Data { read + frames.frames() } else { read }
+                if reader.read(&mut frames, u64::MAX).unwrap().is_data() { read + frames.frames() } else { read }
             }
             Follower::Messages(..) => unreachable!(),
         };

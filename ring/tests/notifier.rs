@@ -75,7 +75,7 @@ fn whoever_clears_before_reading_misses_nothing() {
     while read < total {
         assert!(is_readable(&notifier, PATIENCE), "{read} of {total} frames, and no news of the others");
         notifier.clear();
-        while reader.read(&mut frames, u64::MAX).unwrap() == Outcome::Data {
+        while reader.read(&mut frames, u64::MAX).unwrap().is_data() {
             read += frames.frames();
         }
     }

@@ -9,11 +9,11 @@ use common::{Name, PATIENCE};
 use dora_shm_ring::*;
 
 fn each() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, each_description: true, ..ReaderOptions::default() }
+    ReaderOptions::default().start(Start::Oldest).each_description(true)
 }
 
 fn keeping(name: &str, frames: u64) -> Writer {
-    let mut writer = Writer::create(name, WriterOptions { keep_replaced: true, ..WriterOptions::default() }).unwrap();
+    let mut writer = Writer::create(name, WriterOptions::default().keep_replaced(true)).unwrap();
     writer.begin(&format(frames), &description("first"), 10).unwrap();
     writer
 }
@@ -54,7 +54,7 @@ fn a_read_ends_where_the_description_changes() {
         loop {
             let read = if views {
                 match reader.view(u64::MAX).unwrap() {
-                    ViewOutcome::Frames(view) => {
+                    Outcome::Data(view) => {
                         let range = reader.finish(view);
                         range.end - range.start
                     }
@@ -86,7 +86,7 @@ fn a_description_that_is_gone_is_missed_and_its_frames_still_come_apart() {
     let mut reader = Reader::open(&name, each()).unwrap();
     let mut frames = Frames::new();
     let mut seen = Vec::new();
-    while reader.read(&mut frames, u64::MAX).unwrap() == Outcome::Data {
+    while reader.read(&mut frames, u64::MAX).unwrap().is_data() {
         seen.push((frames.frames(), reader.description_missed(), label(&reader)));
     }
     assert_eq!(seen, [(10, true, "c".into()), (10, true, "c".into()), (10, false, "c".into())]);
@@ -101,7 +101,7 @@ fn a_description_of_the_next_generation_changes_nothing_for_the_frames_before_it
     writer.begin(&format_as(&[2, 2], 100), &description("second"), 10).unwrap();
     signal::write(&mut writer, 10);
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.frames(), key(&reader)), (10, "first".into()));
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
     assert_eq!(key(&reader), "second");
@@ -151,16 +151,16 @@ fn frames_are_copied_into_memory_of_the_callers() {
             assert_eq!(times[i], time_at(copied.first + i as u64));
         }
     };
-    let (outcome, copied) = reader.read_into(&mut samples, &mut times).unwrap();
-    assert_eq!((outcome, copied.first, copied.frames, copied.lost), (Outcome::Data, 0, 30, 0));
+    let copied = reader.read_into(&mut samples, &mut times).unwrap().data().unwrap();
+    assert_eq!((copied.first, copied.frames, copied.lost), (0, 30, 0));
     check(copied, &samples, &times);
     assert!(samples[30 * frame_bytes..].iter().all(|byte| *byte == 0xAA));
-    assert_eq!(reader.read_into(&mut samples, &mut times).unwrap().0, Outcome::Nothing);
+    assert_eq!(reader.read_into(&mut samples, &mut times).unwrap(), Outcome::Nothing);
 
     source.write(50);
     source.write(50);
-    let (outcome, copied) = reader.read_into(&mut samples, &mut times).unwrap();
-    assert_eq!((outcome, copied.first, copied.frames, copied.lost), (Outcome::Data, 98, 32, 68));
+    let copied = reader.read_into(&mut samples, &mut times).unwrap().data().unwrap();
+    assert_eq!((copied.first, copied.frames, copied.lost), (98, 32, 68));
     check(copied, &samples, &times);
 
     let copied = reader.latest_into(&mut samples, &mut times).unwrap();
@@ -169,7 +169,7 @@ fn frames_are_copied_into_memory_of_the_callers() {
 
     let refused = reader.read_into(&mut samples[1..], &mut times).unwrap_err().to_string();
     assert!(refused.contains("639 bytes") && refused.contains("40 frames of 16 bytes"), "{refused}");
-    assert_eq!(reader.read_into(&mut [], &mut []).unwrap().0, Outcome::Nothing);
+    assert_eq!(reader.read_into(&mut [], &mut []).unwrap(), Outcome::Nothing);
 }
 
 #[test]
@@ -181,27 +181,27 @@ fn a_read_is_continued_only_by_what_goes_on_from_it() {
     let mut times = vec![0.0; 64];
     let mut read = |reader: &mut Reader, continuing: bool| {
         let read = if continuing { Reader::continue_into } else { Reader::read_into };
-        let (outcome, copied) = read(reader, &mut samples, &mut times).unwrap();
-        (outcome, copied.first, copied.frames, copied.lost)
+        let outcome = read(reader, &mut samples, &mut times).unwrap();
+        outcome.map(|copied| (copied.first, copied.frames, copied.lost))
     };
     signal::write(&mut writer, 10);
-    assert_eq!(read(&mut reader, false), (Outcome::Data, 0, 10, 0));
-    assert_eq!(read(&mut reader, true).0, Outcome::Nothing);
+    assert_eq!(read(&mut reader, false), Outcome::Data((0, 10, 0)));
+    assert_eq!(read(&mut reader, true), Outcome::Nothing);
     signal::write(&mut writer, 5);
-    assert_eq!(read(&mut reader, true), (Outcome::Data, 10, 5, 0));
+    assert_eq!(read(&mut reader, true), Outcome::Data((10, 5, 0)));
 
     writer.describe(&labelled("b")).unwrap();
     signal::write(&mut writer, 5);
-    assert_eq!(read(&mut reader, true).0, Outcome::Nothing, "another description");
+    assert_eq!(read(&mut reader, true), Outcome::Nothing, "another description");
     assert_eq!((label(&reader), reader.position()), (String::new(), 15));
-    assert_eq!(read(&mut reader, false), (Outcome::Data, 15, 5, 0));
+    assert_eq!(read(&mut reader, false), Outcome::Data((15, 5, 0)));
     assert_eq!(label(&reader), "b");
 
     signal::write(&mut writer, 64);
     signal::write(&mut writer, 6);
-    assert_eq!(read(&mut reader, true).0, Outcome::Nothing, "lapped");
+    assert_eq!(read(&mut reader, true), Outcome::Nothing, "lapped");
     assert_eq!((reader.position(), reader.lost()), (20, 0));
-    assert_eq!(read(&mut reader, false), (Outcome::Data, 58, 32, 38));
+    assert_eq!(read(&mut reader, false), Outcome::Data((58, 32, 38)));
 }
 
 #[test]
@@ -210,15 +210,15 @@ fn a_view_tells_what_is_whole_while_it_is_held_and_its_times_as_bytes() {
     let mut source = Source::new(&name, 64);
     let mut reader = from_oldest(&name);
     source.write(60);
-    let ViewOutcome::Frames(view) = reader.view(50).unwrap() else { panic!("60 frames are there") };
+    let Outcome::Data(view) = reader.view(50).unwrap() else { panic!("60 frames are there") };
     assert_eq!(reader.finish(view), 0..50);
     source.write(40);
-    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("50 frames are there") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("50 frames are there") };
     assert_eq!(view.whole(), 50..100);
-    let bytes: Vec<u8> = view.times_bytes().iter().flat_map(|part| part.as_ref().to_vec()).collect();
+    let bytes: Vec<u8> = view.times_bytes().iter().flat_map(|part| part.to_vec()).collect();
     let expected: Vec<u8> = (50..100).flat_map(|position| time_at(position).to_le_bytes()).collect();
     assert_eq!(bytes, expected);
-    assert_eq!(view.times_bytes()[0].as_ref().len(), 8 * 14);
+    assert_eq!(view.times_bytes()[0].len(), 8 * 14);
     source.write(34);
     assert_eq!(view.whole(), 70..100);
     assert_eq!(reader.finish(view), 70..100);
@@ -236,7 +236,7 @@ fn the_writer_of_a_ring_is_told_from_the_next_one() {
     assert_eq!(first.stream_id, source.writer.stream_id());
     drop(source);
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Closed);
     assert_eq!((reader.writer_of_ring(), reader.newest_writer()), (None, None));
     let mut source = Source::new(&name, 64);
@@ -253,11 +253,11 @@ fn a_reader_moves_on_without_reading_when_nothing_is_left_to_read() {
     let mut reader = from_oldest(&name);
     assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Nothing, 0));
     source.write(5);
-    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data, 5));
+    assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data(5), 5));
     source.writer.begin(&common::source::format(32), &common::source::description(), 1).unwrap();
-    assert_eq!((reader.advance().unwrap(), reader.unread(), reader.position()), (Outcome::Data, 5, 0));
+    assert_eq!((reader.advance().unwrap(), reader.unread(), reader.position()), (Outcome::Data(5), 5, 0));
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((reader.advance().unwrap(), reader.generation()), (Outcome::Generation, Some(1)));
     assert_eq!(reader.advance().unwrap(), Outcome::Nothing);
     drop(source);

@@ -9,7 +9,7 @@ use common::{Name, PATIENCE, segments};
 use dora_shm_ring::*;
 
 fn oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..Default::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 fn stream(name: &str, frames: u64) -> Writer {
@@ -20,7 +20,7 @@ fn stream(name: &str, frames: u64) -> Writer {
 
 /// A stream whose replaced descriptions stay for a while.
 fn keeping(name: &str, frames: u64) -> Writer {
-    let options = WriterOptions { keep_replaced: true, ..WriterOptions::default() };
+    let options = WriterOptions::default().keep_replaced(true);
     let mut writer = Writer::create(name, options).unwrap();
     writer.begin(&format(frames), &description("first"), 10).unwrap();
     writer
@@ -35,12 +35,12 @@ fn a_reader_that_started_at_the_oldest_frames_counts_every_frame_that_it_misses_
     }
     let mut frames = Frames::new();
     let mut reader = Reader::open(&name, oldest()).unwrap();
-    assert_eq!(reader.read(&mut frames, 5).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, 5).unwrap().is_data());
     assert_eq!((frames.first(), frames.lost()), (60, 0), "what was gone when the reader came is not lost");
     for _ in 0..6 {
         signal::write(&mut writer, 10);
     }
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(frames.lost(), frames.first() - 65);
     assert_eq!(reader.lost(), frames.lost());
 }
@@ -89,7 +89,7 @@ fn a_description_that_was_missed_does_not_hide_the_next_one() {
     writer.describe(&description("second")).unwrap();
     signal::write(&mut writer, 1);
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, 1).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, 1).unwrap().is_data());
     assert_eq!(reader.description().map(|found| found.key.as_str()), Some("second"));
     assert!(!reader.description_missed());
 }
@@ -114,7 +114,7 @@ fn every_message_of_a_burst_is_read_with_the_description_that_was_in_force_for_i
     let mut found = Vec::new();
     loop {
         match reader.next(&mut message).unwrap() {
-            Outcome::Data => found.push(reader.description().unwrap().key.clone()),
+            Outcome::Data(_) => found.push(reader.description().unwrap().key.clone()),
             Outcome::Generation => {}
             Outcome::Nothing | Outcome::Closed => break,
         }
@@ -148,7 +148,7 @@ fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
     assert_eq!(reader.latest(2, &mut frames).unwrap(), 2);
     assert_eq!(frames.first(), 1);
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.first(), frames.frames()), (0, 3));
     writer.close();
 
@@ -166,13 +166,12 @@ fn no_patience_is_too_long() {
     let name = Name::new("patience");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 1);
-    let reader = Reader::open(&name, oldest()).unwrap();
+    let mut reader = Reader::open(&name, oldest()).unwrap();
     // Just beyond what 64 bits of nanoseconds hold.
     for idle_after in [Duration::new(18_446_744_073, 709_551_616), Duration::MAX] {
         assert_eq!(reader.liveness(idle_after).unwrap(), Liveness::Live);
     }
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
-    let mut reader = reader;
     let interrupter = reader.interrupter();
     interrupter.interrupt();
     assert_eq!(reader.wait(Duration::MAX).unwrap(), Wait::Interrupted);
@@ -183,7 +182,7 @@ fn a_writer_is_not_idle_because_its_reader_is_a_generation_behind() {
     let name = Name::new("behind");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 1);
-    let reader = Reader::open(&name, oldest()).unwrap();
+    let mut reader = Reader::open(&name, oldest()).unwrap();
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
     writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Live);
@@ -193,29 +192,29 @@ fn a_writer_is_not_idle_because_its_reader_is_a_generation_behind() {
 fn a_view_says_what_became_of_it_as_a_read_does() {
     let name = Name::new("view");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Nothing), "there is no stream");
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "there is no stream");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 10);
-    assert!(matches!(reader.view(0).unwrap(), ViewOutcome::Nothing), "none are asked for");
-    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Generation), "the first one");
+    assert!(matches!(reader.view(0).unwrap(), Outcome::Nothing), "none are asked for");
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Generation), "the first one");
     for positions in [0..4, 4..8, 8..10] {
-        let ViewOutcome::Frames(view) = reader.view(4).unwrap() else { panic!("not all is read") };
+        let Outcome::Data(view) = reader.view(4).unwrap() else { panic!("not all is read") };
         assert_eq!((view.first()..view.first() + view.frames(), view.generation()), (positions.clone(), 0));
         assert_eq!(reader.finish(view), positions);
     }
-    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Nothing));
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing));
     signal::write(&mut writer, 1);
     writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
     signal::write(&mut writer, 2);
-    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("the old ring is drained first") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("the old ring is drained first") };
     assert_eq!(reader.finish(view), 10..11);
-    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Generation));
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Generation));
     assert_eq!(reader.format().map(Format::frame_shape), Some(&[2, 2][..]));
-    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("two frames were written") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("two frames were written") };
     assert_eq!(reader.finish(view), 0..2);
     writer.close();
-    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Closed));
-    assert!(matches!(reader.view(u64::MAX).unwrap(), ViewOutcome::Nothing), "said once");
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Closed));
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "said once");
     assert_eq!(reader.lost(), 0);
 }
 
@@ -225,14 +224,14 @@ fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_wh
     let mut writer = stream(&name, 40);
     let mut reader = Reader::open(&name, oldest()).unwrap();
     signal::write(&mut writer, 10);
-    let ViewOutcome::Frames(view) = reader.view(u64::MAX).unwrap() else { panic!("ten frames are there") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("ten frames are there") };
     for _ in 0..10 {
         signal::write(&mut writer, 10);
     }
     let whole = reader.finish(view);
     assert!(whole.is_empty());
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(frames.lost(), frames.first(), "all from the first frame on");
     assert_eq!(reader.lost(), frames.first());
 }
@@ -254,11 +253,11 @@ fn message_readers_that_come_while_messages_are_written_find_a_beginning() {
         });
         for i in 0..3000 {
             let start = [Start::Newest, Start::Last(3), Start::Oldest][i % 3];
-            let options = ReaderOptions { start, ..Default::default() };
+            let options = ReaderOptions::default().start(start);
             let mut reader = MessageReader::open(&name, options).unwrap();
             let mut message = Message::new();
             let outcome = reader.next(&mut message).unwrap();
-            assert!(matches!(outcome, Outcome::Data | Outcome::Nothing), "{outcome:?}");
+            assert!(matches!(outcome, Outcome::Data(_) | Outcome::Nothing), "{outcome:?}");
         }
     });
 }

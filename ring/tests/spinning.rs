@@ -12,13 +12,13 @@ use rustix::time::{ClockId, clock_gettime};
 fn steady(name: &Name, spin: Duration) -> (Writer, Reader) {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
     writer.begin(&signal::format(64), &Description::default(), 1).unwrap();
-    let mut reader = Reader::open(name, ReaderOptions { spin, ..ReaderOptions::default() }).unwrap();
+    let mut reader = Reader::open(name, ReaderOptions::default().spin(spin)).unwrap();
     for _ in 0..4 {
         let begin = Instant::now();
         wait_until("2 ms are over", || begin.elapsed() >= Duration::from_millis(2));
         signal::write(&mut writer, 1);
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
-        assert_eq!(reader.read(&mut Frames::new(), 10).unwrap(), Outcome::Data);
+        assert!(reader.read(&mut Frames::new(), 10).unwrap().is_data());
     }
     (writer, reader)
 }
@@ -64,7 +64,7 @@ fn whatever_ends_a_sleep_ends_polling() {
     let interrupter = reader.interrupter();
     assert_eq!(ended_by(&mut reader, || interrupter.interrupt()), Wait::Interrupted);
     assert_eq!(ended_by(&mut reader, || signal::write(&mut writer, 1)), Wait::Ready);
-    assert_eq!(reader.read(&mut Frames::new(), 10).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut Frames::new(), 10).unwrap().is_data());
     assert_eq!(ended_by(&mut reader, || drop(writer)), Wait::Ready);
     assert_eq!(reader.read(&mut Frames::new(), 10).unwrap(), Outcome::Closed);
 }

@@ -16,7 +16,7 @@ fn expected(case: &str) -> Value {
 }
 
 fn from_oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 /// Puts each case on the stage; those that are closed as if they were about to be.
@@ -50,7 +50,7 @@ fn a_reader_finds_in_each_vector_what_is_expected_of_it() {
         let dtype = reader.format().unwrap().dtype();
         let end = loop {
             match reader.read(&mut frames, 3).unwrap() {
-                Outcome::Data => {
+                Outcome::Data(_) => {
                     first.get_or_insert(frames.first());
                     assert_eq!((frames.lost(), json!(frames.generation())), (0, expected["generation"].clone()));
                     times.extend(frames.times().iter().copied().map(real));
@@ -82,7 +82,7 @@ fn a_reader_of_messages_finds_in_each_vector_the_messages_that_are_expected() {
         let mut chunks = Vec::new();
         let frame_samples = reader.format().unwrap().frame_samples() as usize;
         let (dtype, oldest) = (reader.format().unwrap().dtype(), expected["oldest"].as_u64().unwrap());
-        while reader.next(&mut message).unwrap() == Outcome::Data {
+        while reader.next(&mut message).unwrap().is_data() {
             let info = message.info();
             chunks.push(json!({"first": info.first, "frames": info.frames, "send_ns": integer(info.send_ns)}));
             let at = (info.first - oldest) as usize..(info.first + info.frames - oldest) as usize;

@@ -20,7 +20,7 @@ fn a_chunk_that_was_given_up_half_way_never_was_neither_for_readers_nor_for_mirr
     let name = Name::new("given-up");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 10);
-    let reader = Reader::open(&name, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
+    let reader = Reader::open(&name, ReaderOptions::default().start(Start::Oldest)).unwrap();
     let mut reader = Follower::frames(reader, Account::default());
     let times = Times::Linear { start: 0.0, step: 0.0 };
     let result = catch_unwind(AssertUnwindSafe(|| writer.write_with(35, times, 0, |_, _| panic!("no more samples"))));

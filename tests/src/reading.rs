@@ -33,7 +33,7 @@ pub struct Received {
 /// # Panics
 /// When the stream cannot be opened.
 pub fn message_reader(stream: &str) -> MessageReader {
-    let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+    let options = ReaderOptions::default().start(Start::Oldest);
     MessageReader::open(stream, options).expect("a stream can be opened before it exists")
 }
 
@@ -78,7 +78,7 @@ fn read_messages(reader: &mut MessageReader, all: &mut Vec<Received>) -> bool {
     let start = Instant::now();
     loop {
         match reader.next(&mut message).expect("a healthy stream") {
-            Outcome::Data => {
+            Outcome::Data(_) => {
                 all.push(Received {
                     info: *message.info(),
                     format: reader.format().expect("a message has a format").clone(),
@@ -128,7 +128,7 @@ impl SignalReader {
     }
 
     fn open_with(stream: &str, judge: Judge) -> Self {
-        let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+        let options = ReaderOptions::default().start(Start::Oldest);
         let reader = Reader::open(stream, options).expect("a stream can be opened before it exists");
         // A stream that is there already has a generation to which the reader need not move first.
         let formats = reader.format().cloned().into_iter().collect();
@@ -142,7 +142,7 @@ impl SignalReader {
     pub fn poll(&mut self) {
         loop {
             match self.reader.read(&mut self.frames, u64::MAX).expect("a healthy stream") {
-                Outcome::Data => {
+                Outcome::Data(_) => {
                     let samples = self.frames.samples_as::<f32>().expect("float32 frames");
                     for frame in samples.chunks(CHANNELS) {
                         self.judge.check(frame);

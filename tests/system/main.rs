@@ -18,6 +18,7 @@ mod mirror;
 mod mirror_settings;
 mod names;
 mod outside;
+mod pages;
 mod readers;
 mod readme;
 mod security;

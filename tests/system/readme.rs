@@ -1,4 +1,4 @@
-//! What the README shows is what there is. Its Rust is compiled by this package's documentation tests.
+//! The README and the page of settings show what there is. The README's Rust is compiled by this package's documentation tests.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -38,7 +38,7 @@ fn the_graphs_of_the_readme_run_together() {
 fn the_commands_of_the_readme_are_tasks() {
     let help = Command::new(folder().join("xtask")).arg("--help").output().expect("xtask runs").stdout;
     let help = String::from_utf8_lossy(&help).into_owned();
-    // What comes after them is the command line's: `cli.rs`.
+    // The other blocks belong to the command line: `cli.rs`.
     let commands = &blocks("sh")[0];
     let words: Vec<&str> =
         commands.lines().map(|line| line.strip_prefix("cargo xtask ").expect("a task of ours")).collect();
@@ -50,7 +50,7 @@ fn the_commands_of_the_readme_are_tasks() {
 
 #[test]
 fn the_tables_of_settings_are_those_of_the_manifests() {
-    let tables = tables();
+    let tables = tables(&std::fs::read_to_string(root().join("docs/settings.md")).expect("the page"));
     for (manifest, table) in ["node/dora-node.yml", "mirror-node/dora-node.yml"].into_iter().zip(&tables) {
         let text = std::fs::read_to_string(root().join(manifest)).expect("a manifest");
         assert_eq!(table, &settings_of(&text), "{manifest}");
@@ -78,9 +78,8 @@ pub fn blocks(language: &str) -> Vec<String> {
     parts.map(|part| part.split("```").next().expect("a block's text").to_owned()).collect()
 }
 
-/// The first column of each table of settings.
-fn tables() -> Vec<BTreeSet<String>> {
-    let text = readme();
+/// The first column of each table of settings on a page.
+fn tables(text: &str) -> Vec<BTreeSet<String>> {
     let parts = text.split("| setting | default | meaning |\n").skip(1);
     parts
         .map(|part| {

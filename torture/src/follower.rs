@@ -4,10 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{
-    Frames, Info, Liveness, Message, MessageOutcome, MessageReader, Outcome, Reader, ReaderOptions, Start, ViewOutcome,
-    Wait,
-};
+use dora_shm_ring::{Frames, Info, Liveness, Message, MessageReader, Outcome, Reader, ReaderOptions, Start, Wait};
 
 use crate::book::{Book, Place};
 use crate::tally::Tally;
@@ -88,7 +85,7 @@ pub enum Step {
 }
 
 pub fn oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 impl Follower {
@@ -176,10 +173,10 @@ impl<B: Account> Follower<B> {
         let outcome = match (&mut self.inner, kind) {
             (Inner::Frames(reader, _), Kind::View) => {
                 let view = match reader.view(u64::MAX).map_err(told)? {
-                    ViewOutcome::Frames(view) => view,
-                    ViewOutcome::Nothing => return Ok(Step::Nothing),
-                    ViewOutcome::Generation => return Ok(Step::Moved),
-                    ViewOutcome::Closed => {
+                    Outcome::Data(view) => view,
+                    Outcome::Nothing => return Ok(Step::Nothing),
+                    Outcome::Generation => return Ok(Step::Moved),
+                    Outcome::Closed => {
                         let lost = self.lost();
                         self.book.close(lost)?;
                         return Ok(Step::Closed);
@@ -205,13 +202,13 @@ impl<B: Account> Follower<B> {
             }
             (Inner::Frames(reader, frames), _) => {
                 let outcome = reader.read(frames, u64::MAX).map_err(told)?;
-                if outcome == Outcome::Data {
+                if outcome.is_data() {
                     self.book.enter(frames.samples(), frames.times(), frames.lost())?;
                 }
                 outcome
             }
             (Inner::Messages(reader, _), Kind::MessageViews) => match reader.view().map_err(told)? {
-                MessageOutcome::Message(view) => {
+                Outcome::Data(view) => {
                     let info = *view.info();
                     self.samples.clear();
                     view.samples().iter().for_each(|run| self.samples.extend_from_slice(run.as_ref()));
@@ -223,21 +220,21 @@ impl<B: Account> Follower<B> {
                     enter_message(&mut self.book, &info, &self.samples, &self.times)?;
                     Outcome::Data
                 }
-                MessageOutcome::Generation => Outcome::Generation,
-                MessageOutcome::Nothing => Outcome::Nothing,
-                MessageOutcome::Closed => Outcome::Closed,
+                Outcome::Generation => Outcome::Generation,
+                Outcome::Nothing => Outcome::Nothing,
+                Outcome::Closed => Outcome::Closed,
             },
             (Inner::Messages(reader, message), _) => {
                 let outcome = reader.next(message).map_err(told)?;
-                if outcome == Outcome::Data {
+                if outcome.is_data() {
                     enter_message(&mut self.book, message.info(), message.samples(), message.times())?;
                 }
                 outcome
             }
         };
         Ok(match outcome {
-            Outcome::Data if self.book.read() > before => Step::Read(self.book.read() - before),
-            Outcome::Data | Outcome::Generation => Step::Moved,
+            Outcome::Data(_) if self.book.read() > before => Step::Read(self.book.read() - before),
+            Outcome::Data(_) | Outcome::Generation => Step::Moved,
             Outcome::Nothing => Step::Nothing,
             Outcome::Closed => {
                 let lost = self.lost();

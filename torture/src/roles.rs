@@ -146,7 +146,7 @@ fn scribe(name: &str) -> eyre::Result<()> {
 fn reader(kind: Kind, mut dice: Dice, name: &str) -> eyre::Result<()> {
     let tally = Tally::of_role();
     let start = [Start::Oldest, Start::Newest, Start::Last(dice.below(50))][dice.below(3) as usize];
-    let options = ReaderOptions { start, ..ReaderOptions::default() };
+    let options = ReaderOptions::default().start(start);
     let mut follower = match Follower::open(name, kind, &options, Book::anywhere()) {
         Ok(follower) => follower,
         Err(error) => {
@@ -179,7 +179,7 @@ pub fn is_about_segments(error: &Error) -> bool {
         error,
         Error::Corrupt { .. }
             | Error::Version { .. }
-            | Error::Foreign { .. }
+            | Error::Ezmsg { .. }
             | Error::WrongOwner { .. }
             | Error::Permission { .. }
             | Error::TooLarge { .. }

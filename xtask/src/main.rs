@@ -44,10 +44,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Measure the ring beside what else there is, and write the figures to docs/bench
+    /// Measure the ring beside its alternatives: prints the tables and targets, and writes the page docs/bench/README.md
     #[command(disable_help_flag = true)]
     Bench {
-        /// Arguments of the benchmark; `cargo xtask bench --help` tells them
+        /// Arguments of the benchmark; `cargo xtask bench --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

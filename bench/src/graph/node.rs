@@ -8,9 +8,9 @@ use arrow::datatypes::UInt8Type;
 use clap::Subcommand;
 use dora_node_api::dora_core::config::NodeId;
 use dora_node_api::{DoraNode, Event, EventStream, MetadataParameters};
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::launch::Surroundings;
-use dora_shm_ring::{MessageOutcome, MessageReader, ReaderOptions};
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::launch::Surroundings;
+use dora_shm_ring::{MessageReader, Outcome, ReaderOptions};
 use dora_shm_sink::Opened;
 use eyre::{OptionExt as _, WrapErr as _, bail, eyre};
 
@@ -152,20 +152,22 @@ fn read(stream: &str) -> eyre::Result<Ages> {
     let mut quiet_since = Instant::now();
     loop {
         match reader.view()? {
-            MessageOutcome::Message(message) => {
+            Outcome::Data(message) => {
                 // In hand: all of it could be looked at in place.
                 let received_ns = now_ns();
-                copy.clear();
-                message.samples().iter().for_each(|part| copy.extend_from_slice(part.as_ref()));
+                let [front, back] = message.samples();
+                copy.resize(front.len() + back.len(), 0);
+                front.copy_to(&mut copy[..front.len()]);
+                back.copy_to(&mut copy[front.len()..]);
                 let noted = Noted { committed_ns: Some(message.info().mono_ns), received_ns, copied_ns: now_ns() };
                 if reader.finish(message) {
                     ages.note(&copy, &noted);
                 }
                 quiet_since = Instant::now();
             }
-            MessageOutcome::Generation => {}
-            MessageOutcome::Closed => return Ok(ages),
-            MessageOutcome::Nothing => {
+            Outcome::Generation => {}
+            Outcome::Closed => return Ok(ages),
+            Outcome::Nothing => {
                 reader.wait(Duration::from_secs(1))?;
             }
         }

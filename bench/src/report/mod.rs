@@ -1,9 +1,9 @@
-//! What is told of the results, and how.
+//! What is reported of the results, and how: everything as JSON and on the terminal, and a page for people.
 
 pub mod aggregate;
 mod format;
 mod json;
-mod markdown;
+mod page;
 mod svg;
 pub mod table;
 pub mod targets;
@@ -15,7 +15,7 @@ use eyre::WrapErr;
 use rustix::fs::Access;
 
 use crate::machine::Machine;
-use crate::rows::Row;
+use crate::plan::Entries;
 use aggregate::Results;
 use targets::Verdict;
 
@@ -26,19 +26,26 @@ pub fn prepare(folder: &Path) -> eyre::Result<()> {
     access.wrap_err_with(|| format!("cannot write into {}; --out names another folder", folder.display()))
 }
 
-/// Writes the JSON, the pictures and the page into `folder`.
-pub fn save(
-    folder: &Path,
-    machine: &Machine,
-    rows: &[Box<dyn Row>],
-    results: &Results<'_>,
-    verdicts: &[Verdict],
-) -> eyre::Result<()> {
+/// Name of the file with everything that was measured.
+pub const DATA: &str = "bench.json";
+
+/// Writes everything that was measured into `folder`, as JSON.
+pub fn save_data(folder: &Path, machine: &Machine, results: &Results<'_>, verdicts: &[Verdict]) -> eyre::Result<()> {
+    write(&folder.join(DATA), &json::text(machine, results, verdicts)?)
+}
+
+/// Writes the page and its pictures into `folder`.
+pub fn save_page(folder: &Path, machine: &Machine, results: &Results<'_>) -> eyre::Result<()> {
     let pictures = svg::draw(folder, results)?;
-    let page = markdown::text(machine, rows, results, verdicts, &pictures)?;
-    for (file, text) in [("bench.json", json::text(machine, results, verdicts)?), ("README.md", page)] {
-        let path = folder.join(file);
-        fs::write(&path, text).wrap_err_with(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    write(&folder.join("README.md"), &page::text(machine, results, &pictures)?)
+}
+
+/// What [`save_data`] wrote.
+pub fn load(file: &Path) -> eyre::Result<(Machine, Entries)> {
+    let text = fs::read_to_string(file).wrap_err_with(|| format!("cannot read {}", file.display()))?;
+    json::parse(&text).wrap_err_with(|| format!("{} does not hold a benchmark's data", file.display()))
+}
+
+fn write(path: &Path, text: &str) -> eyre::Result<()> {
+    fs::write(path, text).wrap_err_with(|| format!("cannot write {}", path.display()))
 }

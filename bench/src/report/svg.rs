@@ -9,9 +9,9 @@ use plotters::prelude::*;
 
 use super::aggregate::Results;
 use super::format::exact;
+use super::page::Shown;
 use crate::measure::Figure;
 use crate::plan::Case;
-use crate::probe::Class;
 use crate::rows::OURS;
 use crate::series::Series;
 use crate::task::{Mode, payload_name};
@@ -73,30 +73,27 @@ pub struct Drawn {
     pub title: String,
 }
 
-/// Draws all that there are figures for.
+/// Draws the page's pictures, those that there are figures for.
 pub fn draw(folder: &Path, results: &Results<'_>) -> eyre::Result<Vec<Drawn>> {
     let mut drawn = Vec::new();
-    let ring = results.cases().into_iter().map(|case| case.ring).max().unwrap_or_default();
-    for class in results.classes() {
-        for (name, title, mode, figure) in [
-            ("write", "Write cost, no reader, paced", Mode::AlonePaced, Figure::Write),
-            ("seen", "Publish until the reader knows, paced", Mode::Paced, Figure::Seen),
-            ("through", "Before the writer's copy until after the reader's, paced", Mode::Paced, Figure::Through),
-            ("throughput", "Lossless throughput, copies included", Mode::Lossless, Figure::Throughput),
+    if let Some(shown) = Shown::of(results) {
+        for (file, title, mode, figure) in [
+            ("latency.svg", "Latency, both copies included", Mode::Paced, Figure::Through),
+            ("throughput.svg", "Lossless throughput, both copies included", Mode::Lossless, Figure::Throughput),
         ] {
             let is_rate = figure == Figure::Throughput;
             let picture = Picture {
-                title: format!("{title} (cores {}, ring {})", class.name(), payload_name(ring)),
+                title: format!("{title} (ring of {})", payload_name(shown.ring)),
                 x_label: "payload",
                 y_label: if is_rate { "GB/s" } else { "median, us" },
                 x_name: &|x| payload_name(*x as usize),
-                lines: over_payloads(results, class, ring, mode, figure),
+                lines: over_payloads(results, shown, mode, figure),
             };
-            drawn.extend(save(folder, &format!("{name}-{}.svg", class.name()), picture)?);
+            drawn.extend(save(folder, file, picture)?);
         }
     }
     let readers = Picture {
-        title: "Writer's cost over attached readers, 1 KiB at 500 Hz".to_owned(),
+        title: "Cost of a write over attached readers, 1 KiB at 500 Hz".to_owned(),
         x_label: "readers",
         y_label: "us",
         x_name: &|x| if *x < 1.0 { "0".to_owned() } else { exact(*x) },
@@ -104,20 +101,12 @@ pub fn draw(folder: &Path, results: &Results<'_>) -> eyre::Result<Vec<Drawn>> {
         lines: of_series(results, Series::Readers, |x| x.max(0.5), 1e3),
     };
     drawn.extend(save(folder, "readers.svg", readers)?);
-    let chunk = Picture {
-        title: "Cost of a frame of 32 bytes over the chunk's length, back to back".to_owned(),
-        x_label: "frames a chunk",
-        y_label: "ns a frame",
-        x_name: &|x| exact(*x),
-        lines: of_series(results, Series::Chunk, |x| x, 1.0),
-    };
-    drawn.extend(save(folder, "chunk.svg", chunk)?);
     let copied = |line: Line| {
         let receiver = line.name.strip_suffix(", copied, p50")?.to_owned();
         Some(Line { name: receiver, ..line })
     };
     let graph = Picture {
-        title: "Age of a message in and outside of a running graph, copied out".to_owned(),
+        title: "Age of a message at receivers in and outside of a running graph, copied out".to_owned(),
         x_label: "payload",
         y_label: "median, us",
         x_name: &|x| payload_name(*x as usize),
@@ -127,7 +116,7 @@ pub fn draw(folder: &Path, results: &Results<'_>) -> eyre::Result<Vec<Drawn>> {
     Ok(drawn)
 }
 
-fn over_payloads(results: &Results<'_>, class: Class, ring: usize, mode: Mode, figure: Figure) -> Vec<Line> {
+fn over_payloads(results: &Results<'_>, shown: Shown, mode: Mode, figure: Figure) -> Vec<Line> {
     let scale = if figure == Figure::Throughput { 1e9 } else { 1e3 };
     let mut lines: Vec<Line> = Vec::new();
     for summary in results.summaries() {
@@ -140,7 +129,7 @@ fn over_payloads(results: &Results<'_>, class: Class, ring: usize, mode: Mode, f
             Figure::Throughput => summary.bytes_per_second,
         };
         let Some(value) = value.filter(|value| *value > 0.0) else { continue };
-        if (of_mode, of_ring, summary.class) != (mode, ring, class) {
+        if (of_mode, of_ring, summary.class) != (mode, shown.ring, shown.class) {
             continue;
         }
         let point = (payload as f64, value / scale);

@@ -1,14 +1,15 @@
-//! The tables, for the terminal and for the page.
+//! The tables: all of them for the terminal, one for the page.
 
 use super::aggregate::{Results, SeriesPoint, Summary};
 use super::format::{duration, exact, number, throughput};
+use super::page::Shown;
 use super::targets::{self, Verdict};
 use crate::measure::Figure;
 use crate::plan::Case;
 use crate::rows;
 use crate::series::Series;
 use crate::statistics::Spread;
-use crate::task::{Mode, payload_name};
+use crate::task::{Mode, PAYLOADS, payload_name};
 
 /// A title, what the columns are, and the cells.
 pub struct Table {
@@ -43,6 +44,29 @@ impl Table {
         let rows: String = self.rows.iter().map(|row| line(row)).collect();
         format!("{}{rule}{rows}", line(&self.header))
     }
+}
+
+/// The page's table: a line for each row that has a reader, with its latency by payload and its lossless throughput.
+pub fn latency(results: &Results<'_>, shown: Shown) -> Table {
+    let cases = results.cases();
+    let of_ring = || cases.iter().filter(|case| case.ring == shown.ring);
+    let paced: Vec<Case> = of_ring().filter(|case| case.mode == Mode::Paced).copied().collect();
+    let lossless = Case { mode: Mode::Lossless, payload: PAYLOADS[1], ring: shown.ring };
+    let sizes: Vec<String> = paced.iter().map(|case| payload_name(case.payload)).collect();
+    let sizes: Vec<&str> = sizes.iter().map(|size| &**size).collect();
+    let mut table = Table::new("Latency", &[&["row", "what it is"], &sizes[..], &["lossless"]].concat());
+    let summary = |row: &str, case| results.summary(row, case, shown.class);
+    let through = |row: &str, case| summary(row, case)?.through.map(|spread| duration(spread.p50_ns));
+    for row in rows::all() {
+        let mut figures: Vec<Option<String>> = paced.iter().map(|&case| through(row.name(), case)).collect();
+        if figures.iter().all(Option::is_none) {
+            continue;
+        }
+        figures.push(summary(row.name(), lossless).and_then(|summary| summary.bytes_per_second).map(throughput));
+        let cells = figures.into_iter().map(|figure| figure.unwrap_or_else(|| "-".to_owned()));
+        table.rows.push([row.name(), row.about()].map(str::to_owned).into_iter().chain(cells).collect());
+    }
+    table
 }
 
 /// One table for each case.
@@ -215,9 +239,11 @@ pub fn print(results: &Results<'_>, verdicts: &[Verdict]) {
     for (series, table) in series(results) {
         println!("{}\n{}", series.about(), table.to_text());
     }
+    println!("{}", conditions(verdicts).to_text());
     println!("{}", summary(verdicts).to_text());
     for entry in targets::together(verdicts).iter().filter(|entry| !entry.missed.is_empty()) {
-        println!("not reached: {}", entry.target);
+        let class = entry.class.map_or(String::new(), |class| format!(" ({})", class.name()));
+        println!("not reached: {}{class}", entry.target);
         entry.missed.iter().for_each(|condition| println!("    {condition}"));
     }
     for failure in results.failures {

@@ -23,7 +23,7 @@ impl Row for Futex {
     }
 
     fn about(&self) -> &'static str {
-        "a bare FUTEX_WAKE of one sleeper, no payload: the floor of a wake"
+        "a bare FUTEX_WAKE of one waiting process, without a payload: the limit of a wake-up"
     }
 
     fn modes(&self) -> &'static [Mode] {

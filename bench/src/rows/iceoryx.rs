@@ -46,12 +46,9 @@ impl Row for Iceoryx {
 
     fn about(&self) -> &'static str {
         match self {
-            Self::Poll => {
-                "iceoryx2 publish-subscribe of slices: loan, copy in, send; the reader polls and copies out. Lossless by its \
-                 own back-pressure (no overflow, retry until delivered)"
-            }
-            Self::Listener => "the same; a Notifier wakes the reader, which sleeps in a Listener, at each message",
-            Self::InPlace => "the same; the reader polls and sums each message in place",
+            Self::Poll => "iceoryx2: loan, copy in, send; the reader polls and copies out",
+            Self::Listener => "iceoryx2: the reader sleeps in a Listener, which a Notifier wakes at each message",
+            Self::InPlace => "iceoryx2: the reader polls and sums each message in place",
         }
     }
 
@@ -191,7 +188,7 @@ impl Reader for Receiver {
                 if self.in_place {
                     receipts.summed(seen_ns, sum_words(message), word(message, 0), word(message, 1));
                 } else {
-                    receipts.copy(seen_ns, message, || true);
+                    receipts.copy(seen_ns, |to| to.copy_from_slice(message), || true);
                 }
                 if self.listener.is_none() {
                     break;

@@ -16,7 +16,7 @@ impl Row for Memcpy {
     }
 
     fn about(&self) -> &'static str {
-        "a bare copy into a mapped ring whose pages are present; nobody is told, nobody reads: the limit of a write"
+        "a bare copy into a mapped ring whose pages are present, without a reader: the limit of a write"
     }
 
     fn modes(&self) -> &'static [Mode] {

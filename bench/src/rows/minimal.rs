@@ -39,11 +39,9 @@ impl Row for Minimal {
 
     fn about(&self) -> &'static str {
         match self {
-            Self::Poll => {
-                "a sequence-locked ring in a hundred lines; the reader polls and copies out: the floor of polling"
-            }
-            Self::Futex => "the same; a futex wakes the reader at each message: the floor of waiting",
-            Self::InPlace => "the same; the reader polls and sums each message in place",
+            Self::Poll => "a sequence-locked ring in a hundred lines; the reader polls and copies out",
+            Self::Futex => "the hundred lines; a futex wakes the reader at each message",
+            Self::InPlace => "the hundred lines; the reader polls and sums each message in place",
         }
     }
 
@@ -183,7 +181,7 @@ impl Reader for Half {
                     receipts.summed(seen_ns, sum, sequence, time_ns);
                 }
             } else {
-                receipts.copy(seen_ns, message, whole);
+                receipts.copy(seen_ns, |to| to.copy_from_slice(message), whole);
             }
             self.next += 1;
         }

@@ -29,7 +29,7 @@ pub trait Row: Sync {
     /// Its name in tables, and what `--only` takes.
     fn name(&self) -> &'static str;
 
-    /// How it is used here, in one sentence.
+    /// How it is used here, for the page's table: at most a hundred characters.
     fn about(&self) -> &'static str;
 
     /// In which modes it takes part.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dora_shm_ring as ring;
-use dora_shm_ring::{
-    Chunk, Description, Dtype, Format, Frames, Outcome, ReaderOptions, Times, ViewOutcome, Wait, WriterOptions,
-};
+use dora_shm_ring::{Chunk, Description, Dtype, Format, Frames, Outcome, ReaderOptions, Times, Wait, WriterOptions};
 
 use super::{Reader, Row, Writer};
 use crate::control::Control;
@@ -44,17 +42,10 @@ impl Row for Ours {
 
     fn about(&self) -> &'static str {
         match self {
-            Self::Poll => {
-                "dora-shm-ring, one frame a message; the reader copies out: back to back with Reader::read, paced out of a \
-                 Reader::view, which tells when it has come"
-            }
-            Self::Wait => "the same; the reader sleeps in Reader::wait and then reads",
-            Self::WaitSpin => {
-                "the same, with ReaderOptions::spin: the reader sleeps, and polls from 0.2 ms before a message is due"
-            }
-            Self::InPlace => {
-                "the same; the reader polls with Reader::view, sums each message in place, and gives it back"
-            }
+            Self::Poll => "dora-shm: the reader polls and copies out",
+            Self::Wait => "dora-shm: the reader sleeps until it is woken, then copies out",
+            Self::WaitSpin => "dora-shm: the reader sleeps until 0.2 ms before a message is due (`spin`), then polls",
+            Self::InPlace => "dora-shm: the reader polls and sums each message in place",
         }
     }
 
@@ -81,7 +72,7 @@ impl Row for Ours {
 
     fn reader(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
         let spin = if *self == Self::WaitSpin { SPIN } else { Duration::ZERO };
-        let mut reader = ring::Reader::open(&task.name, ReaderOptions { spin, ..ReaderOptions::default() })?;
+        let mut reader = ring::Reader::open(&task.name, ReaderOptions::default().spin(spin))?;
         if matches!(self, Self::Wait | Self::WaitSpin) {
             // The writer notices within 250 ms that somebody sleeps, and wakes from then on.
             reader.wait(Duration::from_millis(500))?;
@@ -151,11 +142,11 @@ impl Receiver {
                 continue;
             }
             // `read` returns after its copy: when a message was seen, only a view can tell.
-            let ViewOutcome::Frames(view) = self.reader.view(1)? else { continue };
+            let Outcome::Data(view) = self.reader.view(1)? else { continue };
             let seen_ns = receipts.seen_ns();
             // A frame never wraps.
             let [message, _] = view.samples();
-            receipts.copy(seen_ns, message.as_ref(), || !self.reader.finish(view).is_empty());
+            receipts.copy(seen_ns, |to| message.copy_to(to), || !self.reader.finish(view).is_empty());
         }
         Ok(())
     }
@@ -173,7 +164,7 @@ impl Receiver {
 
     #[inline]
     fn read(&mut self, frames: &mut Frames, seen_ns: u64, receipts: &mut Receipts) -> eyre::Result<()> {
-        if self.reader.read(frames, self.batch)? == Outcome::Data {
+        if self.reader.read(frames, self.batch)?.is_data() {
             for message in frames.samples().chunks_exact(self.payload) {
                 receipts.copied(seen_ns, message);
             }
@@ -184,12 +175,14 @@ impl Receiver {
     fn in_place(&mut self, mut receipts: Receipts) -> eyre::Result<()> {
         let mut sums = Vec::new();
         while !receipts.is_over() {
-            let ViewOutcome::Frames(view) = self.reader.view(self.batch)? else { continue };
+            let Outcome::Data(view) = self.reader.view(self.batch)? else { continue };
             let seen_ns = receipts.seen_ns();
             let first = view.first();
             sums.clear();
             for part in view.samples() {
-                let messages = part.as_ref().chunks_exact(self.payload);
+                // SAFETY: the writer may come round, as in any reader in place: each byte is looked at once, and nothing
+                // depends on it before the view has been found whole.
+                let messages = unsafe { part.as_slice() }.chunks_exact(self.payload);
                 sums.extend(messages.map(|message| (sum_words(message), word(message, 0), word(message, 1))));
             }
             let whole = self.reader.finish(view);

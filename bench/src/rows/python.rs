@@ -18,7 +18,20 @@ const LEAST_FRAMES: usize = 1 << 15;
 
 /// One row for each package.
 pub enum Python {
+    /// ezmsg-tools' shared-memory ring. Its sink's `on_message` is awaited without a graph around it, with a message made
+    /// beforehand; its mirror polls without a pause, and what `auto_view` returns is copied out. Both ends run in Python.
+    ///
+    /// A message is frames of 64 float32 and at least four frames long, since the mirror never returns a lone frame. The ring
+    /// has one frame more than whole messages, and at least [`LEAST_FRAMES`]: the mirror hands the whole ring out again
+    /// whenever it stops at the ring's last frame. The row has no lossless mode, since the mirror can skip a message when it
+    /// polls during a wrap. The pages are mapped beforehand. With a reader, *write* includes the microsecond that the commit's
+    /// stamp costs.
     Ezmsg,
+    /// Lab Streaming Layer through pylsl, over TCP and discovery on the loopback device alone, with queues of the ring's size.
+    ///
+    /// A message is one `push_chunk` of samples of 64 float32 channels and one blocking `pull_chunk` into an existing buffer.
+    /// `pull_chunk` returns after its copy, so *seen* includes the copy and starts before `push_chunk`. A message counts as
+    /// missed if a full queue dropped one of its samples.
     Lsl,
 }
 
@@ -32,21 +45,8 @@ impl Row for Python {
 
     fn about(&self) -> &'static str {
         match self {
-            Python::Ezmsg => {
-                "ezmsg-tools' shared-memory ring, both ends in Python: its sink's on_message is awaited, with no graph around it \
-                 and the message made beforehand; its mirror polls without a pause and what auto_view gives is copied out. A \
-                 message is frames of 64 float32, four of them at 1 KiB, since the mirror never returns a lone frame; the ring has \
-                 one frame more than whole messages, and not too few of them, since the mirror hands the whole ring out again \
-                 whenever it ends on the ring's last frame; not lossless, since the mirror can skip a message when polled at the \
-                 moment of a wrap. Its pages are mapped in beforehand. *Write* with a reader has the microsecond in it that the \
-                 commit's stamp costs"
-            }
-            Python::Lsl => {
-                "Lab Streaming Layer, both ends in Python by way of pylsl: over TCP and discovery on the loopback device alone, \
-                 queues of the ring's size; a message is one push_chunk of samples of 64 float32 channels and one blocking \
-                 pull_chunk into a buffer that is there. That call returns with the copy: *seen* is after it, and counts from \
-                 before push_chunk. A message that a full queue dropped a sample of is missed"
-            }
+            Python::Ezmsg => "ezmsg-tools' ring, both ends in Python; the mirror polls and copies out",
+            Python::Lsl => "Lab Streaming Layer over TCP on one machine, both ends in Python",
         }
     }
 

@@ -23,6 +23,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// Messages on a line of 64 bytes.
 const ALIGNMENT_POWER: u8 = 6;
 
+/// Two peers over a Unix socket, with a shared-memory pool of the ring's size, express messages and blocking congestion
+/// control.
 pub struct Zenoh;
 
 impl Row for Zenoh {
@@ -31,8 +33,7 @@ impl Row for Zenoh {
     }
 
     fn about(&self) -> &'static str {
-        "zenoh between two peers over a Unix socket, payload in its shared-memory provider (a pool of the ring's size), express \
-         and blocking congestion control; a callback receives and copies out"
+        "zenoh with its shared-memory provider; a callback receives and copies out"
     }
 
     fn floor(&self, mode: Mode) -> &'static str {
@@ -149,7 +150,7 @@ impl Reader for Receiver {
             let seen_ns = receipts.seen_ns();
             // A payload that came over the socket would be another measurement.
             match sample.payload().as_shm() {
-                Some(memory) => receipts.copy(seen_ns, memory, || true),
+                Some(memory) => receipts.copy(seen_ns, |to| to.copy_from_slice(memory), || true),
                 None => control.fail(),
             }
         });

@@ -1,6 +1,6 @@
 //! Many channels against many frames, at constant bytes a second.
 
-use dora_shm_ring::{Dtype, Frames, Outcome, Reader, ReaderOptions};
+use dora_shm_ring::{Dtype, Frames, Reader, ReaderOptions};
 use eyre::ensure;
 
 use super::{Point, Setting, chunk, point, unique, write_costs, writer};
@@ -33,7 +33,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
         for _ in 0..writes / 2 {
             writer.write(&chunk(&samples))?;
             let start = now_ns();
-            ensure!(reader.read(&mut into, u64::MAX)? == Outcome::Data, "the reader missed a chunk");
+            ensure!(reader.read(&mut into, u64::MAX)?.is_data(), "the reader missed a chunk");
             costs.push(now_ns() - start);
             ensure!(into.samples().len() == CHUNK_BYTES, "the reader got {} bytes", into.samples().len());
         }

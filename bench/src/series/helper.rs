@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use dora_shm_ring::{Dtype, Frames, Outcome, Reader, ReaderOptions, Start, Wait};
+use dora_shm_ring::{Dtype, Frames, Reader, ReaderOptions, Start, Wait};
 use eyre::{OptionExt as _, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -89,11 +89,11 @@ impl Helper {
     }
 
     fn read(&self, control: &Control) -> eyre::Result<()> {
-        let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+        let options = ReaderOptions::default().start(Start::Oldest);
         let mut reader = Reader::open(&self.name, options)?;
         let mut frames = Frames::new();
         // Attached: what is there has been read.
-        while reader.read(&mut frames, u64::MAX)? == Outcome::Data {}
+        while reader.read(&mut frames, u64::MAX)?.is_data() {}
         if self.kind == Kind::Wait {
             // The writer notices now that somebody sleeps.
             reader.wait(Duration::from_millis(100))?;
@@ -104,7 +104,7 @@ impl Helper {
             return Ok(());
         }
         while control.word(Word::Stop).load(Ordering::Acquire) == 0 {
-            if reader.wait(Duration::from_secs(1))? == Wait::Ready && reader.read(&mut frames, 16)? == Outcome::Data {
+            if reader.wait(Duration::from_secs(1))? == Wait::Ready && reader.read(&mut frames, 16)?.is_data() {
                 control.word(Word::Acknowledged).store(reader.position(), Ordering::Release);
             }
         }
@@ -130,10 +130,10 @@ impl Helper {
     }
 
     fn first_frame(&self, main_ns: u64) -> eyre::Result<()> {
-        let options = ReaderOptions { start: Start::Last(1), ..ReaderOptions::default() };
+        let options = ReaderOptions::default().start(Start::Last(1));
         let mut reader = Reader::open(&self.name, options)?;
         let mut frames = Frames::new();
-        while reader.read(&mut frames, 1)? != Outcome::Data {
+        while !reader.read(&mut frames, 1)?.is_data() {
             ensure!(reader.wait(Duration::from_secs(5))? == Wait::Ready, "no frame in five seconds");
         }
         let times = FirstFrame { main_ns, read_ns: now_ns() };

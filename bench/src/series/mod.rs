@@ -68,7 +68,7 @@ pub struct Point {
 }
 
 /// A point of one round.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct SeriesEntry {
     pub series: Series,

@@ -58,7 +58,7 @@
 /// No generation, or no user id.
 #define DORA_SHM_NONE UINT32_MAX
 /// Initialises dora_shm_reader_options with the defaults.
-#define DORA_SHM_READER_OPTIONS_INIT {sizeof(dora_shm_reader_options), DORA_SHM_START_NEWEST, DORA_SHM_NONE, 0, 0, 0, 0, false}
+#define DORA_SHM_READER_OPTIONS_INIT {sizeof(dora_shm_reader_options), DORA_SHM_START_NEWEST, DORA_SHM_NONE, 0, 0, 0, 0, 0, false}
 /// Initialises dora_shm_writer_options with the defaults.
 #define DORA_SHM_WRITER_OPTIONS_INIT {sizeof(dora_shm_writer_options), 0, 0, false}
 
@@ -154,6 +154,20 @@ typedef enum {
     DORA_SHM_STATE_CLOSED = 6,
 } dora_shm_state;
 
+/// What happened.
+typedef enum {
+    /// The reader came to a new ring: the type, shape, rate, length or key changed, or the stream appeared.
+    DORA_SHM_EVENT_NEW_GENERATION = 0,
+    /// Labels, units or attributes changed, and nothing else.
+    DORA_SHM_EVENT_NEW_DESCRIPTION = 1,
+    /// Another writer has the stream: it took over from a dead one, or created the stream again after it was closed.
+    DORA_SHM_EVENT_WRITER_RESTARTED = 2,
+    /// The writer closed the stream.
+    DORA_SHM_EVENT_WRITER_CLOSED = 3,
+    /// The writer died without closing the stream.
+    DORA_SHM_EVENT_WRITER_DIED = 4,
+} dora_shm_event_kind;
+
 /// How the coordinates along a dimension are given.
 typedef enum {
     /// They are not given.
@@ -215,6 +229,8 @@ typedef enum {
     DORA_SHM_START_OLDEST = 1,
     /// With the newest `last_frames` frames in the ring.
     DORA_SHM_START_LAST = 2,
+    /// With the frames whose times are less than `last_seconds` before the newest frame's. Not for readers of messages.
+    DORA_SHM_START_LAST_SECONDS = 3,
 } dora_shm_start;
 
 /// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
@@ -251,6 +267,8 @@ typedef struct {
     uint32_t owner;
     /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
     uint64_t last_frames;
+    /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
+    double last_seconds;
     /// Largest ring to map, in bytes. 0: no limit.
     uint64_t max_ring_bytes;
     /// A live stream without a new message for this many seconds is idle. 0: one second.
@@ -286,13 +304,10 @@ typedef struct {
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
     /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
-    /// before the first ring. A change means that the writer was restarted.
+    /// before the first ring.
     uint32_t epoch;
-    /// Identity of the stream that the ring belongs to; 0 before the first ring. A change means that the stream was closed
-    /// and created again.
+    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
     uint64_t stream_id;
-    /// Number of the description that is held: 1 for the reader's first, one more for each after it; 0: there is none.
-    uint64_t description;
     /// Position of the next frame that will be read.
     uint64_t position;
     /// Frames lost since the reader was opened, in all: exact.
@@ -340,6 +355,16 @@ typedef struct {
     dora_shm_format format;
 } dora_shm_info;
 
+/// Something that happened to a stream, in order with its frames.
+typedef struct {
+    /// What happened.
+    dora_shm_event_kind kind;
+    /// The generation that was read then. DORA_SHM_NONE: there was no ring.
+    uint32_t generation;
+    /// Position of the first frame after the event, in that generation.
+    uint64_t position;
+} dora_shm_event;
+
 /// What is known of a stream that ezmsg itself wrote, besides what is known of any stream.
 typedef struct {
     /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
@@ -370,8 +395,6 @@ typedef struct {
     uint64_t lost;
     /// Number of the message in its generation, from 0.
     uint64_t chunk;
-    /// Number of the message's description, as in dora_shm_cursor.
-    uint64_t description;
     /// Position of the first frame in the stream, over all generations.
     uint64_t stream_position;
     /// CLOCK_MONOTONIC when the message was written, in nanoseconds.
@@ -411,8 +434,6 @@ typedef struct {
     uint64_t frames;
     /// Frames lost just before the first one, since the previous read: exact.
     uint64_t lost;
-    /// Number of the description that is held; see dora_shm_cursor.
-    uint64_t description;
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
 } dora_shm_frames;
@@ -435,8 +456,6 @@ typedef struct {
     uint64_t first;
     /// Number of frames, in both parts.
     uint64_t frames;
-    /// Number of the description that is held; see dora_shm_cursor.
-    uint64_t description;
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
     /// Number of parts: 2 where the ring wraps, otherwise 1; 0 unless DORA_SHM_OK is returned.
@@ -605,6 +624,12 @@ dora_shm_result dora_shm_reader_wait(dora_shm_reader *reader, double timeout_sec
 ///       meanwhile.
 dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 
+/// Passes everything that is there, generations included, without counting it as lost.
+///
+/// @return what was met on the way: DORA_SHM_CLOSED, otherwise DORA_SHM_NEW_GENERATION, otherwise DORA_SHM_OK if frames were
+///         passed, otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
+
 /// Format of the ring that is read. It changes only with DORA_SHM_NEW_GENERATION.
 ///
 /// @param format out
@@ -612,8 +637,8 @@ dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 dora_shm_result dora_shm_reader_format(const dora_shm_reader *reader, dora_shm_format *format);
 
 /// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
-/// reader of messages, it is that of the message returned last. Ask again when its number in dora_shm_frames,
-/// dora_shm_message or dora_shm_cursor changes.
+/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
+/// DORA_SHM_EVENT_NEW_DESCRIPTION.
 ///
 /// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
 ///        stream does. Untouched unless DORA_SHM_OK is returned
@@ -640,6 +665,15 @@ dora_shm_result dora_shm_reader_state(const dora_shm_reader *reader, dora_shm_st
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_IO: a system call failed
 /// @note Makes a few system calls.
 dora_shm_result dora_shm_reader_info(const dora_shm_reader *reader, dora_shm_info *info);
+
+/// The oldest event that was not returned yet. Calls that read, view, skip or wait notice events, and so does
+/// dora_shm_reader_state(). Ask after each of them: an event precedes the frames that the same call returned. The newest 64
+/// events are kept. Where the reader begins is not an event.
+///
+/// @param event out; untouched unless DORA_SHM_OK is returned
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
+/// @note Makes no system call.
+dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader, dora_shm_event *event);
 
 /// What is known of the stream if ezmsg itself wrote it.
 ///

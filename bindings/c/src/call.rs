@@ -91,6 +91,7 @@ const MOST_OPTIONS_BYTES: usize = 4096;
 /// # Safety
 /// Unless it is NULL or not aligned, `pointer` is valid for reads of a `usize`, and of as many bytes as that says.
 pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Result<T, Failure> {
+    const { assert!(size_of::<T>() >= T::FIRST_SIZE) };
     let mut found = T::DEFAULT;
     if pointer.is_null() {
         return Ok(found);

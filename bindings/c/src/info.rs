@@ -43,7 +43,7 @@ impl dora_shm_state {
     pub(crate) fn of(liveness: Liveness) -> Self {
         match liveness {
             Liveness::Absent => DORA_SHM_STATE_ABSENT,
-            Liveness::Foreign => DORA_SHM_STATE_EZMSG,
+            Liveness::Ezmsg => DORA_SHM_STATE_EZMSG,
             Liveness::Waiting => DORA_SHM_STATE_WAITING,
             Liveness::Live => DORA_SHM_STATE_LIVE,
             Liveness::Idle => DORA_SHM_STATE_IDLE,
@@ -151,12 +151,10 @@ mod tests {
     #[test]
     fn every_state_has_the_name_that_the_library_gives_it() {
         use Liveness::*;
-        for liveness in [Absent, Foreign, Waiting, Live, Idle, Dead, Closed] {
+        for liveness in [Absent, Ezmsg, Waiting, Live, Idle, Dead, Closed] {
             // SAFETY: never NULL.
             let name = unsafe { CStr::from_ptr(dora_shm_state_name(dora_shm_state::of(liveness) as i32)) };
-            let expected =
-                if liveness == Foreign { "ezmsg".to_owned() } else { format!("{liveness:?}").to_lowercase() };
-            assert_eq!(name.to_str().unwrap(), expected);
+            assert_eq!(name.to_str().unwrap(), liveness.name());
         }
         for number in [-1, 7, i32::MIN] {
             // SAFETY: never NULL.

@@ -39,7 +39,7 @@ pub unsafe extern "C" fn dora_shm_notifier_open(
         // SAFETY: the convention for arguments.
         let (name, notifier) = unsafe { (string(name, "name")?, Out::new(notifier, "notifier")?) };
         // SAFETY: as above.
-        let options = unsafe { dora_shm_reader_options::to_library(options) }?;
+        let (options, _) = unsafe { dora_shm_reader_options::to_library(options) }?;
         give(&notifier, dora_shm_notifier { notifier: Notifier::open(name, options)? });
         Ok(DORA_SHM_OK)
     })

@@ -114,7 +114,7 @@ impl From<Error> for Failure {
             Error::WrongOwner { .. } => DORA_SHM_ERROR_WRONG_OWNER,
             Error::Permission { .. } => DORA_SHM_ERROR_PERMISSION,
             Error::Version { .. } => DORA_SHM_ERROR_VERSION,
-            Error::Foreign { .. } => DORA_SHM_ERROR_EZMSG,
+            Error::Ezmsg { .. } => DORA_SHM_ERROR_EZMSG,
             Error::Unsupported { .. } => DORA_SHM_ERROR_UNSUPPORTED,
             Error::Corrupt { .. } => DORA_SHM_ERROR_CORRUPT,
             Error::TooLarge { .. } => DORA_SHM_ERROR_TOO_LARGE,

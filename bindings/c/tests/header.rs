@@ -60,7 +60,7 @@ fn constants() -> String {
         (
             "Initialises dora_shm_reader_options with the defaults.",
             "READER_OPTIONS_INIT",
-            "{sizeof(dora_shm_reader_options), DORA_SHM_START_NEWEST, DORA_SHM_NONE, 0, 0, 0, 0, false}".to_owned(),
+            "{sizeof(dora_shm_reader_options), DORA_SHM_START_NEWEST, DORA_SHM_NONE, 0, 0, 0, 0, 0, false}".to_owned(),
         ),
         (
             "Initialises dora_shm_writer_options with the defaults.",

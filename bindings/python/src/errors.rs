@@ -19,7 +19,7 @@ fn class_name(error: &Error) -> &'static str {
         Error::WrongOwner { .. } => "WrongOwnerError",
         Error::Permission { .. } => "StreamPermissionError",
         Error::Version { .. } => "VersionError",
-        Error::Foreign { .. } => "EzmsgError",
+        Error::Ezmsg { .. } => "EzmsgError",
         Error::Unsupported { .. } => "UnsupportedError",
         Error::Corrupt { .. } => "CorruptError",
         Error::TooLarge { .. } => "TooLargeError",

@@ -1,24 +1,11 @@
-//! What can be told of streams.
+//! What is known of streams.
 
-use dora_shm_ring::{Format, Info, Liveness, StreamInfo};
+use dora_shm_ring::{Format, Info, StreamInfo};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::describe::Described;
 use crate::errors::raise;
-
-/// The words of `dora_shm.State`.
-pub fn state(liveness: Liveness) -> &'static str {
-    match liveness {
-        Liveness::Absent => "absent",
-        Liveness::Foreign => "ezmsg",
-        Liveness::Waiting => "waiting",
-        Liveness::Live => "live",
-        Liveness::Idle => "idle",
-        Liveness::Dead => "dead",
-        Liveness::Closed => "closed",
-    }
-}
 
 /// `described` is the info's description, where Python has it already.
 pub fn info_to_python<'py>(
@@ -35,7 +22,7 @@ pub fn info_to_python<'py>(
     made.set_item("kind", "stream")?;
     made.set_item("name", &info.name)?;
     made.set_item("segment", &info.segment)?;
-    made.set_item("state", state(info.liveness))?;
+    made.set_item("state", info.liveness.name())?;
     made.set_item("stream_id", info.stream_id)?;
     made.set_item("created_ns", info.created_ns)?;
     made.set_item("owner", info.owner)?;
@@ -53,7 +40,7 @@ pub fn info_to_python<'py>(
     made.set_item("chunks", info.chunks)?;
     made.set_item("measured_rate", info.measured_rate_hz)?;
     made.set_item("description", description)?;
-    let ezmsg = info.foreign.as_ref();
+    let ezmsg = info.ezmsg.as_ref();
     made.set_item("struct_version", ezmsg.map(|ezmsg| ezmsg.struct_version))?;
     made.set_item("reason", ezmsg.and_then(|ezmsg| ezmsg.refused.as_deref()))?;
     made.set_item("left_out", ezmsg.map_or(&[][..], |ezmsg| &ezmsg.left_out))?;

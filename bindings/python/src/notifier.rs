@@ -24,7 +24,7 @@ impl Notifier {
     #[new]
     #[pyo3(signature = (name, owner=None, max_bytes=None))]
     fn new(py: Python<'_>, name: &str, owner: Option<u32>, max_bytes: Option<u64>) -> PyResult<Self> {
-        let mut options = ring::ReaderOptions { owner, ..ring::ReaderOptions::default() };
+        let mut options = ring::ReaderOptions::default().owner(owner);
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let notifier = ring::Notifier::open(name, options).map_err(|error| raise(py, error))?;
         Ok(Self { notifier: Mutex::new(Some(notifier)) })

@@ -8,26 +8,26 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple, PyType};
-use ring::{Copied, MessageInfo, Outcome, ReaderOptions, Start, ViewOutcome, Wait, WriterId};
+use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
+use ring::{Copied, EventKind, Liveness, MessageInfo, Outcome, ReaderOptions, Start, Wait};
 
 use crate::buffers::Memory;
 use crate::describe::{Arrays, Described};
 use crate::errors::raise;
-use crate::info::{info_to_python, state};
+use crate::info::info_to_python;
 use crate::shared::{Shared, Takes};
 use crate::view::View;
 
 /// Longest sleep between two looks for a signal such as Ctrl-C.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// `(stream_id, epoch)`
-type Writer = (u64, u32);
+/// How often a reader that finds nothing checks whether the writer lives: as often as one that waits.
+const LIVENESS_PAUSE: Duration = Duration::from_millis(250);
 
-/// Python's word for an outcome that brought no frames.
-fn word(py: Python<'_>, outcome: Outcome) -> Bound<'_, PyAny> {
+/// Python's word for an outcome.
+fn word<T>(py: Python<'_>, outcome: Outcome<T>) -> Bound<'_, PyAny> {
     let word = match outcome {
-        Outcome::Data => intern!(py, "data"),
+        Outcome::Data(_) => intern!(py, "data"),
         Outcome::Nothing => intern!(py, "nothing"),
         Outcome::Generation => intern!(py, "generation"),
         Outcome::Closed => intern!(py, "closed"),
@@ -35,17 +35,18 @@ fn word(py: Python<'_>, outcome: Outcome) -> Bound<'_, PyAny> {
     word.clone().into_any()
 }
 
-fn copied((outcome, copied): (Outcome, Copied)) -> Result<Copied, Outcome> {
-    if outcome == Outcome::Data { Ok(copied) } else { Err(outcome) }
-}
-
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Reader {
     shared: Shared<Inside>,
+    /// Python's list, to which every call that reads or waits adds the events that it noticed.
+    events: Option<Py<PyList>>,
 }
 
 struct Inside {
     reader: ring::Reader,
+    idle_after: Duration,
+    /// When it was last checked whether the writer lives.
+    liveness_at: Instant,
     /// How numpy stores frames of the ring that was looked at last.
     arrays: Option<Arc<Arrays>>,
     /// The description that was held last. It is asked for with every read and changes rarely.
@@ -133,23 +134,84 @@ impl Inside {
         self.described.clone()
     }
 
-    /// How many frames there are to read, and the arrays for them; or what there is instead. It polls only when there are
-    /// none: whoever reads then polls.
-    fn look(&mut self) -> ring::Result<Result<(Arc<Arrays>, u64), Outcome>> {
-        if self.reader.unread() == 0 {
-            let outcome = self.reader.advance()?;
-            if outcome != Outcome::Data {
-                return Ok(Err(outcome));
-            }
+    fn described_as(&self, description: Option<Arc<ring::Description>>) -> Option<Arc<Described>> {
+        let description = description?;
+        let known = self.described.as_ref().filter(|described| described.is_of(&description));
+        Some(known.cloned().unwrap_or_else(|| Arc::new(Described::new(description))))
+    }
+
+    /// How many frames there are to read, and the arrays for them; or what there is instead. It polls only if there are
+    /// none: the read that follows polls by itself.
+    fn look(&mut self) -> ring::Result<Outcome<(Arc<Arrays>, u64)>> {
+        let outcome = match self.reader.unread() {
+            0 => self.advance()?,
+            unread => Outcome::Data(unread),
+        };
+        let arrays = self.arrays();
+        Ok(match (outcome, arrays) {
+            (Outcome::Data(unread), Some(arrays)) => Outcome::Data((arrays, unread)),
+            (Outcome::Data(_) | Outcome::Nothing, _) => Outcome::Nothing,
+            (Outcome::Generation, _) => Outcome::Generation,
+            (Outcome::Closed, _) => Outcome::Closed,
+        })
+    }
+
+    /// As the library's, and checks now and then whether the writer lives, which is an event if it does not.
+    fn advance(&mut self) -> ring::Result<Outcome<u64>> {
+        let outcome = self.reader.advance()?;
+        if outcome == Outcome::Nothing && self.liveness_at.elapsed() >= LIVENESS_PAUSE {
+            self.liveness_at = Instant::now();
+            self.reader.liveness(self.idle_after)?;
         }
-        let unread = self.reader.unread();
-        Ok(self.arrays().map(|arrays| (arrays, unread)).ok_or(Outcome::Nothing))
+        Ok(outcome)
+    }
+
+    /// The events that were noticed since the last call.
+    fn take_events(&mut self) -> Vec<Noticed> {
+        let mut noticed = Vec::new();
+        while let Some(event) = self.reader.next_event() {
+            let liveness = match event.kind {
+                EventKind::WriterGone { orderly: true } => Liveness::Closed,
+                EventKind::WriterGone { orderly: false } => Liveness::Dead,
+                // A system that does not say is asked again by the next call, which reports it.
+                _ => self.reader.liveness(self.idle_after).unwrap_or(Liveness::Live),
+            };
+            let described = self.described_as(event.description.clone());
+            noticed.push(Noticed { event, liveness, described });
+        }
+        noticed
     }
 
     fn take(&mut self, copied: Copied) -> Taken {
         let mut messages = Vec::new();
         self.reader.messages(copied.first..copied.first + copied.frames, &mut messages);
         Taken { copied, messages, described: self.described(), missed: self.reader.description_missed() }
+    }
+}
+
+/// An event, and what Python's `Event` has besides.
+struct Noticed {
+    event: ring::Event,
+    liveness: Liveness,
+    described: Option<Arc<Described>>,
+}
+
+impl Noticed {
+    fn is_death(&self) -> bool {
+        self.event.kind == EventKind::WriterGone { orderly: false }
+    }
+
+    fn python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static EVENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let kind = match self.event.kind {
+            EventKind::NewGeneration => "new_generation",
+            EventKind::NewDescription => "new_description",
+            EventKind::WriterRestarted => "writer_restarted",
+            EventKind::WriterGone { .. } => "writer_gone",
+        };
+        let description = self.described.as_ref().map(|described| described.python(py)).transpose()?;
+        let made = EVENT.import(py, "dora_shm._events", "event_of")?;
+        made.call1((kind, self.event.generation, self.event.position, self.liveness.name(), description))
     }
 }
 
@@ -174,7 +236,7 @@ impl Reader {
     /// `start` is "newest", "oldest", a number of frames (int) or of seconds (float).
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are Python's")]
-    #[pyo3(signature = (name, start, owner, idle_after, max_bytes, each_description, spin))]
+    #[pyo3(signature = (name, start, owner, idle_after, max_bytes, each_description, spin, events))]
     fn new(
         py: Python<'_>,
         name: &str,
@@ -184,38 +246,37 @@ impl Reader {
         max_bytes: Option<u64>,
         each_description: bool,
         spin: f64,
+        events: Option<Py<PyList>>,
     ) -> PyResult<Self> {
         let [idle_after, spin] =
             [idle_after, spin].map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        let mut options = ReaderOptions { owner, idle_after, each_description, spin, ..ReaderOptions::default() };
-        options.start = match &start {
+        let from = match &start {
             Begin::Frames(frames) => Start::Last(*frames),
             Begin::Word(word) if word == "newest" => Start::Newest,
             Begin::Word(_) | Begin::Seconds(_) => Start::Oldest,
         };
+        let options = ReaderOptions::default().start(from).owner(owner).idle_after(idle_after);
+        let mut options = options.each_description(each_description).spin(spin);
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let mut reader = ring::Reader::open(name, options).map_err(|error| raise(py, error))?;
         if let Begin::Seconds(seconds) = start {
             skip_to_last(&mut reader, seconds).map_err(|error| raise(py, error))?;
         }
         let interrupter = reader.interrupter();
-        let inside = Inside { reader, arrays: None, described: None };
-        Ok(Self { shared: Shared::new("reader", inside, Some(interrupter)) })
+        let inside = Inside { reader, idle_after, liveness_at: Instant::now(), arrays: None, described: None };
+        Ok(Self { shared: Shared::new("reader", inside, Some(interrupter)), events })
     }
 
     /// Copies new frames into new arrays, at most `max_frames`. Returns a `Chunk`; or "nothing", "generation" or "closed".
     #[pyo3(signature = (max_frames))]
     fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            let (arrays, unread) = match self.shared.try_with(py, Takes::Moments, Inside::look)? {
-                Ok(found) => found,
-                Err(outcome) => return Ok(word(py, outcome)),
+            let (arrays, unread) = match self.notice(py, Takes::Moments, Inside::look)? {
+                Outcome::Data(found) => found,
+                other => return Ok(word(py, other)),
             };
             let frames = unread.min(max_frames).min(arrays.format.frames());
-            let read = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
-                reader.read_into(samples, times).map(copied)
-            };
-            if let Some(found) = self.copy(py, &arrays, frames, read)? {
+            if let Some(found) = self.copy(py, &arrays, frames, ring::Reader::read_into)? {
                 return Ok(found);
             }
         }
@@ -237,21 +298,21 @@ impl Reader {
         let takes = to.takes();
         let (to_samples, to_times) = to.slices()?;
         let room = to_times.len() as u64;
-        let taken = self.shared.try_with(py, takes, |inside| {
+        let found = self.notice(py, takes, |inside| {
             let reader = &mut inside.reader;
             if reader.generation() != of {
                 return Ok(None);
             }
             if from_.is_some_and(|from| reader.position() != from) {
-                return Ok(Some(Err(Outcome::Nothing)));
+                return Ok(Some(Outcome::Nothing));
             }
             let read = if from_.is_some() { ring::Reader::continue_into } else { ring::Reader::read_into };
-            let copied = copied(read(reader, to_samples, to_times)?);
-            Ok(Some(copied.map(|copied| inside.take(copied))))
+            let outcome = read(reader, to_samples, to_times)?;
+            Ok(Some(outcome.map(|copied| inside.take(copied))))
         })?;
-        match taken {
-            Some(Ok(taken)) => taken.chunk(py, samples, times, room),
-            Some(Err(outcome)) => Ok(word(py, outcome)),
+        match found {
+            Some(Outcome::Data(taken)) => taken.chunk(py, samples, times, room),
+            Some(other) => Ok(word(py, other)),
             None => Ok(intern!(py, "stale").clone().into_any()),
         }
     }
@@ -276,7 +337,13 @@ impl Reader {
 
     /// Moves on to the next generation, or to the end, if nothing is left in this one. Returns as `read`, or "data".
     fn advance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let outcome = self.shared.try_with(py, Takes::Moments, |inside| inside.reader.advance())?;
+        let outcome = self.notice(py, Takes::Moments, Inside::advance)?;
+        Ok(word(py, outcome))
+    }
+
+    /// Passes everything that is there, generations included, without counting it as lost. Returns as `advance`.
+    fn skip_to_newest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let outcome = self.notice(py, Takes::Moments, |inside| inside.reader.skip_to_newest())?;
         Ok(word(py, outcome))
     }
 
@@ -286,16 +353,21 @@ impl Reader {
     fn latest<'py>(&self, py: Python<'py>, frames: u64, seconds: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         loop {
             let found = self.shared.try_with(py, Takes::Moments, |inside| {
-                skip_to_newest(&mut inside.reader)?;
-                let wanted = seconds.map_or(frames, |seconds| inside.reader.frames_within(seconds));
+                if inside.reader.skip_to_newest()? == Outcome::Closed {
+                    // The next stream of that name.
+                    inside.reader.skip_to_newest()?;
+                }
+                let wanted = match seconds {
+                    Some(seconds) => inside.reader.frames_within(seconds)?,
+                    None => frames,
+                };
                 Ok(inside.arrays().map(|arrays| (arrays, wanted)))
             })?;
-            let Some((arrays, wanted)) = found else { return Ok(word(py, Outcome::Nothing)) };
-            let frames = wanted.min(arrays.format.frames());
+            let Some((arrays, wanted)) = found else { return Ok(word(py, Outcome::<()>::Nothing)) };
             let latest = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
-                reader.latest_into(samples, times).map(Ok)
+                reader.latest_into(samples, times).map(Outcome::Data)
             };
-            if let Some(chunk) = self.copy(py, &arrays, frames, latest)? {
+            if let Some(chunk) = self.copy(py, &arrays, wanted.min(arrays.format.frames()), latest)? {
                 return Ok(chunk);
             }
         }
@@ -316,7 +388,7 @@ impl Reader {
             let start = first.clamp(held.start, held.end);
             let frames = first.saturating_add(frames).clamp(start, held.end) - start;
             let read = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
-                reader.read_at_into(start, samples, times).map(Ok)
+                reader.read_at_into(start, samples, times).map(Outcome::Data)
             };
             if let Some(chunk) = self.copy(py, &arrays, frames, read)? {
                 return Ok(chunk);
@@ -330,19 +402,21 @@ impl Reader {
 
     /// Lends what is new in place, at most `max_frames` frames. Returns a `View`, or as `read`.
     fn view<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
-        let found = self.shared.try_with(py, Takes::Moments, |inside| {
+        let found = self.notice(py, Takes::Moments, |inside| {
             let view = match inside.reader.view(max_frames)? {
-                ViewOutcome::Frames(view) => view,
-                ViewOutcome::Nothing => return Ok(Err(Outcome::Nothing)),
-                ViewOutcome::Generation => return Ok(Err(Outcome::Generation)),
-                ViewOutcome::Closed => return Ok(Err(Outcome::Closed)),
+                Outcome::Data(view) => view,
+                // As a read that finds nothing.
+                Outcome::Nothing => return Ok(inside.advance()?.map(|_| None)),
+                other => return Ok(other.map(|_| None)),
             };
             let missed = inside.reader.description_missed();
-            Ok(Ok(View::new(view, inside.arrays(), inside.described(), missed)))
+            Ok(Outcome::Data(Some(View::new(view, inside.arrays(), inside.described(), missed))))
         })?;
         match found {
-            Ok(view) => Ok(Bound::new(py, view)?.into_any()),
-            Err(outcome) => Ok(word(py, outcome)),
+            Outcome::Data(Some(view)) => Ok(Bound::new(py, view)?.into_any()),
+            // Frames have come in between, or `max_frames` is 0.
+            Outcome::Data(None) => Ok(word(py, Outcome::<()>::Nothing)),
+            other => Ok(word(py, other)),
         }
     }
 
@@ -355,28 +429,37 @@ impl Reader {
     }
 
     /// Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the
-    /// stream is. Unless it is known that the writer is dead, its death ends it early.
-    fn wait(&self, py: Python<'_>, seconds: Option<f64>, death_is_known: bool) -> PyResult<&'static str> {
+    /// stream is. The writer's death ends it early when it is noticed.
+    fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<&'static str> {
         let seconds = seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
         let deadline = seconds.and_then(|seconds| Instant::now().checked_add(seconds));
-        let mut found = ring::Liveness::Absent;
+        let mut found = Liveness::Absent;
         loop {
             let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
             let slice = left.min(SLICE);
-            match self.shared.with_patience(py, slice, |inside| inside.reader.wait(slice))? {
-                Some(Wait::Ready) => return Ok("ready"),
-                Some(Wait::Quiet(liveness)) => {
-                    found = liveness;
-                    if liveness == ring::Liveness::Dead && !death_is_known {
-                        return Ok(state(liveness));
+            let waited = self.shared.with_patience(py, slice, |inside| {
+                let wait = inside.reader.wait(slice);
+                Ok((wait, inside.take_events()))
+            })?;
+            // None: another thread has the reader.
+            if let Some((wait, events)) = waited {
+                let has_died = events.iter().any(Noticed::is_death);
+                self.keep(py, events)?;
+                match wait.map_err(|error| raise(py, error))? {
+                    Wait::Ready => return Ok("ready"),
+                    Wait::Quiet(liveness) => {
+                        found = liveness;
+                        if has_died {
+                            return Ok(found.name());
+                        }
                     }
+                    // Another thread wants the reader.
+                    Wait::Interrupted => {}
                 }
-                // Another thread wanted the reader, or has it.
-                Some(Wait::Interrupted) | None => {}
             }
             py.check_signals()?;
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(state(found));
+                return Ok(found.name());
             }
         }
     }
@@ -412,15 +495,9 @@ impl Reader {
         Ok((lag.frames, lag.time.as_secs_f64()))
     }
 
-    /// How the stream is, the writer that made the ring that is read, and the one that has the stream now.
-    fn status(&self, py: Python<'_>, idle_after: f64) -> PyResult<(&'static str, Option<Writer>, Option<Writer>)> {
-        let idle_after = Duration::try_from_secs_f64(idle_after).unwrap_or(Duration::MAX);
-        self.shared.try_with(py, Takes::Moments, |inside| {
-            let reader = &inside.reader;
-            let id = |writer: WriterId| (writer.stream_id, writer.epoch);
-            let liveness = reader.liveness(idle_after)?;
-            Ok((state(liveness), reader.writer_of_ring().map(id), reader.newest_writer().map(id)))
-        })
+    /// How the stream is.
+    fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
+        self.shared.try_with(py, Takes::Moments, |inside| Ok(inside.reader.liveness(inside.idle_after)?.name()))
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -446,59 +523,61 @@ impl Reader {
 }
 
 impl Reader {
+    /// Calls `f`, and keeps the events that it noticed for Python.
+    fn notice<R: Send>(
+        &self,
+        py: Python<'_>,
+        takes: Takes,
+        f: impl FnOnce(&mut Inside) -> ring::Result<R> + Send,
+    ) -> PyResult<R> {
+        let (result, events) = self.shared.with(py, takes, |inside| {
+            let result = f(inside);
+            (result, inside.take_events())
+        })?;
+        self.keep(py, events)?;
+        result.map_err(|error| raise(py, error))
+    }
+
+    fn keep(&self, py: Python<'_>, events: Vec<Noticed>) -> PyResult<()> {
+        let Some(kept) = &self.events else { return Ok(()) };
+        events.iter().try_for_each(|event| kept.bind(py).append(event.python(py)?))
+    }
+
     /// Copies at most `frames` frames into new arrays with `copy`. `None`: another thread has moved the reader on.
     fn copy<'py>(
         &self,
         py: Python<'py>,
         arrays: &Arrays,
         frames: u64,
-        copy: impl FnOnce(&mut ring::Reader, &mut [u8], &mut [f64]) -> ring::Result<Result<Copied, Outcome>> + Send,
+        copy: impl FnOnce(&mut ring::Reader, &mut [u8], &mut [f64]) -> ring::Result<Outcome<Copied>> + Send,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (samples, times) = arrays.make(py, frames)?;
         let mut to = Destination::new(&samples, &times)?;
         let takes = to.takes();
         let (to_samples, to_times) = to.slices()?;
-        let taken = self.shared.try_with(py, takes, |inside| {
+        let found = self.notice(py, takes, |inside| {
             if inside.reader.format() != Some(&arrays.format) {
                 return Ok(None);
             }
-            let copied = copy(&mut inside.reader, to_samples, to_times)?;
-            Ok(Some(copied.map(|copied| inside.take(copied))))
+            let outcome = copy(&mut inside.reader, to_samples, to_times)?;
+            Ok(Some(outcome.map(|copied| inside.take(copied))))
         })?;
-        match taken {
-            Some(Ok(taken)) => taken.chunk(py, samples, times, frames).map(Some),
-            Some(Err(outcome)) => Ok(Some(word(py, outcome))),
+        match found {
+            Some(Outcome::Data(taken)) => taken.chunk(py, samples, times, frames).map(Some),
+            Some(other) => Ok(Some(word(py, other))),
             None => Ok(None),
         }
     }
 }
 
 /// Moves a reader that has just begun at the oldest frame on to the frames that are less than `seconds` older than the
-/// newest.
+/// newest. Frames that are written meanwhile are read, too.
 fn skip_to_last(reader: &mut ring::Reader, seconds: f64) -> ring::Result<()> {
-    // Frames that are written meanwhile are read, too.
-    let unread = reader.unread();
-    let mut passed = unread.saturating_sub(reader.frames_within(seconds));
+    let mut passed = reader.unread().saturating_sub(reader.frames_within(seconds)?);
     while passed > 0
-        && let ViewOutcome::Frames(view) = reader.view(passed)?
+        && let Outcome::Data(skipped) = reader.skip(passed)?
     {
-        passed = passed.saturating_sub(view.frames());
-        reader.finish(view);
-    }
-    Ok(())
-}
-
-/// Passes everything but the newest generation, and in that everything, without copying.
-fn skip_to_newest(reader: &mut ring::Reader) -> ring::Result<()> {
-    // A writer that is always ahead is not chased for ever.
-    for _ in 0..16 {
-        match reader.view(u64::MAX)? {
-            ViewOutcome::Frames(view) => {
-                reader.finish(view);
-            }
-            ViewOutcome::Generation | ViewOutcome::Closed => {}
-            ViewOutcome::Nothing => break,
-        }
+        passed -= skipped.frames.min(passed);
     }
     Ok(())
 }

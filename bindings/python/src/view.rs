@@ -19,13 +19,13 @@ pub struct Part {
 #[pymethods]
 impl Part {
     fn __len__(&self) -> usize {
-        self.bytes.as_ref().len()
+        self.bytes.len()
     }
 
     /// # Safety
     /// `view` is a buffer description that CPython wants filled.
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        let bytes = slf.get().bytes.as_ref();
+        let bytes = &slf.get().bytes;
         let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as ffi::Py_ssize_t);
         // SAFETY: the bytes are exported as read-only and stay mapped while the exporting object lives, on which the
         // description takes a reference; `view` is CPython's.
@@ -67,7 +67,7 @@ impl View {
 }
 
 fn parts(parts: [ring::SharedBytes; 2]) -> Vec<Part> {
-    parts.into_iter().filter(|bytes| !bytes.as_ref().is_empty()).map(|bytes| Part { bytes }).collect()
+    parts.into_iter().filter(|bytes| !bytes.is_empty()).map(|bytes| Part { bytes }).collect()
 }
 
 #[pymethods]

@@ -33,7 +33,7 @@ impl Writer {
     #[new]
     #[pyo3(signature = (name, mode, max_bytes=None))]
     fn new(py: Python<'_>, name: &str, mode: u32, max_bytes: Option<u64>) -> PyResult<Self> {
-        let mut options = WriterOptions { mode, keep_replaced: true, ..WriterOptions::default() };
+        let mut options = WriterOptions::default().mode(mode).keep_replaced(true);
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         // It may wait for a writer that is just leaving.
         let writer = py.detach(|| ring::Writer::create(name, options)).map_err(|error| raise(py, error))?;

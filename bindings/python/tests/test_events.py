@@ -165,7 +165,7 @@ def test_a_writer_that_has_taken_over_and_not_written_yet_is_told(name: str, act
         wait_until(lambda: reader.state == "dead", "the writer is seen dead")
         with Writer(name):
             assert not reader.read()
-            assert kinds(reader) == ["writer_restarted"]
+            assert kinds(reader) == ["writer_gone", "writer_restarted"]
 
 
 def test_events_that_nobody_asks_for_do_not_pile_up(name: str) -> None:

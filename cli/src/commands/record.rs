@@ -150,7 +150,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
 fn start(arguments: &Arguments) -> eyre::Result<Start> {
     let which = &arguments.which;
     let Some(pre_roll) = arguments.pre_roll else { return Ok(Start::Newest) };
-    let reader: Reader = which.open_or_wait(which.options(Start::Newest))?;
+    let mut reader: Reader = which.open_or_wait(which.options(Start::Newest))?;
     let (info, now) = (which.say(reader.info())?, monotonic_ns());
     let Some(ring_frames) = info.format.as_ref().map(Format::frames) else { return Ok(Start::Newest) };
     // Of a ring that goes round, the oldest frames are just being overwritten.
@@ -158,11 +158,11 @@ fn start(arguments: &Arguments) -> eyre::Result<Start> {
         None | Some(0) => 0,
         Some(overwritten) => overwritten + (ring_frames / 16).max(1),
     };
-    if info.foreign.is_some() {
+    if info.ezmsg.is_some() {
         // Nobody knows when its messages were written, or which they were; its frames have times.
         let frames = match pre_roll {
             PreRoll::All => info.position,
-            PreRoll::Span(span) => reader.frames_within(span.as_secs_f64()),
+            PreRoll::Span(span) => which.say(reader.frames_within(span.as_secs_f64()))?,
         };
         return Ok(Start::Last(frames.min(info.position - oldest.min(info.position))));
     }

@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
         output::note(format_args!("{notice}; nothing to replay"));
         return Ok(Exit::Done);
     };
-    let options = WriterOptions { max_ring_bytes: i64::MAX as u64, keep_replaced: true, ..WriterOptions::default() };
+    let options = WriterOptions::default().max_ring_bytes(i64::MAX as u64).keep_replaced(true);
     let writer = Writer::create(&arguments.name, options)?;
     let thread = std::thread::current();
     let ending = Ending::listen(move || thread.unpark())?;

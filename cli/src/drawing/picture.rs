@@ -106,27 +106,43 @@ impl<'a> Hints<'a> {
 }
 
 impl PictureFormat {
-    /// How the frames of a stream are pictures; `None` when they are not, as far as can be told.
+    /// How the frames of a stream are pictures. `None` if they are not, as far as can be known: by what the sink found out
+    /// and wrote into the description, or else by the shape and the words of the source.
     pub fn of(format: &Format, description: Option<&Description>) -> Option<Self> {
-        let hints = Hints::of(description);
-        let dtype = format.dtype();
-        let large = |height: u64, width: u64| height >= LEAST_PICTURE && width >= LEAST_PICTURE && !hints.labelled;
-        let of = |height: u64, width: u64, layout| {
-            Some(Self { width: width as usize, height: height as usize, dtype, layout })
-        };
-        let interleaved = |height: u64, width: u64, colours: u64| {
-            let layout = Layout::Samples {
-                row: (width * colours) as usize,
-                column: colours as usize,
-                colour: 1,
-                colours: hints.colours(colours)?,
-            };
-            of(height, width, layout)
+        description
+            .and_then(|description| Self::described(format, description))
+            .or_else(|| Self::guess(format, description))
+    }
+
+    /// By the attribute `_picture`, with which a sink describes what it found out.
+    fn described(format: &Format, description: &Description) -> Option<Self> {
+        let Some(Attr::String(pixels)) = description.attrs.get("_picture") else { return None };
+        let (count, colours) = match pixels.as_str() {
+            "gray" => (1, Colours::Gray),
+            "rgb" => (3, Colours::Rgb),
+            "rgba" => (4, Colours::Rgb),
+            "bgr" => (3, Colours::Bgr),
+            "bgra" => (4, Colours::Bgr),
+            "yuv420" => return Self::yuv420(format),
+            _ => return None,
         };
         match *format.frame_shape() {
-            [rows, width] if hints.encoding == "yuv420" && dtype == Dtype::U8 && rows % 3 == 0 && width % 2 == 0 => {
-                of(rows / 3 * 2, width, Layout::Yuv420)
-            }
+            [height, width] if count == 1 => Some(Self::interleaved(format, height, width, 1, colours)),
+            [height, width, n] if n == count => Some(Self::interleaved(format, height, width, n, colours)),
+            [n, height, width] if n == count => Some(Self::planes(format, height, width, colours)),
+            _ => None,
+        }
+    }
+
+    /// By the shape and the words of the source, for writers that describe nothing more.
+    fn guess(format: &Format, description: Option<&Description>) -> Option<Self> {
+        let hints = Hints::of(description);
+        let large = |height: u64, width: u64| height >= LEAST_PICTURE && width >= LEAST_PICTURE && !hints.labelled;
+        let interleaved = |height: u64, width: u64, count: u64| {
+            Some(Self::interleaved(format, height, width, count, hints.colours(count)?))
+        };
+        match *format.frame_shape() {
+            [_, _] if hints.encoding == "yuv420" && Self::yuv420(format).is_some() => Self::yuv420(format),
             [height, width]
                 if hints.named || hints.has_dims(0, 1) || hints.has_size(height, width) || large(height, width) =>
             {
@@ -138,19 +154,13 @@ impl PictureFormat {
                         || hints.has_dims(1, 2)
                         || (hints.colours(width).is_none() && large(height, width))) =>
             {
-                let layout = Layout::Samples {
-                    row: width as usize,
-                    column: 1,
-                    colour: (height * width) as usize,
-                    colours: hints.colours(colours)?,
-                };
-                of(height, width, layout)
+                Some(Self::planes(format, height, width, hints.colours(colours)?))
             }
             [height, width, colours]
                 if hints.named
                     || hints.has_dims(0, 1)
                     || hints.has_size(height, width)
-                    || dtype == Dtype::U8 && !hints.labelled
+                    || format.dtype() == Dtype::U8 && !hints.labelled
                     || large(height, width) =>
             {
                 interleaved(height, width, colours)
@@ -162,6 +172,31 @@ impl PictureFormat {
             }
             _ => None,
         }
+    }
+
+    /// Pixels of `count` samples each.
+    fn interleaved(format: &Format, height: u64, width: u64, count: u64, colours: Colours) -> Self {
+        let layout = Layout::Samples { row: (width * count) as usize, column: count as usize, colour: 1, colours };
+        Self::new(format, height, width, layout)
+    }
+
+    /// One plane after the other, each of one colour.
+    fn planes(format: &Format, height: u64, width: u64, colours: Colours) -> Self {
+        let layout = Layout::Samples { row: width as usize, column: 1, colour: (height * width) as usize, colours };
+        Self::new(format, height, width, layout)
+    }
+
+    fn yuv420(format: &Format) -> Option<Self> {
+        match *format.frame_shape() {
+            [rows, width] if format.dtype() == Dtype::U8 && rows % 3 == 0 && width % 2 == 0 => {
+                Some(Self::new(format, rows / 3 * 2, width, Layout::Yuv420))
+            }
+            _ => None,
+        }
+    }
+
+    fn new(format: &Format, height: u64, width: u64, layout: Layout) -> Self {
+        Self { width: width as usize, height: height as usize, dtype: format.dtype(), layout }
     }
 
     /// The largest size with the picture's proportions within `width` and `height`, at least one pixel.

@@ -6,7 +6,7 @@ mod traces;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Format, Frames, Liveness, Reader, Start, ViewOutcome, Wait};
+use dora_shm_ring::{Format, Frames, Liveness, Reader, Start, Wait};
 use eyre::{WrapErr as _, bail, eyre};
 
 use self::file::Kind;
@@ -109,14 +109,7 @@ fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: 
 
 /// Passes what is new, and comes to the newest generation.
 fn pass(which: &Which, reader: &mut Reader) -> eyre::Result<()> {
-    for _ in 0..64 {
-        match which.say(reader.view(u64::MAX))? {
-            ViewOutcome::Frames(view) => _ = reader.finish(view),
-            ViewOutcome::Generation | ViewOutcome::Closed => {}
-            ViewOutcome::Nothing => break,
-        }
-    }
-    Ok(())
+    which.say(reader.skip_to_newest()).map(|_| ())
 }
 
 /// Whether the ring has what is wanted, or cannot have more.

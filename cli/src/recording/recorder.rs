@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{MessageInfo, MessageOutcome, MessageReader, MessageView, monotonic_ns, unix_ns};
+use dora_shm_ring::{MessageInfo, MessageReader, MessageView, Outcome, monotonic_ns, unix_ns};
 
 use super::{BatchBuilder, Generation, RecordingWriter, RowInfo};
 
@@ -79,6 +79,8 @@ pub struct Recorder {
     /// Position after the last message.
     position: u64,
     counts: Counts,
+    /// Of the message in hand.
+    times: Vec<f64>,
     began_ns: u64,
     /// `mono_ns` after which messages are not wanted; once it is known when the stream was there.
     until_ns: Option<u64>,
@@ -108,6 +110,7 @@ impl Recorder {
             is_fresh: false,
             position: 0,
             counts: Counts::default(),
+            times: Vec::new(),
             began_ns,
             until_ns: None,
         })
@@ -119,15 +122,15 @@ impl Recorder {
     /// The stream's or the file's; what was written before can be read.
     pub fn step(&mut self, reader: &mut MessageReader) -> Result<Step, StepError> {
         match reader.view()? {
-            MessageOutcome::Message(message) => self.take(reader, message),
-            MessageOutcome::Nothing => Ok(self.rest(reader)),
-            MessageOutcome::Generation => {
+            Outcome::Data(message) => self.take(reader, message),
+            Outcome::Nothing => Ok(self.rest(reader)),
+            Outcome::Generation => {
                 self.begin_next(None)?;
                 self.next = generation_of(&self.stream, reader)?;
                 Ok(Step::Taken)
             }
-            MessageOutcome::Closed if self.limits.follow => Ok(Step::Taken),
-            MessageOutcome::Closed => Ok(Step::Ended(End::Closed)),
+            Outcome::Closed if self.limits.follow => Ok(Step::Taken),
+            Outcome::Closed => Ok(Step::Ended(End::Closed)),
         }
     }
 
@@ -166,8 +169,13 @@ impl Recorder {
             mono_ns: info.mono_ns,
             description_missed: reader.description_missed(),
         };
-        let [early, late] = message.samples();
-        rows.push(row, description.as_ref(), message.times(), [early.as_ref(), late.as_ref()]);
+        message.copy_times_to(&mut self.times);
+        rows.push(row, description.as_ref(), &self.times, |to| {
+            let [early, late] = message.samples();
+            let (front, back) = to.split_at_mut(early.len());
+            early.copy_to(front);
+            late.copy_to(back);
+        });
         if reader.finish(message) {
             self.position = info.first + info.frames;
             self.counts.messages += 1;
@@ -225,7 +233,7 @@ impl Recorder {
                     mono_ns: monotonic_ns(),
                     description_missed: false,
                 };
-                rows.push(row, None, [&[], &[]], [&[], &[]]);
+                rows.push(row, None, &[], |_| ());
                 self.counts.lost += lost;
             }
             self.writer.write(rows)?;
@@ -287,6 +295,6 @@ fn generation_of(stream: &str, reader: &MessageReader) -> dora_shm_ring::Result<
         base: info.stream_position.saturating_sub(info.position),
         started_ns: unix_ns(),
         description: reader.description().map(|description| description.as_ref().clone()),
-        ezmsg: info.foreign.map(|foreign| foreign.struct_version),
+        ezmsg: info.ezmsg.map(|ezmsg| ezmsg.struct_version),
     }))
 }

@@ -67,22 +67,21 @@ impl BatchBuilder {
         }
     }
 
-    /// Adds a row. Times and samples come in two parts, of which any may be empty.
+    /// Adds a row of frames with these times, whose samples `fill` stores.
     pub fn push(
         &mut self,
         info: RowInfo,
         description: Option<&Arc<Description>>,
-        times: [&[f64]; 2],
-        samples: [&[u8]; 2],
+        times: &[f64],
+        fill: impl FnOnce(&mut [u8]),
     ) {
         self.rows.push(info);
         let key = description.map(|description| self.key(description));
         self.keys.push(key);
-        for (times, samples) in times.into_iter().zip(samples) {
-            self.times.extend_from_slice(times);
-            self.samples.extend_from_slice(samples);
-        }
-        debug_assert_eq!(self.samples.len() as u64, self.times.len() as u64 * self.frame_bytes);
+        self.times.extend_from_slice(times);
+        let before = self.samples.len();
+        self.samples.resize(self.times.len() * self.frame_bytes as usize, 0);
+        fill(&mut self.samples.as_slice_mut()[before..]);
         self.ends.push(self.times.len() as i64);
     }
 

@@ -11,21 +11,18 @@ use super::scene::Heading;
 use crate::text::{printable, shortened};
 use crate::units;
 
-/// How a state is called, and its colour.
-pub fn state(state: Liveness) -> (&'static str, Color) {
+/// The colour of a state.
+pub fn colour(state: Liveness) -> Color {
     match state {
-        Liveness::Absent => ("absent", Color::Yellow),
-        Liveness::Foreign => ("foreign", Color::Cyan),
-        Liveness::Waiting => ("waiting", Color::Yellow),
-        Liveness::Live => ("live", Color::Green),
-        Liveness::Idle => ("idle", Color::Yellow),
-        Liveness::Dead => ("dead", Color::Red),
-        Liveness::Closed => ("closed", Color::Red),
+        Liveness::Live => Color::Green,
+        Liveness::Ezmsg => Color::Cyan,
+        Liveness::Absent | Liveness::Waiting | Liveness::Idle => Color::Yellow,
+        Liveness::Dead | Liveness::Closed => Color::Red,
     }
 }
 
 pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
-    let (state, colour) = state(heading.state);
+    let (state, colour) = (heading.state.name(), colour(heading.state));
     let name = shortened(&printable(&heading.name), usize::from(area.width / 3).max(8));
     let mut left = vec![
         Span::styled(format!(" {name} "), Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED)),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Info, Liveness, Reader, Start, ViewOutcome, Wait};
+use dora_shm_ring::{Info, Liveness, Outcome, Reader, Start, Wait};
 
 use super::controls::{Controls, Hold, Shown, View};
 use super::scene::{AxisLine, NOTE_STAYS};
@@ -95,14 +95,14 @@ impl Session {
             // Asked for what is there, the reader does not look beyond it.
             let most = if held { self.reader.unread() } else { u64::MAX };
             match self.reader.view(most) {
-                Ok(ViewOutcome::Frames(view)) => {
+                Ok(Outcome::Data(view)) => {
                     // Only passed here: what is shown is read by its positions.
                     self.reader.finish(view);
                     (news, self.closed) = (true, false);
                 }
-                Ok(ViewOutcome::Nothing) => break,
-                Ok(ViewOutcome::Generation) => (news, self.closed) = (true, false),
-                Ok(ViewOutcome::Closed) => {
+                Ok(Outcome::Nothing) => break,
+                Ok(Outcome::Generation) => (news, self.closed) = (true, false),
+                Ok(Outcome::Closed) => {
                     (news, self.closed) = (true, true);
                     self.say("the stream was closed by its writer; waiting for the next one of the name".to_owned());
                 }

@@ -112,3 +112,19 @@ fn pyarrow_and_numpy_read_the_recording_and_its_exports() {
     let done = std::process::Command::new(python).arg(script).arg(folder.path()).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+#[test]
+#[ignore = "needs DORA_SHM_PYARROW_PYTHON, a Python with pyarrow and numpy"]
+fn the_program_of_the_documentation_reads_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::rename(recording(folder.path()), folder.path().join("recording.arrow")).unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/recording.md")).unwrap();
+    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let program = format!("{program}                print(len(samples) == len(times) == frames.to_numpy().sum())\n");
+    let python = std::env::var_os("DORA_SHM_PYARROW_PYTHON").expect("DORA_SHM_PYARROW_PYTHON names a Python");
+    let mut command = std::process::Command::new(python);
+    let done = command.arg("-c").arg(program).current_dir(folder.path()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let printed = String::from_utf8(done.stdout).unwrap();
+    assert!(!printed.is_empty() && printed.lines().all(|line| line == "True"), "{printed}");
+}

@@ -27,7 +27,7 @@ fn messages(name: &str) -> Vec<(Vec<u8>, Vec<f64>, i64)> {
     loop {
         assert!(Instant::now() < deadline, "the stream is not closed");
         match reader.next(&mut message).unwrap() {
-            Outcome::Data => {
+            Outcome::Data(_) => {
                 read.push((message.samples().to_vec(), message.times().to_vec(), message.info().send_ns));
             }
             Outcome::Closed => break,
@@ -72,7 +72,7 @@ fn a_replay_is_ended_in_order_by_a_signal_and_refuses_a_name_that_lives() {
     let deadline = Instant::now() + PATIENCE;
     while seen < 20 {
         assert!(Instant::now() < deadline, "it does not go on");
-        if reader.next(&mut message).unwrap() != Outcome::Data {
+        if !reader.next(&mut message).unwrap().is_data() {
             reader.wait(Duration::from_millis(100)).unwrap();
             continue;
         }

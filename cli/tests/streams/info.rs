@@ -10,7 +10,7 @@ use crate::tool::*;
 #[test]
 fn everything_of_a_stream_is_told() {
     let name = Name::new("info/all");
-    let mut writer = live_as(&name, WriterOptions { mode: 0o640, ..WriterOptions::default() });
+    let mut writer = live_as(&name, WriterOptions::default().mode(0o640));
     write(&mut writer, 7);
     let out = done(&["info", &name]).out;
     let group = if rustix::process::geteuid().is_root() { "the group" } else { "group" };

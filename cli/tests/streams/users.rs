@@ -111,13 +111,13 @@ fn who_may_not_read_a_stream_is_told_why() {
     drop(writer);
 
     let group = Name::new("users/group");
-    let _group = live_as(&group, WriterOptions { mode: 0o640, ..WriterOptions::default() });
+    let _group = live_as(&group, WriterOptions::default().mode(0o640));
     let ran = as_nobody(&["info", &group]);
     assert!(ran.err.contains("(everybody may read), join the group root, or run"), "{}", ran.err);
     assert!(!ran.err.contains("\"0640\""), "it has that mode: {}", ran.err);
 
     let everybody = Name::new("users/public");
-    let _writer = live_as(&everybody, WriterOptions { mode: 0o644, ..WriterOptions::default() });
+    let _writer = live_as(&everybody, WriterOptions::default().mode(0o644));
     let ran = as_nobody(&["info", &everybody]);
     assert_eq!(ran.code, Some(0), "root's streams are read without naming root: {}", ran.err);
     assert!(ran.out.contains("everybody, mode 0644"), "{}", ran.out);

@@ -43,7 +43,7 @@ fn arguments() -> eyre::Result<(String, Option<u64>)> {
 }
 
 fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<Judge> {
-    let options = ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() };
+    let options = ReaderOptions::default().start(Start::Oldest);
     let mut reader = Reader::open(stream, options)?;
     let mut frames = Frames::default();
     let mut judge = Judge::from_the_start();
@@ -53,7 +53,7 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
     let mut dtype = "none";
     loop {
         match reader.read(&mut frames, u64::MAX)? {
-            Outcome::Data => {
+            Outcome::Data(_) => {
                 let copied_at = monotonic_ns() as f64 * 1e-9;
                 last_news = Instant::now();
                 let format = reader.format().ok_or_eyre("frames without a format")?;

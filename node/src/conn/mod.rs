@@ -13,8 +13,8 @@ mod wire;
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::report::Log;
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::report::Log;
 use dora_shm_ring::Description;
 
 use self::link::Link;

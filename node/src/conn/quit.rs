@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dora_shm_bridge::events::Stopper;
+use dora_shm_node_kit::events::Stopper;
 
 /// Carries "quit" from the connection to the event loop.
 #[derive(Clone, Default)]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use dora_node_api::Parameter;
 use dora_node_api::integration_testing::OutputJson;
 use dora_node_api::integration_testing::integration_testing_format::IncomingEvent;
-use dora_shm_bridge::events::Stopper;
-use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_ring::{Message, MessageReader, ReaderOptions};
 use serde_json::{Map, Value, json};
 
 use crate::listener::{Listener, file, heard, socket, steps};
@@ -344,7 +344,7 @@ fn the_listener_of_the_documentation_hears_every_step() {
 /// Samples of the reader's next message.
 fn next_message(reader: &mut MessageReader) -> Vec<f32> {
     let (mut message, end) = (Message::new(), Instant::now() + PATIENCE);
-    while reader.next(&mut message).unwrap() != Outcome::Data {
+    while !reader.next(&mut message).unwrap().is_data() {
         assert!(Instant::now() < end, "no message");
         reader.wait(Duration::from_millis(50)).unwrap();
     }

@@ -11,9 +11,9 @@ use dora_node_api::integration_testing::{
     IntegrationTestInput, OutputJson, TestingInput, TestingOptions, TestingOutput, drain_outputs, output_channel,
 };
 use dora_node_api::{DoraNode, MetadataParameters, Parameter};
-use dora_shm_bridge::events::Stopper;
-use dora_shm_bridge::launch::Surroundings;
-use dora_shm_bridge::settings::NodeEnv;
+use dora_shm_node_kit::events::Stopper;
+use dora_shm_node_kit::launch::Surroundings;
+use dora_shm_node_kit::settings::NodeEnv;
 use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions};
 use dora_shm_sink::{Opened, run};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn reader_of(name: &str) -> JoinHandle<Seen> {
         loop {
             assert!(Instant::now() < end, "the stream was not closed: {seen:?}");
             match reader.next(&mut message).unwrap() {
-                Outcome::Data => {
+                Outcome::Data(_) => {
                     if seen.formats.last() != reader.format() {
                         seen.formats.extend(reader.format().cloned());
                     }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::list::{header_bytes, name_in};
+use super::list::{name_in, raw_header};
 use crate::Result;
 use crate::error::io_error;
-use crate::layout::{NO_GENERATION, RawFooter, footer, get_u32, get_u64, header, trailer};
+use crate::layout::{RawFooter, footer, header, trailer};
 use crate::shm::{self, FileStat, Opened, read_fully};
 use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR, SegmentName};
 use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
@@ -25,11 +25,11 @@ fn kind(opened: &Opened) -> Option<Kind> {
         let read = read_fully(&opened.file, &mut bytes, offset).ok()?;
         (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
     };
-    if length >= header::LENGTH as u64 && word(header::MAGIC as u64)? == header::MAGIC_VALUE {
+    if length >= header::LENGTH as u64 && word(header::at::magic.offset() as u64)? == header::MAGIC_VALUE {
         return Some(Kind::Header);
     }
     if length >= trailer::LENGTH && word(length - trailer::LENGTH)? == trailer::MAGIC_VALUE {
-        return word(length - trailer::LENGTH + trailer::STREAM_ID as u64).map(Kind::PartOf);
+        return word(length - trailer::LENGTH + trailer::at::stream_id.offset() as u64).map(Kind::PartOf);
     }
     if length >= footer::LENGTH && word(length - footer::LENGTH)? == footer::MAGIC_VALUE {
         let mut bytes = [0; footer::LENGTH as usize];
@@ -87,22 +87,21 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     let mut dead = Vec::new();
     for (segment, is_anchor) in &names {
         let Some(opened) = open_own(&file_name(segment, *is_anchor)) else { continue };
-        let Some(bytes) = header_bytes(&opened).filter(|_| !seen.contains(&opened.stat.id)) else { continue };
+        let Some(header) = raw_header(&opened).filter(|_| !seen.contains(&opened.stat.id)) else { continue };
         let mended = !*is_anchor && open_own(&file_name(segment, true)).is_some();
         // A writer that has just closed its stream lets go of a header that has no name any more.
         if mended || is_held(&opened, segment)? || !is_there(segment, *is_anchor, &opened.stat) {
             continue;
         }
         seen.insert(opened.stat.id);
-        let stream_id = get_u64(&bytes[..], header::STREAM_ID);
         dead.push(segment.clone());
         let leftover = Leftover {
-            stream: Some(name_in(&bytes)),
-            closed: get_u32(&bytes[..], header::STATE) == header::STATE_CLOSED,
+            stream: Some(name_in(&header)),
+            closed: header.is_closed(),
             segments: vec![segment.clone()],
             bytes: opened.stat.allocated,
         };
-        found.push((Some(stream_id), leftover));
+        found.push((Some(header.stream_id), leftover));
     }
     let alive: Vec<(String, bool)> = names.into_iter().filter(|(segment, _)| !dead.contains(segment)).collect();
     let (stream_ids, being_made) = living(&alive);
@@ -155,7 +154,7 @@ pub fn clean() -> Result<Vec<String>> {
         if !matches!(kind(&opened), Some(Kind::Header)) {
             continue;
         }
-        let stream = header_bytes(&opened).map_or_else(|| segment.clone(), |bytes| name_in(&bytes));
+        let stream = raw_header(&opened).map_or_else(|| segment.clone(), |header| name_in(&header));
         if is_anchor {
             if finish_if_dead(&segment)? {
                 removed.push(stream);
@@ -205,11 +204,10 @@ fn living(names: &[(String, bool)]) -> (HashSet<u64>, HashSet<String>) {
         // By either name: a live writer's header may be waiting for the other one to be put back.
         let name = file_name(segment, *is_anchor);
         let Some(opened) = open_own(&name) else { continue };
-        let Some(bytes) = header_bytes(&opened) else { continue };
-        let name = name_in(&bytes);
-        stream_ids.insert(get_u64(&bytes[..], header::STREAM_ID));
-        let generation = Some(get_u32(&bytes[..], header::GENERATION)).filter(|&number| number != NO_GENERATION);
-        let (rings, metas) = neighbours(generation, get_u32(&bytes[..], header::META_GENERATION));
+        let Some(header) = raw_header(&opened) else { continue };
+        let name = name_in(&header);
+        stream_ids.insert(header.stream_id);
+        let (rings, metas) = neighbours(header.current_generation(), header.meta_generation);
         being_made.extend(rings.into_iter().map(|generation| SegmentName::ring(&name, generation).public));
         being_made.extend(metas.into_iter().map(|meta| SegmentName::metadata(&name, meta).public));
     }

@@ -5,12 +5,12 @@ use std::io;
 
 use crate::error::io_error;
 use crate::ezmsg;
-use crate::ezmsg::foreign::{Layout, Seen, Track, is_read};
-use crate::layout::{get_u32, get_u64, header};
+use crate::ezmsg::seen::{Layout, Seen, Track, is_read};
+use crate::layout::{RawHeader, header};
 use crate::reader::{Info, Reader, ReaderOptions};
 use crate::shm::read_fully;
 use crate::shm::{self, Opened};
-use crate::stream::name::{ANCHOR_SUFFIX, MAX_NAME_BYTES, SHM_DIR};
+use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR};
 use crate::{Error, Format, Result, shorten};
 
 /// A stream as [`streams`] found it.
@@ -108,12 +108,12 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
             return (stat.length == header::LENGTH as u64).then(|| unreadable(why_not_opened(segment, &error)));
         }
     };
-    let bytes = header_bytes(&opened)?;
+    let header = raw_header(&opened)?;
     // Its writer is about to remove it, or had no time to.
-    if get_u32(&bytes[..], header::STATE) == header::STATE_CLOSED {
+    if header.is_closed() {
         return None;
     }
-    let name = name_in(&bytes);
+    let name = name_in(&header);
     if shorten(&name) != segment {
         return Some(unreadable(format!("its header says it is stream {name:?}, whose segment has another name")));
     }
@@ -132,15 +132,14 @@ fn why_not_opened(segment: &str, error: &io::Error) -> String {
 }
 
 /// A copy of a header of ours; `None` for any other file.
-pub(crate) fn header_bytes(opened: &Opened) -> Option<Box<[u8; header::LENGTH]>> {
-    let mut bytes = Box::new([0; header::LENGTH]);
+pub(crate) fn raw_header(opened: &Opened) -> Option<RawHeader> {
+    let mut bytes = [0; header::LENGTH];
     let read = read_fully(&opened.file, &mut bytes[..], 0).ok()?;
-    (read == bytes.len() && get_u64(&bytes[..], header::MAGIC) == header::MAGIC_VALUE).then_some(bytes)
+    (read == bytes.len()).then(|| RawHeader::decode(&bytes)).filter(RawHeader::has_magic)
 }
 
-pub(crate) fn name_in(bytes: &[u8; header::LENGTH]) -> String {
-    let length = (get_u32(bytes, header::NAME_LEN) as usize).min(MAX_NAME_BYTES);
-    String::from_utf8_lossy(&bytes[header::NAME..header::NAME + length]).into_owned()
+pub(crate) fn name_in(header: &RawHeader) -> String {
+    String::from_utf8_lossy(header.name_bytes()).into_owned()
 }
 
 fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
@@ -153,7 +152,7 @@ fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
     let read = read_fully(&opened.file, &mut bytes, 0).ok()?;
     let foreign = ezmsg::header::peek(&bytes).filter(|_| read == bytes.len())?;
     // A header of ours starts with ezmsg's fields too; without its anchor it is a leftover.
-    if header_bytes(&opened).is_some() {
+    if raw_header(&opened).is_some() {
         return None;
     }
     let seen = Seen::new(bytes).filter(|_| is_read(foreign.struct_version));

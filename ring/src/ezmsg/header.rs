@@ -3,14 +3,34 @@
 //! We store it and never read it back. An unmodified `EZShmMirror` polls it without any fence of its own, so what it
 //! may see depends on the order of our stores: `valid` is 0 whenever two fields do not belong together.
 
-use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 
-use crate::Dtype;
+use crate::layout::fields::{Field, Value, fields};
 use crate::protocol::failpoint;
+use crate::{Dtype, MAX_RANK};
+
+fields! {
+    /// A private copy of the structure, unchecked. The names are ezmsg's.
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct RawMeta, 1334 bytes;
+    0    magic: u32,
+    4    struct_version: u32,
+    8    bvalid: u8,
+    9    dtype: u8,
+    10   srate: f64,
+    18   ndim: u32,
+    22   shape: [u32; MAX_DIMS],
+    278  buffer_generation: u32,
+    282  wrap_counter: u64,
+    290  key: [u8; MAX_KEY_BYTES],
+    1314 key_len: u32,
+    1318 write_index: u64,
+    1326 meta_generation: u32,
+    1330 aux_nbytes: u32,
+}
 
 /// Bytes of the structure.
-pub(crate) const LENGTH: usize = 1334;
+pub(crate) const LENGTH: usize = RawMeta::LENGTH;
 /// Bytes kept for the key.
 const MAX_KEY_BYTES: usize = 1024;
 /// Entries of `shape`.
@@ -21,50 +41,14 @@ const STRUCT_VERSION_VALUE: u32 = 2;
 /// `buffer_generation` while there is no ring.
 pub(super) const NO_GENERATION: u32 = u32::MAX;
 
-const MAGIC: usize = 0;
-pub(super) const STRUCT_VERSION: usize = 4;
-pub(super) const VALID: usize = 8;
-pub(super) const DTYPE: usize = 9;
-pub(super) const SRATE: usize = 10;
-pub(super) const NDIM: usize = 18;
-pub(super) const SHAPE: usize = 22;
-pub(super) const BUFFER_GENERATION: usize = 278;
-pub(super) const WRAP_COUNTER: usize = 282;
-const KEY: usize = 290;
-const KEY_LEN: usize = 1314;
-pub(super) const WRITE_INDEX: usize = 1318;
-pub(super) const META_GENERATION: usize = 1326;
-pub(crate) const AUX_NBYTES: usize = 1330;
-
 const _: () = {
-    assert!(STRUCT_VERSION == MAGIC + 4 && VALID == STRUCT_VERSION + 4 && DTYPE == VALID + 1 && SRATE == DTYPE + 1);
-    assert!(NDIM == SRATE + 8 && SHAPE == NDIM + 4 && BUFFER_GENERATION == SHAPE + 4 * MAX_DIMS);
-    assert!(WRAP_COUNTER == BUFFER_GENERATION + 4 && KEY == WRAP_COUNTER + 8 && KEY_LEN == KEY + MAX_KEY_BYTES);
-    assert!(WRITE_INDEX == KEY_LEN + 4 && META_GENERATION == WRITE_INDEX + 8 && AUX_NBYTES == META_GENERATION + 4);
-    assert!(AUX_NBYTES + 4 == LENGTH);
     // Misaligned, but each within one cache line, where x86 stores it whole.
-    assert!(WRITE_INDEX / 64 == (WRITE_INDEX + 7) / 64 && WRAP_COUNTER / 64 == (WRAP_COUNTER + 7) / 64);
-    assert!(crate::layout::MAX_RANK < MAX_DIMS);
+    assert!(at::write_index.offset() / 64 == (at::write_index.end() - 1) / 64);
+    assert!(at::wrap_counter.offset() / 64 == (at::wrap_counter.end() - 1) / 64);
+    assert!(MAX_RANK < MAX_DIMS);
+    // What a header of ours has for it.
+    assert!(LENGTH == crate::layout::header::at::ezmsg.bytes());
 };
-
-/// Every field in its order, for the test of `SPEC.md`'s table.
-#[cfg(test)]
-pub(crate) const FIELDS: [(&str, usize); 14] = [
-    ("magic", MAGIC),
-    ("struct_version", STRUCT_VERSION),
-    ("bvalid", VALID),
-    ("dtype", DTYPE),
-    ("srate", SRATE),
-    ("ndim", NDIM),
-    ("shape", SHAPE),
-    ("buffer_generation", BUFFER_GENERATION),
-    ("wrap_counter", WRAP_COUNTER),
-    ("key", KEY),
-    ("key_len", KEY_LEN),
-    ("write_index", WRITE_INDEX),
-    ("meta_generation", META_GENERATION),
-    ("aux_nbytes", AUX_NBYTES),
-];
 
 /// What a generation looks like to ezmsg.
 #[derive(Clone, Copy, Debug)]
@@ -100,16 +84,16 @@ impl EzmsgHeader {
     /// C2: what a mirror finds before the first generation. The memory is zero.
     pub fn placeholders(&mut self) {
         self.set_valid(false);
-        self.store(STRUCT_VERSION, STRUCT_VERSION_VALUE.to_le_bytes());
-        self.store(BUFFER_GENERATION, NO_GENERATION.to_le_bytes());
-        self.store(MAGIC, MAGIC_VALUE.to_le_bytes());
+        self.store(at::struct_version, STRUCT_VERSION_VALUE);
+        self.store(at::buffer_generation, NO_GENERATION);
+        self.store(at::magic, MAGIC_VALUE);
     }
 
     /// W9, S1, S9, T1, K1. No store made before `set_valid(true)` is seen after it, none made after
     /// `set_valid(false)` before it.
     pub fn set_valid(&mut self, valid: bool) {
         // SAFETY: in bounds by the contract of `new`; a byte is always aligned.
-        let flag = unsafe { AtomicU8::from_ptr(self.base.add(VALID)) };
+        let flag = unsafe { AtomicU8::from_ptr(self.base.add(at::bvalid.offset())) };
         if !valid {
             flag.store(0, Ordering::Relaxed);
             fence(Ordering::Release);
@@ -126,34 +110,34 @@ impl EzmsgHeader {
     pub fn set_format(&mut self, format: &EzmsgFormat<'_>) {
         // A mirror indexes `frames[a:b, :]`, so it needs a dimension beside the buffered one.
         let frame_shape = if format.frame_shape.is_empty() { &[1] } else { format.frame_shape };
-        let mut shape = [0_u8; 4 * MAX_DIMS];
+        let mut shape = [0; MAX_DIMS];
         self.hidden = false;
         let dims = std::iter::once(&format.frames).chain(frame_shape);
-        for (&dim, bytes) in dims.zip(shape.chunks_exact_mut(4)) {
+        for (&dim, entry) in dims.zip(&mut shape) {
             self.hidden |= u32::try_from(dim).is_err();
-            bytes.copy_from_slice(&(dim as u32).to_le_bytes());
+            *entry = dim as u32;
         }
         let key = truncated(format.key);
         let mut key_bytes = [0; MAX_KEY_BYTES];
         key_bytes[..key.len()].copy_from_slice(key.as_bytes());
 
-        self.store(DTYPE, [format.dtype.ezmsg_char()]);
+        self.store(at::dtype, format.dtype.ezmsg_char());
         failpoint::point("S7-dtype");
-        self.store(SRATE, format.rate_hz.to_le_bytes());
+        self.store(at::srate, format.rate_hz);
         failpoint::point("S7-rate");
-        self.store(NDIM, (1 + frame_shape.len() as u32).to_le_bytes());
+        self.store(at::ndim, 1 + frame_shape.len() as u32);
         failpoint::point("S7-rank");
-        self.store(SHAPE, shape);
+        self.store(at::shape, shape);
         failpoint::point("S7-shape");
-        self.store(KEY, key_bytes);
+        self.store(at::key, key_bytes);
         failpoint::point("S7-key");
-        self.store(KEY_LEN, (key.len() as u32).to_le_bytes());
+        self.store(at::key_len, key.len() as u32);
         failpoint::point("S7-key-length");
-        self.store(WRITE_INDEX, 0_u64.to_le_bytes());
+        self.store(at::write_index, 0_u64);
         failpoint::point("S7-index");
-        self.store(WRAP_COUNTER, 0_u64.to_le_bytes());
+        self.store(at::wrap_counter, 0_u64);
         failpoint::point("S7-laps");
-        self.store(BUFFER_GENERATION, format.buffer_generation.to_le_bytes());
+        self.store(at::buffer_generation, format.buffer_generation);
     }
 
     /// W9: `position` after a chunk. `lap_ended` is what [`EzmsgPosition::advance`] answered.
@@ -165,29 +149,31 @@ impl EzmsgHeader {
         if lap_ended {
             self.set_valid(false);
             failpoint::point("W9-hidden");
-            self.store(WRITE_INDEX, position.write_index.to_le_bytes());
+            self.store(at::write_index, position.write_index);
             failpoint::point("W9-index");
-            self.store(WRAP_COUNTER, position.wrap_counter.to_le_bytes());
+            self.store(at::wrap_counter, position.wrap_counter);
             failpoint::point("W9-laps");
             self.set_valid(true);
         } else {
-            self.store(WRITE_INDEX, position.write_index.to_le_bytes());
+            self.store(at::write_index, position.write_index);
         }
     }
 
     /// M2: a mirror that sees the new generation sees its length too. With the old generation it may see the new
     /// length, so `aux_nbytes` must never shrink.
     pub fn set_metadata(&mut self, aux_nbytes: u32, meta_generation: u32) {
-        self.store(AUX_NBYTES, aux_nbytes.to_le_bytes());
+        self.store(at::aux_nbytes, aux_nbytes);
         failpoint::point("M2-length");
         fence(Ordering::Release);
-        self.store(META_GENERATION, meta_generation.to_le_bytes());
+        self.store(at::meta_generation, meta_generation);
     }
 
-    fn store<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) {
-        assert!(offset + N <= LENGTH);
-        // SAFETY: in bounds by the assertion and the contract of `new`; an array of bytes needs no alignment.
-        unsafe { ptr::write(self.base.add(offset).cast::<[u8; N]>(), bytes) }
+    #[inline]
+    fn store<T: Value>(&mut self, field: Field<T>, value: T) {
+        assert!(field.end() <= LENGTH);
+        // SAFETY: in bounds by the assertion and the contract of `new`. The machine is little-endian, so a value in memory
+        // has the field's bytes.
+        unsafe { self.base.add(field.offset()).cast::<T>().write_unaligned(value) }
     }
 }
 
@@ -229,20 +215,24 @@ pub(crate) struct ForeignHeader {
     pub key: Option<String>,
 }
 
+/// Bytes of the pickle, as a header says it.
+pub(crate) fn aux_nbytes(bytes: &[u8; LENGTH]) -> u32 {
+    at::aux_nbytes.get(bytes)
+}
+
 /// Whether a header begins as ezmsg's do.
 pub(crate) fn has_magic(bytes: &[u8; LENGTH]) -> bool {
-    crate::layout::get_u32(bytes, MAGIC) == MAGIC_VALUE
+    at::magic.get(bytes) == MAGIC_VALUE
 }
 
 /// Recognises ezmsg's header; `None` when its magic is missing.
 pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<ForeignHeader> {
-    let word = |offset| crate::layout::get_u32(bytes, offset);
     if !has_magic(bytes) {
         return None;
     }
-    let key_len = word(KEY_LEN) as usize;
-    let key = bytes[KEY..KEY_LEN].get(..key_len).and_then(readable);
-    Some(ForeignHeader { struct_version: word(STRUCT_VERSION), key })
+    let key_len = at::key_len.get(bytes) as usize;
+    let key = at::key.get(bytes).get(..key_len).and_then(readable);
+    Some(ForeignHeader { struct_version: at::struct_version.get(bytes), key })
 }
 
 /// The text of a key. ezmsg cuts a long one after 1024 bytes even inside a character, whose beginning is left out.
@@ -261,7 +251,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::layout::{get_u32, get_u64};
 
     struct Memory(Box<[u8; LENGTH]>);
 
@@ -316,12 +305,12 @@ mod tests {
         let mut header = memory.header();
         header.set_format(&format(&[7; 8], &"k".repeat(1024)));
         header.set_format(&format(&[], "short"));
-        assert_eq!(get_u32(&*memory.0, NDIM), 2);
-        assert_eq!(get_u32(&*memory.0, SHAPE), 20);
-        assert_eq!(get_u32(&*memory.0, SHAPE + 4), 1, "a frame of rank 0 is shown as (N, 1)");
-        assert!(memory.0[SHAPE + 8..BUFFER_GENERATION].iter().all(|&byte| byte == 0));
-        assert!(memory.0[KEY + 5..KEY_LEN].iter().all(|&byte| byte == 0));
-        assert_eq!(get_u32(&*memory.0, KEY_LEN), 5);
+        assert_eq!(at::ndim.get(&*memory.0), 2);
+        assert_eq!(at::shape.get(&*memory.0)[0], 20);
+        assert_eq!(at::shape.get(&*memory.0)[1], 1, "a frame of rank 0 is shown as (N, 1)");
+        assert!(at::shape.get(&*memory.0)[2..].iter().all(|&dim| dim == 0));
+        assert!(at::key.get(&*memory.0)[5..].iter().all(|&byte| byte == 0));
+        assert_eq!(at::key_len.get(&*memory.0), 5);
     }
 
     #[test]
@@ -331,11 +320,11 @@ mod tests {
         header.set_format(&format(&[1 << 32], ""));
         header.set_valid(true);
         header.set_position(EzmsgPosition { write_index: 0, wrap_counter: 1 }, true);
-        assert_eq!(memory.0[VALID], 0);
+        assert_eq!(at::bvalid.get(&*memory.0), 0);
         let mut header = memory.header();
         header.set_format(&format(&[(1 << 32) - 1], ""));
         header.set_valid(true);
-        assert_eq!(memory.0[VALID], 1);
+        assert_eq!(at::bvalid.get(&*memory.0), 1);
     }
 
     #[test]
@@ -345,7 +334,7 @@ mod tests {
         let mut memory = Memory::new();
         memory.header().placeholders();
         memory.header().set_format(&format(&[3], &key));
-        assert_eq!(get_u32(&*memory.0, KEY_LEN), 1023);
+        assert_eq!(at::key_len.get(&*memory.0), 1023);
         assert_eq!(peek(&memory.0).unwrap().key.unwrap(), "k".repeat(1023));
         let key = "é".repeat(512);
         memory.header().set_format(&format(&[3], &key));
@@ -366,15 +355,15 @@ mod tests {
         memory.header().placeholders();
         let key_of = |memory: &Memory| peek(&memory.0).unwrap().key;
         assert_eq!(key_of(&memory), Some(String::new()));
-        memory.0[KEY..KEY_LEN].fill(b'k');
+        at::key.put(&mut *memory.0, [b'k'; MAX_KEY_BYTES]);
         for (key_len, expected) in [(1024, Some(1024)), (1025, None), (u32::MAX, None)] {
-            memory.0[KEY_LEN..WRITE_INDEX].copy_from_slice(&u32::to_le_bytes(key_len));
+            at::key_len.put(&mut *memory.0, key_len);
             assert_eq!(key_of(&memory).map(|key| key.len()), expected);
         }
-        memory.0[KEY_LEN..WRITE_INDEX].copy_from_slice(&1024_u32.to_le_bytes());
-        memory.0[KEY_LEN - 1] = 0xC3;
+        at::key_len.put(&mut *memory.0, 1024);
+        memory.0[at::key.end() - 1] = 0xC3;
         assert_eq!(key_of(&memory).unwrap().len(), 1023, "the beginning of a character that was cut");
-        memory.0[KEY] = 0xFF;
+        memory.0[at::key.offset()] = 0xFF;
         assert_eq!(key_of(&memory), None);
     }
 
@@ -440,12 +429,12 @@ mod tests {
         let mut header = memory.header();
         header.placeholders();
         header.set_metadata(0x0102_0304, 9);
-        assert_eq!(get_u32(&*memory.0, MAGIC), MAGIC_VALUE);
+        assert_eq!(at::magic.get(&*memory.0), MAGIC_VALUE);
         assert_eq!(memory.0[..4], *b"SMZE");
-        assert_eq!(get_u32(&*memory.0, BUFFER_GENERATION), u32::MAX);
-        assert_eq!(memory.0[VALID], 0);
-        assert_eq!(get_u32(&*memory.0, AUX_NBYTES), 0x0102_0304);
-        assert_eq!(get_u32(&*memory.0, META_GENERATION), 9);
-        assert_eq!(get_u64(&*memory.0, WRITE_INDEX), 0);
+        assert_eq!(at::buffer_generation.get(&*memory.0), u32::MAX);
+        assert_eq!(at::bvalid.get(&*memory.0), 0);
+        assert_eq!(at::aux_nbytes.get(&*memory.0), 0x0102_0304);
+        assert_eq!(at::meta_generation.get(&*memory.0), 9);
+        assert_eq!(at::write_index.get(&*memory.0), 0);
     }
 }

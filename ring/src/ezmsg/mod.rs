@@ -1,9 +1,16 @@
-//! ezmsg's own bytes, both ways. What an unmodified `EZShmMirror` of ezmsg-tools 0.10 reads of our streams: the first 1334
-//! bytes of the header (`header`) and the pickle in the metadata segment (`pickle`). And what ezmsg-tools 0.6 and 0.10
-//! write themselves: a header (`foreign`) and a pickle (`metadata`, by the decoder `unpickle`).
+//! Everything that exists because of ezmsg.
+//!
+//! What an unmodified `EZShmMirror` of ezmsg-tools 0.10 reads of our streams: the first 1334 bytes of the header
+//! (`header`) and the pickle in the metadata segment (`pickle`). And what ezmsg-tools 0.6 and 0.10 write themselves: a
+//! header (`seen`), a pickle (`metadata`, by the decoder `unpickle`), and segments as files (`files`), which together are
+//! a stream that our readers read (`source`).
 
-pub(crate) mod foreign;
+#[cfg(not(loom))]
+mod files;
 pub(crate) mod header;
 pub(crate) mod metadata;
 pub(crate) mod pickle;
+pub(crate) mod seen;
+#[cfg(not(loom))]
+pub(crate) mod source;
 mod unpickle;

@@ -1,8 +1,9 @@
 //! The tables of `SPEC.md` say what the code says.
 
-use crate::layout::{MAX_RANK, RECORD_BYTES, footer, header, record, trailer};
-use crate::stream::name::MAX_NAME_BYTES;
-use crate::{Axis, Description, Dtype, ezmsg};
+use super::fields::{Kind, Row};
+use super::{RawFooter, RawHeader, RawTrailer, Record, footer, header, trailer};
+use crate::ezmsg::header::RawMeta;
+use crate::{Axis, Description, Dtype};
 
 const SPEC: &str = include_str!("../../../SPEC.md");
 
@@ -20,119 +21,38 @@ fn rows(section: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
-/// Offset, bytes, type and name of each row of the section's table of fields.
-fn fields(heading: &str) -> Vec<(usize, usize, &'static str, &'static str)> {
-    rows(section(heading))
-        .filter(|cells| cells.len() == 5)
-        .filter_map(|cells| Some((cells[0].parse().ok()?, cells[1].parse().ok()?, cells[2], cells[3])))
-        .collect()
+/// The type as the page writes it.
+fn type_of(row: &Row) -> String {
+    let prefix = if row.kind == Kind::Atomic { "atomic " } else { "" };
+    format!("{prefix}{}", (row.type_name)())
 }
 
-fn type_bytes(name: &str) -> Option<usize> {
-    Some(match name.trim_start_matches("atomic ") {
-        "u8" | "char" => 1,
-        "u16" => 2,
-        "u32" => 4,
-        "u64" | "i64" | "f64" => 8,
-        "u32[64]" => 256,
-        "u64[8]" => 64,
-        "bytes" | "" => return None,
-        other => panic!("no type {other:?}"),
-    })
-}
-
+/// Compares offset, size, type and name of each row of the section's table of fields.
 #[track_caller]
-fn same(heading: &str, code: &[(&str, usize)], end: usize) {
-    let table = fields(heading);
-    let names: Vec<_> = table.iter().map(|&(offset, _, _, name)| (name, offset)).collect();
-    assert_eq!(names, code, "{heading}");
-    let mut free = 0;
-    for (offset, bytes, type_name, name) in table {
-        assert!(offset >= free, "{heading}: {name} lies in the field before it");
-        assert_eq!(type_bytes(type_name).unwrap_or(bytes), bytes, "{heading}: {name}");
-        assert!(!type_name.starts_with("atomic") || offset % bytes == 0, "{heading}: {name} is not aligned");
-        free = offset + bytes;
-    }
-    assert!(free <= end, "{heading}: {free}");
+fn same(heading: &str, table: &[Row]) {
+    let page: Vec<_> = rows(section(heading))
+        .filter(|cells| cells.len() == 5)
+        .filter_map(|cells| {
+            let numbers: [usize; 2] = [cells[0].parse().ok()?, cells[1].parse().ok()?];
+            let type_name = match cells[2] {
+                "" => "bytes",
+                "char" => "u8",
+                other => other,
+            };
+            Some((numbers, type_name.to_owned(), cells[3]))
+        })
+        .collect();
+    let code: Vec<_> = table.iter().map(|row| ([row.offset, row.bytes], type_of(row), row.name)).collect();
+    assert_eq!(page, code, "{heading}");
 }
 
 #[test]
-fn every_offset_of_the_page_is_the_one_of_the_code() {
-    let header_fields = [
-        ("ezmsg", 0),
-        ("magic", header::MAGIC),
-        ("major", header::MAJOR),
-        ("minor", header::MINOR),
-        ("must_understand", header::MUST_UNDERSTAND),
-        ("stream_id", header::STREAM_ID),
-        ("created_ns", header::CREATED_NS),
-        ("bell", header::BELL),
-        ("wake", header::WAKE),
-        ("state", header::STATE),
-        ("generation", header::GENERATION),
-        ("meta_generation", header::META_GENERATION),
-        ("epoch", header::EPOCH),
-        ("writer_pid", header::WRITER_PID),
-        ("final_position", header::FINAL_POSITION),
-        ("waking", header::WAKING),
-        ("name_len", header::NAME_LEN),
-        ("name", header::NAME),
-    ];
-    same("## Header segment", &header_fields, header::LENGTH);
-    let table = fields("## Header segment");
-    assert_eq!((table[0].1, table[17].1), (ezmsg::header::LENGTH, MAX_NAME_BYTES));
-    same("### ezmsg's part of the header", &ezmsg::header::FIELDS, ezmsg::header::LENGTH);
-    let trailer_fields = [
-        ("magic", trailer::MAGIC),
-        ("major", trailer::MAJOR),
-        ("minor", trailer::MINOR),
-        ("must_understand", trailer::MUST_UNDERSTAND),
-        ("stream_id", trailer::STREAM_ID),
-        ("generation", trailer::GENERATION),
-        ("epoch", trailer::EPOCH),
-        ("base", trailer::BASE),
-        ("frames", trailer::FRAMES),
-        ("frame_bytes", trailer::FRAME_BYTES),
-        ("rate", trailer::RATE),
-        ("samples_offset", trailer::SAMPLES_OFFSET),
-        ("index_offset", trailer::INDEX_OFFSET),
-        ("records", trailer::RECORDS),
-        ("record_bytes", trailer::RECORD_BYTES),
-        ("dtype", trailer::DTYPE),
-        ("rank", trailer::RANK),
-        ("dims", trailer::DIMS),
-        ("meta_generation", trailer::META_GENERATION),
-        ("created_ns", trailer::CREATED_NS),
-        ("created_mono_ns", trailer::CREATED_MONO_NS),
-        ("reserved", trailer::RESERVED),
-        ("reserved_chunks", trailer::RESERVED_CHUNKS),
-        ("committed", trailer::COMMITTED),
-        ("committed_chunks", trailer::COMMITTED_CHUNKS),
-        ("committed_meta_generation", trailer::COMMITTED_META_GENERATION),
-    ];
-    same("## Ring segment", &trailer_fields, trailer::LENGTH as usize);
-    assert_eq!(fields("## Ring segment")[17].1, 8 * MAX_RANK);
-    let record_fields = [
-        ("first", record::FIRST),
-        ("frames", record::FRAMES),
-        ("send_ns", record::SEND_NS),
-        ("mono_ns", record::MONO_NS),
-        ("meta_generation", record::META_GENERATION),
-        ("flags", record::FLAGS),
-    ];
-    same("### Chunk record", &record_fields, RECORD_BYTES as usize);
-    let footer_fields = [
-        ("magic", footer::MAGIC),
-        ("major", footer::MAJOR),
-        ("minor", footer::MINOR),
-        ("must_understand", footer::MUST_UNDERSTAND),
-        ("stream_id", footer::STREAM_ID),
-        ("meta_generation", footer::META_GENERATION),
-        ("aux_len", footer::AUX_LEN),
-        ("json_offset", footer::JSON_OFFSET),
-        ("json_len", footer::JSON_LEN),
-    ];
-    same("## Metadata segment", &footer_fields, footer::LENGTH as usize);
+fn every_field_of_the_page_is_the_one_of_the_code() {
+    same("## Header segment", RawHeader::TABLE);
+    same("### ezmsg's part of the header", RawMeta::TABLE);
+    same("## Ring segment", RawTrailer::TABLE);
+    same("### Chunk record", Record::TABLE);
+    same("## Metadata segment", RawFooter::TABLE);
 }
 
 #[test]

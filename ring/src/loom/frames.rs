@@ -1,7 +1,7 @@
 //! Readers of frames, and the writer that overtakes them.
 
 use super::story::Act::{Begin, Write};
-use super::story::Reads::Frames;
+use super::story::Reads::{Frames, Views};
 use super::story::Story;
 use super::witness::Event::{Lapped, Slept};
 
@@ -26,5 +26,11 @@ fn a_reader_that_is_lapped_frame_by_frame_goes_on() {
 #[test]
 fn of_a_chunk_longer_than_the_ring_the_newest_frames_are_read() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(3)], readers: &[Frames] };
+    story.explore(Some(3)).has_seen(&[Slept, Lapped]);
+}
+
+#[test]
+fn every_frame_that_is_lent_is_whole_when_it_is_given_back_or_counted_as_lost() {
+    let story = Story { before: &[Begin, Write(2)], acts: &[Write(2)], readers: &[Views] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }

@@ -55,6 +55,11 @@ impl Stream {
     pub fn ring(&self, generation: u32) -> &Ring {
         &self.rings[generation as usize]
     }
+
+    /// Frames of the stream before `generation`, which has begun, as an observer outside of the model knows them.
+    pub fn base_of(&self, generation: u32) -> u64 {
+        self.ring(generation).known_base.load(PlainOrdering::Relaxed)
+    }
 }
 
 pub struct Header {
@@ -68,7 +73,7 @@ pub struct Header {
 }
 
 impl Header {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             wake: AtomicU32::new(0),
             state: AtomicU32::new(header::STATE_OPEN),
@@ -134,6 +139,7 @@ pub struct Ring {
     /// What an observer outside of the model knows: up to where frames and records may have been overwritten.
     touched: Plain,
     touched_chunks: Plain,
+    known_base: Plain,
 }
 
 impl Ring {
@@ -150,6 +156,7 @@ impl Ring {
             uncounted: zero(),
             touched: Plain::new(0),
             touched_chunks: Plain::new(0),
+            known_base: Plain::new(0),
         }
     }
 
@@ -169,6 +176,12 @@ impl Ring {
     pub fn load_frame(&self, position: u64) -> Frame {
         let [first, second] = &self.frames[(position % FRAMES) as usize];
         [first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)]
+    }
+
+    /// The ring begins after `base` frames of the stream.
+    pub fn begin(&self, base: u64) {
+        self.known_base.store(base, PlainOrdering::Relaxed);
+        self.base.store(base, Ordering::Relaxed);
     }
 
     /// The writer is about to write the chunk before `chunks`, up to position `end`.

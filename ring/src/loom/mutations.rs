@@ -15,17 +15,22 @@ const EMPTY_MESSAGE: Story = Story { before: &[Begin], acts: &[Write(0)], reader
 const LAPPED_MESSAGES: Story = Story { before: &[Begin, Write(0), Write(0)], acts: &[Write(0)], readers: &[Messages] };
 const SWITCH: Story = Story { before: &[Begin], acts: &[Write(1), Begin], readers: &[Frames] };
 
-const TORN_FRAME: &str = "a torn frame was accepted";
-const TORN_RECORD: &str = "a torn record was accepted";
-const NOT_DRAINED: &str = "was left before it was drained";
+const TORN_FRAME: &[&str] = &["a torn frame was accepted"];
+const TORN_RECORD: &[&str] = &["a torn record was accepted"];
+const NOT_DRAINED: &[&str] = &["was left before it was drained"];
+/// The next ring is seen, and not yet how it begins: the cursor itself finds that out.
+const LEFT_TOO_SOON: &[&str] = &["was left before it was drained", "frames came before"];
 /// What loom says when everybody sleeps.
-const SLEPT_PAST: &str = "deadlock";
+const SLEPT_PAST: &[&str] = &["deadlock"];
 
-fn finds(mutation: Mutation, story: Story, complaint: &str) {
+fn finds(mutation: Mutation, story: Story, complaints: &[&str]) {
     let outcome = with_mutation(mutation, || catch_unwind(|| story.explore(None)));
     let Err(panic) = outcome else { panic!("{mutation:?} was found in no order of events") };
     let said = panic.downcast_ref::<String>().expect("a panic with a message");
-    assert!(said.contains(complaint), "{mutation:?} was found by another complaint: {said}");
+    assert!(
+        complaints.iter().any(|complaint| said.contains(complaint)),
+        "{mutation:?} was found by another complaint: {said}"
+    );
 }
 
 macro_rules! mutations_are_found {
@@ -56,8 +61,8 @@ mutations_are_found! {
     a_relaxed_load_of_the_commit_shows_frames_that_are_not_there: RelaxedCommitLoad in ONE_FRAME by TORN_FRAME;
     a_relaxed_commit_of_a_chunk_shows_a_record_that_is_not_there: RelaxedChunkCommit in EMPTY_MESSAGE by TORN_RECORD;
     a_relaxed_load_of_the_chunks_shows_a_record_that_is_not_there: RelaxedChunkLoad in EMPTY_MESSAGE by TORN_RECORD;
-    a_relaxed_store_of_the_generation_hides_the_last_frames: RelaxedGenerationStore in SWITCH by NOT_DRAINED;
-    a_relaxed_load_of_the_generation_hides_the_last_frames: RelaxedGenerationLoad in SWITCH by NOT_DRAINED;
+    a_relaxed_store_of_the_generation_hides_the_last_frames: RelaxedGenerationStore in SWITCH by LEFT_TOO_SOON;
+    a_relaxed_load_of_the_generation_hides_the_last_frames: RelaxedGenerationLoad in SWITCH by LEFT_TOO_SOON;
     a_commit_loaded_before_the_generation_misses_the_last_frames: CommitLoadedBeforeGeneration in SWITCH by NOT_DRAINED;
     a_wake_word_loaded_last_lets_a_reader_sleep_past_a_write: WakeLoadedLast in ONE_FRAME by SLEPT_PAST;
     a_relaxed_store_of_the_wake_word_lets_a_reader_sleep_past_a_write: RelaxedWakeStore in ONE_FRAME by SLEPT_PAST;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::cursor::Counted;
 use super::memory::Stream;
-use super::reader::{read_frames, read_messages};
+use super::reader::{Counted, read_frames, read_messages, view_frames};
 use super::witness::{Event, Witness};
 use super::writer::Writer;
 use crate::protocol::failpoint;
@@ -27,6 +26,8 @@ pub enum Act {
 #[derive(Clone, Copy, Debug)]
 pub enum Reads {
     Frames,
+    /// In place.
+    Views,
     Messages,
 }
 
@@ -131,6 +132,7 @@ fn die_at(point: u32, mut writer: Writer, acts: &[Act], witness: &Witness) -> u6
 fn read(reads: Reads, stream: &Stream, witness: &Witness) -> Counted {
     match reads {
         Reads::Frames => read_frames(stream, witness),
+        Reads::Views => view_frames(stream, witness),
         Reads::Messages => read_messages(stream, witness),
     }
 }

@@ -76,7 +76,7 @@ impl Writer {
         self.base = self.total();
         self.generation = self.generation.wrapping_add(1);
         self.counters = Counters::default();
-        self.stream.ring(self.generation).base.store(self.base, Ordering::Relaxed);
+        self.stream.ring(self.generation).begin(self.base);
         failpoint::point("S4");
         protocol::switch(&self.stream.header, self.generation, || {});
     }

@@ -1,8 +1,15 @@
 //! Where readers begin, in rings that no public call can be caught in.
 
 use super::*;
-use crate::reader::Start;
-use crate::reader::start::{of_frames, of_messages};
+use crate::protocol::cursor::{Beginning, Start, Unit};
+
+fn of_frames(ring: &RingMemory, start: Start) -> Beginning {
+    Beginning::in_ring(ring, start, Unit::Frames).expect("a place among frames is always found")
+}
+
+fn of_messages(ring: &RingMemory, start: Start) -> Option<Beginning> {
+    Beginning::in_ring(ring, start, Unit::Messages)
+}
 
 fn place(memory: &Memory, start: Start) -> Option<(u64, u64)> {
     of_messages(&memory.ring, start).map(|begin| (begin.position, begin.chunk))

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::protocol::look_at_committed;
+use crate::protocol::load_committed;
 
 #[test]
 #[cfg_attr(miri, ignore = "the racing copy is outside the memory model that Miri checks")]
@@ -26,7 +26,7 @@ fn no_copy_that_passes_the_check_is_torn() {
             let mut next = 0;
             loop {
                 let last = done.load(Ordering::Acquire);
-                let committed = look_at_committed(&memory.ring).frames;
+                let committed = load_committed(&memory.ring).frames;
                 assert!(committed >= next);
                 let from = next.max(committed.saturating_sub(n));
                 let ok = check(&memory, from..committed);

@@ -3,6 +3,7 @@
 mod beginnings;
 mod concurrent;
 mod single_thread;
+mod source;
 #[cfg(target_arch = "x86_64")]
 mod streaming;
 
@@ -13,7 +14,7 @@ use std::ops::Range;
 use crate::layout::{Geometry, NO_GENERATION, Record, header};
 use crate::protocol::copy::{Stores, racing_copy};
 use crate::protocol::sync::Ordering;
-use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
+use crate::protocol::{self, Counters, RingWords as _};
 use crate::shm::memory::{HeaderMemory, RingMemory, runs};
 use crate::{Dtype, Format};
 
@@ -69,8 +70,8 @@ impl Memory {
         let header = unsafe { HeaderMemory::new(pages[0].start) };
         // SAFETY: zeroed, aligned, as long as the geometry says, and kept as long as the value.
         let ring = unsafe { RingMemory::new(pages[1].start, geometry) };
-        header.state_word().store(header::STATE_OPEN, Ordering::Relaxed);
-        header.generation_word().store(NO_GENERATION, Ordering::Relaxed);
+        header.state().store(header::STATE_OPEN, Ordering::Relaxed);
+        header.generation().store(NO_GENERATION, Ordering::Relaxed);
         Self { header, ring, _pages: pages }
     }
 }
@@ -114,8 +115,14 @@ impl<'a> Scribe<'a> {
 
     fn write(&mut self, frames: u64) {
         let mut counters = self.counters;
-        let record =
-            |first| Record { first, frames, send_ns: 7, mono_ns: 8, meta_generation: self.meta_generation.get() };
+        let record = |first| Record {
+            first,
+            frames,
+            send_ns: 7,
+            mono_ns: 8,
+            meta_generation: self.meta_generation.get(),
+            flags: 0,
+        };
         protocol::write(
             &self.memory.header,
             &self.memory.ring,

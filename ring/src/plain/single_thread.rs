@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layout::{RawTrailer, trailer};
-use crate::protocol::{Committed, News, Over, Reserved, is_over, look, look_at_committed, look_for_news};
+use crate::protocol::{Committed, Over, Reserved, Update, is_over, load_committed, snapshot, update};
 
 #[test]
 fn what_is_written_is_read_lap_after_lap() {
@@ -14,8 +14,8 @@ fn what_is_written_is_read_lap_after_lap() {
         let rounds = if cfg!(miri) { 3 } else { 40 };
         for round in 1..=rounds {
             scribe.write(chunk);
-            let committed = look_at_committed(&memory.ring).frames;
-            assert_eq!(look_at_committed(&memory.ring), Committed { frames: round * chunk, chunks: round });
+            let committed = load_committed(&memory.ring).frames;
+            assert_eq!(load_committed(&memory.ring), Committed { frames: round * chunk, chunks: round });
             assert_eq!(memory.ring.committed_meta_generation().load(Ordering::Relaxed), 1);
             let all = committed.saturating_sub(n)..committed;
             assert_eq!(check(&memory, all.clone()), all.start, "all frames of a ring at rest are whole");
@@ -41,9 +41,9 @@ fn an_empty_chunk_is_a_record_without_frames() {
     let memory = Memory::new(4, 1);
     let mut scribe = Scribe::new(&memory);
     scribe.write(2);
-    let before = look(&memory.header, &memory.ring);
+    let before = snapshot(&memory.header, &memory.ring);
     scribe.write(0);
-    let after = look(&memory.header, &memory.ring);
+    let after = snapshot(&memory.header, &memory.ring);
     assert_eq!(after.committed.frames, before.committed.frames);
     assert_eq!(after.committed.chunks, before.committed.chunks + 1);
     assert_eq!(after.wake, before.wake.wrapping_add(1), "an event for those who wait for messages");
@@ -101,11 +101,11 @@ fn a_chunk_given_up_half_way_keeps_its_frames_from_readers_and_its_position_for_
         );
     }));
     assert!(given_up.is_err());
-    assert_eq!(look_at_committed(&memory.ring).frames, 10);
+    assert_eq!(load_committed(&memory.ring).frames, 10);
     assert_eq!(check(&memory, 0..10), 6, "what may have been overwritten is not whole");
     // Shorter than the one given up: what that one overwrote stays lost.
     scribe.write(2);
-    assert_eq!(look_at_committed(&memory.ring).frames, 12);
+    assert_eq!(load_committed(&memory.ring).frames, 12);
     assert_eq!(check(&memory, 2..12), 6);
     scribe.write(8);
     assert_eq!(check(&memory, 10..20), 10);
@@ -117,14 +117,14 @@ fn a_generation_is_over_when_the_header_names_another_or_says_closed() {
     generation(&memory, 0);
     let mut scribe = Scribe::new(&memory);
     scribe.write(1);
-    assert_eq!(is_over(&look(&memory.header, &memory.ring), 0), Over::No);
-    let wake = look(&memory.header, &memory.ring).wake;
+    assert_eq!(is_over(&snapshot(&memory.header, &memory.ring), 0), Over::No);
+    let wake = snapshot(&memory.header, &memory.ring).wake;
     generation(&memory, 1);
-    let switched = look(&memory.header, &memory.ring);
+    let switched = snapshot(&memory.header, &memory.ring);
     assert_eq!(switched.wake, wake.wrapping_add(1));
     assert_eq!(is_over(&switched, 0), Over::NextGeneration(1));
     protocol::close(&memory.header, 17);
-    let closed = look(&memory.header, &memory.ring);
+    let closed = snapshot(&memory.header, &memory.ring);
     assert_eq!(closed.wake, wake.wrapping_add(2));
     assert_eq!(
         is_over(&closed, 0),
@@ -141,22 +141,22 @@ fn news_is_told_without_a_look_at_the_header_and_its_absence_with_one() {
     generation(&memory, 0);
     let mut scribe = Scribe::new(&memory);
     scribe.write(3);
-    let news = |next| look_for_news(&memory.header, &memory.ring, |committed| committed.frames != next);
-    assert_eq!(news(1), News::Committed(Committed { frames: 3, chunks: 1 }));
-    assert_eq!(news(3), News::Nothing(look(&memory.header, &memory.ring)));
+    let news = |next| update(&memory.header, &memory.ring, |committed| committed.frames != next);
+    assert_eq!(news(1), Update::Committed(Committed { frames: 3, chunks: 1 }));
+    assert_eq!(news(3), Update::Nothing(snapshot(&memory.header, &memory.ring)));
     // What is committed comes first, whatever else has happened since.
     generation(&memory, 1);
-    assert_eq!(news(1), News::Committed(Committed { frames: 3, chunks: 1 }));
-    let News::Nothing(look) = news(3) else { panic!("nothing is left") };
-    assert_eq!(is_over(&look, 0), Over::NextGeneration(1));
+    assert_eq!(news(1), Update::Committed(Committed { frames: 3, chunks: 1 }));
+    let Update::Nothing(snapshot) = news(3) else { panic!("nothing is left") };
+    assert_eq!(is_over(&snapshot, 0), Over::NextGeneration(1));
 }
 
 #[test]
 fn the_wake_word_goes_round() {
     let memory = Memory::new(4, 1);
-    memory.header.wake_word().store(u32::MAX, Ordering::Relaxed);
+    memory.header.wake().store(u32::MAX, Ordering::Relaxed);
     protocol::bump(&memory.header);
-    assert_eq!(protocol::look_at_wake(&memory.header), 0);
+    assert_eq!(protocol::load_wake(&memory.header), 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::protocol::look_at_committed;
+use crate::protocol::load_committed;
 use crate::protocol::order::{Mutation, with_mutation};
 
 /// Words of a frame, each of which holds the frame's position: 4 KiB.
@@ -65,7 +65,7 @@ fn read_until(memory: &Memory, enough: impl Fn(&Found) -> bool) -> Found {
     let mut words = vec![0u8; 8 * WORDS];
     let mut last = 0;
     while !enough(&found) {
-        let committed = look_at_committed(&memory.ring).frames;
+        let committed = load_committed(&memory.ring).frames;
         if committed <= last.max(RING_FRAMES) {
             std::hint::spin_loop();
             continue;

@@ -4,9 +4,11 @@
 //! Miri, loom's atomics in the model checker.
 
 pub(crate) mod copy;
+pub(crate) mod cursor;
 pub(crate) mod failpoint;
 pub(crate) mod order;
 pub(crate) mod sync;
+pub(crate) mod wake;
 
 use std::ops::Range;
 
@@ -121,8 +123,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     counters.chunks = chunk + 1;
     published();
     if !mutated(Mutation::BumpBeforeCommit) {
-        count_event(header);
-        header.wake_sleepers_of_writes();
+        bump_after_write(header);
     }
     failpoint::point("W11");
 }
@@ -132,6 +133,13 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
 pub(crate) fn bump<H: HeaderWords>(header: &H) {
     count_event(header);
     header.wake_sleepers();
+}
+
+/// W10 and W11.
+#[inline]
+pub(crate) fn bump_after_write<H: HeaderWords>(header: &H) {
+    count_event(header);
+    header.wake_sleepers_of_writes();
 }
 
 /// W10 and its like. A plain increment is enough, since only the holder of the stream's lock stores it.
@@ -177,14 +185,14 @@ pub(crate) struct Committed {
 /// R3 alone. What it shows as committed can be delivered: R1 and R2 matter only to a reader that finds nothing new, and the
 /// words they load lie on a line that the writer stores to right after each commit.
 #[inline]
-pub(crate) fn look_at_committed<R: RingWords>(ring: &R) -> Committed {
+pub(crate) fn load_committed<R: RingWords>(ring: &R) -> Committed {
     let frames = ring.committed().load(order::commit_load());
     Committed { frames, chunks: ring.committed_chunks().load(order::chunk_load()) }
 }
 
 /// What a reader sees of a stream at one moment (R1 to R3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Snapshot {
     pub wake: u32,
     pub state: u32,
     pub generation: u32,
@@ -194,43 +202,48 @@ pub(crate) struct Look {
 /// R1 to R3. The wake word comes first, so that an event after it is not slept through; state and generation before
 /// the counters, so that a generation seen as over is seen with its last commit.
 #[inline]
-pub(crate) fn look<H: HeaderWords, R: RingWords>(header: &H, ring: &R) -> Look {
-    let early_committed = mutated(Mutation::CommitLoadedBeforeGeneration).then(|| look_at_committed(ring));
-    let early_wake = if mutated(Mutation::WakeLoadedLast) { None } else { Some(look_at_wake(header)) };
+pub(crate) fn snapshot<H: HeaderWords, R: RingWords>(header: &H, ring: &R) -> Snapshot {
+    let early_committed = mutated(Mutation::CommitLoadedBeforeGeneration).then(|| load_committed(ring));
+    let early_wake = if mutated(Mutation::WakeLoadedLast) { None } else { Some(load_wake(header)) };
     let state = header.state().load(order::generation_load());
     let generation = header.generation().load(order::generation_load());
-    let committed = early_committed.unwrap_or_else(|| look_at_committed(ring));
-    let wake = early_wake.unwrap_or_else(|| look_at_wake(header));
-    Look { wake, state, generation, committed }
+    let committed = early_committed.unwrap_or_else(|| load_committed(ring));
+    let wake = early_wake.unwrap_or_else(|| load_wake(header));
+    Snapshot { wake, state, generation, committed }
 }
 
-/// What a reader finds when it looks for something new.
+/// What a look for something new found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum Update {
     /// There is something, committed by then.
     Committed(Committed),
-    /// There is nothing; the look that says so.
-    Nothing(Look),
+    /// There is nothing; the snapshot that shows it.
+    Nothing(Snapshot),
+    /// There is nothing, and another stream has the name: no more comes of this one, and nobody closed it.
+    Replaced(Committed),
 }
 
-/// R3 and, where that is no news, R1 to R3.
+/// R3 and, where that `is_new` of nothing, R1 to R3.
 #[inline]
-pub(crate) fn look_for_news<H: HeaderWords, R: RingWords>(
-    header: &H,
-    ring: &R,
-    is_news: impl Fn(Committed) -> bool,
-) -> News {
-    let committed = look_at_committed(ring);
-    if is_news(committed) {
-        return News::Committed(committed);
+pub(crate) fn update<H: HeaderWords, R: RingWords>(header: &H, ring: &R, is_new: impl Fn(Committed) -> bool) -> Update {
+    let committed = load_committed(ring);
+    if is_new(committed) {
+        return Update::Committed(committed);
     }
-    let look = look(header, ring);
-    if is_news(look.committed) { News::Committed(look.committed) } else { News::Nothing(look) }
+    let snapshot = snapshot(header, ring);
+    if is_new(snapshot.committed) { Update::Committed(snapshot.committed) } else { Update::Nothing(snapshot) }
+}
+
+/// A copy of the record of `chunk`; `None` when it has been lapped.
+#[inline]
+pub(crate) fn record<R: RingWords>(ring: &R, chunk: u64) -> Option<Record> {
+    let record = ring.load_record(chunk & (ring.records() - 1));
+    recheck(ring).record_is_whole(chunk, ring.records()).then_some(record)
 }
 
 /// R1 alone, for a stream without a ring.
 #[inline]
-pub(crate) fn look_at_wake<H: HeaderWords>(header: &H) -> u32 {
+pub(crate) fn load_wake<H: HeaderWords>(header: &H) -> u32 {
     header.wake().load(order::wake_load())
 }
 
@@ -263,6 +276,26 @@ impl Reserved {
     }
 }
 
+/// R4 to R7: makes a copy of `positions`, of which frames below `committed` had been committed, and judges it. Where the
+/// whole frames begin; all before may be torn.
+///
+/// # Errors
+/// What was reserved, where that is less than had been committed: no writer that keeps the protocol does this.
+#[inline]
+pub(crate) fn copy_whole<R: RingWords>(
+    ring: &R,
+    positions: &Range<u64>,
+    committed: u64,
+    copy: impl FnOnce(),
+) -> Result<u64, Reserved> {
+    copy();
+    let reserved = recheck(ring);
+    if reserved.frames < committed {
+        return Err(reserved);
+    }
+    Ok(reserved.whole_from(ring.frames(), positions))
+}
+
 /// R8: what to do once nothing new is left in my generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
@@ -274,12 +307,12 @@ pub(crate) enum Over {
     No,
 }
 
-/// R8. `look` must be the one that said that nothing new is left.
+/// R8. `snapshot` must be the one that showed that nothing new is left.
 #[inline]
-pub(crate) fn is_over(look: &Look, my_generation: u32) -> Over {
-    if look.generation != my_generation {
-        Over::NextGeneration(look.generation)
-    } else if look.state == header::STATE_CLOSED {
+pub(crate) fn is_over(snapshot: &Snapshot, my_generation: u32) -> Over {
+    if snapshot.generation != my_generation {
+        Over::NextGeneration(snapshot.generation)
+    } else if snapshot.state == header::STATE_CLOSED {
         Over::Closed
     } else {
         Over::No

@@ -1,6 +1,6 @@
 //! Memory of the reader's own that frames are copied into, used again from read to read.
 
-use super::Copied;
+use crate::protocol::cursor::{Copied, Target};
 use crate::{Dtype, Format};
 
 /// Samples of a type that Rust has, for [`Frames::samples_as`].
@@ -130,14 +130,45 @@ impl Frames {
     pub(crate) fn set_copied(&mut self, copied: &Copied, format: Option<&Format>) {
         let Some(format) = format.filter(|_| copied.frames > 0) else { return self.clear() };
         self.set_frames(copied.frames, format.frame_bytes());
-        (self.first, self.lost, self.generation) = (copied.first, copied.lost, copied.generation);
-        self.dtype = Some(format.dtype());
+        self.set_place(copied.first, copied.generation, format);
+        self.lost = copied.lost;
     }
 
     /// Makes room for `frames` frames of `frame_bytes` in all, keeping those that are there.
     pub(crate) fn set_frames(&mut self, frames: u64, frame_bytes: u64) {
         self.samples.set_length((frames * frame_bytes) as usize);
         self.times.resize(frames as usize, 0.0);
+    }
+
+    /// The frames that lie there begin at `first` in a ring of `generation` and this format.
+    pub(crate) fn set_place(&mut self, first: u64, generation: u32, format: &Format) {
+        (self.first, self.generation, self.dtype) = (first, generation, Some(format.dtype()));
+    }
+}
+
+impl Target for Frames {
+    fn make_room(&mut self, frames: u64, frame_bytes: u64) {
+        self.set_frames(frames, frame_bytes);
+    }
+
+    fn parts(&mut self) -> (&mut [f64], &mut [u8]) {
+        (&mut self.times, self.samples.as_mut_slice())
+    }
+}
+
+/// Memory of the caller's, which has room for all that is going to be copied.
+pub(super) struct Lent<'a> {
+    pub samples: &'a mut [u8],
+    pub times: &'a mut [f64],
+}
+
+impl Target for Lent<'_> {
+    fn make_room(&mut self, frames: u64, frame_bytes: u64) {
+        debug_assert!(frames <= self.times.len() as u64 && frames * frame_bytes <= self.samples.len() as u64);
+    }
+
+    fn parts(&mut self) -> (&mut [f64], &mut [u8]) {
+        (self.times, self.samples)
     }
 }
 

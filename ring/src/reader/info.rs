@@ -1,132 +1,244 @@
 //! What can be told of a stream beside its frames: how it is, how far behind the reader is, and whose it is.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::attachment::Attachment;
-use super::{Info, Lag, Liveness, RingLayout, WriterId};
-use crate::layout::{Geometry, NO_GENERATION, Record, header, trailer};
+use super::Lag;
+use super::any::AnyStream;
+use crate::layout::{Geometry, NO_GENERATION, header, trailer};
 use crate::protocol::RingWords as _;
+use crate::protocol::cursor::{Cursor, Source as _};
 use crate::shm;
 use crate::shm::open::open_header;
-use crate::{Error, Result};
+use crate::stream::Liveness;
+use crate::{Description, Error, Format, Result};
 
-impl Attachment {
-    pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
-        if self.ended {
-            return Ok(Liveness::Closed);
+/// Everything that can be told of a stream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Info {
+    /// The stream's name.
+    pub name: String,
+    /// Name of the header segment in shared memory.
+    pub segment: String,
+    /// How the stream is.
+    pub liveness: Liveness,
+    /// Identity of the stream; a new one after every close. `None`: there is no stream, or ezmsg wrote it.
+    pub stream_id: Option<u64>,
+    /// When the stream was created, Unix nanoseconds.
+    pub created_ns: Option<i64>,
+    /// User id of the writer.
+    pub owner: Option<u32>,
+    /// A hint: the process that says it writes the stream.
+    pub writer_pid: Option<u32>,
+    /// 1 for the stream's first writer, one more for each that took over.
+    pub epoch: Option<u32>,
+    /// The generation that is read; `None` before the first.
+    pub generation: Option<u32>,
+    /// Format of the ring that is read, with the frames that it really holds.
+    pub format: Option<Format>,
+    /// Shared memory that the ring takes, in bytes.
+    pub ring_bytes: Option<u64>,
+    /// Frames committed in this generation.
+    pub position: u64,
+    /// Frames committed in all generations of this stream. If ezmsg wrote it: since the generation at which the reader came.
+    pub stream_position: u64,
+    /// Messages committed in this generation; 0 if ezmsg wrote the stream.
+    pub chunks: u64,
+    /// When the newest message was committed, CLOCK_MONOTONIC in nanoseconds; `None` before the first, and if ezmsg wrote
+    /// the stream.
+    pub newest_ns: Option<u64>,
+    /// Where things are in the ring's segment; `None` if ezmsg wrote the stream.
+    pub layout: Option<RingLayout>,
+    /// Frames a second as they really came; also where the format states no rate. If ezmsg wrote the stream: since the
+    /// reader came.
+    pub measured_rate_hz: Option<f64>,
+    /// As [`Reader::description`](super::Reader::description).
+    pub description: Option<Arc<Description>>,
+    /// What is known besides if ezmsg itself wrote the stream; else `None`.
+    pub ezmsg: Option<EzmsgInfo>,
+}
+
+impl Info {
+    /// A stream of which nothing but its name is known.
+    pub(crate) fn new(name: &str, segment: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            segment: segment.to_owned(),
+            liveness: Liveness::Absent,
+            stream_id: None,
+            created_ns: None,
+            owner: None,
+            writer_pid: None,
+            epoch: None,
+            generation: None,
+            format: None,
+            ring_bytes: None,
+            position: 0,
+            stream_position: 0,
+            chunks: 0,
+            newest_ns: None,
+            layout: None,
+            measured_rate_hz: None,
+            description: None,
+            ezmsg: None,
         }
-        let found;
-        let header = match &self.header {
-            Some(header) => header,
-            None => match open_header(&self.name, self.owner()) {
-                Err(Error::Foreign { .. }) => return Ok(Liveness::Foreign),
-                Ok(Some(header)) => {
-                    found = header;
-                    &found
-                }
-                _ => return Ok(Liveness::Absent),
-            },
-        };
-        // L1 before L2: a writer that lets go has said "closed" before.
-        let held = shm::is_write_locked(&header.file)
-            .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
-        let closed = header.words.state_word().load(Ordering::Acquire) == header::STATE_CLOSED;
-        let generation = header.words.generation_word().load(Ordering::Acquire);
-        Ok(match (closed, held, generation == NO_GENERATION) {
-            // To newcomers a closed stream is absent already.
-            (true, _, _) if self.header.is_none() => Liveness::Absent,
-            (true, _, _) => Liveness::Closed,
-            (false, false, _) => Liveness::Dead,
-            (false, true, true) => Liveness::Waiting,
-            (false, true, false) => {
-                // What a ring that is being drained was last given says nothing of the one that the writer is at.
-                let current = self.ring().is_some_and(|ring| ring.generation == generation);
-                let newest = current.then(|| self.newest_record()).flatten();
-                let idle = newest.is_some_and(|(_, record)| {
-                    Duration::from_nanos(shm::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
-                });
-                if idle { Liveness::Idle } else { Liveness::Live }
-            }
-        })
-    }
-
-    /// The newest chunk and its record, if it is whole.
-    fn newest_record(&self) -> Option<(u64, Record)> {
-        let ring = self.ring.as_ref()?;
-        let chunk = ring.memory.committed_chunks().load(Ordering::Acquire).checked_sub(1)?;
-        self.record(chunk).map(|record| (chunk, record))
-    }
-
-    /// Frames a second over what the chunk records remember: of streams that do not state their rate.
-    fn measured_rate_hz(&self) -> Option<f64> {
-        let (newest_chunk, newest) = self.newest_record()?;
-        let ring = self.ring.as_ref()?;
-        let oldest_chunk = newest_chunk.saturating_sub(ring.memory.records() / 2);
-        let oldest = self.record(oldest_chunk)?;
-        let seconds = newest.mono_ns.checked_sub(oldest.mono_ns)? as f64 * 1e-9;
-        let frames = newest.first.checked_sub(oldest.first)? as f64;
-        (seconds > 0.0 && frames > 0.0).then(|| frames / seconds)
-    }
-
-    /// How far the cursor is behind the writer.
-    pub fn lag(&self) -> Lag {
-        let Some(ring) = &self.ring else { return Lag::default() };
-        let committed = ring.memory.committed().load(Ordering::Acquire);
-        let frames = committed.saturating_sub(self.next);
-        if frames == 0 {
-            return Lag::default();
-        }
-        let age = self.record_of(self.next).map_or(0, |record| shm::monotonic_ns().saturating_sub(record.mono_ns));
-        Lag { frames, time: Duration::from_nanos(age) }
-    }
-
-    /// The writer that made the ring that is read.
-    pub fn writer_of_ring(&self) -> Option<WriterId> {
-        let (header, ring) = (self.header.as_ref()?, self.ring()?);
-        Some(WriterId { stream_id: header.stream_id, epoch: ring.epoch })
-    }
-
-    /// The writer that has, or last had, the stream.
-    pub fn newest_writer(&self) -> Option<WriterId> {
-        let header = self.header.as_ref()?;
-        // Acquire, partner of the Release store in T2.
-        Some(WriterId { stream_id: header.stream_id, epoch: header.words.epoch().load(Ordering::Acquire) })
-    }
-
-    pub fn info(&self) -> Result<Info> {
-        let header = self.header.as_ref();
-        let ring = self.ring();
-        let position = ring.map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
-        Ok(Info {
-            name: self.name.clone(),
-            segment: self.segment.clone(),
-            liveness: self.liveness(self.options.idle_after)?,
-            stream_id: header.map(|header| header.stream_id),
-            created_ns: header.map(|header| header.created_ns),
-            owner: header.map(|header| header.owner),
-            writer_pid: header.map(|header| header.words.writer_pid().load(Ordering::Relaxed)).filter(|&pid| pid != 0),
-            epoch: header.map(|header| header.words.epoch().load(Ordering::Acquire)),
-            generation: ring.map(|ring| ring.generation),
-            format: ring.map(|ring| ring.format.clone()),
-            ring_bytes: ring.map(|ring| ring.memory.geometry().length),
-            position,
-            stream_position: ring.map_or(0, |ring| ring.base.saturating_add(position)),
-            chunks: ring.map_or(0, |ring| ring.memory.committed_chunks().load(Ordering::Acquire)),
-            newest_ns: self.newest_record().map(|(_, record)| record.mono_ns),
-            layout: ring.map(|ring| layout_of(ring.memory.geometry())),
-            measured_rate_hz: self.measured_rate_hz(),
-            description: self.description().cloned(),
-            foreign: None,
-        })
     }
 }
 
-fn layout_of(geometry: &Geometry) -> RingLayout {
-    RingLayout {
-        samples_offset: geometry.samples_offset,
-        records_offset: geometry.index_offset,
-        records: geometry.records,
-        trailer_offset: geometry.length - trailer::LENGTH,
+/// Where things are in a ring's segment (`SPEC.md`, ring segment).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RingLayout {
+    /// Offset of the samples, in bytes. The times are at 0.
+    pub samples_offset: u64,
+    /// Offset of the chunk records, in bytes.
+    pub records_offset: u64,
+    /// How many messages have a record: the ring remembers no more.
+    pub records: u64,
+    /// Offset of the trailer, with which the segment ends.
+    pub trailer_offset: u64,
+}
+
+/// What is known of a stream that ezmsg itself wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EzmsgInfo {
+    /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
+    pub struct_version: u32,
+    /// The signal's key as the header has it, where it can be read.
+    pub key: Option<String>,
+    /// Why the description in force cannot be read; `None` when it was read, or there is none.
+    pub refused: Option<String>,
+    /// What that description says and a [`Description`] has no word for, each with its name and what it is.
+    pub left_out: Vec<String>,
+}
+
+impl From<&Geometry> for RingLayout {
+    fn from(geometry: &Geometry) -> Self {
+        Self {
+            samples_offset: geometry.samples_offset,
+            records_offset: geometry.index_offset,
+            records: geometry.records,
+            trailer_offset: geometry.length - trailer::LENGTH,
+        }
     }
+}
+
+/// How the stream is (`SPEC.md`, "Liveness").
+pub(super) fn liveness(cursor: &mut Cursor<AnyStream>, idle_after: Duration) -> Result<Liveness> {
+    let liveness = look_at_liveness(cursor, idle_after)?;
+    if liveness == Liveness::Dead {
+        cursor.notice_death();
+    }
+    Ok(liveness)
+}
+
+fn look_at_liveness(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<Liveness> {
+    if cursor.has_ended() {
+        return Ok(Liveness::Closed);
+    }
+    if let Some(ezmsg) = cursor.source().ezmsg() {
+        return ezmsg.liveness();
+    }
+    let mapped = cursor.source().mapped();
+    let found;
+    let header = match mapped.header() {
+        Some(header) => header,
+        None => match open_header(mapped.name(), mapped.owner()) {
+            Err(Error::Ezmsg { .. }) => return Ok(Liveness::Ezmsg),
+            Ok(Some(header)) => {
+                found = header;
+                &found
+            }
+            _ => return Ok(Liveness::Absent),
+        },
+    };
+    // L1 before L2: a writer that lets go has said "closed" before.
+    let held = shm::is_write_locked(&header.file)
+        .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
+    let closed = header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED;
+    let generation = header.words.generation().load(Ordering::Acquire);
+    Ok(match (closed, held, generation == NO_GENERATION) {
+        // To newcomers a closed stream is absent already.
+        (true, _, _) if mapped.header().is_none() => Liveness::Absent,
+        (true, _, _) => Liveness::Closed,
+        (false, false, _) => Liveness::Dead,
+        (false, true, true) => Liveness::Waiting,
+        (false, true, false) => {
+            // What a ring that is being drained was last given says nothing of the one that the writer is at.
+            let current = cursor.ring().is_some_and(|ring| ring.generation == generation);
+            let newest = current.then(|| cursor.newest_record()).flatten();
+            let idle = newest.is_some_and(|(_, record)| {
+                Duration::from_nanos(shm::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
+            });
+            if idle { Liveness::Idle } else { Liveness::Live }
+        }
+    })
+}
+
+/// How far the cursor is behind the writer.
+pub(super) fn lag(cursor: &Cursor<AnyStream>) -> Lag {
+    let frames = cursor.unread();
+    if frames == 0 {
+        return Lag::default();
+    }
+    let oldest = cursor.record_of(cursor.position());
+    let age_ns = oldest.map_or(0, |record| shm::monotonic_ns().saturating_sub(record.mono_ns));
+    Lag { frames, time: Duration::from_nanos(age_ns) }
+}
+
+/// Format of the ring that is read.
+pub(super) fn format(cursor: &Cursor<AnyStream>) -> Option<&Format> {
+    match cursor.source().ezmsg() {
+        Some(ezmsg) => ezmsg.format(),
+        None => cursor.source().mapped().ring_segment().map(|ring| &ring.format),
+    }
+}
+
+/// Everything that can be told of the stream.
+pub(super) fn info(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<Info> {
+    let liveness = look_at_liveness(cursor, idle_after)?;
+    let mut info = match cursor.source().ezmsg() {
+        Some(ezmsg) => ezmsg.info()?,
+        None => mapped_info(cursor),
+    };
+    info.liveness = liveness;
+    info.description = cursor.description().cloned();
+    Ok(info)
+}
+
+fn mapped_info(cursor: &Cursor<AnyStream>) -> Info {
+    let stream = cursor.source().mapped();
+    let mut info = Info::new(stream.name(), stream.segment());
+    if let Some(header) = stream.header() {
+        info.stream_id = Some(header.stream_id);
+        info.created_ns = Some(header.created_ns);
+        info.owner = Some(header.owner);
+        info.writer_pid = Some(header.words.writer_pid().load(Ordering::Relaxed)).filter(|&pid| pid != 0);
+        info.epoch = Some(header.words.epoch().load(Ordering::Acquire));
+    }
+    if let Some(ring) = stream.ring_segment() {
+        let geometry = ring.memory.geometry();
+        info.generation = Some(ring.generation);
+        info.format = Some(ring.format.clone());
+        info.ring_bytes = Some(geometry.length);
+        info.position = stream.committed();
+        info.stream_position = ring.base.saturating_add(info.position);
+        info.chunks = ring.memory.committed_chunks().load(Ordering::Acquire);
+        info.newest_ns = cursor.newest_record().map(|(_, record)| record.mono_ns);
+        info.layout = Some(RingLayout::from(geometry));
+        info.measured_rate_hz = measured_rate_hz(cursor, geometry.records);
+    }
+    info
+}
+
+/// Frames a second over what the chunk records remember: for streams that do not state their rate.
+fn measured_rate_hz(cursor: &Cursor<AnyStream>, records: u64) -> Option<f64> {
+    let (newest_chunk, newest) = cursor.newest_record()?;
+    let oldest = cursor.source().record(newest_chunk.saturating_sub(records / 2))?;
+    let seconds = newest.mono_ns.checked_sub(oldest.mono_ns)? as f64 * 1e-9;
+    let frames = newest.first.checked_sub(oldest.first)? as f64;
+    (seconds > 0.0 && frames > 0.0).then(|| frames / seconds)
 }

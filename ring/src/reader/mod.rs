@@ -1,44 +1,142 @@
-//! The reading half of a stream.
+//! The reading half of a stream: faces of the one cursor (`protocol::cursor`).
 
-mod answers;
-mod attachment;
-mod back;
-mod descriptions;
-mod due;
-mod foreign;
-mod frames;
+mod any;
+pub(crate) mod frames;
 mod info;
-pub(crate) mod listening;
-mod message;
-mod messages;
+mod lookup;
+mod mapped;
+mod message_reader;
 mod notifier;
-pub(crate) mod start;
-mod target;
-mod view;
-mod waiting;
+mod options;
+mod spin;
+pub(crate) mod view;
+mod wait;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub use answers::{
-    Foreign, Info, Interrupter, Lag, Liveness, Outcome, ReaderOptions, RingLayout, Start, Wait, WriterId,
-};
 pub use frames::{Frames, Sample};
-pub use message::{Message, MessageInfo, MessageOutcome, MessageReader, MessageView};
+pub use info::{EzmsgInfo, Info, RingLayout};
+pub use message_reader::{Message, MessageReader, MessageView};
 pub use notifier::Notifier;
-pub use target::Copied;
-pub use view::{SharedBytes, View, ViewOutcome};
+pub use options::{Interrupter, Lag, ReaderOptions, Wait};
+pub use view::{SharedBytes, View};
 
-use crate::protocol::{self, RingWords as _};
-use crate::{Description, Error, Format, Result};
-use attachment::{Attachment, Polled, Unit};
-use foreign::{EitherReader, ForeignStream};
-use target::{Lent, Target};
+use crate::protocol::cursor::{Came, Copied, Cursor, MessageInfo, Outcome, Plan, Source as _, Unit};
+use crate::stream::{Event, Liveness, WriterId, name};
+use crate::{Description, Format, Result, shm};
+use any::AnyStream;
+use frames::Lent;
+use wait::Waiter;
 
-/// Most bytes that are copied between two checks: a lapped reader notices before it has copied much in vain.
-pub(crate) const PIECE_BYTES: u64 = 1 << 20;
+/// A cursor that has attached to the stream `name`, if there is one.
+fn open(name: &str, options: &ReaderOptions, unit: Unit) -> Result<Cursor<AnyStream>> {
+    name::check_name(name)?;
+    let came = Came { unix_ns: shm::unix_ns(), mono_ns: shm::monotonic_ns() };
+    let stream = AnyStream::new(name, options.of_owner(), options.max_ring_bytes);
+    let plan = Plan { unit, start: options.start, each_description: options.each_description };
+    let mut cursor = Cursor::new(stream, plan, Some(came));
+    cursor.begin()?;
+    Ok(cursor)
+}
+
+/// What readers of frames and of messages have in common.
+macro_rules! reader_methods {
+    () => {
+        /// Sleeps until there is something to read, at most `timeout`. Unless it may [`spin`](ReaderOptions::spin), it uses
+        /// no CPU meanwhile: it wakes four times a second to see whether the writer lives (and, while the stream does not
+        /// exist, twenty times to look for it). The one call that sleeps; another thread ends it by an
+        /// [`interrupter`](Self::interrupter).
+        ///
+        /// # Errors
+        /// Those of [`open`](Self::open).
+        pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
+            self.waiter.wait(&mut self.cursor, timeout)
+        }
+
+        /// A handle with which another thread ends a [`wait`](Self::wait).
+        pub fn interrupter(&mut self) -> Interrupter {
+            self.waiter.interrupter()
+        }
+
+        /// What happened to the stream beside its frames: the oldest event that was not taken yet. Never blocks, and makes
+        /// no system call.
+        pub fn next_event(&mut self) -> Option<Event> {
+            self.cursor.events().take()
+        }
+
+        /// Passes everything that is there, generations included, without counting it as lost. Returns the most important
+        /// thing that was met on the way: the stream's end, else a new generation, else how many frames were passed, else
+        /// nothing. Never blocks. A writer that is faster is not chased for ever.
+        ///
+        /// # Errors
+        /// Those of [`open`](Self::open), and [`Error::Corrupt`](crate::Error::Corrupt).
+        pub fn skip_to_newest(&mut self) -> Result<Outcome<u64>> {
+            self.cursor.skip_to_newest()
+        }
+
+        /// Format of the ring that is read; `None` before there is one.
+        pub fn format(&self) -> Option<&Format> {
+            info::format(&self.cursor)
+        }
+
+        /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is
+        /// another one of the same generation, or none.
+        pub fn description_missed(&self) -> bool {
+            self.cursor.description_missed()
+        }
+
+        /// The generation that is read.
+        pub fn generation(&self) -> Option<u32> {
+            self.cursor.ring().map(|ring| ring.generation)
+        }
+
+        /// The writer that made the ring that is read; another one than before means that the stream was restarted.
+        pub fn writer_of_ring(&self) -> Option<WriterId> {
+            self.cursor.source().ring_writer()
+        }
+
+        /// The writer that has the stream that the reader is attached to, or last had it. If it is not the one of
+        /// [`writer_of_ring`](Self::writer_of_ring), it has taken the stream over and begun no ring yet, or its ring comes
+        /// next.
+        pub fn newest_writer(&self) -> Option<WriterId> {
+            self.cursor.source().newest_writer()
+        }
+
+        /// Position of the next frame in its generation.
+        pub fn position(&self) -> u64 {
+            self.cursor.position()
+        }
+
+        /// Frames lost since the reader began, in all: exact.
+        pub fn lost(&self) -> u64 {
+            self.cursor.lost()
+        }
+
+        /// How far the reader is behind the writer.
+        pub fn lag(&self) -> Lag {
+            info::lag(&self.cursor)
+        }
+
+        /// How the stream is; [`Liveness::Idle`] after `idle_after` without a message. A death that is found is an event.
+        ///
+        /// # Errors
+        /// [`Error::Io`](crate::Error::Io) when the system does not say who holds the stream's lock.
+        pub fn liveness(&mut self, idle_after: Duration) -> Result<Liveness> {
+            info::liveness(&mut self.cursor, idle_after)
+        }
+
+        /// Everything that can be told of the stream.
+        ///
+        /// # Errors
+        /// As [`liveness`](Self::liveness).
+        pub fn info(&self) -> Result<Info> {
+            info::info(&self.cursor, self.waiter.idle_after())
+        }
+    };
+}
+use reader_methods;
 
 /// A cursor over the frames of a stream. It maps the stream read-only: it cannot slow, block or hurt it.
 ///
@@ -59,7 +157,7 @@ pub(crate) const PIECE_BYTES: u64 = 1 << 20;
 ///     if reader.wait(Duration::from_secs(1))? != Wait::Ready {
 ///         continue;
 ///     }
-///     if reader.read(&mut frames, u64::MAX)? == Outcome::Data {
+///     if let Outcome::Data(_) = reader.read(&mut frames, u64::MAX)? {
 ///         println!("{} frames from {}, {} lost", frames.frames(), frames.first(), frames.lost());
 ///     }
 /// }
@@ -68,8 +166,8 @@ pub(crate) const PIECE_BYTES: u64 = 1 << 20;
 ///
 /// # Streams that ezmsg itself wrote
 ///
-/// ezmsg-tools 0.6 and 0.10 (struct versions 1 and 2 of its header) are read as well as they can be; [`Info::foreign`]
-/// tells that a stream is one of theirs. Nothing above is then promised but this: a reader cannot hurt the stream, and what
+/// ezmsg-tools 0.6 and 0.10 (struct versions 1 and 2 of its header) are read as well as they can be; [`Info::ezmsg`]
+/// shows that a stream is one of theirs. Nothing above is then promised but this: a reader cannot hurt the stream, and what
 /// is found there is checked before it is believed.
 ///
 /// - **Frames.** Positions are made of the header's index and laps. What the writer has overwritten by the time a copy is
@@ -79,18 +177,17 @@ pub(crate) const PIECE_BYTES: u64 = 1 << 20;
 ///   (seconds since the generation began), or NaN without a rate.
 /// - **Waiting** is polling, since such a writer wakes nobody: every millisecond while frames come, every 20 ms after
 ///   0.16 s without.
-/// - **Messages**: it does not tell which frames came together. [`messages`](Self::messages) gives one, sent when the newest
-///   frames were found; and with [`each_description`](ReaderOptions::each_description) the description is that of the
-///   newest look.
-/// - **Views** are copies. [`Lag::time`] is the time since the newest look that found something.
+/// - **Messages**: it does not say which frames came together. What is new at a look is a message, sent when it was found;
+///   and with [`each_description`](ReaderOptions::each_description) the description is that of the newest look.
+/// - **Views** are copies. [`Lag::time`] is the time since a look found the oldest unread frame.
 /// - **Descriptions** are decoded from a pickle, of which nothing is ever run. One that wants to call something, or is
 ///   broken, leaves the samples as they are: there is no [`description`](Self::description),
-///   [`description_missed`](Self::description_missed) is true, and [`Foreign::refused`] has the reason.
+///   [`description_missed`](Self::description_missed) is true, and [`EzmsgInfo::refused`] has the reason.
 /// - **The end** is [`Outcome::Closed`], a quarter of a second after the writer has removed the stream in order. A writer
 ///   that was killed is not seen to be dead; the next one of the name is followed at once.
 pub struct Reader {
-    attachment: Attachment,
-    foreign: Option<Box<ForeignStream>>,
+    cursor: Cursor<AnyStream>,
+    waiter: Waiter,
 }
 
 impl Reader {
@@ -98,23 +195,13 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::BadName`](crate::Error::BadName); whatever is wrong with what is found under that name
-    /// (`Corrupt`, `Version`, `WrongOwner`, `Permission`, `Foreign`, `Unsupported`, `TooLarge`).
+    /// (`Corrupt`, `Version`, `WrongOwner`, `Permission`, `Ezmsg`, `Unsupported`, `TooLarge`).
     pub fn open(name: &str, options: ReaderOptions) -> Result<Reader> {
-        let (attachment, foreign) = foreign::open(name, options, Unit::Frames)?;
-        Ok(Self { attachment, foreign })
+        Ok(Self { cursor: open(name, &options, Unit::Frames)?, waiter: Waiter::new(&options) })
     }
 
-    /// Sleeps until there is something to read, at most `timeout`. Unless it may [`spin`](ReaderOptions::spin), it uses no CPU
-    /// meanwhile: it wakes four times a second to see whether the writer lives (and, while the stream does not exist, twenty
-    /// times to look for it). The one call that sleeps; another thread ends it by an [`interrupter`](Self::interrupter).
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open).
-    pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
-        foreign::wait(&mut self.attachment, &mut self.foreign, timeout)
-    }
-
-    /// Copies what is new, at most `max_frames`, into `into`, whose old content is gone. Never blocks.
+    /// Copies what is new, at most `max_frames`, into `into`, whose old content is gone. Returns how many frames they are.
+    /// Never blocks.
     ///
     /// A reader that was lapped goes on half a ring behind the writer, so that it is not lapped again at once; what it
     /// passes over is in [`Frames::lost`].
@@ -122,25 +209,23 @@ impl Reader {
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) when shared memory contradicts the protocol: the reader has let go of
     /// the stream and attaches anew when read again.
-    pub fn read(&mut self, into: &mut Frames, max_frames: u64) -> Result<Outcome> {
+    pub fn read(&mut self, into: &mut Frames, max_frames: u64) -> Result<Outcome<u64>> {
         into.clear();
-        if max_frames == 0 {
-            return Ok(Outcome::Nothing);
-        }
-        let (outcome, copied) = self.read_to(into, max_frames, false).inspect_err(|_| into.clear())?;
+        let outcome = self.cursor.read(into, max_frames, false).inspect_err(|_| into.clear())?;
+        let copied = outcome.data().unwrap_or_default();
         into.set_copied(&copied, self.format());
-        Ok(outcome)
+        Ok(outcome.map(|copied| copied.frames))
     }
 
     /// As [`read`](Self::read), into memory of the caller's: at most as many frames as `times` has room for. `samples` has
     /// room for as many bytes as they have, and any content. Never blocks.
     ///
-    /// A new format is told by [`Outcome::Generation`] before a frame of it is read.
+    /// A new format is reported by [`Outcome::Generation`] before a frame of it is read.
     ///
     /// # Errors
     /// [`Error::BadArgument`](crate::Error::BadArgument) when `samples` has another size, with nothing read; else as
     /// [`read`](Self::read).
-    pub fn read_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<(Outcome, Copied)> {
+    pub fn read_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<Outcome<Copied>> {
         self.read_lent(samples, times, false)
     }
 
@@ -152,146 +237,40 @@ impl Reader {
     ///
     /// # Errors
     /// As [`read_into`](Self::read_into).
-    pub fn continue_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<(Outcome, Copied)> {
+    pub fn continue_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<Outcome<Copied>> {
         self.read_lent(samples, times, true)
     }
 
-    fn read_lent(&mut self, samples: &mut [u8], times: &mut [f64], continuing: bool) -> Result<(Outcome, Copied)> {
+    fn read_lent(&mut self, samples: &mut [u8], times: &mut [f64], continuing: bool) -> Result<Outcome<Copied>> {
         if times.is_empty() {
-            return Ok((Outcome::Nothing, Copied::default()));
+            return Ok(Outcome::Nothing);
         }
-        self.check_room(samples, times)?;
+        self.cursor.check_room(times.len(), samples.len())?;
         let max_frames = times.len() as u64;
-        self.read_to(&mut Lent { samples, times }, max_frames, continuing)
+        self.cursor.read(&mut Lent { samples, times }, max_frames, continuing)
     }
 
-    fn read_to(&mut self, into: &mut impl Target, max_frames: u64, continuing: bool) -> Result<(Outcome, Copied)> {
-        self.either(
-            into,
-            |reader, into| reader.read_own(*into, max_frames, continuing),
-            |foreign, own, into| foreign.read(own, *into, max_frames, continuing),
-        )
-    }
-
-    fn read_own(&mut self, into: &mut impl Target, max_frames: u64, continuing: bool) -> Result<(Outcome, Copied)> {
-        // Lapped while copying the first piece: again. A reader too slow gets an answer, not a loop.
-        for _ in 0..4 {
-            let committed = match self.attachment.poll()? {
-                Polled::Data(committed) => committed.frames,
-                Polled::Nothing => break,
-                Polled::Moved => return Ok((Outcome::Generation, Copied::default())),
-                Polled::Closed => return Ok((Outcome::Closed, Copied::default())),
-            };
-            let mut copied = self.copy_new(committed, max_frames, into, continuing)?;
-            if copied.frames > 0 {
-                copied.lost = self.attachment.take_pending_lost();
-                return Ok((Outcome::Data, copied));
-            }
-            if continuing {
-                break;
-            }
-        }
-        Ok((Outcome::Nothing, Copied::default()))
-    }
-
-    /// R4 to R7, in pieces, up to `committed`. No frames when the first piece was lapped, or does not go on from what was
-    /// read before and is asked to.
-    fn copy_new(
-        &mut self,
-        committed: u64,
-        max_frames: u64,
-        into: &mut impl Target,
-        continuing: bool,
-    ) -> Result<Copied> {
-        let Some(ring) = self.attachment.ring() else { return Ok(Copied::default()) };
-        let ring_frames = ring.memory.frames();
-        let ahead = committed - (ring_frames / 2).max(1).min(committed);
-        let oldest = committed.saturating_sub(ring_frames);
-        if continuing && (self.attachment.next < oldest || self.attachment.pending_lost() > 0) {
-            return Ok(Copied::default());
-        }
-        if self.attachment.next < oldest {
-            // Lapped already: go on where the writer does not come again at once.
-            self.attachment.lose_up_to(ahead);
-        }
-        let next = self.attachment.next;
-        let wanted = next..committed.min(next.saturating_add(max_frames));
-        let wanted = self.attachment.readable(wanted, continuing)?;
-
-        let Some(ring) = self.attachment.ring.take() else { return Ok(Copied::default()) };
-        let memory = &ring.memory;
-        memory.expect_copy(wanted.start);
-        let frame_bytes = memory.geometry().frame_bytes;
-        let mut copied = Copied { first: wanted.start, generation: ring.generation, ..Copied::default() };
-        let piece_frames = (PIECE_BYTES / frame_bytes).max(1);
-        let mut failure = None;
-        while self.attachment.next < wanted.end {
-            let piece = self.attachment.next..wanted.end.min(self.attachment.next.saturating_add(piece_frames));
-            let done = copied.frames..copied.frames + (piece.end - piece.start);
-            into.make_room(done.end, frame_bytes);
-            let bytes = (done.start * frame_bytes) as usize..(done.end * frame_bytes) as usize;
-            memory.copy_times(&piece, &mut into.times()[done.start as usize..done.end as usize]);
-            memory.copy_samples(&piece, &mut into.samples()[bytes]);
-            let reserved = protocol::recheck(memory);
-            if reserved.frames < committed {
-                failure = Some(format!("reserved is {}, below the {committed} committed", reserved.frames));
-                break;
-            }
-            let whole = reserved.whole_from(ring_frames, &piece);
-            if whole == piece.start {
-                self.attachment.deliver_up_to(piece.end);
-                copied.frames = done.end;
-                continue;
-            }
-            if copied.frames == 0 && !continuing {
-                self.attachment.lose_up_to(whole.max(ahead).min(committed));
-            }
-            break;
-        }
-        self.attachment.ring = Some(ring);
-        match failure {
-            Some(reason) => Err(self.attachment.corrupt(reason)),
-            None => Ok(copied),
-        }
-    }
-
-    /// Moves on to the next generation, or to the stream's end, if nothing is left to read in this one; says so as
-    /// [`read`](Self::read) does. [`Outcome::Data`]: there is something to read here. Never blocks.
+    /// Moves on to the next generation, or to the stream's end, if nothing is left to read in this one; reports it as
+    /// [`read`](Self::read) does. [`Outcome::Data`]: there are so many frames to read here. Never blocks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn advance(&mut self) -> Result<Outcome> {
-        self.either((), |reader, ()| reader.advance_own(), |foreign, own, ()| foreign.advance(own))
+    pub fn advance(&mut self) -> Result<Outcome<u64>> {
+        self.cursor.advance()
     }
 
-    fn advance_own(&mut self) -> Result<Outcome> {
-        Ok(match self.attachment.poll()? {
-            Polled::Data(_) => Outcome::Data,
-            Polled::Nothing => Outcome::Nothing,
-            Polled::Moved => Outcome::Generation,
-            Polled::Closed => Outcome::Closed,
-        })
+    /// Passes new frames, at most `max_frames`, as [`read`](Self::read) does, without copying them: they count as read.
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn skip(&mut self, max_frames: u64) -> Result<Outcome<Copied>> {
+        self.cursor.pass(max_frames)
     }
 
     /// Frames that are committed and not read, at this moment.
     pub fn unread(&self) -> u64 {
-        if self.foreign.is_some() {
-            return self.lag().frames;
-        }
-        let committed = self.attachment.ring().map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire));
-        committed.saturating_sub(self.attachment.next)
-    }
-
-    fn check_room(&self, samples: &[u8], times: &[f64]) -> Result<()> {
-        let Some(format) = self.format() else { return Ok(()) };
-        let expected = (times.len() as u64).checked_mul(format.frame_bytes());
-        if expected == Some(samples.len() as u64) {
-            return Ok(());
-        }
-        let (found, frames, bytes) = (samples.len(), times.len(), format.frame_bytes());
-        Err(Error::BadArgument {
-            reason: format!("room for {found} bytes of samples, expected that of {frames} frames of {bytes} bytes"),
-        })
+        self.cursor.unread()
     }
 
     /// Lends what is new, at most `max_frames`, in place. The writer may overwrite it at any moment: what was whole is
@@ -299,170 +278,37 @@ impl Reader {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn view(&mut self, max_frames: u64) -> Result<ViewOutcome> {
-        self.either((), |reader, ()| reader.view_own(max_frames), |foreign, own, ()| foreign.view(own, max_frames))
+    pub fn view(&mut self, max_frames: u64) -> Result<Outcome<View>> {
+        self.cursor.view(max_frames)
     }
 
-    fn view_own(&mut self, max_frames: u64) -> Result<ViewOutcome> {
-        if max_frames == 0 {
-            return Ok(ViewOutcome::Nothing);
-        }
-        let committed = match self.attachment.poll()? {
-            Polled::Data(committed) => committed.frames,
-            Polled::Nothing => return Ok(ViewOutcome::Nothing),
-            Polled::Moved => return Ok(ViewOutcome::Generation),
-            Polled::Closed => return Ok(ViewOutcome::Closed),
-        };
-        let Some(ring) = self.attachment.ring() else { return Ok(ViewOutcome::Nothing) };
-        let oldest = committed.saturating_sub(ring.memory.frames());
-        let start = self.attachment.next.max(oldest);
-        let end = committed.min(start.saturating_add(max_frames));
-        let wanted = self.attachment.readable(start..end, false)?;
-        let Some(ring) = self.attachment.ring() else { return Ok(ViewOutcome::Nothing) };
-        ring.memory.expect_copy(wanted.start);
-        Ok(ViewOutcome::Frames(View::new(ring, wanted)))
-    }
-
-    /// Takes a view back and moves the cursor behind it. Returns the positions that were whole all the time: the end of
-    /// the view, or all of it. What was not is counted as lost. A view of a ring that the reader has left is empty. Never
-    /// blocks.
+    /// Takes a view back and moves behind it. Returns the positions that were whole all the time: the end of the view, or
+    /// all of it. What was not is counted as lost. A view of a ring that the reader has left is empty. Never blocks.
     pub fn finish(&mut self, view: View) -> Range<u64> {
-        if let Some(foreign) = &mut self.foreign {
-            return foreign.finish(&mut self.attachment, &view);
-        }
-        let range = view.range();
-        let memory = self.attachment.ring().and_then(|ring| view.memory_in(&ring.map));
-        let Some(memory) = memory.filter(|_| range.end >= self.attachment.next) else {
-            return range.end..range.end;
-        };
-        let reserved = protocol::recheck(memory);
-        let whole = reserved.whole_from(memory.frames(), &range).max(self.attachment.next);
-        self.attachment.lose_up_to(whole);
-        if whole < range.end {
-            self.attachment.deliver_up_to(range.end);
-            self.attachment.take_pending_lost();
-        }
-        whole..range.end
-    }
-
-    /// Format of the ring that is read; `None` before there is one.
-    pub fn format(&self) -> Option<&Format> {
-        match &self.foreign {
-            Some(foreign) => foreign.format(),
-            None => self.attachment.ring().map(|ring| &ring.format),
-        }
+        self.cursor.finish(&view)
     }
 
     /// The description of the newest frames of the ring that is read, or, with
     /// [`each_description`](ReaderOptions::each_description), of those that were read last. One that was published since,
     /// and has no frames yet, comes with its first.
     pub fn description(&self) -> Option<&Arc<Description>> {
-        match &self.foreign {
-            Some(foreign) => foreign.description(),
-            None => self.attachment.description(),
-        }
-    }
-
-    /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is
-    /// another one of the same generation, or none.
-    pub fn description_missed(&self) -> bool {
-        match &self.foreign {
-            Some(foreign) => foreign.description_missed(),
-            None => self.attachment.description_missed(),
-        }
-    }
-
-    /// The generation that is read.
-    pub fn generation(&self) -> Option<u32> {
-        match &self.foreign {
-            Some(foreign) => foreign.generation(),
-            None => self.attachment.ring().map(|ring| ring.generation),
-        }
-    }
-
-    /// The writer that made the ring that is read; another one than before means that the stream was restarted.
-    pub fn writer_of_ring(&self) -> Option<WriterId> {
-        match &self.foreign {
-            Some(foreign) => foreign.writer(),
-            None => self.attachment.writer_of_ring(),
-        }
-    }
-
-    /// The writer that has the stream that the reader is attached to, or last had it. Another one than
-    /// [`writer_of_ring`](Self::writer_of_ring) has taken the stream over and begun no ring yet, or its ring comes next.
-    pub fn newest_writer(&self) -> Option<WriterId> {
-        match &self.foreign {
-            Some(foreign) => foreign.writer(),
-            None => self.attachment.newest_writer(),
-        }
+        self.cursor.description()
     }
 
     /// Adds to `into` the messages that brought the frames at `positions` of the generation that is read, oldest first;
     /// the first and the last one may have brought others, too. Messages without frames are left out, and so are those
     /// whose records have been overwritten, which may happen before their frames are. Never blocks.
     pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
-        match &self.foreign {
-            Some(foreign) => into.extend(foreign.message(positions)),
-            None => self.attachment.messages(positions, into),
-        }
+        self.cursor.messages(positions, into);
     }
 
-    /// Position of the next frame that will be read.
-    pub fn position(&self) -> u64 {
-        self.attachment.next
-    }
-
-    /// Frames lost since the reader began, in all: exact.
-    pub fn lost(&self) -> u64 {
-        self.attachment.lost()
-    }
-
-    /// How far the cursor is behind the writer.
-    pub fn lag(&self) -> Lag {
-        match &self.foreign {
-            Some(foreign) => foreign.lag(&self.attachment),
-            None => self.attachment.lag(),
-        }
-    }
-
-    /// How the stream is; [`Liveness::Idle`] after `idle_after` without a message.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::Error::Io) when the system does not tell who holds the stream's lock.
-    pub fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
-        match &self.foreign {
-            Some(foreign) => foreign.liveness(&self.attachment),
-            None => self.attachment.liveness(idle_after),
-        }
-    }
-
-    /// Everything that can be told of the stream.
-    ///
-    /// # Errors
-    /// As [`liveness`](Self::liveness).
-    pub fn info(&self) -> Result<Info> {
-        match &self.foreign {
-            Some(foreign) => foreign.info(&self.attachment),
-            None => self.attachment.info(),
-        }
-    }
-
-    /// A handle with which another thread ends a [`wait`](Self::wait).
-    pub fn interrupter(&mut self) -> Interrupter {
-        self.attachment.interrupter()
-    }
-}
-
-impl EitherReader for Reader {
-    fn parts(&mut self) -> (&mut Attachment, &mut Option<Box<ForeignStream>>) {
-        (&mut self.attachment, &mut self.foreign)
-    }
+    reader_methods!();
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader")
-            .field("name", &self.attachment.name)
+            .field("name", &self.cursor.source().name())
             .field("generation", &self.generation())
             .field("position", &self.position())
             .field("lost", &self.lost())

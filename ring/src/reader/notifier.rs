@@ -5,12 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::attachment::{Attachment, Polled, Unit};
-use super::foreign::{self, EitherReader, ForeignStream};
-use super::{Interrupter, Liveness, ReaderOptions, Wait};
+use super::any::AnyStream;
+use super::wait::Waiter;
+use super::{Interrupter, ReaderOptions, Wait, open};
 use crate::Result;
 use crate::error::io_error;
+use crate::protocol::cursor::{Cursor, Start, Unit};
 use crate::shm::{Event, Home};
+use crate::stream::Liveness;
 
 /// Pause of a thread that could not look at the stream before it tries again, and between its looks for a stream that
 /// does not exist.
@@ -59,16 +61,9 @@ struct Shared {
     watched: Mutex<Watched>,
 }
 
-/// The stream, of whichever kind.
 struct Watched {
-    attachment: Attachment,
-    foreign: Option<Box<ForeignStream>>,
-}
-
-impl EitherReader for Watched {
-    fn parts(&mut self) -> (&mut Attachment, &mut Option<Box<ForeignStream>>) {
-        (&mut self.attachment, &mut self.foreign)
-    }
+    cursor: Cursor<AnyStream>,
+    waiter: Waiter,
 }
 
 #[derive(Default)]
@@ -88,17 +83,18 @@ impl Notifier {
     /// Those of [`Reader::open`](super::Reader::open); [`Error::Io`](crate::Error::Io) when there are no descriptors or
     /// threads left.
     pub fn open(name: &str, options: ReaderOptions) -> Result<Notifier> {
-        let options = ReaderOptions { start: super::Start::Newest, ..options };
-        let (mut attachment, foreign) = foreign::open(name, options, Unit::Frames)?;
-        attachment.set_attach_pause(PAUSE);
-        let interrupter = attachment.interrupter();
+        let options = ReaderOptions { start: Start::Newest, ..options };
+        let cursor = open(name, &options, Unit::Frames)?;
+        let mut waiter = Waiter::new(&options);
+        waiter.set_attach_pause(PAUSE);
+        let interrupter = waiter.interrupter();
         let event = Event::new().map_err(io_error("making an eventfd for", name))?;
         event.set();
         let shared = Arc::new(Shared {
             event,
             state: Mutex::new(State { readable: true, fired: true, stop: false }),
             changed: Condvar::new(),
-            watched: Mutex::new(Watched { attachment, foreign }),
+            watched: Mutex::new(Watched { cursor, waiter }),
         });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
@@ -119,7 +115,7 @@ impl Notifier {
         }
         if std::mem::take(&mut state.fired) {
             // What is there by now is for the read that follows.
-            catch_up(&mut self.shared.watched());
+            let _ = self.shared.watched().cursor.skip_to_newest();
             self.shared.changed.notify_all();
         }
     }
@@ -191,8 +187,8 @@ impl Shared {
                 return;
             }
             let news = {
-                let watched = &mut *self.watched();
-                foreign::wait(&mut watched.attachment, &mut watched.foreign, Duration::MAX)
+                let Watched { cursor, waiter } = &mut *self.watched();
+                waiter.wait(cursor, Duration::MAX)
             };
             let failed = news.is_err();
             match news {
@@ -210,30 +206,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// Passes what is there.
-fn catch_up(watched: &mut Watched) {
-    // A writer that is always ahead is not chased for ever.
-    for _ in 0..16 {
-        let passed =
-            watched.either((), |watched, ()| pass(&mut watched.attachment), |foreign, own, ()| foreign.pass(own));
-        if !passed.unwrap_or(false) {
-            return;
-        }
-    }
-}
-
-/// Passes what is there of a stream of ours; whether there may be more to pass.
-fn pass(attachment: &mut Attachment) -> Result<bool> {
-    Ok(match attachment.poll()? {
-        Polled::Data(committed) => {
-            attachment.deliver_up_to(committed.frames);
-            true
-        }
-        Polled::Moved | Polled::Closed => true,
-        Polled::Nothing => false,
-    })
 }
 
 #[cfg(test)]

@@ -5,27 +5,15 @@ use std::sync::Arc;
 
 use super::Frames;
 use crate::protocol;
+use crate::protocol::copy::racing_copy;
 use crate::shm::ReadMapping;
-use crate::shm::memory::{RingMemory, Run, runs};
+use crate::shm::memory::{RingMemory, runs};
 use crate::shm::open::RingSegment;
-
-/// What became of [`Reader::view`](super::Reader::view).
-#[derive(Debug)]
-pub enum ViewOutcome {
-    /// Frames in place.
-    Frames(View),
-    /// There is nothing new.
-    Nothing,
-    /// The reader moved on to a new ring; see [`Outcome::Generation`](super::Outcome::Generation).
-    Generation,
-    /// See [`Outcome::Closed`](super::Outcome::Closed).
-    Closed,
-}
 
 /// Frames lent in place by [`Reader::view`](super::Reader::view): one run, or two where the ring wraps.
 ///
 /// The writer may overwrite them at any moment; the bytes are only to be trusted once the view has been given back and
-/// they were found whole. (Of a stream that ezmsg itself wrote they are a copy, which stays as it is.)
+/// they were found whole. (The view of a stream that ezmsg itself wrote is a copy, which stays as it is.)
 pub struct View {
     lent: Lent,
     range: Range<u64>,
@@ -46,30 +34,30 @@ enum Lent {
 }
 
 impl View {
-    pub(super) fn new(ring: &RingSegment, range: Range<u64>) -> Self {
+    pub(crate) fn of_ring(ring: &RingSegment, range: Range<u64>) -> Self {
         let lent = Lent::Ring { memory: ring.memory.clone(), map: ring.map.clone() };
         Self { lent, range, generation: ring.generation }
     }
 
-    pub(super) fn of_copy(frames: Frames, token: Arc<()>) -> Self {
+    pub(crate) fn of_copy(frames: Frames, token: Arc<()>) -> Self {
         let range = frames.first()..frames.first() + frames.frames();
         let generation = frames.generation();
         Self { lent: Lent::Copy { frames: Arc::new(frames), token }, range, generation }
     }
 
     /// The memory of the ring behind `map`, if it is lent from there.
-    pub(super) fn memory_in(&self, map: &Arc<ReadMapping>) -> Option<&RingMemory> {
+    pub(crate) fn memory_in(&self, map: &Arc<ReadMapping>) -> Option<&RingMemory> {
         match &self.lent {
             Lent::Ring { memory, map: mine } if Arc::ptr_eq(mine, map) => Some(memory),
             _ => None,
         }
     }
 
-    pub(super) fn is_copy_of(&self, ring: &Arc<()>) -> bool {
+    pub(crate) fn is_copy_of(&self, ring: &Arc<()>) -> bool {
         matches!(&self.lent, Lent::Copy { token, .. } if Arc::ptr_eq(token, ring))
     }
 
-    pub(super) fn range(&self) -> Range<u64> {
+    pub(crate) fn range(&self) -> Range<u64> {
         self.range.clone()
     }
 
@@ -88,30 +76,6 @@ impl View {
         self.generation
     }
 
-    /// The times, in order; the second part is empty unless the ring wraps.
-    pub fn times(&self) -> [&[f64]; 2] {
-        match &self.lent {
-            Lent::Ring { memory, .. } => runs(&self.range, memory.geometry().frames).map(|run: Run| {
-                // SAFETY: the run's times lie in the mapping, 8-aligned, which lives as long as `self`. Another process
-                // may store to them: see `racing_copy`; every bit pattern is an f64.
-                unsafe { std::slice::from_raw_parts(memory.times(run), run.frames as usize) }
-            }),
-            Lent::Copy { frames, .. } => [frames.times(), &[]],
-        }
-    }
-
-    /// The times as bytes that keep the mapping alive; otherwise as [`times`](Self::times).
-    pub fn times_bytes(&self) -> [SharedBytes; 2] {
-        match &self.lent {
-            Lent::Ring { memory, map } => runs(&self.range, memory.geometry().frames).map(|run| SharedBytes {
-                start: memory.times(run).cast(),
-                length: 8 * run.frames as usize,
-                _owner: map.clone(),
-            }),
-            Lent::Copy { frames, .. } => SharedBytes::of_copy(frames.times(), frames),
-        }
-    }
-
     /// The positions that have been whole up to now: the end of the view, or all of it.
     pub fn whole(&self) -> Range<u64> {
         match &self.lent {
@@ -127,9 +91,34 @@ impl View {
         match &self.lent {
             Lent::Ring { memory, map } => runs(&self.range, memory.geometry().frames).map(|run| {
                 let (start, length) = memory.samples(run);
-                SharedBytes { start, length, _owner: map.clone() }
+                SharedBytes { start, length, owner: map.clone() }
             }),
             Lent::Copy { frames, .. } => SharedBytes::of_copy(frames.samples(), frames),
+        }
+    }
+
+    /// The times in order, each a little-endian f64; otherwise as [`samples`](Self::samples).
+    pub fn times_bytes(&self) -> [SharedBytes; 2] {
+        match &self.lent {
+            Lent::Ring { memory, map } => runs(&self.range, memory.geometry().frames).map(|run| SharedBytes {
+                start: memory.times(run).cast(),
+                length: 8 * run.frames as usize,
+                owner: map.clone(),
+            }),
+            Lent::Copy { frames, .. } => SharedBytes::of_copy(frames.times(), frames),
+        }
+    }
+
+    /// Copies the times into `into`, whose old content is gone. Like the samples, they are to be trusted once the view has
+    /// been found whole.
+    pub fn copy_times_to(&self, into: &mut Vec<f64>) {
+        into.clear();
+        match &self.lent {
+            Lent::Ring { memory, .. } => {
+                into.resize(self.frames() as usize, 0.0);
+                memory.copy_times(&self.range, into);
+            }
+            Lent::Copy { frames, .. } => into.extend_from_slice(frames.times()),
         }
     }
 }
@@ -140,16 +129,16 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// Bytes of a view that keep its memory alive, e.g. as the owner of an Arrow buffer.
+/// Bytes of a view, which keep its memory alive.
 ///
-/// They are another process's memory: a read may see a newer frame's bytes until the view they came from has been given
-/// back and found whole.
+/// They are another process's memory, which it may change at any moment: there is no safe slice of them. Copy them out,
+/// and trust the copy once the view has been given back and found whole.
 #[derive(Clone)]
 pub struct SharedBytes {
     start: *mut u8,
     length: usize,
     /// What `start` points into: a mapping, or a copy.
-    _owner: Arc<dyn Send + Sync>,
+    owner: Arc<dyn Send + Sync>,
 }
 
 impl SharedBytes {
@@ -158,8 +147,57 @@ impl SharedBytes {
         [values, &values[values.len()..]].map(|part| Self {
             start: part.as_ptr().cast::<u8>().cast_mut(),
             length: size_of_val(part),
-            _owner: frames.clone(),
+            owner: frames.clone(),
         })
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Where they are: valid for reads of [`len`](Self::len) bytes as long as a clone of this value lives.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.start
+    }
+
+    /// What keeps the memory behind [`as_ptr`](Self::as_ptr) alive.
+    pub fn owner(&self) -> &Arc<dyn Send + Sync> {
+        &self.owner
+    }
+
+    /// Copies all of them into `to`.
+    ///
+    /// # Panics
+    /// When `to` has another length.
+    pub fn copy_to(&self, to: &mut [u8]) {
+        assert_eq!(to.len(), self.length, "room for another number of bytes");
+        // SAFETY: valid for `length` bytes, kept by `owner`; `to` is as long, and is the caller's alone. The copy may be
+        // torn: see `racing_copy`.
+        unsafe { racing_copy(self.start, to.as_mut_ptr(), self.length) };
+    }
+
+    /// A copy of all of them.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.length];
+        self.copy_to(&mut bytes);
+        bytes
+    }
+
+    /// The bytes in place.
+    ///
+    /// # Safety
+    /// While the slice lives, no other process may store to the memory. A live writer that comes round does, which no
+    /// memory model allows; what readers get away with is said at the library's `racing_copy`: look at each byte once,
+    /// and let nothing depend on it before the view has been found whole.
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: valid for `length` bytes, kept by `owner`; the rest is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
     }
 }
 
@@ -168,10 +206,8 @@ unsafe impl Send for SharedBytes {}
 // SAFETY: as above.
 unsafe impl Sync for SharedBytes {}
 
-impl AsRef<[u8]> for SharedBytes {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: inside the mapping, or the copy's memory, which lives as long as `self` and of which a copy never
-        // changes. To a mapping another process may store: see `racing_copy`.
-        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+impl std::fmt::Debug for SharedBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedBytes").field("len", &self.length).finish_non_exhaustive()
     }
 }

@@ -16,10 +16,10 @@ pub(crate) struct Lock {
     file: Option<OwnedFd>,
 }
 
-/// The byte of a header that its writer locks, and the one that readers lock which sleep. Locks are of bytes, which need not
+/// The byte of a header that its writer locks, and the one that waiting readers lock. Locks are of bytes, which need not
 /// have to do with what is stored there.
 const WRITERS_BYTE: libc::off_t = 0;
-const SLEEPERS_BYTE: libc::off_t = 1;
+const WAITERS_BYTE: libc::off_t = 1;
 
 fn byte(offset: libc::off_t, kind: libc::c_int) -> libc::flock {
     libc::flock {
@@ -76,16 +76,16 @@ pub(crate) fn is_write_locked(file: impl AsFd) -> io::Result<bool> {
     Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// Takes a sleeper's lock on a header that is open for reading: it says that somebody sleeps on the wake word. Any number
+/// Takes a waiter lock on a header that is open for reading: it says that somebody sleeps on the wake word. Any number
 /// of readers can hold one; the kernel drops it with the last descriptor and mapping of this open file.
-pub(crate) fn take_sleepers_lock(file: impl AsFd) -> io::Result<()> {
-    fcntl(file, FcntlArg::F_OFD_SETLK(&byte(SLEEPERS_BYTE, libc::F_RDLCK)))?;
+pub(crate) fn take_waiter_lock(file: impl AsFd) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&byte(WAITERS_BYTE, libc::F_RDLCK)))?;
     Ok(())
 }
 
-/// Whether somebody holds a sleeper's lock.
-pub(crate) fn has_sleepers_lock(file: impl AsFd) -> io::Result<bool> {
-    let mut answer = byte(SLEEPERS_BYTE, libc::F_WRLCK);
+/// Whether somebody holds a waiter lock.
+pub(crate) fn has_waiter_lock(file: impl AsFd) -> io::Result<bool> {
+    let mut answer = byte(WAITERS_BYTE, libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))?;
     Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
 }

@@ -3,100 +3,54 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::layout::{Geometry, RECORD_BYTES, RawTrailer, Record, TRAILER_FIXED_BYTES, header, trailer};
+use crate::layout::{Geometry, InPlace, RECORD_BYTES, RawHeader, RawTrailer, Record, header, trailer};
 use crate::protocol::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
 use crate::protocol::{HeaderWords, RingWords};
 
-/// The words of a header segment.
-#[derive(Clone, Copy)]
-pub(crate) struct HeaderMemory {
-    start: *mut u8,
-}
-
-// SAFETY: only atomics and the fields that the one owner of the stream stores are reached through it.
-unsafe impl Send for HeaderMemory {}
-// SAFETY: as above.
-unsafe impl Sync for HeaderMemory {}
+/// A header segment.
+pub(crate) type HeaderMemory = InPlace<RawHeader>;
 
 impl HeaderMemory {
-    /// # Safety
-    /// `start` must be valid for `header::LENGTH` bytes, aligned to 128, as long as the value or a copy of it is used.
-    pub unsafe fn new(start: *mut u8) -> Self {
-        Self { start }
-    }
-
-    /// Start of the segment.
-    pub fn start(&self) -> *mut u8 {
-        self.start
-    }
-
-    fn word32(&self, offset: usize) -> &AtomicU32 {
-        debug_assert!(offset + 4 <= header::LENGTH && offset.is_multiple_of(4));
-        // SAFETY: in bounds and aligned (`new`'s promise), and only ever reached as an atomic once the header is linked.
-        unsafe { AtomicU32::from_ptr(self.start.add(offset).cast()) }
-    }
-
-    fn word64(&self, offset: usize) -> &AtomicU64 {
-        debug_assert!(offset + 8 <= header::LENGTH && offset.is_multiple_of(8));
-        // SAFETY: as in `word32`.
-        unsafe { AtomicU64::from_ptr(self.start.add(offset).cast()) }
-    }
-
-    pub fn magic(&self) -> &AtomicU64 {
-        self.word64(header::MAGIC)
-    }
-
-    pub fn meta_generation(&self) -> &AtomicU32 {
-        self.word32(header::META_GENERATION)
-    }
-
-    pub fn epoch(&self) -> &AtomicU32 {
-        self.word32(header::EPOCH)
-    }
-
-    pub fn writer_pid(&self) -> &AtomicU32 {
-        self.word32(header::WRITER_PID)
-    }
-
-    pub fn bell_word(&self) -> &AtomicU32 {
-        self.word32(header::BELL)
-    }
-
-    pub fn wake_word(&self) -> &AtomicU32 {
-        self.word32(header::WAKE)
-    }
-
-    pub fn state_word(&self) -> &AtomicU32 {
-        self.word32(header::STATE)
-    }
-
-    pub fn generation_word(&self) -> &AtomicU32 {
-        self.word32(header::GENERATION)
-    }
-
-    pub fn waking_word(&self) -> &AtomicU32 {
-        self.word32(header::WAKING)
-    }
-
-    pub fn final_position_word(&self) -> &AtomicU64 {
-        self.word64(header::FINAL_POSITION)
-    }
-
-    /// Stores bytes into a header that is not linked yet.
-    pub fn fill(&self, offset: usize, bytes: &[u8]) {
-        assert!(offset + bytes.len() <= header::LENGTH);
+    /// C3: the header's fields, but for ezmsg's part and the magic, which follows them.
+    pub fn fill(&self, raw: &RawHeader) {
+        let bytes = RawHeader { magic: 0, ..raw.clone() }.encode();
+        let ours = &bytes[header::at::magic.offset()..];
         // SAFETY: in bounds, and nobody else has the segment: it has no public name yet.
-        unsafe { racing_copy(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+        unsafe { racing_copy(ours.as_ptr(), self.start().add(header::at::magic.offset()), ours.len()) };
     }
 
-    /// A private copy of the segment.
-    pub fn copy(&self) -> Box<[u8; header::LENGTH]> {
-        let mut bytes = Box::new([0; header::LENGTH]);
+    /// A private copy.
+    pub fn copy(&self) -> Box<RawHeader> {
+        let mut bytes = [0; RawHeader::LENGTH];
         // Acquire, partner of the Release store of the magic (C4): who sees the magic sees the rest.
         let _ = self.magic().load(Ordering::Acquire);
         // SAFETY: `new`'s promise; the copy is ours.
-        unsafe { racing_copy(self.start, bytes.as_mut_ptr(), header::LENGTH) };
-        bytes
+        unsafe { racing_copy(self.start(), bytes.as_mut_ptr(), bytes.len()) };
+        Box::new(RawHeader::decode(&bytes))
+    }
+}
+
+/// The trailer of a ring.
+type TrailerMemory = InPlace<RawTrailer>;
+
+impl TrailerMemory {
+    /// S4: the trailer, its magic last. The description committed last is the ring's as long as there is no chunk.
+    fn fill(&self, raw: &RawTrailer) {
+        let bytes = RawTrailer { magic: 0, committed_meta_generation: raw.meta_generation, ..*raw }.encode();
+        // SAFETY: in bounds, and nobody else has the segment: it has no public name yet.
+        unsafe { racing_copy(bytes.as_ptr(), self.start(), bytes.len()) };
+        // Release, partner of the Acquire load in `copy`.
+        self.magic().store(raw.magic, Ordering::Release);
+    }
+
+    /// A private copy.
+    fn copy(&self) -> RawTrailer {
+        let mut bytes = [0; RawTrailer::LENGTH];
+        // Acquire, partner of the Release store in `fill`.
+        let _ = self.magic().load(Ordering::Acquire);
+        // SAFETY: `new`'s promise; the copy is ours.
+        unsafe { racing_copy(self.start(), bytes.as_mut_ptr(), bytes.len()) };
+        RawTrailer::decode(&bytes)
     }
 }
 
@@ -104,6 +58,7 @@ impl HeaderMemory {
 #[derive(Clone)]
 pub(crate) struct RingMemory {
     start: *mut u8,
+    trailer: TrailerMemory,
     geometry: Geometry,
 }
 
@@ -135,38 +90,24 @@ impl RingMemory {
     /// `start` must be valid for `geometry.length` bytes, aligned to 128, as long as the value or a copy of it is used,
     /// and `geometry` must come from `Geometry::plan` or `Geometry::check`.
     pub unsafe fn new(start: *mut u8, geometry: Geometry) -> Self {
-        Self { start, geometry }
+        // SAFETY: `check` and `plan` leave room for the trailer at the end of the segment, on a page.
+        let trailer = unsafe { TrailerMemory::new(start.add(geometry.trailer_offset() as usize)) };
+        Self { start, trailer, geometry }
     }
 
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
-    fn trailer(&self, offset: usize) -> *mut u8 {
-        // SAFETY: `check` and `plan` leave room for the trailer, and `offset` is one of `layout::trailer`.
-        unsafe { self.start.add(self.geometry.trailer_offset() as usize + offset) }
-    }
-
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        // SAFETY: in bounds; aligned, since the trailer starts on a page and the offset is a multiple of 8; only ever
-        // reached as an atomic.
-        unsafe { AtomicU64::from_ptr(self.trailer(offset).cast()) }
-    }
-
     /// The description of the newest committed chunk or, before the first, of the ring. To be loaded after R3.
+    #[inline]
     pub fn committed_meta_generation(&self) -> &AtomicU32 {
-        // SAFETY: as in `word`; the offset is a multiple of 4.
-        unsafe { AtomicU32::from_ptr(self.trailer(trailer::COMMITTED_META_GENERATION).cast()) }
+        self.trailer.committed_meta_generation()
     }
 
-    /// S4: the trailer's immutable fields, its magic last.
+    /// S4: the trailer, its magic last.
     pub fn fill_trailer(&self, raw: &RawTrailer) {
-        self.committed_meta_generation().store(raw.meta_generation, Ordering::Relaxed);
-        let bytes = RawTrailer { magic: 0, ..*raw }.encode();
-        // SAFETY: the trailer's fixed part lies in the segment, which nobody else has yet.
-        unsafe { racing_copy(bytes.as_ptr(), self.trailer(0), bytes.len()) };
-        // Release, partner of the Acquire load in `raw_trailer`.
-        self.word(trailer::MAGIC).store(raw.magic, Ordering::Release);
+        self.trailer.fill(raw);
     }
 
     /// A private copy of a trailer, of a segment whose geometry is not known yet.
@@ -175,15 +116,7 @@ impl RingMemory {
     /// `start` must be valid for `length` bytes, aligned to 128; `length` at least 4096 and a multiple of it.
     pub unsafe fn raw_trailer(start: *mut u8, length: u64) -> RawTrailer {
         // SAFETY: the last 4096 bytes of the segment.
-        let trailer = unsafe { start.add((length - trailer::LENGTH) as usize) };
-        // SAFETY: the magic is the trailer's first word, aligned to a page.
-        let magic = unsafe { AtomicU64::from_ptr(trailer.cast()) };
-        // Acquire, partner of the Release store in `fill_trailer`.
-        let _ = magic.load(Ordering::Acquire);
-        let mut bytes = [0; TRAILER_FIXED_BYTES];
-        // SAFETY: inside the trailer; the copy is ours.
-        unsafe { racing_copy(trailer, bytes.as_mut_ptr(), bytes.len()) };
-        RawTrailer::decode(&bytes)
+        unsafe { TrailerMemory::new(start.add((length - trailer::LENGTH) as usize)) }.copy()
     }
 
     /// Where a run's samples are, and how many bytes.
@@ -249,7 +182,7 @@ impl RingMemory {
     pub fn expect_copy(&self, position: u64) {
         let [run, _] = runs(&(position..position + 1), self.geometry.frames);
         prefetch_to_load(self.times(run).cast());
-        prefetch_to_load(self.word(trailer::RESERVED).as_ptr().cast());
+        prefetch_to_load(self.trailer.reserved().as_ptr().cast());
     }
 
     /// Copies the times of `range` to `to`, which must have room for exactly them. May be torn: R5 to R7 judge.
@@ -278,22 +211,22 @@ impl RingWords for RingMemory {
 
     #[inline]
     fn reserved(&self) -> &AtomicU64 {
-        self.word(trailer::RESERVED)
+        self.trailer.reserved()
     }
 
     #[inline]
     fn reserved_chunks(&self) -> &AtomicU64 {
-        self.word(trailer::RESERVED_CHUNKS)
+        self.trailer.reserved_chunks()
     }
 
     #[inline]
     fn committed(&self) -> &AtomicU64 {
-        self.word(trailer::COMMITTED)
+        self.trailer.committed()
     }
 
     #[inline]
     fn committed_chunks(&self) -> &AtomicU64 {
-        self.word(trailer::COMMITTED_CHUNKS)
+        self.trailer.committed_chunks()
     }
 
     #[inline]
@@ -327,22 +260,22 @@ impl RingWords for RingMemory {
 impl HeaderWords for HeaderMemory {
     #[inline]
     fn wake(&self) -> &AtomicU32 {
-        self.wake_word()
+        HeaderMemory::wake(self)
     }
 
     #[inline]
     fn state(&self) -> &AtomicU32 {
-        self.state_word()
+        HeaderMemory::state(self)
     }
 
     #[inline]
     fn generation(&self) -> &AtomicU32 {
-        self.generation_word()
+        HeaderMemory::generation(self)
     }
 
     #[inline]
     fn final_position(&self) -> &AtomicU64 {
-        self.final_position_word()
+        HeaderMemory::final_position(self)
     }
 
     fn wake_sleepers(&self) {}

@@ -25,6 +25,6 @@ pub(crate) use files::{
     read_fully, relink, reserve, set_mode, stat_name, unlink, unlink_if,
 };
 pub(crate) use fork::{ForkGuard, Home};
-pub(crate) use lock::{Lock, has_sleepers_lock, is_write_locked, take_sleepers_lock};
+pub(crate) use lock::{Lock, has_waiter_lock, is_write_locked, take_waiter_lock};
 pub(crate) use mapping::{ReadMapping, WriteMapping};
 pub(crate) use wait::{WaitEnd, Word, private_wait, private_wait_or, private_wake, wait, wake};

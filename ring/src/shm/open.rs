@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use crate::error::io_error;
 use crate::ezmsg;
-use crate::layout::{
-    Geometry, MAJOR, MAX_METADATA_BYTES, RawFooter, SEGMENT_UNIT, footer, get_u16, get_u32, get_u64, header, trailer,
-};
-use crate::reader::listening::Listening;
+use crate::layout::{Geometry, MAJOR, MAX_METADATA_BYTES, RawFooter, SEGMENT_UNIT, footer, header, trailer};
+use crate::protocol::wake::Listening;
 use crate::shm::memory::{HeaderMemory, RingMemory};
 use crate::shm::read_fully;
 use crate::shm::{self, FileId, Opened, ReadMapping};
@@ -100,39 +98,31 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
     let segment = SegmentName::header(name).public;
     let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(None) };
     if stat.length < header::LENGTH as u64 {
-        return foreign(name, &segment, &file).map(|()| None);
+        return refuse_ezmsg(name, &segment, &file).map(|()| None);
     }
     let map = ReadMapping::new(&file, header::LENGTH).map_err(io_error("mapping", &segment))?;
     // SAFETY: mapped with a header's length, on a page; `_map` keeps it as long as the words.
     let words = unsafe { HeaderMemory::new(map.start()) };
-    let bytes = words.copy();
-    if get_u64(&bytes[..], header::MAGIC) != header::MAGIC_VALUE {
-        foreign(name, &segment, &file)?;
+    let raw = words.copy();
+    if !raw.has_magic() {
+        refuse_ezmsg(name, &segment, &file)?;
         return Err(corrupt(&segment, "it has neither our magic nor ezmsg's"));
     }
-    let version = (
-        get_u16(&bytes[..], header::MAJOR),
-        get_u16(&bytes[..], header::MINOR),
-        get_u32(&bytes[..], header::MUST_UNDERSTAND),
-    );
-    check_version(&segment, version.0, version.1, version.2)?;
-    let name_len = get_u32(&bytes[..], header::NAME_LEN) as usize;
-    if !(1..=MAX_NAME_BYTES).contains(&name_len) {
-        return Err(corrupt(&segment, format!("a name of {name_len} bytes, expected 1..={MAX_NAME_BYTES}")));
+    check_version(&segment, raw.major, raw.minor, raw.must_understand)?;
+    if !(1..=MAX_NAME_BYTES).contains(&(raw.name_len as usize)) {
+        return Err(corrupt(&segment, format!("a name of {} bytes, expected 1..={MAX_NAME_BYTES}", raw.name_len)));
     }
-    let found = &bytes[header::NAME..header::NAME + name_len];
-    if found != name.as_bytes() {
-        let found = String::from_utf8_lossy(found).into_owned();
+    if raw.name_bytes() != name.as_bytes() {
+        let found = String::from_utf8_lossy(raw.name_bytes()).into_owned();
         return Err(corrupt(&segment, format!("it is the header of stream {found:?}, expected {name:?}")));
     }
-    let stream_id = get_u64(&bytes[..], header::STREAM_ID);
-    if stream_id == 0 {
+    if raw.stream_id == 0 {
         return Err(corrupt(&segment, "stream_id is 0"));
     }
     Ok(Some(HeaderSegment {
         words,
-        stream_id,
-        created_ns: get_u64(&bytes[..], header::CREATED_NS) as i64,
+        stream_id: raw.stream_id,
+        created_ns: raw.created_ns,
         id: stat.id,
         owner: stat.owner,
         segment,
@@ -144,7 +134,7 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
 
 /// An error if the segment was written by ezmsg, or looks like a header of ours that is damaged; nothing if it is not
 /// ready.
-fn foreign(name: &str, segment: &str, file: &OwnedFd) -> Result<()> {
+fn refuse_ezmsg(name: &str, segment: &str, file: &OwnedFd) -> Result<()> {
     let mut bytes = [0; header::LENGTH];
     let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading the header of", name))?;
     let Some((theirs, rest)) = bytes[..read].split_first_chunk::<{ ezmsg::header::LENGTH }>() else { return Ok(()) };
@@ -153,7 +143,7 @@ fn foreign(name: &str, segment: &str, file: &OwnedFd) -> Result<()> {
         Some(_) if rest.iter().any(|&byte| byte != 0) => {
             Err(corrupt(segment, "it begins as ezmsg's headers do and goes on as none of ours does"))
         }
-        Some(foreign) => Err(Error::Foreign { name: name.to_owned(), struct_version: foreign.struct_version }),
+        Some(foreign) => Err(Error::Ezmsg { name: name.to_owned(), struct_version: foreign.struct_version }),
         None => Ok(()),
     }
 }

@@ -1,7 +1,13 @@
 //! Format of a generation: what one frame is, how many the ring holds, and at which rate they come.
 
-use crate::layout::{Geometry, MAX_RANK};
 use crate::{Dtype, Error, Result};
+
+/// Largest rank of a frame.
+pub const MAX_RANK: usize = 8;
+
+/// Most bytes of times and samples. A ring of as many, whose frames are rounded up and which has records besides, still has
+/// fewer than `isize::MAX`.
+const MAX_BYTES: u64 = 7 << 60;
 
 /// Dtype, frame shape, rate and length of one generation.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +42,10 @@ impl Format {
             return bad(format!("{frames} frames, expected 1..=4294967295"));
         }
         let format = Self { dtype, frame_shape: frame_shape.to_vec(), rate_hz, frames };
-        Geometry::plan(&format, 1)?;
+        let bytes = format.checked_frame_bytes().and_then(|bytes| bytes.checked_add(8)?.checked_mul(frames));
+        if bytes.is_none_or(|bytes| bytes > MAX_BYTES) {
+            return Err(format.overflow());
+        }
         Ok(format)
     }
 
@@ -62,7 +71,7 @@ impl Format {
 
     /// Samples in one frame.
     pub fn frame_samples(&self) -> u64 {
-        // Cannot overflow: `new` and `Geometry::check` multiplied it out.
+        // Cannot overflow: `new` multiplied it out, or the check that `from_checked` asks for.
         self.frame_shape.iter().product()
     }
 
@@ -71,20 +80,19 @@ impl Format {
         self.frame_samples() * self.dtype.size() as u64
     }
 
-    /// Bytes of shared memory that a ring of this format takes, when its first chunk has `first_chunk_frames` frames
-    /// (it decides how many chunk records there are).
-    ///
-    /// # Errors
-    /// [`Error::BadFormat`] when the size overflows.
-    pub fn ring_bytes(&self, first_chunk_frames: u64) -> Result<u64> {
-        Ok(Geometry::plan(self, first_chunk_frames)?.length)
+    /// The error for a ring of this format that no address space can hold.
+    pub(crate) fn overflow(&self) -> Error {
+        let Self { dtype, frame_shape, frames, .. } = self;
+        Error::BadFormat {
+            reason: format!("{frames} frames of shape {frame_shape:?} and type {dtype} overflow the address space"),
+        }
     }
 
     pub(crate) fn checked_frame_bytes(&self) -> Option<u64> {
         checked_frame_bytes(self.dtype, &self.frame_shape)
     }
 
-    /// For geometry that `Geometry::check` has already verified.
+    /// For a format whose ring has been checked.
     pub(crate) fn from_checked(dtype: Dtype, frame_shape: Vec<u64>, rate_hz: f64, frames: u64) -> Self {
         Self { dtype, frame_shape, rate_hz, frames }
     }

@@ -2,10 +2,14 @@
 
 mod description;
 mod dtype;
+mod event;
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod name;
 
 pub use description::{Attr, Axis, Description};
 pub use dtype::Dtype;
-pub use format::Format;
+pub use event::{Event, EventKind, Liveness, WriterId};
+pub use format::{Format, MAX_RANK};
+#[cfg(not(loom))]
+pub(crate) use name::SegmentName;

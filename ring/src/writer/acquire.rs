@@ -9,8 +9,8 @@ use super::segment::{Segment, no_space, taken};
 use crate::error::io_error;
 use crate::ezmsg::header::EzmsgHeader;
 use crate::layout::{
-    Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawTrailer, UNKNOWN_POSITION, footer, get_u32, get_u64,
-    header, trailer,
+    Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, RawTrailer, UNKNOWN_POSITION, footer, header,
+    trailer,
 };
 use crate::protocol::failpoint;
 use crate::protocol::{self, RingWords as _};
@@ -72,48 +72,23 @@ fn previous_meta_generation(meta_generation: u32) -> u32 {
     }
 }
 
-/// A header's private copy, taken through a descriptor: what decides between creating, taking over and finishing.
-pub(crate) struct HeaderCopy(Box<[u8; header::LENGTH]>);
+/// A header's private copy, taken through a descriptor: what decides between creating, taking over and finishing. `None`:
+/// the file is shorter than a header.
+fn read_header(file: &OwnedFd) -> Result<Option<RawHeader>> {
+    let mut bytes = [0; header::LENGTH];
+    let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading", "a header"))?;
+    Ok((read == bytes.len()).then(|| RawHeader::decode(&bytes)))
+}
 
-impl HeaderCopy {
-    fn read(file: &OwnedFd) -> Result<Option<Self>> {
-        let mut bytes = Box::new([0; header::LENGTH]);
-        let read = read_fully(file, &mut bytes[..], 0).map_err(io_error("reading", "a header"))?;
-        Ok((read == header::LENGTH).then_some(Self(bytes)))
-    }
-
-    fn u32(&self, offset: usize) -> u32 {
-        get_u32(&self.0[..], offset)
-    }
-
-    fn u64(&self, offset: usize) -> u64 {
-        get_u64(&self.0[..], offset)
-    }
-
-    fn has_magic(&self) -> bool {
-        self.u64(header::MAGIC) == header::MAGIC_VALUE
-    }
-
-    fn is_closed(&self) -> bool {
-        self.u32(header::STATE) == header::STATE_CLOSED
-    }
-
-    /// Whether it is an open header of this version and of the stream `name`.
-    fn can_be_taken_over(&self, name: &str) -> bool {
-        let version_word = self.u32(header::MAJOR);
-        let name_len = self.u32(header::NAME_LEN) as usize;
-        self.has_magic()
-            && version_word & 0xFFFF == u32::from(MAJOR)
-            && self.u32(header::MUST_UNDERSTAND) == 0
-            && self.u32(header::STATE) == header::STATE_OPEN
-            && self.u64(header::STREAM_ID) != 0
-            && name_len == name.len()
-            && &self.0[header::NAME..header::NAME + name_len] == name.as_bytes()
-    }
-
-    fn generation(&self) -> Option<u32> {
-        Some(self.u32(header::GENERATION)).filter(|&generation| generation != NO_GENERATION)
-    }
+/// Whether it is an open header of this version and of the stream `name`.
+fn can_be_taken_over(header: &RawHeader, name: &str) -> bool {
+    header.has_magic()
+        && header.major == MAJOR
+        && header.must_understand == 0
+        && header.state == header::STATE_OPEN
+        && header.stream_id != 0
+        && header.name_len as usize == name.len()
+        && header.name_bytes() == name.as_bytes()
 }
 
 /// Makes the stream `name` ours: creates it, or takes over what a dead writer left.
@@ -137,7 +112,7 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
             Ok(lock) => lock,
             Err(file) => {
                 let live = shm::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
-                let header = HeaderCopy::read(&file)?;
+                let header = read_header(&file)?;
                 // A closed header's writer is about to let go. One without magic is being made, and will tell whose it is;
                 // or it is being removed by `clean`.
                 let passing = header.as_ref().is_none_or(|header| !header.has_magic() || header.is_closed());
@@ -148,7 +123,7 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
                 if !live {
                     return Err(Error::Obstructed { name: name.to_owned() });
                 }
-                let pid = header.map(|header| header.u32(header::WRITER_PID)).filter(|&pid| pid != 0);
+                let pid = header.map(|header| header.writer_pid).filter(|&pid| pid != 0);
                 return Err(Error::Live { name: name.to_owned(), pid });
             }
         };
@@ -157,10 +132,10 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
         if now.is_none_or(|now| now.id != stat.id) {
             continue;
         }
-        let header = HeaderCopy::read(lock.file())?;
+        let header = read_header(lock.file())?;
         match header {
             Some(header) if header.has_magic() => {
-                if header.can_be_taken_over(name)
+                if can_be_taken_over(&header, name)
                     && let Some(owned) = take_over(name, &names, &lock, &header, mode)?
                 {
                     return Ok(owned.with(lock));
@@ -249,17 +224,21 @@ fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned
     ezmsg.placeholders();
     failpoint::point("C2");
     let stream_id = shm::random_id().map_err(io_error("drawing", "a random number")).map_err(unlink_anchor)?;
-    words.fill(header::MAJOR, &MAJOR.to_le_bytes());
-    words.fill(header::MINOR, &MINOR.to_le_bytes());
-    words.fill(header::STREAM_ID, &stream_id.to_le_bytes());
-    words.fill(header::CREATED_NS, &shm::unix_ns().to_le_bytes());
-    words.fill(header::STATE, &header::STATE_OPEN.to_le_bytes());
-    words.fill(header::GENERATION, &NO_GENERATION.to_le_bytes());
-    words.fill(header::EPOCH, &1u32.to_le_bytes());
-    words.fill(header::WRITER_PID, &std::process::id().to_le_bytes());
-    words.fill(header::FINAL_POSITION, &UNKNOWN_POSITION.to_le_bytes());
-    words.fill(header::NAME_LEN, &(name.len() as u32).to_le_bytes());
-    words.fill(header::NAME, name.as_bytes());
+    let mut raw = RawHeader {
+        major: MAJOR,
+        minor: MINOR,
+        stream_id,
+        created_ns: shm::unix_ns(),
+        state: header::STATE_OPEN,
+        generation: NO_GENERATION,
+        epoch: 1,
+        writer_pid: std::process::id(),
+        final_position: UNKNOWN_POSITION,
+        name_len: name.len() as u32,
+        ..RawHeader::default()
+    };
+    raw.name[..name.len()].copy_from_slice(name.as_bytes());
+    words.fill(&raw);
     failpoint::point("C3");
     // Release, partner of the Acquire load with which readers begin.
     words.magic().store(header::MAGIC_VALUE, Ordering::Release);
@@ -310,7 +289,7 @@ fn is_leftover(public: &str) -> Result<bool> {
     if !stat.is_file || stat.owner != shm::effective_user() {
         return Ok(false);
     }
-    if !HeaderCopy::read(&file)?.is_some_and(|header| header.has_magic()) {
+    if !read_header(&file)?.is_some_and(|header| header.has_magic()) {
         return Ok(false);
     }
     Ok(Lock::try_take(file).map_err(io_error("locking", public))?.is_ok())
@@ -383,9 +362,9 @@ fn find_metadata(name: &str, stream_id: u64, meta_generation: u32) -> Option<(Se
 }
 
 /// T1 to T5. `None`: the header's ring is not what it should be, the stream has to be finished.
-fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, mode: u32) -> Result<Option<Unlocked>> {
-    let stream_id = header.u64(header::STREAM_ID);
-    let generation = header.generation();
+fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, mode: u32) -> Result<Option<Unlocked>> {
+    let stream_id = header.stream_id;
+    let generation = header.current_generation();
     let found = match generation {
         None => None,
         Some(generation) => match find_ring(name, stream_id, generation) {
@@ -393,7 +372,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, 
             None => return Ok(None),
         },
     };
-    let meta_generation = header.u32(header::META_GENERATION);
+    let meta_generation = header.meta_generation;
     let metadata = (meta_generation != 0).then(|| find_metadata(name, stream_id, meta_generation)).flatten();
     let (segment, words) = map_header(names, lock)?;
     // SAFETY: the words of a mapped header.
@@ -401,7 +380,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, 
     ezmsg.set_valid(false);
     failpoint::point("T1");
     words.writer_pid().store(std::process::id(), Ordering::Relaxed);
-    let epoch = header.u32(header::EPOCH).wrapping_add(1).max(1);
+    let epoch = header.epoch.wrapping_add(1).max(1);
     words.epoch().store(epoch, Ordering::Release);
     failpoint::point("T2");
     remove_orphans(name, generation, meta_generation);
@@ -418,7 +397,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy, 
     };
     let (metadata, footer_aux_len) = metadata.map_or((None, 0), |(segment, aux_len)| (Some(segment), aux_len));
     // Mirrors may hold either number; a nonsense one in the header is not worth a segment of its size.
-    let told_aux_len = u64::from(header.u32(crate::ezmsg::header::AUX_NBYTES));
+    let told_aux_len = u64::from(crate::ezmsg::header::aux_nbytes(&header.ezmsg));
     let told_aux_len = if told_aux_len <= MAX_METADATA_BYTES / 2 { told_aux_len } else { 0 };
     let aux_len = footer_aux_len.max(told_aux_len);
     for segment in [&ring, &metadata].into_iter().flatten() {
@@ -471,10 +450,10 @@ fn remove_names(names: &SegmentName) {
 }
 
 /// Ends what a dead writer left and nobody can go on with: K1 to K7 as far as they are known.
-pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &HeaderCopy) -> Result<()> {
+pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader) -> Result<()> {
     let (segment, words) = map_header(names, lock)?;
-    let stream_id = header.u64(header::STREAM_ID);
-    let generation = header.generation();
+    let stream_id = header.stream_id;
+    let generation = header.current_generation();
     if !header.is_closed() {
         let total = match generation {
             None => Some(0),
@@ -484,7 +463,7 @@ pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &Head
         unsafe { EzmsgHeader::new(words.start()) }.set_valid(false);
         protocol::close(&Waking(words), total.unwrap_or(UNKNOWN_POSITION));
     }
-    let meta_generation = header.u32(header::META_GENERATION);
+    let meta_generation = header.meta_generation;
     remove_orphans(name, generation, meta_generation);
     if let Some(generation) = generation {
         remove_names(&SegmentName::ring(name, generation));
@@ -503,10 +482,9 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
     let names =
         SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::stream::name::ANCHOR_SUFFIX) };
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(&names.anchor)? else { return Ok(false) };
-    match HeaderCopy::read(lock.file())? {
+    match read_header(lock.file())? {
         Some(header) if header.has_magic() => {
-            let name_len = (header.u32(header::NAME_LEN) as usize).min(crate::stream::name::MAX_NAME_BYTES);
-            let name = String::from_utf8_lossy(&header.0[header::NAME..header::NAME + name_len]).into_owned();
+            let name = String::from_utf8_lossy(header.name_bytes()).into_owned();
             if crate::shorten(&name) != names.public {
                 // Its name does not lead here, so its rings cannot be found from it; the sweep by stream_id does.
                 shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
@@ -531,7 +509,7 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
 pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
     // With the lock, or a writer could take the file between our look at its lock and the removal, and lose its anchor.
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(anchor)? else { return Ok(false) };
-    if HeaderCopy::read(lock.file())?.is_some_and(|header| header.has_magic()) {
+    if read_header(lock.file())?.is_some_and(|header| header.has_magic()) {
         return Ok(false);
     }
     let removed = shm::unlink_if(anchor, id).map_err(io_error("removing", anchor))?;
@@ -559,22 +537,22 @@ pub(crate) struct Waking(pub HeaderMemory);
 
 impl protocol::HeaderWords for Waking {
     fn wake(&self) -> &crate::protocol::sync::AtomicU32 {
-        self.0.wake_word()
+        self.0.wake()
     }
 
     fn state(&self) -> &crate::protocol::sync::AtomicU32 {
-        self.0.state_word()
+        self.0.state()
     }
 
     fn generation(&self) -> &crate::protocol::sync::AtomicU32 {
-        self.0.generation_word()
+        self.0.generation()
     }
 
     fn final_position(&self) -> &crate::protocol::sync::AtomicU64 {
-        self.0.final_position_word()
+        self.0.final_position()
     }
 
     fn wake_sleepers(&self) {
-        shm::wake(self.0.wake_word(), i32::MAX as u32);
+        shm::wake(self.0.wake(), i32::MAX as u32);
     }
 }

@@ -4,7 +4,6 @@ mod acquire;
 mod publish;
 mod segment;
 mod service;
-mod sleepers;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -24,15 +23,36 @@ const RESTART_PAUSE: Duration = Duration::from_millis(2);
 
 /// How a stream is made.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct WriterOptions {
     /// Permission bits of the segments: `0o600` (only this user reads; the default), `0o640` (the group too) or `0o644`
     /// (everybody). Nobody else may ever write.
     pub mode: u32,
     /// Largest ring, in bytes of shared memory; default 1 GiB.
     pub max_ring_bytes: u64,
-    /// Whether a description that is replaced stays readable for about a second, and at most eight of them: for a source
-    /// whose descriptions change between frames that come in bursts. Default: it is gone at once.
+    /// Keep replaced descriptions readable for about a second (at most eight). Useful when descriptions change within a
+    /// burst of frames. Off by default.
     pub keep_replaced: bool,
+}
+
+impl WriterOptions {
+    /// Sets [`mode`](Self::mode).
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets [`max_ring_bytes`](Self::max_ring_bytes).
+    pub fn max_ring_bytes(mut self, bytes: u64) -> Self {
+        self.max_ring_bytes = bytes;
+        self
+    }
+
+    /// Sets [`keep_replaced`](Self::keep_replaced).
+    pub fn keep_replaced(mut self, keep: bool) -> Self {
+        self.keep_replaced = keep;
+        self
+    }
 }
 
 impl Default for WriterOptions {

@@ -11,8 +11,8 @@ use super::{Times, WriterOptions};
 use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
 use crate::layout::{
-    Geometry, MAJOR, MAX_METADATA_BYTES, MAX_RANK, MINOR, RECORD_BYTES, RawFooter, RawTrailer, Record, SEGMENT_UNIT,
-    footer, trailer,
+    Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, RECORD_BYTES, RawFooter, RawTrailer, Record, SEGMENT_UNIT, footer,
+    trailer,
 };
 use crate::protocol::copy::{Stores, racing_copy};
 use crate::protocol::failpoint;
@@ -21,7 +21,7 @@ use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
 use crate::shm::memory::{HeaderMemory, RingMemory, runs};
 use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
 use crate::stream::name::SegmentName;
-use crate::{Description, Error, Format, Result};
+use crate::{Description, Error, Format, MAX_RANK, Result};
 
 /// Bytes of frames that are prefaulted before a new ring's first chunk: what a few chunks need while the service thread
 /// does the rest.
@@ -69,27 +69,27 @@ struct WriterHeader {
 impl HeaderWords for WriterHeader {
     #[inline]
     fn wake(&self) -> &AtomicU32 {
-        self.words.wake_word()
+        self.words.wake()
     }
 
     #[inline]
     fn state(&self) -> &AtomicU32 {
-        self.words.state_word()
+        self.words.state()
     }
 
     #[inline]
     fn generation(&self) -> &AtomicU32 {
-        self.words.generation_word()
+        self.words.generation()
     }
 
     #[inline]
     fn final_position(&self) -> &AtomicU64 {
-        self.words.final_position_word()
+        self.words.final_position()
     }
 
     #[inline]
     fn wake_sleepers(&self) {
-        self.service.wake_sleepers(self.words.wake_word());
+        self.service.wake_sleepers(self.words.wake());
     }
 
     #[inline]
@@ -164,7 +164,7 @@ impl Stream {
         };
         let record = |first| {
             *committed_ns = monotonic_ns();
-            Record { first, frames, send_ns, mono_ns: *committed_ns, meta_generation }
+            Record { first, frames, send_ns, mono_ns: *committed_ns, meta_generation, flags: 0 }
         };
         let ezmsg = &mut self.ezmsg;
         let publish = || {
@@ -285,7 +285,6 @@ impl Stream {
             magic: trailer::MAGIC_VALUE,
             major: MAJOR,
             minor: MINOR,
-            must_understand: 0,
             stream_id: self.stream_id,
             generation,
             epoch: self.epoch,
@@ -303,6 +302,7 @@ impl Stream {
             meta_generation,
             created_ns: unix_ns(),
             created_mono_ns: monotonic_ns(),
+            ..RawTrailer::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! The writer's one thread of its own: keeps the names, looks for sleepers and wakes crowds of them, prefaults pages.
+//! The writer's one thread of its own: keeps the names, looks for waiters and wakes crowds of them, prefaults pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::acquire::MOST_REPLACED;
 use super::segment::{Kept, Segment};
-use super::sleepers::{Sleepers, Watch};
 use crate::Result;
 use crate::error::io_error;
+use crate::protocol::wake::{NotifyFlag, WaiterLocks, WaiterWatch};
 use crate::shm::memory::HeaderMemory;
 use crate::shm::{self, Word, WriteMapping};
 
@@ -62,7 +62,7 @@ impl Names {
 pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
-    sleepers: Sleepers,
+    notify: NotifyFlag,
     /// Bell of the service thread: it sleeps on this word.
     bell: AtomicU32,
     ending: AtomicBool,
@@ -97,7 +97,7 @@ impl Service {
         let shared = Arc::new(Shared {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
-            sleepers: Sleepers::new(&words, taken_over),
+            notify: NotifyFlag::new(words.waking(), taken_over, shm::register_barrier()),
             bell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
@@ -139,7 +139,7 @@ impl Service {
     /// Whether somebody may be asleep who waits for frames.
     #[inline]
     pub fn has_sleepers(&self) -> bool {
-        self.shared.sleepers.are_woken()
+        self.shared.notify.is_set()
     }
 
     /// A ring has begun: prefaults its `map` from `offset` on, beside everything else.
@@ -188,7 +188,7 @@ impl Service {
 impl Shared {
     fn run(&self, header: HeaderMemory) {
         let mut next_keep = Instant::now() + KEEP_EVERY;
-        let mut watch = Watch::default();
+        let mut watch = WaiterWatch::default();
         loop {
             // Acquire, partner of the Release in `ring_bell`: what was asked before the bell is seen below.
             let bell = self.bell.load(Ordering::Acquire);
@@ -196,26 +196,26 @@ impl Shared {
                 return;
             }
             if self.wake_all.swap(false, Ordering::AcqRel) {
-                let woken = shm::wake(header.wake_word(), i32::MAX as u32);
+                let woken = shm::wake(header.wake(), i32::MAX as u32);
                 self.crowd.store(woken > 1, Ordering::Relaxed);
             }
-            if !self.sleepers.are_woken() {
+            if !self.notify.is_set() {
                 // A reader may have rung; and who has slept until the first ring began is to be noticed at once.
-                self.watch_sleepers(&mut watch, &header);
+                self.watch_waiters(&mut watch, &header);
             }
             let more = self.prefault_slice();
             let now = Instant::now();
             if now >= next_keep {
                 self.keep_names();
-                self.watch_sleepers(&mut watch, &header);
+                self.watch_waiters(&mut watch, &header);
                 next_keep = now + KEEP_EVERY;
             }
             if !more {
                 let word = Word { word: &self.bell, expected: bell };
                 let left = next_keep.saturating_duration_since(Instant::now());
-                let readers = header.bell_word();
+                let readers = header.bell();
                 // Only a scribbler makes it another number, on which nobody can sleep.
-                if self.sleepers.are_woken() || readers.load(Ordering::Relaxed) != 0 {
+                if self.notify.is_set() || readers.load(Ordering::Relaxed) != 0 {
                     shm::private_wait(word, left);
                 } else {
                     shm::private_wait_or(word, Word { word: readers, expected: 0 }, left);
@@ -224,12 +224,12 @@ impl Shared {
         }
     }
 
-    fn watch_sleepers(&self, watch: &mut Watch, words: &HeaderMemory) {
+    fn watch_waiters(&self, watch: &mut WaiterWatch, words: &HeaderMemory) {
         // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
-        if watch.look(&self.sleepers, words, header.file()) {
-            shm::wake(words.wake_word(), i32::MAX as u32);
+        if watch.look(&self.notify, words.waking(), header, Instant::now()) {
+            shm::wake(words.wake(), i32::MAX as u32);
         }
     }
 
@@ -279,5 +279,24 @@ impl Shared {
                 names.warnings.push(warning);
             }
         }
+    }
+}
+
+/// The service thread's part.
+impl WaiterLocks for Segment {
+    /// A writer does not wait.
+    fn take(&self) -> bool {
+        false
+    }
+
+    fn are_held(&self) -> bool {
+        shm::has_waiter_lock(self.file()).unwrap_or(true)
+    }
+
+    /// The service thread rings nobody: it is the one that the bell is for.
+    fn ring_doorbell(&self) {}
+
+    fn barrier_in_other_threads(&self) {
+        shm::barrier_in_other_threads();
     }
 }

@@ -192,25 +192,25 @@ impl Follower {
 
     /// One read, entered into the book.
     #[track_caller]
-    pub fn read(&mut self, max_frames: u64) -> dora_shm_ring::Result<Outcome> {
+    pub fn read(&mut self, max_frames: u64) -> dora_shm_ring::Result<Outcome<()>> {
         match self {
             Self::Frames(reader, account, frames) => {
                 let outcome = reader.read(frames, max_frames)?;
                 match outcome {
-                    Outcome::Data => account.enter_frames(frames),
+                    Outcome::Data(_) => account.enter_frames(frames),
                     Outcome::Closed => account.close(reader.lost()),
                     _ => {}
                 }
-                Ok(outcome)
+                Ok(outcome.map(|_| ()))
             }
             Self::Messages(reader, account, message) => {
                 let outcome = reader.next(message)?;
                 match outcome {
-                    Outcome::Data => account.enter_message(message),
+                    Outcome::Data(_) => account.enter_message(message),
                     Outcome::Closed => account.close(reader.lost()),
                     _ => {}
                 }
-                Ok(outcome)
+                Ok(outcome.map(|_| ()))
             }
         }
     }
@@ -222,7 +222,7 @@ impl Follower {
         }
     }
 
-    pub fn liveness(&self) -> dora_shm_ring::Liveness {
+    pub fn liveness(&mut self) -> dora_shm_ring::Liveness {
         match self {
             Self::Frames(reader, ..) => reader.liveness(super::PATIENCE).unwrap(),
             Self::Messages(reader, ..) => reader.liveness(super::PATIENCE).unwrap(),
@@ -241,7 +241,7 @@ impl Follower {
     pub fn drain(&mut self) -> bool {
         loop {
             match self.read(u64::MAX).unwrap() {
-                Outcome::Data | Outcome::Generation => {}
+                Outcome::Data(_) | Outcome::Generation => {}
                 Outcome::Nothing => return false,
                 Outcome::Closed => return true,
             }

@@ -56,7 +56,7 @@ impl Source {
 }
 
 pub fn from_oldest(name: &str) -> Reader {
-    Reader::open(name, ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() }).unwrap()
+    Reader::open(name, ReaderOptions::default().start(Start::Oldest)).unwrap()
 }
 
 /// The positions that `frames` holds, each sample and time checked.
@@ -90,7 +90,7 @@ pub fn drain(reader: &mut Reader, max_frames: u64) -> Taken {
     let mut taken = Taken { next: reader.position(), ..Taken::default() };
     loop {
         match reader.read(&mut frames, max_frames).unwrap() {
-            Outcome::Data => {
+            Outcome::Data(_) => {
                 let positions = checked(&frames);
                 assert_eq!(positions.start, taken.next + frames.lost(), "a gap that is not counted");
                 assert!(!positions.is_empty() && frames.frames() <= max_frames);

@@ -54,9 +54,9 @@ fn a_header_of_which_any_byte_is_wrong_gives_a_typed_error_or_the_data() {
     for offset in our_fields {
         for wrong in [0, 1, 0xff] {
             write(offset, &[wrong]);
-            match Reader::open(&name, ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() }) {
+            match Reader::open(&name, ReaderOptions::default().start(Start::Oldest)) {
                 Ok(mut reader) => match reader.read(&mut frames, 100) {
-                    Ok(Outcome::Data) => assert_eq!(checked(&frames), 0..10, "byte {offset} is {wrong}"),
+                    Ok(Outcome::Data(_)) => assert_eq!(checked(&frames), 0..10, "byte {offset} is {wrong}"),
                     Ok(_) => {}
                     Err(error) => assert!(!error.to_string().is_empty()),
                 },
@@ -84,7 +84,7 @@ fn every_type_and_rank_arrives_as_it_was() {
             let samples: Vec<u8> = (0..3 * format.frame_bytes()).map(|byte| (byte % 2) as u8).collect();
             let times = Times::Linear { start: 1.0, step: 0.5 };
             writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
-            wait_until("the frames", || reader.read(&mut frames, 100).unwrap() == Outcome::Data);
+            wait_until("the frames", || reader.read(&mut frames, 100).unwrap().is_data());
             let read = reader.format().unwrap();
             assert_eq!((read.dtype(), read.frame_shape()), (dtype, &shape[..]));
             assert_eq!(frames.samples(), samples);
@@ -147,8 +147,10 @@ fn odd_names_lengths_and_keys_are_refused_by_name_or_work() {
     let mut frames = Frames::default();
     assert_eq!(reader.latest(0, &mut frames).unwrap(), 0);
     assert_eq!(reader.latest(u64::MAX, &mut frames).unwrap(), 3);
-    assert_eq!(reader.latest_duration(-3.0, &mut frames).unwrap(), 0);
-    assert_eq!(reader.latest_duration(f64::INFINITY, &mut frames).unwrap(), 3);
+    for (seconds, expected) in [(-3.0, 0), (f64::INFINITY, 3)] {
+        let within = reader.frames_within(seconds).unwrap();
+        assert_eq!(reader.latest(within, &mut frames).unwrap(), expected);
+    }
     assert_eq!(drain(&mut reader, 100), Taken { read: 3, lost: 0, next: 3 }, "the cursor had not moved");
     assert_eq!(reader.description().unwrap().key, key);
 }

@@ -92,7 +92,7 @@ fn a_reader_follows_a_writer_that_ended_in_order_and_came_back() {
         let mut frames = Frames::default();
         let mut read = 0;
         wait_until("the stream is closed for its reader", || match reader.read(&mut frames, 100).unwrap() {
-            Outcome::Data => {
+            Outcome::Data(_) => {
                 read += frames.frames();
                 false
             }
@@ -202,7 +202,7 @@ fn a_foreign_segment_of_the_streams_name_is_left_alone() {
 fn the_mode_of_the_segments_is_the_one_asked_for() {
     for mode in [0o600, 0o640, 0o644] {
         let name = Name::new(&format!("d12-{mode:o}"));
-        let mut writer = Writer::create(&name, WriterOptions { mode, ..WriterOptions::default() }).unwrap();
+        let mut writer = Writer::create(&name, WriterOptions::default().mode(mode)).unwrap();
         writer.begin(&format(10), &description(), 1).unwrap();
         let all = segments::of(&name);
         assert_eq!(all.len(), 6);
@@ -255,7 +255,7 @@ fn attaching_in_a_storm_of_restarts_never_fails() {
         while started.elapsed() < Duration::from_secs(2) {
             let mut reader = from_oldest(&name);
             for _ in 0..3 {
-                if reader.read(&mut frames, 100).unwrap() == Outcome::Data {
+                if reader.read(&mut frames, 100).unwrap().is_data() {
                     checked(&frames);
                     data += 1;
                 }
@@ -278,7 +278,7 @@ fn a_ring_that_does_not_fit_is_refused_with_the_bytes_needed_and_free() {
     let name = Name::new("d17");
     let error = Format::new(Dtype::U8, &[], 0.0, 1 << 32).unwrap_err();
     assert!(matches!(error, Error::BadFormat { .. }), "{error}");
-    let mut writer = Writer::create(&name, WriterOptions { max_ring_bytes: 1 << 20, ..Default::default() }).unwrap();
+    let mut writer = Writer::create(&name, WriterOptions::default().max_ring_bytes(1 << 20)).unwrap();
     let error = writer.begin(&format(1 << 20), &description(), 1).unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit: 1_048_576, .. }), "{error}");
 }

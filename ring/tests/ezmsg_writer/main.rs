@@ -98,9 +98,9 @@ impl Book {
     }
 
     #[track_caller]
-    fn read(&mut self, max_frames: u64) -> Outcome {
+    fn read(&mut self, max_frames: u64) -> Outcome<u64> {
         let outcome = self.reader.read(&mut self.frames, max_frames).unwrap();
-        if outcome != Outcome::Data {
+        if !outcome.is_data() {
             return outcome;
         }
         let samples = self.frames.samples_as::<i64>().unwrap();
@@ -161,7 +161,7 @@ fn a_reader_that_cannot_keep_up_accounts_for_every_frame_and_gets_none_of_anothe
     with_each("slow", |original, name| {
         original.call(json!({"do": "shape", "channels": 64}));
         original.open(name, 0.2);
-        let reader = Reader::open(&name.0, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
+        let reader = Reader::open(&name.0, ReaderOptions::default().start(Start::Oldest)).unwrap();
         let mut book = Book::new(reader, 64, original.version);
         let total = 10 * 8000;
         original.begin(json!({"do": "write", "frames": 10, "messages": 8000}));
@@ -196,7 +196,7 @@ fn messages_are_whole_and_follow_each_other() {
             assert!(Instant::now() < deadline, "{next}");
             if chunks % 2 == 0 {
                 reader.wait(PATIENCE).unwrap();
-                if reader.next(&mut message).unwrap() != Outcome::Data {
+                if !reader.next(&mut message).unwrap().is_data() {
                     continue;
                 }
                 assert_eq!((message.info().first, message.info().chunk, message.info().lost), (next, chunks, 0));
@@ -205,7 +205,7 @@ fn messages_are_whole_and_follow_each_other() {
                 next += message.info().frames;
             } else {
                 reader.wait(PATIENCE).unwrap();
-                let MessageOutcome::Message(view) = reader.view().unwrap() else { continue };
+                let Outcome::Data(view) = reader.view().unwrap() else { continue };
                 assert_eq!((view.info().first, view.info().chunk, view.info().lost), (next, chunks, 0));
                 next += view.info().frames;
                 assert!(reader.finish(view));
@@ -245,7 +245,7 @@ fn every_change_of_format_is_a_generation_whose_frames_are_read() {
             let format = reader.format().unwrap();
             assert_eq!((format.dtype(), format.frame_shape()), (dtype, &frame_shape[..]));
             assert_eq!(reader.generation(), Some(generation as u32));
-            assert_eq!(reader.read(&mut frames, 100).unwrap(), Outcome::Data);
+            assert!(reader.read(&mut frames, 100).unwrap().is_data());
             assert_eq!((frames.first(), frames.frames(), frames.lost()), (0, 12, 0), "{dtype}");
             // Below 256 whatever the type: the first channel of the first three frames.
             let sample = |i: usize| &frames.samples()[i * 5 * dtype.size()..][..dtype.size()];
@@ -279,18 +279,18 @@ fn a_restarted_writer_is_followed_after_an_orderly_end_and_after_a_kill() {
             original.open(&name, 1.0);
             original.call(json!({"do": "write", "frames": 10, "messages": 3}));
             wait_until("the new stream", || reader.read(&mut frames, 100).unwrap() == Outcome::Generation);
-            assert_eq!(reader.read(&mut frames, 100).unwrap(), Outcome::Data);
+            assert!(reader.read(&mut frames, 100).unwrap().is_data());
             assert_eq!((frames.first(), frames.frames(), frames.lost()), (0, 30, 0));
             original.begin(json!({"do": "write", "frames": 10}));
             original.answer();
             if killed {
                 original.actor.kill();
                 original.actor.end_killed();
-                assert_eq!(reader.read(&mut frames, 100).unwrap(), Outcome::Data);
+                assert!(reader.read(&mut frames, 100).unwrap().is_data());
                 assert_eq!(frames.first(), 30, "what a killed writer left is read");
             } else {
                 original.call(json!({"do": "close"}));
-                assert_eq!(reader.read(&mut frames, 100).unwrap(), Outcome::Data);
+                assert!(reader.read(&mut frames, 100).unwrap().is_data());
                 assert_eq!((frames.first(), frames.frames()), (30, 10), "the last frames are read after the end");
                 wait_until("the end is told", || reader.read(&mut frames, 100).unwrap() == Outcome::Closed);
                 assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Absent);
@@ -308,8 +308,8 @@ fn descriptions_have_what_can_be_said_and_name_what_cannot() {
         original.call(json!({"do": "describe", "attrs": true, "labels": "struct"}));
         original.call(json!({"do": "write", "frames": 10}));
         let mut reader = Reader::open(&name.0, ReaderOptions::default()).unwrap();
-        let foreign = reader.info().unwrap().foreign.unwrap();
-        assert_eq!(foreign.refused, None);
+        let ezmsg = reader.info().unwrap().ezmsg.unwrap();
+        assert_eq!(ezmsg.refused, None);
         let description = reader.description().unwrap().as_ref().clone();
         let expected = [
             ("bool", Attr::Bool(true)),
@@ -343,7 +343,7 @@ fn descriptions_have_what_can_be_said_and_name_what_cannot() {
             "attribute \"span\": a timedelta",
             "attribute \"dict\": a dict",
         ];
-        assert_eq!(foreign.left_out, left_out);
+        assert_eq!(ezmsg.left_out, left_out);
         assert_eq!((&description.dims[..], &*description.key), (&["time".to_owned(), "ch".to_owned()][..], "k"));
         assert_eq!(description.axes["time"], Axis::Linear { unit: "s".into(), gain: 0.001, offset: None });
         let electrode = |bank: &str, elec: i64, x: f64| json!({"bank": bank, "elec": elec, "x": x});
@@ -358,9 +358,9 @@ fn descriptions_have_what_can_be_said_and_name_what_cannot() {
         for (kind, expected) in labels {
             original.call(json!({"do": "describe", "labels": kind}));
             original.call(json!({"do": "write", "frames": 10}));
-            assert_eq!(reader.read(&mut Frames::new(), 100).unwrap(), Outcome::Data);
+            assert!(reader.read(&mut Frames::new(), 100).unwrap().is_data());
             let Some(Axis::Coord { data: Some(data), .. }) = reader.description().unwrap().axes.get("ch") else {
-                panic!("{kind}: {:?}", reader.info().unwrap().foreign);
+                panic!("{kind}: {:?}", reader.info().unwrap().ezmsg);
             };
             assert_eq!(json!(data), expected, "{kind}");
             assert_eq!(reader.generation(), Some(0));
@@ -377,9 +377,8 @@ fn a_reader_that_ends_leaves_the_stream_as_it_was() {
         original.call(json!({"do": "write", "frames": 10}));
         let before = segments::of(&name.0);
         for _ in 0..3 {
-            let mut reader =
-                Reader::open(&name.0, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
-            assert_eq!(reader.read(&mut Frames::new(), 100).unwrap(), Outcome::Data);
+            let mut reader = Reader::open(&name.0, ReaderOptions::default().start(Start::Oldest)).unwrap();
+            assert!(reader.read(&mut Frames::new(), 100).unwrap().is_data());
         }
         assert_eq!(segments::of(&name.0), before);
         assert!(matches!(Writer::create(&name.0, WriterOptions::default()), Err(Error::NameTaken { .. })));

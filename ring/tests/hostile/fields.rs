@@ -125,7 +125,7 @@ fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours
     let [_, ring, metadata] = specimen.paths();
     let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
     let footer = specimen.metadata.0.len() as u64 - 64;
-    let options = ReaderOptions { start: Start::Oldest, ..Default::default() };
+    let options = ReaderOptions::default().start(Start::Oldest);
     let mut frames = Frames::new();
     let mut message = Message::new();
     for (offset, right) in [(trailer_at::STREAM_ID, &specimen.ring), (trailer_at::GENERATION, &specimen.ring)] {
@@ -142,7 +142,7 @@ fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours
         patch(&ring, trailer + offset, &[right.0[place]]);
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
-        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+        assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     }
     for offset in [16, 24] {
         specimen.put();

@@ -102,7 +102,7 @@ fn a_huge_ring_that_claims_to_be_full_but_has_no_memory_is_not_read() {
         other => panic!("{other:?}"),
     }
     assert!(path.metadata().unwrap().blocks() < 100, "reading took memory");
-    let options = ReaderOptions { max_ring_bytes: 1 << 30, ..Default::default() };
+    let options = ReaderOptions::default().max_ring_bytes(1 << 30);
     let refused = Reader::open(&specimen.name, options);
     assert!(matches!(refused, Err(Error::TooLarge { needed, limit }) if needed == length && limit == 1 << 30));
 }
@@ -164,7 +164,7 @@ fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
             std::fs::write(&path, &bytes).unwrap();
             assert!(probe(&name).is_none(), "without its ring there is nothing to read");
             let info = Reader::open(&name, ReaderOptions::default()).unwrap().info().unwrap();
-            assert_eq!(info.foreign.map(|foreign| foreign.struct_version), Some(version));
+            assert_eq!(info.ezmsg.map(|ezmsg| ezmsg.struct_version), Some(version));
             let listed = streams().unwrap().into_iter().any(|stream| {
                 matches!(stream, StreamInfo::Ezmsg { segment, struct_version, key, .. }
                     if segment == shorten(&name) && struct_version == version && key.as_deref() == Some("eeg/headset-1"))
@@ -207,7 +207,7 @@ fn a_pickle_of_ezmsgs_cannot_ask_for_memory_or_keep_anybody_busy() {
         std::fs::write(segments::header(&name), header).unwrap();
         assert!(probe(&name).is_none(), "the samples are read all the same");
         let info = Reader::open(&name, ReaderOptions::default()).unwrap().info().unwrap();
-        assert!(info.foreign.unwrap().refused.is_some());
+        assert!(info.ezmsg.unwrap().refused.is_some());
     }
     for path in segments::of(&name) {
         std::fs::remove_file(path).unwrap();

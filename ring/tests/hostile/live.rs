@@ -46,7 +46,7 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
     dead_stream(&name);
     let anchor = segments::anchor(&segments::header(&name));
     let lock = read_lock(&anchor);
-    let reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+    let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Dead, "a reader's lock is no sign of life");
     let started = Instant::now();
     let refused = Writer::create(&name, WriterOptions::default());
@@ -66,9 +66,9 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
 #[ignore = "a role: a reader whose segment is truncated"]
 fn the_victim() {
     let Some(name) = argument() else { return };
-    let mut reader = Reader::open(&name, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
+    let mut reader = Reader::open(&name, ReaderOptions::default().start(Start::Oldest)).unwrap();
     let mut frames = Frames::new();
-    while reader.read(&mut frames, 1).unwrap() != Outcome::Data {}
+    while !reader.read(&mut frames, 1).unwrap().is_data() {}
     tell("reads");
     let _ = listen();
     let _ = reader.read(&mut frames, u64::MAX);
@@ -154,7 +154,7 @@ fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_t
                 let _stop = stop.raise_at_end();
                 while !stop.is_raised() {
                     let start = [Start::Oldest, Start::Newest, Start::Last(20)][dice.below(3) as usize];
-                    let options = ReaderOptions { start, ..Default::default() };
+                    let options = ReaderOptions::default().start(start);
                     let result = if i == 0 {
                         probe_frames(name, &options).and_then(|()| follow_frames(name, &options))
                     } else {
@@ -199,8 +199,8 @@ fn follow_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     for _ in 0..20 {
         reader.wait(Duration::from_millis(1))?;
         reader.read(&mut frames, 100)?;
-        if let ViewOutcome::Frames(view) = reader.view(100)? {
-            let _: usize = view.samples().iter().map(|run| run.as_ref().len()).sum();
+        if let Outcome::Data(view) = reader.view(100)? {
+            let _ = view.samples().map(|run| run.to_vec());
             reader.finish(view);
         }
     }
@@ -213,7 +213,7 @@ fn follow_messages(name: &str, options: &ReaderOptions) -> Result<()> {
     for _ in 0..20 {
         reader.wait(Duration::from_millis(1))?;
         reader.next(&mut message)?;
-        if let MessageOutcome::Message(view) = reader.view()? {
+        if let Outcome::Data(view) = reader.view()? {
             reader.finish(view);
         }
     }

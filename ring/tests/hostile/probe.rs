@@ -41,7 +41,7 @@ pub fn probe(name: &str) -> Option<Error> {
     LARGEST.store(0, Ordering::Relaxed);
     let mut first_error = None;
     for start in [Start::Oldest, Start::Newest, Start::Last(3)] {
-        let options = ReaderOptions { start, ..Default::default() };
+        let options = ReaderOptions::default().start(start);
         for result in [probe_frames(name, &options), probe_messages(name, &options)] {
             if let Err(error) = result {
                 assert_about_segments(&error);
@@ -63,7 +63,7 @@ pub fn assert_about_segments(error: &Error) {
             error,
             Error::Corrupt { .. }
                 | Error::Version { .. }
-                | Error::Foreign { .. }
+                | Error::Ezmsg { .. }
                 | Error::WrongOwner { .. }
                 | Error::Permission { .. }
         ),
@@ -82,18 +82,20 @@ fn check_frames(frames: &Frames, frame_bytes: Option<u64>) {
 pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     let mut reader = Reader::open(name, options.clone())?;
     let mut frames = Frames::new();
-    let told = |reader: &Reader| {
+    let told = |reader: &mut Reader| {
         let _ = (reader.lag(), reader.lost(), reader.position(), reader.generation(), reader.description_missed());
         let _ = (reader.description().cloned(), format!("{reader:?}"));
+        while reader.next_event().is_some() {}
         reader.info().and_then(|_| reader.liveness(Duration::ZERO)).map(|_| ())
     };
-    told(&reader)?;
+    told(&mut reader)?;
     let frame_bytes = |reader: &Reader| reader.format().map(Format::frame_bytes);
     reader.latest(u64::MAX, &mut frames)?;
     check_frames(&frames, frame_bytes(&reader));
     reader.latest(3, &mut frames)?;
     for seconds in [0.01, f64::INFINITY, f64::NAN] {
-        reader.latest_duration(seconds, &mut frames)?;
+        let within = reader.frames_within(seconds)?;
+        reader.latest(within, &mut frames)?;
         check_frames(&frames, frame_bytes(&reader));
     }
     let held = reader.held();
@@ -110,7 +112,7 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     }
     reader.wait(Duration::ZERO)?;
     for max_frames in [5, 1, u64::MAX, 5] {
-        if reader.read(&mut frames, max_frames)? == Outcome::Data {
+        if reader.read(&mut frames, max_frames)?.is_data() {
             assert!(!frames.is_empty() && frames.frames() <= max_frames);
             check_frames(&frames, frame_bytes(&reader));
         }
@@ -118,18 +120,20 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
     drop(reader);
     let mut reader = Reader::open(name, options.clone())?;
     for max_frames in [5, u64::MAX] {
-        if let ViewOutcome::Frames(view) = reader.view(max_frames)? {
+        if let Outcome::Data(view) = reader.view(max_frames)? {
             let (frames, first) = (view.frames(), view.first());
-            let times: usize = view.times().iter().map(|run| run.len()).sum();
-            let samples: Vec<u8> = view.samples().iter().flat_map(|run| run.as_ref().to_vec()).collect();
-            assert_eq!(times as u64, frames);
+            let mut times = Vec::new();
+            view.copy_times_to(&mut times);
+            let samples = view.samples().map(|run| run.to_vec()).concat();
+            assert_eq!(times.len() as u64, frames);
+            assert_eq!(view.times_bytes().iter().map(SharedBytes::len).sum::<usize>() as u64, 8 * frames);
             assert_eq!(Some(samples.len() as u64), frame_bytes(&reader).map(|bytes| bytes * frames));
             let whole = reader.finish(view);
             assert!(whole.start >= first && whole.end == first + frames);
         }
     }
     reader.wait(Duration::ZERO)?;
-    told(&reader)
+    told(&mut reader)
 }
 
 pub fn probe_messages(name: &str, options: &ReaderOptions) -> Result<()> {
@@ -137,19 +141,19 @@ pub fn probe_messages(name: &str, options: &ReaderOptions) -> Result<()> {
     let mut message = Message::new();
     for _ in 0..8 {
         reader.wait(Duration::ZERO)?;
-        if reader.next(&mut message)? == Outcome::Data {
+        if reader.next(&mut message)?.is_data() {
             assert_eq!(message.times().len() as u64, message.info().frames);
             assert_eq!(message.samples().len() % FRAME_BYTES, 0);
         }
     }
     let mut reader = MessageReader::open(name, options.clone())?;
     for _ in 0..8 {
-        if let MessageOutcome::Message(view) = reader.view()? {
+        if let Outcome::Data(view) = reader.view()? {
             let frames = view.info().frames;
-            let times: usize = view.times().iter().map(|run| run.len()).sum();
-            assert_eq!(times as u64, frames);
-            let _: usize =
-                view.samples().iter().map(|run| run.as_ref().iter().map(|&b| usize::from(b)).sum::<usize>()).sum();
+            let mut times = Vec::new();
+            view.copy_times_to(&mut times);
+            assert_eq!(times.len() as u64, frames);
+            let _ = view.samples().map(|run| run.to_vec());
             reader.finish(view);
         }
     }

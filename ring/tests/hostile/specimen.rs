@@ -92,9 +92,9 @@ pub fn take_name(name: &str) {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
     writer.begin(&format(8), &description("next"), 1).unwrap();
     signal::write(&mut writer, 3);
-    let mut reader = Reader::open(name, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
+    let mut reader = Reader::open(name, ReaderOptions::default().start(Start::Oldest)).unwrap();
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(frames.frames(), 3);
 }
 
@@ -103,10 +103,9 @@ fn the_specimen_can_be_read_as_long_as_nobody_touches_it() {
     let specimen = Specimen::new("whole");
     specimen.put();
     assert!(probe(&specimen.name).is_none());
-    let mut reader =
-        Reader::open(&specimen.name, ReaderOptions { start: Start::Oldest, ..Default::default() }).unwrap();
+    let mut reader = Reader::open(&specimen.name, ReaderOptions::default().start(Start::Oldest)).unwrap();
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.frames(), frames.first()), (RING_FRAMES, WRITTEN - RING_FRAMES));
     take_name(&specimen.name);
 }

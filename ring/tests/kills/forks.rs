@@ -75,7 +75,7 @@ fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
     let mut frames = Frames::new();
     let mut read = 0;
     wait_until("all is read", || {
-        if reader.read(&mut frames, u64::MAX).unwrap() == Outcome::Data {
+        if reader.read(&mut frames, u64::MAX).unwrap().is_data() {
             read += frames.frames();
         }
         read >= 7
@@ -113,7 +113,7 @@ fn the_heir() {
             return 2;
         }
         let mut frames = Frames::new();
-        if !matches!(reader.read(&mut frames, 2), Ok(Outcome::Data)) || frames.frames() != 2 {
+        if !matches!(reader.read(&mut frames, 2), Ok(Outcome::Data(2))) || frames.frames() != 2 {
             return 3;
         }
         drop(writer);

@@ -54,7 +54,7 @@ fn all_above(counts: &[AtomicU64], limit: u64) -> bool {
 }
 
 fn oldest() -> ReaderOptions {
-    ReaderOptions { start: Start::Oldest, ..Default::default() }
+    ReaderOptions::default().start(Start::Oldest)
 }
 
 fn stream(name: &str) -> Writer {
@@ -103,7 +103,7 @@ fn the_writer() {
     tell("begins");
     loop {
         let keep_replaced = dice.below(2) == 0;
-        let mut writer = stream_with(name, WriterOptions { keep_replaced, ..WriterOptions::default() });
+        let mut writer = stream_with(name, WriterOptions::default().keep_replaced(keep_replaced));
         let times = 50 + dice.below(400);
         write_at_random(&mut writer, &mut dice, times);
     }
@@ -251,7 +251,7 @@ fn the_obedient_writer() {
 #[ignore = "a role: a writer that describes"]
 fn the_describing_writer() {
     let Some(name) = argument() else { return };
-    let mut writer = stream_with(&name, WriterOptions { keep_replaced: true, ..WriterOptions::default() });
+    let mut writer = stream_with(&name, WriterOptions::default().keep_replaced(true));
     for key in 0..20 {
         writer.describe(&description(&key.to_string())).unwrap();
     }
@@ -280,7 +280,7 @@ fn a_zombie_is_dead_and_its_stream_is_taken_over() {
     actor.expect("written");
     let mut reader = Reader::open(&name, oldest()).unwrap();
     let mut frames = Frames::new();
-    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data);
+    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     actor.kill();
     wait_until("it is a zombie", || state_of(actor.pid()) == 'Z');
     let started = Instant::now();
@@ -299,7 +299,7 @@ fn a_stopped_writer_is_idle_keeps_its_stream_and_goes_on() {
     let mut actor = Actor::start("the_obedient_writer", &name, &[]);
     actor.expect("written");
     let mut reader = Follower::frames(
-        Reader::open(&name, ReaderOptions { idle_after: Duration::from_millis(1), ..oldest() }).unwrap(),
+        Reader::open(&name, oldest().idle_after(Duration::from_millis(1))).unwrap(),
         Account::default(),
     );
     reader.drain();
@@ -434,7 +434,7 @@ fn in_a_storm_of_restarts_no_reader_takes_one_streams_ring_for_anothers() {
                             Follower::messages(MessageReader::open(name, oldest()).unwrap(), account)
                         };
                         let stream_id = follower.info().stream_id;
-                        if follower.read(u64::MAX).unwrap() == Outcome::Data {
+                        if follower.read(u64::MAX).unwrap().is_data() {
                             // All that comes of this ring is of the stream whose header led to it.
                             let info = follower.info();
                             assert!(info.stream_id.is_none() || info.stream_id == stream_id || stream_id.is_none());

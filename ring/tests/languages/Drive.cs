@@ -1,4 +1,4 @@
-// Tells in lines of JSON what docs/languages/DoraShmReader.cs finds: `all NAME` what is there, `follow NAME` until the end.
+// Prints what bindings/single-file/csharp/DoraShmReader.cs reads as JSON lines: `all NAME` once, `follow NAME` to the end.
 
 using System;
 using System.Collections.Generic;

@@ -1,6 +1,7 @@
-# Tells in lines of JSON what docs/languages/DoraShmReader.jl finds: `all NAME` what is there, `follow NAME` until the end.
+# Prints what bindings/single-file/julia/DoraShmReader.experimental.jl reads, as lines of JSON: `all NAME` once, `follow NAME`
+# until the end.
 
-include(joinpath(@__DIR__, "..", "..", "..", "docs", "languages", "DoraShmReader.jl"))
+include(joinpath(@__DIR__, "..", "..", "..", "bindings", "single-file", "julia", "DoraShmReader.experimental.jl"))
 using .DoraShmReader: Reader, read!, read_or_wait!, latest, description, epoch
 
 number(value::Integer) = string(value)

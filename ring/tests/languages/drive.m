@@ -1,4 +1,4 @@
-% Tells in lines of JSON what docs/languages/DoraShmReader.m finds: `all NAME` what is there, `follow NAME` until the end.
+% Prints what bindings/single-file/matlab/DoraShmReader.m reads, as lines of JSON: `all NAME` once, `follow NAME` until the end.
 1;
 
 function text = numbers(values)
@@ -87,7 +87,7 @@ function follow(name)
     end
 end
 
-addpath(fullfile(fileparts(mfilename('fullpath')), '..', '..', '..', 'docs', 'languages'));
+addpath(fullfile(fileparts(mfilename('fullpath')), '..', '..', '..', 'bindings', 'single-file', 'matlab'));
 arguments = argv();
 if strcmp(arguments{end - 1}, 'all')
     all_of(arguments{end});

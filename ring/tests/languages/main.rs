@@ -5,6 +5,7 @@
 mod common;
 
 mod live;
+mod page;
 mod vectors;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ fn here(file: &str) -> PathBuf {
 }
 
 fn shown(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/languages").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/single-file").join(file)
 }
 
 /// `octave-cli` and not `octave`, which wants a display.
@@ -29,19 +30,27 @@ fn octave() -> Command {
 /// Compiled once for all tests of this process.
 fn csharp() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| {
+    mono(PROGRAM.get_or_init(|| {
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dora-shm-drive.exe");
-        let compiled = Command::new("mcs")
-            .args(["-unsafe", "-warn:4", "-warnaserror"])
-            .arg(format!("-out:{}", program.display()))
-            .args([shown("DoraShmReader.cs"), here("Drive.cs")])
-            .output()
-            .expect("the compiler of Mono; `cargo xtask languages` installs it");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        compile_csharp(&here("Drive.cs"), &program);
         program
-    });
+    }))
+}
+
+/// Compiles a source and the reader into a program.
+fn compile_csharp(source: &Path, program: &Path) {
+    let compiled = Command::new("mcs")
+        .args(["-unsafe", "-warn:4", "-warnaserror"])
+        .arg(format!("-out:{}", program.display()))
+        .args([&shown("csharp/DoraShmReader.cs"), source])
+        .output()
+        .expect("the compiler of Mono; `cargo xtask languages` installs it");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+}
+
+fn mono(program: &Path) -> Command {
     let mut command = Command::new("mono");
-    // Else it has a file of its own in /dev/shm, and leaves it there when it is killed.
+    // Otherwise it makes a file in /dev/shm, and leaves it there when it is killed.
     command.env("MONO_DISABLE_SHARED_AREA", "1").arg(program);
     command
 }
@@ -85,6 +94,37 @@ fn the_reader_in_csharp_finds_in_each_vector_what_is_expected_of_it() {
 #[ignore = "needs Mono; `cargo xtask languages` installs it"]
 fn the_reader_in_csharp_follows_a_stream_that_laps_it_and_switches_generations() {
     live::follow("csharp", csharp());
+}
+
+#[test]
+#[ignore = "needs Octave; `cargo xtask languages` installs it"]
+fn the_program_for_matlab_on_the_page_reads_in_octave_until_the_stream_ends() {
+    let name = common::Name::new("page-octave");
+    // Octave flushes what it prints at its end, and draws on a display, which there is none.
+    let program = page::program("matlab", &name).replace("frames.lost);\n", "frames.lost); fflush(stdout);\n");
+    let (program, _) = program.split_once("plot(").expect("a last line that draws");
+    let script = page::file("page.m");
+    let folder = shown("matlab");
+    std::fs::write(&script, format!("addpath('{}');\n{program}", folder.display())).unwrap();
+    let mut command = Command::new("octave-cli");
+    page::reads(&name, command.args(["--no-init-file", "--no-history", "--quiet"]).arg(&script));
+    let _ = std::fs::remove_file(script);
+}
+
+#[test]
+#[ignore = "needs Mono; `cargo xtask languages` installs it"]
+fn the_program_in_csharp_on_the_page_reads_until_the_stream_ends() {
+    let name = common::Name::new("page-csharp");
+    let program = page::program("csharp", &name);
+    let body = program.strip_prefix("using DoraShm;\n").expect("the namespace first");
+    let (source, compiled) = (page::file("Page.cs"), page::file("page.exe"));
+    let text = format!(
+        "using System;\nusing DoraShm;\nstatic class Page\n{{\n    static void Main()\n    {{\n{body}\n    }}\n}}\n"
+    );
+    std::fs::write(&source, text).unwrap();
+    compile_csharp(&source, &compiled);
+    page::reads(&name, &mut mono(&compiled));
+    [source, compiled].iter().for_each(|path| _ = std::fs::remove_file(path));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use steps::{READERS, Step};
 const NEVER_IDLE: Duration = Duration::from_secs(3600);
 
 fn options(start: Start) -> ReaderOptions {
-    ReaderOptions { start, idle_after: NEVER_IDLE, ..ReaderOptions::default() }
+    ReaderOptions::default().start(start).idle_after(NEVER_IDLE)
 }
 
 struct Pair {
@@ -191,16 +191,22 @@ impl Bench {
             Step::Read(i, _) | Step::Latest(i, _) | Step::LatestDuration(i, _) => {
                 self.readers[i].read(&self.world, step);
             }
-            Step::View(i, _) | Step::Finish(i) | Step::Wait(i) => self.readers[i].borrow(&self.world, step),
-            Step::Next(i) | Step::ViewMessage(i) | Step::FinishMessage(i) | Step::WaitMessages(i) => {
+            Step::View(i, _) | Step::Finish(i) | Step::Wait(i) | Step::Skip(i) => {
+                self.readers[i].borrow(&self.world, step)
+            }
+            Step::Next(i)
+            | Step::ViewMessage(i)
+            | Step::FinishMessage(i)
+            | Step::WaitMessages(i)
+            | Step::SkipMessages(i) => {
                 self.message_readers[i].step(&self.world, step);
             }
         }
     }
 
     /// What is told without moving anything.
-    fn compare(&self) {
-        for Pair { reader, twin, .. } in &self.readers {
+    fn compare(&mut self) {
+        for Pair { reader, twin, .. } in &mut self.readers {
             assert_eq!(reader.lost(), twin.lost);
             assert_eq!(reader.position(), twin.position);
             assert_eq!(reader.lag().frames, twin.lag(&self.world));
@@ -209,8 +215,10 @@ impl Bench {
             assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
             assert_eq!(reader.description_missed(), twin.description_missed);
             assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+            let events: Vec<_> = std::iter::from_fn(|| reader.next_event()).map(model::Event::from).collect();
+            assert_eq!(events, std::mem::take(&mut twin.events));
         }
-        for MessagePair { reader, twin, .. } in &self.message_readers {
+        for MessagePair { reader, twin, .. } in &mut self.message_readers {
             assert_eq!(reader.lost(), twin.lost);
             assert_eq!(reader.lag().frames, twin.lag(&self.world));
             assert_eq!(reader.generation(), twin.ring_id().map(|(_, ring)| ring as u32));
@@ -218,6 +226,8 @@ impl Bench {
             assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
             assert_eq!(reader.description_missed(), twin.description_missed);
             assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+            let events: Vec<_> = std::iter::from_fn(|| reader.next_event()).map(model::Event::from).collect();
+            assert_eq!(events, std::mem::take(&mut twin.events));
         }
     }
 }
@@ -233,13 +243,14 @@ impl Pair {
             }
             Step::LatestDuration(_, seconds) => {
                 let (from, to) = twin.latest_duration(world, seconds);
-                assert_eq!(reader.latest_duration(seconds, frames).unwrap(), to - from);
+                let within = reader.frames_within(seconds).unwrap();
+                assert_eq!(reader.latest(within, frames).unwrap(), to - from);
                 (from, to, 0)
             }
             Step::Read(_, max) => {
-                let (outcome, positions) = twin.read(world, max);
-                assert_eq!(reader.read(frames, max).unwrap(), outcome);
-                positions.unwrap_or_default()
+                let outcome = twin.read(world, max);
+                assert_eq!(reader.read(frames, max).unwrap(), outcome.map(|(from, to, _)| to - from));
+                outcome.data().unwrap_or_default()
             }
             _ => unreachable!(),
         };
@@ -253,21 +264,20 @@ impl Pair {
     fn borrow(&mut self, world: &model::World, step: &Step) {
         match *step {
             Step::View(_, max) => {
-                let (outcome, view) = match self.reader.view(max).unwrap() {
-                    ViewOutcome::Frames(view) => (Outcome::Data, Some(view)),
-                    ViewOutcome::Nothing => (Outcome::Nothing, None),
-                    ViewOutcome::Generation => (Outcome::Generation, None),
-                    ViewOutcome::Closed => (Outcome::Closed, None),
-                };
-                let lent = view.as_ref().map(|view| (view.first(), view.first() + view.frames()));
-                let (expected_outcome, expected) = self.twin.view(world, max);
-                assert_eq!((outcome, lent), (expected_outcome, expected));
-                self.view = view.zip(expected).map(|(view, (from, to))| (view, self.twin.ring_id().unwrap(), from, to));
+                let mut lent = None;
+                let outcome = self.reader.view(max).unwrap().map(|view| {
+                    let (from, to) = (view.first(), view.first() + view.frames());
+                    lent = Some((view, from, to));
+                    (from, to)
+                });
+                assert_eq!(outcome, self.twin.view(world, max));
+                self.view = lent.map(|(view, from, to)| (view, self.twin.ring_id().unwrap(), from, to));
             }
             Step::Finish(_) => {
                 let Some((view, ring, from, to)) = self.view.take() else { return };
-                let (times, samples) =
-                    (view.times().concat(), view.samples().map(|part| part.as_ref().to_vec()).concat());
+                let mut times = Vec::new();
+                view.copy_times_to(&mut times);
+                let samples = view.samples().map(|part| part.to_vec()).concat();
                 let whole = self.twin.finish(world, ring, from, to);
                 assert_eq!(self.reader.finish(view), whole.0..whole.1);
                 if whole.0 < whole.1 {
@@ -278,6 +288,7 @@ impl Pair {
                 }
             }
             Step::Wait(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
+            Step::Skip(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.twin.skip_to_newest(world)),
             _ => unreachable!(),
         }
     }
@@ -292,40 +303,33 @@ impl MessagePair {
     fn step(&mut self, world: &model::World, step: &Step) {
         match step {
             Step::Next(_) => {
-                let (outcome, got) = self.twin.find(world);
-                assert_eq!(self.reader.next(&mut self.message).unwrap(), outcome);
-                if let Some(got) = got {
+                let found = self.twin.find(world);
+                let read = self.reader.next(&mut self.message).unwrap();
+                assert_eq!(read.map(|_| ()), found.map(|_| ()));
+                if let (Outcome::Data(info), Outcome::Data(got)) = (read, found) {
                     let message = &self.message;
                     self.twin.pass(&got);
-                    self.same(world, message.info(), &got);
+                    assert_eq!(*message.info(), info);
+                    self.same(world, &info, &got);
                     let (from, to) = (got.message.first, got.message.first + got.message.frames);
                     same_frames(message.times(), message.samples(), self.twin.ring(world).unwrap(), from, to);
                 }
             }
             Step::ViewMessage(_) => {
-                let (outcome, got) = self.twin.find(world);
-                let view = match self.reader.view().unwrap() {
-                    MessageOutcome::Message(view) => Ok(view),
-                    MessageOutcome::Nothing => Err(Outcome::Nothing),
-                    MessageOutcome::Generation => Err(Outcome::Generation),
-                    MessageOutcome::Closed => Err(Outcome::Closed),
-                };
-                self.view = match (view, got) {
-                    (Ok(view), Some(got)) => {
-                        self.same(world, view.info(), &got);
-                        Some((view, self.twin.ring_id().unwrap(), got))
-                    }
-                    (view, None) => {
-                        assert_eq!(view.err(), Some(outcome));
-                        None
-                    }
-                    (Err(other), Some(_)) => panic!("{other:?}, expected a message"),
-                };
+                let found = self.twin.find(world);
+                let mut lent = None;
+                let outcome = self.reader.view().unwrap().map(|view| lent = Some(view));
+                assert_eq!(outcome, found.map(|_| ()));
+                self.view = lent.zip(found.data()).map(|(view, got)| {
+                    self.same(world, view.info(), &got);
+                    (view, self.twin.ring_id().unwrap(), got)
+                });
             }
             Step::FinishMessage(_) => {
                 let Some((view, ring, got)) = self.view.take() else { return };
-                let (times, samples) =
-                    (view.times().concat(), view.samples().map(|part| part.as_ref().to_vec()).concat());
+                let mut times = Vec::new();
+                view.copy_times_to(&mut times);
+                let samples = view.samples().map(|part| part.to_vec()).concat();
                 let whole = self.twin.finish_message(world, ring, &got);
                 assert_eq!(self.reader.finish(view), whole);
                 if whole {
@@ -334,6 +338,7 @@ impl MessagePair {
                 }
             }
             Step::WaitMessages(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
+            Step::SkipMessages(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.twin.skip_to_newest(world)),
             _ => unreachable!(),
         }
     }
@@ -341,17 +346,11 @@ impl MessagePair {
     #[track_caller]
     fn same(&self, world: &model::World, info: &MessageInfo, got: &model::Got) {
         let (_, generation) = self.twin.ring_id().unwrap();
-        let expected = MessageInfo {
-            chunk: got.chunk,
-            first: got.message.first,
-            frames: got.message.frames,
-            send_ns: got.message.send_ns,
-            mono_ns: info.mono_ns,
-            lost: got.lost,
-            generation: generation as u32,
-            stream_position: self.twin.ring(world).unwrap().base + got.message.first,
-        };
-        assert_eq!(*info, expected);
+        let base = self.twin.ring(world).unwrap().base;
+        let message = got.message;
+        assert_eq!((info.chunk, info.generation, info.lost), (got.chunk, generation as u32, got.lost));
+        assert_eq!((info.first, info.frames, info.send_ns), (message.first, message.frames, message.send_ns));
+        assert_eq!(info.stream_position, base + message.first);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use dora_shm_ring::{Description, Format, Liveness, Outcome, Start};
+use dora_shm_ring::{Description, EventKind, Format, Liveness, Outcome, Start};
 
 /// One frame as it was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,15 +162,6 @@ enum Place {
     Ring(usize, usize),
 }
 
-/// What a look at the stream finds.
-#[derive(Debug, PartialEq)]
-enum Seen {
-    News,
-    Nothing,
-    Moved,
-    Closed,
-}
-
 /// A reader's twin, of frames or of messages.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -193,10 +184,30 @@ pub struct Reader {
     /// Number of the description that is held, from 1.
     held: Option<usize>,
     pub description_missed: bool,
+    /// The stream of the ring that it was in last.
+    seen_stream: Option<usize>,
+    /// What happened and was not asked for.
+    pub events: Vec<Event>,
+}
+
+/// Something that happened to a stream, beside its frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    kind: EventKind,
+    generation: Option<u32>,
+    position: u64,
+    description: Option<Description>,
+}
+
+impl From<dora_shm_ring::Event> for Event {
+    fn from(event: dora_shm_ring::Event) -> Self {
+        let description = event.description.map(|description| (*description).clone());
+        Self { kind: event.kind, generation: event.generation, position: event.position, description }
+    }
 }
 
 /// A message as a reader gets it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Got {
     pub chunk: u64,
     pub message: Message,
@@ -219,9 +230,12 @@ impl Reader {
             start_below: 0,
             held: None,
             description_missed: false,
+            seen_stream: None,
+            events: Vec::new(),
         };
         reader.attach(world);
         reader.untold = false;
+        reader.events.clear();
         reader.came_first = true;
         reader
     }
@@ -261,6 +275,12 @@ impl Reader {
         self.start_below = 0;
     }
 
+    fn note(&mut self, world: &World, kind: EventKind) {
+        let generation = self.ring_id().map(|(_, ring)| ring as u32);
+        let description = self.description(world).cloned();
+        self.events.push(Event { kind, generation, position: self.position, description });
+    }
+
     /// From nowhere into a live stream, and into its newest ring if it has one.
     fn attach(&mut self, world: &World) {
         if self.place == Place::Nowhere
@@ -282,6 +302,7 @@ impl Reader {
     fn leave(&mut self, world: &World, stream: usize) {
         let seen = self.ring(world).map_or(0, |ring| ring.base + self.position);
         self.lose(world.streams[stream].total() - seen);
+        self.note(world, EventKind::WriterGone { orderly: true });
         self.place = Place::Nowhere;
         self.untold_end = true;
         (self.position, self.next_message) = (0, 0);
@@ -309,6 +330,10 @@ impl Reader {
             self.held = Some(world.streams[stream].newest_description());
         }
         self.description_missed = false;
+        if self.seen_stream.replace(stream).is_some_and(|seen| seen != stream) {
+            self.note(world, EventKind::WriterRestarted);
+        }
+        self.note(world, EventKind::NewGeneration);
     }
 
     fn start_in(&mut self, ring: &Ring) {
@@ -333,11 +358,11 @@ impl Reader {
     }
 
     /// What there is to say, without saying it.
-    fn peek(&self, world: &World) -> Seen {
+    fn peek(&self, world: &World) -> Outcome<()> {
         match self.place {
-            Place::Nowhere if self.untold_end => Seen::Closed,
-            Place::Nowhere | Place::Stream(_) => Seen::Nothing,
-            Place::Ring(..) if self.untold => Seen::Moved,
+            Place::Nowhere if self.untold_end => Outcome::Closed,
+            Place::Nowhere | Place::Stream(_) => Outcome::Nothing,
+            Place::Ring(..) if self.untold => Outcome::Generation,
             Place::Ring(stream, ring) => {
                 let Stream { rings, closed, .. } = &world.streams[stream];
                 let news = match self.messages {
@@ -345,16 +370,16 @@ impl Reader {
                     false => rings[ring].written > self.position,
                 };
                 match (news, rings.len() > ring + 1, closed) {
-                    (true, ..) => Seen::News,
-                    (false, _, true) => Seen::Closed,
-                    (false, true, false) => Seen::Moved,
-                    (false, false, false) => Seen::Nothing,
+                    (true, ..) => Outcome::Data(()),
+                    (false, _, true) => Outcome::Closed,
+                    (false, true, false) => Outcome::Generation,
+                    (false, false, false) => Outcome::Nothing,
                 }
             }
         }
     }
 
-    fn look(&mut self, world: &World) -> Seen {
+    fn look(&mut self, world: &World) -> Outcome<()> {
         self.attach(world);
         if let (Place::Ring(stream, ring), false, false) = (self.place, self.messages, self.untold) {
             let Stream { rings, .. } = &world.streams[stream];
@@ -368,13 +393,13 @@ impl Reader {
         }
         let seen = self.peek(world);
         match (&seen, self.place) {
-            (Seen::Moved, _) if self.untold => self.untold = false,
-            (Seen::Moved, Place::Ring(stream, ring)) => {
+            (Outcome::Generation, _) if self.untold => self.untold = false,
+            (Outcome::Generation, Place::Ring(stream, ring)) => {
                 let seen = world.streams[stream].rings[ring].base + self.position;
                 self.enter(world, stream, seen);
                 self.untold = false;
             }
-            (Seen::Closed, place) => {
+            (Outcome::Closed, place) => {
                 if let Place::Ring(stream, _) = place {
                     self.leave(world, stream);
                 }
@@ -390,14 +415,18 @@ impl Reader {
         let Place::Ring(stream, _) = self.place else { return };
         let can_open = description == world.streams[stream].newest_description() && !world.streams[stream].closed;
         if self.held != Some(description) && can_open {
+            let before = self.description(world).cloned();
             self.held = Some(description);
+            if before.as_ref() != self.description(world) {
+                self.note(world, EventKind::NewDescription);
+            }
         }
         self.description_missed = self.held != Some(description);
     }
 
     pub fn would_be_ready(&mut self, world: &World) -> bool {
         self.attach(world);
-        self.peek(world) != Seen::Nothing
+        self.peek(world) != Outcome::Nothing
     }
 
     pub fn liveness(&self, world: &World) -> Liveness {
@@ -418,16 +447,16 @@ impl Reader {
         self.ring(world).map_or(0, |ring| ring.written - self.position)
     }
 
-    /// The outcome, and the positions that are read with the frames lost before them.
-    pub fn read(&mut self, world: &World, max_frames: u64) -> (Outcome, Option<(u64, u64, u64)>) {
+    /// The positions that are read, and the frames lost before them.
+    pub fn read(&mut self, world: &World, max_frames: u64) -> Outcome<(u64, u64, u64)> {
         if max_frames == 0 {
-            return (Outcome::Nothing, None);
+            return Outcome::Nothing;
         }
         match self.look(world) {
-            Seen::Nothing => (Outcome::Nothing, None),
-            Seen::Moved => (Outcome::Generation, None),
-            Seen::Closed => (Outcome::Closed, None),
-            Seen::News => {
+            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Generation => Outcome::Generation,
+            Outcome::Closed => Outcome::Closed,
+            Outcome::Data(()) => {
                 let ring = self.ring(world).unwrap();
                 if self.position < ring.oldest() {
                     self.lose_up_to(ring.ahead());
@@ -435,8 +464,33 @@ impl Reader {
                 let start = self.position;
                 let end = ring.written.min(start.saturating_add(max_frames));
                 self.deliver_up_to(end);
-                (Outcome::Data, Some((start, end, std::mem::take(&mut self.pending))))
+                Outcome::Data((start, end, std::mem::take(&mut self.pending)))
             }
+        }
+    }
+
+    /// Passes all that is there. The most important thing that was on the way.
+    pub fn skip_to_newest(&mut self, world: &World) -> Outcome<u64> {
+        let lost = self.lost;
+        let (mut passed, mut moved) = (None, false);
+        let end = loop {
+            match self.look(world) {
+                Outcome::Data(()) => {
+                    let ring = self.ring(world).unwrap();
+                    *passed.get_or_insert(0) += ring.written - self.position;
+                    self.next_message = ring.messages.len();
+                    self.deliver_up_to(ring.written);
+                }
+                Outcome::Generation => moved = true,
+                end => break end,
+            }
+        };
+        (self.lost, self.pending) = (lost, 0);
+        match (end, moved, passed) {
+            (Outcome::Closed, ..) => Outcome::Closed,
+            (_, true, _) => Outcome::Generation,
+            (_, false, Some(frames)) => Outcome::Data(frames),
+            (_, false, None) => Outcome::Nothing,
         }
     }
 
@@ -454,19 +508,19 @@ impl Reader {
         (ring.written - recent, ring.written)
     }
 
-    /// The outcome, and the positions that are lent.
-    pub fn view(&mut self, world: &World, max_frames: u64) -> (Outcome, Option<(u64, u64)>) {
+    /// The positions that are lent.
+    pub fn view(&mut self, world: &World, max_frames: u64) -> Outcome<(u64, u64)> {
         if max_frames == 0 {
-            return (Outcome::Nothing, None);
+            return Outcome::Nothing;
         }
         match self.look(world) {
-            Seen::Nothing => (Outcome::Nothing, None),
-            Seen::Moved => (Outcome::Generation, None),
-            Seen::Closed => (Outcome::Closed, None),
-            Seen::News => {
+            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Generation => Outcome::Generation,
+            Outcome::Closed => Outcome::Closed,
+            Outcome::Data(()) => {
                 let ring = self.ring(world).unwrap();
                 let start = self.position.max(ring.oldest());
-                (Outcome::Data, Some((start, ring.written.min(start.saturating_add(max_frames)))))
+                Outcome::Data((start, ring.written.min(start.saturating_add(max_frames))))
             }
         }
     }
@@ -486,20 +540,20 @@ impl Reader {
     }
 
     /// The next message that can be had whole; the cursor stays before it.
-    pub fn find(&mut self, world: &World) -> (Outcome, Option<Got>) {
+    pub fn find(&mut self, world: &World) -> Outcome<Got> {
         loop {
             match self.look(world) {
-                Seen::Nothing => return (Outcome::Nothing, None),
-                Seen::Moved => return (Outcome::Generation, None),
-                Seen::Closed => return (Outcome::Closed, None),
-                Seen::News => {}
+                Outcome::Nothing => return Outcome::Nothing,
+                Outcome::Generation => return Outcome::Generation,
+                Outcome::Closed => return Outcome::Closed,
+                Outcome::Data(()) => {}
             }
             let ring = self.ring(world).unwrap();
             let message = ring.messages[self.next_message];
             if ring.remembers(self.next_message) && message.first >= ring.oldest() {
                 self.hold(world, message.description);
                 let chunk = self.next_message as u64;
-                return (Outcome::Data, Some(Got { chunk, message, lost: self.pending }));
+                return Outcome::Data(Got { chunk, message, lost: self.pending });
             }
             self.skip(ring);
         }

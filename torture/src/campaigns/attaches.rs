@@ -74,7 +74,7 @@ fn attach(dice: &mut Dice, name: &str, tally: &Tally) -> Result<(), String> {
     let kind = *dice.pick(&ALL_KINDS);
     let start = [Start::Oldest, Start::Newest, Start::Last(dice.below(20))][dice.below(3) as usize];
     let told = |error: Error| format!("attaching as {kind:?} from {start:?}: {error:?}");
-    let options = ReaderOptions { start, ..ReaderOptions::default() };
+    let options = ReaderOptions::default().start(start);
     let mut follower = Follower::open(name, kind, &options, Book::anywhere()).map_err(told)?;
     let before = follower.info().map_err(told)?.stream_id;
     for _ in 0..dice.below(3) {

@@ -8,9 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{
-    Frames, Message, MessageOutcome, MessageReader, Reader, ReaderOptions, Start, ViewOutcome, Writer,
-};
+use dora_shm_ring::{Frames, Message, MessageReader, Reader, ReaderOptions, Start, Writer};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::book::Book;
@@ -200,7 +198,7 @@ pub fn victim(kind: Kind, mut dice: Dice, name: &str) -> eyre::Result<()> {
     tell("begins");
     until_input_ends(|| {
         let start = [Start::Oldest, Start::Newest, Start::Last(20)][dice.below(3) as usize];
-        let options = ReaderOptions { start, ..ReaderOptions::default() };
+        let options = ReaderOptions::default().start(start);
         let started = Instant::now();
         let result = match kind {
             Kind::Messages | Kind::MessageViews => read_messages(name, options, &mut dice),
@@ -230,7 +228,7 @@ fn read_frames(name: &str, options: ReaderOptions, dice: &mut Dice) -> dora_shm_
         }
         let _ = (reader.lag(), reader.lost(), reader.description().is_some());
         reader.info()?;
-        if let ViewOutcome::Frames(view) = reader.view(u64::MAX)? {
+        if let Outcome::Data(view) = reader.view(u64::MAX)? {
             let sum: u64 = view.samples().iter().flat_map(|run| run.as_ref()).map(|&byte| u64::from(byte)).sum();
             std::hint::black_box(sum);
             reader.finish(view);
@@ -247,7 +245,7 @@ fn read_messages(name: &str, options: ReaderOptions, dice: &mut Dice) -> dora_sh
         reader.next(&mut message)?;
         let _ = (reader.lag(), reader.lost(), reader.description().is_some());
         reader.info()?;
-        if let MessageOutcome::Message(view) = reader.view()? {
+        if let Outcome::Data(view) = reader.view()? {
             let sum: u64 = view.samples().iter().flat_map(|run| run.as_ref()).map(|&byte| u64::from(byte)).sum();
             std::hint::black_box(sum);
             reader.finish(view);

@@ -277,7 +277,7 @@ pub fn prober(name: &str) -> eyre::Result<()> {
 
 fn probe(name: &str, owner: Option<u32>) -> dora_shm_ring::Result<()> {
     let _ = streams()?;
-    let options = || dora_shm_ring::ReaderOptions { owner, ..oldest() };
+    let options = || oldest().owner(owner);
     let mut reader = Reader::open(name, options())?;
     let mut frames = Frames::new();
     reader.wait(Duration::ZERO)?;

@@ -1,4 +1,4 @@
-//! The readers that docs/languages shows, in the languages themselves.
+//! The readers of bindings/single-file, run in their own languages.
 
 use super::words;
 use crate::setup;
@@ -9,14 +9,16 @@ const TEST: &str = "test --release -p dora-shm-ring --features stop-points --tes
 /// Program and Debian's package. Octave is some 80 MB to download, Mono 7 MB.
 const NEEDED: [(&str, &str); 3] = [("octave-cli", "octave"), ("mcs", "mono-mcs"), ("mono", "mono-runtime")];
 
-/// Every language that can be installed, and Julia where somebody has installed it: Debian has no package of it.
+/// Every language that can be installed, and Julia where it is installed already: Debian does not package it.
 pub fn run_all() -> eyre::Result<()> {
     for (program, package) in NEEDED {
         setup::debian_command(program, package)?;
     }
     let mut command = cargo(words(TEST));
     if !on_path("julia") {
-        println!("`julia` is not on the PATH, and Debian has no package of it: its reader is NOT tried here");
+        println!(
+            "`julia` is not on the PATH, and Debian does not package it: the experimental reader in Julia is NOT tested"
+        );
         command.args(["--skip", "julia"]);
     }
     run(&mut command)

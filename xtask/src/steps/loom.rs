@@ -7,7 +7,7 @@ use super::words;
 use crate::workspace::{cargo, run, target_dir};
 
 /// Half of the stories, by the time they take; the other process takes whatever else there is.
-const HALF: [&str; 3] = ["loom::death", "loom::frames", "loom::sleepers"];
+const HALF: [&str; 3] = ["loom::death", "loom::frames", "loom::wake"];
 
 pub fn run_all() -> eyre::Result<()> {
     test(&["--no-run"])?;

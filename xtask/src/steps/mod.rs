@@ -53,7 +53,7 @@ pub enum Step {
     Ezmsg,
     /// The C library: programs in C and C++ against it, also in valgrind and with AddressSanitizer
     C,
-    /// The readers of docs/languages, as far as Debian's packages run them: Octave and C#
+    /// The readers of bindings/single-file in Octave and C#, and in Julia where it is installed
     Languages,
     /// The Python package: built and installed as a user does, its tests, mypy, and its stub
     Python,

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn dora_shm_reader_ezmsg(
     call(|| {
         // SAFETY: the convention for arguments.
         let (mut inside, out) = unsafe { (inside(reader)?, Out::new(ezmsg, "ezmsg")?) };
-        let Some(found) = inside.info()?.foreign else { return Ok(DORA_SHM_NOTHING) };
+        let Some(found) = inside.info()?.ezmsg else { return Ok(DORA_SHM_NOTHING) };
         let texts = inside.ezmsg.insert(Texts {
             key: found.key.as_deref().map(c_string),
             refused: found.refused.as_deref().map(c_string),

@@ -2,12 +2,11 @@
 
 use std::ffi::c_void;
 
-use dora_shm_ring::{Message, Outcome};
+use dora_shm_ring::Message;
 
-use super::{Unit, dora_shm_reader, inside};
+use super::{Unit, dora_shm_reader, inside, result_of};
 use crate::call::{Out, call};
 use crate::result::{Failure, dora_shm_result};
-use dora_shm_result::*;
 
 /// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together.
 #[repr(C)]
@@ -28,8 +27,6 @@ pub struct dora_shm_message {
     pub lost: u64,
     /// Number of the message in its generation, from 0.
     pub chunk: u64,
-    /// Number of the message's description, as in dora_shm_cursor.
-    pub description: u64,
     /// Position of the first frame in the stream, over all generations.
     pub stream_position: u64,
     /// CLOCK_MONOTONIC when the message was written, in nanoseconds.
@@ -62,22 +59,17 @@ pub unsafe extern "C" fn dora_shm_reader_next_message(
                 ));
             }
         };
-        match outcome {
-            Outcome::Nothing => return Ok(DORA_SHM_NOTHING),
-            Outcome::Generation => return Ok(DORA_SHM_NEW_GENERATION),
-            Outcome::Closed => return Ok(DORA_SHM_CLOSED),
-            Outcome::Data => {}
+        if outcome.is_data()
+            && let Unit::Messages { message, .. } = &inside.unit
+        {
+            out.set(dora_shm_message::of(message));
         }
-        let description = inside.count_descriptions();
-        if let Unit::Messages { message, .. } = &inside.unit {
-            out.set(dora_shm_message::of(message, description));
-        }
-        Ok(DORA_SHM_OK)
+        Ok(result_of(&outcome))
     })
 }
 
 impl dora_shm_message {
-    fn of(message: &Message, description: u64) -> Self {
+    fn of(message: &Message) -> Self {
         let (info, samples, times) = (message.info(), message.samples(), message.times());
         Self {
             samples: samples.as_ptr().cast(),
@@ -87,7 +79,6 @@ impl dora_shm_message {
             first: info.first,
             lost: info.lost,
             chunk: info.chunk,
-            description,
             stream_position: info.stream_position,
             mono_ns: info.mono_ns,
             send_ns: info.send_ns,

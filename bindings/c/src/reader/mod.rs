@@ -1,16 +1,27 @@
 //! Readers: opening, waiting, closing, and what they know.
 
+/// Calls what readers of frames and of messages have in common.
+macro_rules! either {
+    ($unit:expr, $reader:ident => $call:expr) => {
+        match $unit {
+            Unit::Frames(Frames { reader: $reader, .. }) => $call,
+            Unit::Messages { reader: $reader, .. } => $call,
+        }
+    };
+}
+
+mod event;
 mod ezmsg;
 mod message;
 mod read;
 mod view;
 
 use std::ffi::c_char;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use dora_shm_ring::{
-    Description, Info, Interrupter, Liveness, Message, MessageInfo, MessageReader, Reader, ReaderOptions, Start, Wait,
+    Info, Interrupter, Liveness, Message, MessageInfo, MessageReader, Outcome, Reader, ReaderOptions, Start, Wait,
 };
 
 use crate::call::{Options, Out, borrow, call, enter, flag, give, options, take};
@@ -32,9 +43,6 @@ pub struct dora_shm_reader {
 pub(crate) struct Inside {
     unit: Unit,
     idle_after: Duration,
-    /// The description that was reported last, and how many there have been.
-    description: Option<Arc<Description>>,
-    descriptions: u64,
     /// The strings that were given out about a stream of ezmsg's.
     ezmsg: Option<ezmsg::Texts>,
 }
@@ -65,25 +73,21 @@ impl Frames {
         made
     }
 
+    /// The reader has passed all that is there, and the caller is about to be told.
+    fn come_to_newest(&mut self) {
+        self.known_ring = self.ring();
+        self.lost_reported = self.reader.lost();
+    }
+
     /// The ring that is read.
     fn ring(&self) -> Option<(u64, u32)> {
         Some((self.reader.writer_of_ring()?.stream_id, self.reader.generation()?))
     }
 }
 
-/// Calls what readers of frames and of messages have in common.
-macro_rules! either {
-    ($unit:expr, $reader:ident => $call:expr) => {
-        match $unit {
-            Unit::Frames(Frames { reader: $reader, .. }) => $call,
-            Unit::Messages { reader: $reader, .. } => $call,
-        }
-    };
-}
-
 impl Inside {
     fn new(unit: Unit, idle_after: Duration) -> Self {
-        Self { unit, idle_after, description: None, descriptions: 0, ezmsg: None }
+        Self { unit, idle_after, ezmsg: None }
     }
 
     /// The reader, if it was opened for frames.
@@ -96,31 +100,12 @@ impl Inside {
         }
     }
 
-    fn description(&self) -> Option<&Arc<Description>> {
-        either!(&self.unit, reader => reader.description())
-    }
-
     fn generation(&self) -> Option<u32> {
         either!(&self.unit, reader => reader.generation())
     }
 
     fn info(&self) -> dora_shm_ring::Result<Info> {
         either!(&self.unit, reader => reader.info())
-    }
-
-    /// The number of the description that is held.
-    fn count_descriptions(&mut self) -> u64 {
-        let held = self.description().cloned();
-        let same = match (&self.description, &held) {
-            (Some(counted), Some(held)) => Arc::ptr_eq(counted, held),
-            (None, None) => true,
-            _ => false,
-        };
-        if !same {
-            self.description = held;
-            self.descriptions += u64::from(self.description.is_some());
-        }
-        if self.description.is_some() { self.descriptions } else { 0 }
     }
 }
 
@@ -134,6 +119,8 @@ pub enum dora_shm_start {
     DORA_SHM_START_OLDEST = 1,
     /// With the newest `last_frames` frames in the ring.
     DORA_SHM_START_LAST = 2,
+    /// With the frames whose times are less than `last_seconds` before the newest frame's. Not for readers of messages.
+    DORA_SHM_START_LAST_SECONDS = 3,
 }
 
 /// How a stream is read. Initialise it with DORA_SHM_READER_OPTIONS_INIT, then set members.
@@ -148,6 +135,8 @@ pub struct dora_shm_reader_options {
     pub owner: u32,
     /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
     pub last_frames: u64,
+    /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
+    pub last_seconds: f64,
     /// Largest ring to map, in bytes. 0: no limit.
     pub max_ring_bytes: u64,
     /// A live stream without a new message for this many seconds is idle. 0: one second.
@@ -164,13 +153,14 @@ pub struct dora_shm_reader_options {
 
 // SAFETY: `repr(C)`, begins with a usize, and every member is valid whatever its bytes are.
 unsafe impl Options for dora_shm_reader_options {
-    const FIRST_SIZE: usize = 56;
+    const FIRST_SIZE: usize = 64;
     const INIT: &str = "DORA_SHM_READER_OPTIONS_INIT";
     const DEFAULT: Self = Self {
         size: size_of::<Self>(),
         start: DORA_SHM_START_NEWEST as u32,
         owner: DORA_SHM_NONE,
         last_frames: 0,
+        last_seconds: 0.0,
         max_ring_bytes: 0,
         idle_after_seconds: 0.0,
         spin_seconds: 0.0,
@@ -179,20 +169,26 @@ unsafe impl Options for dora_shm_reader_options {
 }
 
 impl dora_shm_reader_options {
+    /// The library's options, and how many of the newest seconds a reader skips to once it is open.
+    ///
     /// # Safety
     /// The convention for options.
-    pub(crate) unsafe fn to_library(pointer: *const Self) -> Result<ReaderOptions, Failure> {
+    pub(crate) unsafe fn to_library(pointer: *const Self) -> Result<(ReaderOptions, Option<f64>), Failure> {
         // SAFETY: the caller's promise.
         let given = unsafe { options(pointer, "options") }?;
-        let mut made = ReaderOptions::default();
-        made.start = match given.start {
-            start if start == DORA_SHM_START_NEWEST as u32 => Start::Newest,
-            start if start == DORA_SHM_START_OLDEST as u32 => Start::Oldest,
-            start if start == DORA_SHM_START_LAST as u32 => Start::Last(given.last_frames),
+        let (start, last_seconds) = match given.start {
+            start if start == DORA_SHM_START_NEWEST as u32 => (Start::Newest, None),
+            start if start == DORA_SHM_START_OLDEST as u32 => (Start::Oldest, None),
+            start if start == DORA_SHM_START_LAST as u32 => (Start::Last(given.last_frames), None),
+            start if start == DORA_SHM_START_LAST_SECONDS as u32 => {
+                seconds(given.last_seconds, "last_seconds")?;
+                (Start::Oldest, Some(given.last_seconds))
+            }
             other => return Err(Failure::bad_argument(format!("start is {other}; see dora_shm_start"))),
         };
+        let owner = (given.owner != DORA_SHM_NONE).then_some(given.owner);
+        let mut made = ReaderOptions::default().start(start).owner(owner);
         made.each_description = given.each_description.is_set();
-        made.owner = (given.owner != DORA_SHM_NONE).then_some(given.owner);
         if given.max_ring_bytes != 0 {
             made.max_ring_bytes = given.max_ring_bytes;
         }
@@ -200,7 +196,17 @@ impl dora_shm_reader_options {
             made.idle_after = seconds(given.idle_after_seconds, "idle_after_seconds")?;
         }
         made.spin = seconds(given.spin_seconds, "spin_seconds")?;
-        Ok(made)
+        Ok((made, last_seconds))
+    }
+}
+
+/// What a call came to.
+fn result_of<T>(outcome: &Outcome<T>) -> dora_shm_result {
+    match outcome {
+        Outcome::Data(_) => DORA_SHM_OK,
+        Outcome::Nothing => DORA_SHM_NOTHING,
+        Outcome::Generation => DORA_SHM_NEW_GENERATION,
+        Outcome::Closed => DORA_SHM_CLOSED,
     }
 }
 
@@ -220,13 +226,10 @@ pub struct dora_shm_cursor {
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
     /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
-    /// before the first ring. A change means that the writer was restarted.
+    /// before the first ring.
     pub epoch: u32,
-    /// Identity of the stream that the ring belongs to; 0 before the first ring. A change means that the stream was closed
-    /// and created again.
+    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
     pub stream_id: u64,
-    /// Number of the description that is held: 1 for the reader's first, one more for each after it; 0: there is none.
-    pub description: u64,
     /// Position of the next frame that will be read.
     pub position: u64,
     /// Frames lost since the reader was opened, in all: exact.
@@ -253,15 +256,15 @@ unsafe fn open(
     name: *const c_char,
     options: *const dora_shm_reader_options,
     reader: *mut *mut dora_shm_reader,
-    unit: impl FnOnce(&str, ReaderOptions) -> dora_shm_ring::Result<Unit>,
+    unit: impl FnOnce(&str, ReaderOptions, Option<f64>) -> Result<Unit, Failure>,
 ) -> dora_shm_result {
     call(|| {
         // SAFETY: the caller's promise.
         let (name, reader) = unsafe { (string(name, "name")?, Out::new(reader, "reader")?) };
         // SAFETY: as above.
-        let options = unsafe { dora_shm_reader_options::to_library(options) }?;
+        let (options, last_seconds) = unsafe { dora_shm_reader_options::to_library(options) }?;
         let idle_after = options.idle_after;
-        let mut inside = Inside::new(unit(name, options)?, idle_after);
+        let mut inside = Inside::new(unit(name, options, last_seconds)?, idle_after);
         let interrupter = either!(&mut inside.unit, reader => reader.interrupter());
         give(&reader, dora_shm_reader { inside: Mutex::new(inside), interrupter });
         Ok(DORA_SHM_OK)
@@ -282,7 +285,13 @@ pub unsafe extern "C" fn dora_shm_reader_open(
     options: *const dora_shm_reader_options,
     reader: *mut *mut dora_shm_reader,
 ) -> dora_shm_result {
-    let frames = |name: &str, options| Reader::open(name, options).map(|reader| Unit::Frames(Frames::new(reader)));
+    let frames = |name: &str, options, last_seconds| {
+        let mut reader = Reader::open(name, options)?;
+        if let Some(seconds) = last_seconds {
+            skip_to_last(&mut reader, seconds)?;
+        }
+        Ok(Unit::Frames(Frames::new(reader)))
+    };
     // SAFETY: the convention for arguments.
     unsafe { open(name, options, reader, frames) }
 }
@@ -303,12 +312,28 @@ pub unsafe extern "C" fn dora_shm_reader_open_messages(
     options: *const dora_shm_reader_options,
     reader: *mut *mut dora_shm_reader,
 ) -> dora_shm_result {
-    let messages = |name: &str, options| {
+    let messages = |name: &str, options, last_seconds: Option<f64>| {
+        if last_seconds.is_some() {
+            let message = "start is DORA_SHM_START_LAST_SECONDS, which is only for readers of frames";
+            return Err(Failure::bad_argument(message));
+        }
         let reader = MessageReader::open(name, options)?;
         Ok(Unit::Messages { reader, message: Box::new(Message::new()) })
     };
     // SAFETY: the convention for arguments.
     unsafe { open(name, options, reader, messages) }
+}
+
+/// Moves a reader that has just begun at the oldest frame on to the frames whose times are less than `seconds` before the
+/// newest frame's. Frames that are written meanwhile are read, too.
+fn skip_to_last(reader: &mut Reader, seconds: f64) -> dora_shm_ring::Result<()> {
+    let mut passed = reader.unread().saturating_sub(reader.frames_within(seconds)?);
+    while passed > 0
+        && let Outcome::Data(skipped) = reader.skip(passed)?
+    {
+        passed -= skipped.frames.min(passed);
+    }
+    Ok(())
 }
 
 /// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
@@ -364,6 +389,23 @@ pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reade
     })
 }
 
+/// Passes everything that is there, generations included, without counting it as lost.
+///
+/// @return what was met on the way: DORA_SHM_CLOSED, otherwise DORA_SHM_NEW_GENERATION, otherwise DORA_SHM_OK if frames were
+///         passed, otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_reader_skip_to_newest(reader: *mut dora_shm_reader) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let mut inside = unsafe { inside(reader) }?;
+        let outcome = either!(&mut inside.unit, reader => reader.skip_to_newest())?;
+        if let Unit::Frames(frames) = &mut inside.unit {
+            frames.come_to_newest();
+        }
+        Ok(result_of(&outcome))
+    })
+}
+
 /// Format of the ring that is read. It changes only with DORA_SHM_NEW_GENERATION.
 ///
 /// @param format out
@@ -383,8 +425,8 @@ pub unsafe extern "C" fn dora_shm_reader_format(
 }
 
 /// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
-/// reader of messages, it is that of the message returned last. Ask again when its number in dora_shm_frames,
-/// dora_shm_message or dora_shm_cursor changes.
+/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
+/// DORA_SHM_EVENT_NEW_DESCRIPTION.
 ///
 /// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
 ///        stream does. Untouched unless DORA_SHM_OK is returned
@@ -397,8 +439,9 @@ pub unsafe extern "C" fn dora_shm_reader_description(
     call(|| {
         // SAFETY: the convention for arguments.
         let (inside, description) = unsafe { (inside(reader)?, Out::new(description, "description")?) };
-        let Some(found) = inside.description() else { return Ok(DORA_SHM_NOTHING) };
-        give(&description, dora_shm_description::new(found.clone()));
+        let found = either!(&inside.unit, reader => reader.description().cloned());
+        let Some(found) = found else { return Ok(DORA_SHM_NOTHING) };
+        give(&description, dora_shm_description::new(found));
         Ok(DORA_SHM_OK)
     })
 }
@@ -415,15 +458,13 @@ pub unsafe extern "C" fn dora_shm_reader_cursor(
 ) -> dora_shm_result {
     call(|| {
         // SAFETY: the convention for arguments.
-        let (mut inside, cursor) = unsafe { (inside(reader)?, Out::new(cursor, "cursor")?) };
-        let description = inside.count_descriptions();
+        let (inside, cursor) = unsafe { (inside(reader)?, Out::new(cursor, "cursor")?) };
         let made = either!(&inside.unit, reader => {
             let (writer, lag) = (reader.writer_of_ring(), reader.lag());
             dora_shm_cursor {
                 generation: reader.generation().unwrap_or(DORA_SHM_NONE),
                 epoch: writer.map_or(0, |writer| writer.epoch),
                 stream_id: writer.map_or(0, |writer| writer.stream_id),
-                description,
                 position: reader.position(),
                 lost: reader.lost(),
                 lag_frames: lag.frames,
@@ -448,8 +489,9 @@ pub unsafe extern "C" fn dora_shm_reader_state(
 ) -> dora_shm_result {
     call(|| {
         // SAFETY: the convention for arguments.
-        let (inside, state) = unsafe { (inside(reader)?, Out::new(state, "state")?) };
-        let liveness = either!(&inside.unit, reader => reader.liveness(inside.idle_after))?;
+        let (mut inside, state) = unsafe { (inside(reader)?, Out::new(state, "state")?) };
+        let idle_after = inside.idle_after;
+        let liveness = either!(&mut inside.unit, reader => reader.liveness(idle_after))?;
         state.set(dora_shm_state::of(liveness));
         Ok(DORA_SHM_OK)
     })

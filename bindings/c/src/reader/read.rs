@@ -1,8 +1,8 @@
 //! Reading by copy, into the caller's memory.
 
-use dora_shm_ring::{Copied, Format, Outcome, Reader, ViewOutcome};
+use dora_shm_ring::{Copied, Format, Outcome, Reader};
 
-use super::{Frames, Inside, dora_shm_reader, inside};
+use super::{Frames, Inside, dora_shm_reader, inside, result_of};
 use crate::call::{Out, borrow, call, check};
 use crate::info::DORA_SHM_NONE;
 use crate::result::{Failure, dora_shm_result};
@@ -41,8 +41,6 @@ pub struct dora_shm_frames {
     pub frames: u64,
     /// Frames lost just before the first one, since the previous read: exact.
     pub lost: u64,
-    /// Number of the description that is held; see dora_shm_cursor.
-    pub description: u64,
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
 }
@@ -136,110 +134,62 @@ impl Memory<'_> {
 
 impl Inside {
     /// The answer to a call that reads: its result, and what was read.
-    fn report(&mut self, outcome: Outcome, copied: Copied) -> Result<(dora_shm_result, dora_shm_frames), Failure> {
+    fn report(&mut self, outcome: Outcome<Copied>) -> Result<(dora_shm_result, dora_shm_frames), Failure> {
         let frames = self.frames()?;
-        if outcome == Outcome::Data {
+        if outcome.is_data() {
             frames.lost_reported = frames.reader.lost();
         }
         frames.known_ring = frames.ring();
-        let result = match outcome {
-            Outcome::Data => DORA_SHM_OK,
-            Outcome::Nothing => DORA_SHM_NOTHING,
-            Outcome::Generation => DORA_SHM_NEW_GENERATION,
-            Outcome::Closed => DORA_SHM_CLOSED,
-        };
-        let reported = dora_shm_frames {
-            first: copied.first,
-            frames: copied.frames,
-            lost: copied.lost,
-            description: self.count_descriptions(),
-            generation: self.generation().unwrap_or(DORA_SHM_NONE),
-        };
-        Ok((result, reported))
+        let generation = frames.reader.generation().unwrap_or(DORA_SHM_NONE);
+        let result = result_of(&outcome);
+        let Copied { first, frames, lost, .. } = outcome.data().unwrap_or_default();
+        Ok((result, dora_shm_frames { first, frames, lost, generation }))
     }
 }
 
 impl Frames {
-    /// Whether the caller knows the ring that is read. A new one is reported first, since its frames may have any size.
-    fn knows_ring(&self) -> bool {
-        self.ring().is_some() && self.ring() == self.known_ring
-    }
-
-    /// What there is besides frames. Moves the cursor over none.
-    fn news(&mut self) -> Result<Option<Outcome>, Failure> {
-        Ok(match self.reader.view(1)? {
-            ViewOutcome::Frames(_) => None,
-            ViewOutcome::Nothing => Some(Outcome::Nothing),
-            ViewOutcome::Generation => Some(Outcome::Generation),
-            ViewOutcome::Closed => Some(Outcome::Closed),
-        })
-    }
-
-    /// Follows the stream to its newest frame. What there is besides frames then: nothing, a ring that the caller does not
-    /// know, or the stream's end.
-    fn skip_to_newest(&mut self) -> Result<Outcome, Failure> {
-        let mut closed = false;
-        // A writer that is always ahead is not chased for ever.
-        for _ in 0..16 {
-            match self.reader.view(u64::MAX)? {
-                ViewOutcome::Frames(view) => {
-                    self.reader.finish(view);
-                }
-                ViewOutcome::Generation => closed = false,
-                ViewOutcome::Closed => closed = true,
-                ViewOutcome::Nothing => break,
-            }
+    /// What comes before frames of a ring that the caller does not know, since they may have any size. Moves the cursor over
+    /// none.
+    fn unknown_ring(&mut self) -> Result<Option<Outcome<Copied>>, Failure> {
+        if self.ring().is_some() && self.ring() == self.known_ring {
+            return Ok(None);
         }
-        Ok(if closed {
-            Outcome::Closed
-        } else if self.ring().is_some() && !self.knows_ring() {
-            Outcome::Generation
-        } else {
-            Outcome::Nothing
-        })
+        let outcome = self.reader.advance()?;
+        Ok(if outcome.is_data() { None } else { Some(outcome.map(|_| Copied::default())) })
     }
 
-    /// As the library's `read_into`, for a caller who wants no samples: with the times, if asked for, or nothing.
-    fn pass_over(&mut self, max_frames: u64, mut times: Option<&mut [f64]>) -> Result<(Outcome, Copied), Failure> {
+    /// As the library's `read_into`, for a caller who wants times and no samples.
+    fn read_times(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>, Failure> {
         // A reader that is too slow gets an answer, not a loop.
         for _ in 0..4 {
-            let view = match self.reader.view(max_frames)? {
-                ViewOutcome::Frames(view) => view,
-                ViewOutcome::Nothing => break,
-                ViewOutcome::Generation => return Ok((Outcome::Generation, Copied::default())),
-                ViewOutcome::Closed => return Ok((Outcome::Closed, Copied::default())),
+            let view = match self.reader.view(times.len() as u64)? {
+                Outcome::Data(view) => view,
+                other => return Ok(other.map(|_| Copied::default())),
             };
-            let (first, generation) = (view.first(), view.generation());
-            if let Some(times) = times.as_deref_mut() {
-                let mut at = 0;
-                for part in view.times() {
-                    times[at..at + part.len()].copy_from_slice(part);
-                    at += part.len();
-                }
-            }
+            let first = view.first();
+            view.copy_times_to(&mut self.spare_times);
             let whole = self.reader.finish(view);
-            let frames = whole.end - whole.start;
+            let frames = (whole.end - whole.start) as usize;
             if frames > 0 {
-                if let Some(times) = times.as_deref_mut() {
-                    let start = (whole.start - first) as usize;
-                    times.copy_within(start..start + frames as usize, 0);
-                }
-                let lost = self.reader.lost() - self.lost_reported;
-                return Ok((Outcome::Data, Copied { first: whole.start, frames, lost, generation }));
+                let start = (whole.start - first) as usize;
+                times[..frames].copy_from_slice(&self.spare_times[start..start + frames]);
+                let mut copied = Copied::default();
+                (copied.first, copied.frames) = (whole.start, frames as u64);
+                copied.lost = self.reader.lost() - self.lost_reported;
+                return Ok(Outcome::Data(copied));
             }
         }
-        Ok((Outcome::Nothing, Copied::default()))
+        Ok(Outcome::Nothing)
     }
 
     /// As the library's `read_into`, without what is not wanted.
-    fn read(&mut self, memory: &mut Memory<'_>) -> Result<(Outcome, Copied), Failure> {
-        let Some(samples) = &mut memory.samples else {
-            return self.pass_over(memory.frames as u64, memory.times.as_deref_mut());
-        };
+    fn read(&mut self, memory: &mut Memory<'_>) -> Result<Outcome<Copied>, Failure> {
         let spare = &mut self.spare_times;
-        Ok(match &mut memory.times {
-            Some(times) => self.reader.read_into(samples, times)?,
-            None => self.reader.read_into(samples, enough(spare, memory.frames))?,
+        Ok(match (&mut memory.samples, &mut memory.times) {
+            (Some(samples), Some(times)) => self.reader.read_into(samples, times)?,
+            (Some(samples), None) => self.reader.read_into(samples, enough(spare, memory.frames))?,
+            (None, Some(times)) => self.read_times(times)?,
+            (None, None) => self.reader.skip(memory.frames as u64)?,
         })
     }
 
@@ -249,11 +199,11 @@ impl Frames {
         memory: &mut Memory<'_>,
         frames: u64,
         copy: impl FnOnce(&mut Reader, &mut [u8], &mut [f64]) -> dora_shm_ring::Result<Copied>,
-    ) -> Result<(Outcome, Copied), Failure> {
+    ) -> Result<Outcome<Copied>, Failure> {
         let frame_bytes = self.reader.format().map_or(0, Format::frame_bytes) as usize;
         let frames = frames.min(memory.frames as u64) as usize;
         if frames == 0 {
-            return Ok((Outcome::Nothing, Copied::default()));
+            return Ok(Outcome::Nothing);
         }
         // The library has no way to leave them out.
         let mut unwanted = Vec::new();
@@ -269,7 +219,7 @@ impl Frames {
             Some(times) => copy(&mut self.reader, samples, &mut times[..frames])?,
             None => copy(&mut self.reader, samples, enough(spare, frames))?,
         };
-        Ok((if copied.frames > 0 { Outcome::Data } else { Outcome::Nothing }, copied))
+        Ok(if copied.frames > 0 { Outcome::Data(copied) } else { Outcome::Nothing })
     }
 }
 
@@ -280,7 +230,7 @@ fn enough(spare: &mut Vec<f64>, count: usize) -> &mut [f64] {
     &mut spare[..count]
 }
 
-/// What all copying calls do around the copying itself.
+/// What all copying calls do around the copying itself. `before` finds what comes before frames.
 ///
 /// # Safety
 /// The convention for arguments.
@@ -288,34 +238,32 @@ unsafe fn copy(
     reader: *mut dora_shm_reader,
     into: *const dora_shm_buffers,
     frames: *mut dora_shm_frames,
-    before: impl FnOnce(&mut Frames) -> Result<Option<Outcome>, Failure>,
-    copy: impl FnOnce(&mut Frames, &mut Memory<'_>) -> Result<(Outcome, Copied), Failure>,
+    before: impl FnOnce(&mut Frames) -> Result<Option<Outcome<Copied>>, Failure>,
+    copy: impl FnOnce(&mut Frames, &mut Memory<'_>) -> Result<Outcome<Copied>, Failure>,
 ) -> dora_shm_result {
     call(|| {
         // SAFETY: the caller's promise.
         let (mut inside, into, out) = unsafe { (inside(reader)?, borrow(into, "into")?, Out::new(frames, "frames")?) };
         at_least_one(into.max_frames)?;
         let frames = inside.frames()?;
-        let news = before(frames)?;
-        let (outcome, copied) = match (news, frames.reader.format()) {
+        let before = before(frames)?;
+        let outcome = match (before, frames.reader.format()) {
+            (Some(outcome), _) => outcome,
+            (None, None) => Outcome::Nothing,
             (None, Some(format)) => {
                 // SAFETY: as above.
                 let mut memory = unsafe { into.memory(format) }?;
-                let (outcome, copied) = copy(frames, &mut memory)?;
-                memory.fill_beside(frames, &copied);
-                (outcome, copied)
+                let outcome = copy(frames, &mut memory)?;
+                if let Outcome::Data(copied) = &outcome {
+                    memory.fill_beside(frames, copied);
+                }
+                outcome
             }
-            (news, _) => (news.unwrap_or(Outcome::Nothing), Copied::default()),
         };
-        let (result, reported) = inside.report(outcome, copied)?;
+        let (result, reported) = inside.report(outcome)?;
         out.set(reported);
         Ok(result)
     })
-}
-
-/// A ring that the caller does not know is reported before frames of it.
-fn known_ring_first(frames: &mut Frames) -> Result<Option<Outcome>, Failure> {
-    if frames.knows_ring() { Ok(None) } else { frames.news() }
 }
 
 /// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
@@ -333,7 +281,7 @@ pub unsafe extern "C" fn dora_shm_reader_read(
     frames: *mut dora_shm_frames,
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
-    unsafe { copy(reader, into, frames, known_ring_first, Frames::read) }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, Frames::read) }
 }
 
 /// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
@@ -349,9 +297,11 @@ pub unsafe extern "C" fn dora_shm_reader_newest(
     into: *const dora_shm_buffers,
     frames: *mut dora_shm_frames,
 ) -> dora_shm_result {
-    let follow = |frames: &mut Frames| match frames.skip_to_newest()? {
-        Outcome::Data | Outcome::Nothing => Ok(None),
-        other => Ok(Some(other)),
+    let follow = |frames: &mut Frames| {
+        let met = frames.reader.skip_to_newest()?;
+        frames.lost_reported = frames.reader.lost();
+        let is_news = matches!(met, Outcome::Generation | Outcome::Closed);
+        Ok(is_news.then(|| met.map(|_| Copied::default())))
     };
     let newest =
         |frames: &mut Frames, memory: &mut Memory<'_>| frames.copy_still(memory, u64::MAX, Reader::latest_into);
@@ -375,7 +325,7 @@ pub unsafe extern "C" fn dora_shm_reader_latest(
     let latest =
         |frames: &mut Frames, memory: &mut Memory<'_>| frames.copy_still(memory, u64::MAX, Reader::latest_into);
     // SAFETY: the convention for arguments.
-    unsafe { copy(reader, into, frames, known_ring_first, latest) }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
 /// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
@@ -394,11 +344,11 @@ pub unsafe extern "C" fn dora_shm_reader_latest_seconds(
         if seconds.is_nan() || seconds < 0.0 {
             return Err(Failure::bad_argument(format!("seconds is {seconds}, expected 0 or more")));
         }
-        let within = frames.reader.frames_within(seconds);
+        let within = frames.reader.frames_within(seconds)?;
         frames.copy_still(memory, within, Reader::latest_into)
     };
     // SAFETY: the convention for arguments.
-    unsafe { copy(reader, into, frames, known_ring_first, latest) }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
 /// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
@@ -420,7 +370,7 @@ pub unsafe extern "C" fn dora_shm_reader_read_at(
         frames.copy_still(memory, u64::MAX, |reader, samples, times| reader.read_at_into(first, samples, times))
     };
     // SAFETY: the convention for arguments.
-    unsafe { copy(reader, into, frames, known_ring_first, read) }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, read) }
 }
 
 /// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
@@ -482,8 +432,8 @@ pub unsafe extern "C" fn dora_shm_reader_skip(
         // SAFETY: the convention for arguments.
         let (mut inside, out) = unsafe { (inside(reader)?, Out::new(frames, "frames")?) };
         at_least_one(max_frames)?;
-        let (outcome, copied) = inside.frames()?.pass_over(max_frames, None)?;
-        let (result, reported) = inside.report(outcome, copied)?;
+        let outcome = inside.frames()?.reader.skip(max_frames)?;
+        let (result, reported) = inside.report(outcome)?;
         out.set(reported);
         Ok(result)
     })

@@ -2,10 +2,10 @@
 
 use std::ffi::c_void;
 
-use dora_shm_ring::{View, ViewOutcome};
+use dora_shm_ring::{Outcome, View};
 
 use super::read::{at_least_one, dora_shm_frames};
-use super::{dora_shm_reader, inside};
+use super::{dora_shm_reader, inside, result_of};
 use crate::call::{Out, call, give, take};
 use crate::info::DORA_SHM_NONE;
 use crate::result::dora_shm_result;
@@ -38,8 +38,6 @@ pub struct dora_shm_parts {
     pub first: u64,
     /// Number of frames, in both parts.
     pub frames: u64,
-    /// Number of the description that is held; see dora_shm_cursor.
-    pub description: u64,
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
     /// Number of parts: 2 where the ring wraps, otherwise 1; 0 unless DORA_SHM_OK is returned.
@@ -49,16 +47,15 @@ pub struct dora_shm_parts {
 }
 
 fn part(view: &View, which: usize) -> dora_shm_part {
-    let (samples, times) = (&view.samples()[which], view.times()[which]);
-    let samples = samples.as_ref();
+    let (samples, times) = (&view.samples()[which], &view.times_bytes()[which]);
     if times.is_empty() {
         return NO_PART;
     }
     dora_shm_part {
         samples: samples.as_ptr().cast(),
         samples_size: samples.len(),
-        times: times.as_ptr(),
-        frames: times.len() as u64,
+        times: times.as_ptr().cast(),
+        frames: (times.len() / size_of::<f64>()) as u64,
     }
 }
 
@@ -96,24 +93,18 @@ pub unsafe extern "C" fn dora_shm_reader_view(
         let mut lent = dora_shm_parts {
             first: 0,
             frames: 0,
-            description: inside.count_descriptions(),
             generation: inside.generation().unwrap_or(DORA_SHM_NONE),
             count: 0,
             part: [NO_PART; 2],
         };
-        let result = match outcome {
-            ViewOutcome::Nothing => DORA_SHM_NOTHING,
-            ViewOutcome::Generation => DORA_SHM_NEW_GENERATION,
-            ViewOutcome::Closed => DORA_SHM_CLOSED,
-            ViewOutcome::Frames(view) => {
-                lent.first = view.first();
-                lent.frames = view.frames();
-                lent.part = [part(&view, 0), part(&view, 1)];
-                lent.count = lent.part.iter().map(|part| u32::from(part.frames > 0)).sum();
-                give(&out, dora_shm_view { view });
-                DORA_SHM_OK
-            }
-        };
+        let result = result_of(&outcome);
+        if let Outcome::Data(view) = outcome {
+            lent.first = view.first();
+            lent.frames = view.frames();
+            lent.part = [part(&view, 0), part(&view, 1)];
+            lent.count = lent.part.iter().map(|part| u32::from(part.frames > 0)).sum();
+            give(&out, dora_shm_view { view });
+        }
         parts.set(lent);
         Ok(result)
     })
@@ -153,7 +144,6 @@ pub unsafe extern "C" fn dora_shm_reader_finish(
             first: whole.start,
             frames: count,
             lost: if count > 0 { lost_before } else { 0 },
-            description: inside.count_descriptions(),
             generation: inside.generation().unwrap_or(DORA_SHM_NONE),
         });
         Ok(if count == lent { DORA_SHM_OK } else { DORA_SHM_LAPPED })

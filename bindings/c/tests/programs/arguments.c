@@ -71,9 +71,9 @@ static void options(const char *stream) {
     OK(dora_shm_reader_open(stream, &how, &reader));
     OK(dora_shm_reader_close(&reader));
     how = defaults;
-    how.start = 3;
+    how.start = 4;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
-    CHECK(says("start is 3"));
+    CHECK(says("start is 4"));
     how.start = DORA_SHM_START_LAST;
     double bad[] = {-1.0, NAN, -INFINITY};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -213,6 +213,7 @@ static void reads(const char *stream) {
     IS_NULL("reader", dora_shm_reader_latest_seconds(NULL, 1, &into, &frames));
     uint64_t first = 77, count = 77, position = 77;
     IS_NULL("reader", dora_shm_reader_newest(NULL, &into, &frames));
+    IS_NULL("reader", dora_shm_reader_skip_to_newest(NULL));
     IS_NULL("reader", dora_shm_reader_read_at(NULL, 0, &into, &frames));
     IS_NULL("reader", dora_shm_reader_held(NULL, &first, &count));
     IS_NULL("first", dora_shm_reader_held(reader, NULL, &count));

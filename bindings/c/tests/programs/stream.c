@@ -130,6 +130,16 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.position == 88 && cursor.lag_frames == 12 && cursor.lag_ns > 0);
     OK(dora_shm_reader_close(&reader));
+    dora_shm_reader_options seconds = DORA_SHM_READER_OPTIONS_INIT;
+    seconds.start = DORA_SHM_START_LAST_SECONDS;
+    seconds.last_seconds = 0.0045;
+    OK(dora_shm_reader_open(stream, &seconds, &reader));
+    OK(dora_shm_reader_cursor(reader, &cursor));
+    CHECK(cursor.position == 95 && cursor.lag_frames == 5 && cursor.lost == 0);
+    OK(dora_shm_reader_close(&reader));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open_messages(stream, &seconds, &reader));
+    seconds.last_seconds = -1;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &seconds, &reader));
     reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.position == 100);
@@ -157,15 +167,17 @@ static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) 
     OK(dora_shm_reader_newest(reader, &memory.into, &frames));
     CHECK(frames.first == 23 && frames.frames == 7); /* they are still the newest */
 
-    /* In the next generation, past frames of this one that were not read. */
+    /* Over several generations, of which the ones between are of no interest. */
     dora_shm_format format = signal_format(20);
     signal_write(writer, 3);
-    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
-    signal_write(writer, 5);
+    for (int i = 0; i < 3; i++) {
+        OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+        signal_write(writer, 5);
+    }
     IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_newest(reader, &memory.into, &frames));
-    CHECK(frames.generation == 1);
+    CHECK(frames.generation == 3);
     OK(dora_shm_reader_newest(reader, &memory.into, &frames));
-    CHECK(frames.first == 0 && frames.frames == 5 && frames.generation == 1);
+    CHECK(frames.first == 0 && frames.frames == 5 && frames.generation == 3);
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.lost == 0 && cursor.position == 5 && cursor.lag_frames == 0);
     OK(dora_shm_writer_close(&writer));
@@ -173,6 +185,80 @@ static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) 
     IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
     memory_free(&memory);
     OK(dora_shm_reader_close(&reader));
+}
+
+static void what_is_skipped_to_the_newest_is_not_lost(const char *stream) {
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0), *messages = NULL;
+    dora_shm_frames frames;
+    dora_shm_message message;
+    OK(dora_shm_reader_open_messages(stream, NULL, &messages));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_skip_to_newest(reader));
+    dora_shm_writer *writer = writer_of(stream, 40);
+    signal_write(writer, 3);
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip_to_newest(reader));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip_to_newest(messages));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_skip_to_newest(reader));
+    for (int i = 0; i < 20; i++)
+        signal_write(writer, 10); /* five times round */
+    OK(dora_shm_reader_skip_to_newest(reader));
+    OK(dora_shm_reader_skip_to_newest(messages));
+    signal_write(writer, 4);
+    struct memory memory = memory_of(7);
+    OK(dora_shm_reader_read(reader, &memory.into, &frames));
+    CHECK(frames.first == 203 && frames.frames == 4 && frames.lost == 0);
+    OK(dora_shm_reader_next_message(messages, &message));
+    CHECK(message.first == 203 && message.frames == 4 && message.lost == 0);
+    memory_free(&memory);
+    OK(dora_shm_writer_close(&writer));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_skip_to_newest(reader));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_skip_to_newest(messages));
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_reader_close(&messages));
+}
+
+static void expect_event(dora_shm_reader *reader, dora_shm_event_kind kind, uint32_t generation, uint64_t position) {
+    dora_shm_event event;
+    OK(dora_shm_reader_next_event(reader, &event));
+    CHECK(event.kind == kind && event.generation == generation && event.position == position);
+}
+
+static void events_come_in_order_with_the_frames(const char *stream) {
+    dora_shm_writer *writer = NULL;
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
+    dora_shm_description *description = NULL;
+    dora_shm_format format = signal_format(40);
+    dora_shm_frames frames;
+    dora_shm_event event;
+    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_next_event(NULL, &event));
+    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_next_event(reader, NULL));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_next_event(reader, &event));
+    OK(dora_shm_writer_create(stream, NULL, &writer));
+    OK(dora_shm_description_create(&description));
+    for (int i = 0; i < 2; i++) {
+        OK(dora_shm_writer_begin(writer, &format, description, 1));
+        signal_write(writer, 3);
+        IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip(reader, 10, &frames));
+        expect_event(reader, DORA_SHM_EVENT_NEW_GENERATION, (uint32_t)i, 0);
+        OK(dora_shm_reader_skip(reader, 10, &frames));
+    }
+    IS(DORA_SHM_NOTHING, dora_shm_reader_next_event(reader, &event));
+    OK(dora_shm_description_set_key(description, "second"));
+    OK(dora_shm_writer_describe(writer, description));
+    signal_write(writer, 4);
+    OK(dora_shm_reader_skip(reader, 10, &frames));
+    CHECK(frames.first == 3 && frames.frames == 4);
+    expect_event(reader, DORA_SHM_EVENT_NEW_DESCRIPTION, 1, 3);
+    OK(dora_shm_writer_close(&writer));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_skip(reader, 10, &frames));
+    expect_event(reader, DORA_SHM_EVENT_WRITER_CLOSED, 1, 7);
+    writer = writer_of(stream, 40);
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip(reader, 10, &frames));
+    expect_event(reader, DORA_SHM_EVENT_WRITER_RESTARTED, 0, 0);
+    expect_event(reader, DORA_SHM_EVENT_NEW_GENERATION, 0, 0);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_next_event(reader, &event));
+    OK(dora_shm_description_close(&description));
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_writer_close(&writer));
 }
 
 static void frames_are_found_by_their_positions_and_times(const char *stream) {
@@ -303,7 +389,7 @@ static void readers_follow_generations_and_ends(const char *stream) {
     CHECK(format.dtype == DORA_SHM_DTYPE_NONE);
     IS(DORA_SHM_TIMED_OUT, dora_shm_reader_wait(reader, 0.01));
     IS(DORA_SHM_NOTHING, dora_shm_reader_skip(reader, 1, &frames));
-    CHECK(frames.generation == DORA_SHM_NONE && frames.description == 0);
+    CHECK(frames.generation == DORA_SHM_NONE);
 
     dora_shm_writer *writer = NULL;
     OK(dora_shm_writer_create(stream, NULL, &writer));
@@ -451,9 +537,9 @@ static void frames_come_with_their_own_description(const char *stream) {
     struct memory memory = memory_of(40);
     dora_shm_frames frames;
     OK(dora_shm_reader_read(reader, &memory.into, &frames));
-    CHECK(frames.first == 0 && frames.frames == 3 && frames.description == 1);
+    CHECK(frames.first == 0 && frames.frames == 3);
     OK(dora_shm_reader_skip(reader, UINT64_MAX, &frames));
-    CHECK(frames.first == 3 && frames.frames == 4 && frames.description == 2);
+    CHECK(frames.first == 3 && frames.frames == 4);
     memory_free(&memory);
     OK(dora_shm_description_close(&description));
     OK(dora_shm_writer_close(&writer));
@@ -464,6 +550,8 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     copies_reach_as_far_as_their_memory(argv[1]);
     the_newest_frames_come_at_once_and_cost_no_loss(argv[1]);
+    what_is_skipped_to_the_newest_is_not_lost(argv[1]);
+    events_come_in_order_with_the_frames(argv[1]);
     frames_are_found_by_their_positions_and_times(argv[1]);
     a_lapped_reader_loses_and_is_told_how_many(argv[1]);
     views_lend_what_is_in_the_ring(argv[1]);

@@ -91,6 +91,7 @@ int main(int argc, char **argv) {
     writer.write(samples, 0.0, 0.01, 5);
     CHECK(reader.wait(10) == DORA_SHM_OK);
     CHECK(reader.read(chunk) == DORA_SHM_NEW_GENERATION && chunk.samples.empty());
+    CHECK(reader.next_event()->kind == DORA_SHM_EVENT_NEW_GENERATION && !reader.next_event());
     CHECK(reader.description()->labels(1).at(1) == "right" && reader.format()->rate_hz == 100.0);
     CHECK(reader.read(chunk, 10) == DORA_SHM_OK);
     CHECK(chunk.frames.frames == 10 && chunk.samples.size() == 20 && chunk.times.size() == 10);
@@ -142,6 +143,7 @@ int main(int argc, char **argv) {
     CHECK(messages.format()->dtype == DORA_SHM_FLOAT32 && messages.info().position == 62);
     CHECK(messages.description() && messages.state() == DORA_SHM_STATE_LIVE);
     CHECK(messages.next(message) == DORA_SHM_NOTHING && message.times().empty() && message.samples<float>().empty());
+    CHECK(messages.skip_to_newest() == DORA_SHM_NOTHING && !messages.next_event());
     messages.interrupt();
     CHECK(messages.wait(60) == DORA_SHM_INTERRUPTED);
     CHECK(!reader.ezmsg());

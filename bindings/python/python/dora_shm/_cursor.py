@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from . import _dora_shm
 from ._chunk import Chunk
-from ._description import Description
-from ._events import Event, EventKind, Wait
+from ._events import Event, Wait
 from ._info import State
 from ._room import Room
 
@@ -29,38 +28,28 @@ class Cursor:
     """
 
     def __init__(
-        self, raw: _dora_shm.Reader, idle_after: float, on_event: Callable[[Event], object] | None
+        self, raw: _dora_shm.Reader, noticed: list[Event], on_event: Callable[[Event], object] | None
     ) -> None:
         self.raw = raw
+        self.noticed = noticed
+        """Events that have not been delivered yet; `raw` adds to them."""
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.noticed: list[Event] = []
-        """Events that have not been delivered yet."""
         self.held: Chunk | None = None
         """Frames that were read by a call which then raised: the next call returns them."""
         self.at_end = False
         """The stream was closed and read to its end, and the next one has not been entered."""
         self._end_returned = False
         self._on_event = on_event
-        self._idle_after = idle_after
-        self._writer_gone = False
         self._format: tuple[np.dtype[Any], tuple[int, ...]] | None = None
         self._format_generation: int | None = None
         self._refresh_format()
-        self._description: Description | None = raw.description()[0]
-        _, of_ring, newest = raw.status(idle_after)
-        self._writer = newest or of_ring
 
     def _refresh_format(self) -> None:
         self._format, self._format_generation = self.raw.format(), self.raw.position().generation
 
-    def state(self) -> State:
-        return State(self.raw.status(self._idle_after)[0])
-
     def empty(self, out: npt.NDArray[Any] | None = None) -> Chunk:
         chunk: Chunk = self.raw.empty(None if out is None else out[:0])
         return chunk
-
-    # Events.
 
     def deliver(self) -> None:
         """Delivers the events that were noticed: what every call that reads begins with."""
@@ -71,53 +60,14 @@ class Cursor:
             else:
                 self._on_event(event)
 
-    def _notice(self, kind: EventKind, state: State, first: int | None = None) -> None:
-        position = self.raw.position()
-        description, _ = self.raw.description()
-        first = position.position if first is None else first
-        self.noticed.append(Event(kind, position.generation, first, state, description))
-
-    def _look_at_writer(self) -> None:
-        """Notices that another writer has the stream, or that its writer is dead."""
-        state, of_ring, newest = self.raw.status(self._idle_after)
-        found = newest or of_ring
-        if found is not None and self._writer is not None and found != self._writer:
-            self._writer_gone = False
-            self._notice(EventKind.WRITER_RESTARTED, State(state))
-        if found is not None:
-            self._writer = found
-        if state == State.DEAD and not self._writer_gone:
-            self._writer_gone = True
-            self._notice(EventKind.WRITER_GONE, State.DEAD)
-
-    def notice_outcome(self, outcome: str) -> None:
-        """Notices what a call that brought no frames came to: "nothing", "generation" or "closed"."""
-        if outcome == "nothing":
-            self._look_at_writer()
-        elif outcome == "closed":
+    def came_to(self, outcome: str) -> None:
+        """Notes what a call came to: "data", "nothing", "generation" or "closed"."""
+        if outcome == "closed":
             self.at_end, self._end_returned = True, False
-            self._writer_gone = True
-            self._notice(EventKind.WRITER_GONE, State.CLOSED)
-        else:
+        elif outcome != "nothing":
             self.at_end = False
-            self._writer_gone = False
-            self._refresh_format()
-            state, of_ring, _ = self.raw.status(self._idle_after)
-            self._description = self.raw.description()[0]
-            if of_ring is not None and self._writer is not None and of_ring != self._writer:
-                self._notice(EventKind.WRITER_RESTARTED, State(state))
-            self._writer = of_ring or self._writer
-            self._notice(EventKind.NEW_GENERATION, State(state))
-
-    def notice_frames(self, description: Description | None, first: int) -> None:
-        """Notices that frames from `first` on have another description than those before."""
-        self.at_end = False
-        before = self._description
-        if description is None or description is before:
-            return
-        self._description = description
-        if before is not None and description != before:
-            self._notice(EventKind.NEW_DESCRIPTION, self.state(), first)
+            if outcome == "generation":
+                self._refresh_format()
 
     @property
     def owes(self) -> bool:
@@ -136,7 +86,7 @@ class Cursor:
         while True:
             found = self.raw.read(limit) if room is None else self._read_into(room, limit)
             if isinstance(found, Chunk):
-                self.notice_frames(found.description, found.first)
+                self.at_end = False
                 if self.noticed:
                     try:
                         self.deliver()
@@ -146,7 +96,7 @@ class Cursor:
                 return found
             if found == "stale":
                 continue
-            self.notice_outcome(found)
+            self.came_to(found)
             self.deliver()
             if found != "generation":
                 return None
@@ -182,7 +132,7 @@ class Cursor:
                     messages += more._messages
                     continue
                 if more not in ("nothing", "stale"):
-                    self.notice_outcome(more)
+                    self.came_to(more)
                     break
                 if self.raw.is_ready() or not self.sleep(deadline, late=True):
                     # What is there does not continue from what was read; or the time is over.
@@ -224,8 +174,7 @@ class Cursor:
 
     def wait(self, timeout: float | None) -> Wait:
         """Sleeps until there is something to read, the time is over, or the writer has just died."""
-        found = self.raw.wait(timeout, self._writer_gone)
+        found = self.raw.wait(timeout)
         if found == Wait.READY:
             return Wait.READY
-        self._look_at_writer()
         return Wait.WRITER_DEAD if found == State.DEAD else Wait.TIMED_OUT

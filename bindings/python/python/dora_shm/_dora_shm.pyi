@@ -56,7 +56,7 @@ class Progress:
 
 @final
 class Reader:
-    def __new__(cls, /, name: str, start: str | SupportsIndex | SupportsFloat, owner: SupportsIndex | None, idle_after: SupportsFloat | SupportsIndex, max_bytes: SupportsIndex | None, each_description: bool, spin: SupportsFloat | SupportsIndex) -> Reader:
+    def __new__(cls, /, name: str, start: str | SupportsIndex | SupportsFloat, owner: SupportsIndex | None, idle_after: SupportsFloat | SupportsIndex, max_bytes: SupportsIndex | None, each_description: bool, spin: SupportsFloat | SupportsIndex, events: list | None) -> Reader:
         """
         `start` is "newest", "oldest", a number of frames (int) or of seconds (float).
         """
@@ -117,18 +117,22 @@ class Reader:
         continue from there without a gap. Returns as `read`; "stale" if the reader is not in the generation `of`, for which
         the arrays were checked.
         """
-    def status(self, /, idle_after: SupportsFloat | SupportsIndex) -> tuple[str, tuple[int, int] | None, tuple[int, int] | None]:
+    def skip_to_newest(self, /) -> Any:
         """
-        How the stream is, the writer that made the ring that is read, and the one that has the stream now.
+        Passes everything that is there, generations included, without counting it as lost. Returns as `advance`.
+        """
+    def state(self, /) -> str:
+        """
+        How the stream is.
         """
     def view(self, /, max_frames: SupportsIndex) -> Any:
         """
         Lends what is new in place, at most `max_frames` frames. Returns a `View`, or as `read`.
         """
-    def wait(self, /, seconds: SupportsFloat | SupportsIndex | None, death_is_known: bool) -> str:
+    def wait(self, /, seconds: SupportsFloat | SupportsIndex | None) -> str:
         """
         Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the
-        stream is. Unless it is known that the writer is dead, its death ends it early.
+        stream is. The writer's death ends it early when it is noticed.
         """
 
 @final

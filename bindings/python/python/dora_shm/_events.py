@@ -47,13 +47,13 @@ class Event:
     kind : EventKind
         What happened.
     generation : int or None
-        Generation of the first frame after the event; None before a stream's first generation.
+        The generation that was read then; None before a stream's first.
     position : int
-        Position of the first frame after the event in that generation.
+        Position in that generation of the first frame after the event.
     state : State
         State of the stream when the reader came to the event.
     description : Description or None
-        Description of the frames after the event.
+        The description that was held then: that of the frames after the event.
     """
 
     kind: EventKind
@@ -61,3 +61,10 @@ class Event:
     position: int
     state: State
     description: Description | None
+
+
+def event_of(
+    kind: str, generation: int | None, position: int, state: str, description: Description | None
+) -> Event:
+    """An event, from what the compiled module gives."""
+    return Event(EventKind(kind), generation, position, State(state), description)

@@ -133,15 +133,18 @@ class Reader:
         self._newest_reader: _dora_shm.Reader | None = None
         self._notifier: _dora_shm.Notifier | None = None
         self._notifier_process = 0
-        self._raw = self._open(begin)
-        self._cursor = Cursor(self._raw, self._idle_after, on_event)
+        noticed: list[Event] = []
+        self._raw = self._open(begin, noticed)
+        self._cursor = Cursor(self._raw, noticed, on_event)
         # Where the reader was when it was closed.
         self._final_position: _dora_shm.Position | None = None
         _readers.add(self)
 
-    def _open(self, start: str | float, each_description: bool = True) -> _dora_shm.Reader:
+    def _open(self, start: str | float, events: list[Event] | None) -> _dora_shm.Reader:
+        """A reader that adds what it notices to `events`, or one that only looks at the newest frames."""
+        each_description = events is not None
         return _dora_shm.Reader(
-            self._name, start, self._owner, self._idle_after, self._max_bytes, each_description, self._spin
+            self._name, start, self._owner, self._idle_after, self._max_bytes, each_description, self._spin, events
         )
 
     @property
@@ -291,7 +294,7 @@ class Reader:
     def _at_newest(self) -> _dora_shm.Reader:
         self._check_open()
         if self._newest_reader is None:
-            self._newest_reader = self._open("newest", each_description=False)
+            self._newest_reader = self._open("newest", None)
         return self._newest_reader
 
     def _newest_info(self) -> StreamInfo:
@@ -345,6 +348,19 @@ class Reader:
         """
         return self._raw.position_at(number("time", time))
 
+    def skip_to_newest(self) -> None:
+        """Passes all frames that are there, without copying them. They count neither as read nor as lost. Never blocks.
+
+        The next `read` returns only frames that are written after this call.
+        """
+        self._begin()
+        try:
+            self._cursor.held = None
+            self._cursor.came_to(self._raw.skip_to_newest())
+            self._cursor.deliver()
+        finally:
+            self._end()
+
     def view(self, n: int | None = None, timeout: float | None = 0.0, *, raise_lost: bool = False) -> View:
         """Lends new frames in place, without copying them.
 
@@ -377,12 +393,10 @@ class Reader:
                 return View._of_copies(cursor.take_held(cursor.held, limit))
             while True:
                 found = self._raw.view(limit)
-                if isinstance(found, _dora_shm.View):
-                    cursor.notice_frames(found.description, found.first)
-                    cursor.deliver()
-                    return View(self._raw, found, raise_lost)
-                cursor.notice_outcome(found)
+                cursor.came_to("data" if isinstance(found, _dora_shm.View) else found)
                 cursor.deliver()
+                if isinstance(found, _dora_shm.View):
+                    return View(self._raw, found, raise_lost)
                 if found == "generation":
                     continue
                 if cursor.return_end() or timeout == 0 or limit == 0 or not cursor.sleep(deadline):
@@ -478,7 +492,7 @@ class Reader:
     @property
     def state(self) -> State:
         """State of the stream now."""
-        return self._cursor.state()
+        return State(self._raw.state())
 
     @property
     def generation(self) -> int | None:

@@ -86,7 +86,11 @@ mod tests {
 
     #[test]
     fn a_message_that_was_sent_in_the_future_is_found() {
-        let sent = |send_ns| MessageInfo { send_ns, mono_ns: 1_000_000_000, ..MessageInfo::default() };
+        let sent = |send_ns| {
+            let mut info = MessageInfo::default();
+            (info.send_ns, info.mono_ns) = (send_ns, 1_000_000_000);
+            info
+        };
         // Committed half a second ago, that is at 9.5 s by the wall clock.
         let ahead = |send_ns| ahead(&sent(send_ns), 10_000_000_000, 1_500_000_000);
         assert_eq!(ahead(9_499_000_000), None);

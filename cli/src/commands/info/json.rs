@@ -25,7 +25,7 @@ and
   layout              of the ring: segment, byte offsets of times, samples, records and trailer, number of records
   description         dims, axes, attrs, key, stream_dim, message, as SPEC.md has them
   description_missed  whether the description in force was gone before it could be read
-  foreign             of a stream that ezmsg wrote: struct_version, key, refused, left_out";
+  ezmsg               only if ezmsg wrote the stream: struct_version, key, refused, left_out";
 
 #[derive(Serialize)]
 pub struct Document<'a> {
@@ -46,7 +46,7 @@ pub struct Document<'a> {
     layout: Option<Layout>,
     description: Option<Value>,
     description_missed: bool,
-    foreign: Option<Foreign<'a>>,
+    ezmsg: Option<Ezmsg<'a>>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +60,7 @@ struct Layout {
 }
 
 #[derive(Serialize)]
-struct Foreign<'a> {
+struct Ezmsg<'a> {
     struct_version: u32,
     key: Option<&'a str>,
     refused: Option<&'a str>,
@@ -94,7 +94,7 @@ impl<'a> Document<'a> {
             // What the ring writes as JSON can be read as such.
             description: info.description.as_ref().and_then(|found| serde_json::from_slice(&found.to_json()).ok()),
             description_missed,
-            foreign: info.foreign.as_ref().map(|found| Foreign {
+            ezmsg: info.ezmsg.as_ref().map(|found| Ezmsg {
                 struct_version: found.struct_version,
                 key: found.key.as_deref(),
                 refused: found.refused.as_deref(),

@@ -32,9 +32,9 @@ pub fn write(
     let fields = Fields::of(info, now_ns);
     let style = state::style(info.liveness);
     let age = fields.age_s.map(|age| format!(", newest frame {} ago", units::seconds(age))).unwrap_or_default();
-    line(out, "state", &format!("{style}{}{style:#}{age}", state::word(info.liveness)))?;
-    if let Some(foreign) = &info.foreign {
-        let version = foreign.struct_version;
+    line(out, "state", &format!("{style}{}{style:#}{age}", info.liveness.name()))?;
+    if let Some(ezmsg) = &info.ezmsg {
+        let version = ezmsg.struct_version;
         line(out, "written by", &format!("ezmsg-tools, struct version {version}: read as well as it can be"))?;
     }
     line(out, "writer", &writer(info))?;
@@ -66,7 +66,7 @@ pub fn write(
     }
     if let Some(generation) = info.generation {
         line(out, "generation", &generation.to_string())?;
-        let messages = if info.foreign.is_some() {
+        let messages = if info.ezmsg.is_some() {
             String::new()
         } else {
             format!(" in {}", units::counted(info.chunks, "message"))
@@ -83,14 +83,14 @@ pub fn write(
     if let Some(description) = &info.description {
         describe(out, info, description)?;
     }
-    if let Some(foreign) = &info.foreign {
-        if let Some(key) = foreign.key.as_ref().filter(|_| info.description.is_none()) {
+    if let Some(ezmsg) = &info.ezmsg {
+        if let Some(key) = ezmsg.key.as_ref().filter(|_| info.description.is_none()) {
             line(out, "key", &printable(key))?;
         }
-        if let Some(refused) = &foreign.refused {
+        if let Some(refused) = &ezmsg.refused {
             line(out, "refused", &printable(refused))?;
         }
-        for left_out in &foreign.left_out {
+        for left_out in &ezmsg.left_out {
             line(out, "left out", &printable(left_out))?;
         }
     }

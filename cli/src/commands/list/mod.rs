@@ -103,7 +103,7 @@ fn write_table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
         let or_dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
         table.push(vec![
             printable(&fields.name).into(),
-            liveness.map_or_else(|| "?".into(), |known| Cell::styled(state::word(known), state::style(known))),
+            liveness.map_or_else(|| "?".into(), |known| Cell::styled(known.name(), state::style(known))),
             or_dash(fields.dtype.map(str::to_owned)),
             or_dash(fields.shape.as_deref().map(|shape| units::shape(shape).replace(' ', ""))),
             or_dash(fields.rate_hz.map(units::hertz)),

@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::open::name_of;
 use crate::permissions::Permissions;
 use crate::text::quoted;
-use crate::{state, users};
+use crate::users;
 
 pub struct Row {
     pub fields: Fields,
@@ -46,10 +46,10 @@ impl Row {
                     bytes: *ring_bytes,
                     generation: *generation,
                     position: format.is_some().then_some(*position),
-                    state: Some(state::word(Liveness::Foreign)),
+                    state: Some(Liveness::Ezmsg.name()),
                     ..Fields::of_format(format.as_ref())
                 };
-                Self { fields, liveness: Some(Liveness::Foreign), remark }
+                Self { fields, liveness: Some(Liveness::Ezmsg), remark }
             }
         }
     }
@@ -58,7 +58,7 @@ impl Row {
     pub fn of_closed(left: Leftover) -> Option<Self> {
         let name = left.stream.filter(|_| left.closed)?;
         let remark = format!("{}: its writer died before it had removed it; `dora-shm clean` does", quoted(&name));
-        let fields = Fields { name, state: Some(state::word(Liveness::Closed)), ..Fields::default() };
+        let fields = Fields { name, state: Some(Liveness::Closed.name()), ..Fields::default() };
         Some(Self { fields, liveness: Some(Liveness::Closed), remark: Some(remark) })
     }
 

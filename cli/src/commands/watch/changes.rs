@@ -137,7 +137,7 @@ impl Seen {
 }
 
 fn by(seen: &Seen, process: &str) -> String {
-    if seen.liveness == Liveness::Foreign { "written by ezmsg".to_owned() } else { format!("written by {process}") }
+    if seen.liveness == Liveness::Ezmsg { "written by ezmsg".to_owned() } else { format!("written by {process}") }
 }
 
 /// A format in words.

@@ -154,7 +154,14 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn message(chunk: u64, mono_ns: u64) -> MessageInfo {
-        MessageInfo { chunk, mono_ns, ..MessageInfo::default() }
+        let mut info = MessageInfo::default();
+        (info.chunk, info.mono_ns) = (chunk, mono_ns);
+        info
+    }
+
+    fn of_next_ring(mut info: MessageInfo) -> MessageInfo {
+        info.generation = 1;
+        info
     }
 
     /// `n` messages of ten frames of four bytes, one each `step_ns`.
@@ -214,7 +221,7 @@ mod tests {
         let mut meter = Meter::default();
         feed(&mut meter, 0, 100, SECOND / 100);
         meter.read(2 * SECOND);
-        let in_ring = |chunk| MessageInfo { generation: 1, ..message(chunk, 9 * SECOND + chunk * SECOND / 50) };
+        let in_ring = |chunk| of_next_ring(message(chunk, 9 * SECOND + chunk * SECOND / 50));
         for chunk in 0..50 {
             meter.take(2, 0, 4);
             meter.newest(1, &in_ring(chunk));
@@ -234,7 +241,7 @@ mod tests {
         let mut meter = Meter::default();
         meter.newest(1, &message(500, SECOND));
         meter.newest(1, &message(510, SECOND + 10));
-        meter.newest(1, &MessageInfo { generation: 1, ..message(4, SECOND + 20) });
+        meter.newest(1, &of_next_ring(message(4, SECOND + 20)));
         meter.newest(2, &message(0, SECOND + 30));
         assert_eq!(meter.total.messages, 1 + 10 + 5 + 1);
     }

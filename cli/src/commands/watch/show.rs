@@ -71,10 +71,10 @@ struct Status {
 impl Status {
     fn new(info: &Info, reading: &Reading) -> Self {
         Self {
-            state: state::word(info.liveness),
+            state: info.liveness.name(),
             rate_hz: reading.rate_hz,
             // ezmsg does not say where one ends.
-            messages_hz: info.foreign.is_none().then_some(reading.messages_hz),
+            messages_hz: info.ezmsg.is_none().then_some(reading.messages_hz),
             bytes_per_s: reading.bytes_per_s,
             position: info.position,
             frames: reading.read,
@@ -172,7 +172,7 @@ impl Screen {
 
 /// The line for people, in at most so many columns: what is told elsewhere, too, goes first where they are few.
 fn line(info: &Info, reading: &Reading, columns: usize) -> String {
-    let word = format!("{:<7}", state::word(info.liveness));
+    let word = format!("{:<7}", info.liveness.name());
     let room = columns.saturating_sub(word.len());
     let mut forms = (0..=MOST_BRIEF).map(|brevity| parts(info, reading, brevity));
     let rest = forms.find(|parts| text::width(parts) <= room).unwrap_or_else(|| parts(info, reading, MOST_BRIEF));

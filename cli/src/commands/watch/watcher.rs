@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, ViewOutcome, Wait, monotonic_ns};
+use dora_shm_ring::{Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, Wait, monotonic_ns};
 use eyre::eyre;
 
 use super::changes::Seen;
@@ -152,13 +152,13 @@ impl<'a> Watcher<'a> {
         let most = (MOST_COPIED / frame_bytes.max(1)).max(1);
         let read = self.reader.read(&mut self.frames, most);
         match self.which.say(read)? {
-            Outcome::Data => {
+            Outcome::Data(_) => {
                 let now_ns = monotonic_ns();
                 self.meter.lag(lag);
                 let (first, count) = (self.frames.first(), self.frames.frames());
                 self.took(count, frame_bytes);
                 if let Some(message) = self.newest(first + count)
-                    && self.seen.liveness != Liveness::Foreign
+                    && self.seen.liveness != Liveness::Ezmsg
                 {
                     self.meter.latency(now_ns.saturating_sub(message.mono_ns));
                 }
@@ -182,14 +182,14 @@ impl<'a> Watcher<'a> {
         for _ in 0..MOST_RINGS {
             let viewed = self.reader.view(u64::MAX);
             match self.which.say(viewed)? {
-                ViewOutcome::Frames(view) => {
+                Outcome::Data(view) => {
                     let whole = self.reader.finish(view);
                     self.took(whole.end - whole.start, frame_bytes);
                     self.newest(whole.end);
                     return Ok(());
                 }
-                ViewOutcome::Generation | ViewOutcome::Closed => _ = self.look()?,
-                ViewOutcome::Nothing => return Ok(()),
+                Outcome::Generation | Outcome::Closed => _ = self.look()?,
+                Outcome::Nothing => return Ok(()),
             }
         }
         Ok(())

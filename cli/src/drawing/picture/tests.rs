@@ -85,6 +85,27 @@ fn colours_come_in_the_order_that_the_encoding_says() {
 }
 
 #[test]
+fn what_the_sink_found_out_wins_over_names_and_words() {
+    let found =
+        |word: &str, dims: &[&str], encoding: &str| described(dims, &[("_picture", word), ("encoding", encoding)]);
+    let of = |word: &str| {
+        let description = found(word, &["time", "a", "b", "c"], "8UC3");
+        pixels(Dtype::U8, &[1, 2, 3], &description, &[1, 2, 3, 4, 5, 6], 2, 1).rgb
+    };
+    assert_eq!(of("bgr"), [[3, 2, 1], [6, 5, 4]]);
+    assert_eq!(of("rgb"), [[1, 2, 3], [4, 5, 6]]);
+    let planes = found("bgr", &["time", "a", "b", "c"], "");
+    assert_eq!(pixels(Dtype::U8, &[3, 1, 2], &planes, &[3, 6, 2, 5, 1, 4], 2, 1).rgb, [[1, 2, 3], [4, 5, 6]]);
+    let gray = found("gray", &["time", "a", "b"], "");
+    assert_eq!(size(Dtype::F32, &[2, 3], &gray), Some((3, 2)));
+    let yuv = found("yuv420", &[], "");
+    assert_eq!(size(Dtype::U8, &[6, 4], &yuv), Some((4, 4)));
+    // A word that does not fit the frames, or that a later sink wrote.
+    assert_eq!(size(Dtype::F32, &[7], &gray), None);
+    assert_eq!(size(Dtype::U8, &[4, 4, 3], &found("yuv422", &["time", "y", "x", "c"], "")), Some((4, 4)));
+}
+
+#[test]
 fn gray_yuv_bool_and_float_pictures_become_pixels_too() {
     let planes = described(&["time", "y", "x"], &[]);
     assert_eq!(pixels(Dtype::U8, &[1, 2], &planes, &[7, 200], 2, 1).rgb, [[7; 3], [200; 3]]);

@@ -48,7 +48,7 @@ struct Source {
 impl Source {
     fn act(&mut self, op: &Op) {
         if matches!(op, Op::Begin { .. }) && self.writer.is_none() {
-            let options = WriterOptions { keep_replaced: true, ..WriterOptions::default() };
+            let options = WriterOptions::default().keep_replaced(true);
             self.writer = Some(Writer::create(&self.name, options).unwrap());
         }
         let Some(writer) = &mut self.writer else { return };
@@ -90,7 +90,7 @@ impl Twin {
                     let identity = (format, self.reader.generation().unwrap(), self.reader.writer_of_ring().unwrap());
                     self.read.push((identity, Vec::new()));
                 }
-                Outcome::Data => {
+                Outcome::Data(_) => {
                     let info = self.message.info();
                     let row = Plain {
                         info: RowInfo {
@@ -113,7 +113,7 @@ impl Twin {
 }
 
 fn reader(name: &str) -> MessageReader {
-    MessageReader::open(name, ReaderOptions { start: Start::Oldest, ..ReaderOptions::default() }).unwrap()
+    MessageReader::open(name, ReaderOptions::default().start(Start::Oldest)).unwrap()
 }
 
 /// A recorder and its reader.
@@ -181,7 +181,7 @@ impl Pause for Drain<'_> {
 fn play(from: &Path, to: &Path, rounds: u32) -> Played {
     let name = unique_name();
     let mut recording = Recording::begin(&name, to);
-    let options = WriterOptions { keep_replaced: true, ..WriterOptions::default() };
+    let options = WriterOptions::default().keep_replaced(true);
     let writer = Writer::create(&name, options).unwrap();
     let pace = Pace { speed: f64::INFINITY, max_gap: Duration::MAX, hold: Duration::ZERO };
     let mut player = Player::new(writer, pace, Drain(&mut recording));

@@ -36,13 +36,9 @@ fn write(path: &Path, history: &History) {
             for row in batch {
                 let description = row.description.clone().map(Arc::new);
                 let times: Vec<f64> = row.times.iter().map(|&bits| f64::from_bits(bits)).collect();
-                // In two parts, as from a ring that wraps.
-                let frames = times.len() / 2;
-                let (early, late) = times.split_at(frames);
-                let samples = row.samples.split_at(frames * generation.format.frame_bytes() as usize);
-                rows.push(row.info, description.as_ref(), [early, late], [samples.0, samples.1]);
+                rows.push(row.info, description.as_ref(), &times, |to| to.copy_from_slice(&row.samples));
                 // A row that was lapped.
-                rows.push(RowInfo { position: 77, ..row.info }, None, [&times, &[]], [&row.samples, &[]]);
+                rows.push(RowInfo { position: 77, ..row.info }, None, &times, |_| ());
                 rows.pop();
             }
             let most = writer.bytes_with(rows.bytes_with(0, None));

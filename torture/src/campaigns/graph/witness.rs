@@ -277,7 +277,7 @@ impl Watch {
         while !self.is_over() && !tally.is_over() {
             let start = [Start::Oldest, Start::Newest, Start::Last(dice.below(300))][dice.below(3) as usize];
             let kind = *dice.pick(&[Kind::Wait, Kind::Messages, Kind::MessageViews]);
-            let options = ReaderOptions { start, ..ReaderOptions::default() };
+            let options = ReaderOptions::default().start(start);
             let come = || -> Result<(), String> {
                 let ledger = Ledger::new(&self.chart, false, true);
                 let follower = Follower::open_with(name, kind, &options, ledger);

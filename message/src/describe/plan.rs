@@ -1,0 +1,124 @@
+//! What a chunk is to the ring, and the description that goes with it.
+
+use std::collections::BTreeMap;
+
+use dora_shm_ring::{Axis, Description, Dtype};
+use serde_json::Value;
+
+use crate::array::payload::{Node, Payload};
+use crate::array::select;
+use crate::params::axes::{self, Axes, check_count};
+use crate::params::time_unit::SECOND;
+use crate::refusal::Reason;
+use crate::shape::geometry::Geometry;
+
+/// What the frames of a message are. As long as a source says the same of its messages they share one plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub(crate) dtype: Dtype,
+    pub(crate) frame_shape: Vec<u64>,
+    pub(crate) rate_hz: Option<f64>,
+    pub(crate) description: Description,
+}
+
+impl Plan {
+    /// Element type of the samples.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Shape of one frame, at most of rank [`MAX_RANK`](dora_shm_ring::MAX_RANK), each dimension at least 1.
+    pub fn frame_shape(&self) -> &[u64] {
+        &self.frame_shape
+    }
+
+    /// Bytes of one frame.
+    pub fn frame_bytes(&self) -> u64 {
+        self.frame_shape.iter().product::<u64>() * self.dtype.size() as u64
+    }
+
+    /// Frames a second, above 0. `None`: unknown or irregular. Along an axis that is no time, of a source that gives no
+    /// `sample_rate`, it is frames per unit of that axis.
+    pub fn rate_hz(&self) -> Option<f64> {
+        self.rate_hz
+    }
+
+    /// The source's own name for the signal; empty when it has none.
+    pub fn key(&self) -> &str {
+        &self.description.key
+    }
+
+    /// The description to publish with the frames.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Whether frames of both fit in one generation: a difference of the descriptions alone needs no other ring.
+    pub fn same_generation(&self, other: &Self) -> bool {
+        self.dtype == other.dtype
+            && self.frame_shape == other.frame_shape
+            && self.rate_hz == other.rate_hz
+            && self.key() == other.key()
+    }
+}
+
+/// Axes of a description: the source's, the buffered one with the step in force (0: there is none), and names of a
+/// struct's columns.
+///
+/// # Errors
+/// [`Reason::Parameter`] for labels that are not as many as the dim is long.
+pub(crate) fn axes(
+    geometry: &Geometry,
+    payload: &Payload,
+    row: &[u64],
+    step: f64,
+    source: &Axes,
+) -> Result<BTreeMap<String, Axis>, Reason> {
+    let mut described = BTreeMap::new();
+    for (index, (dim, &size)) in geometry.dims.iter().zip(&geometry.shape).enumerate() {
+        if Some(index) == geometry.axis {
+            continue;
+        }
+        if let Some(axis) = source.get(dim) {
+            if let Axis::Coord { data: Some(data), .. } = axis {
+                check_count(dim, data, size)?;
+            }
+            described.insert(dim.clone(), axis.clone());
+        }
+    }
+    if let Some((dim, labels)) = column_labels(geometry, payload, row) {
+        described.entry(dim).or_insert(Axis::Coord { unit: String::new(), data: Some(labels) });
+    }
+    let unit = source.get(&geometry.buffered).map_or(SECOND, axes::unit).to_owned();
+    let buffered = match step {
+        0.0 => Axis::Coord { unit, data: None },
+        gain => Axis::Linear { unit, gain, offset: None },
+    };
+    described.insert(geometry.buffered.clone(), buffered);
+    Ok(described)
+}
+
+/// The dim that counts the columns of a struct, and their names, when the message has its rows unchanged.
+fn column_labels(geometry: &Geometry, payload: &Payload, row: &[u64]) -> Option<(String, Vec<Value>)> {
+    let is_natural = geometry.shape.split_first() == Some((&payload.rows, row));
+    let has_column_dim = payload.root.equal_columns() == Some(payload.columns.len());
+    if !is_natural || !has_column_dim || geometry.axis == Some(1) {
+        return None;
+    }
+    let common = common_prefix(payload);
+    let labels = payload.columns.iter().map(|column| Value::from(&column.path[common..])).collect();
+    Some((geometry.dims[1].clone(), labels))
+}
+
+/// Bytes of the columns' paths that name structs of which all are part.
+fn common_prefix(payload: &Payload) -> usize {
+    let mut prefix = String::new();
+    let mut node = &payload.root;
+    while let Node::Struct(members) = node
+        && let [member] = members.as_slice()
+    {
+        prefix = select::join(&prefix, member.field.name());
+        node = &member.node;
+    }
+    if prefix.is_empty() { 0 } else { prefix.len() + 1 }
+}

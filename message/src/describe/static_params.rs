@@ -1,0 +1,287 @@
+//! Which parameters are static: those that hardly ever change belong to the description, the others do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dora_node_api::{MetadataParameters, Parameter};
+
+use crate::params::attr::same;
+use crate::params::keys::{CHANNELS, ENCODING, HEIGHT, Role, WIDTH, role};
+
+/// A value that has changed this often changes with the messages, and stays out of the description for good.
+const MAX_CHANGES: u8 = 3;
+
+/// Attributes that came late and left again, until a name that is new has to stay before it counts. In a source whose
+/// names change with its messages each name comes but once, and none of them alone would ever change three times.
+const MAX_DEPARTURES: u8 = 8;
+
+/// Messages in a row in which a name has to come by then.
+const STAYING: u8 = 8;
+
+/// Attributes that may come under names that the first message did not have. Those beyond are never described: what is
+/// remembered, and the number of descriptions that such names can cause, has an end.
+const MAX_LATE: usize = 256;
+
+/// Something that is static until it has changed three times.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched<T> {
+    value: T,
+    changes: u8,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { value, changes: 0 }
+    }
+
+    /// Takes the next value; `same` tells whether it is the one before.
+    fn next(&mut self, value: T, same: bool, counts: bool) {
+        if !same && counts {
+            self.changes = self.changes.saturating_add(1);
+        }
+        self.value = value;
+    }
+
+    pub(crate) fn set(&mut self, value: T)
+    where
+        T: PartialEq,
+    {
+        self.set_counted(value, true);
+    }
+
+    /// Takes the next value; `counts` tells whether a change counts.
+    pub(crate) fn set_counted(&mut self, value: T, counts: bool)
+    where
+        T: PartialEq,
+    {
+        let same = self.value == value;
+        self.next(value, same, counts);
+    }
+
+    pub(crate) fn is_static(&self) -> bool {
+        self.changes < MAX_CHANGES
+    }
+
+    /// The value, while it is static.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.is_static().then_some(&self.value)
+    }
+}
+
+/// All parameters of a source that are not of one message by their nature.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StaticParams {
+    /// `None` inside: absent from the newest message.
+    known: BTreeMap<String, Watched<Option<Parameter>>>,
+    has_seen_any: bool,
+    /// Names that came after the first message.
+    late: BTreeSet<String>,
+    /// How many of these have left again.
+    departures: u8,
+    /// Names that are new and have to stay, and in how many messages they came.
+    candidates: BTreeMap<String, u8>,
+}
+
+impl StaticParams {
+    /// Whether `parameters` are what they were with the message before, as far as they matter; `is_same` compares the
+    /// values of a parameter, the one before first. Allocates nothing.
+    pub(crate) fn is_unchanged(
+        &self,
+        parameters: &MetadataParameters,
+        mut is_same: impl FnMut(&str, &Parameter, &Parameter) -> bool,
+    ) -> bool {
+        let mut present = self.known.iter().filter_map(|(key, watched)| Some((key, watched.get()?.as_ref()?)));
+        for (key, value) in parameters {
+            if !self.is_watched(key, value) {
+                continue;
+            }
+            match present.next() {
+                Some((known, before)) if known == key && is_same(key, before, value) => {}
+                _ => return false,
+            }
+        }
+        // Whether those that are new stay must be seen.
+        self.has_seen_any && present.next().is_none() && self.candidates.is_empty()
+    }
+
+    /// Whether a change of this parameter matters.
+    fn is_watched(&self, key: &str, value: &Parameter) -> bool {
+        match (role(key, value), self.known.get(key)) {
+            (Role::Passing, _) => false,
+            (_, Some(watched)) => watched.is_static(),
+            (Role::Meaning, None) => true,
+            (Role::Attr, None) => self.late.len() < MAX_LATE,
+        }
+    }
+
+    /// Whether a parameter of this name is in the description while it is there.
+    pub(crate) fn is_static(&self, key: &str) -> bool {
+        self.known.get(key).is_none_or(Watched::is_static)
+    }
+
+    /// Takes the parameters of the next message. Sizes that changed together with the frames' shape (`new_shape`) are
+    /// no fickle attributes: whatever they say starts a generation anyway.
+    pub(crate) fn update(&mut self, parameters: &MetadataParameters, new_shape: bool) {
+        let is_size = |key: &str| matches!(key, WIDTH | HEIGHT | ENCODING | CHANNELS);
+        let counts = |key: &str, value: &Parameter| role(key, value) == Role::Attr && !(is_size(key) && new_shape);
+        for (key, watched) in &mut self.known {
+            if let (true, Some(before)) = (watched.is_static() && !parameters.contains_key(key), &watched.value) {
+                let counts = counts(key, before);
+                watched.next(None, false, counts);
+                self.departures = self.departures.saturating_add(u8::from(self.late.contains(key)));
+            }
+        }
+        let mut candidates = BTreeMap::new();
+        for (key, value) in parameters {
+            if !self.is_watched(key, value) {
+                continue;
+            }
+            let counts = self.has_seen_any && counts(key, value);
+            match self.known.get_mut(key) {
+                Some(watched) => {
+                    let is_same = watched.value.as_ref().is_some_and(|before| same(before, value));
+                    if !is_same {
+                        watched.next(Some(value.clone()), false, counts);
+                    }
+                }
+                None => {
+                    if self.has_seen_any && role(key, value) == Role::Attr {
+                        let came = self.candidates.get(key).map_or(1, |before| before + 1);
+                        if self.departures >= MAX_DEPARTURES && came < STAYING {
+                            candidates.insert(key.clone(), came);
+                            continue;
+                        }
+                        self.late.insert(key.clone());
+                    }
+                    let changes = u8::from(counts);
+                    self.known.insert(key.clone(), Watched { value: Some(value.clone()), changes });
+                }
+            }
+        }
+        self.candidates = candidates;
+        self.has_seen_any = true;
+    }
+
+    /// The parameters of the newest message that are static.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&String, &Parameter)> {
+        self.known.iter().filter_map(|(key, watched)| Some((key, watched.get()?.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(entries: &[(&str, i64)]) -> MetadataParameters {
+        entries.iter().map(|&(key, value)| (key.to_owned(), Parameter::Integer(value))).collect()
+    }
+
+    fn is_unchanged(params: &StaticParams, parameters: &MetadataParameters) -> bool {
+        params.is_unchanged(parameters, |_, before, now| same(before, now))
+    }
+
+    fn present(params: &StaticParams) -> Vec<&str> {
+        params.present().map(|(key, _)| key.as_str()).collect()
+    }
+
+    #[test]
+    fn a_parameter_that_changed_three_times_is_out_for_good() {
+        let mut params = StaticParams::default();
+        for (value, expected) in [(1, true), (2, true), (3, true), (4, false), (4, false), (4, false)] {
+            params.update(&parameters(&[("gain", value), ("montage", 7)]), false);
+            assert_eq!(present(&params).contains(&"gain"), expected, "value {value}");
+            assert!(present(&params).contains(&"montage"));
+        }
+        assert!(is_unchanged(&params, &parameters(&[("gain", 99), ("montage", 7)])));
+        assert!(is_unchanged(&params, &parameters(&[("montage", 7)])));
+        assert!(!is_unchanged(&params, &parameters(&[("gain", 99), ("montage", 8)])));
+    }
+
+    #[test]
+    fn appearing_and_disappearing_are_changes() {
+        let mut params = StaticParams::default();
+        params.update(&parameters(&[("a", 1)]), false);
+        assert!(!is_unchanged(&params, &parameters(&[])));
+        assert!(!is_unchanged(&params, &parameters(&[("a", 1), ("b", 1)])));
+        for _ in 0..2 {
+            params.update(&parameters(&[]), false);
+            assert!(present(&params).is_empty());
+            params.update(&parameters(&[("a", 1)]), false);
+        }
+        assert!(present(&params).is_empty());
+        assert!(is_unchanged(&params, &parameters(&[("a", 1)])) && is_unchanged(&params, &parameters(&[])));
+    }
+
+    #[test]
+    fn what_passes_with_each_message_is_never_noticed() {
+        let mut params = StaticParams::default();
+        params.update(&parameters(&[("sequence", 1), ("timestamp", 1), ("_x", 1), ("a", 1)]), false);
+        assert_eq!(present(&params), ["a"]);
+        assert!(is_unchanged(&params, &parameters(&[("sequence", 2), ("timestamp", 2), ("_y", 1), ("a", 1)])));
+    }
+
+    #[test]
+    fn names_that_are_new_with_each_message_are_let_pass() {
+        let mut params = StaticParams::default();
+        let names: Vec<_> = (0..1000).map(|i| format!("k{i}")).collect();
+        for name in &names {
+            params.update(&parameters(&[("montage", 7), (name, 1)]), false);
+        }
+        assert_eq!(present(&params), ["montage"]);
+        assert!(params.known.len() < 20, "{} names", params.known.len());
+        assert!(params.candidates.len() < 2, "{} candidates", params.candidates.len());
+        params.update(&parameters(&[("montage", 7)]), false);
+        assert!(is_unchanged(&params, &parameters(&[("montage", 7)])));
+        // What is known is watched on, and what a message means always is.
+        assert!(!is_unchanged(&params, &parameters(&[("montage", 8)])));
+        assert!(!is_unchanged(&params, &parameters(&[("montage", 7), ("sample_rate", 8)])));
+        // One that stays is taken, after a while.
+        let sent = parameters(&[("montage", 7), ("operator", 3)]);
+        for _ in 0..STAYING {
+            assert_eq!(present(&params), ["montage"]);
+            assert!(!is_unchanged(&params, &sent));
+            params.update(&sent, false);
+        }
+        assert_eq!(present(&params), ["montage", "operator"]);
+        assert!(is_unchanged(&params, &sent));
+    }
+
+    #[test]
+    fn what_comes_late_and_stays_is_taken_until_there_are_too_many() {
+        let mut params = StaticParams::default();
+        let names: Vec<_> = (0..1000).map(|i| format!("k{i:04}")).collect();
+        let mut sent = parameters(&[("montage", 7)]);
+        params.update(&sent, false);
+        for (i, name) in names.iter().enumerate() {
+            sent.insert(name.clone(), Parameter::Integer(1));
+            params.update(&sent, false);
+            assert_eq!(present(&params).len(), 1 + (i + 1).min(MAX_LATE));
+        }
+        assert!(is_unchanged(&params, &sent));
+        // Those beyond cost nothing, and do not come back when others leave.
+        let few = parameters(&[("montage", 7), ("k0999", 1)]);
+        params.update(&few, false);
+        assert_eq!(present(&params), ["montage"]);
+        assert!(is_unchanged(&params, &few));
+    }
+
+    #[test]
+    fn not_a_number_equals_itself() {
+        let nan = MetadataParameters::from([("a".to_owned(), Parameter::Float(f64::NAN))]);
+        let mut params = StaticParams::default();
+        params.update(&nan, false);
+        assert!(is_unchanged(&params, &nan));
+    }
+
+    #[test]
+    fn sizes_that_change_the_frames_stay() {
+        let mut params = StaticParams::default();
+        for size in 0..9 {
+            params.update(&parameters(&[("width", size)]), true);
+        }
+        assert_eq!(present(&params), ["width"]);
+        for size in 9..12 {
+            params.update(&parameters(&[("width", size)]), false);
+        }
+        assert!(present(&params).is_empty());
+    }
+}

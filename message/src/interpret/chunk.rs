@@ -1,0 +1,77 @@
+//! One message, ready to be copied.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use dora_shm_ring::Times;
+
+use crate::copy::columns::Columns;
+use crate::describe::plan::Plan;
+use crate::interpret::form::Form;
+
+/// One message as frames, ready to be copied into a ring.
+///
+/// It holds on to the message's memory, which belongs to its sender: copy it soon, and drop it.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    pub(crate) frames: u64,
+    pub(crate) form: Option<&'a Form>,
+    pub(crate) columns: &'a mut Columns,
+    pub(crate) times: Times<'a>,
+    pub(crate) send_ns: i64,
+    pub(crate) sequence: Option<i64>,
+}
+
+impl Chunk<'_> {
+    /// Frames of the message. 0: it is empty, or of Arrow's Null type, and says nothing of the frames to come.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// What the frames are. The same [`Arc`] as before: nothing has changed since the message before. Of an empty
+    /// message it is the one before, of which there is none at first.
+    pub fn plan(&self) -> Option<&Arc<Plan>> {
+        self.form.map(|form| &form.plan)
+    }
+
+    /// Values of the frames on the buffered axis, in seconds for a time axis.
+    pub fn times(&self) -> Times<'_> {
+        self.times
+    }
+
+    /// When the message was sent, in nanoseconds since the Unix epoch.
+    pub fn send_ns(&self) -> i64 {
+        self.send_ns
+    }
+
+    /// The source's number for the message, by which gaps are seen.
+    pub fn sequence(&self) -> Option<i64> {
+        self.sequence
+    }
+
+    /// Bytes of all frames.
+    pub fn bytes(&self) -> u64 {
+        self.plan().map_or(0, |plan| plan.frame_bytes()) * self.frames
+    }
+
+    /// Writes the samples of the frames `frames` of this message to `memory`, in C order.
+    ///
+    /// # Panics
+    /// When there are no such frames, or `memory` is not exactly as long as they are.
+    pub fn fill(&self, frames: Range<u64>, memory: &mut [u8]) {
+        assert!(frames.end <= self.frames, "frames {frames:?} of a message of {}", self.frames);
+        let Some(form) = self.form else { return };
+        let count = frames.end.saturating_sub(frames.start);
+        let bytes = count * form.plan.frame_bytes();
+        assert_eq!(memory.len() as u64, bytes, "memory for {count} frames");
+        if count > 0 {
+            form.gather.frames(self.columns, form.roll, frames.start as usize..frames.end as usize, memory);
+        }
+    }
+}
+
+impl Drop for Chunk<'_> {
+    fn drop(&mut self) {
+        self.columns.clear();
+    }
+}

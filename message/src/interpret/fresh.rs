@@ -1,0 +1,210 @@
+//! The slow path: a message read as if it were the first of its source.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use dora_node_api::{MetadataParameters, Parameter};
+use dora_shm_ring::{Axis, Description};
+
+use crate::array::payload::Payload;
+use crate::copy::columns::Columns;
+use crate::copy::gather::Gather;
+use crate::describe::history::{History, Pace, ShapeSent};
+use crate::describe::plan::{self, Plan};
+use crate::describe::source_axes::SourceAxes;
+use crate::describe::wrapping::Wrapping;
+use crate::interpret::axes_template::AxesTemplate;
+use crate::interpret::checks::Checks;
+use crate::interpret::form::Form;
+use crate::interpret::frame_count::{FrameCount, Growth};
+use crate::interpret::sibling_columns::SiblingColumns;
+use crate::interpret::size_params::SizeParams;
+use crate::interpret::times;
+use crate::params::keys::{AXES, SHAPE};
+use crate::params::read::Hints;
+use crate::rebuild::recipe::ParamType;
+use crate::refusal::Reason;
+use crate::settings::MessageSettings;
+use crate::shape::element_type::ElementType;
+use crate::shape::geometry::{Evidence, Geometry};
+use crate::shape::picture::{self, Pixels};
+
+/// A message whose form is not known.
+pub(crate) struct Fresh<'a> {
+    pub array: &'a ArrayRef,
+    pub parameters: &'a MetadataParameters,
+    pub settings: &'a MessageSettings,
+}
+
+/// What the array and the parameters of a message say, each on its own.
+struct Facts {
+    payload: Payload,
+    siblings: SiblingColumns<String>,
+    hints: Hints,
+    element: ElementType,
+    /// What the source has said so far, this message included.
+    history: History,
+}
+
+impl Fresh<'_> {
+    /// Works out the form of the message, and what is remembered of its source from now on. `None`: an empty message.
+    ///
+    /// `before` is the plan of the message before. The columns of the message are bound to `columns`, and its
+    /// `axis_values` converted into `values`.
+    ///
+    /// # Errors
+    /// Why the message cannot be frames.
+    pub(crate) fn read(
+        &self,
+        history: &History,
+        before: Option<&Arc<Plan>>,
+        columns: &mut Columns,
+        values: &mut Vec<f64>,
+    ) -> Result<Option<(Form, History)>, Reason> {
+        let Some(facts) = self.facts(history)? else { return Ok(None) };
+        let geometry = self.geometry(&facts)?;
+        let Facts { payload, siblings, hints, element, mut history } = facts;
+
+        let gather = Gather::new(&payload, element.dtype, element.is_read_as_is)?;
+        let checks = Checks::new(&payload, &element, self.settings.dtype);
+        let is_bound = columns.bind(&payload, self.array, None);
+        debug_assert!(is_bound, "the payload was made from this very array");
+        checks.run(columns, &payload)?;
+        times::check(self.parameters, geometry.frames(), values)?;
+
+        let source_axes = SourceAxes::new(self.parameters, &geometry)?;
+        let pace = history.remember_pace(self.settings, &hints, &geometry, &source_axes.axes);
+        let axes = plan::axes(&geometry, &payload, &element.row, pace.step, &source_axes.axes)?;
+        // Nothing fails from here on.
+
+        let has_new_shape = before.is_none_or(|plan| plan.frame_shape != geometry.frame_shape());
+        history.params.update(self.parameters, has_new_shape);
+        history.columns.update(&siblings.parameters(), has_new_shape);
+        let wrapping = Wrapping { payload: &payload, geometry: &geometry, element: &element };
+        let sizes = SizeParams::new(self.settings, &hints, self.parameters);
+        history.remember_picture(pixels(&hints, &geometry, &element, &sizes, &history), has_new_shape);
+        let frame_count = self.frame_count(&wrapping, &sizes);
+        let recipe = history.complete(wrapping.recipe(), self.parameters, &source_axes, &geometry);
+        let description = self.description(axes, &geometry, &hints, &history, Some(recipe.to_json()));
+        let plan = self.plan(&geometry, &element, pace, description, before);
+        let form = Form {
+            data_type: self.array.data_type().clone(),
+            roll: geometry.roll(),
+            step: pace.step,
+            is_overruled: source_axes.overruled.is_some(),
+            axes: self.axes_template(&source_axes, &geometry, &history),
+            placed: source_axes.placed,
+            payload,
+            siblings,
+            sizes,
+            frame_count,
+            checks,
+            gather,
+            plan,
+        };
+        Ok(Some((form, history)))
+    }
+
+    fn facts(&self, history: &History) -> Result<Option<Facts>, Reason> {
+        let Some(payload) = Payload::new(self.array, &self.settings.fields)? else { return Ok(None) };
+        let siblings = SiblingColumns::read(&payload, self.array).to_owned();
+        let mut hints = Hints::read(self.parameters)?;
+        siblings.complete(&mut hints);
+        if self.settings.shape.is_none() && hints.shape.is_none() {
+            hints.check_channels(self.parameters)?;
+        }
+        let mut history = history.clone();
+        history.remember_rate(&mut hints, self.parameters);
+        history.remember_key(self.parameters);
+        let element = ElementType::new(&payload, &hints, self.parameters, self.settings)?;
+        Ok(Some(Facts { payload, siblings, hints, element, history }))
+    }
+
+    fn geometry(&self, facts: &Facts) -> Result<Geometry, Reason> {
+        let evidence = Evidence {
+            settings: self.settings,
+            hints: &facts.hints,
+            rows: facts.element.rows,
+            row: &facts.element.row,
+            is_vector: facts.payload.is_vector(),
+            dtype: facts.element.dtype,
+            has_rate: facts.history.has_rate(),
+        };
+        evidence.geometry()
+    }
+
+    fn frame_count(&self, message: &Wrapping<'_>, sizes: &SizeParams) -> FrameCount {
+        let is_overruled = matches!(ShapeSent::of(self.parameters, message.geometry), ShapeSent::Other(_));
+        FrameCount {
+            growth: match is_overruled {
+                true => Growth::Fixed,
+                false => Growth::of(message, sizes.give_shape(), sizes.may_be_picture()),
+            },
+            geometry: message.geometry.clone(),
+            shape_sent: self.parameters.get(SHAPE).and_then(ParamType::of).filter(|_| !is_overruled),
+            numbers_per_sample: if message.element.is_bytes { message.element.dtype.size() as u64 } else { 1 },
+        }
+    }
+
+    fn description(
+        &self,
+        axes: BTreeMap<String, Axis>,
+        geometry: &Geometry,
+        hints: &Hints,
+        history: &History,
+        message: Option<serde_json::Value>,
+    ) -> Description {
+        Description {
+            dims: geometry.ring_dims(),
+            axes: match history.has_static_axes() {
+                true => axes,
+                // Labels that change with the messages: only the buffered axis still holds.
+                false => axes.into_iter().filter(|(dim, _)| *dim == geometry.buffered).collect(),
+            },
+            attrs: history.attrs(),
+            key: self.settings.key.clone().or_else(|| history.key()).unwrap_or_default(),
+            stream_dim: hints.stream_dim.clone(),
+            message,
+        }
+    }
+
+    /// The plan of the message: the one before, if it is equal.
+    fn plan(
+        &self,
+        geometry: &Geometry,
+        element: &ElementType,
+        pace: Pace,
+        description: Description,
+        before: Option<&Arc<Plan>>,
+    ) -> Arc<Plan> {
+        let plan =
+            Plan { dtype: element.dtype, frame_shape: geometry.frame_shape(), rate_hz: pace.rate_hz, description };
+        match before {
+            Some(before) if **before == plan => Arc::clone(before),
+            _ => Arc::new(plan),
+        }
+    }
+
+    /// The parameter `axes` around the places of the frames, if messages that differ in these alone can be told by it.
+    fn axes_template(&self, axes: &SourceAxes, geometry: &Geometry, history: &History) -> Option<AxesTemplate> {
+        let Some(Parameter::String(text)) = self.parameters.get(AXES) else { return None };
+        let passing = axes.passing.filter(|_| axes.overruled.is_none() || !history.sends_overruled_axes())?;
+        AxesTemplate::new(text, &geometry.buffered, passing, axes.unit)
+    }
+}
+
+/// What the samples are, if the frames are pictures. A size that may change unnoticed does not count.
+fn pixels(
+    hints: &Hints,
+    geometry: &Geometry,
+    element: &ElementType,
+    sizes: &SizeParams,
+    history: &History,
+) -> Option<Pixels> {
+    let mut hints = hints.clone();
+    if !sizes.give_shape() && !history.has_static_size() {
+        (hints.width, hints.height) = (None, None);
+    }
+    picture::pixels(&hints, element.dtype, &geometry.frame_shape(), &geometry.ring_dims()[1..])
+}

@@ -1,0 +1,123 @@
+//! From messages to chunks of frames.
+
+mod axes_template;
+mod checks;
+mod chunk;
+mod form;
+mod frame_count;
+mod fresh;
+mod repeat;
+mod sibling_columns;
+mod size_params;
+mod times;
+
+use arrow::array::{Array, ArrayRef};
+use dora_node_api::MetadataParameters;
+
+pub use self::chunk::Chunk;
+use self::form::Form;
+use self::fresh::Fresh;
+use crate::array::null_rows;
+use crate::copy::columns::Columns;
+use crate::describe::history::History;
+use crate::params::read::sequence;
+use crate::refusal::{Reason, Refusal};
+use crate::settings::MessageSettings;
+
+/// Turns the messages of one input into chunks of frames, and remembers what a source need not repeat.
+#[derive(Debug)]
+pub struct Interpreter {
+    input: String,
+    settings: MessageSettings,
+    history: History,
+    /// The form of the newest message.
+    form: Option<Form>,
+    /// The settings have changed since `form` was worked out.
+    is_stale: bool,
+    /// Columns of the message in hand.
+    columns: Columns,
+    /// Times of the message in hand, if they have to be converted.
+    values: Vec<f64>,
+}
+
+impl Interpreter {
+    /// An interpreter of the messages of the input with the id `input`.
+    pub fn new(input: &str, settings: MessageSettings) -> Self {
+        Self {
+            input: input.to_owned(),
+            settings,
+            history: History::default(),
+            form: None,
+            is_stale: false,
+            columns: Columns::default(),
+            values: Vec::new(),
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &MessageSettings {
+        &self.settings
+    }
+
+    /// Sets the settings for the next message and those after it. What the source has said stays remembered.
+    pub fn set_settings(&mut self, settings: MessageSettings) {
+        self.settings = settings;
+        // The plan stays: if the next message has the same, nothing has changed for the ring.
+        self.is_stale = true;
+    }
+
+    /// Reads one message: its array, its parameters, and its send time (nanoseconds since the Unix epoch).
+    ///
+    /// A message that differs from the one before only in the number of its frames and in where they are is read without
+    /// allocating. The exception are lists whose null rows are shorter than the others: they are copied once more.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the message cannot be frames. The next message is read as if this one had never been.
+    pub fn interpret<'a>(
+        &'a mut self,
+        array: &'a ArrayRef,
+        parameters: &'a MetadataParameters,
+        send_ns: i64,
+    ) -> Result<Chunk<'a>, Refusal> {
+        self.columns.clear();
+        match self.read(array, parameters) {
+            Ok(frames) => Ok(self.chunk(frames, parameters, send_ns)),
+            Err(reason) => {
+                self.columns.clear();
+                Err(Refusal::new(&self.input, array.data_type(), reason))
+            }
+        }
+    }
+
+    /// Prepares everything for the chunk and returns its number of frames.
+    fn read(&mut self, array: &ArrayRef, parameters: &MetadataParameters) -> Result<u64, Reason> {
+        let normalised = null_rows::normalise(array).map_err(|error| Reason::Arrow { found: error.to_string() })?;
+        let array = normalised.as_ref().unwrap_or(array);
+        let Self { settings, history, form, is_stale, columns, values, .. } = self;
+        if let Some(form) = form.as_mut().filter(|_| !*is_stale)
+            && form.takes(array, parameters, history, columns)
+        {
+            let frames = form.roll.frames as u64;
+            form.checks.run(columns, &form.payload)?;
+            times::check(parameters, frames, values)?;
+            return Ok(frames);
+        }
+        columns.clear();
+        let before = form.as_ref().map(|form| &form.plan);
+        let fresh = Fresh { array, parameters, settings };
+        let Some((new, remembered)) = fresh.read(history, before, columns, values)? else { return Ok(0) };
+        let frames = new.roll.frames as u64;
+        (*form, *history, *is_stale) = (Some(new), remembered, false);
+        Ok(frames)
+    }
+
+    fn chunk<'a>(&'a mut self, frames: u64, parameters: &'a MetadataParameters, send_ns: i64) -> Chunk<'a> {
+        let Self { form, columns, values, .. } = self;
+        let form = form.as_ref();
+        let times = match form {
+            Some(form) if frames > 0 => times::of(parameters, values, &form.placed, form.step, send_ns),
+            _ => times::from_send_time(send_ns, form.map_or(0.0, |form| form.step)),
+        };
+        Chunk { frames, form, columns, times, send_ns, sequence: sequence(parameters) }
+    }
+}

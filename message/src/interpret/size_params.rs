@@ -1,0 +1,48 @@
+//! SizeParams among the parameters that decide what the samples mean.
+
+use dora_node_api::MetadataParameters;
+
+use crate::params::attr::same;
+use crate::params::keys::{CHANNELS, ENCODING, HEIGHT, WIDTH};
+use crate::params::read::Hints;
+use crate::settings::MessageSettings;
+
+const KEYS: [&str; 4] = [ENCODING, WIDTH, HEIGHT, CHANNELS];
+
+/// The sizes of the newest message. They are compared even where they have left the description because they keep
+/// changing: an encoding may be compressed, and a picture's size may fit now and then.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SizeParams {
+    parameters: MetadataParameters,
+    give_shape: bool,
+    may_be_picture: bool,
+}
+
+impl SizeParams {
+    pub(crate) fn new(settings: &MessageSettings, hints: &Hints, parameters: &MetadataParameters) -> Self {
+        let sent = KEYS.iter().filter_map(|key| parameters.get_key_value(*key));
+        Self {
+            parameters: sent.map(|(key, value)| (key.clone(), value.clone())).collect(),
+            give_shape: settings.shape.is_none() && hints.shape.is_none(),
+            may_be_picture: hints.width.is_some() && hints.height.is_some(),
+        }
+    }
+
+    /// Whether the shape hangs on them: nothing else gives it.
+    pub(crate) fn give_shape(&self) -> bool {
+        self.give_shape
+    }
+
+    pub(crate) fn may_be_picture(&self) -> bool {
+        self.may_be_picture
+    }
+
+    /// Whether those of `parameters` say the same.
+    pub(crate) fn are(&self, parameters: &MetadataParameters) -> bool {
+        let keys = if self.give_shape { &KEYS[..] } else { &KEYS[..1] };
+        keys.iter().all(|key| match (self.parameters.get(*key), parameters.get(*key)) {
+            (Some(before), Some(now)) => same(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        })
+    }
+}

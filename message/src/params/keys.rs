@@ -1,0 +1,91 @@
+//! The names of the parameters that mean something to a sink or a mirror, and what a sink does with each.
+
+use dora_node_api::Parameter;
+
+pub(crate) const SHAPE: &str = "shape";
+pub(crate) const DIMS: &str = "dims";
+pub(crate) const DTYPE: &str = "dtype";
+pub(crate) const SAMPLE_RATE: &str = "sample_rate";
+pub(crate) const AXIS_OFFSET: &str = "axis_offset";
+pub(crate) const AXIS_VALUES: &str = "axis_values";
+pub(crate) const STREAM_DIM: &str = "stream_dim";
+pub(crate) const AXES: &str = "axes";
+pub(crate) const KEY: &str = "key";
+pub(crate) const SEQUENCE: &str = "sequence";
+pub(crate) const CHANNELS: &str = "channels";
+pub(crate) const WIDTH: &str = "width";
+pub(crate) const HEIGHT: &str = "height";
+pub(crate) const ENCODING: &str = "encoding";
+pub(crate) const SOURCE_TIMESTAMP: &str = "source_timestamp";
+pub(crate) const GENERATION: &str = "generation";
+pub(crate) const POSITION: &str = "position";
+pub(crate) const LOST: &str = "lost";
+
+/// The attribute by which a sink describes what the samples of a picture are. Sources cannot send it, since names that
+/// begin with `_` are dora's, and mirrors do not.
+pub(crate) const PICTURE: &str = "_picture";
+
+/// What a parameter is to a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Belongs to one message, or to dora, or is made anew by a mirror.
+    Passing,
+    /// Says how the message is laid out; the description has it in a place of its own.
+    Meaning,
+    /// The source's word about its signal.
+    Attr,
+}
+
+pub(crate) fn role(key: &str, value: &Parameter) -> Role {
+    match key {
+        _ if key.starts_with('_') => Role::Passing,
+        "request_id"
+        | "goal_id"
+        | "goal_status"
+        | "session_id"
+        | "segment_id"
+        | "seq"
+        | "fin"
+        | "flush"
+        | "open_telemetry_context" => Role::Passing,
+        AXIS_OFFSET | AXIS_VALUES | SEQUENCE | SOURCE_TIMESTAMP | GENERATION | POSITION | LOST => Role::Passing,
+        "timestamp" if !matches!(value, Parameter::Timestamp(_)) => Role::Passing,
+        SHAPE | DIMS | DTYPE | SAMPLE_RATE | STREAM_DIM => Role::Meaning,
+        // Nodes that know nothing of us may use these two words for something else: a gamepad's axes are a list.
+        AXES if !is_list(value) => Role::Meaning,
+        KEY if matches!(value, Parameter::String(_) | Parameter::Integer(_)) => Role::Meaning,
+        _ => match value {
+            Parameter::Timestamp(time) if time.timestamp_nanos_opt().is_none() => Role::Passing,
+            _ => Role::Attr,
+        },
+    }
+}
+
+/// Whether a parameter is a list.
+pub(crate) fn is_list(value: &Parameter) -> bool {
+    matches!(value, Parameter::ListInt(_) | Parameter::ListFloat(_) | Parameter::ListString(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doras_own_keys_and_times_that_are_none_are_no_attributes() {
+        let integer = Parameter::Integer(1);
+        for key in ["_x", "__dora_startup_marker", "goal_id", "open_telemetry_context", "timestamp", "sequence", "lost"]
+        {
+            assert_eq!(role(key, &integer), Role::Passing, "{key}");
+        }
+        let now = chrono::DateTime::from_timestamp_nanos(5);
+        assert_eq!(role("timestamp", &Parameter::Timestamp(now)), Role::Attr);
+        let far = Parameter::Timestamp(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+        assert_eq!(role("deadline", &far), Role::Passing);
+        assert_eq!(role("axes", &Parameter::ListFloat(vec![0.5])), Role::Attr);
+        assert_eq!(role("axes", &Parameter::String("{}".to_owned())), Role::Meaning);
+        assert_eq!(role("axes", &integer), Role::Meaning);
+        assert_eq!(role("key", &integer), Role::Meaning);
+        assert_eq!(role("key", &Parameter::Float(0.5)), Role::Attr);
+        assert_eq!(role("montage", &integer), Role::Attr);
+    }
+}

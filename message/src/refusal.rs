@@ -1,0 +1,332 @@
+//! Why a message cannot become frames.
+
+use std::fmt;
+
+use dora_shm_ring::{Dtype, MAX_RANK};
+
+/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and the
+/// setting that would help.
+#[derive(Debug, thiserror::Error)]
+#[error("input `{input}` ({arrow_type}): {reason}")]
+pub struct Refusal {
+    input: String,
+    arrow_type: String,
+    reason: Box<Reason>,
+}
+
+/// Longest text of an Arrow type in a refusal: a struct of a hundred columns must not fill a log line.
+const MAX_TYPE_CHARS: usize = 160;
+
+impl Refusal {
+    pub(crate) fn new(input: &str, arrow_type: &impl fmt::Display, reason: Reason) -> Self {
+        let mut arrow_type = arrow_type.to_string();
+        if let Some((end, _)) = arrow_type.char_indices().nth(MAX_TYPE_CHARS) {
+            arrow_type.truncate(end);
+            arrow_type.push_str("...");
+        }
+        Self { input: input.to_owned(), arrow_type, reason: Box::new(reason) }
+    }
+
+    /// Id of the input that the message came from.
+    pub fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// The Arrow type of the message, shortened when it is very long.
+    pub fn arrow_type(&self) -> &str {
+        &self.arrow_type
+    }
+
+    /// What is wrong.
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+}
+
+/// What is wrong with a message.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Something that is no fixed-size number.
+    #[error("{} has type {found}, expected fixed-size numbers{}", place(path), choose(fields, path))]
+    NotNumeric {
+        /// Path of the column; empty: the array itself.
+        path: String,
+        /// Its Arrow type.
+        found: String,
+        /// The numeric columns that FIELD could name.
+        fields: Vec<String>,
+    },
+    /// Bytes whose meaning nothing tells.
+    #[error(
+        "{} holds bytes, and nothing says of which type; set DTYPE (uint8 for plain bytes), or have the source send \
+         `dtype`",
+        place(path)
+    )]
+    BytesNeedDtype {
+        /// Path of the column; empty: the array itself.
+        path: String,
+    },
+    /// A picture that has to be decoded first.
+    #[error("encoding `{encoding}` is compressed; decode it upstream, e.g. to bgr8")]
+    Compressed {
+        /// The encoding's name.
+        encoding: String,
+    },
+    /// Rows of different lengths.
+    #[error(
+        "the rows of {} have {shortest} to {longest} values, expected the same number in each; pad them upstream, or \
+         choose another column with FIELD",
+        place(path)
+    )]
+    Ragged {
+        /// Path of the list; empty: the array itself.
+        path: String,
+        /// Values of the shortest row.
+        shortest: u64,
+        /// Values of the longest row.
+        longest: u64,
+    },
+    /// `FIELD` names a column that is not there.
+    #[error("FIELD names `{field}`, which is not a column{}", choose(fields, field))]
+    UnknownField {
+        /// The path as given.
+        field: String,
+        /// The numeric columns that FIELD could name.
+        fields: Vec<String>,
+    },
+    /// `FIELD` is set, and the message has no columns.
+    #[error("FIELD names `{field}`, but the message is no struct; unset FIELD")]
+    NoStruct {
+        /// The setting.
+        field: String,
+    },
+    /// `FIELD` selects bytes together with other columns.
+    #[error("{} holds bytes, which cannot be joined with other columns; name it alone with FIELD", place(path))]
+    BytesAmongOthers {
+        /// Path of the bytes.
+        path: String,
+    },
+    /// A shape that does not fit the length.
+    #[error("{origin} {shape:?} means {expected} samples, found {samples}; {}", correct(origin))]
+    Shape {
+        /// Where the shape comes from.
+        origin: &'static str,
+        /// The shape.
+        shape: Vec<u64>,
+        /// Samples it stands for.
+        expected: u64,
+        /// Samples of the message.
+        samples: u64,
+    },
+    /// A shape of more samples than can be counted.
+    #[error("{origin} {shape:?} is too large: no message has so many samples (found {samples}); {}", correct(origin))]
+    ShapeTooLarge {
+        /// Where the shape comes from.
+        origin: &'static str,
+        /// The shape.
+        shape: Vec<u64>,
+        /// Samples of the message.
+        samples: u64,
+    },
+    /// Names of dims that do not fit the number of dimensions.
+    #[error(
+        "{origin} names {dims:?}, but the message has {}; {}",
+        dimensions(shape),
+        if *origin == "DIMS" { "correct DIMS, or set SHAPE" } else { "send `shape` too, or set SHAPE and DIMS" }
+    )]
+    Dims {
+        /// Where the names come from.
+        origin: &'static str,
+        /// The names.
+        dims: Vec<String>,
+        /// The shape they should name.
+        shape: Vec<u64>,
+    },
+    /// Two dims of the same name, or a dim without one.
+    #[error("the dims {dims:?} need names that are all different and not empty; correct DIMS or the parameter `dims`")]
+    DimNames {
+        /// The names.
+        dims: Vec<String>,
+    },
+    /// `AXIS` names no dim.
+    #[error(
+        "AXIS is `{axis}`, but the dims are {dims:?}; name one of these (or set FRAMES: message, for one frame a message)"
+    )]
+    UnknownAxis {
+        /// The setting.
+        axis: String,
+        /// The dims of the message.
+        dims: Vec<String>,
+    },
+    /// The parameter `stream_dim` names no dim.
+    #[error(
+        "the parameter `stream_dim` is `{dim}`, but the dims are {dims:?}; mend the source, or set AXIS to one of these \
+         (or FRAMES: message, for one frame a message)"
+    )]
+    UnknownStreamDim {
+        /// The parameter.
+        dim: String,
+        /// The dims of the message.
+        dims: Vec<String>,
+    },
+    /// `AXIS` names a dim of the frame that `SHAPE` gives.
+    #[error(
+        "AXIS is `{axis}`, which is one of the dims {dims:?} of the frame that SHAPE {shape:?} gives; leave it out of \
+         SHAPE, or unset AXIS"
+    )]
+    AxisInFrame {
+        /// The setting `AXIS`.
+        axis: String,
+        /// The setting `SHAPE`.
+        shape: Vec<u64>,
+        /// The frame's dims.
+        dims: Vec<String>,
+    },
+    /// Frames by `SHAPE` that would mix samples of several of the source's.
+    #[error(
+        "SHAPE makes the message {shape:?}, but the source says {source_shape:?} of {dims:?}, whose frames do not lie \
+         one behind the other; correct SHAPE, or set DIMS too"
+    )]
+    Regrouped {
+        /// The message's shape by the setting `SHAPE`.
+        shape: Vec<u64>,
+        /// The parameter `shape`.
+        source_shape: Vec<u64>,
+        /// The parameter `dims`.
+        dims: Vec<String>,
+    },
+    /// Samples that are not whole frames.
+    #[error(
+        "{samples} samples are not a whole number of frames of {channels} channels; correct `channels`, or set SHAPE"
+    )]
+    Channels {
+        /// Samples of the message.
+        samples: u64,
+        /// Samples of a frame.
+        channels: u64,
+    },
+    /// Bytes that are not whole numbers.
+    #[error("{bytes} bytes are not a whole number of {dtype}; correct DTYPE or the parameter `dtype`")]
+    PartialNumber {
+        /// Bytes of a row, or of the message.
+        bytes: u64,
+        /// The type they should be.
+        dtype: Dtype,
+    },
+    /// Nulls where the ring has no value for them.
+    #[error(
+        "{} has nulls, for which {dtype} has no value; fill them upstream, or set DTYPE: float64 (a null becomes NaN)",
+        place(path)
+    )]
+    Nulls {
+        /// Path of the column; empty: the array itself.
+        path: String,
+        /// Its type.
+        dtype: Dtype,
+    },
+    /// An integer that becomes a float64 beside columns of another type, and would become another number.
+    #[error(
+        "{} has {found}, and the columns become float64, their common type, in which integers beyond 2^53 are rounded; \
+         choose columns of one integer type with FIELD, which stay as they are, or convert it upstream",
+        place(path)
+    )]
+    Inexact {
+        /// Path of the column.
+        path: String,
+        /// The integer.
+        found: i128,
+    },
+    /// A value that the type of the setting `DTYPE` does not hold.
+    #[error(
+        "{} has {found}, which DTYPE {dtype} does not hold; unset DTYPE (it is {own}), set one that holds it, or convert \
+         it upstream",
+        place(path)
+    )]
+    Unfit {
+        /// Path of the column; empty: the array itself.
+        path: String,
+        /// The value.
+        found: String,
+        /// Type of the column.
+        own: Dtype,
+        /// The setting.
+        dtype: Dtype,
+    },
+    /// An array that Arrow itself cannot take apart.
+    #[error("Arrow refuses the array: {found}; mend the source")]
+    Arrow {
+        /// Its reason.
+        found: String,
+    },
+    /// A parameter that cannot be understood.
+    #[error("the parameter `{key}` is {found}, expected {expected}; mend the source{}", instead(key))]
+    Parameter {
+        /// Its name.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// More dimensions than a frame can have.
+    #[error("a frame of shape {shape:?} has {} dimensions, at most {MAX_RANK} are possible; set SHAPE", shape.len())]
+    Rank {
+        /// The frame's shape.
+        shape: Vec<u64>,
+    },
+    /// A type nested too deeply, or with too many parts in a row.
+    #[error("the type has {found}, at most {limit} are possible; choose columns with FIELD, or flatten it upstream")]
+    TooComplex {
+        /// What there is too much of, with its number.
+        found: String,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// The setting that can stand in for a parameter.
+fn instead(key: &str) -> &'static str {
+    match key {
+        "shape" => ", or set SHAPE",
+        "dims" => ", or set DIMS",
+        "dtype" => ", or set DTYPE",
+        "sample_rate" => ", or set SAMPLE_RATE",
+        "stream_dim" => ", or set AXIS",
+        "channels" => ", or set SHAPE",
+        _ => "",
+    }
+}
+
+/// What helps against a shape from `origin` that does not fit.
+fn correct(origin: &str) -> &'static str {
+    match origin {
+        "the parameter `shape`" => "mend the source, or set SHAPE",
+        _ => "set SHAPE to the shape of one frame (FRAMES: rows when a message holds several)",
+    }
+}
+
+fn place(path: &str) -> String {
+    if path.is_empty() { "the array".to_owned() } else { format!("column `{path}`") }
+}
+
+fn dimensions(shape: &[u64]) -> String {
+    match shape.len() {
+        1 => format!("one dimension of {}", shape[0]),
+        rank => format!("{rank} dimensions {shape:?}"),
+    }
+}
+
+/// Columns named in a refusal, at most.
+const MAX_FIELDS: usize = 12;
+
+fn choose(fields: &[String], path: &str) -> String {
+    if fields.is_empty() {
+        return match path {
+            "" => "; convert it upstream".to_owned(),
+            _ => " (none of its columns is numeric)".to_owned(),
+        };
+    }
+    let more = if fields.len() > MAX_FIELDS { ", ..." } else { "" };
+    format!("; set FIELD to one or several of: {}{more}", fields[..fields.len().min(MAX_FIELDS)].join(", "))
+}

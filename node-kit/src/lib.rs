@@ -1,0 +1,8 @@
+//! How a node process of dora-shm lives: how it starts, which settings it has, how it waits for events, what it reports
+//! about itself, and how it ends.
+
+pub mod events;
+pub mod launch;
+pub mod report;
+pub mod settings;
+pub mod termination;

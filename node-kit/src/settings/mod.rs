@@ -1,0 +1,38 @@
+//! Settings of the nodes: where they come from, what each key may hold, and live changes.
+//!
+//! A key counts if the node's own `env:` in the dataflow names it, or, written `DORA_SHM_<KEY>`, if the process's
+//! environment has it; the node's own `env:` wins. What a shell or a daemon happens to have under the bare name does
+//! not count. Everything here is pure: [`NodeEnv`] is filled by [`crate::launch`].
+
+mod error;
+mod key;
+mod mirror;
+mod sink;
+mod source;
+mod table;
+mod value;
+
+pub use error::{Result, SettingsError};
+pub use mirror::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
+pub use sink::{Length, OnChange, SinkSettings};
+pub use source::NodeEnv;
+
+impl SinkSettings {
+    /// The settings of a sink that starts.
+    ///
+    /// # Errors
+    /// Every mistake at once: near misses of known keys, and values that their keys do not take.
+    pub fn from_env(env: &NodeEnv) -> Result<Self> {
+        Self::read(env, &table::keys(mirror::TABLE))
+    }
+}
+
+impl MirrorSettings {
+    /// The settings of a mirror that starts.
+    ///
+    /// # Errors
+    /// Every mistake at once: a missing name, near misses of known keys, and values that their keys do not take.
+    pub fn from_env(env: &NodeEnv) -> Result<Self> {
+        Self::read(env, &table::keys(sink::TABLE))
+    }
+}

@@ -1,0 +1,150 @@
+//! What to do with a message whose format is not the current generation's.
+
+use dora_shm_message::Plan;
+use dora_shm_node_kit::settings::OnChange;
+
+use crate::rate;
+
+/// Generations of a single message, one after the other, after which a further change of format is taken for a source
+/// whose messages vary, rather than for one that changed.
+const SINGLES: u32 = 3;
+
+/// Messages in a row of the same new format that make it a format to begin a generation for after all.
+const STEADY: u64 = 8;
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Begin the next generation.
+    Begin,
+    /// Refuse the message: the user wants the first format only.
+    Skip,
+    /// Refuse the message: every message has another format.
+    Varying,
+    /// End the node.
+    Stop,
+}
+
+/// What is remembered of past changes.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Generations in a row that ended after a single message.
+    singles: u32,
+    /// Messages that the current generation has.
+    messages: u64,
+    /// The source has been found to vary. It stays so while formats come and go, also such as fit the ring.
+    varying: bool,
+}
+
+impl Changes {
+    /// A generation begins.
+    pub fn begun(&mut self) {
+        self.singles = if self.messages == 1 { self.singles + 1 } else { 0 };
+        self.messages = 0;
+    }
+
+    /// A message went into the current generation.
+    pub fn written(&mut self) {
+        self.messages = self.messages.saturating_add(1);
+    }
+
+    /// What to do with a message of another format, the `in_a_row`th of exactly that format.
+    pub fn verdict(&mut self, on_change: OnChange, in_a_row: u64) -> Verdict {
+        match on_change {
+            OnChange::Skip => return Verdict::Skip,
+            OnChange::Stop => return Verdict::Stop,
+            OnChange::Generation => {}
+        }
+        let singles = if self.messages == 1 { self.singles + 1 } else { 0 };
+        self.varying |= singles >= SINGLES;
+        if self.varying && in_a_row < STEADY {
+            return Verdict::Varying;
+        }
+        self.varying = false;
+        Verdict::Begin
+    }
+}
+
+/// What a message has that the generation has not.
+pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
+    let shown = |plan: &Plan| {
+        let key = if plan.key().is_empty() { String::new() } else { format!(", key {:?}", plan.key()) };
+        format!("{} {:?}, {}{key}", plan.dtype(), plan.frame_shape(), rate::text(plan.rate_hz(), None))
+    };
+    match before {
+        Some(before) => format!("a message of frames {} came into a stream of {}", shown(now), shown(before)),
+        None => format!("a message of frames {} came", shown(now)),
+    }
+}
+
+/// What is said of messages whose format keeps changing. Without their figures, which would make each refusal another.
+pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
+    let differs = |differ: fn(&Plan, &Plan) -> bool| before.is_some_and(|before| differ(before, now));
+    let (what, help) = if differs(|a, b| a.dtype() != b.dtype()) {
+        ("type", "send messages of one type, or give each type a sink of its own")
+    } else if differs(|a, b| a.frame_shape() != b.frame_shape()) {
+        (
+            "frame shape",
+            "if each message holds a varying number of frames, set FRAMES: rows and SHAPE to the shape of one frame",
+        )
+    } else if differs(|a, b| a.rate_hz() != b.rate_hz()) {
+        ("sample rate", "set SAMPLE_RATE to the rate that is meant")
+    } else {
+        ("key", "set KEY to one name for the stream")
+    };
+    format!("the {what} of the messages keeps changing (three generations had a single message each); {help}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Begins a generation and writes so many messages into it.
+    fn generation(changes: &mut Changes, messages: u64) {
+        changes.begun();
+        (0..messages).for_each(|_| changes.written());
+    }
+
+    #[test]
+    fn the_user_decides_what_a_change_does() {
+        let mut changes = Changes::default();
+        generation(&mut changes, 5);
+        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+        assert_eq!(changes.verdict(OnChange::Skip, 1), Verdict::Skip);
+        assert_eq!(changes.verdict(OnChange::Stop, 1), Verdict::Stop);
+    }
+
+    #[test]
+    fn after_three_generations_of_a_single_message_further_formats_are_refused() {
+        let mut changes = Changes::default();
+        for _ in 0..3 {
+            assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+            generation(&mut changes, 1);
+        }
+        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Varying);
+        // Formats that alternate fit the last generation every other time.
+        changes.written();
+        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Varying);
+    }
+
+    #[test]
+    fn a_generation_of_several_messages_makes_the_source_trusted_again() {
+        let mut changes = Changes::default();
+        generation(&mut changes, 1);
+        generation(&mut changes, 1);
+        generation(&mut changes, 2);
+        generation(&mut changes, 1);
+        generation(&mut changes, 1);
+        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+    }
+
+    #[test]
+    fn a_format_that_stays_is_taken_after_all() {
+        let mut changes = Changes::default();
+        (0..3).for_each(|_| generation(&mut changes, 1));
+        assert_eq!(changes.verdict(OnChange::Generation, STEADY - 1), Verdict::Varying);
+        assert_eq!(changes.verdict(OnChange::Generation, STEADY), Verdict::Begin);
+        generation(&mut changes, 20);
+        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+    }
+}

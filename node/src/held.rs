@@ -1,0 +1,117 @@
+//! The first messages of a stream whose source states no rate: copied into private memory until their rate is known, and
+//! with it the length of the ring.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dora_shm_message::{Chunk, Plan};
+use dora_shm_ring::Times;
+
+use crate::rate::RateMeter;
+
+/// How long messages are held back at most. Readers wait this much longer for the first frames.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// How many messages are held back at most.
+const MOST_MESSAGES: usize = 8;
+
+/// How many bytes are held back at most, once there are two messages: large frames must not pile up.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Messages that wait for a ring.
+#[derive(Debug)]
+pub struct HeldMessages {
+    until: Instant,
+    messages: Vec<Held>,
+    bytes: u64,
+    meter: RateMeter,
+}
+
+/// One message that was held back.
+#[derive(Debug)]
+pub struct Held {
+    pub plan: Arc<Plan>,
+    pub samples: Vec<u8>,
+    pub frames: u64,
+    /// When it was sent, in nanoseconds since the Unix epoch.
+    pub send_ns: i64,
+    times: HeldTimes,
+}
+
+#[derive(Debug)]
+enum HeldTimes {
+    Linear { start: f64, step: f64 },
+    Values(Vec<f64>),
+}
+
+impl Held {
+    fn copy(plan: &Arc<Plan>, chunk: &Chunk<'_>) -> Self {
+        let mut samples = vec![0; usize::try_from(chunk.bytes()).unwrap_or(usize::MAX)];
+        if chunk.frames() > 0 {
+            chunk.fill(0..chunk.frames(), &mut samples);
+        }
+        let times = match chunk.times() {
+            Times::Linear { start, step } => HeldTimes::Linear { start, step },
+            Times::Values(values) => HeldTimes::Values(values.to_vec()),
+        };
+        Self { plan: plan.clone(), samples, frames: chunk.frames(), send_ns: chunk.send_ns(), times }
+    }
+
+    /// Values of its frames on the buffered axis.
+    pub fn times(&self) -> Times<'_> {
+        match &self.times {
+            HeldTimes::Linear { start, step } => Times::Linear { start: *start, step: *step },
+            HeldTimes::Values(values) => Times::Values(values),
+        }
+    }
+}
+
+impl HeldMessages {
+    /// Begins at `now`, with no message yet.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            until: now + LONGEST,
+            messages: Vec::with_capacity(MOST_MESSAGES),
+            bytes: 0,
+            meter: RateMeter::default(),
+        }
+    }
+
+    /// Copies a message.
+    pub fn hold(&mut self, plan: &Arc<Plan>, chunk: &Chunk<'_>) {
+        self.bytes += chunk.bytes();
+        self.meter.count(chunk.send_ns(), chunk.frames());
+        self.messages.push(Held::copy(plan, chunk));
+    }
+
+    /// Whether a message with this plan goes into the same ring as those that are held.
+    pub fn takes(&self, plan: &Plan) -> bool {
+        self.messages.first().is_none_or(|first| first.plan.same_generation(plan))
+    }
+
+    /// Whether it is time to make the ring.
+    pub fn is_over(&self, now: Instant) -> bool {
+        let messages = self.messages.len();
+        now >= self.until || messages >= MOST_MESSAGES || (messages >= 2 && self.bytes >= MOST_BYTES)
+    }
+
+    /// When it ends at the latest.
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// The rate that the send times tell, in frames a second.
+    pub fn rate_hz(&self) -> Option<f64> {
+        self.meter.first_rate_hz()
+    }
+
+    /// Frames of the largest message.
+    pub fn largest_chunk(&self) -> u64 {
+        self.messages.iter().map(|held| held.frames).max().unwrap_or(0)
+    }
+
+    /// The messages, in order.
+    pub fn into_messages(self) -> Vec<Held> {
+        self.messages
+    }
+}

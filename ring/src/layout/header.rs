@@ -1,0 +1,65 @@
+//! The header segment, one per stream.
+
+use super::fields::fields;
+use super::{MAX_NAME_BYTES, NO_GENERATION};
+
+fields! {
+    /// A private copy of a header, unchecked. Its atomic words are as they were when it was made, in no order.
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct RawHeader, 4096 bytes;
+    /// What an unmodified `EZShmMirror` reads.
+    0    ezmsg: [u8; 1334],
+    2048 magic: u64 as last,
+    2056 major: u16,
+    2058 minor: u16,
+    2060 must_understand: u32,
+    2064 stream_id: u64,
+    2072 created_ns: i64,
+    2112 bell: u32 as atomic,
+    2176 wake: u32 as atomic,
+    2180 state: u32 as atomic,
+    2184 generation: u32 as atomic,
+    2188 meta_generation: u32 as atomic,
+    2192 epoch: u32 as atomic,
+    2196 writer_pid: u32 as atomic,
+    2200 final_position: u64 as atomic,
+    2208 waking: u32 as atomic,
+    2304 name_len: u32,
+    2308 name: [u8; 1024],
+}
+
+pub(crate) const LENGTH: usize = RawHeader::LENGTH;
+pub(crate) const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"DORASHMH");
+pub(crate) const STATE_OPEN: u32 = 1;
+pub(crate) const STATE_CLOSED: u32 = 2;
+/// Sleepers are woken after every event but a write.
+pub(crate) const WAKING_NOT_FOR_WRITES: u32 = 0;
+/// Sleepers are woken after every event.
+pub(crate) const WAKING_ALWAYS: u32 = 1;
+
+const _: () = {
+    // What a reader polls is one 128-byte block, which the bell is not in.
+    assert!(at::wake.offset().is_multiple_of(128) && at::waking.end() <= at::wake.offset() + 128);
+    assert!(at::bell.offset() / 128 != at::wake.offset() / 128);
+    assert!(at::name.bytes() == MAX_NAME_BYTES);
+};
+
+impl RawHeader {
+    pub fn has_magic(&self) -> bool {
+        self.magic == MAGIC_VALUE
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state == STATE_CLOSED
+    }
+
+    /// The current generation; `None` before the first.
+    pub fn current_generation(&self) -> Option<u32> {
+        Some(self.generation).filter(|&generation| generation != NO_GENERATION)
+    }
+
+    /// The bytes of the stream's name, as many as the field holds when `name_len` says more.
+    pub fn name_bytes(&self) -> &[u8] {
+        &self.name[..(self.name_len as usize).min(MAX_NAME_BYTES)]
+    }
+}

@@ -1,0 +1,21 @@
+//! A chunk record: one entry of a ring's chunk index.
+
+use super::fields::fields;
+
+fields! {
+    /// What one `write` brought.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Record, 64 bytes;
+    /// Position of the first frame.
+    0   first: u64,
+    /// How many frames; 0 for an empty message.
+    8   frames: u64,
+    /// When the message was sent, Unix nanoseconds.
+    16  send_ns: i64,
+    /// CLOCK_MONOTONIC when it was committed, nanoseconds.
+    24  mono_ns: u64,
+    /// The description in force.
+    32  meta_generation: u32,
+    /// 0; readers ignore bits that they do not know.
+    36  flags: u32,
+}

@@ -1,0 +1,95 @@
+//! Looking up frames by position and time, without moving.
+
+use std::ops::Range;
+
+use super::frames::piece_of;
+use super::{Copied, Cursor, Source, Target};
+use crate::Result;
+
+/// Frames whose times are copied at once.
+const TIMES_AT_ONCE: usize = 512;
+
+impl<S: Source> Cursor<S> {
+    /// Comes to the first ring, if there was none yet.
+    pub fn settle(&mut self) -> Result<()> {
+        self.attach().map(|_| ())
+    }
+
+    /// Positions of the frames that the ring holds, at this moment.
+    pub fn held(&self) -> Range<u64> {
+        if self.source.ring().is_some() { self.source.held() } else { 0..0 }
+    }
+
+    /// Copies the newest `frames` frames.
+    pub fn copy_latest(&mut self, frames: u64, into: &mut impl Target) -> Result<Copied> {
+        let held = self.held();
+        self.copy_at(held.end.saturating_sub(frames)..held.end, into)
+    }
+
+    /// Copies what is held of `wanted`, from the first frame on that was whole all the time.
+    pub fn copy_at(&mut self, wanted: Range<u64>, into: &mut impl Target) -> Result<Copied> {
+        let Some(ring) = self.source.ring() else { return Ok(Copied::default()) };
+        let held = self.source.held();
+        let start = wanted.start.clamp(held.start, held.end);
+        let wanted = start..wanted.end.clamp(start, held.end);
+        let (mut at, mut whole_from) = (wanted.start, wanted.start);
+        while at < wanted.end {
+            let piece = piece_of(&wanted, at, ring.frame_bytes);
+            let whole = self.copy_piece(&piece, held.end, at - wanted.start, ring.frame_bytes, into)?;
+            if whole > piece.start {
+                // What was copied before is older than what has been overwritten meanwhile.
+                whole_from = whole;
+            }
+            at = piece.end;
+        }
+        into.drop_front(whole_from - wanted.start, wanted.end - wanted.start, ring.frame_bytes);
+        Ok(Copied { first: whole_from, frames: wanted.end - whole_from, lost: 0, generation: ring.generation })
+    }
+
+    /// How many of the newest frames are less than `seconds` older than the newest.
+    pub fn frames_within(&self, seconds: f64) -> u64 {
+        let held = self.held();
+        let mut block = [0.0; TIMES_AT_ONCE];
+        let (mut newest, mut found, mut end) = (None, 0, held.end);
+        while end > held.start {
+            let start = end.saturating_sub(block.len() as u64).max(held.start);
+            let times = &mut block[..(end - start) as usize];
+            // A ring that cannot be read is an error of the read that follows.
+            let Some(whole) = self.source.copy_times_whole(&(start..end), times) else { break };
+            for &time in times[(whole - start) as usize..].iter().rev() {
+                let age = *newest.get_or_insert(time) - time;
+                // No number is below or above NaN.
+                if age.partial_cmp(&seconds) != Some(std::cmp::Ordering::Less) {
+                    return found;
+                }
+                found += 1;
+            }
+            if whole > start {
+                break;
+            }
+            end = start;
+        }
+        found
+    }
+
+    /// The position from which on the held frames are at `time` or later: the end of what is held when none is.
+    pub fn position_at(&self, time: f64) -> u64 {
+        let held = self.held();
+        let (mut low, mut high) = (held.start, held.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.time_at(middle) {
+                Some(found) if found < time => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        // What has been overwritten meanwhile may have been taken for older or for newer.
+        low.max(self.held().start)
+    }
+
+    fn time_at(&self, position: u64) -> Option<f64> {
+        let mut time = [0.0];
+        self.source.copy_times_whole(&(position..position + 1), &mut time)?;
+        Some(time[0])
+    }
+}

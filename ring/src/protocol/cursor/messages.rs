@@ -1,0 +1,262 @@
+//! Reading message by message, and which messages brought which frames.
+
+use std::ops::Range;
+
+use super::frames::piece_of;
+use super::{Committed, Cursor, Outcome, RingFacts, Source, TRIES, Target, Update, resume_position};
+use crate::Result;
+use crate::layout::Record;
+
+/// What is known of a message beside its frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageInfo {
+    /// Number of the message in its generation.
+    pub chunk: u64,
+    /// Position of its first frame in its generation.
+    pub first: u64,
+    /// How many frames it has; 0 for an empty message.
+    pub frames: u64,
+    /// When it was sent, Unix nanoseconds.
+    pub send_ns: i64,
+    /// CLOCK_MONOTONIC when it was committed, nanoseconds.
+    pub mono_ns: u64,
+    /// Frames lost just before it, since the message before: exact.
+    pub lost: u64,
+    /// The generation it belongs to.
+    pub generation: u32,
+    /// Position of its first frame in the stream, over all generations.
+    pub stream_position: u64,
+}
+
+impl Record {
+    /// Position behind its last frame, also of a record that makes no sense.
+    #[inline]
+    pub fn end(&self) -> u64 {
+        self.first.saturating_add(self.frames)
+    }
+}
+
+impl<S: Source> Cursor<S> {
+    /// Copies the next message; each comes whole, or all its frames are counted as lost.
+    pub fn next_message(&mut self, into: &mut impl Target) -> Result<Outcome<MessageInfo>> {
+        // A message that is lapped while it is copied is lost; after some of them the caller gets an answer.
+        for _ in 0..TRIES {
+            let (chunk, record) = match self.find_message()? {
+                Outcome::Data(found) => found,
+                other => return Ok(other.map(|_| MessageInfo::default())),
+            };
+            let whole = self.copy_message(&record, into)?;
+            self.pass_message(&record, chunk, whole);
+            if whole {
+                let lost = self.take_pending_lost();
+                return Ok(Outcome::Data(self.message_info(chunk, &record, lost)));
+            }
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    /// Lends the next message in place.
+    pub fn view_message(&mut self) -> Result<Outcome<(MessageInfo, S::View)>> {
+        for _ in 0..TRIES {
+            let (chunk, record) = match self.find_message()? {
+                Outcome::Data(found) => found,
+                Outcome::Nothing => break,
+                Outcome::Generation => return Ok(Outcome::Generation),
+                Outcome::Closed => return Ok(Outcome::Closed),
+            };
+            self.source.expect_copy(record.first);
+            let range = record.first..record.end();
+            let lent = self.source.lend(&range);
+            match self.checked(lent)?.filter(|view| S::lent(view) == range) {
+                Some(view) => {
+                    let info = self.message_info(chunk, &record, self.losses.pending);
+                    return Ok(Outcome::Data((info, view)));
+                }
+                None => self.pass_message(&record, chunk, false),
+            }
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    /// Takes a message back and moves on. Whether it was whole all the time; else its frames are counted as lost.
+    pub fn finish_message(&mut self, info: &MessageInfo, view: &S::View) -> bool {
+        let judged = self.source.judge(view).filter(|_| info.chunk == self.next_chunk);
+        let Some(whole_from) = judged else { return false };
+        let whole = whole_from == info.first;
+        let record = Record { first: info.first, frames: info.frames, ..Record::default() };
+        self.pass_message(&record, info.chunk, whole);
+        if whole {
+            self.take_pending_lost();
+        }
+        whole
+    }
+
+    fn pass_message(&mut self, record: &Record, chunk: u64, whole: bool) {
+        if whole {
+            self.deliver_up_to(record.end());
+        } else {
+            self.lose_up_to(record.end());
+        }
+        self.next_chunk = chunk + 1;
+    }
+
+    fn message_info(&self, chunk: u64, record: &Record, lost: u64) -> MessageInfo {
+        let (generation, base) = self.source.ring().map_or((0, 0), |ring| (ring.generation, ring.base));
+        MessageInfo {
+            chunk,
+            first: record.first,
+            frames: record.frames,
+            send_ns: record.send_ns,
+            mono_ns: record.mono_ns,
+            lost,
+            generation,
+            stream_position: base.saturating_add(record.first),
+        }
+    }
+
+    /// The record of the next message that is committed and not lapped, and its description.
+    fn find_message(&mut self) -> Result<Outcome<(u64, Record)>> {
+        // A reader too slow, or a writer that claims to be always ahead, gets an answer, not a loop.
+        for _ in 0..TRIES {
+            let committed = match self.poll()? {
+                Outcome::Data(committed) => committed,
+                Outcome::Nothing => break,
+                Outcome::Generation => return Ok(Outcome::Generation),
+                Outcome::Closed => return Ok(Outcome::Closed),
+            };
+            let Some(ring) = self.source.ring() else { break };
+            let chunk = self.next_chunk;
+            let is_held = self.next >= committed.frames.saturating_sub(ring.frames);
+            let Some(record) = self.source.record(chunk).filter(|_| is_held) else {
+                self.skip_lapped_messages(committed, ring);
+                continue;
+            };
+            let Some(end) = record.first.checked_add(record.frames).filter(|_| record.first == self.next) else {
+                return Err(self.corrupt(format!(
+                    "the record of chunk {chunk} says frames {}+{}, expected the first to be {}",
+                    record.first, record.frames, self.next
+                )));
+            };
+            if end > committed.frames {
+                // Its frames are not committed. If this ring is over, they never will be.
+                return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
+            }
+            self.hold_description(record.meta_generation)?;
+            return Ok(Outcome::Data((chunk, record)));
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    /// The number behind the newest message whose frames are all `committed`: the chunks beyond it came between the loads of
+    /// the two counters, or are half-committed (W7 without W8). The next one where that cannot be found.
+    pub(super) fn behind_whole_messages(&self, committed: Committed) -> u64 {
+        let kept = self.source.ring().map_or(0, |ring| ring.records);
+        let oldest = self.next_chunk.max(committed.chunks.saturating_sub(kept));
+        let is_whole = |chunk: u64| self.source.record(chunk).is_some_and(|record| record.end() <= committed.frames);
+        (oldest..committed.chunks).rev().find(|&chunk| is_whole(chunk)).map_or(self.next_chunk, |newest| newest + 1)
+    }
+
+    /// R8 for a message that ends at `end`, whose record is there and whose frames are not. `None` also if they are by now.
+    pub(super) fn move_on_before<T>(&mut self, end: u64) -> Result<Option<Outcome<T>>> {
+        let Some(ring) = self.source.ring() else { return Ok(None) };
+        let update = self.source.update(|committed| committed.frames >= end);
+        match self.checked(update)? {
+            Update::Nothing(snapshot) => self.move_on(ring, snapshot),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether all that the next record describes is still to be committed: a writer is between W7 and W8, or died
+    /// there.
+    pub(super) fn is_uncommitted(&self, committed: Committed) -> bool {
+        committed.frames == self.next
+            && self
+                .source
+                .record(self.next_chunk)
+                .is_some_and(|record| record.first == self.next && record.end() > committed.frames)
+    }
+
+    /// Lapped: goes on at the first message of the newer half of the ring, or at the newest message where that is too
+    /// long, counting what is passed over as lost.
+    fn skip_lapped_messages(&mut self, committed: Committed, ring: RingFacts) {
+        let resume = resume_position(committed.frames, ring.frames);
+        let kept = (ring.records / 2).max(1);
+        let mut found = None;
+        for chunk in self.next_chunk.max(committed.chunks.saturating_sub(kept))..committed.chunks {
+            let Some(record) = self.source.record(chunk) else { continue };
+            let exists = record.first.checked_add(record.frames).is_some_and(|end| end <= committed.frames);
+            if exists && record.first >= self.next {
+                found = Some((chunk, record));
+                if record.first >= resume {
+                    break;
+                }
+            }
+        }
+        // Nothing: everything up to here has been lapped meanwhile; the next look sees newer messages.
+        let Some((chunk, record)) = found else { return };
+        let oldest = committed.frames.saturating_sub(ring.frames);
+        // A single message longer than the ring: passed over, too.
+        let (position, chunk) = if record.first < oldest { (record.end(), chunk + 1) } else { (record.first, chunk) };
+        self.lose_up_to(position);
+        self.next_chunk = chunk;
+    }
+
+    /// Copies a message, in pieces. Whether it was whole.
+    fn copy_message(&mut self, record: &Record, into: &mut impl Target) -> Result<bool> {
+        let Some(ring) = self.source.ring() else { return Ok(false) };
+        let range = record.first..record.end();
+        into.make_room(record.frames, ring.frame_bytes);
+        let mut start = range.start;
+        while start < range.end {
+            let piece = piece_of(&range, start, ring.frame_bytes);
+            if self.copy_piece(&piece, piece.end, start - range.start, ring.frame_bytes, into)? != piece.start {
+                return Ok(false);
+            }
+            start = piece.end;
+        }
+        Ok(true)
+    }
+
+    /// The chunk that brought `position`, or, when its record has been overwritten, the oldest that is left.
+    fn chunk_of(&self, position: u64) -> u64 {
+        let Range { start: mut low, end: mut high } = self.source.chunks();
+        // Records are sorted by `first`: the last one that begins at or before the position.
+        while high.saturating_sub(low) > 1 {
+            let middle = low + (high - low) / 2;
+            match self.source.record(middle) {
+                Some(record) if record.first > position => high = middle,
+                _ => low = middle,
+            }
+        }
+        low
+    }
+
+    /// The record of the chunk that brought `position`, or of the oldest that is left.
+    pub fn record_of(&self, position: u64) -> Option<Record> {
+        self.source.record(self.chunk_of(position))
+    }
+
+    /// The records of the chunks that brought frames of `range`, with their numbers, oldest first, as far as they are left.
+    pub(super) fn records_of(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Record)> {
+        let newest = self.source.chunks().end;
+        let oldest = if range.is_empty() { newest } else { self.chunk_of(range.start) };
+        (oldest..newest)
+            .filter_map(|chunk| Some((chunk, self.source.record(chunk)?)))
+            .take_while(move |(_, record)| record.first < range.end)
+            .filter(move |(_, record)| record.frames > 0 && record.end() > range.start)
+    }
+
+    /// Adds to `into` the messages that brought frames of `range`, positions of the ring that is read.
+    pub fn messages(&self, range: Range<u64>, into: &mut Vec<MessageInfo>) {
+        if self.source.ring().is_some() {
+            into.extend(self.records_of(range).map(|(chunk, record)| self.message_info(chunk, &record, 0)));
+        }
+    }
+
+    /// The newest chunk and its record, if it is whole.
+    pub fn newest_record(&self) -> Option<(u64, Record)> {
+        let chunk = self.source.chunks().end.checked_sub(1)?;
+        self.source.record(chunk).map(|record| (chunk, record))
+    }
+}

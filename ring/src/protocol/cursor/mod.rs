@@ -1,0 +1,659 @@
+//! The one loop of every reader: where it is in a stream, what it has lost, what comes next.
+//!
+//! A [`Cursor`] is generic over where the frames come from ([`Source`]): mapped rings, files that ezmsg wrote, the model
+//! checker's memory. `Reader`, `MessageReader` and `Notifier` are thin faces of it, and loom explores this code. The steps
+//! carry the labels of `SPEC.md`.
+
+mod beginning;
+mod descriptions;
+mod events;
+mod frames;
+mod lookup;
+mod messages;
+mod source;
+
+pub(crate) use beginning::Beginning;
+#[cfg(not(loom))]
+pub(crate) use beginning::Ends;
+pub use beginning::Start;
+pub(crate) use events::Events;
+pub use frames::Copied;
+pub(crate) use frames::Target;
+pub use messages::MessageInfo;
+pub(crate) use source::{Came, RingFacts, Source, Status};
+
+use std::sync::Arc;
+
+pub(crate) use super::Update;
+use super::{Committed, Over, Snapshot, is_over};
+use crate::stream::{Event, EventKind, WriterId};
+use crate::{Description, Error, Result};
+use descriptions::Descriptions;
+
+/// How often a call tries again when the writer overtakes it. A reader that is too slow gets an answer, not a loop.
+const TRIES: usize = 4;
+
+/// How many generations that begin while a ring is being opened are followed at once.
+const MOST_GENERATIONS: usize = 16;
+
+/// How many moves [`Cursor::skip_to_newest`] makes at most: a writer that is always ahead is not chased for ever.
+const MOST_SKIPS: usize = 64;
+
+/// What a call found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// Something was read.
+    Data(T),
+    /// There is nothing new.
+    Nothing,
+    /// The reader moved on to a new ring, whose format and description are in force now. Read again.
+    Generation,
+    /// The stream was closed and everything of it has been read or counted as lost. Reported once; later reads follow the
+    /// next writer of that name.
+    Closed,
+}
+
+impl<T> Outcome<T> {
+    /// Whether something was read.
+    pub fn is_data(&self) -> bool {
+        matches!(self, Self::Data(_))
+    }
+
+    /// What was read.
+    pub fn data(self) -> Option<T> {
+        match self {
+            Self::Data(data) => Some(data),
+            _ => None,
+        }
+    }
+
+    /// The same outcome with `change` applied to what was read.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Data(data) => Outcome::Data(change(data)),
+            Self::Nothing => Outcome::Nothing,
+            Self::Generation => Outcome::Generation,
+            Self::Closed => Outcome::Closed,
+        }
+    }
+}
+
+/// What a cursor counts in, and so which counter shows that there is something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Frames,
+    Messages,
+}
+
+/// How a cursor follows its stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub unit: Unit,
+    pub start: Start,
+    /// A read ends where the description changes.
+    pub each_description: bool,
+}
+
+/// How far attaching came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    Ring,
+    /// There is no stream, or its ring cannot be found yet.
+    Nothing,
+    /// There is a stream, and its first ring will be an event.
+    Stream,
+    /// The stream has ended meanwhile, and the cursor has let go of it.
+    End,
+}
+
+/// Where the cursor has come to and its caller does not know of yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unreported {
+    Generation,
+    End,
+}
+
+/// How to sleep until there may be something new.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sleep {
+    /// The value of the header's wake word at which nothing was new; `None` without a header.
+    pub wake: Option<u32>,
+    /// Whether to look again soon, since no event announces what is waited for.
+    pub retry: bool,
+}
+
+/// Where a reader goes on that was lapped in a ring of `ring_frames`: half a ring behind the writer, so that it is not
+/// lapped again at once. At least one frame, if there is one.
+#[inline]
+pub(crate) fn resume_position(committed: u64, ring_frames: u64) -> u64 {
+    committed - (ring_frames / 2).max(1).min(committed)
+}
+
+/// Frames that were not delivered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Losses {
+    /// Since the cursor began.
+    total: u64,
+    /// Since something was delivered.
+    pending: u64,
+    /// See [`Beginning::not_lost_below`].
+    not_lost_below: u64,
+}
+
+impl Losses {
+    fn count(&mut self, frames: u64) {
+        // A hostile writer can claim any number, one stream after the other.
+        self.total = self.total.saturating_add(frames);
+        self.pending = self.pending.saturating_add(frames);
+    }
+}
+
+/// A position in a stream of frames or messages, which only moves on.
+pub(crate) struct Cursor<S> {
+    source: S,
+    plan: Plan,
+    /// Position of the next frame to deliver in this generation.
+    next: u64,
+    /// The next chunk to deliver; kept by cursors over messages only.
+    next_chunk: u64,
+    losses: Losses,
+    /// The cursor had to wait for the stream, or was attached to the one before it.
+    waited: bool,
+    /// When the cursor came; `None` once it is sure that it was there before the next ring's stream, which it then reads
+    /// from the first frame on.
+    came: Option<Came>,
+    unreported: Option<Unreported>,
+    descriptions: Descriptions,
+    /// The snapshot that showed nothing new at the place where the cursor is: what a sleep may rely on.
+    quiet: Option<Snapshot>,
+    /// The writer that the cursor has seen last.
+    writer: Option<WriterId>,
+    events: Events,
+}
+
+impl<S: Source> Cursor<S> {
+    /// A cursor that came at `came`; `None`: before anything was there.
+    pub fn new(source: S, plan: Plan, came: Option<Came>) -> Self {
+        Self {
+            source,
+            plan,
+            next: 0,
+            next_chunk: 0,
+            losses: Losses::default(),
+            waited: came.is_none(),
+            came,
+            unreported: None,
+            descriptions: Descriptions::default(),
+            quiet: None,
+            writer: None,
+            events: Events::default(),
+        }
+    }
+
+    /// Attaches, if there is something to attach to. Where the cursor begins is not an event, and a stream that ended
+    /// before is none of its own.
+    pub fn begin(&mut self) -> Result<()> {
+        self.attach()?;
+        self.unreported = None;
+        self.losses = Losses { not_lost_below: self.losses.not_lost_below, ..Losses::default() };
+        self.events.clear();
+        Ok(())
+    }
+
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    pub fn source_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The facts of the ring that is read.
+    pub fn ring(&self) -> Option<RingFacts> {
+        self.source.ring()
+    }
+
+    /// Position of the next frame in its generation.
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// Number of the next message in its generation; of a cursor over messages.
+    #[cfg(loom)]
+    pub fn next_chunk(&self) -> u64 {
+        self.next_chunk
+    }
+
+    /// Frames lost since the cursor began.
+    pub fn lost(&self) -> u64 {
+        self.losses.total
+    }
+
+    /// Whether the stream has ended and the caller does not know yet.
+    pub fn has_ended(&self) -> bool {
+        self.unreported == Some(Unreported::End)
+    }
+
+    pub fn events(&mut self) -> &mut Events {
+        &mut self.events
+    }
+
+    /// Position of the next frame in the stream, over all generations.
+    fn stream_position(&self) -> Option<u64> {
+        self.source.ring().map(|ring| ring.base + self.next)
+    }
+
+    /// A1 to A5, where there is no ring yet.
+    fn attach(&mut self) -> Result<Reached> {
+        if self.source.ring().is_some() {
+            return Ok(Reached::Ring);
+        }
+        if self.has_ended() {
+            // Reported first, before the next stream begins.
+            return Ok(Reached::End);
+        }
+        if !self.source.find_stream()? {
+            self.waited = true;
+            return Ok(Reached::Nothing);
+        }
+        let Status { closed, generation } = self.source.status()?;
+        match generation {
+            Some(generation) => self.enter_ring(generation),
+            None => {
+                self.waited = true;
+                self.came = None;
+                if closed {
+                    self.leave_stream()?;
+                    return Ok(Reached::End);
+                }
+                Ok(Reached::Stream)
+            }
+        }
+    }
+
+    /// A4: opens the ring of `generation`, or of the generation that the stream has come to by then. Never sleeps: a ring
+    /// without a name is looked for again by the next call.
+    fn enter_ring(&mut self, mut generation: u32) -> Result<Reached> {
+        let seen = self.stream_position();
+        for _ in 0..MOST_GENERATIONS {
+            if self.source.open_ring(generation)? {
+                self.start_in_ring(seen)?;
+                return Ok(Reached::Ring);
+            }
+            let now = self.source.status()?.generation;
+            match now {
+                Some(now) if now != generation => generation = now,
+                _ if self.source.is_gone() => {
+                    self.leave_stream()?;
+                    return Ok(Reached::End);
+                }
+                _ => return Ok(Reached::Nothing),
+            }
+        }
+        Ok(Reached::Nothing)
+    }
+
+    /// Begins in the ring that the source has just opened: after another ring, at the end of which the cursor had `seen` so
+    /// many frames of the stream, or as the first one.
+    fn start_in_ring(&mut self, seen: Option<u64>) -> Result<()> {
+        let Some(ring) = self.source.ring() else { return Ok(()) };
+        let seen = seen.or_else(|| self.was_there_first().then_some(0));
+        if let Some(seen) = seen.filter(|&seen| ring.base < seen) {
+            // The position is of the old ring: without letting go, what was read of it would be read again.
+            return Err(self.corrupt(format!("its base is {}, but {seen} frames came before", ring.base)));
+        }
+        self.came = None;
+        self.quiet = None;
+        (self.next, self.next_chunk, self.losses.not_lost_below) = (0, 0, 0);
+        self.unreported = Some(Unreported::Generation);
+        self.descriptions.enter_ring(ring.meta_generation);
+        match seen {
+            Some(seen) => {
+                self.losses.count(ring.base - seen);
+                self.source.begin_at(0);
+            }
+            None => {
+                self.waited = true;
+                self.start_in_the_middle(ring)?;
+            }
+        }
+        if self.plan.each_description && self.source.committed() > self.next {
+            // That of the first frame, and not of the newest.
+            self.readable(self.next..self.next + 1, false)?;
+        } else {
+            self.refresh_description()?;
+        }
+        self.descriptions.in_force();
+        self.notice_ring_writer();
+        self.push_event(EventKind::NewGeneration);
+        Ok(())
+    }
+
+    /// Whether the cursor was there before the first frame of the stream. Having waited for it is not enough: a stream that
+    /// runs may have been without its public name for a moment.
+    fn was_there_first(&self) -> bool {
+        self.waited && self.came.as_ref().is_none_or(|came| self.source.is_younger_than(came))
+    }
+
+    /// A6.
+    fn start_in_the_middle(&mut self, ring: RingFacts) -> Result<()> {
+        // Whoever overtakes eight looks by 64 chunks and more each, between a few loads, is not a writer of ours.
+        let Some(begin) = (0..8).find_map(|_| self.source.beginning(self.plan.start, self.plan.unit)) else {
+            return Err(self.corrupt("its newest chunk records are overwritten whenever they are read".to_owned()));
+        };
+        if ring.base.checked_add(begin.position).is_none() {
+            let reason = format!("base {} and {} committed frames overflow", ring.base, begin.position);
+            return Err(self.corrupt(reason));
+        }
+        self.source.begin_at(begin.position);
+        (self.next, self.next_chunk) = (begin.position, begin.chunk);
+        self.losses.not_lost_below = begin.not_lost_below;
+        Ok(())
+    }
+
+    /// Moves to `position` in this ring; what is passed was delivered.
+    #[inline]
+    fn deliver_up_to(&mut self, position: u64) {
+        self.next = position;
+        // From the first frame delivered on, every gap is a loss.
+        self.losses.not_lost_below = 0;
+        self.quiet = None;
+    }
+
+    /// Moves to `position` in this ring; what is passed was lost.
+    fn lose_up_to(&mut self, position: u64) {
+        self.losses.count(position.saturating_sub(self.next.max(self.losses.not_lost_below)));
+        self.next = position;
+        self.quiet = None;
+    }
+
+    /// Frames lost since something was delivered; asked when something is.
+    #[inline]
+    fn take_pending_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.losses.pending)
+    }
+
+    /// Detaches for good from a stream that contradicts the protocol.
+    fn corrupt(&mut self, reason: String) -> Error {
+        let error = self.source.corrupt(reason);
+        self.detach();
+        error
+    }
+
+    /// Detaches from a stream that `result` shows to contradict itself.
+    #[inline]
+    fn checked<T>(&mut self, result: Result<T>) -> Result<T> {
+        if matches!(result, Err(Error::Corrupt { .. })) {
+            self.detach();
+        }
+        result
+    }
+
+    /// Detaches because the stream's memory is gone.
+    pub fn truncated(&mut self) -> Error {
+        self.corrupt("it was truncated".to_owned())
+    }
+
+    /// Lets go of the stream, without a word to the caller.
+    pub fn detach(&mut self) {
+        self.source.let_go();
+        self.descriptions = Descriptions::default();
+        (self.next, self.next_chunk, self.losses.not_lost_below) = (0, 0, 0);
+        self.waited = true;
+        self.unreported = None;
+        self.quiet = None;
+    }
+
+    /// The stream is over: the next one of the name is read from its first frame on.
+    fn expect_another(&mut self) {
+        self.detach();
+        self.came = None;
+    }
+
+    /// The stream is over for this cursor: counts what its final position says was missed, and lets go.
+    fn leave_stream(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        if let Some(total) = self.source.final_position() {
+            let seen = self.stream_position().unwrap_or(0);
+            if total < seen {
+                let reason = format!("it was closed after {total} frames, but {seen} have been there");
+                result = Err(self.source.corrupt_header(reason));
+            }
+            self.losses.count(total.saturating_sub(seen));
+        }
+        self.push_event(EventKind::WriterGone { orderly: true });
+        self.expect_another();
+        self.unreported = Some(Unreported::End);
+        result
+    }
+
+    /// R1 to R3 and R8.
+    #[inline]
+    pub fn poll(&mut self) -> Result<Outcome<Committed>> {
+        let reached = self.attach()?;
+        if let Some(unreported) = self.unreported.take() {
+            return Ok(match unreported {
+                Unreported::Generation => Outcome::Generation,
+                Unreported::End => Outcome::Closed,
+            });
+        }
+        let (Reached::Ring, Some(ring)) = (reached, self.source.ring()) else { return Ok(Outcome::Nothing) };
+        let update = self.update()?;
+        let committed = match update {
+            Update::Committed(committed) | Update::Replaced(committed) => committed,
+            Update::Nothing(snapshot) => snapshot.committed,
+        };
+        self.check_committed(ring, committed)?;
+        // A reader of frames holds the newest description, and is shown its number beside the counters.
+        if self.plan.unit == Unit::Frames
+            && !self.plan.each_description
+            && self.descriptions.may_be_new(self.source.described())
+        {
+            self.refresh_description()?;
+        }
+        match update {
+            Update::Committed(committed) => Ok(Outcome::Data(committed)),
+            Update::Nothing(snapshot) => {
+                self.notice_newest_writer();
+                let over = self.move_on(ring, snapshot)?;
+                Ok(over.unwrap_or(Outcome::Nothing))
+            }
+            Update::Replaced(committed) => {
+                self.lose_up_to(committed.frames);
+                self.expect_another();
+                Ok(Outcome::Nothing)
+            }
+        }
+    }
+
+    /// What is new at the place where the cursor is.
+    #[inline]
+    fn update(&mut self) -> Result<Update> {
+        let (next, next_chunk) = (self.next, self.next_chunk);
+        let update = match self.plan.unit {
+            Unit::Frames => self.source.update(|committed| committed.frames != next),
+            Unit::Messages => self.source.update(|committed| committed.chunks != next_chunk),
+        };
+        self.checked(update)
+    }
+
+    /// Counters only grow, and no stream has more than 2^64 frames.
+    #[inline]
+    fn check_committed(&mut self, ring: RingFacts, committed: Committed) -> Result<()> {
+        let (next, next_chunk) = (self.next, self.next_chunk);
+        if committed.frames < next || (self.plan.unit == Unit::Messages && committed.chunks < next_chunk) {
+            return Err(self.corrupt(format!(
+                "committed went back to {} frames and {} chunks, expected at least {next} and {next_chunk}",
+                committed.frames, committed.chunks
+            )));
+        }
+        if ring.base.checked_add(committed.frames).is_none() {
+            let reason = format!("base {} and {} committed frames overflow", ring.base, committed.frames);
+            return Err(self.corrupt(reason));
+        }
+        Ok(())
+    }
+
+    /// R8, once nothing that can be delivered is left under `snapshot`. `None`: more may come.
+    fn move_on<T>(&mut self, ring: RingFacts, snapshot: Snapshot) -> Result<Option<Outcome<T>>> {
+        match is_over(&snapshot, ring.generation) {
+            Over::No => {
+                self.quiet = Some(snapshot);
+                Ok(None)
+            }
+            Over::NextGeneration(generation) => {
+                self.lose_up_to(snapshot.committed.frames);
+                let reached = self.enter_ring(generation)?;
+                self.unreported = None;
+                Ok(match reached {
+                    Reached::Ring => Some(Outcome::Generation),
+                    // It ended before its next ring could be opened.
+                    Reached::End => Some(Outcome::Closed),
+                    Reached::Nothing | Reached::Stream => None,
+                })
+            }
+            Over::Closed => {
+                self.lose_up_to(snapshot.committed.frames);
+                self.leave_stream()?;
+                self.unreported = None;
+                Ok(Some(Outcome::Closed))
+            }
+        }
+    }
+
+    /// R9: how to sleep, if [`poll`](Self::poll) would find nothing. Moves nothing that a reader could miss.
+    pub fn would_block(&mut self) -> Result<Option<Sleep>> {
+        if self.unreported.is_some() {
+            return Ok(None);
+        }
+        let Some(ring) = self.source.ring() else {
+            // Only attaching finds out, and what it finds is kept. R1: the word is loaded before that.
+            let wake = self.source.wake();
+            return Ok(match self.attach()? {
+                Reached::Ring | Reached::End => None,
+                Reached::Nothing => Some(Sleep { wake, retry: true }),
+                Reached::Stream => Some(Sleep { wake, retry: wake.is_none() }),
+            });
+        };
+        if let Some(snapshot) = self.quiet.take() {
+            return Ok(Some(Sleep { wake: Some(snapshot.wake), retry: false }));
+        }
+        let update = self.source.update(|_| false);
+        let Update::Nothing(snapshot) = self.checked(update)? else { return Ok(None) };
+        let committed = snapshot.committed;
+        let new = match self.plan.unit {
+            Unit::Frames => committed.frames != self.next,
+            Unit::Messages => committed.chunks != self.next_chunk && !self.is_uncommitted(committed),
+        };
+        let retry = match is_over(&snapshot, ring.generation) {
+            Over::No => Some(false),
+            Over::Closed => None,
+            Over::NextGeneration(generation) => (!self.could_enter(generation)?).then_some(true),
+        };
+        Ok(retry.filter(|_| !new).map(|retry| Sleep { wake: Some(snapshot.wake), retry }))
+    }
+
+    /// Whether [`enter_ring`](Self::enter_ring) would come to a ring, an end or an error.
+    fn could_enter(&mut self, generation: u32) -> Result<bool> {
+        Ok(self.source.could_open(generation)
+            || self.source.status()?.generation != Some(generation)
+            || self.source.is_gone())
+    }
+
+    /// Passes everything that is there, generations included, without counting a loss. What was met on the way, the last
+    /// of it: the stream's end, else a new generation, else so many frames, else nothing.
+    pub fn skip_to_newest(&mut self) -> Result<Outcome<u64>> {
+        let lost = self.losses.total;
+        let found = self.skip();
+        // Frames of generations in between are counted where the next one is entered.
+        (self.losses.total, self.losses.pending) = (lost, 0);
+        found
+    }
+
+    fn skip(&mut self) -> Result<Outcome<u64>> {
+        let (mut found, mut passed) = (Outcome::Nothing, 0);
+        for _ in 0..MOST_SKIPS {
+            let met = match self.poll()? {
+                Outcome::Data(committed) => self.pass_all(committed)?,
+                other => other.map(|_| 0),
+            };
+            match met {
+                Outcome::Nothing => break,
+                Outcome::Generation => found = Outcome::Generation,
+                Outcome::Closed => return Ok(Outcome::Closed),
+                Outcome::Data(frames) => {
+                    passed += frames;
+                    if found != Outcome::Generation {
+                        found = Outcome::Data(passed);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Passes what is committed. How many frames that was, or, where nothing can be passed, what comes in its place.
+    fn pass_all(&mut self, committed: Committed) -> Result<Outcome<u64>> {
+        if self.plan.unit == Unit::Messages {
+            let chunk = self.behind_whole_messages(committed);
+            if chunk == self.next_chunk {
+                // The next message's frames are not committed. If this ring is over, they never will be.
+                let end = self.source.record(chunk).map_or(self.next, |record| record.end());
+                return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
+            }
+            self.next_chunk = chunk;
+        }
+        let frames = committed.frames.saturating_sub(self.next);
+        self.deliver_up_to(committed.frames);
+        Ok(Outcome::Data(frames))
+    }
+
+    /// Another writer has made the ring than the one that was seen before: the stream was restarted. One that came before
+    /// the one that was seen is no news.
+    fn notice_ring_writer(&mut self) {
+        let found = self.source.ring_writer();
+        let is_older =
+            |writer: WriterId, seen: WriterId| writer.stream_id == seen.stream_id && writer.epoch < seen.epoch;
+        if !found.zip(self.writer).is_some_and(|(found, seen)| is_older(found, seen)) {
+            self.notice_writer(found);
+        }
+    }
+
+    /// Another writer has taken the stream over, and has begun no ring yet.
+    #[inline]
+    fn notice_newest_writer(&mut self) {
+        let newest = self.source.newest_writer();
+        if newest != self.writer {
+            self.notice_writer(newest);
+        }
+    }
+
+    fn notice_writer(&mut self, found: Option<WriterId>) {
+        let Some(found) = found else { return };
+        if self.writer.replace(found).is_some_and(|before| before != found) {
+            self.push_event(EventKind::WriterRestarted);
+        }
+    }
+
+    /// The writer was found dead. Reported once for each writer.
+    pub fn notice_death(&mut self) {
+        let dead = self.source.newest_writer();
+        if self.events.is_first_death_of(dead) {
+            self.push_event(EventKind::WriterGone { orderly: false });
+        }
+    }
+
+    fn push_event(&mut self, kind: EventKind) {
+        self.events.push(Event {
+            kind,
+            generation: self.source.ring().map(|ring| ring.generation),
+            position: self.next,
+            description: self.description().cloned(),
+        });
+    }
+
+    /// The description that is held, if it is of frames such as those of this ring.
+    pub fn description(&self) -> Option<&Arc<Description>> {
+        self.descriptions.held()
+    }
+}

@@ -1,0 +1,263 @@
+//! A stream of our own as a cursor's source: mapped segments, checked when they were opened.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+use super::view::View;
+use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
+use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
+use crate::protocol::{self, Committed, RingWords as _};
+use crate::shm::open::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt};
+use crate::stream::{SegmentName, WriterId};
+use crate::{Description, Error, Result};
+
+/// A stream in shared memory.
+pub(crate) struct MappedStream {
+    name: String,
+    segment: String,
+    owner: Owner,
+    max_ring_bytes: u64,
+    header: Option<HeaderSegment>,
+    ring: Option<Box<RingSegment>>,
+}
+
+impl MappedStream {
+    /// The stream `name`, not looked for yet.
+    pub fn new(name: &str, owner: Owner, max_ring_bytes: u64) -> Self {
+        let segment = SegmentName::header(name).public;
+        Self { name: name.to_owned(), segment, owner, max_ring_bytes, header: None, ring: None }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn segment(&self) -> &str {
+        &self.segment
+    }
+
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    pub fn max_ring_bytes(&self) -> u64 {
+        self.max_ring_bytes
+    }
+
+    pub fn header(&self) -> Option<&HeaderSegment> {
+        self.header.as_ref()
+    }
+
+    pub fn header_mut(&mut self) -> Option<&mut HeaderSegment> {
+        self.header.as_mut()
+    }
+
+    pub fn ring_segment(&self) -> Option<&RingSegment> {
+        self.ring.as_deref()
+    }
+
+    /// Whether another file has the stream's public name by now.
+    pub fn is_replaced(&self) -> bool {
+        let now = open::public_id(&self.segment);
+        self.header.as_ref().is_some_and(|header| now.is_ok_and(|id| id.is_some_and(|id| id != header.id)))
+    }
+
+    /// Acquire, as R2 and partner of K3: who sees the end sees the final position.
+    fn is_closed(header: &HeaderSegment) -> bool {
+        header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED
+    }
+}
+
+impl Source for MappedStream {
+    type View = View;
+
+    fn find_stream(&mut self) -> Result<bool> {
+        if self.header.is_none() {
+            // A closed header's writer is about to remove it: to newcomers the stream is absent.
+            let found = open::open_header(&self.name, self.owner)?;
+            self.header = found.filter(|header| !Self::is_closed(header));
+        }
+        Ok(self.header.is_some())
+    }
+
+    fn let_go(&mut self) {
+        self.header = None;
+        self.ring = None;
+    }
+
+    fn status(&mut self) -> Result<Status> {
+        let Some(header) = &self.header else { return Ok(Status { closed: false, generation: None }) };
+        let closed = Self::is_closed(header);
+        let generation = header.words.generation().load(Ordering::Acquire);
+        Ok(Status { closed, generation: (generation != NO_GENERATION).then_some(generation) })
+    }
+
+    fn open_ring(&mut self, generation: u32) -> Result<bool> {
+        let Some(header) = &self.header else { return Ok(false) };
+        match open::open_ring(&self.name, header, generation, self.max_ring_bytes)? {
+            FoundRing::Ring(ring) => {
+                self.ring = Some(ring);
+                Ok(true)
+            }
+            FoundRing::OfAnotherStream | FoundRing::Absent => Ok(false),
+        }
+    }
+
+    fn could_open(&self, generation: u32) -> bool {
+        let Some(header) = &self.header else { return true };
+        let found = open::open_ring(&self.name, header, generation, self.max_ring_bytes);
+        !matches!(found, Ok(FoundRing::OfAnotherStream | FoundRing::Absent))
+    }
+
+    fn is_gone(&self) -> bool {
+        self.header.as_ref().is_some_and(Self::is_closed) || self.is_replaced()
+    }
+
+    fn final_position(&self) -> Option<u64> {
+        let header = self.header.as_ref().filter(|header| Self::is_closed(header))?;
+        let total = header.words.final_position().load(Ordering::Relaxed);
+        (total != UNKNOWN_POSITION).then_some(total)
+    }
+
+    fn wake(&self) -> Option<u32> {
+        self.header.as_ref().map(|header| protocol::load_wake(&header.words))
+    }
+
+    fn ring_writer(&self) -> Option<WriterId> {
+        let (header, ring) = (self.header.as_ref()?, self.ring.as_ref()?);
+        Some(WriterId { stream_id: header.stream_id, epoch: ring.epoch })
+    }
+
+    fn newest_writer(&self) -> Option<WriterId> {
+        let header = self.header.as_ref()?;
+        // Acquire, partner of the Release store in T2.
+        Some(WriterId { stream_id: header.stream_id, epoch: header.words.epoch().load(Ordering::Acquire) })
+    }
+
+    /// The clock of the header may have been set in between; that of its first ring not.
+    fn is_younger_than(&self, came: &Came) -> bool {
+        let (Some(header), Some(ring)) = (&self.header, &self.ring) else { return false };
+        came.unix_ns <= header.created_ns || (ring.base == 0 && came.mono_ns <= ring.created_mono_ns)
+    }
+
+    #[inline]
+    fn ring(&self) -> Option<RingFacts> {
+        self.ring.as_ref().map(|ring| RingFacts {
+            generation: ring.generation,
+            base: ring.base,
+            frames: ring.memory.frames(),
+            frame_bytes: ring.memory.geometry().frame_bytes,
+            records: ring.memory.records(),
+            meta_generation: ring.meta_generation,
+        })
+    }
+
+    fn beginning(&self, start: Start, unit: Unit) -> Option<Beginning> {
+        Beginning::in_ring(&self.ring.as_ref()?.memory, start, unit)
+    }
+
+    #[inline]
+    fn update(&mut self, is_new: impl Fn(Committed) -> bool) -> Result<Update> {
+        let (Some(header), Some(ring)) = (&self.header, &self.ring) else {
+            return Err(self.corrupt_header("its ring is read, and its header is gone".to_owned()));
+        };
+        Ok(protocol::update(&header.words, &ring.memory, is_new))
+    }
+
+    #[inline]
+    fn committed(&self) -> u64 {
+        // Acquire, as R3.
+        self.ring.as_ref().map_or(0, |ring| ring.memory.committed().load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn described(&self) -> u32 {
+        // Relaxed: the Acquire load of the commit came before.
+        self.ring.as_ref().map_or(0, |ring| ring.memory.committed_meta_generation().load(Ordering::Relaxed))
+    }
+
+    fn held(&self) -> Range<u64> {
+        let Some(ring) = &self.ring else { return 0..0 };
+        let committed = self.committed();
+        let reserved = protocol::recheck(&ring.memory).frames;
+        // Of a writer of ours, never less than is committed; and never more frames than the ring has room for.
+        reserved.max(committed).saturating_sub(ring.memory.frames()).min(committed)..committed
+    }
+
+    fn chunks(&self) -> Range<u64> {
+        let Some(ring) = &self.ring else { return 0..0 };
+        // Acquire, as R3.
+        let newest = ring.memory.committed_chunks().load(Ordering::Acquire);
+        // Of a writer of ours, never less than is committed; and never more records than there is room for.
+        let reserved = protocol::recheck(&ring.memory).chunks.max(newest);
+        reserved.saturating_sub(ring.memory.records()).min(newest)..newest
+    }
+
+    #[inline]
+    fn record(&self, chunk: u64) -> Option<Record> {
+        protocol::record(&self.ring.as_ref()?.memory, chunk)
+    }
+
+    #[inline]
+    fn expect_copy(&self, position: u64) {
+        if let Some(ring) = &self.ring {
+            ring.memory.expect_copy(position);
+        }
+    }
+
+    #[inline]
+    fn copy_whole(
+        &mut self,
+        positions: &Range<u64>,
+        committed: u64,
+        times: &mut [f64],
+        samples: &mut [u8],
+    ) -> Result<u64> {
+        let Some(ring) = &self.ring else { return Ok(positions.end) };
+        let copy = || {
+            ring.memory.copy_times(positions, times);
+            ring.memory.copy_samples(positions, samples);
+        };
+        protocol::copy_whole(&ring.memory, positions, committed, copy).map_err(|reserved| {
+            self.corrupt(format!("reserved is {}, below the {committed} committed", reserved.frames))
+        })
+    }
+
+    fn copy_times_whole(&self, positions: &Range<u64>, times: &mut [f64]) -> Option<u64> {
+        let ring = self.ring.as_ref()?;
+        protocol::copy_whole(&ring.memory, positions, 0, || ring.memory.copy_times(positions, times)).ok()
+    }
+
+    #[inline]
+    fn lend(&mut self, positions: &Range<u64>) -> Result<Option<View>> {
+        Ok(self.ring.as_ref().map(|ring| View::of_ring(ring, positions.clone())))
+    }
+
+    fn lent(view: &View) -> Range<u64> {
+        view.range()
+    }
+
+    #[inline]
+    fn judge(&self, view: &View) -> Option<u64> {
+        let memory = view.memory_in(&self.ring.as_ref()?.map)?;
+        Some(protocol::recheck(memory).whole_from(memory.frames(), &view.range()))
+    }
+
+    fn newest_description(&self) -> Option<u32> {
+        // Acquire, partner of M3.
+        self.header.as_ref().map(|header| header.words.meta_generation().load(Ordering::Acquire))
+    }
+
+    fn open_description(&mut self, meta_generation: u32) -> Result<Option<Description>> {
+        let Some(header) = &self.header else { return Ok(None) };
+        open::open_description(&self.name, header, meta_generation)
+    }
+
+    fn corrupt(&self, reason: String) -> Error {
+        corrupt(self.ring.as_ref().map_or(&self.segment, |ring| &ring.segment), reason)
+    }
+
+    fn corrupt_header(&self, reason: String) -> Error {
+        corrupt(&self.segment, reason)
+    }
+}
