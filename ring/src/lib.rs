@@ -126,11 +126,13 @@ mod writer;
 #[cfg(not(loom))]
 pub use admin::{Leftover, StreamInfo, clean, leftovers, streams, streams_of};
 pub use error::{Error, Result};
+#[cfg(not(loom))]
+pub use ezmsg::source::EzmsgInfo;
 pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{
-    EzmsgInfo, Frames, Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions,
-    RingLayout, Sample, SharedBytes, View, Wait,
+    Frames, Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions, RingLayout,
+    Sample, SharedBytes, View, Wait,
 };
 #[cfg(not(loom))]
 pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};

@@ -1,4 +1,4 @@
-//! How many frames a message has that is like the one before, but for their number.
+//! The number of frames of a message that differs from the one before in nothing else.
 
 use arrow::array::{Array, ArrayRef, AsArray, GenericBinaryArray, GenericListArray, OffsetSizeTrait};
 use dora_node_api::Parameter;

@@ -37,7 +37,7 @@ pub(crate) struct Fresh<'a> {
     pub settings: &'a MessageSettings,
 }
 
-/// What the array and the parameters of a message say, each on its own.
+/// What the array and the parameters of a message say, each for itself.
 struct Facts {
     payload: Payload,
     siblings: SiblingColumns<String>,

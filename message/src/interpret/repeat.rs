@@ -40,7 +40,7 @@ impl Form {
         is_alike
     }
 
-    /// Whether the parameters say what those of the message before said. Takes the places of the frames from `axes`.
+    /// Whether the parameters are those of the message before. Takes the places of the frames from `axes`.
     fn has_parameters(&mut self, parameters: &MetadataParameters, frames: u64, history: &History) -> bool {
         let frames_before = self.roll.frames as u64;
         let Self { frame_count, axes, placed, .. } = self;
@@ -55,7 +55,7 @@ impl Form {
         })
     }
 
-    /// Whether the columns beside the samples say what they said in the message before.
+    /// Whether the columns beside the samples have the values of the message before.
     fn has_siblings(&self, array: &dyn Array, history: &History) -> bool {
         SiblingColumns::read(&self.payload, array)
             .are(&self.siblings, |name| self.sizes.give_shape() || history.columns.is_static(name))

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 
+use super::chars::char_of;
 use crate::layout::fields::{Field, Value, fields};
 use crate::protocol::failpoint;
 use crate::{Dtype, MAX_RANK};
@@ -121,7 +122,7 @@ impl EzmsgHeader {
         let mut key_bytes = [0; MAX_KEY_BYTES];
         key_bytes[..key.len()].copy_from_slice(key.as_bytes());
 
-        self.store(at::dtype, format.dtype.ezmsg_char());
+        self.store(at::dtype, char_of(format.dtype));
         failpoint::point("S7-dtype");
         self.store(at::srate, format.rate_hz);
         failpoint::point("S7-rate");

@@ -5,6 +5,7 @@
 //! header (`seen`), a pickle (`metadata`, by the decoder `unpickle`), and segments as files (`files`), which together are
 //! a stream that our readers read (`source`).
 
+mod chars;
 #[cfg(not(loom))]
 mod files;
 pub(crate) mod header;

@@ -21,9 +21,9 @@ use super::seen::{Seen, is_read};
 use crate::layout::{Record, header};
 use crate::protocol::cursor::{Beginning, Came, Ends, RingFacts, Source, Start, Status, Unit, Update};
 use crate::protocol::{Committed, Snapshot};
+use crate::reader::Info;
 use crate::reader::frames::{AlignedBytes, Frames};
 use crate::reader::view::View;
-use crate::reader::{EzmsgInfo, Info};
 use crate::shm;
 use crate::shm::open::{Owner, corrupt};
 use crate::stream::{Liveness, WriterId};
@@ -73,6 +73,20 @@ pub(crate) struct EzmsgStream {
     /// Since when the name has been gone and the header not valid.
     ended_since: Option<Instant>,
     end: Option<End>,
+}
+
+/// What is known of a stream that ezmsg itself wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EzmsgInfo {
+    /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
+    pub struct_version: u32,
+    /// The signal's key as the header has it, where it can be read.
+    pub key: Option<String>,
+    /// Why the description in force cannot be read; `None` when it was read, or there is none.
+    pub refused: Option<String>,
+    /// What that description says and a [`Description`] has no word for, each with its name and what it is.
+    pub left_out: Vec<String>,
 }
 
 /// How a stream was found to be over.

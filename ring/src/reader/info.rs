@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Lag;
 use super::any::AnyStream;
+use crate::ezmsg::source::EzmsgInfo;
 use crate::layout::{Geometry, NO_GENERATION, header, trailer};
 use crate::protocol::RingWords as _;
 use crate::protocol::cursor::{Cursor, Source as _};
@@ -99,20 +100,6 @@ pub struct RingLayout {
     pub records: u64,
     /// Offset of the trailer, with which the segment ends.
     pub trailer_offset: u64,
-}
-
-/// What is known of a stream that ezmsg itself wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EzmsgInfo {
-    /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
-    pub struct_version: u32,
-    /// The signal's key as the header has it, where it can be read.
-    pub key: Option<String>,
-    /// Why the description in force cannot be read; `None` when it was read, or there is none.
-    pub refused: Option<String>,
-    /// What that description says and a [`Description`] has no word for, each with its name and what it is.
-    pub left_out: Vec<String>,
 }
 
 impl From<&Geometry> for RingLayout {

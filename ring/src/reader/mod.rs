@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use frames::{Frames, Sample};
-pub use info::{EzmsgInfo, Info, RingLayout};
+pub use info::{Info, RingLayout};
 pub use message_reader::{Message, MessageReader, MessageView};
 pub use notifier::Notifier;
 pub use options::{Interrupter, Lag, ReaderOptions, Wait};

@@ -126,6 +126,7 @@ impl<S: Source> Cursor<S> {
     }
 
     /// Copies and judges one piece, behind `done` frames that are there.
+    #[inline]
     pub(super) fn copy_piece(
         &mut self,
         piece: &Range<u64>,
@@ -190,10 +191,15 @@ impl<S: Source> Cursor<S> {
 
     /// What a read may take: with [`each_description`](super::Plan::each_description), up to where the description changes;
     /// and with `continuing`, only what has the same one as the frames before.
+    #[inline]
     pub(super) fn readable(&mut self, range: Range<u64>, continuing: bool) -> Result<Range<u64>> {
         if !self.plan.each_description || range.is_empty() {
             return Ok(range);
         }
+        self.described_readable(range, continuing)
+    }
+
+    fn described_readable(&mut self, range: Range<u64>, continuing: bool) -> Result<Range<u64>> {
         let (number, end) = self.described_alike(&range);
         let same = number.is_none_or(|number| self.descriptions.is(number) || self.descriptions.has_missed(number));
         if continuing && !same {

@@ -244,10 +244,12 @@ impl<S: Source> Cursor<S> {
     }
 
     /// A1 to A5, where there is no ring yet.
+    #[inline]
     fn attach(&mut self) -> Result<Reached> {
-        if self.source.ring().is_some() {
-            return Ok(Reached::Ring);
-        }
+        if self.source.ring().is_some() { Ok(Reached::Ring) } else { self.attach_anew() }
+    }
+
+    fn attach_anew(&mut self) -> Result<Reached> {
         if self.has_ended() {
             // Reported first, before the next stream begins.
             return Ok(Reached::End);
@@ -430,40 +432,56 @@ impl<S: Source> Cursor<S> {
     /// R1 to R3 and R8.
     #[inline]
     pub fn poll(&mut self) -> Result<Outcome<Committed>> {
-        let reached = self.attach()?;
-        if let Some(unreported) = self.unreported.take() {
-            return Ok(match unreported {
-                Unreported::Generation => Outcome::Generation,
-                Unreported::End => Outcome::Closed,
-            });
-        }
-        let (Reached::Ring, Some(ring)) = (reached, self.source.ring()) else { return Ok(Outcome::Nothing) };
+        let Some(ring) = self.source.ring().filter(|_| self.unreported.is_none()) else { return self.poll_attaching() };
         let update = self.update()?;
-        let committed = match update {
-            Update::Committed(committed) | Update::Replaced(committed) => committed,
-            Update::Nothing(snapshot) => snapshot.committed,
-        };
-        self.check_committed(ring, committed)?;
-        // A reader of frames holds the newest description, and is shown its number beside the counters.
-        if self.plan.unit == Unit::Frames
-            && !self.plan.each_description
-            && self.descriptions.may_be_new(self.source.described())
-        {
-            self.refresh_description()?;
+        match update {
+            Update::Committed(committed) => {
+                self.take_in(ring, committed)?;
+                Ok(Outcome::Data(committed))
+            }
+            update => self.poll_quiet(ring, update),
         }
+    }
+
+    /// The same where there is no ring, or the caller does not know yet that there is.
+    #[cold]
+    fn poll_attaching(&mut self) -> Result<Outcome<Committed>> {
+        self.attach()?;
+        Ok(match self.unreported.take() {
+            Some(Unreported::Generation) => Outcome::Generation,
+            Some(Unreported::End) => Outcome::Closed,
+            None => Outcome::Nothing,
+        })
+    }
+
+    /// The same where nothing is new.
+    fn poll_quiet(&mut self, ring: RingFacts, update: Update) -> Result<Outcome<Committed>> {
         match update {
             Update::Committed(committed) => Ok(Outcome::Data(committed)),
             Update::Nothing(snapshot) => {
+                self.take_in(ring, snapshot.committed)?;
                 self.notice_newest_writer();
-                let over = self.move_on(ring, snapshot)?;
-                Ok(over.unwrap_or(Outcome::Nothing))
+                Ok(self.move_on(ring, snapshot)?.unwrap_or(Outcome::Nothing))
             }
             Update::Replaced(committed) => {
+                self.take_in(ring, committed)?;
                 self.lose_up_to(committed.frames);
                 self.expect_another();
                 Ok(Outcome::Nothing)
             }
         }
+    }
+
+    /// What every look brings: counters that may be believed, and the number of the newest frames' description.
+    #[inline]
+    fn take_in(&mut self, ring: RingFacts, committed: Committed) -> Result<()> {
+        self.check_committed(ring, committed)?;
+        // A reader of frames holds the newest description, and is shown its number beside the counters.
+        let holds_newest = self.plan.unit == Unit::Frames && !self.plan.each_description;
+        if holds_newest && self.descriptions.may_be_new(self.source.described()) {
+            self.refresh_description()?;
+        }
+        Ok(())
     }
 
     /// What is new at the place where the cursor is.
@@ -480,18 +498,23 @@ impl<S: Source> Cursor<S> {
     /// Counters only grow, and no stream has more than 2^64 frames.
     #[inline]
     fn check_committed(&mut self, ring: RingFacts, committed: Committed) -> Result<()> {
+        let is_wrong = committed.frames < self.next
+            || (self.plan.unit == Unit::Messages && committed.chunks < self.next_chunk)
+            || ring.base.checked_add(committed.frames).is_none();
+        if is_wrong { Err(self.refuse_committed(ring, committed)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn refuse_committed(&mut self, ring: RingFacts, committed: Committed) -> Error {
         let (next, next_chunk) = (self.next, self.next_chunk);
-        if committed.frames < next || (self.plan.unit == Unit::Messages && committed.chunks < next_chunk) {
-            return Err(self.corrupt(format!(
-                "committed went back to {} frames and {} chunks, expected at least {next} and {next_chunk}",
-                committed.frames, committed.chunks
-            )));
-        }
-        if ring.base.checked_add(committed.frames).is_none() {
-            let reason = format!("base {} and {} committed frames overflow", ring.base, committed.frames);
-            return Err(self.corrupt(reason));
-        }
-        Ok(())
+        let Committed { frames, chunks } = committed;
+        self.corrupt(if ring.base.checked_add(frames).is_none() {
+            format!("base {} and {frames} committed frames overflow", ring.base)
+        } else {
+            format!(
+                "committed went back to {frames} frames and {chunks} chunks, expected at least {next} and {next_chunk}"
+            )
+        })
     }
 
     /// R8, once nothing that can be delivered is left under `snapshot`. `None`: more may come.
