@@ -68,6 +68,18 @@ impl Reader {
         Ok(copied.frames)
     }
 
+    /// As [`read_at`](Self::read_at), into memory of the caller's: the frames from position `first` on, at most as many as
+    /// `times` has room for. `samples` has room for as many bytes as they have, and any content. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into).
+    pub fn read_at_into(&mut self, first: u64, samples: &mut [u8], times: &mut [f64]) -> Result<Copied> {
+        self.cursor.settle()?;
+        self.cursor.check_room(times.len(), samples.len())?;
+        let positions = first..first.saturating_add(times.len() as u64);
+        self.cursor.copy_at(positions, &mut Lent { samples, times })
+    }
+
     /// The position from which on the held frames are at `time` or later: [`held`](Self::held)'s end when none is. For
     /// times that do not fall and are no NaN; of others it is some position that is held. Never blocks.
     ///

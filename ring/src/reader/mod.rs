@@ -101,6 +101,11 @@ macro_rules! reader_methods {
             self.cursor.source().newest_writer()
         }
 
+        /// Position of the next frame in its generation.
+        pub fn position(&self) -> u64 {
+            self.cursor.position()
+        }
+
         /// Frames lost since the reader began, in all: exact.
         pub fn lost(&self) -> u64 {
             self.cursor.lost()
@@ -251,6 +256,15 @@ impl Reader {
         self.cursor.advance()
     }
 
+    /// Passes new frames, at most `max_frames`, as [`read`](Self::read) does, without copying them: they count as read.
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn skip(&mut self, max_frames: u64) -> Result<Outcome<Copied>> {
+        self.cursor.pass(max_frames)
+    }
+
     /// Frames that are committed and not read, at this moment.
     pub fn unread(&self) -> u64 {
         self.cursor.unread()
@@ -283,11 +297,6 @@ impl Reader {
     /// whose records have been overwritten, which may happen before their frames are. Never blocks.
     pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
         self.cursor.messages(positions, into);
-    }
-
-    /// Position of the next frame that will be read.
-    pub fn position(&self) -> u64 {
-        self.cursor.position()
     }
 
     reader_methods!();
