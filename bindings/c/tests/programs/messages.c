@@ -66,6 +66,9 @@ static void messages_come_as_they_were_written(const char *stream) {
         if (i == 0) {
             OK(dora_shm_reader_next_event(reader, &event));
             CHECK(event.kind == DORA_SHM_EVENT_NEW_GENERATION && event.generation == 0 && event.position == 0);
+            /* Until then it held the description of the newest message. */
+            OK(dora_shm_reader_next_event(reader, &event));
+            CHECK(event.kind == DORA_SHM_EVENT_NEW_DESCRIPTION && event.generation == 0 && event.position == 0);
         }
         if (i == 3) {
             OK(dora_shm_reader_next_event(reader, &event));
