@@ -74,7 +74,7 @@ fn step(stage: &Stage, input: &mut Input<'_>, readers: &mut Readers) {
                 (14, _, Some(reader)) => reader.wait(Duration::ZERO).and_then(|_| reader.info()).map(|_| ()),
                 (15, Some(reader), _) => {
                     let _ = reader.lag();
-                    reader.latest_duration(0.1, &mut copied).map(|_| ())
+                    reader.frames_within(0.1).and_then(|within| reader.latest(within, &mut copied)).map(|_| ())
                 }
                 _ => Ok(()),
             };

@@ -150,7 +150,10 @@ pub fn frames(start: Start) -> dora_shm_ring::Result<()> {
         read(&mut reader, &mut frames, most)?;
     }
     view(&mut reader)?;
-    let _ = (reader.lag(), reader.lost(), reader.description().cloned());
+    let lost = reader.lost();
+    reader.skip_to_newest()?;
+    assert_eq!(reader.lost(), lost);
+    let _ = (reader.lag(), reader.next_event(), reader.description().cloned());
     Ok(())
 }
 
@@ -186,7 +189,10 @@ pub fn messages(start: Start) -> dora_shm_ring::Result<()> {
         next(&mut reader, &mut message)?;
         message_view(&mut reader)?;
     }
-    let _ = (reader.lag(), reader.lost(), reader.description().cloned());
+    let lost = reader.lost();
+    reader.skip_to_newest()?;
+    assert_eq!(reader.lost(), lost);
+    let _ = (reader.lag(), reader.next_event(), reader.description().cloned());
     reader.info().map(|_| ())
 }
 

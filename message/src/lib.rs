@@ -1,35 +1,35 @@
-//! How a dora message and the frames of a stream correspond, in both directions.
+//! What a dora message means as frames of a stream, and how it is rebuilt from them.
 //!
-//! An [`Interpreter`] says what a message means and copies its samples into a ring, once. A [`Rebuilder`] makes the
-//! message again from the frames. What it needs besides the samples is in the stream's description: the
-//! [`recipe`] of a message.
+//! An [`Interpreter`] works out what a message means and copies its samples into a ring, once. A [`Rebuilder`] makes the
+//! message again from the frames. Everything it needs besides the samples is in the stream's description: the [`recipe`]
+//! of a message.
 //!
 //! # Order of belief
-//! What a message is comes from, the first that says anything:
+//! What a message means is taken from the first of these that applies:
 //! 1. the settings ([`MessageSettings`]);
 //! 2. the parameters `shape` and `dims`, with `dtype` for bytes and `sample_rate`;
-//! 3. the parameters, or columns beside the samples, `width`, `height` and `encoding`, when the length fits them;
+//! 3. `width`, `height` and `encoding`, as parameters or as columns beside the samples, if the length fits them;
 //! 4. the Arrow type: rows of lists and structs are frames;
-//! 5. otherwise it is a flat vector: one frame. With a `sample_rate` it is frames of `channels` values (1 by default).
+//! 5. otherwise it is a flat vector, which is one frame. With a `sample_rate` it is frames of `channels` values (default 1).
 //!
-//! Something given that contradicts the number of samples is a [`Refusal`], never a guess; only the third may describe
-//! another array, and is passed over then.
+//! If one of them contradicts the number of samples, the message is refused ([`Refusal`]): nothing is guessed. Only the
+//! third is ignored in this case, because it may describe another array.
 //!
 //! # The buffered axis
-//! `AXIS`, else the parameter `stream_dim`, else the dim called `time`. Dims that do not name it are those of one frame.
-//! Its values are `axis_values`, else they begin at `axis_offset` or at the offset in `axes`, else when the message was
-//! sent; they go on in steps of one over the rate.
+//! It is named by `AXIS`, else by the parameter `stream_dim`, else it is the dim called `time`. Without such a dim, the
+//! dims are those of one frame. Its values are `axis_values`. Without these they begin at `axis_offset`, at the offset in
+//! `axes`, or at the send time, and increase by one over the rate.
 //!
-//! Those of a time axis are seconds in the ring and in its description. In `axes` they may be in another unit of time,
-//! from which they are converted; a mirror converts them back. `axis_values` and `axis_offset` are seconds whatever the
-//! unit in `axes`, as `sample_rate` is Hz. An axis that is no time (Hz, mm) keeps its unit and its numbers: its steps are
-//! the gain, and without a `sample_rate` the rate is frames per unit, one over the gain.
+//! Values of a time axis are seconds in the ring and in its description. In `axes` they may have another unit of time; a
+//! sink converts them, and a mirror converts them back. `axis_values` and `axis_offset` are always seconds, and
+//! `sample_rate` is Hz. An axis that is not time (Hz, mm) keeps its unit and its numbers. Its step is the gain, and without
+//! a `sample_rate` its rate is frames per unit: one over the gain.
 //!
 //! # What is static
-//! Parameters that are no part of the above are attributes. One that has changed three times changes with the messages
-//! and leaves the description for good; so do `axes` other than the buffered one. dora's own parameters, a `timestamp`
-//! that is none, and those that mirrors add are never attributes. Once eight messages have brought new names, further
-//! ones are let pass.
+//! All other parameters are attributes. An attribute that has changed three times leaves the description for good, because
+//! it changes with the messages; so do `axes` other than the buffered one. dora's own parameters, a `timestamp` that is
+//! not a timestamp, and parameters that mirrors add are never attributes. Once eight late attributes have left again, a new
+//! name has to come with eight consecutive messages before it is described.
 //!
 //! # Pictures
 //! What the samples of a picture are is decided here, once. The description has it as the attribute `_picture`: `gray`,

@@ -4,8 +4,7 @@ use std::fmt;
 
 use dora_shm_ring::{Dtype, MAX_RANK};
 
-/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and the
-/// setting that would help.
+/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and a remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("input `{input}` ({arrow_type}): {reason}")]
 pub struct Refusal {
@@ -47,7 +46,7 @@ impl Refusal {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Something that is no fixed-size number.
+    /// Values that are not fixed-size numbers.
     #[error("{} has type {found}, expected fixed-size numbers{}", place(path), choose(fields, path))]
     NotNumeric {
         /// Path of the column; empty: the array itself.
@@ -57,17 +56,16 @@ pub enum Reason {
         /// The numeric columns that FIELD could name.
         fields: Vec<String>,
     },
-    /// Bytes whose meaning nothing tells.
+    /// Bytes whose element type is unknown.
     #[error(
-        "{} holds bytes, and nothing says of which type; set DTYPE (uint8 for plain bytes), or have the source send \
-         `dtype`",
+        "{} holds bytes of an unknown element type; set DTYPE (uint8 for plain bytes), or have the source send `dtype`",
         place(path)
     )]
     BytesNeedDtype {
         /// Path of the column; empty: the array itself.
         path: String,
     },
-    /// A picture that has to be decoded first.
+    /// A compressed picture.
     #[error("encoding `{encoding}` is compressed; decode it upstream, e.g. to bgr8")]
     Compressed {
         /// The encoding's name.
@@ -87,7 +85,7 @@ pub enum Reason {
         /// Values of the longest row.
         longest: u64,
     },
-    /// `FIELD` names a column that is not there.
+    /// `FIELD` names a column that does not exist.
     #[error("FIELD names `{field}`, which is not a column{}", choose(fields, field))]
     UnknownField {
         /// The path as given.
@@ -95,14 +93,14 @@ pub enum Reason {
         /// The numeric columns that FIELD could name.
         fields: Vec<String>,
     },
-    /// `FIELD` is set, and the message has no columns.
-    #[error("FIELD names `{field}`, but the message is no struct; unset FIELD")]
+    /// `FIELD` is set, but the message has no columns.
+    #[error("FIELD names `{field}`, but the message is not a struct; unset FIELD")]
     NoStruct {
         /// The setting.
         field: String,
     },
     /// `FIELD` selects bytes together with other columns.
-    #[error("{} holds bytes, which cannot be joined with other columns; name it alone with FIELD", place(path))]
+    #[error("{} holds bytes, which cannot be combined with other columns; select it alone with FIELD", place(path))]
     BytesAmongOthers {
         /// Path of the bytes.
         path: String,
@@ -119,7 +117,7 @@ pub enum Reason {
         /// Samples of the message.
         samples: u64,
     },
-    /// A shape of more samples than can be counted.
+    /// A shape with more samples than can be counted.
     #[error("{origin} {shape:?} is too large: no message has so many samples (found {samples}); {}", correct(origin))]
     ShapeTooLarge {
         /// Where the shape comes from.
@@ -129,7 +127,7 @@ pub enum Reason {
         /// Samples of the message.
         samples: u64,
     },
-    /// Names of dims that do not fit the number of dimensions.
+    /// Names of dims whose number differs from that of the dimensions.
     #[error(
         "{origin} names {dims:?}, but the message has {}; {}",
         dimensions(shape),
@@ -161,7 +159,7 @@ pub enum Reason {
     },
     /// The parameter `stream_dim` names no dim.
     #[error(
-        "the parameter `stream_dim` is `{dim}`, but the dims are {dims:?}; mend the source, or set AXIS to one of these \
+        "the parameter `stream_dim` is `{dim}`, but the dims are {dims:?}; fix the source, or set AXIS to one of these \
          (or FRAMES: message, for one frame a message)"
     )]
     UnknownStreamDim {
@@ -172,8 +170,8 @@ pub enum Reason {
     },
     /// `AXIS` names a dim of the frame that `SHAPE` gives.
     #[error(
-        "AXIS is `{axis}`, which is one of the dims {dims:?} of the frame that SHAPE {shape:?} gives; leave it out of \
-         SHAPE, or unset AXIS"
+        "AXIS is `{axis}`, which is one of the dims {dims:?} of the frame of SHAPE {shape:?}; leave it out of SHAPE, or \
+         unset AXIS"
     )]
     AxisInFrame {
         /// The setting `AXIS`.
@@ -183,10 +181,10 @@ pub enum Reason {
         /// The frame's dims.
         dims: Vec<String>,
     },
-    /// Frames by `SHAPE` that would mix samples of several of the source's.
+    /// Frames by `SHAPE` that would mix samples from several of the source's frames.
     #[error(
-        "SHAPE makes the message {shape:?}, but the source says {source_shape:?} of {dims:?}, whose frames do not lie \
-         one behind the other; correct SHAPE, or set DIMS too"
+        "SHAPE implies a message of shape {shape:?}, but the source declares shape {source_shape:?} with dims {dims:?}, \
+         whose frames are not contiguous; correct SHAPE, or set DIMS as well"
     )]
     Regrouped {
         /// The message's shape by the setting `SHAPE`.
@@ -214,9 +212,9 @@ pub enum Reason {
         /// The type they should be.
         dtype: Dtype,
     },
-    /// Nulls where the ring has no value for them.
+    /// Nulls in a column whose element type has no value for them.
     #[error(
-        "{} has nulls, for which {dtype} has no value; fill them upstream, or set DTYPE: float64 (a null becomes NaN)",
+        "{} contains nulls, for which {dtype} has no value; fill them upstream, or set DTYPE: float64 (a null becomes NaN)",
         place(path)
     )]
     Nulls {
@@ -225,10 +223,10 @@ pub enum Reason {
         /// Its type.
         dtype: Dtype,
     },
-    /// An integer that becomes a float64 beside columns of another type, and would become another number.
+    /// An integer that `float64`, the common type of the columns, would round.
     #[error(
-        "{} has {found}, and the columns become float64, their common type, in which integers beyond 2^53 are rounded; \
-         choose columns of one integer type with FIELD, which stay as they are, or convert it upstream",
+        "{} contains {found}, which float64, the common type of the columns, would round (integers are exact up to \
+         2^53); use FIELD to select columns of one integer type, or convert it upstream",
         place(path)
     )]
     Inexact {
@@ -237,10 +235,10 @@ pub enum Reason {
         /// The integer.
         found: i128,
     },
-    /// A value that the type of the setting `DTYPE` does not hold.
+    /// A value that the type of the setting `DTYPE` cannot represent.
     #[error(
-        "{} has {found}, which DTYPE {dtype} does not hold; unset DTYPE (it is {own}), set one that holds it, or convert \
-         it upstream",
+        "{} contains {found}, which DTYPE {dtype} cannot represent; unset DTYPE (the column is {own}), set one that can, \
+         or convert it upstream",
         place(path)
     )]
     Unfit {
@@ -253,14 +251,14 @@ pub enum Reason {
         /// The setting.
         dtype: Dtype,
     },
-    /// An array that Arrow itself cannot take apart.
-    #[error("Arrow refuses the array: {found}; mend the source")]
+    /// An array that Arrow itself rejects.
+    #[error("Arrow rejects the array: {found}; fix the source")]
     Arrow {
         /// Its reason.
         found: String,
     },
     /// A parameter that cannot be understood.
-    #[error("the parameter `{key}` is {found}, expected {expected}; mend the source{}", instead(key))]
+    #[error("the parameter `{key}` is {found}, expected {expected}; fix the source{}", instead(key))]
     Parameter {
         /// Its name.
         key: String,
@@ -278,14 +276,14 @@ pub enum Reason {
     /// A type nested too deeply, or with too many parts in a row.
     #[error("the type has {found}, at most {limit} are possible; choose columns with FIELD, or flatten it upstream")]
     TooComplex {
-        /// What there is too much of, with its number.
+        /// What exceeds the limit, with its number.
         found: String,
         /// The limit.
         limit: usize,
     },
 }
 
-/// The setting that can stand in for a parameter.
+/// The setting that can replace a parameter.
 fn instead(key: &str) -> &'static str {
     match key {
         "shape" => ", or set SHAPE",
@@ -298,10 +296,10 @@ fn instead(key: &str) -> &'static str {
     }
 }
 
-/// What helps against a shape from `origin` that does not fit.
+/// The remedy for a shape from `origin` that does not fit.
 fn correct(origin: &str) -> &'static str {
     match origin {
-        "the parameter `shape`" => "mend the source, or set SHAPE",
+        "the parameter `shape`" => "fix the source, or set SHAPE",
         _ => "set SHAPE to the shape of one frame (FRAMES: rows when a message holds several)",
     }
 }

@@ -2,24 +2,25 @@
 
 use dora_shm_ring::Dtype;
 
-/// What the user says about the messages of one input. Everything left out is found out from the message.
+/// What the user says about the messages of one input. What is left unset is derived from each message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageSettings {
     /// `AXIS`: name of the dim along which frames are buffered.
     pub axis: Option<String>,
-    /// `SAMPLE_RATE`: frames a second, finite and at least 0 (0: irregular). It wins over the source's `sample_rate`
-    /// and says nothing of how many frames a message has.
+    /// `SAMPLE_RATE`: frames per second, finite and at least 0 (0: irregular). It overrides the source's `sample_rate`,
+    /// and does not affect how many frames a message has.
     pub sample_rate_hz: Option<f64>,
-    /// `SHAPE`: shape of one frame, without the buffered axis; each dimension at least 1, `[]` is one sample. It wins over
-    /// the source's `shape`, of whose `dims` only the names are left: those of the message if they are one more than the
-    /// frame has and name the buffered axis, else those of the frame. The source's rate holds where its frames are these.
+    /// `SHAPE`: shape of one frame, without the buffered axis; each dimension at least 1, `[]` is one sample. It overrides
+    /// the source's `shape`. The source's `dims` then only name dims: those of the message if there is one more than the
+    /// frame has and one of them is the buffered axis, else those of the frame. The source's rate applies if its frames are
+    /// the same.
     pub shape: Option<Vec<u64>>,
     /// `DIMS`: a name for each dimension of the message, in the message's order; or, when the buffered axis is not
     /// among them, for each dimension of a frame.
     pub dims: Option<Vec<String>>,
-    /// `DTYPE`: how bytes are read; other numbers are converted to it. A message with a value that it does not hold is
-    /// refused: one out of range (of bool: other than 0 and 1), NaN or a fraction among integers, or an integer that the
-    /// float would round. Between floats fractions are rounded.
+    /// `DTYPE`: how bytes are read; other numbers are converted to it. A message with a value that it cannot represent is
+    /// refused: a value out of range (for bool: other than 0 and 1), a NaN or a fraction if it is an integer type, or an
+    /// integer that a float type would round. Conversions between float types round fractions.
     pub dtype: Option<Dtype>,
     /// `FIELD`: paths into a struct, the steps separated by dots (`pose.position`). Empty: all of it.
     pub fields: Vec<String>,
@@ -37,6 +38,6 @@ pub enum FrameRule {
     Auto,
     /// `message`: each message is one frame.
     Message,
-    /// `rows`: each row along the buffered axis is one; of a flat vector, each run of `SHAPE` samples.
+    /// `rows`: each row along the buffered axis is one; in a flat vector, each run of `SHAPE` samples.
     Rows,
 }

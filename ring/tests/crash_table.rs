@@ -548,9 +548,15 @@ fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_me
     let mut newest = MessageReader::open(&name, ReaderOptions::default()).unwrap();
     let mut last = MessageReader::open(&name, ReaderOptions::default().start(Start::Last(1))).unwrap();
     assert!(matches!(newest.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
+    let mut skipping = MessageReader::open(&name, oldest()).unwrap();
+    assert_eq!(skipping.skip_to_newest().unwrap(), Outcome::Data(5));
+    assert_eq!(skipping.skip_to_newest().unwrap(), Outcome::Nothing);
+    assert!(matches!(skipping.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
     actor.say("go on");
     actor.stops_at("W8");
     let mut message = Message::new();
+    assert!(skipping.next(&mut message).unwrap().is_data());
+    assert_eq!((message.info().chunk, message.info().first, message.info().lost), (1, 5, 0));
     assert!(newest.next(&mut message).unwrap().is_data());
     assert_eq!((message.info().chunk, message.info().first, message.info().frames), (1, 5, 5));
     assert!(last.next(&mut message).unwrap().is_data());
@@ -558,4 +564,25 @@ fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_me
     actor.kill();
     actor.end_killed();
     drop(Writer::create(&name, WriterOptions::default()).unwrap());
+}
+
+#[test]
+fn a_message_whose_writer_died_between_its_two_commits_holds_no_skipping_reader_up() {
+    let name = Name::new("between-skip");
+    let environment = [("DORA_SHM_STOP_MODE", "step"), ("DORA_SHM_STOP_AT", "W7:2")];
+    let mut actor = Actor::start("the_writer", &name, &environment);
+    actor.expect("readers");
+    actor.say("go on");
+    actor.stops_at("W7");
+    actor.kill();
+    actor.end_killed();
+    let mut reader = MessageReader::open(&name, oldest()).unwrap();
+    assert_eq!(reader.skip_to_newest().unwrap(), Outcome::Data(5));
+    assert_eq!(reader.skip_to_newest().unwrap(), Outcome::Nothing);
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    assert_eq!(reader.skip_to_newest().unwrap(), Outcome::Nothing);
+    writer.begin(&format(RING_FRAMES), &description("next"), 4).unwrap();
+    signal::write(&mut writer, 3);
+    assert_eq!(reader.skip_to_newest().unwrap(), Outcome::Generation);
+    assert_eq!((reader.generation(), reader.lag().frames, reader.lost()), (Some(1), 0, 0));
 }

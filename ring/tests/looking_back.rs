@@ -49,6 +49,27 @@ fn what_is_older_than_the_ring_or_not_written_yet_is_left_out() {
 }
 
 #[test]
+fn frames_are_read_by_position_into_memory_of_the_callers() {
+    let name = Name::new("into");
+    let mut writer = stream(&name, 40);
+    for _ in 0..10 {
+        signal::write(&mut writer, 10);
+    }
+    let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+    let frame_bytes = reader.format().unwrap().frame_bytes() as usize;
+    let mut frames = Frames::new();
+    for (first, room, found) in [(70, 5, 70..75), (98, 5, 98..100), (55, 8, 60..63), (100, 5, 100..100), (0, 60, 60..60)] {
+        let (mut samples, mut times) = (vec![0; room * frame_bytes], vec![0.0; room]);
+        let copied = reader.read_at_into(first, &mut samples, &mut times).unwrap();
+        assert_eq!((copied.first, copied.frames, copied.lost), (found.start, found.end - found.start, 0));
+        let count = copied.frames as usize;
+        assert_eq!(reader.read_at(found, &mut frames).unwrap(), copied.frames);
+        assert_eq!((&samples[..count * frame_bytes], &times[..count]), (frames.samples(), frames.times()));
+    }
+    assert!(matches!(reader.read_at_into(70, &mut [0; 3], &mut [0.0]), Err(Error::BadArgument { .. })));
+}
+
+#[test]
 fn looking_back_moves_no_cursor_and_counts_nothing_as_lost() {
     let name = Name::new("cursor");
     let mut writer = stream(&name, 40);

@@ -219,6 +219,32 @@ fn a_view_says_what_became_of_it_as_a_read_does() {
 }
 
 #[test]
+fn frames_that_are_skipped_count_as_read_and_those_that_were_lapped_as_lost() {
+    let name = Name::new("skipped");
+    let mut writer = stream(&name, 40);
+    let mut reader = Reader::open(&name, oldest()).unwrap();
+    let skip = |reader: &mut Reader, frames| {
+        reader.skip(frames).unwrap().map(|skipped| (skipped.first, skipped.frames, skipped.lost))
+    };
+    assert_eq!(skip(&mut reader, 1), Outcome::Nothing);
+    signal::write(&mut writer, 10);
+    assert_eq!(skip(&mut reader, 0), Outcome::Nothing);
+    assert_eq!(skip(&mut reader, 3), Outcome::Data((0, 3, 0)));
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, 2).unwrap(), Outcome::Data(2));
+    assert_eq!(frames.first(), 3);
+    assert_eq!(skip(&mut reader, u64::MAX), Outcome::Data((5, 5, 0)));
+    signal::write(&mut writer, 100);
+    let Outcome::Data((first, count, lost)) = skip(&mut reader, u64::MAX) else { panic!("there are frames") };
+    assert_eq!((first + count, first - lost), (110, 10));
+    assert!(lost >= 60 && reader.lost() == lost, "{lost}");
+    writer.begin(&signal::format(40), &Description::default(), 10).unwrap();
+    assert_eq!(skip(&mut reader, 1), Outcome::Generation);
+    writer.close();
+    assert_eq!(skip(&mut reader, 1), Outcome::Closed);
+}
+
+#[test]
 fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_whole() {
     let name = Name::new("lost-view");
     let mut writer = stream(&name, 40);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use common::process::{Actor, argument, listen, tell};
 use common::segments::{self, Bytes, header_at};
 use common::{Name, PATIENCE, signal, wait_until};
-use dora_shm_ring::{Description, Frames, Reader, ReaderOptions, Wait, Writer, WriterOptions};
+use dora_shm_ring::{
+    Description, Frames, Message, MessageReader, Outcome, Reader, ReaderOptions, Wait, Writer, WriterOptions,
+};
 
 fn writer(name: &Name) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -71,6 +73,118 @@ fn a_sleeper_that_is_noticed_is_woken_by_each_write() {
         // Not a matter of speed: 200 slices are 50 seconds.
         assert!(started.elapsed() < PATIENCE, "slices ended, and no wake-up came: {:?}", started.elapsed());
     });
+}
+
+/// A reader that takes all that is there, in one of the ways in which it can; after a wait, if that is what is said. How many
+/// frames it took.
+type TakeAll = Box<dyn FnMut(bool) -> u64 + Send>;
+type Open = fn(&str) -> TakeAll;
+
+/// Each way to read, with what opens a reader that reads so.
+const EVERY_WAY: [(&str, Open); 5] = [
+    ("copies", by_copies),
+    ("views", by_views),
+    ("skipping", by_skipping),
+    ("messages", by_messages),
+    ("messages in place", by_messages_in_place),
+];
+
+fn by_copies(name: &str) -> TakeAll {
+    let (mut reader, mut frames) = (Reader::open(name, ReaderOptions::default()).unwrap(), Frames::new());
+    Box::new(move |waits| {
+        assert!(!waits || reader.wait(PATIENCE).unwrap() == Wait::Ready);
+        std::iter::from_fn(|| reader.read(&mut frames, 10).unwrap().data()).sum()
+    })
+}
+
+fn by_views(name: &str) -> TakeAll {
+    let mut reader = Reader::open(name, ReaderOptions::default()).unwrap();
+    Box::new(move |waits| {
+        assert!(!waits || reader.wait(PATIENCE).unwrap() == Wait::Ready);
+        let mut taken = 0;
+        while let Outcome::Data(view) = reader.view(10).unwrap() {
+            let whole = reader.finish(view);
+            taken += whole.end - whole.start;
+        }
+        taken
+    })
+}
+
+fn by_skipping(name: &str) -> TakeAll {
+    let mut reader = Reader::open(name, ReaderOptions::default()).unwrap();
+    Box::new(move |waits| {
+        assert!(!waits || reader.wait(PATIENCE).unwrap() == Wait::Ready);
+        assert_eq!(reader.advance().unwrap().is_data(), waits);
+        reader.skip_to_newest().unwrap().data().unwrap_or_default()
+    })
+}
+
+fn by_messages(name: &str) -> TakeAll {
+    let (mut reader, mut message) = (MessageReader::open(name, ReaderOptions::default()).unwrap(), Message::new());
+    Box::new(move |waits| {
+        assert!(!waits || reader.wait(PATIENCE).unwrap() == Wait::Ready);
+        std::iter::from_fn(|| reader.next(&mut message).unwrap().data()).map(|info| info.frames).sum()
+    })
+}
+
+fn by_messages_in_place(name: &str) -> TakeAll {
+    let mut reader = MessageReader::open(name, ReaderOptions::default()).unwrap();
+    Box::new(move |waits| {
+        assert!(!waits || reader.wait(PATIENCE).unwrap() == Wait::Ready);
+        let mut taken = 0;
+        while let Outcome::Data(view) = reader.view().unwrap() {
+            taken += view.info().frames;
+            assert!(reader.finish(view));
+        }
+        taken
+    })
+}
+
+#[test]
+fn a_wait_after_a_read_that_found_nothing_ends_at_what_was_written_in_between() {
+    let name = Name::new("in-between");
+    let mut writer = writer(&name);
+    for (way, open) in EVERY_WAY {
+        let mut take_all = open(&name);
+        assert_eq!(take_all(false), 0, "{way}");
+        let started = std::time::Instant::now();
+        for _ in 0..400 {
+            // The read before has found nothing more, and has looked at the wake word; this changes it.
+            signal::write(&mut writer, 1);
+            assert_eq!(take_all(true), 1, "{way}");
+        }
+        // Not a matter of speed: 400 slices are 100 seconds.
+        assert!(started.elapsed() < PATIENCE, "{way}: slices ended, and no wake-up came: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_sleeper_is_woken_by_each_write_in_whatever_way_it_reads() {
+    let name = Name::new("every-way");
+    let mut writer = writer(&name);
+    for (way, open) in EVERY_WAY {
+        let mut take_all = open(&name);
+        assert_eq!(take_all(false), 0, "{way}");
+        let read = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                while read.load(Ordering::Relaxed) < 200 {
+                    let taken = take_all(true);
+                    assert!(taken > 0, "{way}");
+                    read.fetch_add(taken, Ordering::Relaxed);
+                }
+            });
+            wait_until("it is noticed", || wakes(&name) || sleeper.is_finished());
+            let started = std::time::Instant::now();
+            for written in 0..200 {
+                signal::write(&mut writer, 1);
+                wait_until("it is read", || read.load(Ordering::Relaxed) > written || sleeper.is_finished());
+            }
+            sleeper.join().unwrap();
+            // Not a matter of speed: 200 slices are 50 seconds.
+            assert!(started.elapsed() < PATIENCE, "{way}: slices ended, and no wake-up came: {:?}", started.elapsed());
+        });
+    }
 }
 
 #[test]

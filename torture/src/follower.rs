@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Frames, Info, Liveness, Message, MessageReader, Outcome, Reader, ReaderOptions, Start, Wait};
+use dora_shm_ring::{
+    Frames, Info, Liveness, Message, MessageReader, Outcome, Reader, ReaderOptions, SharedBytes, Start, Wait,
+};
 
 use crate::book::{Book, Place};
 use crate::tally::Tally;
@@ -144,8 +146,8 @@ impl<B: Account> Follower<B> {
         }
     }
 
-    pub fn liveness(&self) -> dora_shm_ring::Result<Liveness> {
-        match &self.inner {
+    pub fn liveness(&mut self) -> dora_shm_ring::Result<Liveness> {
+        match &mut self.inner {
             Inner::Frames(reader, _) => reader.liveness(PATIENCE),
             Inner::Messages(reader, _) => reader.liveness(PATIENCE),
         }
@@ -183,10 +185,8 @@ impl<B: Account> Follower<B> {
                     }
                 };
                 let (first, frames) = (view.first(), view.frames());
-                self.samples.clear();
-                view.samples().iter().for_each(|run| self.samples.extend_from_slice(run.as_ref()));
-                self.times.clear();
-                view.times().iter().for_each(|run| self.times.extend_from_slice(run));
+                copy_to(&view.samples(), &mut self.samples);
+                view.copy_times_to(&mut self.times);
                 let frame_bytes = self.samples.len() / (frames.max(1) as usize);
                 let whole = reader.finish(view);
                 if whole.end != first + frames || whole.start < first {
@@ -198,27 +198,25 @@ impl<B: Account> Follower<B> {
                 let skip = (whole.start - first) as usize;
                 let lost = self.book.not_entered(reader.lost())?;
                 self.book.enter(&self.samples[skip * frame_bytes..], &self.times[skip..], lost)?;
-                Outcome::Data
+                Outcome::Data(())
             }
             (Inner::Frames(reader, frames), _) => {
                 let outcome = reader.read(frames, u64::MAX).map_err(told)?;
                 if outcome.is_data() {
                     self.book.enter(frames.samples(), frames.times(), frames.lost())?;
                 }
-                outcome
+                outcome.map(|_| ())
             }
             (Inner::Messages(reader, _), Kind::MessageViews) => match reader.view().map_err(told)? {
                 Outcome::Data(view) => {
                     let info = *view.info();
-                    self.samples.clear();
-                    view.samples().iter().for_each(|run| self.samples.extend_from_slice(run.as_ref()));
-                    self.times.clear();
-                    view.times().iter().for_each(|run| self.times.extend_from_slice(run));
+                    copy_to(&view.samples(), &mut self.samples);
+                    view.copy_times_to(&mut self.times);
                     if !reader.finish(view) {
                         return Ok(Step::Moved);
                     }
                     enter_message(&mut self.book, &info, &self.samples, &self.times)?;
-                    Outcome::Data
+                    Outcome::Data(())
                 }
                 Outcome::Generation => Outcome::Generation,
                 Outcome::Nothing => Outcome::Nothing,
@@ -229,7 +227,7 @@ impl<B: Account> Follower<B> {
                 if outcome.is_data() {
                     enter_message(&mut self.book, message.info(), message.samples(), message.times())?;
                 }
-                outcome
+                outcome.map(|_| ())
             }
         };
         Ok(match outcome {
@@ -259,6 +257,17 @@ impl<B: Account> Follower<B> {
                 return Ok(false);
             }
         }
+    }
+}
+
+/// Copies the runs of a view, one behind the other.
+fn copy_to(runs: &[SharedBytes], into: &mut Vec<u8>) {
+    into.resize(runs.iter().map(SharedBytes::len).sum(), 0);
+    let mut rest = &mut into[..];
+    for run in runs {
+        let (part, behind) = rest.split_at_mut(run.len());
+        run.copy_to(part);
+        rest = behind;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Element types under Arrow's names and under ours.
+//! Element types as Arrow names them, and as the ring does.
 
 use arrow::datatypes::DataType;
 use dora_shm_ring::Dtype;

@@ -1,4 +1,4 @@
-//! Null rows of lists, which need not have as many items as the others.
+//! Null rows of lists: they may have another number of items than the other rows.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use arrow::compute::take;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
-/// The array with null rows of lists as long as the rows that are none: their items are those of another row, under the
-/// same mask. `None`: it is so already, or its rows are ragged anyhow.
+/// The array with all rows of lists of one length: null rows get the items of another row, and stay null. `None`: the rows
+/// are of one length already, or those that are not null differ.
 ///
 /// # Errors
-/// What Arrow refuses, such as more items than its offsets can count.
+/// If Arrow rejects the array, for example because it has more items than its offsets can count.
 pub(crate) fn normalise(array: &dyn Array) -> Result<Option<ArrayRef>, ArrowError> {
     match array.data_type() {
         DataType::List(_) => list(array.as_list::<i32>()),
@@ -64,7 +64,7 @@ fn list<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<Option<ArrayR
     Ok(Some(Arc::new(GenericListArray::try_new(item.clone(), offsets, items, lists.nulls().cloned())?)))
 }
 
-/// The length of all rows that are not null, when a null row has another.
+/// The length of all rows that are not null, if a null row has another.
 fn length_to_give<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Option<usize> {
     let nulls = lists.nulls().filter(|nulls| nulls.null_count() > 0)?;
     let length = |row: usize| lists.value_length(row).as_usize();

@@ -66,19 +66,19 @@ pub(crate) enum BytesKind {
 /// A column of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column {
-    /// Names of the structs' columns that lead to it, joined by dots; empty outside of structs.
+    /// Names of the struct columns that lead to it, joined by dots; empty outside of structs.
     pub path: String,
     /// Type of its numbers in the array.
     pub dtype: Dtype,
-    /// Whether they are bytes of which something else has to tell the type.
+    /// Whether they are bytes whose element type has to come from elsewhere.
     pub bytes: bool,
 }
 
 impl Payload {
-    /// The structure of `array`, of which `fields` chooses columns. `None` when it holds nothing at all.
+    /// The structure of the columns of `array` that `fields` chooses. `None`: there are no values.
     ///
     /// # Errors
-    /// What cannot be a fixed number of numbers per row.
+    /// If a row is not a fixed number of numbers.
     pub(crate) fn new(array: &dyn Array, fields: &[String]) -> Result<Option<Self>, Reason> {
         if array.is_empty() || *array.data_type() == DataType::Null {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Payload {
         let root = walk.node(array, 0..array.len(), &selection, "", 0)?;
         let Walk { columns, nulls, .. } = walk;
         if let Some(path) = nulls.into_iter().next() {
-            // A column of type Null stands for an empty one where it is all there is (YOLO without boxes).
+            // A column of type Null on its own stands for an empty column (YOLO without boxes).
             if columns.is_empty() {
                 return Ok(None);
             }
@@ -102,7 +102,7 @@ impl Payload {
         Ok(if payload.root.numbers() == 0 { None } else { Some(payload) })
     }
 
-    /// The only column, when there is but one.
+    /// The column, if there is exactly one.
     pub(crate) fn only(&self) -> Option<&Column> {
         match self.columns.as_slice() {
             [column] => Some(column),
@@ -110,7 +110,7 @@ impl Payload {
         }
     }
 
-    /// A plain vector: nothing says that its rows are frames.
+    /// Whether it is a plain vector: nothing indicates that its rows are frames.
     pub(crate) fn is_vector(&self) -> bool {
         matches!(self.root, Node::Number { .. }) || (self.rows == 1 && self.is_bytes())
     }
@@ -121,7 +121,7 @@ impl Payload {
 }
 
 impl Node {
-    /// Numbers in one value; of bytes, the bytes.
+    /// Numbers in one value; for bytes, the number of bytes.
     pub(crate) fn numbers(&self) -> u64 {
         match self {
             Self::Number { .. } => 1,
@@ -131,7 +131,7 @@ impl Node {
         }
     }
 
-    /// Numbers in one value whose list or bytes of the number in `open`, from the outside in, has the length there.
+    /// Numbers in one value, with the length in `open` for the list or bytes that it names.
     pub(crate) fn numbers_with(&self, open: Open) -> u64 {
         match (self, open) {
             (_, None) | (Self::Number { .. }, _) => self.numbers(),
@@ -147,7 +147,7 @@ impl Node {
         }
     }
 
-    /// Shape of one value. Columns of one shape become a dimension of their own, the others are laid end to end.
+    /// Shape of one value. Columns of equal shapes form a dimension of their own; other columns are concatenated.
     pub(crate) fn shape(&self) -> Vec<u64> {
         match self {
             Self::Number { .. } => Vec::new(),
@@ -167,7 +167,7 @@ impl Node {
         }
     }
 
-    /// Number of a struct's columns, when there are several and each has the same shape.
+    /// Number of columns of a struct, if there are several and all have the same shape.
     pub(crate) fn equal_columns(&self) -> Option<usize> {
         let mut shapes = Vec::new();
         self.collect_shapes(&mut shapes);
@@ -183,7 +183,7 @@ impl Node {
         }
     }
 
-    /// Shapes of what is no struct in a struct.
+    /// Shapes of the parts of a struct that are not structs themselves.
     fn collect_shapes(&self, shapes: &mut Vec<Vec<u64>>) {
         match self {
             Self::Struct(members) => members.iter().for_each(|member| member.node.collect_shapes(shapes)),
@@ -303,7 +303,7 @@ pub(crate) fn offset_range<O: OffsetSizeTrait>(offsets: &[O], rows: &Range<usize
 /// The length that all of the lists `rows` have.
 ///
 /// # Errors
-/// [`Reason::Ragged`] when those that are not null differ, [`Reason::Nulls`] when only those that are null do.
+/// [`Reason::Ragged`] if rows that are not null differ, [`Reason::Nulls`] if only null rows do.
 fn common_length<O: OffsetSizeTrait>(
     offsets: &[O],
     nulls: Option<&NullBuffer>,
@@ -318,7 +318,7 @@ fn common_length<O: OffsetSizeTrait>(
         return Err(Reason::Ragged { path: path.to_owned(), shortest: shortest.unwrap_or(0), longest: common });
     }
     if rows.clone().any(|row| length(row) != common) {
-        // Null rows of lists are made even beforehand where there is a length for them, those of bytes are not.
+        // Null rows of lists have been normalised before, if there is a length for them; those of bytes have not.
         return Err(Reason::Nulls { path: path.to_owned(), dtype: Dtype::U8 });
     }
     Ok(common)

@@ -5,19 +5,19 @@ use arrow::datatypes::{DataType, Field};
 use crate::array::arrow_types::number;
 use crate::refusal::Reason;
 
-/// The columns that `FIELD` chose, as a tree over the structs of an Arrow type. Lists on the way are passed through.
+/// The columns that `FIELD` chooses, as a tree over the structs of an Arrow type. Lists add no level.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Selection {
     All,
-    /// Column and what is chosen of it, in the order in which `FIELD` names them first.
+    /// Each column and the selection inside it, in the order in which `FIELD` names them first.
     Columns(Vec<(usize, Selection)>),
 }
 
 impl Selection {
-    /// What `paths` choose of a value of type `data_type`; everything when there are none.
+    /// The selection by `paths` in a value of type `data_type`; everything if there are no paths.
     ///
     /// # Errors
-    /// [`Reason::UnknownField`] for a path that leads nowhere, [`Reason::NoStruct`] when there are no columns at all.
+    /// [`Reason::UnknownField`] for a path that leads nowhere, [`Reason::NoStruct`] if there are no columns.
     pub(crate) fn new(data_type: &DataType, paths: &[String]) -> Result<Self, Reason> {
         if paths.is_empty() {
             return Ok(Self::All);
@@ -34,7 +34,7 @@ impl Selection {
         Ok(selection)
     }
 
-    /// Adds `path`; false when it leads nowhere.
+    /// Adds `path`. Returns false if it leads nowhere.
     fn add(&mut self, data_type: &DataType, path: &str) -> bool {
         if path.is_empty() {
             *self = Self::All;
@@ -48,7 +48,7 @@ impl Selection {
             _ => return false,
         };
         let Self::Columns(columns) = self else { return true };
-        // A name may itself hold dots: every column whose name begins the path is tried.
+        // A name may contain dots: every column whose name begins the path is tried.
         for (column, field) in fields.iter().enumerate() {
             let Some(rest) = rest_of(path, field) else { continue };
             let known = columns.iter().position(|(known, _)| *known == column);
@@ -78,7 +78,7 @@ fn has_struct(data_type: &DataType) -> bool {
     }
 }
 
-/// What is left of `path` after the name of `field`.
+/// The rest of `path` after the name of `field`.
 fn rest_of<'a>(path: &'a str, field: &Field) -> Option<&'a str> {
     let rest = path.strip_prefix(field.name().as_str())?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }

@@ -1,11 +1,11 @@
-//! Conversion between element types, where columns of several types share a ring.
+//! Conversion between element types, for columns of several types in one ring.
 
 use dora_shm_ring::Dtype;
 use half::f16;
 
-/// The smallest type that holds every value of both: numpy's rule (`result_type`).
+/// The smallest type that represents every value of both, by numpy's rule (`result_type`).
 ///
-/// 64-bit integers joined with floats, or signed with unsigned, become `float64`, which is exact up to 2^53.
+/// 64-bit integers together with floats, or signed together with unsigned, become `float64`, which is exact up to 2^53.
 pub(crate) fn common(a: Dtype, b: Dtype) -> Dtype {
     use Dtype::*;
     if a == b {
@@ -41,7 +41,7 @@ pub(crate) fn common(a: Dtype, b: Dtype) -> Dtype {
     }
 }
 
-/// The bytes of a NaN, where the type has one.
+/// The bytes of a NaN, if the type has one, and their number.
 pub(crate) fn nan(dtype: Dtype) -> Option<([u8; 8], usize)> {
     let mut bytes = [0; 8];
     match dtype {
@@ -53,10 +53,10 @@ pub(crate) fn nan(dtype: Dtype) -> Option<([u8; 8], usize)> {
     Some((bytes, dtype.size()))
 }
 
-/// Converts the numbers in `source` to those in `target`: as many as both have room for.
+/// Converts the numbers in `source` into `target`, as many as both have room for.
 ///
-/// What the target cannot hold becomes its nearest value; fractions are cut off; NaN becomes 0 in an integer. Where that
-/// may not be, [`unfit`] finds it beforehand.
+/// A value that the target type cannot represent becomes its nearest value, fractions are cut off, and NaN becomes 0 in an
+/// integer. [`unfit`] finds such values beforehand.
 pub(crate) fn convert(from: Dtype, source: &[u8], to: Dtype, target: &mut [u8]) {
     match from {
         Dtype::Bool => convert_from::<Truth>(source, to, target),
@@ -101,13 +101,13 @@ fn convert_all<S: Number, T: Number>(source: &[u8], target: &mut [u8]) {
     }
 }
 
-/// Whether `to` has every value of `from`, but for fractions that are rounded between floats.
+/// Whether `to` represents every value of `from`, other than by rounding fractions between floats.
 pub(crate) fn holds_all(from: Dtype, to: Dtype) -> bool {
     common(from, to) == to && !(matches!(from, Dtype::I64 | Dtype::U64) && to == Dtype::F64)
 }
 
-/// Text of a number of `source` that `to` cannot hold: it is out of range, it is NaN or has a fraction and `to` is no
-/// float, or it is an integer that the float `to` would round. The numbers at indices that `is_null` are passed over.
+/// The text of a number in `source` that `to` cannot represent: a number out of range, NaN or a fraction if `to` is an
+/// integer type, or an integer that the float type `to` would round. Numbers at indices that `is_null` are not checked.
 pub(crate) fn unfit(from: Dtype, source: &[u8], to: Dtype, is_null: &dyn Fn(usize) -> bool) -> Option<String> {
     match from {
         Dtype::Bool => None,
@@ -153,7 +153,7 @@ fn fits<S: Number, T: Number>(number: S) -> bool {
         (false, false) => T::from_i128(number.to_i128()).to_i128() == number.to_i128(),
         (false, true) => T::from_f64(number.to_f64()).to_f64() as i128 == number.to_i128(),
         (true, true) => !number.to_f64().is_finite() || T::from_f64(number.to_f64()).to_f64().is_finite(),
-        // The range first: a conversion that is out of it saturates, and 2^63 is what i64::MAX is rounded to.
+        // The range first: a conversion from outside of it saturates, and i64::MAX as a float is 2^63.
         (true, false) => {
             let number = number.to_f64();
             T::RANGE.contains(&number) && T::from_f64(number).to_f64() == number
@@ -161,7 +161,7 @@ fn fits<S: Number, T: Number>(number: S) -> bool {
     }
 }
 
-/// As digits, as long as all of them are the number's own.
+/// The number as digits, as long as all of them are significant.
 fn shortest(number: f64) -> String {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.is_finite() && number.abs() > EXACT { format!("{number:e}") } else { number.to_string() }
@@ -170,7 +170,7 @@ fn shortest(number: f64) -> String {
 trait Number: Copy {
     const SIZE: usize;
     const FLOAT: bool;
-    /// What an integer of the type can be.
+    /// The range of the type.
     const RANGE: std::ops::Range<f64>;
     fn load(bytes: &[u8]) -> Self;
     fn store(self, bytes: &mut [u8]);
@@ -185,7 +185,7 @@ macro_rules! number {
         impl Number for $type {
             const SIZE: usize = size_of::<$type>();
             const FLOAT: bool = $float;
-            // Of 64 bits the largest is itself rounded up to the bound.
+            // With 64 bits, the largest value itself is rounded up to the bound.
             const RANGE: std::ops::Range<f64> = <$type>::MIN as f64..<$type>::MAX as f64 + 1.0;
 
             fn load(bytes: &[u8]) -> Self {
@@ -264,7 +264,7 @@ impl Number for f16 {
     }
 }
 
-/// A bool as the ring has it: one byte, of which anything but 0 is true.
+/// A bool in the ring: one byte, 0 for false and anything else for true.
 #[derive(Clone, Copy)]
 struct Truth(bool);
 

@@ -10,22 +10,22 @@ use crate::copy::columns::{Columns, Values};
 use crate::copy::roll::{Roll, Transpose, scatter};
 use crate::refusal::Reason;
 
-/// How the columns of a message make up its samples, in the message's own order.
+/// How the columns of a message form its samples, in the message's own order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Gather {
     /// Element type of the samples.
     dtype: Dtype,
-    /// Type of each column's numbers; `dtype` itself where bytes are read as it.
+    /// Type of the numbers in each column; `dtype` itself if bytes are read as it.
     types: Vec<Dtype>,
-    /// Samples of the smallest part that repeats.
+    /// Number of samples of the smallest part that repeats.
     unit: usize,
-    /// Where a unit's samples come from. Empty when there is one column: it holds the samples in order.
+    /// Where the samples of a unit come from. Empty if there is one column, which holds the samples in order.
     segments: Vec<Segment>,
     /// Numbers of each column in a unit.
     column_units: Vec<usize>,
 }
 
-/// A run of samples of a unit that lies together in one column.
+/// A run of samples of a unit that are contiguous in one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Segment {
     start: usize,
@@ -34,12 +34,12 @@ struct Segment {
     column_start: usize,
 }
 
-/// Runs in a unit. More would take longer to plan than to copy; only lists of structs inside of structs have many.
+/// Most runs in a unit: more would take longer to plan than to copy. Only lists of structs inside structs have many.
 const MAX_SEGMENTS: usize = 1 << 16;
 
 impl Gather {
     /// # Errors
-    /// [`Reason::TooComplex`] for lists of structs inside of structs that have too many parts.
+    /// [`Reason::TooComplex`] for lists of structs inside structs with too many parts.
     pub(crate) fn new(payload: &Payload, dtype: Dtype, reinterpreted: bool) -> Result<Self, Reason> {
         let source = |column: &Column| if reinterpreted { dtype } else { column.dtype };
         let types: Vec<_> = payload.columns.iter().map(source).collect();
@@ -109,7 +109,7 @@ impl Gather {
         }
     }
 
-    /// Copies the samples from `first` on into `target`, as many as it has room for.
+    /// Fills `target` with the samples from `first` on.
     fn run(&self, columns: &Columns, first: usize, target: &mut [u8]) {
         if self.segments.is_empty() {
             return self.column(columns, 0, first, target);
@@ -136,7 +136,7 @@ impl Gather {
         }
     }
 
-    /// Copies the numbers of one column from `first` on into `target`, as many as it has room for.
+    /// Fills `target` with the numbers of one column from `first` on.
     fn column(&self, columns: &Columns, column: usize, first: usize, target: &mut [u8]) {
         let (values, nulls) = columns.column(column);
         let size = self.dtype.size();
@@ -167,7 +167,7 @@ impl Gather {
     }
 }
 
-/// The part of `node` of which it is nothing but a repetition.
+/// The part that `node` is a repetition of.
 fn repeating(node: &Node) -> &Node {
     match node {
         Node::List { child, .. } => repeating(child),
@@ -176,7 +176,7 @@ fn repeating(node: &Node) -> &Node {
     }
 }
 
-/// The column of which `node` is a run.
+/// The column that `node` is a run of.
 fn only_column(node: &Node) -> Option<usize> {
     match repeating(node) {
         Node::Number { index } | Node::Bytes { index, .. } => Some(*index),
@@ -195,7 +195,7 @@ fn unpack(bits: &[u8], first: usize, target: &mut [u8]) {
     let aligned = first + head.len();
     let (eights, tail) = rest.as_chunks_mut::<8>();
     for (eight, source) in eights.iter_mut().zip(&bits[aligned / 8..]) {
-        // One copy of the byte per target byte, of which each keeps one bit; the sum carries it to bit 7.
+        // Copy the byte into each target byte, keep one bit in each, and carry it to bit 7 by the sum.
         let spread = (u64::from(*source) * 0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
         let ones = ((spread + 0x0040_6070_787c_7e7f) >> 7) & 0x0101_0101_0101_0101;
         *eight = ones.to_le_bytes();

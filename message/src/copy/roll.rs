@@ -1,6 +1,6 @@
-//! Rolling the buffered axis to the front and back: a transposition of cells of several bytes.
+//! Moving the buffered axis to the front and back: a transposition of cells of several bytes.
 
-/// Where the frames of a message are among its samples: sample `(o * frames + f) * inner + i` is sample
+/// How the frames of a message lie among its samples: sample `(o * frames + f) * inner + i` is sample
 /// `o * inner + i` of frame `f`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Roll {
@@ -18,7 +18,7 @@ const TILE_ROWS: usize = 32;
 /// Bytes of a tile's row: long enough for the processor to see a run and fetch ahead, and a tile fits a first-level cache.
 const TILE_ROW_BYTES: usize = 512;
 
-/// Columns from which tiles pay.
+/// Number of columns from which tiles are faster.
 const MIN_TILE_COLUMNS: usize = 8;
 
 /// Rows of a run of a single column.
@@ -51,8 +51,8 @@ impl Transpose {
         }
     }
 
-    /// Tile by tile through a copy of it: so both sides are touched in runs, and strides of a power of two do not
-    /// throw each other out of the cache.
+    /// Tile by tile, by way of a copy of the tile. Both sides are accessed in runs, and strides of a power of two do not
+    /// evict each other from the cache.
     fn cells<const BYTES: usize>(self, source: &[u8], target: &mut [u8]) {
         let (source, _) = source.as_chunks::<BYTES>();
         let (target, _) = target.as_chunks_mut::<BYTES>();
@@ -79,7 +79,7 @@ impl Transpose {
         }
     }
 
-    /// For few columns: each is gathered in runs as long as the source of all stays in the cache.
+    /// For few columns: gathers each in runs that are short enough for the source of all to stay in the cache.
     fn columns_of_cells<const BYTES: usize>(self, source: &[[u8; BYTES]], target: &mut [[u8; BYTES]]) {
         for first_row in (0..self.rows).step_by(RUN_ROWS) {
             let rows = RUN_ROWS.min(self.rows - first_row);

@@ -22,7 +22,7 @@ use crate::shape::picture::Pixels;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     pub params: StaticParams,
-    /// The same for columns beside the samples.
+    /// The static columns beside the samples.
     pub columns: StaticParams,
     /// The last `sample_rate` in Hz, as it was sent, and the `channels` that came with it.
     sample_rate: Option<(f64, Option<Attr>, Option<u64>)>,
@@ -42,7 +42,7 @@ pub(crate) struct History {
     times: Timing,
     /// The places of the frames were in `axes`, and a mirror does not send it.
     is_place_lost: bool,
-    /// What the parameter `shape` is to a mirror.
+    /// What a mirror has to make of the parameter `shape`.
     shape: Option<Watched<ShapeSent>>,
     /// The messages that `shape` holds for. Others may have another parameter `shape`, or none.
     shaped: Option<(ArrowType, Vec<Option<u64>>)>,
@@ -153,7 +153,7 @@ impl History {
         attrs
     }
 
-    /// Whether width and height hold for all messages until they change, which is noticed.
+    /// Whether a change of width or height is noticed with the message that brings it.
     pub(crate) fn has_static_size(&self) -> bool {
         [WIDTH, HEIGHT].iter().all(|key| self.params.is_static(key) && self.columns.is_static(key))
     }
@@ -183,11 +183,13 @@ impl History {
     }
 
     /// Whether a mirror sends `axes` even if they place the frames elsewhere than they are.
+    #[inline]
     pub(crate) fn sends_overruled_axes(&self) -> bool {
         self.overruled_axes.as_ref().is_none_or(Watched::is_static)
     }
 
     /// Whether the times of a message come as those of the message before.
+    #[inline]
     pub(crate) fn has_times(&self, parameters: &MetadataParameters) -> bool {
         match self.timing.as_ref().and_then(Watched::get) {
             Some(timing) => *timing == Timing::of(parameters),
@@ -307,7 +309,7 @@ impl History {
     fn add_shape(&self, recipe: &mut Recipe) {
         match self.shape.as_ref().map(Watched::get) {
             Some(Some(ShapeSent::Own(kind))) => recipe.make(PerMessage::Shape, SHAPE, *kind, ParamType::ListInt),
-            // It comes with some messages, or in several types: it is true of all of this type and these dims.
+            // It comes with some messages, or in several types: it is right for all of this type and these dims.
             Some(None) if !self.is_shape_overruled => {
                 let kind = self.shape_type.unwrap_or(ParamType::ListInt);
                 recipe.make(PerMessage::Shape, SHAPE, kind, ParamType::ListInt);

@@ -1,4 +1,4 @@
-//! What a chunk is to the ring, and the description that goes with it.
+//! The plan of a message: what its frames are, and their description.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::params::time_unit::SECOND;
 use crate::refusal::Reason;
 use crate::shape::geometry::Geometry;
 
-/// What the frames of a message are. As long as a source says the same of its messages they share one plan.
+/// What the frames of a message are. Messages share one plan as long as the source says the same about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) dtype: Dtype,
@@ -37,13 +37,13 @@ impl Plan {
         self.frame_shape.iter().product::<u64>() * self.dtype.size() as u64
     }
 
-    /// Frames a second, above 0. `None`: unknown or irregular. Along an axis that is no time, of a source that gives no
+    /// Frames per second, above 0. `None`: unknown or irregular. If the buffered axis is not time and the source gives no
     /// `sample_rate`, it is frames per unit of that axis.
     pub fn rate_hz(&self) -> Option<f64> {
         self.rate_hz
     }
 
-    /// The source's own name for the signal; empty when it has none.
+    /// The source's own name for the signal; empty if it has none.
     pub fn key(&self) -> &str {
         &self.description.key
     }
@@ -53,7 +53,7 @@ impl Plan {
         &self.description
     }
 
-    /// Whether frames of both fit in one generation: a difference of the descriptions alone needs no other ring.
+    /// Whether frames of both belong in one generation. Descriptions may differ within a generation.
     pub fn same_generation(&self, other: &Self) -> bool {
         self.dtype == other.dtype
             && self.frame_shape == other.frame_shape
@@ -62,11 +62,11 @@ impl Plan {
     }
 }
 
-/// Axes of a description: the source's, the buffered one with the step in force (0: there is none), and names of a
-/// struct's columns.
+/// The axes of a description: those of the source, the buffered axis with `step` (0: irregular or unknown), and the names
+/// of a struct's columns.
 ///
 /// # Errors
-/// [`Reason::Parameter`] for labels that are not as many as the dim is long.
+/// [`Reason::Parameter`] if the number of labels differs from the length of their dim.
 pub(crate) fn axes(
     geometry: &Geometry,
     payload: &Payload,
@@ -98,7 +98,7 @@ pub(crate) fn axes(
     Ok(described)
 }
 
-/// The dim that counts the columns of a struct, and their names, when the message has its rows unchanged.
+/// The dim that counts the columns of a struct, and their names, if the message has the rows of the array.
 fn column_labels(geometry: &Geometry, payload: &Payload, row: &[u64]) -> Option<(String, Vec<Value>)> {
     let is_natural = geometry.shape.split_first() == Some((&payload.rows, row));
     let has_column_dim = payload.root.equal_columns() == Some(payload.columns.len());
@@ -110,7 +110,7 @@ fn column_labels(geometry: &Geometry, payload: &Payload, row: &[u64]) -> Option<
     Some((geometry.dims[1].clone(), labels))
 }
 
-/// Bytes of the columns' paths that name structs of which all are part.
+/// Length of the part of the columns' paths that names structs around all of them.
 fn common_prefix(payload: &Payload) -> usize {
     let mut prefix = String::new();
     let mut node = &payload.root;

@@ -1,4 +1,4 @@
-//! What the parameter `axes` says of one message, and what of it lasts.
+//! The parameter `axes` of a message: what holds for this message only, and what lasts.
 
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_ring::Axis;
@@ -10,7 +10,7 @@ use crate::params::time_unit::{SECOND, TimeUnit};
 use crate::refusal::Reason;
 use crate::shape::geometry::Geometry;
 
-/// Where the parameter `axes` says the frames are, in seconds when that is a time.
+/// Where the parameter `axes` places the frames; in seconds, if the axis is time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Placed {
     Nowhere,
@@ -20,17 +20,17 @@ pub(crate) enum Placed {
 
 /// The parameter `axes`, taken apart.
 pub(crate) struct SourceAxes {
-    /// As it was sent, but for the buffered axis: if it is a time, it is in seconds.
+    /// As it was sent, except that a buffered axis of time is in seconds.
     pub axes: Axes,
-    /// As it was sent, without what belongs to this message.
+    /// As it was sent, without what holds for this message only.
     pub lasting: Axes,
-    /// The JSON, likewise.
+    /// The JSON of `lasting`.
     pub text: Option<String>,
     pub passing: Option<Passing>,
-    /// The unit in which `passing` is, if that is a time.
+    /// The unit of `passing`, if the axis is time.
     pub unit: TimeUnit,
-    /// The JSON as it was sent, when it places the frames elsewhere than where they are: `axis_offset` and `axis_values`
-    /// win over it, and nothing of the ring tells what it said.
+    /// The JSON as it was sent, if `axis_offset` or `axis_values`, which win, place the frames elsewhere: nothing in the
+    /// ring says what it was.
     pub overruled: Option<String>,
     pub placed: Placed,
 }
@@ -85,7 +85,8 @@ impl SourceAxes {
 }
 
 impl Placed {
-    /// Whether it tells the places of `frames` frames.
+    /// Whether it has places for `frames` frames.
+    #[inline]
     pub(crate) fn is_of(&self, frames: u64) -> bool {
         match self {
             Self::Nowhere | Self::From(_) => true,

@@ -1,4 +1,4 @@
-//! Which parameters are static: those that hardly ever change belong to the description, the others do not.
+//! Which parameters are static: those that rarely change. Only they belong in the description.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,18 @@ use dora_node_api::{MetadataParameters, Parameter};
 use crate::params::attr::same;
 use crate::params::keys::{CHANNELS, ENCODING, HEIGHT, Role, WIDTH, role};
 
-/// A value that has changed this often changes with the messages, and stays out of the description for good.
+/// A value that has changed this often changes with the messages, and leaves the description for good.
 const MAX_CHANGES: u8 = 3;
 
-/// Attributes that came late and left again, until a name that is new has to stay before it counts. In a source whose
-/// names change with its messages each name comes but once, and none of them alone would ever change three times.
+/// Once this many attributes came late and left again, a new name has to stay for a while before it counts. If a source's
+/// names change with its messages, each name comes only once, and no single one would ever change three times.
 const MAX_DEPARTURES: u8 = 8;
 
-/// Messages in a row in which a name has to come by then.
+/// Number of consecutive messages in which a new name then has to come.
 const STAYING: u8 = 8;
 
-/// Attributes that may come under names that the first message did not have. Those beyond are never described: what is
-/// remembered, and the number of descriptions that such names can cause, has an end.
+/// Most attributes under names that the first message did not have. Further ones are never described. This bounds what is
+/// remembered, and the number of descriptions that such names can cause.
 const MAX_LATE: usize = 256;
 
 /// Something that is static until it has changed three times.
@@ -33,7 +33,7 @@ impl<T> Watched<T> {
         Self { value, changes: 0 }
     }
 
-    /// Takes the next value; `same` tells whether it is the one before.
+    /// Takes the next value. `same`: it equals the one before. `counts`: a change counts.
     fn next(&mut self, value: T, same: bool, counts: bool) {
         if !same && counts {
             self.changes = self.changes.saturating_add(1);
@@ -48,7 +48,7 @@ impl<T> Watched<T> {
         self.set_counted(value, true);
     }
 
-    /// Takes the next value; `counts` tells whether a change counts.
+    /// Takes the next value. `counts`: a change counts.
     pub(crate) fn set_counted(&mut self, value: T, counts: bool)
     where
         T: PartialEq,
@@ -61,13 +61,13 @@ impl<T> Watched<T> {
         self.changes < MAX_CHANGES
     }
 
-    /// The value, while it is static.
+    /// The value, if it is static.
     pub(crate) fn get(&self) -> Option<&T> {
         self.is_static().then_some(&self.value)
     }
 }
 
-/// All parameters of a source that are not of one message by their nature.
+/// All parameters of a source, other than those that belong to one message.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StaticParams {
     /// `None` inside: absent from the newest message.
@@ -75,15 +75,16 @@ pub(crate) struct StaticParams {
     has_seen_any: bool,
     /// Names that came after the first message.
     late: BTreeSet<String>,
-    /// How many of these have left again.
+    /// How many of them have left again.
     departures: u8,
-    /// Names that are new and have to stay, and in how many messages they came.
+    /// New names that have to stay, and in how many messages they came.
     candidates: BTreeMap<String, u8>,
 }
 
 impl StaticParams {
-    /// Whether `parameters` are what they were with the message before, as far as they matter; `is_same` compares the
-    /// values of a parameter, the one before first. Allocates nothing.
+    /// Whether those of `parameters` that matter are what they were with the message before. `is_same` compares two values
+    /// of a parameter, the one before first. Allocates nothing.
+    #[inline]
     pub(crate) fn is_unchanged(
         &self,
         parameters: &MetadataParameters,
@@ -99,7 +100,7 @@ impl StaticParams {
                 _ => return false,
             }
         }
-        // Whether those that are new stay must be seen.
+        // Whether new names stay has to be observed.
         self.has_seen_any && present.next().is_none() && self.candidates.is_empty()
     }
 
@@ -113,13 +114,13 @@ impl StaticParams {
         }
     }
 
-    /// Whether a parameter of this name is in the description while it is there.
+    /// Whether a parameter of this name is described.
     pub(crate) fn is_static(&self, key: &str) -> bool {
         self.known.get(key).is_none_or(Watched::is_static)
     }
 
-    /// Takes the parameters of the next message. Sizes that changed together with the frames' shape (`new_shape`) are
-    /// no fickle attributes: whatever they say starts a generation anyway.
+    /// Takes the parameters of the next message. A change of a size together with the frames' shape (`new_shape`) does not
+    /// count: it starts a generation anyway.
     pub(crate) fn update(&mut self, parameters: &MetadataParameters, new_shape: bool) {
         let is_size = |key: &str| matches!(key, WIDTH | HEIGHT | ENCODING | CHANNELS);
         let counts = |key: &str, value: &Parameter| role(key, value) == Role::Attr && !(is_size(key) && new_shape);
@@ -231,10 +232,10 @@ mod tests {
         assert!(params.candidates.len() < 2, "{} candidates", params.candidates.len());
         params.update(&parameters(&[("montage", 7)]), false);
         assert!(is_unchanged(&params, &parameters(&[("montage", 7)])));
-        // What is known is watched on, and what a message means always is.
+        // Known names are still watched, and those that define what a message means always are.
         assert!(!is_unchanged(&params, &parameters(&[("montage", 8)])));
         assert!(!is_unchanged(&params, &parameters(&[("montage", 7), ("sample_rate", 8)])));
-        // One that stays is taken, after a while.
+        // A name that stays is accepted after a while.
         let sent = parameters(&[("montage", 7), ("operator", 3)]);
         for _ in 0..STAYING {
             assert_eq!(present(&params), ["montage"]);
@@ -257,7 +258,7 @@ mod tests {
             assert_eq!(present(&params).len(), 1 + (i + 1).min(MAX_LATE));
         }
         assert!(is_unchanged(&params, &sent));
-        // Those beyond cost nothing, and do not come back when others leave.
+        // Further names cost nothing, and do not come back when others leave.
         let few = parameters(&[("montage", 7), ("k0999", 1)]);
         params.update(&few, false);
         assert_eq!(present(&params), ["montage"]);

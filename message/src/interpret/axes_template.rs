@@ -1,4 +1,4 @@
-//! The parameter `axes` of messages that differ in nothing but where their frames are.
+//! The parameter `axes` of messages that differ only in where their frames are.
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::describe::source_axes::Placed;
 use crate::params::axes::Passing;
 use crate::params::time_unit::TimeUnit;
 
-/// A text of `axes` around the offset or the coordinates of the buffered axis.
+/// The text of `axes` around the offset or the coordinates of the buffered axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AxesTemplate {
     before: String,
@@ -17,11 +17,11 @@ pub(crate) struct AxesTemplate {
 }
 
 impl AxesTemplate {
-    /// The template of `text`, in which `passing` of the axis `dim` stands, in the unit `unit`.
+    /// The template of `text`, which has `passing` of the axis `dim` in the unit `unit`.
     pub(crate) fn new(text: &str, dim: &str, passing: Passing, unit: TimeUnit) -> Option<Self> {
         let mut expected: Value = serde_json::from_str(text).ok()?;
         let value = expected.get_mut(dim)?.get_mut(passing.member())?;
-        // Anything that stands nowhere else: with it in the right place, and only there, the text means `expected`.
+        // Any other value: with it in the right place, and only there, the text means `expected`.
         let other = match passing {
             Passing::Offset if value.as_f64() == Some(0.0) => "1",
             Passing::Offset => "0",
@@ -41,8 +41,8 @@ impl AxesTemplate {
         })
     }
 
-    /// Reads where a text of this template says that the frames are. False: it is none. Allocates nothing, once `placed`
-    /// has room for as many coordinates.
+    /// Reads into `placed` where a text of this template places the frames. Returns false if the text does not fit the
+    /// template. Allocates nothing once `placed` has room for as many coordinates.
     pub(crate) fn read(&self, text: &str, placed: &mut Placed) -> bool {
         let Some(value) = text.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.after)) else {
             return false;
@@ -67,7 +67,7 @@ impl AxesTemplate {
     }
 }
 
-/// A number as JSON has it.
+/// A number as JSON writes it.
 fn number(text: &str) -> Option<f64> {
     let text = text.trim_matches([' ', '\t', '\n', '\r']);
     let is_number =

@@ -1,4 +1,4 @@
-//! Values of a message that a ring of its element type cannot hold.
+//! Checks for values that the element type of the ring cannot represent.
 
 use dora_shm_ring::Dtype;
 
@@ -8,10 +8,10 @@ use crate::copy::columns::{Columns, Nulls, Values};
 use crate::refusal::Reason;
 use crate::shape::element_type::ElementType;
 
-/// The largest integer up to which a double holds every one.
+/// Up to here, a double represents every integer exactly.
 const EXACT: u128 = 1 << 53;
 
-/// What is looked for in each column.
+/// What is checked in each column.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checks {
     /// Element type of the samples.
@@ -26,14 +26,14 @@ struct Check {
     values: Look,
 }
 
-/// Which values of a column are looked for.
+/// Which values of a column are refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Look {
-    /// None: nothing is converted, or the samples' type holds whatever there is.
+    /// None: nothing is converted, or the samples' type represents every value.
     No,
-    /// Integers of 64 bits that become doubles though nobody asked for it.
+    /// 64-bit integers that would be rounded, because the columns' common type is `float64`.
     Inexact,
-    /// Those that the type of the setting `DTYPE` does not hold.
+    /// Values that the type of the setting `DTYPE` cannot represent.
     Unfit,
 }
 
@@ -82,14 +82,14 @@ impl Checks {
     }
 }
 
-/// A value that `to` does not hold; what lies under a null is none.
+/// A value that `to` cannot represent. Values under a null do not count.
 fn unfit_value(values: &Values, nulls: &[Nulls], from: Dtype, to: Dtype) -> Option<String> {
     let Values::Bytes(bytes) = values else { return None };
     unfit(from, bytes, to, &|index| nulls.iter().any(|nulls| nulls.mask.is_null(index / nulls.run)))
 }
 
-/// An integer beyond those that all are doubles. That a larger one is a double by chance does not save it: nanoseconds
-/// would pass now and then.
+/// An integer above the limit up to which a double represents all. Larger ones are refused even if a double represents
+/// them by chance: nanoseconds would pass now and then.
 fn inexact(values: &Values, dtype: Dtype) -> Option<i128> {
     let Values::Bytes(bytes) = values else { return None };
     let (integers, _) = bytes.as_chunks::<8>();

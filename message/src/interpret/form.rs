@@ -22,7 +22,7 @@ pub(crate) struct Form {
     pub data_type: DataType,
     pub payload: Payload,
     pub siblings: SiblingColumns<String>,
-    /// Those of the parameters that decide what the samples mean.
+    /// The size parameters, which affect what the samples mean.
     pub sizes: SizeParams,
     pub frame_count: FrameCount,
     pub checks: Checks,
@@ -32,7 +32,7 @@ pub(crate) struct Form {
     pub step: f64,
     /// Where the frames are according to the parameter `axes`.
     pub placed: Placed,
-    /// Whether `axis_offset` or `axis_values`, which win, say otherwise.
+    /// Whether `axis_offset` or `axis_values`, which win, place them elsewhere.
     pub is_overruled: bool,
     /// The parameter `axes` around that place.
     pub axes: Option<AxesTemplate>,

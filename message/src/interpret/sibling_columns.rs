@@ -1,4 +1,4 @@
-//! Columns beside the chosen one that say what it is: an Image's `width`, an AudioFrame's `sample_rate`.
+//! Columns beside the chosen one that describe it: an Image's `width`, an AudioFrame's `sample_rate`.
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::DataType;
@@ -12,7 +12,7 @@ use crate::params::read::Hints;
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_ring::Dtype;
 
-/// The values beside a column of bytes or lists, where all rows agree on them.
+/// The values beside a column of bytes or lists, if they are equal in all rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SiblingColumns<S> {
     pub width: Option<u64>,
@@ -23,7 +23,7 @@ pub(crate) struct SiblingColumns<S> {
 }
 
 impl<'a> SiblingColumns<&'a str> {
-    /// Reads them without allocating. Nothing, unless one column of lists or bytes is chosen of a struct.
+    /// Reads them without allocating. There are none unless a single column of lists or bytes in a struct is chosen.
     pub(crate) fn read(payload: &Payload, array: &'a dyn Array) -> Self {
         let Some(parent) = parent(payload, array) else { return Self::default() };
         let count = |name| number_in(parent, name).filter(|n| *n >= 1.0 && n.fract() == 0.0).map(|n| n as u64);
@@ -46,18 +46,18 @@ impl<'a> SiblingColumns<&'a str> {
         }
     }
 
-    /// Whether they are those of the message before, as far as `matters` says of a size's name.
-    pub(crate) fn are(&self, before: &SiblingColumns<String>, matters: impl Fn(&str) -> bool) -> bool {
-        (self.width == before.width || !matters(WIDTH))
-            && (self.height == before.height || !matters(HEIGHT))
-            && (self.channels == before.channels || !matters(CHANNELS))
+    /// Whether they equal those of the message before. Sizes count only if they `matter`.
+    pub(crate) fn are(&self, before: &SiblingColumns<String>, matter: impl Fn(&str) -> bool) -> bool {
+        (self.width == before.width || !matter(WIDTH))
+            && (self.height == before.height || !matter(HEIGHT))
+            && (self.channels == before.channels || !matter(CHANNELS))
             && self.sample_rate_hz == before.sample_rate_hz
             && self.encoding == before.encoding.as_deref()
     }
 }
 
 impl SiblingColumns<String> {
-    /// Fills in what the parameters do not say.
+    /// Fills in what the parameters leave out.
     pub(crate) fn complete(&self, hints: &mut Hints) {
         hints.width = hints.width.or(self.width);
         hints.height = hints.height.or(self.height);
@@ -68,7 +68,7 @@ impl SiblingColumns<String> {
         }
     }
 
-    /// As parameters, under the names of their columns.
+    /// The values as parameters under the names of their columns.
     pub(crate) fn parameters(&self) -> MetadataParameters {
         let integer = |n: u64| i64::try_from(n).ok().map(Parameter::Integer);
         [
@@ -83,7 +83,7 @@ impl SiblingColumns<String> {
     }
 }
 
-/// The struct whose only chosen column is one of lists or bytes.
+/// The struct whose only chosen column has lists or bytes.
 fn parent<'a>(payload: &Payload, array: &'a dyn Array) -> Option<&'a StructArray> {
     payload.only()?;
     let (mut node, mut array) = (&payload.root, array);

@@ -1,4 +1,4 @@
-//! SizeParams among the parameters that decide what the samples mean.
+//! Sizes among the parameters: they affect what the samples mean.
 
 use dora_node_api::MetadataParameters;
 
@@ -9,8 +9,8 @@ use crate::settings::MessageSettings;
 
 const KEYS: [&str; 4] = [ENCODING, WIDTH, HEIGHT, CHANNELS];
 
-/// The sizes of the newest message. They are compared even where they have left the description because they keep
-/// changing: an encoding may be compressed, and a picture's size may fit now and then.
+/// The sizes of the newest message. They are compared even if they have left the description because they keep changing: an
+/// encoding may name a compressed picture, and a size may fit now and then.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SizeParams {
     parameters: MetadataParameters,
@@ -28,7 +28,7 @@ impl SizeParams {
         }
     }
 
-    /// Whether the shape hangs on them: nothing else gives it.
+    /// Whether they give the shape, because neither a setting nor the parameter `shape` does.
     pub(crate) fn give_shape(&self) -> bool {
         self.give_shape
     }
@@ -37,7 +37,7 @@ impl SizeParams {
         self.may_be_picture
     }
 
-    /// Whether those of `parameters` say the same.
+    /// Whether those among `parameters` are the same, as far as they matter.
     pub(crate) fn are(&self, parameters: &MetadataParameters) -> bool {
         let keys = if self.give_shape { &KEYS[..] } else { &KEYS[..1] };
         keys.iter().all(|key| match (self.parameters.get(*key), parameters.get(*key)) {

@@ -18,7 +18,7 @@ pub(crate) const EXPECTED: &str = "a JSON object by dim: {\"kind\":\"linear\",\"
                         {\"kind\":\"coord\",\"unit\":...,\"data\":[...]}";
 
 /// # Errors
-/// [`Reason::Parameter`] when `text` is no such object.
+/// [`Reason::Parameter`] if `text` is not such an object.
 pub(crate) fn parse(text: &str) -> Result<Axes, Reason> {
     let object: Option<Map<String, Value>> = serde_json::from_str(text).ok();
     object
@@ -51,8 +51,8 @@ fn read(axis: Value) -> Option<Axis> {
     }
 }
 
-/// The axes of `description`, of frames of shape `frame_shape`, as the parameter says them: what [`parse`] and a sink's
-/// checks take. `None` when there are none. The buffered one has neither offset nor data, which come with the frames.
+/// The axes of `description` as the text of the parameter, which [`parse`] and a sink's checks accept. `None`: there are
+/// none. The frames have the shape `frame_shape`. The buffered axis has neither offset nor data: these come with the frames.
 pub(crate) fn to_json(description: &Description, frame_shape: &[u64]) -> Option<String> {
     let mut axes = Map::new();
     for (i, dim) in description.dims.iter().enumerate() {
@@ -79,16 +79,16 @@ pub(crate) fn to_json(description: &Description, frame_shape: &[u64]) -> Option<
     (!axes.is_empty()).then(|| Value::Object(axes).to_string())
 }
 
-/// The coordinates along a dim, one per index, when they are numbers.
+/// The coordinates along a dim, one number per index.
 ///
 /// # Errors
-/// [`Reason::Parameter`] when there are others than `count` numbers.
+/// [`Reason::Parameter`] if `data` is not `count` numbers.
 pub(crate) fn coordinates(dim: &str, data: &[Value], count: u64) -> Result<Vec<f64>, Reason> {
     check_count(dim, data, count)?;
     let numbers: Option<Vec<f64>> = data.iter().map(Value::as_f64).collect();
     numbers.ok_or_else(|| Reason::Parameter {
         key: AXES.to_owned(),
-        found: format!("no number for every frame along `{dim}`"),
+        found: format!("not one number per frame along `{dim}`"),
         expected: "one number per frame along the buffered axis".to_owned(),
     })
 }
@@ -99,18 +99,18 @@ pub(crate) fn unit(axis: &Axis) -> &str {
     }
 }
 
-/// Whether it counts seconds, as far as anybody says.
+/// Whether its unit is the second, or unknown.
 pub(crate) fn is_in_seconds(axis: &Axis) -> bool {
     matches!(unit(axis), "" | SECOND)
 }
 
-/// The unit whose numbers have to be converted to seconds; of an axis that is no time, the second, which leaves them.
+/// The unit to convert to seconds. For an axis that is not time it is the second, which leaves the numbers as they are.
 pub(crate) fn time_unit(axis: &Axis) -> TimeUnit {
     TimeUnit::named(unit(axis)).unwrap_or(TimeUnit::SECOND)
 }
 
 /// # Errors
-/// [`Reason::Parameter`] when `value` is no finite number of seconds.
+/// [`Reason::Parameter`] if `value` is not a finite number of seconds.
 pub(crate) fn to_seconds(unit: TimeUnit, value: f64) -> Result<f64, Reason> {
     let seconds = unit.to_seconds(value);
     let misfit = || Reason::Parameter {
@@ -122,7 +122,7 @@ pub(crate) fn to_seconds(unit: TimeUnit, value: f64) -> Result<f64, Reason> {
 }
 
 /// # Errors
-/// [`Reason::Parameter`] when there is not one entry of `data` for each of `size` indices of a dim.
+/// [`Reason::Parameter`] if `data` does not have one entry for each of the `size` indices of a dim.
 pub(crate) fn check_count(dim: &str, data: &[Value], size: u64) -> Result<(), Reason> {
     if data.len() as u64 == size {
         return Ok(());
@@ -134,7 +134,7 @@ pub(crate) fn check_count(dim: &str, data: &[Value], size: u64) -> Result<(), Re
     })
 }
 
-/// What stands in the `axes` of one message only: where its frames begin, or where each of them is.
+/// The part of `axes` that holds for one message only: where its frames begin, or where each of them is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passing {
     Offset,
@@ -157,14 +157,14 @@ impl Passing {
         }
     }
 
-    /// `text` without what belongs to one message, as JSON of the same meaning.
+    /// `text` without this part.
     pub(crate) fn strip(self, text: &str, dim: &str) -> Option<String> {
         let mut axes: Value = serde_json::from_str(text).ok()?;
         axes.get_mut(dim)?.as_object_mut()?.remove(self.member());
         Some(axes.to_string())
     }
 
-    /// `text` with what belongs to this message put back, in the axis' own unit.
+    /// `text` with this part for frames at `times`, converted to the unit of the axis.
     pub(crate) fn restore(self, text: &str, dim: &str, times: impl Iterator<Item = f64>) -> Option<String> {
         let mut axes: Value = serde_json::from_str(text).ok()?;
         let axis = axes.get_mut(dim)?.as_object_mut()?;

@@ -1,4 +1,4 @@
-//! The names of the parameters that mean something to a sink or a mirror, and what a sink does with each.
+//! The names of the parameters that a sink or a mirror knows, and what a sink does with each.
 
 use dora_node_api::Parameter;
 
@@ -28,11 +28,11 @@ pub(crate) const PICTURE: &str = "_picture";
 /// What a parameter is to a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Belongs to one message, or to dora, or is made anew by a mirror.
+    /// Belongs to one message or to dora, or is one that mirrors add. It is never described.
     Passing,
-    /// Says how the message is laid out; the description has it in a place of its own.
+    /// Defines what the message means. The description has a place of its own for it.
     Meaning,
-    /// The source's word about its signal.
+    /// Something else that the source says about its signal.
     Attr,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn role(key: &str, value: &Parameter) -> Role {
         AXIS_OFFSET | AXIS_VALUES | SEQUENCE | SOURCE_TIMESTAMP | GENERATION | POSITION | LOST => Role::Passing,
         "timestamp" if !matches!(value, Parameter::Timestamp(_)) => Role::Passing,
         SHAPE | DIMS | DTYPE | SAMPLE_RATE | STREAM_DIM => Role::Meaning,
-        // Nodes that know nothing of us may use these two words for something else: a gamepad's axes are a list.
+        // Other nodes may use these two words for something else: a gamepad's axes are a list.
         AXES if !is_list(value) => Role::Meaning,
         KEY if matches!(value, Parameter::String(_) | Parameter::Integer(_)) => Role::Meaning,
         _ => match value {

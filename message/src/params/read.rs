@@ -1,4 +1,4 @@
-//! Reading metadata parameters: what they may be, and values that arrive as strings.
+//! The values of metadata parameters, which may arrive as strings.
 
 use dora_node_api::{Metadata, MetadataParameters, Parameter};
 use dora_shm_ring::Dtype;
@@ -14,7 +14,7 @@ pub fn send_ns(metadata: &Metadata) -> i64 {
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// What the parameters say about the layout of a message.
+/// What the parameters say about the shape and the dims of a message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Hints {
     pub shape: Option<Vec<u64>>,
@@ -30,8 +30,8 @@ pub(crate) struct Hints {
 
 impl Hints {
     /// # Errors
-    /// [`Reason::Parameter`] for what no reading makes sense of. `width`, `height` and `encoding` may describe some other
-    /// array, so nothing is wrong with whatever they are; what `channels` must be, [`Hints::check_channels`] says.
+    /// [`Reason::Parameter`] for a value that cannot be understood. `width`, `height` and `encoding` are never an error,
+    /// because they may describe another array; `channels` is checked by [`Hints::check_channels`].
     pub(crate) fn read(parameters: &MetadataParameters) -> Result<Self, Reason> {
         let count = |key| parameters.get(key).and_then(integer).and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0);
         Ok(Self {
@@ -48,10 +48,10 @@ impl Hints {
         })
     }
 
-    /// To be called where the shape may hang on `channels`. A list of them is an attribute: their names.
+    /// To be called if the shape may depend on `channels`. A list is an attribute: the channels' names.
     ///
     /// # Errors
-    /// [`Reason::Parameter`] when it is no number of channels.
+    /// [`Reason::Parameter`] if it is not a number of channels.
     pub(crate) fn check_channels(&self, parameters: &MetadataParameters) -> Result<(), Reason> {
         match parameters.get(CHANNELS).filter(|value| !keys::is_list(value)) {
             Some(value) if self.channels.is_none() => Err(unreadable(CHANNELS, value, "a whole number, 1 or more")),
@@ -60,8 +60,8 @@ impl Hints {
     }
 }
 
-/// The parameter `dtype`, where bytes need it. Of numbers the array tells the type, and whatever `dtype` says is passed
-/// on: the sources that send it mean their own array, before it became this one.
+/// The parameter `dtype`, for bytes. For numbers it is an attribute like any other: the array has their type, and sources
+/// that send `dtype` mean the array that this one was made from.
 pub(crate) fn dtype(parameters: &MetadataParameters) -> Result<Option<Dtype>, Reason> {
     read(parameters, DTYPE, "a numpy name such as float32", |value| string(value)?.parse().ok())
 }
@@ -71,12 +71,12 @@ pub(crate) fn axis_offset(parameters: &MetadataParameters) -> Result<Option<f64>
     read(parameters, AXIS_OFFSET, "a finite number", |value| float(value).filter(|offset| offset.is_finite()))
 }
 
-/// The parameter `sequence`, or nothing where it is no number.
+/// The parameter `sequence`, if it is a number.
 pub(crate) fn sequence(parameters: &MetadataParameters) -> Option<i64> {
     parameters.get(SEQUENCE).and_then(integer)
 }
 
-/// A parameter of which no reading makes sense.
+/// The reason for refusing a parameter that cannot be understood.
 pub(crate) fn unreadable(key: &str, value: &Parameter, expected: &str) -> Reason {
     const LONGEST: usize = 60;
     let mut found = format!("{value:?}");
@@ -109,7 +109,7 @@ pub(crate) fn integer(value: &Parameter) -> Option<i64> {
     }
 }
 
-/// `value` when it is a whole number that a double holds exactly.
+/// `value`, if it is a whole number that a double represents exactly.
 pub(crate) fn whole(value: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
@@ -131,7 +131,7 @@ pub(crate) fn string(value: &Parameter) -> Option<String> {
     }
 }
 
-/// The parameter `key`: a text, or a number that stands for its digits.
+/// The parameter `key`: a text, or the digits of a number.
 pub(crate) fn name(value: &Parameter) -> Option<String> {
     match value {
         Parameter::Integer(value) => Some(value.to_string()),
@@ -162,7 +162,7 @@ fn strings(value: &Parameter) -> Option<Vec<String>> {
     }
 }
 
-/// The items of a list that was turned into text: `[a, b]`, `(a, b)` or `a, b`.
+/// The items of a list in a text: `[a, b]`, `(a, b)` or `a, b`.
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.trim()
         .trim_start_matches(['[', '('])

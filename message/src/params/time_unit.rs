@@ -1,24 +1,23 @@
 //! Units of time in the parameter `axes`.
 
-/// A unit of time along the buffered axis, whose places are seconds in the ring.
+/// A unit of time along the buffered axis. In the ring, times are seconds.
 ///
-/// A second is so many of it, or it is so many seconds: of the two numbers one is 1, so that a single rounding lies
-/// between a number of it and the seconds.
+/// One of the two numbers is 1, so that a conversion rounds once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TimeUnit {
     in_a_second: f64,
     seconds: f64,
 }
 
-/// What a description calls the unit.
+/// The name of the second in a description.
 pub(crate) const SECOND: &str = "s";
 
 impl TimeUnit {
     pub(crate) const SECOND: Self = Self { in_a_second: 1.0, seconds: 1.0 };
 
-    /// The unit that `name` names; `None` when it is none of time.
+    /// The unit called `name`. `None`: it is not a unit of time.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        // In symbols the case matters: MS is no ms, and S no s.
+        // In symbols the case matters: MS is not ms, and S is not s.
         const SYMBOLS: [(&str, f64, f64); 8] = [
             ("s", 1.0, 1.0),
             ("ms", 1e3, 1.0),
@@ -58,8 +57,8 @@ impl TimeUnit {
         value * self.seconds / self.in_a_second
     }
 
-    /// What was most likely written where `seconds` are in the ring: of the few numbers that are those seconds, the one
-    /// of the fewest digits.
+    /// The number of this unit that `seconds` were most likely converted from: of the few numbers that give exactly these
+    /// seconds, the one with the fewest digits.
     pub(crate) fn number_of(self, seconds: f64) -> f64 {
         if self == Self::SECOND {
             return seconds;

@@ -28,7 +28,7 @@ impl Place {
         Self { start: 0, loops: vec![(rows, row)] }
     }
 
-    /// One step further in: `count` parts of `size` samples, one behind the other.
+    /// One level further in: `count` contiguous parts of `size` samples.
     fn inside(mut self, count: usize, size: usize) -> Self {
         match self.loops.last_mut() {
             Some((outer, stride)) if *stride == count * size => {
@@ -40,7 +40,7 @@ impl Place {
         self
     }
 
-    /// The numbers themselves, when they lie together.
+    /// The numbers, if they are contiguous.
     fn contiguous(&self) -> Option<std::ops::Range<usize>> {
         match self.loops.as_slice() {
             &[(count, 1)] => Some(self.start..self.start + count),
@@ -65,7 +65,7 @@ impl Place {
 pub(crate) struct Build<'a> {
     pub samples: &'a Buffer,
     pub dtype: Dtype,
-    /// Items of the list that has no length of its own.
+    /// Number of items of the list without a length of its own.
     pub open: usize,
 }
 
@@ -114,7 +114,7 @@ impl Build<'_> {
         place: Place,
     ) -> Result<(usize, ArrayRef, FieldRef), RebuildError> {
         let length = length.map_or(self.open, |length| length as usize);
-        // Items without numbers would cost memory for what nobody sent.
+        // A hostile recipe could ask for any number of items without numbers.
         let samples = self.samples.len() / self.dtype.size();
         let total = count.checked_mul(length).filter(|total| *total <= samples).ok_or_else(|| too_long(length))?;
         let place = place.inside(length, self.size(&item.arrow_type)?);

@@ -25,10 +25,10 @@ pub enum RebuildError {
         bytes: u64,
         /// Number of times.
         frames: u64,
-        /// Bytes of that many frames; 0 when they are too many to count.
+        /// Bytes of that many frames; 0 if they cannot be counted.
         expected: u64,
     },
-    /// Arrow refuses the array.
+    /// Arrow rejects the array.
     #[error("Arrow cannot make the array: {reason}")]
     Arrow {
         /// Its reason.

@@ -28,11 +28,11 @@ pub struct Rebuilder {
 }
 
 impl Rebuilder {
-    /// For frames of the format `format` that `description` describes. A description without a recipe of messages
-    /// gives flat arrays with `shape`, `dims` and `dtype`.
+    /// A rebuilder of frames of the format `format` that `description` describes. Without a recipe in the description,
+    /// messages are flat arrays with `shape`, `dims` and `dtype`.
     ///
     /// # Errors
-    /// [`RebuildError::Version`] or [`RebuildError::Recipe`] for a recipe that cannot be used.
+    /// [`RebuildError::Version`] or [`RebuildError::Recipe`] if the recipe cannot be used.
     pub fn new(format: &Format, description: &Description) -> Result<Self, RebuildError> {
         let recipe = description.message.as_ref().map(Recipe::from_json).transpose()?;
         let frame_bytes = usize::try_from(format.frame_bytes())
@@ -50,13 +50,13 @@ impl Rebuilder {
 
     /// The message whose frames `samples` holds, as it was sent.
     ///
-    /// `samples` are its bytes in the ring's order, in one or more parts that each hold whole frames; `times` has one
-    /// entry per frame, in parts as well. Samples that need no rolling back and lie in one part, aligned to their type,
-    /// are not copied: the array lies over the buffer. In several parts they are joined, which is one copy, since an array
-    /// of Arrow has one buffer.
+    /// `samples` are its bytes in the ring's order, in one or more parts of whole frames; `times` has one entry per frame,
+    /// in parts as well. Samples in one part that is aligned to their type are not copied, unless the buffered axis has to
+    /// move back: the array uses the buffer. Samples in several parts are copied once, because an Arrow array has one
+    /// buffer.
     ///
     /// # Errors
-    /// [`RebuildError`] when `samples` and `times` do not fit each other, the format, or the recipe.
+    /// [`RebuildError`] if `samples` and `times` do not fit each other, the format, or the recipe.
     pub fn message(
         &self,
         samples: &[Buffer],
@@ -65,7 +65,7 @@ impl Rebuilder {
     ) -> Result<(ArrayRef, MetadataParameters), RebuildError> {
         let frames = self.frames(samples, times)?;
         match &self.recipe {
-            // A message that is one frame is all of it; other numbers of frames are none that a sink wrote.
+            // If every message is one frame, a sink wrote no other number of frames.
             Some(recipe) if frames <= 1 || recipe.axis().is_some() => {
                 let array = self.original(recipe, samples, frames)?;
                 Ok((array, self.emitted.message(frames as u64, times, marks)))
@@ -74,10 +74,10 @@ impl Rebuilder {
         }
     }
 
-    /// Any run of frames, cut without regard to the messages that brought them.
+    /// Any run of frames, regardless of the messages that brought them.
     ///
-    /// The array has the type of the source's when its messages can have any number of frames; else it is flat, the
-    /// buffered axis first. `shape`, `dims`, `dtype`, the rate and the times are given in any case.
+    /// The array has the source's type if its messages can have any number of frames; else it is flat, with the buffered
+    /// axis first. The parameters always have `shape`, `dims`, `dtype`, the rate and the times.
     ///
     /// # Errors
     /// As [`message`](Self::message).
@@ -96,7 +96,7 @@ impl Rebuilder {
         Ok((array, self.emitted.run(frames as u64, times, marks)))
     }
 
-    /// Checks that samples and times are of as many whole frames.
+    /// Checks that there are as many times as whole frames, and returns their number.
     fn frames(&self, samples: &[Buffer], times: &[&[f64]]) -> Result<usize, RebuildError> {
         let frames: usize = times.iter().map(|times| times.len()).sum();
         let bytes: usize = samples.iter().map(Buffer::len).sum();
@@ -137,7 +137,7 @@ impl Rebuilder {
         build.array(&recipe.arrow, rows as usize, Place::all(rows as usize, row as usize))
     }
 
-    /// All samples in the message's order (in the ring's without a recipe), in one buffer that is aligned to them.
+    /// All samples in one aligned buffer, in the message's order; without a recipe, in the ring's.
     fn joined<'a>(&self, samples: &'a [Buffer], recipe: Option<&Recipe>, frames: usize) -> Cow<'a, Buffer> {
         let mut parts = samples.iter().filter(|part| !part.is_empty());
         let outer = recipe.map_or(1, |recipe| {

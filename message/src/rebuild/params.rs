@@ -13,7 +13,7 @@ use crate::params::keys::{
 use crate::params::read::float;
 use crate::rebuild::recipe::{ParamType, PerMessage, Recipe};
 
-/// What a mirror says of a message besides what its source said.
+/// What a mirror adds to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
     /// When the source sent it, nanoseconds since the Unix epoch.
@@ -26,12 +26,12 @@ pub struct Marks {
     pub lost: u64,
 }
 
-/// Parameters that are the same for every message, and what has to be made for each.
+/// Parameters that are the same with every message, and which ones are made for each.
 #[derive(Debug)]
 pub(crate) struct Emitted {
-    /// With each original message.
+    /// Those of an original message.
     original: MetadataParameters,
-    /// With each run of frames.
+    /// Those of a run of frames.
     run: MetadataParameters,
     /// The message's shape, in its own order.
     shape: Vec<Option<u64>>,
@@ -40,11 +40,11 @@ pub(crate) struct Emitted {
     per_message: Vec<PerMessage>,
     types: Types,
     buffered: String,
-    /// One time and the rate tell all times of a run.
+    /// All times of a run follow from its first time and the rate.
     is_regular: bool,
 }
 
-/// As which types the source sent what is made for each message.
+/// The types in which the source sent what is made for each message.
 #[derive(Clone, Copy, Debug)]
 struct Types {
     shape: ParamType,
@@ -87,7 +87,7 @@ impl Emitted {
                 original.insert(AXES.to_owned(), Parameter::String(axes));
             }
         }
-        // Whoever wrote the description, dora's own parameters are not for it to give.
+        // A description, whoever wrote it, cannot set dora's own parameters.
         original.retain(|key, value| role(key, value) != Role::Passing);
         let mut run = original.clone();
         let (run_shape, run_dims) = match recipe {
@@ -98,7 +98,7 @@ impl Emitted {
             }
         };
         let buffered = description.buffered_axis().unwrap_or_default().to_owned();
-        // A stream whose writer named no dims still has its shape.
+        // Even if the stream's writer names no dims, it has a shape.
         if run_dims.len() == run_shape.len() {
             run.insert(DIMS.to_owned(), Parameter::ListString(run_dims));
             if buffered != "time" {
@@ -108,7 +108,7 @@ impl Emitted {
         run.insert(DTYPE.to_owned(), Parameter::String(format.dtype().name().to_owned()));
         let rate_hz = format.rate_hz();
         if rate_hz == 0.0 {
-            // The source's is none of these frames: the sink's settings say otherwise.
+            // By the sink's settings, the source's rate is not that of the frames.
             run.remove(SAMPLE_RATE);
         } else if run.get(SAMPLE_RATE).and_then(float) != Some(rate_hz) {
             run.insert(SAMPLE_RATE.to_owned(), Parameter::Float(rate_hz));
@@ -123,7 +123,7 @@ impl Emitted {
         let mut parameters = self.original.clone();
         for made in &self.per_message {
             match made {
-                // An empty message has no shape when each message is one frame.
+                // An empty message has no shape if every message is one frame.
                 PerMessage::Shape if frames > 0 || self.shape.contains(&None) => {
                     parameters.insert(SHAPE.to_owned(), shape(&self.shape, frames, self.types.shape));
                 }

@@ -5,24 +5,24 @@
 //!
 //! | member | value | meaning |
 //! |---|---|---|
-//! | `version` | `1` | a reader refuses another |
+//! | `version` | `1` | another number is refused |
 //! | `arrow` | type | the Arrow type of the message |
-//! | `rows` | integer or `null` | length of the array; `null`: as long as the samples reach |
+//! | `rows` | integer or `null` | length of the array; `null`: as many as the samples fill |
 //! | `shape` | list of integers, at most one of them `null` | the message's shape in the source's order. `null` is the buffered axis: as many as the message has frames. Without a `null` every message is one frame |
 //! | `dims` | list of strings | a name for each of `shape` |
-//! | `parameters` | object | parameters that the source sent with each message, as they were: `{"sample_rate":{"integer":1000}}` |
-//! | `per_message` | list of strings | parameters that the source sent, with each message or with some, and whose values differ: `shape`, `axis_offset`, `axis_values` are made from each message's frames; `axes_offset` and `axes_data` are members of the buffered axis in the JSON of the parameter `axes`, converted from the frames' seconds when its unit is another one of time |
-//! | `types` | object | types of those of `shape`, `axis_offset`, `axis_values` that were not sent as `list_int`, `float`, `list_float`: `{"axis_offset":"integer"}` |
+//! | `parameters` | object | parameters that the source sent with each message, with their types: `{"sample_rate":{"integer":1000}}` |
+//! | `per_message` | list of strings | parameters that the source sent with some or all messages, and that are made from each message's frames: `shape`, `axis_offset`, `axis_values`, and the members `offset` and `data` of the buffered axis in the parameter `axes` (`axes_offset`, `axes_data`), which are converted from seconds to the axis' own unit of time |
+//! | `types` | object | types of `shape`, `axis_offset` and `axis_values`, if they are not `list_int`, `float` and `list_float`: `{"axis_offset":"integer"}` |
 //!
 //! A type is `{"number": dtype}` with a dtype's numpy name (`bool` is Arrow's Boolean), or one of
 //! `{"fixed_size_list": list}`, `{"list": list}`, `{"large_list": list}` with `{"length": integer or null, "item":
 //! field}`, or `{"struct": [field, ...]}`. A field is `{"name", "nullable", "type"}` and, if it has any, `"metadata"`,
-//! an object of strings. All lists of one column have the same length. Of `rows` and the lengths of the outermost lists,
-//! at most one is `null`; it is what the number of samples leaves for it.
+//! an object of strings. All lists of one column have the same length. At most one of `rows` and the lengths of the
+//! outermost lists is `null`: it follows from the number of samples.
 //!
 //! From frames to message: sample `(o * n + f) * i + k` of the message is sample `o * i + k` of frame `f`, where `n` is
-//! the number of frames, and `o` ranges over the product of `shape` before, `i` over that after the buffered axis. The
-//! samples fill the columns of the type row by row, depth first, converted to the columns' types where these differ.
+//! the number of frames, `o` ranges over the product of `shape` before the buffered axis, and `i` over that after it. The
+//! samples fill the columns of the type row by row, depth first, converted to the columns' types if these differ.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub struct Recipe {
     pub version: u32,
     /// The Arrow type of the message.
     pub arrow: ArrowType,
-    /// Length of the array; `None`: as long as the samples reach.
+    /// Length of the array; `None`: as many rows as the samples fill.
     pub rows: Option<u64>,
     /// The message's shape in the source's order, `None` for the buffered axis.
     pub shape: Vec<Option<u64>>,
@@ -58,12 +58,12 @@ pub struct Recipe {
     /// Parameters whose values are made from the frames.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub per_message: Vec<PerMessage>,
-    /// Types of `shape`, `axis_offset` and `axis_values` among them, by name, where they are not the usual.
+    /// Types of `shape`, `axis_offset` and `axis_values` among them, if they are not the usual ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, ParamType>,
 }
 
-/// An Arrow type whose values all have the same number of numbers.
+/// An Arrow type in which each value has the same number of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArrowType {
@@ -82,7 +82,7 @@ pub enum ArrowType {
 /// A list of one length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ArrowList {
-    /// Items; `None`: as many as the samples leave for it.
+    /// Number of items; `None`: it follows from the number of samples.
     pub length: Option<u64>,
     /// The items' field.
     pub item: Box<ArrowField>,
@@ -132,7 +132,7 @@ pub enum PerMessage {
     AxesData,
 }
 
-/// The value of a parameter, if a recipe can hold it: no timestamp, and no float that is not finite.
+/// The value of a parameter, if a recipe can hold it: timestamps and floats that are not finite it cannot.
 pub(crate) fn sent(value: &Parameter) -> Option<Attr> {
     attr(value).filter(|attr| match attr {
         Attr::Float(value) => value.is_finite(),
@@ -155,7 +155,7 @@ impl ParamType {
         })
     }
 
-    /// `value` in this type; a float where the type cannot hold it.
+    /// `value` in this type, or a float if the type cannot represent it.
     pub(crate) fn number(self, value: f64) -> Parameter {
         match (self, whole(value)) {
             (Self::Integer, Some(integer)) => Parameter::Integer(integer),
@@ -164,7 +164,7 @@ impl ParamType {
         }
     }
 
-    /// `values` as a list of this type; of floats where the type cannot hold them.
+    /// `values` as a list of this type, or of floats if the type cannot represent them.
     pub(crate) fn list(self, values: Vec<f64>) -> Parameter {
         match self {
             Self::ListInt => match values.iter().map(|value| whole(*value)).collect() {
@@ -176,7 +176,7 @@ impl ParamType {
         }
     }
 
-    /// A shape in this type; a list of integers where that cannot be one.
+    /// A shape in this type, or as a list of integers if the type cannot represent it.
     pub(crate) fn shape(self, dims: Vec<i64>) -> Parameter {
         match (self, dims.as_slice()) {
             (Self::Integer, &[dim]) => Parameter::Integer(dim),
@@ -206,14 +206,14 @@ impl Recipe {
         match json.get("version").and_then(Value::as_u64) {
             Some(version) if version == u64::from(RECIPE_VERSION) => {}
             Some(version) => return Err(RebuildError::Version { found: version }),
-            None => return Err(RebuildError::recipe("member version is no integer")),
+            None => return Err(RebuildError::recipe("member version is not an integer")),
         }
         let recipe = Self::deserialize(json).map_err(|error| RebuildError::recipe(error.to_string()))?;
         recipe.check()?;
         Ok(recipe)
     }
 
-    /// Has a mirror make the parameter `key` for each message, in the type `kind`.
+    /// Adds a parameter that a mirror makes for each message, in the type `kind`.
     pub(crate) fn make(&mut self, made: PerMessage, key: &str, kind: ParamType, usual: ParamType) {
         self.per_message.push(made);
         if kind != usual {
@@ -265,7 +265,7 @@ impl ArrowType {
         }
     }
 
-    /// Numbers in one value, when a list without a length has `open` items. `None`: more than can be counted.
+    /// Numbers in one value, if a list without a length has `open` items. `None`: they cannot be counted.
     pub(crate) fn numbers(&self, open: u64) -> Option<u64> {
         match self {
             Self::Number(_) => Some(1),
@@ -340,7 +340,7 @@ mod tests {
 
     const HEADING: &str = "\n### How one message is rebuilt\n";
 
-    /// The page's section on this member, and its table: member and meaning.
+    /// The section of the page about this member, and its table: member and meaning.
     fn page() -> (&'static str, Vec<(&'static str, &'static str)>) {
         let page = include_str!("../../../SPEC.md");
         let (_, section) = page.split_once(HEADING).expect("the page has the section");
@@ -352,7 +352,7 @@ mod tests {
         (section, rows.collect())
     }
 
-    /// What a text has between backticks and quotes, which is how the page writes words that stand in the JSON.
+    /// The words of a text in backticks or quotes: those that occur in the JSON.
     fn quoted(text: &str) -> BTreeSet<&str> {
         text.split('`').skip(1).step_by(2).map(|word| word.trim_matches('"')).collect()
     }

@@ -13,15 +13,15 @@ use crate::shape::picture;
 /// The element type of the samples, and how the columns become it.
 pub(crate) struct ElementType {
     pub dtype: Dtype,
-    /// Length of the array, in samples when it is a plain vector.
+    /// Length of the array; for a plain vector, in samples.
     pub rows: u64,
     /// Shape of a row, in samples.
     pub row: Vec<u64>,
-    /// Bytes are read as numbers of a type that the array does not tell.
+    /// Bytes are read as numbers of a type that the array does not have.
     pub is_bytes: bool,
-    /// Those bytes are the samples' own bytes.
+    /// These bytes are copied into the ring unchanged.
     pub is_read_as_is: bool,
-    /// The type as which a mirror sends the columns, when it is not theirs.
+    /// The type in which a mirror sends the columns, if it is not their own.
     pub comes_back_as: Option<Dtype>,
 }
 
@@ -46,11 +46,11 @@ impl ElementType {
             let comes_back_as = converted(payload, settings.dtype);
             return Ok(Self { dtype, rows, row, is_bytes: false, is_read_as_is: false, comes_back_as });
         };
-        let told = match settings.dtype {
+        let given = match settings.dtype {
             Some(dtype) => Some(dtype),
             None => read::dtype(parameters)?,
         };
-        let dtype = match told {
+        let dtype = match given {
             Some(dtype) => dtype,
             None if !column.bytes => Dtype::U8,
             None => hints
@@ -67,12 +67,12 @@ impl ElementType {
         }
         *length /= size;
         let comes_back_as = is_bytes.then_some(dtype);
-        // A byte of a bool is 0 or 1 in the ring, whatever the source had.
+        // In the ring, the byte of a bool is 0 or 1, whatever the source had.
         Ok(Self { dtype, rows, row, is_bytes, is_read_as_is: is_bytes && dtype != Dtype::Bool, comes_back_as })
     }
 }
 
-/// The dtype that the columns come back as, when it is not their own.
+/// The type in which a mirror sends the columns, if it is not their own. `asked` is the setting `DTYPE`.
 fn converted(payload: &Payload, asked: Option<Dtype>) -> Option<Dtype> {
     let asked = asked?;
     payload.columns.iter().any(|column| column.dtype != asked || column.bytes).then_some(asked)

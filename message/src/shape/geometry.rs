@@ -8,7 +8,7 @@ use crate::refusal::Reason;
 use crate::settings::{FrameRule, MessageSettings};
 use crate::shape::picture;
 
-/// Name of the buffered axis when nothing names another.
+/// Name of the buffered axis if nothing names another.
 const TIME: &str = "time";
 
 /// How a message's samples are arranged.
@@ -18,12 +18,12 @@ pub(crate) struct Geometry {
     pub shape: Vec<u64>,
     /// A name for each of `shape`.
     pub dims: Vec<String>,
-    /// Which of them is the buffered axis. `None`: the message is one frame, and no dim of its own is buffered.
+    /// Which of them is the buffered axis. `None`: the message is one frame.
     pub axis: Option<usize>,
     /// Name of the buffered axis.
     pub buffered: String,
-    /// Whether the source's rate is that of the frames. It is not where its axis is a dim of the frame, where `SHAPE`
-    /// groups its samples otherwise, or where `FRAMES` makes one frame of what would be several.
+    /// Whether the source's rate is that of the frames. It is not if the source's axis is a dim of the frame, if `SHAPE`
+    /// groups the samples differently, or if `FRAMES` makes one frame of several.
     pub has_source_rate: bool,
 }
 
@@ -68,14 +68,14 @@ impl Geometry {
 pub(crate) struct Evidence<'a> {
     pub settings: &'a MessageSettings,
     pub hints: &'a Hints,
-    /// Length of the array, in samples of `dtype` when it is a plain vector.
+    /// Length of the array; for a plain vector, in samples of `dtype`.
     pub rows: u64,
     /// Shape of one row, in samples of `dtype`.
     pub row: &'a [u64],
-    /// Nothing in the array says that its rows are frames.
+    /// Nothing in the array indicates that its rows are frames.
     pub is_vector: bool,
     pub dtype: Dtype,
-    /// The source gives a rate (`sample_rate`), now or earlier: a plain vector of its is a run of frames.
+    /// The source has given a `sample_rate`, now or earlier: its plain vectors are runs of frames.
     pub has_rate: bool,
 }
 
@@ -83,14 +83,14 @@ pub(crate) struct Evidence<'a> {
 struct Draft {
     shape: Vec<u64>,
     names: Names,
-    /// The dim that is buffered when none has the name of the buffered axis.
+    /// The dim that is buffered if none has the name of the buffered axis.
     rows: Option<usize>,
 }
 
 enum Names {
-    /// Somebody named them.
+    /// A setting or the source names them.
     Given(Origin, Vec<String>),
-    /// Nobody did; these stand in.
+    /// Placeholders, because nothing names them.
     Made(Vec<String>),
 }
 
@@ -113,7 +113,7 @@ impl Origin {
 
 impl Evidence<'_> {
     /// # Errors
-    /// What contradicts itself, or the number of samples.
+    /// If settings, parameters and the number of samples contradict each other.
     pub(crate) fn geometry(&self) -> Result<Geometry, Reason> {
         let mut geometry = match (&self.settings.shape, &self.hints.shape) {
             (Some(frame), _) => self.by_setting(frame)?,
@@ -140,7 +140,7 @@ impl Evidence<'_> {
         self.settings.frames
     }
 
-    /// Whether the message is one frame by the rule alone, and its rate that of what would else be frames of their own.
+    /// Whether the message is one frame only because of `FRAMES`: its rate is that of what would otherwise be frames.
     fn is_run_in_one_frame(&self) -> bool {
         let is_plain = self.hints.shape.is_none() && self.given_names().is_none();
         let is_run = match self.is_vector {
@@ -150,12 +150,12 @@ impl Evidence<'_> {
         self.rule() == FrameRule::Message && is_plain && is_run
     }
 
-    /// The name of the buffered axis, as far as anybody asks for one.
+    /// The name of the buffered axis: by the setting, the source, or the default.
     fn wanted_axis(&self) -> &str {
         self.settings.axis.as_deref().or(self.hints.stream_dim.as_deref()).unwrap_or(TIME)
     }
 
-    /// Samples of `shape`, which `origin` gives.
+    /// Number of samples of `shape`, which comes from `origin`.
     ///
     /// # Errors
     /// [`Reason::ShapeTooLarge`].
@@ -167,7 +167,7 @@ impl Evidence<'_> {
         product.ok_or_else(|| Reason::ShapeTooLarge { origin, shape: shape.to_vec(), samples: self.samples() })
     }
 
-    /// `SHAPE`: the shape of one frame. No dim of it is the buffered axis; names are but names.
+    /// `SHAPE`: the shape of one frame. None of its dims is the buffered axis, whatever they are called.
     fn by_setting(&self, frame: &[u64]) -> Result<Geometry, Reason> {
         let samples = self.samples();
         let unit = self.product("the setting SHAPE", frame)?;
@@ -183,7 +183,7 @@ impl Evidence<'_> {
         {
             return Err(Origin::Setting.refuse(names, frame));
         }
-        // Names of the message's dims, the buffered one among them; else of the frame's.
+        // Either names of the message's dims, the buffered one included, or names of the frame's dims.
         let names_all = given.filter(|(_, names)| names.len() == frame.len() + 1);
         let named = names_all.and_then(|(_, names)| names.iter().position(|name| name == wanted));
         let is_asked = named.is_some() || names_all.is_some_and(|(origin, _)| origin == Origin::Setting);
@@ -227,11 +227,11 @@ impl Evidence<'_> {
         Ok(Geometry { shape, dims, axis, buffered, has_source_rate: !is_inside })
     }
 
-    /// Whether the source has as many frames along its axis as `shape`, which `SHAPE` gave, along `axis`.
+    /// Whether the source has as many frames along its axis as `shape`, which comes from `SHAPE`, has along `axis`.
     ///
     /// # Errors
-    /// [`Reason::Regrouped`] when it has others, and they do not lie one behind the other: whatever frames were made of
-    /// its samples, each would mix samples of several.
+    /// [`Reason::Regrouped`] if it has another number, and its frames are not contiguous: each frame that `SHAPE` makes
+    /// would mix samples from several of them.
     fn is_grouped_alike(&self, shape: &[u64], axis: usize) -> Result<bool, Reason> {
         let (Some(source), Some(dims)) = (&self.hints.shape, &self.hints.dims) else { return Ok(true) };
         let Some(place) = dims.iter().position(|name| name == self.wanted_axis()) else { return Ok(true) };
@@ -263,7 +263,7 @@ impl Evidence<'_> {
         Ok(Draft { shape: shape.to_vec(), names, rows })
     }
 
-    /// Pictures, then the Arrow type.
+    /// The shape of a picture, else that of the Arrow type.
     fn by_nature(&self) -> Result<Draft, Reason> {
         let mut natural: Vec<u64> = self.row.to_vec();
         match (self.is_vector, self.row) {
@@ -313,7 +313,7 @@ impl Evidence<'_> {
         Ok(Draft { shape, names, rows })
     }
 
-    /// A vector that nothing says more of than its dims, rate and channels.
+    /// A vector of which nothing but dims, rate and channels is known.
     fn vector(&self, samples: u64) -> Result<Draft, Reason> {
         let channels = self.hints.channels.filter(|&n| n > 1);
         let split = |channels: Option<u64>| match channels {
@@ -328,7 +328,7 @@ impl Evidence<'_> {
         };
         if let Some((origin, names)) = self.given_names() {
             let (shape, names) = match (names, channels) {
-                // DIMS may name the dims of a frame only.
+                // DIMS may name only the dims of a frame.
                 ([frame], Some(_)) if origin == Origin::Setting && runs && frame != self.wanted_axis() => {
                     (split(channels)?, self.with_rows(Some(names.to_vec()), 1))
                 }
@@ -354,8 +354,8 @@ impl Evidence<'_> {
         Ok(Draft { shape, names, rows: Some(0) })
     }
 
-    /// The dim that is buffered when none has the name of the buffered axis: the first, where it counts rows. Dims that
-    /// somebody named otherwise are those of a frame, whatever the array looks like.
+    /// The dim that is buffered if none has the name of the buffered axis: the first, if it counts rows. Dims with other
+    /// given names are those of a frame, whatever the array looks like.
     fn rows_of(&self, names: &Names, has_rows: bool) -> Option<usize> {
         let is_asked = self.rule() == FrameRule::Rows;
         match names {
@@ -364,7 +364,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Names of the message's dims that somebody gave, and where they come from.
+    /// Given names of the message's dims, and where they come from.
     fn given_names(&self) -> Option<(Origin, &[String])> {
         match (&self.settings.dims, &self.hints.dims) {
             (Some(names), _) => Some((Origin::Setting, names)),
@@ -373,8 +373,8 @@ impl Evidence<'_> {
         }
     }
 
-    /// Names for rows of frames of rank `frame_rank`. Those of the frames may have been given; the rows have no name
-    /// yet.
+    /// Names for rows of frames of rank `frame_rank`. `frame` are given names of the frame's dims; the rows have a
+    /// placeholder.
     fn with_rows(&self, frame: Option<Vec<String>>, frame_rank: usize) -> Names {
         const ROW: &str = "row";
         let frame = frame.unwrap_or_else(|| numbered(1..=frame_rank));
@@ -393,7 +393,7 @@ impl Evidence<'_> {
             (FrameRule::Message, _) => None,
             (_, Some(axis)) => Some(axis),
             (_, None) if let Some(origin) = given => {
-                // DIMS may name the dims of a frame only, and an AXIS that says what holds anyway is no mistake.
+                // DIMS may name only the dims of a frame, and an AXIS that names what would be buffered anyway is not a mistake.
                 let is_usual = |axis: &String| axis == TIME || self.hints.stream_dim.as_ref() == Some(axis);
                 if let (Origin::Source, Some(axis)) = (origin, self.settings.axis.as_ref().filter(|a| !is_usual(a))) {
                     return Err(Reason::UnknownAxis { axis: axis.clone(), dims });
@@ -425,7 +425,7 @@ impl Evidence<'_> {
     }
 }
 
-/// A name for the axis of frames that have a dim of the wanted name in them.
+/// A name for the buffered axis if a dim of the frame has the wanted name.
 fn free_name(dims: &[String]) -> String {
     let mut name = "message".to_owned();
     while dims.contains(&name) {

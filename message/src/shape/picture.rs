@@ -1,4 +1,4 @@
-//! Pictures: which encodings there are, and what `width`, `height` and `encoding` say of samples that fit them.
+//! Pictures: the known encodings, and what `width`, `height` and `encoding` say about samples that fit them.
 
 use dora_shm_ring::Dtype;
 

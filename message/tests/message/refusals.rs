@@ -37,7 +37,7 @@ fn assert_says(refusal: &str, parts: &[&str]) {
 fn a_refusal_is_one_sentence_with_everything_in_it() {
     assert_eq!(
         refusal(&floats(10), &parameters(&[("shape", integers(&[3, 4]))]), auto()),
-        "input `data` (Float32): the parameter `shape` [3, 4] means 12 samples, found 10; mend the source, or set SHAPE"
+        "input `data` (Float32): the parameter `shape` [3, 4] means 12 samples, found 10; fix the source, or set SHAPE"
     );
     assert_eq!(
         refusal(&word("hello"), &none(), auto()),
@@ -85,7 +85,7 @@ fn fields_that_are_not_there_are_refused() {
     assert_says(&refusal(&array, &none(), fields("z")), &["`z`", "x"]);
     assert_says(&refusal(&array, &none(), fields("x.y")), &["`x.y`"]);
     for array in [floats(3), list(floats(3)), fixed_lists(list(floats(4)), 1)] {
-        assert_says(&refusal(&array, &none(), fields("x")), &["`x`", "the message is no struct; unset FIELD"]);
+        assert_says(&refusal(&array, &none(), fields("x")), &["`x`", "the message is not a struct; unset FIELD"]);
     }
     let structs = list(record(&[("x", floats(3)), ("y", floats(3))]));
     assert!(interpret(&structs, &none(), fields("y")).is_ok());

@@ -7,7 +7,8 @@ use crate::error::io_error;
 use crate::layout::RawHeader;
 use crate::shm::open::{Kind, kind, open_own, read_header};
 use crate::shm::{self, FileStat, Opened};
-use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR, SegmentName};
+use crate::stream::name::SHM_DIR;
+use crate::stream::name::{ANCHOR_SUFFIX, SegmentName};
 use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
 
 /// What a dead writer of this user left behind: a stream, or parts of one that is gone.

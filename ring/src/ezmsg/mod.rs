@@ -5,12 +5,22 @@
 //! header (`seen`), a pickle (`metadata`, by the decoder `unpickle`), and segments as files (`files`), which together are
 //! a stream that our readers read (`source`).
 
+mod chars;
 #[cfg(not(loom))]
 mod files;
 pub(crate) mod header;
+#[cfg(not(loom))]
+mod listed;
 pub(crate) mod metadata;
 pub(crate) mod pickle;
+#[cfg(not(loom))]
+mod refuse;
 pub(crate) mod seen;
 #[cfg(not(loom))]
 pub(crate) mod source;
 mod unpickle;
+
+#[cfg(not(loom))]
+pub(crate) use listed::{Listed, listed};
+#[cfg(not(loom))]
+pub(crate) use refuse::open_header;

@@ -3,6 +3,7 @@
 //! Its writer marks nothing before it writes, and stores the index and the number of laps one after the other: what is
 //! made of them here is the best that can be made.
 
+use super::chars::dtype_of;
 use super::header::{LENGTH, MAX_DIMS, NO_GENERATION, at, has_magic, peek};
 use crate::stream::format::checked_frame_bytes;
 use crate::{Dtype, Format, MAX_RANK};
@@ -91,7 +92,7 @@ impl Seen {
             return corrupt(format!("rate {rate} Hz, expected a finite number, 0 or more"));
         }
         let char = at::dtype.get(&self.0);
-        let Some(dtype) = Dtype::from_ezmsg_char(char) else {
+        let Some(dtype) = dtype_of(char) else {
             let shown = char::from(char).escape_debug();
             // The rest of numpy's characters. Objects are addresses in the writer's memory.
             return if b"gFDGSUVOMm".contains(&char) {

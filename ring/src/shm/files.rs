@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::stream::name::{ANCHOR_SUFFIX, SEGMENT_PREFIX, SHM_DIR};
+use crate::stream::name::SHM_DIR;
+use crate::stream::name::{ANCHOR_SUFFIX, SEGMENT_PREFIX};
 
 /// What makes two names the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,7 +8,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::io_error;
-use crate::ezmsg;
 use crate::layout::{
     Geometry, MAX_METADATA_BYTES, RawFooter, RawHeader, RawTrailer, SEGMENT_UNIT, Version, footer, header, trailer,
 };
@@ -237,29 +236,36 @@ pub(crate) struct HeaderSegment {
     /// Whose the stream is: its rings and metadata must belong to the same user.
     pub owner: u32,
     pub segment: String,
-    /// For asking who holds the writer's lock, and for the sleeper's lock.
+    /// For asking who holds the writer's lock, and for the waiter lock.
     pub file: OwnedFd,
     pub listening: Listening,
     _map: ReadMapping,
 }
 
-/// Opens the header of the stream `name`; `None` when there is none yet.
-pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegment>> {
+/// What has the name of a stream's header.
+pub(crate) enum FoundHeader {
+    Absent,
+    Header(Box<HeaderSegment>),
+    /// Without our magic: not ready yet, of another program, or damaged. Whether it has a header's length.
+    Unknown(OwnedFd, bool),
+}
+
+/// Opens the header of the stream `name`.
+pub(crate) fn open_header(name: &str, owner: Owner) -> Result<FoundHeader> {
     let segment = SegmentName::header(name).public;
-    let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(None) };
+    let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(FoundHeader::Absent) };
     if stat.length < header::LENGTH as u64 {
-        return refuse_ezmsg(name, &segment, &file).map(|()| None);
+        return Ok(FoundHeader::Unknown(file, false));
     }
     let map = ReadMapping::new(&file, header::LENGTH).map_err(io_error("mapping", &segment))?;
     // SAFETY: mapped with a header's length, on a page; `_map` keeps it as long as the words.
     let words = unsafe { HeaderMemory::new(map.start()) };
     let raw = words.copy();
     if !raw.has_magic() {
-        refuse_ezmsg(name, &segment, &file)?;
-        return Err(corrupt(&segment, "it has neither our magic nor ezmsg's"));
+        return Ok(FoundHeader::Unknown(file, true));
     }
     check_header(&segment, &raw, name)?;
-    Ok(Some(HeaderSegment {
+    Ok(FoundHeader::Header(Box::new(HeaderSegment {
         words,
         stream_id: raw.stream_id,
         created_ns: raw.created_ns,
@@ -269,23 +275,7 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
         file,
         listening: Listening::default(),
         _map: map,
-    }))
-}
-
-/// An error if the segment was written by ezmsg, or looks like a header of ours that is damaged; nothing if it is not
-/// ready.
-fn refuse_ezmsg(name: &str, segment: &str, file: &OwnedFd) -> Result<()> {
-    let mut bytes = [0; header::LENGTH];
-    let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading the header of", name))?;
-    let Some((theirs, rest)) = bytes[..read].split_first_chunk::<{ ezmsg::header::LENGTH }>() else { return Ok(()) };
-    match ezmsg::header::peek(theirs) {
-        // ezmsg stores nothing behind its own fields; ours begin like them and go on.
-        Some(_) if rest.iter().any(|&byte| byte != 0) => {
-            Err(corrupt(segment, "it begins as ezmsg's headers do and goes on as none of ours does"))
-        }
-        Some(foreign) => Err(Error::Ezmsg { name: name.to_owned(), struct_version: foreign.struct_version }),
-        None => Ok(()),
-    }
+    })))
 }
 
 /// A ring that has been opened and checked.

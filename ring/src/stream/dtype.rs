@@ -89,33 +89,6 @@ impl Dtype {
             Dtype::F64 => "float64",
         }
     }
-
-    /// numpy's `dtype.char`, which ezmsg's header carries. 64-bit integers are `q`/`Q`, which mean 64 bits everywhere.
-    pub(crate) const fn ezmsg_char(self) -> u8 {
-        match self {
-            Dtype::Bool => b'?',
-            Dtype::I8 => b'b',
-            Dtype::U8 => b'B',
-            Dtype::I16 => b'h',
-            Dtype::U16 => b'H',
-            Dtype::I32 => b'i',
-            Dtype::U32 => b'I',
-            Dtype::I64 => b'q',
-            Dtype::U64 => b'Q',
-            Dtype::F16 => b'e',
-            Dtype::F32 => b'f',
-            Dtype::F64 => b'd',
-        }
-    }
-
-    /// The type that numpy gives this `dtype.char`, if it is one of ours. C's long (`l`, `L`) has 64 bits on Linux.
-    pub(crate) fn from_ezmsg_char(char: u8) -> Option<Dtype> {
-        match char {
-            b'l' => Some(Dtype::I64),
-            b'L' => Some(Dtype::U64),
-            _ => Self::ALL.into_iter().find(|dtype| dtype.ezmsg_char() == char),
-        }
-    }
 }
 
 impl fmt::Display for Dtype {

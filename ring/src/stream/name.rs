@@ -131,4 +131,10 @@ mod tests {
         assert!(check_name(&"x".repeat(1024)).is_ok());
         assert!(check_name(&"x".repeat(1025)).is_err());
     }
+
+    #[test]
+    fn the_sentence_about_no_room_names_the_folder() {
+        let said = Error::NoSpace { needed: 2, free: 1 }.to_string();
+        assert!(said.contains(SHM_DIR), "{said}");
+    }
 }

@@ -132,6 +132,9 @@ pub fn probe_frames(name: &str, options: &ReaderOptions) -> Result<()> {
             assert!(whole.start >= first && whole.end == first + frames);
         }
     }
+    let lost = reader.lost();
+    reader.skip_to_newest()?;
+    assert_eq!(reader.lost(), lost);
     reader.wait(Duration::ZERO)?;
     told(&mut reader)
 }
@@ -157,7 +160,10 @@ pub fn probe_messages(name: &str, options: &ReaderOptions) -> Result<()> {
             reader.finish(view);
         }
     }
+    let lost = reader.lost();
+    reader.skip_to_newest()?;
+    assert_eq!(reader.lost(), lost);
     reader.wait(Duration::ZERO)?;
-    let _ = (reader.lag(), reader.lost(), reader.description().cloned());
+    let _ = (reader.lag(), reader.next_event(), reader.description().cloned());
     reader.info().map(|_| ())
 }

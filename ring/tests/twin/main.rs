@@ -191,8 +191,14 @@ impl Bench {
             Step::Read(i, _) | Step::Latest(i, _) | Step::LatestDuration(i, _) => {
                 self.readers[i].read(&self.world, step);
             }
-            Step::View(i, _) | Step::Finish(i) | Step::Wait(i) => self.readers[i].borrow(&self.world, step),
-            Step::Next(i) | Step::ViewMessage(i) | Step::FinishMessage(i) | Step::WaitMessages(i) => {
+            Step::View(i, _) | Step::Finish(i) | Step::Wait(i) | Step::Skip(i) => {
+                self.readers[i].borrow(&self.world, step)
+            }
+            Step::Next(i)
+            | Step::ViewMessage(i)
+            | Step::FinishMessage(i)
+            | Step::WaitMessages(i)
+            | Step::SkipMessages(i) => {
                 self.message_readers[i].step(&self.world, step);
             }
         }
@@ -209,6 +215,8 @@ impl Bench {
             assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
             assert_eq!(reader.description_missed(), twin.description_missed);
             assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+            let events: Vec<_> = std::iter::from_fn(|| reader.next_event()).map(model::Event::from).collect();
+            assert_eq!(events, std::mem::take(&mut twin.events));
         }
         for MessagePair { reader, twin, .. } in &mut self.message_readers {
             assert_eq!(reader.lost(), twin.lost);
@@ -218,6 +226,8 @@ impl Bench {
             assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
             assert_eq!(reader.description_missed(), twin.description_missed);
             assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+            let events: Vec<_> = std::iter::from_fn(|| reader.next_event()).map(model::Event::from).collect();
+            assert_eq!(events, std::mem::take(&mut twin.events));
         }
     }
 }
@@ -278,6 +288,7 @@ impl Pair {
                 }
             }
             Step::Wait(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
+            Step::Skip(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.twin.skip_to_newest(world)),
             _ => unreachable!(),
         }
     }
@@ -327,6 +338,7 @@ impl MessagePair {
                 }
             }
             Step::WaitMessages(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
+            Step::SkipMessages(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.twin.skip_to_newest(world)),
             _ => unreachable!(),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use dora_shm_ring::{Description, Format, Liveness, Outcome, Start};
+use dora_shm_ring::{Description, EventKind, Format, Liveness, Outcome, Start};
 
 /// One frame as it was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,6 +184,26 @@ pub struct Reader {
     /// Number of the description that is held, from 1.
     held: Option<usize>,
     pub description_missed: bool,
+    /// The stream of the ring that it was in last.
+    seen_stream: Option<usize>,
+    /// What happened and was not asked for.
+    pub events: Vec<Event>,
+}
+
+/// Something that happened to a stream, beside its frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    kind: EventKind,
+    generation: Option<u32>,
+    position: u64,
+    description: Option<Description>,
+}
+
+impl From<dora_shm_ring::Event> for Event {
+    fn from(event: dora_shm_ring::Event) -> Self {
+        let description = event.description.map(|description| (*description).clone());
+        Self { kind: event.kind, generation: event.generation, position: event.position, description }
+    }
 }
 
 /// A message as a reader gets it.
@@ -210,9 +230,12 @@ impl Reader {
             start_below: 0,
             held: None,
             description_missed: false,
+            seen_stream: None,
+            events: Vec::new(),
         };
         reader.attach(world);
         reader.untold = false;
+        reader.events.clear();
         reader.came_first = true;
         reader
     }
@@ -252,6 +275,12 @@ impl Reader {
         self.start_below = 0;
     }
 
+    fn note(&mut self, world: &World, kind: EventKind) {
+        let generation = self.ring_id().map(|(_, ring)| ring as u32);
+        let description = self.description(world).cloned();
+        self.events.push(Event { kind, generation, position: self.position, description });
+    }
+
     /// From nowhere into a live stream, and into its newest ring if it has one.
     fn attach(&mut self, world: &World) {
         if self.place == Place::Nowhere
@@ -273,6 +302,7 @@ impl Reader {
     fn leave(&mut self, world: &World, stream: usize) {
         let seen = self.ring(world).map_or(0, |ring| ring.base + self.position);
         self.lose(world.streams[stream].total() - seen);
+        self.note(world, EventKind::WriterGone { orderly: true });
         self.place = Place::Nowhere;
         self.untold_end = true;
         (self.position, self.next_message) = (0, 0);
@@ -300,6 +330,10 @@ impl Reader {
             self.held = Some(world.streams[stream].newest_description());
         }
         self.description_missed = false;
+        if self.seen_stream.replace(stream).is_some_and(|seen| seen != stream) {
+            self.note(world, EventKind::WriterRestarted);
+        }
+        self.note(world, EventKind::NewGeneration);
     }
 
     fn start_in(&mut self, ring: &Ring) {
@@ -381,7 +415,11 @@ impl Reader {
         let Place::Ring(stream, _) = self.place else { return };
         let can_open = description == world.streams[stream].newest_description() && !world.streams[stream].closed;
         if self.held != Some(description) && can_open {
+            let before = self.description(world).cloned();
             self.held = Some(description);
+            if before.as_ref() != self.description(world) {
+                self.note(world, EventKind::NewDescription);
+            }
         }
         self.description_missed = self.held != Some(description);
     }
@@ -428,6 +466,31 @@ impl Reader {
                 self.deliver_up_to(end);
                 Outcome::Data((start, end, std::mem::take(&mut self.pending)))
             }
+        }
+    }
+
+    /// Passes all that is there. The most important thing that was on the way.
+    pub fn skip_to_newest(&mut self, world: &World) -> Outcome<u64> {
+        let lost = self.lost;
+        let (mut passed, mut moved) = (None, false);
+        let end = loop {
+            match self.look(world) {
+                Outcome::Data(()) => {
+                    let ring = self.ring(world).unwrap();
+                    *passed.get_or_insert(0) += ring.written - self.position;
+                    self.next_message = ring.messages.len();
+                    self.deliver_up_to(ring.written);
+                }
+                Outcome::Generation => moved = true,
+                end => break end,
+            }
+        };
+        (self.lost, self.pending) = (lost, 0);
+        match (end, moved, passed) {
+            (Outcome::Closed, ..) => Outcome::Closed,
+            (_, true, _) => Outcome::Generation,
+            (_, false, Some(frames)) => Outcome::Data(frames),
+            (_, false, None) => Outcome::Nothing,
         }
     }
 

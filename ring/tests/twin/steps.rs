@@ -34,6 +34,8 @@ pub enum Step {
     Read(usize, u64),
     Latest(usize, u64),
     LatestDuration(usize, f64),
+    /// Passes all that is there.
+    Skip(usize),
     /// Borrows, and keeps the view until `Finish`.
     View(usize, u64),
     Finish(usize),
@@ -43,6 +45,7 @@ pub enum Step {
     ViewMessage(usize),
     FinishMessage(usize),
     WaitMessages(usize),
+    SkipMessages(usize),
 }
 
 const SHAPES: [(Dtype, &[u64]); 6] = [
@@ -115,6 +118,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         20 => (reader(), frames()).prop_map(|(reader, max)| Step::Read(reader, max)),
         4 => (reader(), frames()).prop_map(|(reader, frames)| Step::Latest(reader, frames)),
         4 => (reader(), seconds).prop_map(|(reader, seconds)| Step::LatestDuration(reader, seconds)),
+        4 => reader().prop_map(Step::Skip),
         6 => (reader(), frames()).prop_map(|(reader, max)| Step::View(reader, max)),
         6 => reader().prop_map(Step::Finish),
         4 => reader().prop_map(Step::Wait),
@@ -123,5 +127,6 @@ pub fn step() -> impl Strategy<Value = Step> {
         6 => reader().prop_map(Step::ViewMessage),
         6 => reader().prop_map(Step::FinishMessage),
         4 => reader().prop_map(Step::WaitMessages),
+        4 => reader().prop_map(Step::SkipMessages),
     ]
 }

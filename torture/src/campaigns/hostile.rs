@@ -224,13 +224,13 @@ fn read_frames(name: &str, options: ReaderOptions, dice: &mut Dice) -> dora_shm_
         reader.read(&mut frames, 1 + dice.below(300))?;
         if dice.one_in(4) {
             reader.latest(dice.below(1000), &mut frames)?;
-            reader.latest_duration(dice.below(1000) as f64, &mut frames)?;
+            let within = reader.frames_within(dice.below(1000) as f64)?;
+            reader.latest(within, &mut frames)?;
         }
         let _ = (reader.lag(), reader.lost(), reader.description().is_some());
         reader.info()?;
-        if let Outcome::Data(view) = reader.view(u64::MAX)? {
-            let sum: u64 = view.samples().iter().flat_map(|run| run.as_ref()).map(|&byte| u64::from(byte)).sum();
-            std::hint::black_box(sum);
+        if let dora_shm_ring::Outcome::Data(view) = reader.view(u64::MAX)? {
+            std::hint::black_box(view.samples().map(|run| run.to_vec()));
             reader.finish(view);
         }
     }
@@ -245,9 +245,8 @@ fn read_messages(name: &str, options: ReaderOptions, dice: &mut Dice) -> dora_sh
         reader.next(&mut message)?;
         let _ = (reader.lag(), reader.lost(), reader.description().is_some());
         reader.info()?;
-        if let Outcome::Data(view) = reader.view()? {
-            let sum: u64 = view.samples().iter().flat_map(|run| run.as_ref()).map(|&byte| u64::from(byte)).sum();
-            std::hint::black_box(sum);
+        if let dora_shm_ring::Outcome::Data(view) = reader.view()? {
+            std::hint::black_box(view.samples().map(|run| run.to_vec()));
             reader.finish(view);
         }
     }

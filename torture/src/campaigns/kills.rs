@@ -87,7 +87,7 @@ impl Killing<'_> {
         match refused {
             Err(Error::Live { .. }) => {
                 let seen = Follower::open(&scene.name, Kind::Wait, &oldest(), Book::anywhere());
-                let liveness = seen.and_then(|reader| reader.liveness()).map_err(|error| format!("{error:?}"))?;
+                let liveness = seen.and_then(|mut reader| reader.liveness()).map_err(|error| format!("{error:?}"))?;
                 if ![Liveness::Live, Liveness::Idle, Liveness::Waiting, Liveness::Absent].contains(&liveness) {
                     return Err(format!("a stopped writer's stream is {liveness:?}"));
                 }

@@ -2,6 +2,7 @@
 
 mod c;
 mod languages;
+mod layers;
 mod loom;
 mod memory;
 mod python;
@@ -27,6 +28,8 @@ const NOT_DEFAULT: &str = "--exclude dora-shm-torture --exclude dora-shm-bench";
 pub enum Step {
     /// Formatting
     Fmt,
+    /// Crates and files import only what ARCHITECTURE.md allows
+    Layers,
     /// All programs, libraries and tests, in release: the one profile in which dora's crates are compiled
     Build,
     /// Lints, with warnings denied
@@ -80,6 +83,7 @@ impl Step {
     pub fn run(self) -> eyre::Result<()> {
         match self {
             Step::Fmt => run(&mut cargo(words("fmt --all --check"))),
+            Step::Layers => layers::check(),
             Step::Build => run(&mut cargo(words("build --release --all-targets"))),
             Step::Clippy => {
                 // The default members first, in the features they are built in.
@@ -145,6 +149,7 @@ impl Step {
 fn all() -> Vec<Step> {
     let first = [
         Step::Fmt,
+        Step::Layers,
         Step::Build,
         Step::Clippy,
         Step::Ring,

@@ -18,7 +18,7 @@ pub(super) struct Descriptions {
     missed: Option<u32>,
     /// What the ring's counters named when it was last looked for.
     looked_for: Option<u32>,
-    /// Whether one has been held in this ring: another one is then a change.
+    /// Whether the ring has been entered with what is held: another one is then a change.
     in_ring: bool,
 }
 
@@ -28,7 +28,12 @@ impl Descriptions {
     pub fn enter_ring(&mut self, meta_generation: u32) {
         self.held.take_if(|(held, _)| *held != meta_generation);
         self.looked_for = None;
-        self.in_ring = self.held.is_some();
+        self.in_ring = false;
+    }
+
+    /// The ring has been entered: a description that is held from now on is news.
+    pub fn in_force(&mut self) {
+        self.in_ring = true;
     }
 
     pub fn held(&self) -> Option<&Arc<Description>> {
@@ -122,8 +127,7 @@ impl<S: Source> Cursor<S> {
         let description = Arc::new(description);
         let before = self.descriptions.held.replace((meta_generation, description.clone()));
         self.descriptions.missed = None;
-        let in_ring = std::mem::replace(&mut self.descriptions.in_ring, true);
-        if in_ring && before.is_none_or(|(_, before)| before != description) {
+        if self.descriptions.in_ring && before.is_none_or(|(_, before)| before != description) {
             self.push_event(EventKind::NewDescription);
         }
         Ok(true)

@@ -67,6 +67,26 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
+    /// Passes what is new, at most `max_frames`, as if it had been read.
+    pub fn pass(&mut self, max_frames: u64) -> Result<Outcome<Copied>> {
+        if max_frames == 0 {
+            return Ok(Outcome::Nothing);
+        }
+        let committed = match self.poll()? {
+            Outcome::Data(committed) => committed.frames,
+            other => return Ok(other.map(|_| Copied::default())),
+        };
+        let Some(ring) = self.source.ring() else { return Ok(Outcome::Nothing) };
+        if self.next < committed.saturating_sub(ring.frames) {
+            self.lose_up_to(resume_position(committed, ring.frames));
+        }
+        let wanted = self.next..committed.min(self.next.saturating_add(max_frames));
+        let passed = self.readable(wanted, false)?;
+        self.deliver_up_to(passed.end);
+        let (frames, lost) = (passed.end - passed.start, self.take_pending_lost());
+        Ok(Outcome::Data(Copied { first: passed.start, frames, lost, generation: ring.generation }))
+    }
+
     /// R4 to R7, in pieces, up to `committed`. No frames when the first piece was lapped, or does not go on from what was
     /// read before and is asked to.
     fn copy_new(
@@ -106,6 +126,7 @@ impl<S: Source> Cursor<S> {
     }
 
     /// Copies and judges one piece, behind `done` frames that are there.
+    #[inline]
     pub(super) fn copy_piece(
         &mut self,
         piece: &Range<u64>,
@@ -170,10 +191,15 @@ impl<S: Source> Cursor<S> {
 
     /// What a read may take: with [`each_description`](super::Plan::each_description), up to where the description changes;
     /// and with `continuing`, only what has the same one as the frames before.
+    #[inline]
     pub(super) fn readable(&mut self, range: Range<u64>, continuing: bool) -> Result<Range<u64>> {
         if !self.plan.each_description || range.is_empty() {
             return Ok(range);
         }
+        self.described_readable(range, continuing)
+    }
+
+    fn described_readable(&mut self, range: Range<u64>, continuing: bool) -> Result<Range<u64>> {
         let (number, end) = self.described_alike(&range);
         let same = number.is_none_or(|number| self.descriptions.is(number) || self.descriptions.has_missed(number));
         if continuing && !same {

@@ -148,8 +148,17 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
+    /// The number behind the newest message whose frames are all `committed`: the chunks beyond it came between the loads of
+    /// the two counters, or are half-committed (W7 without W8). The next one where that cannot be found.
+    pub(super) fn behind_whole_messages(&self, committed: Committed) -> u64 {
+        let kept = self.source.ring().map_or(0, |ring| ring.records);
+        let oldest = self.next_chunk.max(committed.chunks.saturating_sub(kept));
+        let is_whole = |chunk: u64| self.source.record(chunk).is_some_and(|record| record.end() <= committed.frames);
+        (oldest..committed.chunks).rev().find(|&chunk| is_whole(chunk)).map_or(self.next_chunk, |newest| newest + 1)
+    }
+
     /// R8 for a message that ends at `end`, whose record is there and whose frames are not. `None` also if they are by now.
-    fn move_on_before<T>(&mut self, end: u64) -> Result<Option<Outcome<T>>> {
+    pub(super) fn move_on_before<T>(&mut self, end: u64) -> Result<Option<Outcome<T>>> {
         let Some(ring) = self.source.ring() else { return Ok(None) };
         let update = self.source.update(|committed| committed.frames >= end);
         match self.checked(update)? {

@@ -244,10 +244,12 @@ impl<S: Source> Cursor<S> {
     }
 
     /// A1 to A5, where there is no ring yet.
+    #[inline]
     fn attach(&mut self) -> Result<Reached> {
-        if self.source.ring().is_some() {
-            return Ok(Reached::Ring);
-        }
+        if self.source.ring().is_some() { Ok(Reached::Ring) } else { self.attach_anew() }
+    }
+
+    fn attach_anew(&mut self) -> Result<Reached> {
         if self.has_ended() {
             // Reported first, before the next stream begins.
             return Ok(Reached::End);
@@ -317,13 +319,16 @@ impl<S: Source> Cursor<S> {
                 self.start_in_the_middle(ring)?;
             }
         }
-        self.notice_ring_writer();
-        self.push_event(EventKind::NewGeneration);
         if self.plan.each_description && self.source.committed() > self.next {
             // That of the first frame, and not of the newest.
-            return self.readable(self.next..self.next + 1, false).map(|_| ());
+            self.readable(self.next..self.next + 1, false)?;
+        } else {
+            self.refresh_description()?;
         }
-        self.refresh_description()
+        self.descriptions.in_force();
+        self.notice_ring_writer();
+        self.push_event(EventKind::NewGeneration);
+        Ok(())
     }
 
     /// Whether the cursor was there before the first frame of the stream. Having waited for it is not enough: a stream that
@@ -427,40 +432,56 @@ impl<S: Source> Cursor<S> {
     /// R1 to R3 and R8.
     #[inline]
     pub fn poll(&mut self) -> Result<Outcome<Committed>> {
-        let reached = self.attach()?;
-        if let Some(unreported) = self.unreported.take() {
-            return Ok(match unreported {
-                Unreported::Generation => Outcome::Generation,
-                Unreported::End => Outcome::Closed,
-            });
-        }
-        let (Reached::Ring, Some(ring)) = (reached, self.source.ring()) else { return Ok(Outcome::Nothing) };
+        let Some(ring) = self.source.ring().filter(|_| self.unreported.is_none()) else { return self.poll_attaching() };
         let update = self.update()?;
-        let committed = match update {
-            Update::Committed(committed) | Update::Replaced(committed) => committed,
-            Update::Nothing(snapshot) => snapshot.committed,
-        };
-        self.check_committed(ring, committed)?;
-        // A reader of frames holds the newest description, and is shown its number beside the counters.
-        if self.plan.unit == Unit::Frames
-            && !self.plan.each_description
-            && self.descriptions.may_be_new(self.source.described())
-        {
-            self.refresh_description()?;
+        match update {
+            Update::Committed(committed) => {
+                self.take_in(ring, committed)?;
+                Ok(Outcome::Data(committed))
+            }
+            update => self.poll_quiet(ring, update),
         }
+    }
+
+    /// The same where there is no ring, or the caller does not know yet that there is.
+    #[cold]
+    fn poll_attaching(&mut self) -> Result<Outcome<Committed>> {
+        self.attach()?;
+        Ok(match self.unreported.take() {
+            Some(Unreported::Generation) => Outcome::Generation,
+            Some(Unreported::End) => Outcome::Closed,
+            None => Outcome::Nothing,
+        })
+    }
+
+    /// The same where nothing is new.
+    fn poll_quiet(&mut self, ring: RingFacts, update: Update) -> Result<Outcome<Committed>> {
         match update {
             Update::Committed(committed) => Ok(Outcome::Data(committed)),
             Update::Nothing(snapshot) => {
+                self.take_in(ring, snapshot.committed)?;
                 self.notice_newest_writer();
-                let over = self.move_on(ring, snapshot)?;
-                Ok(over.unwrap_or(Outcome::Nothing))
+                Ok(self.move_on(ring, snapshot)?.unwrap_or(Outcome::Nothing))
             }
             Update::Replaced(committed) => {
+                self.take_in(ring, committed)?;
                 self.lose_up_to(committed.frames);
                 self.expect_another();
                 Ok(Outcome::Nothing)
             }
         }
+    }
+
+    /// What every look brings: counters that may be believed, and the number of the newest frames' description.
+    #[inline]
+    fn take_in(&mut self, ring: RingFacts, committed: Committed) -> Result<()> {
+        self.check_committed(ring, committed)?;
+        // A reader of frames holds the newest description, and is shown its number beside the counters.
+        let holds_newest = self.plan.unit == Unit::Frames && !self.plan.each_description;
+        if holds_newest && self.descriptions.may_be_new(self.source.described()) {
+            self.refresh_description()?;
+        }
+        Ok(())
     }
 
     /// What is new at the place where the cursor is.
@@ -477,18 +498,23 @@ impl<S: Source> Cursor<S> {
     /// Counters only grow, and no stream has more than 2^64 frames.
     #[inline]
     fn check_committed(&mut self, ring: RingFacts, committed: Committed) -> Result<()> {
+        let is_wrong = committed.frames < self.next
+            || (self.plan.unit == Unit::Messages && committed.chunks < self.next_chunk)
+            || ring.base.checked_add(committed.frames).is_none();
+        if is_wrong { Err(self.refuse_committed(ring, committed)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn refuse_committed(&mut self, ring: RingFacts, committed: Committed) -> Error {
         let (next, next_chunk) = (self.next, self.next_chunk);
-        if committed.frames < next || (self.plan.unit == Unit::Messages && committed.chunks < next_chunk) {
-            return Err(self.corrupt(format!(
-                "committed went back to {} frames and {} chunks, expected at least {next} and {next_chunk}",
-                committed.frames, committed.chunks
-            )));
-        }
-        if ring.base.checked_add(committed.frames).is_none() {
-            let reason = format!("base {} and {} committed frames overflow", ring.base, committed.frames);
-            return Err(self.corrupt(reason));
-        }
-        Ok(())
+        let Committed { frames, chunks } = committed;
+        self.corrupt(if ring.base.checked_add(frames).is_none() {
+            format!("base {} and {frames} committed frames overflow", ring.base)
+        } else {
+            format!(
+                "committed went back to {frames} frames and {chunks} chunks, expected at least {next} and {next_chunk}"
+            )
+        })
     }
 
     /// R8, once nothing that can be delivered is left under `snapshot`. `None`: more may come.
@@ -560,37 +586,60 @@ impl<S: Source> Cursor<S> {
     /// Passes everything that is there, generations included, without counting a loss. What was met on the way, the last
     /// of it: the stream's end, else a new generation, else so many frames, else nothing.
     pub fn skip_to_newest(&mut self) -> Result<Outcome<u64>> {
-        let mut found = Outcome::Nothing;
-        let mut passed = 0;
+        let lost = self.losses.total;
+        let found = self.skip();
+        // Frames of generations in between are counted where the next one is entered.
+        (self.losses.total, self.losses.pending) = (lost, 0);
+        found
+    }
+
+    fn skip(&mut self) -> Result<Outcome<u64>> {
+        let (mut found, mut passed) = (Outcome::Nothing, 0);
         for _ in 0..MOST_SKIPS {
-            match self.poll()? {
-                Outcome::Data(committed) => {
-                    passed += committed.frames.saturating_sub(self.next);
-                    self.pass_all(committed);
-                    if found == Outcome::Nothing || found.is_data() {
-                        found = Outcome::Data(passed);
-                    }
-                }
+            let met = match self.poll()? {
+                Outcome::Data(committed) => self.pass_all(committed)?,
+                other => other.map(|_| 0),
+            };
+            match met {
                 Outcome::Nothing => break,
                 Outcome::Generation => found = Outcome::Generation,
-                Outcome::Closed => {
-                    found = Outcome::Closed;
-                    break;
+                Outcome::Closed => return Ok(Outcome::Closed),
+                Outcome::Data(frames) => {
+                    passed += frames;
+                    if found != Outcome::Generation {
+                        found = Outcome::Data(passed);
+                    }
                 }
             }
         }
         Ok(found)
     }
 
-    fn pass_all(&mut self, committed: Committed) {
+    /// Passes what is committed. How many frames that was, or, where nothing can be passed, what comes in its place.
+    fn pass_all(&mut self, committed: Committed) -> Result<Outcome<u64>> {
+        if self.plan.unit == Unit::Messages {
+            let chunk = self.behind_whole_messages(committed);
+            if chunk == self.next_chunk {
+                // The next message's frames are not committed. If this ring is over, they never will be.
+                let end = self.source.record(chunk).map_or(self.next, |record| record.end());
+                return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
+            }
+            self.next_chunk = chunk;
+        }
+        let frames = committed.frames.saturating_sub(self.next);
         self.deliver_up_to(committed.frames);
-        self.next_chunk = self.next_chunk.max(committed.chunks);
-        self.take_pending_lost();
+        Ok(Outcome::Data(frames))
     }
 
-    /// Another writer has made the ring than the one that was seen before: the stream was restarted.
+    /// Another writer has made the ring than the one that was seen before: the stream was restarted. One that came before
+    /// the one that was seen is no news.
     fn notice_ring_writer(&mut self) {
-        self.notice_writer(self.source.ring_writer());
+        let found = self.source.ring_writer();
+        let is_older =
+            |writer: WriterId, seen: WriterId| writer.stream_id == seen.stream_id && writer.epoch < seen.epoch;
+        if !found.zip(self.writer).is_some_and(|(found, seen)| is_older(found, seen)) {
+            self.notice_writer(found);
+        }
     }
 
     /// Another writer has taken the stream over, and has begun no ring yet.

@@ -344,7 +344,8 @@ impl Storm<'_> {
     /// After all nodes have ended: neither stream has a writer, and all readers know all of both.
     fn streams_ended(&self) -> Outcome {
         for (of_main, name) in [(true, &*self.scene.name), (false, self.other)] {
-            let reader = Reader::open(name, ReaderOptions::default()).map_err(|error| format!("{name}: {error:?}"))?;
+            let mut reader =
+                Reader::open(name, ReaderOptions::default()).map_err(|error| format!("{name}: {error:?}"))?;
             let liveness = reader.liveness(PATIENCE).map_err(|error| format!("{name}: {error:?}"))?;
             match liveness {
                 Liveness::Closed | Liveness::Absent => {}

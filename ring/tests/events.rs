@@ -1,0 +1,382 @@
+//! What happens to a stream beside its frames, as readers report it; and passing everything that is there.
+
+mod common;
+
+use common::process::{Actor, argument, listen, tell};
+use common::signal::{self, description, format};
+use common::{Name, PATIENCE};
+use dora_shm_ring::EventKind::{NewDescription, NewGeneration, WriterGone, WriterRestarted};
+use dora_shm_ring::*;
+
+fn stream(name: &str) -> Writer {
+    let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
+    begin(&mut writer, "one");
+    writer
+}
+
+fn begin(writer: &mut Writer, key: &str) {
+    writer.begin(&format(16), &description(key), 4).unwrap();
+}
+
+/// Writes one frame, the first that `key` describes.
+fn describe(writer: &mut Writer, key: &str) {
+    writer.describe(&description(key)).unwrap();
+    signal::write(writer, 1);
+}
+
+fn oldest() -> ReaderOptions {
+    ReaderOptions::default().start(Start::Oldest)
+}
+
+fn by_frames(name: &str, options: ReaderOptions) -> Reader {
+    Reader::open(name, options).unwrap()
+}
+
+fn by_messages(name: &str, options: ReaderOptions) -> MessageReader {
+    MessageReader::open(name, options).unwrap()
+}
+
+/// An event in short: what, in which generation, before which frame, and the key of the description.
+type Short = (EventKind, Option<u32>, u64, Option<String>);
+
+fn short(event: Event) -> Short {
+    (event.kind, event.generation, event.position, event.description.map(|description| description.key.clone()))
+}
+
+/// All events that a reader of either kind keeps.
+macro_rules! events {
+    ($reader:expr) => {
+        std::iter::from_fn(|| $reader.next_event()).map(short).collect::<Vec<Short>>()
+    };
+}
+
+/// Reads until there is nothing new, or the stream has ended.
+fn read_all(reader: &mut Reader) {
+    let mut frames = Frames::new();
+    while !matches!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Nothing | Outcome::Closed) {}
+}
+
+/// As [`read_all`], message by message.
+fn next_all(reader: &mut MessageReader) {
+    let mut message = Message::new();
+    while !matches!(reader.next(&mut message).unwrap(), Outcome::Nothing | Outcome::Closed) {}
+}
+
+fn key(key: &str) -> Option<String> {
+    Some(key.to_owned())
+}
+
+const GONE: EventKind = WriterGone { orderly: true };
+const DEAD: EventKind = WriterGone { orderly: false };
+
+#[test]
+fn where_a_reader_begins_is_not_an_event() {
+    let name = Name::new("beginning");
+    let mut writer = stream(&name);
+    describe(&mut writer, "two");
+    begin(&mut writer, "three");
+    describe(&mut writer, "four");
+    for start in [Start::Oldest, Start::Newest, Start::Last(1)] {
+        let mut frames = by_frames(&name, ReaderOptions::default().start(start));
+        let mut messages = by_messages(&name, ReaderOptions::default().start(start));
+        assert_eq!((frames.next_event(), messages.next_event()), (None, None));
+        read_all(&mut frames);
+        next_all(&mut messages);
+        assert!(matches!(frames.wait(Default::default()).unwrap(), Wait::Quiet(_)));
+        frames.liveness(PATIENCE).unwrap();
+        assert_eq!((frames.next_event(), messages.next_event()), (None, None), "{start:?}");
+    }
+}
+
+#[test]
+fn the_first_ring_of_a_stream_that_was_waited_for_is_an_event() {
+    let name = Name::new("first");
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    let mut writer = stream(&name);
+    assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Ready);
+    signal::write(&mut writer, 3);
+    read_all(&mut frames);
+    next_all(&mut messages);
+    let expected = [(NewGeneration, Some(0), 0, key("one"))];
+    assert_eq!((events!(frames), events!(messages)), (expected.to_vec(), expected.to_vec()));
+}
+
+#[test]
+fn each_generation_is_an_event_once_and_in_order() {
+    let name = Name::new("generations");
+    let mut writer = stream(&name);
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    let mut expected = Vec::new();
+    for generation in 1..4 {
+        signal::write(&mut writer, 2);
+        let described = format!("of {generation}");
+        begin(&mut writer, &described);
+        read_all(&mut frames);
+        next_all(&mut messages);
+        expected.push((NewGeneration, Some(generation), 0, Some(described)));
+    }
+    assert_eq!((events!(frames), events!(messages)), (expected.clone(), expected));
+    read_all(&mut frames);
+    next_all(&mut messages);
+    assert_eq!((frames.next_event(), messages.next_event()), (None, None));
+}
+
+#[test]
+fn a_new_description_is_an_event_before_the_first_frame_that_it_describes() {
+    let name = Name::new("descriptions");
+    let mut writer = Writer::create(&name, WriterOptions::default().keep_replaced(true)).unwrap();
+    begin(&mut writer, "one");
+    let (mut each, mut messages) = (by_frames(&name, oldest().each_description(true)), by_messages(&name, oldest()));
+    signal::write(&mut writer, 3);
+    describe(&mut writer, "two");
+    // Nothing changes.
+    describe(&mut writer, "two");
+    describe(&mut writer, "three");
+    let mut frames = Frames::new();
+    let mut seen = Vec::new();
+    for end in [3, 5, 6] {
+        assert!(each.read(&mut frames, u64::MAX).unwrap().is_data());
+        assert_eq!(each.position(), end);
+        seen.append(&mut events!(each));
+    }
+    next_all(&mut messages);
+    let expected = [(NewDescription, Some(0), 3, key("two")), (NewDescription, Some(0), 5, key("three"))];
+    assert_eq!((seen, events!(messages)), (expected.to_vec(), expected.to_vec()));
+}
+
+#[test]
+fn a_reader_that_holds_the_newest_description_reports_it_where_the_reader_is() {
+    let name = Name::new("newest-description");
+    let mut writer = stream(&name);
+    let mut reader = by_frames(&name, oldest());
+    signal::write(&mut writer, 3);
+    let mut frames = Frames::new();
+    assert_eq!(reader.read(&mut frames, 2).unwrap(), Outcome::Data(2));
+    writer.describe(&description("two")).unwrap();
+    assert_eq!(reader.read(&mut frames, 1).unwrap(), Outcome::Data(1));
+    assert_eq!(reader.next_event(), None, "it has no frames yet");
+    signal::write(&mut writer, 4);
+    let Outcome::Data(view) = reader.view(2).unwrap() else { panic!("four frames are there") };
+    assert_eq!(events!(reader), [(NewDescription, Some(0), 3, key("two"))]);
+    assert_eq!(reader.finish(view), 3..5);
+    read_all(&mut reader);
+    assert_eq!(reader.next_event(), None);
+}
+
+#[test]
+fn an_orderly_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_with_two() {
+    let name = Name::new("orderly");
+    let mut writer = stream(&name);
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    signal::write(&mut writer, 5);
+    drop(writer);
+    let mut read = Frames::new();
+    assert_eq!(frames.read(&mut read, 3).unwrap(), Outcome::Data(3));
+    assert_eq!(frames.next_event(), None, "frames are left");
+    read_all(&mut frames);
+    next_all(&mut messages);
+    let end = [(GONE, Some(0), 5, key("one"))];
+    assert_eq!((events!(frames), events!(messages)), (end.to_vec(), end.to_vec()));
+    let mut writer = stream(&name);
+    signal::write(&mut writer, 1);
+    read_all(&mut frames);
+    next_all(&mut messages);
+    let begins = [(WriterRestarted, Some(0), 0, key("one")), (NewGeneration, Some(0), 0, key("one"))];
+    assert_eq!((events!(frames), events!(messages)), (begins.to_vec(), begins.to_vec()));
+}
+
+/// Has a stream, says so, and does what the other side says: "begin KEY", or "frame".
+#[test]
+#[ignore = "a role: a writer that is killed"]
+fn the_writer() {
+    let Some(name) = argument() else { return };
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    tell("has it");
+    while let Some(line) = listen() {
+        match line.split_once(' ') {
+            Some(("begin", key)) => begin(&mut writer, key),
+            _ => signal::write(&mut writer, 1),
+        }
+        tell("done");
+    }
+}
+
+fn writer_that_dies(name: &str, lines: &[&str]) {
+    let mut actor = Actor::start("the_writer", name, &[]);
+    actor.expect("has it");
+    for line in lines {
+        actor.say(line);
+        actor.expect("done");
+    }
+    actor.kill();
+    actor.end_killed();
+}
+
+#[test]
+fn a_writers_death_is_an_event_once_and_so_is_its_heir() {
+    let name = Name::new("death");
+    let mut writer = Actor::start("the_writer", &name, &[]);
+    writer.expect("has it");
+    writer.say("begin one");
+    writer.expect("done");
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    writer.say("frame");
+    writer.expect("done");
+    read_all(&mut frames);
+    next_all(&mut messages);
+    writer.kill();
+    writer.end_killed();
+    assert_eq!((frames.next_event(), messages.next_event()), (None, None), "nobody has asked");
+
+    assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(messages.liveness(PATIENCE).unwrap(), Liveness::Dead);
+    let death = [(DEAD, Some(0), 1, key("one"))];
+    assert_eq!((events!(frames), events!(messages)), (death.to_vec(), death.to_vec()));
+    assert_eq!(frames.liveness(PATIENCE).unwrap(), Liveness::Dead);
+    assert_eq!(frames.wait(Default::default()).unwrap(), Wait::Quiet(Liveness::Dead));
+    read_all(&mut frames);
+    assert_eq!(frames.next_event(), None);
+
+    writer_that_dies(&name, &[]);
+    read_all(&mut frames);
+    next_all(&mut messages);
+    let heir = [(WriterRestarted, Some(0), 1, key("one"))];
+    assert_eq!((events!(frames), events!(messages)), (heir.to_vec(), heir.to_vec()));
+    assert_eq!(frames.liveness(PATIENCE).unwrap(), Liveness::Dead);
+    assert_eq!(events!(frames), [(DEAD, Some(0), 1, key("one"))], "another one died");
+
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    begin(&mut writer, "two");
+    read_all(&mut frames);
+    assert_eq!(events!(frames), [(WriterRestarted, Some(0), 1, key("one")), (NewGeneration, Some(1), 0, key("two"))]);
+}
+
+#[test]
+fn a_reader_that_is_two_writers_behind_does_not_see_the_first_of_them_come_back() {
+    let name = Name::new("two-behind");
+    writer_that_dies(&name, &["begin one", "frame"]);
+    let mut reader = by_frames(&name, oldest());
+    read_all(&mut reader);
+    writer_that_dies(&name, &["begin two", "frame"]);
+    let _writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    read_all(&mut reader);
+    read_all(&mut reader);
+    let seen = [(WriterRestarted, Some(0), 1, key("one")), (NewGeneration, Some(1), 0, key("two"))];
+    assert_eq!(events!(reader), seen);
+    assert_ne!(reader.writer_of_ring(), reader.newest_writer());
+}
+
+#[test]
+fn the_newest_64_events_are_kept_for_a_reader_that_asks_for_none() {
+    let name = Name::new("kept");
+    let mut writer = stream(&name);
+    let mut reader = by_frames(&name, oldest());
+    for i in 1..=100 {
+        begin(&mut writer, &i.to_string());
+        read_all(&mut reader);
+    }
+    let seen = events!(reader);
+    assert_eq!(seen.len(), 64);
+    for (event, generation) in seen.iter().zip(37..) {
+        assert_eq!(*event, (NewGeneration, Some(generation), 0, Some(generation.to_string())));
+    }
+}
+
+#[test]
+fn skipping_passes_all_that_is_there_and_counts_no_loss() {
+    let name = Name::new("skip");
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Nothing, "there is no stream");
+    let mut writer = stream(&name);
+    let (mut later, mut later_messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    signal::write(&mut writer, 3);
+    signal::write(&mut writer, 4);
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation, "more than that there are frames");
+    assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
+    assert_eq!(later.skip_to_newest().unwrap(), Outcome::Data(7));
+    assert_eq!(later_messages.skip_to_newest().unwrap(), Outcome::Data(7));
+    assert_eq!((frames.position(), later.position()), (7, 7));
+    // More than the ring holds.
+    for _ in 0..10 {
+        signal::write(&mut writer, 5);
+    }
+    assert_eq!(later.skip_to_newest().unwrap(), Outcome::Data(50));
+    assert_eq!(later_messages.skip_to_newest().unwrap(), Outcome::Data(50));
+    assert_eq!(later.skip_to_newest().unwrap(), Outcome::Nothing);
+    assert_eq!(later_messages.skip_to_newest().unwrap(), Outcome::Nothing);
+    signal::write(&mut writer, 2);
+    let (mut read, mut message) = (Frames::new(), Message::new());
+    assert_eq!(later.read(&mut read, u64::MAX).unwrap(), Outcome::Data(2));
+    assert_eq!((read.first(), read.lost(), later.lost()), (57, 0, 0));
+    assert!(later_messages.next(&mut message).unwrap().is_data());
+    assert_eq!((message.info().first, message.info().lost, later_messages.lost()), (57, 0, 0));
+    // What was lost before stays lost.
+    for _ in 0..10 {
+        signal::write(&mut writer, 5);
+    }
+    assert!(frames.read(&mut read, 1).unwrap().is_data());
+    let lost = frames.lost();
+    assert!(lost > 0);
+    assert!(frames.skip_to_newest().unwrap().is_data());
+    assert_eq!(frames.lost(), lost);
+}
+
+#[test]
+fn skipping_goes_on_to_the_newest_generation_whose_description_is_then_in_force() {
+    let name = Name::new("skip-generations");
+    let mut writer = stream(&name);
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    for described in ["two", "three", "four"] {
+        signal::write(&mut writer, 5);
+        begin(&mut writer, described);
+    }
+    signal::write(&mut writer, 6);
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation);
+    assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
+    assert_eq!((frames.generation(), frames.position(), frames.lost()), (Some(3), 6, 0));
+    assert_eq!((messages.generation(), messages.lag().frames, messages.lost()), (Some(3), 0, 0));
+    assert_eq!(frames.description().unwrap().key, "four");
+    assert_eq!(events!(frames), [(NewGeneration, Some(3), 0, key("four"))]);
+    signal::write(&mut writer, 1);
+    let (mut read, mut message) = (Frames::new(), Message::new());
+    assert!(frames.read(&mut read, u64::MAX).unwrap().is_data() && messages.next(&mut message).unwrap().is_data());
+    assert_eq!((read.first(), read.lost()), (6, 0));
+    assert_eq!((message.info().first, message.info().lost), (6, 0));
+}
+
+#[test]
+fn skipping_reports_the_end_of_a_stream_once_and_then_follows_the_next() {
+    let name = Name::new("skip-end");
+    let mut writer = stream(&name);
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    signal::write(&mut writer, 5);
+    begin(&mut writer, "two");
+    signal::write(&mut writer, 5);
+    drop(writer);
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Closed);
+    assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Closed);
+    assert_eq!((frames.lost(), messages.lost()), (0, 0));
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Nothing);
+    assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Nothing);
+    let mut writer = stream(&name);
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation);
+    assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
+    signal::write(&mut writer, 1);
+    let mut read = Frames::new();
+    assert_eq!(frames.read(&mut read, u64::MAX).unwrap(), Outcome::Data(1));
+    assert_eq!((read.lost(), frames.lost()), (0, 0));
+}
+
+#[test]
+fn a_view_that_was_skipped_over_has_nothing_whole() {
+    let name = Name::new("skip-view");
+    let mut writer = stream(&name);
+    let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
+    signal::write(&mut writer, 5);
+    let Outcome::Data(view) = frames.view(3).unwrap() else { panic!("five frames are there") };
+    let Outcome::Data(message) = messages.view().unwrap() else { panic!("a message is there") };
+    assert!(frames.skip_to_newest().unwrap().is_data() && messages.skip_to_newest().unwrap().is_data());
+    assert_eq!(frames.finish(view), 3..3);
+    assert!(!messages.finish(message));
+    assert_eq!((frames.position(), frames.lost(), messages.lost()), (5, 0, 0));
+}

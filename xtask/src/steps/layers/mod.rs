@@ -1,0 +1,95 @@
+//! `cargo xtask layers`: crates and files import only what `ARCHITECTURE.md` allows.
+//!
+//! Three things are counted:
+//! - dependencies of a crate on a crate that its row of the table does not name;
+//! - in a crate whose folders the page lists from low to high: imports that climb, from a folder to one above it. Whatever
+//!   the page does not list lies above everything;
+//! - in every crate: files that are part of a cycle, that is, that import each other, directly or by way of others.
+//!
+//! Tests are left out. What a `mod.rs` (or `lib.rs`) imports from its own folder does not count, since it is the face of the
+//! folder: so a child may use its parent's types through `super`. A name that a file re-exports counts as an import of the
+//! file that defines it.
+
+mod graph;
+mod imports;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use eyre::{WrapErr as _, bail};
+
+use self::graph::Files;
+use self::rules::Rules;
+use crate::workspace::root;
+
+/// Imports that climb and files in cycles that there are today, by crate. These numbers may only fall.
+const KNOWN: &[(&str, usize, usize)] = &[("bindings/c", 0, 3), ("torture", 0, 6), ("bench", 0, 2)];
+
+/// Checks everything.
+pub fn check() -> eyre::Result<()> {
+    let page = root().join("ARCHITECTURE.md");
+    let text = fs::read_to_string(&page).wrap_err_with(|| format!("cannot read {}", page.display()))?;
+    let rules = Rules::parse(&text).wrap_err("ARCHITECTURE.md")?;
+    let members = members()?;
+    let mut faults = rules.check_crates(&members);
+    for (folder, _) in &members {
+        let files = Files::read(&root().join(folder).join("src"))?;
+        let climbs = rules.order(folder).map_or_else(Vec::new, |order| files.climbs(order));
+        let cycles = files.cycles();
+        let cyclic = cycles.iter().map(Vec::len).sum();
+        println!(
+            "{folder:<16} {:>3} files  {:>3} climbing imports  {cyclic:>3} files in cycles",
+            files.len(),
+            climbs.len()
+        );
+        let (_, known_climbs, known_cyclic) =
+            KNOWN.iter().find(|(known, ..)| known == folder).copied().unwrap_or((folder, 0, 0));
+        let climbs: Vec<_> =
+            climbs.iter().map(|(from, to)| format!("{from} imports {to}, which lies above it")).collect();
+        let cycles: Vec<_> = cycles.iter().map(|cycle| format!("a cycle: {}", cycle.join(", "))).collect();
+        faults.extend(compare(folder, "climbing imports", climbs.len(), known_climbs, &climbs));
+        faults.extend(compare(folder, "files in cycles", cyclic, known_cyclic, &cycles));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", faults.join("\n"));
+}
+
+/// What is wrong with a number that may only fall.
+fn compare(folder: &str, what: &str, found: usize, known: usize, all: &[String]) -> Option<String> {
+    match found.cmp(&known) {
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Less => {
+            Some(format!("{folder}: {found} {what} are left; lower KNOWN from {known} to {found}"))
+        }
+        std::cmp::Ordering::Greater => {
+            Some(format!("{folder}: {found} {what}, at most {known} are allowed:\n  {}", all.join("\n  ")))
+        }
+    }
+}
+
+/// The crates of the workspace, and the one beside it: their folders, and the folders of the crates they depend on.
+fn members() -> eyre::Result<Vec<(String, Vec<String>)>> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).wrap_err("cannot read Cargo.toml")?;
+    let mut folders = rules::members(&manifest);
+    folders.push("fuzz".to_owned());
+    let mut packages = BTreeMap::new();
+    let mut dependencies = Vec::new();
+    for folder in folders {
+        let path = root().join(&folder).join("Cargo.toml");
+        let manifest = fs::read_to_string(&path).wrap_err_with(|| format!("cannot read {}", path.display()))?;
+        let (package, needs) = rules::package(&manifest);
+        packages.insert(package, folder.clone());
+        dependencies.push((folder, needs));
+    }
+    let own = |needs: Vec<String>| needs.iter().filter_map(|need| packages.get(need).cloned()).collect();
+    Ok(dependencies.into_iter().map(|(folder, needs)| (folder, own(needs))).collect())
+}
+
+/// The name of a file under `src`, as the rules have it.
+fn name_of(path: &Path, src: &Path) -> String {
+    path.strip_prefix(src).unwrap_or(path).to_string_lossy().into_owned()
+}
