@@ -36,7 +36,7 @@ pub struct Sent {
     pub lost: u64,
 }
 
-/// A message in dora's memory, or the reason why it cannot be one.
+/// A message in dora's memory, or the reason why there is none.
 pub type Encoded = Result<(MetadataParameters, Payload), String>;
 
 /// An encoded array.
@@ -71,7 +71,7 @@ pub struct Emitter {
     parts: PartsEncoder,
     /// Of the message in hand.
     times: Vec<f64>,
-    /// Frames that no message has had and none has marked as lost: the next one does.
+    /// Frames that no message has had, nor counted as lost: the next message counts them.
     owed: u64,
     missed_a_description: bool,
 }
@@ -80,7 +80,7 @@ pub struct Emitter {
 struct Current {
     rebuilder: Result<Rebuilder, String>,
     chunker: Option<Chunker>,
-    /// Whether an array of such a message lies over its samples as they are.
+    /// Whether the array of such a message uses its samples as they are.
     lies_over: bool,
 }
 
@@ -106,13 +106,14 @@ impl Emitter {
         }
     }
 
-    /// What was sent so far.
+    /// The counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Copies a message in place into dora's memory: the only copy, unless its samples have to be moved back to the order
-    /// of the original, or converted. Those are copied out first, since the writer may change them at any moment.
+    /// Copies a message from the ring into dora's memory. This is the only copy, unless the samples have to be converted or
+    /// brought back into the source's order. Such samples are first copied out of the ring, because the writer may change
+    /// them at any moment.
     pub fn encode(&mut self, reader: &MessageReader, view: &MessageView) -> Encoded {
         self.follow(reader);
         let marks = self.marks(view.info());
@@ -157,14 +158,14 @@ impl Emitter {
         self.rebuilder()?.message(std::slice::from_ref(samples), &[times], marks).map_err(|error| error.to_string())
     }
 
-    /// Sends what [`Emitter::encode`] made of a message, once it is known to be whole. The frames of one that cannot be
-    /// sent are marked as lost on the next.
+    /// Sends what [`Emitter::encode`] made of a message that is known to be whole. If it cannot be sent, the next message
+    /// counts its frames as lost.
     pub fn send(&mut self, node: &mut DoraNode, encoded: Encoded, sent: Sent) -> eyre::Result<()> {
         let (parameters, payload) = match encoded {
             Ok(encoded) => encoded,
             Err(reason) => {
-                if let Some(told) = self.counters.refused.add(reason, Instant::now()) {
-                    self.log.warn(&told);
+                if let Some(line) = self.counters.refused.add(reason, Instant::now()) {
+                    self.log.warn(&line);
                 }
                 self.owed = self.owed.saturating_add(sent.lost).saturating_add(sent.frames);
                 return Ok(());
@@ -178,11 +179,11 @@ impl Emitter {
         Ok(())
     }
 
-    /// Takes a message that was copied, and sends the runs that it completes.
+    /// Takes a copied message, and sends the runs that it completes.
     pub fn cut(&mut self, node: &mut DoraNode, reader: &MessageReader, message: &Message) -> eyre::Result<()> {
         self.follow(reader);
         if message.times().is_empty() && message.info().lost > 0 {
-            // There is no run whose first frame could say it.
+            // There is no run whose first frame could count it.
             self.flush(node)?;
             self.owed = self.owed.saturating_add(message.info().lost);
             return Ok(());
@@ -243,14 +244,14 @@ impl Emitter {
         }
     }
 
-    /// What comes now has another generation or description than what came before.
+    /// Sends what waits: the next message has another generation or description.
     pub fn renew(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
         self.flush(node)?;
         self.current = None;
         Ok(())
     }
 
-    /// Makes sure that there is a rebuilder, which fits the message that was read last.
+    /// Makes a rebuilder for the newest message, if there is none.
     fn follow(&mut self, reader: &MessageReader) {
         let missed = reader.description_missed();
         if missed && !self.missed_a_description {

@@ -1,933 +1,525 @@
 /*
- * dora-shm for C: live arrays in shared memory, one writer, any number of readers, a name that connects them.
+ * dora-shm for C: live arrays in shared memory. A stream has one writer and any number of readers; its name connects them.
  *
- * Generated from the sources in bindings/c/src. README.md beside them shows a program; SPEC.md has the format in memory.
+ * Generated from the sources in bindings/c/src. README.md beside them shows a program; SPEC.md defines the bytes in memory.
  *
  * Words
- *   A stream is a sequence of frames of one type and shape, each with a value on the buffered axis (usually its time, in
- *   seconds). The newest frames are kept in a ring. A change of type, shape, rate or length begins the next generation, in
- *   a new ring. A position counts the frames since the generation began. A reader that is slower than the ring is long is
- *   lapped by the writer: it loses frames, and is told how many.
+ *   A stream is a sequence of frames of one type and shape. Each frame has a value on the buffered axis (usually its time,
+ *   in seconds). The newest frames are kept in a ring. A change of type, shape, rate or length begins the next generation,
+ *   in a new ring. A position counts the frames since the generation began. The writer laps a reader that is too slow for
+ *   the length of the ring: the reader loses frames, and their number is reported.
  *
  * Conventions
- *   - Every function that can fail returns a dora_shm_result: 0 is success, positive values are ordinary answers, negative
- *     values are errors. After an error, dora_shm_last_error_message() has a sentence for people. An error leaves
+ *   - Every function that can fail returns a dora_shm_result: 0 is success, positive values are ordinary outcomes, negative
+ *     values are errors. After an error, dora_shm_last_error_message() returns a sentence about it. An error leaves
  *     everything as it was unless the function says otherwise.
- *   - Answers go to where pointers named as out point. They must not be NULL, and are left alone by an error.
- *   - Arguments that are NULL, not aligned or out of range are answered with an error, never with a crash. What cannot be
- *     seen from here remains the caller's to hold: that memory is as long as is said, and that a handle is one.
- *   - Handles (dora_shm_reader, dora_shm_writer, ...) belong to the caller. Each is closed once, in any order, by the
- *     function that takes the address of the caller's pointer, which becomes NULL; closing NULL does nothing.
- *   - Strings that are given in are UTF-8, end in a NUL, and are copied. Strings that come out are UTF-8, end in a NUL, and
- *     belong to what the function says, for as long as it says; the caller never frees them. A NUL inside a string of a
- *     stream comes out as U+FFFD.
- *   - Threads: 'any thread' means any number of threads at once. 'One thread at a time' means that calls with the same
- *     handle must not overlap; one that does is answered with DORA_SHM_ERROR_BUSY. Different handles are independent.
- *   - Only functions that say so block. None takes longer because another process is slow, stopped or dead.
- *   - After fork() a child may go on to use readers, and must not use writers, which say so. Handles are not for signal
- *     handlers, but for dora_shm_reader_interrupt().
- *   - Structs with options, formats and buffers are to be zeroed first (= {0}); zero is the default of each member.
- *   - Unless their names end in _ns, durations are seconds. Sizes are bytes. Samples lie in C order.
+ *   - Parameters named 'out' point to memory that receives a value. They must not be NULL. An error leaves that memory
+ *     untouched.
+ *   - Arguments that are NULL, misaligned or out of range cause an error, never a crash. The caller guarantees what cannot
+ *     be checked: that memory is as large as stated, and that a handle is valid.
+ *   - Handles (dora_shm_reader, dora_shm_writer, ...) belong to the caller. Each is closed once, in any order, by a function
+ *     that takes the address of the caller's pointer and sets it to NULL. Closing NULL does nothing.
+ *   - Strings that are passed in are UTF-8, end in a NUL, and are copied. Strings that are returned are UTF-8, end in a NUL,
+ *     and belong to the library or to a handle, as the function says; never free them. A NUL inside a string of a stream is
+ *     returned as U+FFFD.
+ *   - Threads: calls with the same handle must not overlap, unless the function says 'any thread'; a call that does returns
+ *     DORA_SHM_ERROR_BUSY. 'Any thread' means any number of threads at once. Different handles are independent.
+ *   - A function blocks only if it says so. No function takes longer because another process is slow, stopped or dead.
+ *   - After fork(), a child may continue to use readers, but not writers, which return an error. In signal handlers, call
+ *     only dora_shm_reader_interrupt().
+ *   - Initialise options with their macro: dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT. Zero formats and
+ *     buffers before you set members (= {0}). What is left as it is has the default that its comment states.
+ *   - A value that does not exist is DORA_SHM_NONE for generations and user ids, NaN for coordinates, NULL for strings, and 0
+ *     where 0 has no other meaning. A bool is true or false.
+ *   - Durations are seconds, unless their names end in _ns. Sizes are bytes. Samples are in C order.
  */
 
 #ifndef DORA_SHM_H
 #define DORA_SHM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/** Version that this header is of. */
+/// Version of this header.
 #define DORA_SHM_VERSION "0.1.0"
-/** First number of the version. */
+/// First number of the version.
 #define DORA_SHM_VERSION_MAJOR 0
-/** Second number of the version. */
+/// Second number of the version.
 #define DORA_SHM_VERSION_MINOR 1
-/** Third number of the version. */
+/// Third number of the version.
 #define DORA_SHM_VERSION_PATCH 0
-/** Most dimensions of a frame. */
+/// Most dimensions of a frame.
 #define DORA_SHM_MAX_RANK 8
-/** Bytes of the longest stream name and its NUL. */
+/// Bytes of the longest stream name and its NUL.
 #define DORA_SHM_NAME_SIZE 1025
-/** Bytes of a segment name and its NUL. */
+/// Bytes of a segment name and its NUL.
 #define DORA_SHM_SEGMENT_SIZE 24
-/** There is none: of generations, and of user ids. */
+/// No generation, or no user id.
 #define DORA_SHM_NONE UINT32_MAX
+/// Initialises dora_shm_reader_options with the defaults.
+#define DORA_SHM_READER_OPTIONS_INIT {sizeof(dora_shm_reader_options), DORA_SHM_START_NEWEST, DORA_SHM_NONE, 0, 0, 0, 0, 0, false}
+/// Initialises dora_shm_writer_options with the defaults.
+#define DORA_SHM_WRITER_OPTIONS_INIT {sizeof(dora_shm_writer_options), 0, 0, false}
 
-/** Whether a result is an error. */
+/// Whether a result is an error.
 #define DORA_SHM_IS_ERROR(result) ((result) < 0)
 
-/**
- * What a function answers: 0 is success, positive values are ordinary answers, negative ones are errors, of which
- * dora_shm_last_error_message() tells more.
- */
-enum dora_shm_result
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Success.
-     */
+/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an error,
+/// dora_shm_last_error_message() returns a sentence about it.
+typedef enum {
+    /// Success.
     DORA_SHM_OK = 0,
-    /**
-     * There is nothing (new), or not yet: no frames, no ring, no description, no further warning.
-     */
+    /// There is nothing (new): no frames, no ring, no description, no event, no warning.
     DORA_SHM_NOTHING = 1,
-    /**
-     * The reader moved on to a new ring, whose format and description are in force now. Read again.
-     */
+    /// The reader moved on to a new ring, whose format and description apply from now on. Read again.
     DORA_SHM_NEW_GENERATION = 2,
-    /**
-     * The stream was closed, and everything of it has been read or counted as lost. Said once; later calls follow the next
-     * writer of that name.
-     */
+    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the next
+    /// writer of that name.
     DORA_SHM_CLOSED = 3,
-    /**
-     * The time is over, and nothing has come.
-     */
+    /// The time is over, and there is nothing to read.
     DORA_SHM_TIMED_OUT = 4,
-    /**
-     * dora_shm_reader_interrupt() was called.
-     */
+    /// dora_shm_reader_interrupt() was called.
     DORA_SHM_INTERRUPTED = 5,
-    /**
-     * Nothing has come, and the writer has died without closing the stream. Ends a wait early when it happens, and is said
-     * again at the end of each further wait, until a writer takes the stream over.
-     */
+    /// There is nothing to read, and the writer has died without closing the stream. This ends a wait early when it
+    /// happens. Later waits return it when their time is over, until a writer takes the stream over.
     DORA_SHM_WRITER_DEAD = 6,
-    /**
-     * The writer has overwritten the first frames of a view, or all, before it was finished.
-     */
+    /// The writer overwrote the first frames of a view, or all of them, before the view was finished.
     DORA_SHM_LAPPED = 7,
-    /**
-     * A pointer is NULL that must not be.
-     */
+    /// A pointer that must not be NULL is NULL.
     DORA_SHM_ERROR_NULL = -1,
-    /**
-     * An argument has a value that is not allowed, or does not fit the stream.
-     */
+    /// An argument has a value that is not allowed or does not fit the stream.
     DORA_SHM_ERROR_BAD_ARGUMENT = -2,
-    /**
-     * A string is no UTF-8.
-     */
+    /// A string is not UTF-8.
     DORA_SHM_ERROR_NOT_UTF8 = -3,
-    /**
-     * The caller's memory does not hold what it is for.
-     */
+    /// The caller's memory is too small.
     DORA_SHM_ERROR_BUFFER_TOO_SMALL = -4,
-    /**
-     * Another thread is in a call with the same handle.
-     */
+    /// Another thread is in a call with the same handle.
     DORA_SHM_ERROR_BUSY = -5,
-    /**
-     * The stream's name cannot be used.
-     */
+    /// The stream's name cannot be used.
     DORA_SHM_ERROR_BAD_NAME = -6,
-    /**
-     * There is no element type of that name or number.
-     */
+    /// There is no element type of that name or number.
     DORA_SHM_ERROR_UNKNOWN_DTYPE = -7,
-    /**
-     * No ring can have this format.
-     */
+    /// No ring can have this format.
     DORA_SHM_ERROR_BAD_FORMAT = -8,
-    /**
-     * Another live process writes this stream.
-     */
+    /// Another live process writes this stream.
     DORA_SHM_ERROR_LIVE = -9,
-    /**
-     * Another process holds a lock on the stream that only writers need.
-     */
+    /// No process writes the stream, but another process holds a lock on it that only writers need.
     DORA_SHM_ERROR_OBSTRUCTED = -10,
-    /**
-     * The stream's place in shared memory is taken by something else.
-     */
+    /// Something else has the stream's name in shared memory.
     DORA_SHM_ERROR_NAME_TAKEN = -11,
-    /**
-     * The stream belongs to a user that was not asked for.
-     */
+    /// The stream belongs to another user, who was not named in the options.
     DORA_SHM_ERROR_WRONG_OWNER = -12,
-    /**
-     * No permission to open the stream.
-     */
+    /// The stream's mode does not let this user read it.
     DORA_SHM_ERROR_PERMISSION = -13,
-    /**
-     * The stream was written by a version of the protocol that this library does not know.
-     */
+    /// The stream was written with a version of the protocol that this library cannot read.
     DORA_SHM_ERROR_VERSION = -14,
-    /**
-     * The stream was written by ezmsg itself, in a way that this library does not read.
-     */
-    DORA_SHM_ERROR_FOREIGN = -15,
-    /**
-     * What is in shared memory contradicts the protocol. The reader has let go of it and attaches anew when called again.
-     */
+    /// The stream was written by a version of ezmsg that this library cannot read.
+    DORA_SHM_ERROR_EZMSG = -15,
+    /// Bytes in shared memory contradict the protocol. The reader has detached and attaches again on its next call.
     DORA_SHM_ERROR_CORRUPT = -16,
-    /**
-     * The ring is larger than the limit that was given.
-     */
+    /// A ring is larger than the options allow.
     DORA_SHM_ERROR_TOO_LARGE = -17,
-    /**
-     * Shared memory has no room.
-     */
+    /// Shared memory has no room for the ring.
     DORA_SHM_ERROR_NO_SPACE = -18,
-    /**
-     * The writer has no ring yet: dora_shm_writer_begin() comes first.
-     */
+    /// The writer has no ring yet: call dora_shm_writer_begin() first.
     DORA_SHM_ERROR_NO_GENERATION = -19,
-    /**
-     * The handle was inherited by a forked child, which must not use it.
-     */
+    /// A forked child cannot use this handle of its parent.
     DORA_SHM_ERROR_FORKED = -20,
-    /**
-     * The operating system refused something.
-     */
+    /// A system call failed.
     DORA_SHM_ERROR_IO = -21,
-    /**
-     * An error that has no code of its own.
-     */
+    /// An error without a code of its own.
     DORA_SHM_ERROR_OTHER = -22,
-    /**
-     * A defect of this library. The handle of the call can only be closed.
-     */
+    /// A defect of this library. Close the handle of the call; it cannot be used any more.
     DORA_SHM_ERROR_INTERNAL = -23,
-    /**
-     * ezmsg wrote the stream, and its frames are nothing that this library has a format for.
-     */
+    /// ezmsg wrote the stream, and its frames have a type or shape that this library has no format for.
     DORA_SHM_ERROR_UNSUPPORTED = -24,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum dora_shm_result dora_shm_result;
-#else
-typedef int32_t dora_shm_result;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} dora_shm_result;
 
-/**
- * How a stream is.
- */
-enum dora_shm_state
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * There is no stream of that name.
-     */
+/// State of a stream.
+typedef enum {
+    /// There is no stream of that name.
     DORA_SHM_STATE_ABSENT = 0,
-    /**
-     * ezmsg itself wrote it; whether its writer lives cannot be known.
-     */
-    DORA_SHM_STATE_FOREIGN = 1,
-    /**
-     * Its writer lives and has not begun a ring yet.
-     */
+    /// ezmsg itself wrote it. Whether its writer lives cannot be known.
+    DORA_SHM_STATE_EZMSG = 1,
+    /// Its writer lives and has no ring yet.
     DORA_SHM_STATE_WAITING = 2,
-    /**
-     * Its writer lives.
-     */
+    /// Its writer lives.
     DORA_SHM_STATE_LIVE = 3,
-    /**
-     * Its writer lives, but nothing has come for a while. A stopped process (SIGSTOP) is idle, too.
-     */
+    /// Its writer lives, but has written nothing for a while. A stopped process (SIGSTOP) is idle, too.
     DORA_SHM_STATE_IDLE = 4,
-    /**
-     * Its writer died without closing it. What is left can be read; the next writer takes it over.
-     */
+    /// Its writer died without closing it. Frames that are left can be read; the next writer takes the stream over.
     DORA_SHM_STATE_DEAD = 5,
-    /**
-     * Its writer closed it.
-     */
+    /// Its writer closed it.
     DORA_SHM_STATE_CLOSED = 6,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum dora_shm_state dora_shm_state;
-#else
-typedef int32_t dora_shm_state;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} dora_shm_state;
 
-/**
- * How the coordinates along a dimension are given.
- */
-enum dora_shm_axis_kind
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Not at all.
-     */
+/// What happened.
+typedef enum {
+    /// The reader came to a new ring: the type, shape, rate, length or key changed, or the stream appeared.
+    DORA_SHM_EVENT_NEW_GENERATION = 0,
+    /// Labels, units or attributes changed, and nothing else.
+    DORA_SHM_EVENT_NEW_DESCRIPTION = 1,
+    /// Another writer has the stream: it took over from a dead one, or created the stream again after it was closed.
+    DORA_SHM_EVENT_WRITER_RESTARTED = 2,
+    /// The writer closed the stream.
+    DORA_SHM_EVENT_WRITER_CLOSED = 3,
+    /// The writer died without closing the stream.
+    DORA_SHM_EVENT_WRITER_DIED = 4,
+} dora_shm_event_kind;
+
+/// How the coordinates along a dimension are given.
+typedef enum {
+    /// They are not given.
     DORA_SHM_AXIS_NONE = 0,
-    /**
-     * Evenly spaced: `offset` + `gain` * index.
-     */
+    /// Evenly spaced: `offset` + `gain` * index.
     DORA_SHM_AXIS_LINEAR = 1,
-    /**
-     * One label or coordinate per index.
-     */
+    /// One label or coordinate per index.
     DORA_SHM_AXIS_COORD = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum dora_shm_axis_kind dora_shm_axis_kind;
-#else
-typedef int32_t dora_shm_axis_kind;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} dora_shm_axis_kind;
 
-/**
- * What was found.
- */
-enum dora_shm_stream_kind
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * A stream of this process's user or of root; dora_shm_streams_info() tells everything of it.
-     */
+/// What was found.
+typedef enum {
+    /// A stream of this process's user or of root; dora_shm_streams_info() has the details.
     DORA_SHM_STREAM_OURS = 0,
-    /**
-     * Another user's stream, which is not opened unless its `owner` is named.
-     */
+    /// Another user's stream. To open it, set `owner` in the reader's options.
     DORA_SHM_STREAM_OTHER_USER = 1,
-    /**
-     * Something of ours that cannot be read; `text` says why.
-     */
+    /// A stream of this user or of root that cannot be read; `text` has the reason.
     DORA_SHM_STREAM_UNREADABLE = 2,
-    /**
-     * A stream that ezmsg itself wrote; `text` is its key, its name is not known.
-     */
+    /// A stream that ezmsg itself wrote. Its name is unknown; `text` is its key.
     DORA_SHM_STREAM_EZMSG = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum dora_shm_stream_kind dora_shm_stream_kind;
-#else
-typedef int32_t dora_shm_stream_kind;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} dora_shm_stream_kind;
 
-/**
- * Type of a sample. Little-endian, as the machine is.
- */
-enum dora_shm_dtype
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * None: there is no ring.
-     */
+/// Type of a sample, in the machine's byte order (little-endian).
+typedef enum {
+    /// There is no ring.
     DORA_SHM_DTYPE_NONE = 0,
-    /**
-     * One byte, 0 or 1; a hostile writer may store others.
-     */
+    /// One byte, 0 or 1. A hostile writer may store other values.
     DORA_SHM_BOOL = 1,
-    /**
-     * int8_t
-     */
+    /// int8_t
     DORA_SHM_INT8 = 2,
-    /**
-     * uint8_t
-     */
+    /// uint8_t
     DORA_SHM_UINT8 = 3,
-    /**
-     * int16_t
-     */
+    /// int16_t
     DORA_SHM_INT16 = 4,
-    /**
-     * uint16_t
-     */
+    /// uint16_t
     DORA_SHM_UINT16 = 5,
-    /**
-     * int32_t
-     */
+    /// int32_t
     DORA_SHM_INT32 = 6,
-    /**
-     * uint32_t
-     */
+    /// uint32_t
     DORA_SHM_UINT32 = 7,
-    /**
-     * int64_t
-     */
+    /// int64_t
     DORA_SHM_INT64 = 8,
-    /**
-     * uint64_t
-     */
+    /// uint64_t
     DORA_SHM_UINT64 = 9,
-    /**
-     * IEEE 754 binary16, two bytes
-     */
+    /// IEEE 754 binary16, two bytes
     DORA_SHM_FLOAT16 = 10,
-    /**
-     * float
-     */
+    /// float
     DORA_SHM_FLOAT32 = 11,
-    /**
-     * double
-     */
+    /// double
     DORA_SHM_FLOAT64 = 12,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum dora_shm_dtype dora_shm_dtype;
-#else
-typedef uint32_t dora_shm_dtype;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+} dora_shm_dtype;
 
-/**
- * Where a reader begins in a stream that is there already. A reader that came before the stream's first ring always begins
- * at its first frame.
- */
-enum dora_shm_start
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Only what comes from now on.
-     */
+/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring always
+/// begins at its first frame.
+typedef enum {
+    /// With the next frame that is written.
     DORA_SHM_START_NEWEST = 0,
-    /**
-     * The oldest frame that is still there.
-     */
+    /// With the oldest frame in the ring.
     DORA_SHM_START_OLDEST = 1,
-    /**
-     * The last frames that are there (`last_frames`), then what comes.
-     */
+    /// With the newest `last_frames` frames in the ring.
     DORA_SHM_START_LAST = 2,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum dora_shm_start dora_shm_start;
-#else
-typedef uint32_t dora_shm_start;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+    /// With the frames whose times are less than `last_seconds` before the newest frame's. Not for readers of messages.
+    DORA_SHM_START_LAST_SECONDS = 3,
+} dora_shm_start;
 
-/**
- * What the frames of a stream mean: names of dimensions, axes with units and labels, attributes. A reader gives one out as
- * it was; dora_shm_description_create() makes a new one, to be filled and given to a writer.
- *
- * Strings that it gives are its own: they are valid until it is changed or closed.
- */
+/// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
+/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to a
+/// writer.
+///
+/// Strings that it returns belong to it. They are valid until it is changed or closed.
 typedef struct dora_shm_description dora_shm_description;
 
-/**
- * A cursor over the messages of a stream: each comes as it was written, whole, or all its frames are counted as lost. Of a
- * stream that ezmsg itself writes, which does not say where its messages end, a message is what is new at a look.
- *
- * Everything said of dora_shm_reader holds; only the unit is another.
- */
-typedef struct dora_shm_message_reader dora_shm_message_reader;
-
-/**
- * A file descriptor that becomes readable when a stream has something for a reader, for loops that sleep on many things at
- * once: poll, epoll, Qt's QSocketNotifier, GLib. In a forked child it does nothing.
- */
+/// A file descriptor that becomes readable when a stream has something for a reader, for loops that wait on many
+/// descriptors: poll, epoll, Qt's QSocketNotifier, GLib. In a forked child it does nothing.
 typedef struct dora_shm_notifier dora_shm_notifier;
 
-/**
- * A cursor over the frames of a stream. It maps the stream read-only: it cannot slow, block or hurt it.
- */
+/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or damage
+/// the stream.
 typedef struct dora_shm_reader dora_shm_reader;
 
-/**
- * The streams of the machine, as they were when they were listed.
- */
+/// The streams of the machine, as they were when they were listed.
 typedef struct dora_shm_streams dora_shm_streams;
 
-/**
- * Frames of a ring that are lent in place. It keeps their memory mapped, also after its reader was closed.
- */
+/// Frames of a ring that are lent in place. A view keeps their memory mapped, also after its reader was closed.
 typedef struct dora_shm_view dora_shm_view;
 
-/**
- * The one writer of a stream.
- */
+/// The one writer of a stream.
 typedef struct dora_shm_writer dora_shm_writer;
 
-/**
- * How a stream is read. All zero is the default.
- */
-typedef struct dora_shm_reader_options {
-    /**
-     * One of dora_shm_start.
-     */
+/// How a stream is read. Initialise it with DORA_SHM_READER_OPTIONS_INIT, then set members.
+typedef struct {
+    /// Bytes of this struct, as the initialiser sets it.
+    size_t size;
+    /// One of dora_shm_start.
     uint32_t start;
-    /**
-     * Not 0: read the stream of the user `owner`. 0: only a stream of this process's own user or root.
-     */
-    uint32_t has_owner;
-    /**
-     * A user id; ignored unless `has_owner`.
-     */
+    /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
     uint32_t owner;
-    /**
-     * With DORA_SHM_START_LAST, how many; else ignored.
-     */
+    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
     uint64_t last_frames;
-    /**
-     * Largest ring that is mapped, in bytes; 0: no limit.
-     */
+    /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
+    double last_seconds;
+    /// Largest ring to map, in bytes. 0: no limit.
     uint64_t max_ring_bytes;
-    /**
-     * A live stream without a new message for this many seconds is called idle; 0: one second.
-     */
+    /// A live stream without a new message for this many seconds is idle. 0: one second.
     double idle_after_seconds;
-    /**
-     * Not 0: frames that are read at once all have the same description, and the one that is held is theirs. 0: it is that
-     * of the newest frames of the ring.
-     */
-    uint32_t each_description;
-    /**
-     * For a steady stream: a wait does not sleep but polls from so many seconds before the next message is due until so many
-     * after. The message is seen within a microsecond instead of after the 10 to 50 us in which a system wakes a thread, for
-     * that much of a core's time each message, and it takes a core that nobody else wants. 100e-6 to 300e-6 are of use; 0:
-     * always sleep.
-     */
+    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as many
+    /// seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system takes to wake
+    /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
+    /// are 100e-6 to 300e-6. 0: always sleep.
     double spin_seconds;
+    /// Whether frames that are returned together all have the same description, and that is the one that is held. If false,
+    /// the description that is held is that of the ring's newest frame. Messages have one description each in any case.
+    bool each_description;
 } dora_shm_reader_options;
 
-/**
- * What the frames of a generation are. Zero it, then set what is to be set.
- */
-typedef struct dora_shm_format {
-    /**
-     * Type of a sample: one of dora_shm_dtype.
-     */
+/// Format of the frames of a generation. Zero it, then set members.
+typedef struct {
+    /// Type of a sample: one of dora_shm_dtype.
     uint32_t dtype;
-    /**
-     * Dimensions of a frame, 0 to DORA_SHM_MAX_RANK; 0 is one sample per frame.
-     */
+    /// Number of dimensions of a frame, 0 to DORA_SHM_MAX_RANK. 0: a frame is one sample.
     uint32_t rank;
-    /**
-     * The shape of a frame, outermost dimension first, each at least 1; entries from `rank` on are 0.
-     */
+    /// Shape of a frame, outermost dimension first, each at least 1. Entries from `rank` on are 0.
     uint64_t shape[DORA_SHM_MAX_RANK];
-    /**
-     * Frames a second along the buffered axis; 0 when irregular or unknown.
-     */
+    /// Frames a second along the buffered axis; 0: irregular or unknown.
     double rate_hz;
-    /**
-     * Frames that the ring holds, at least 1. A ring that is asked for may get up to 7 more.
-     */
+    /// Frames that the ring holds, at least 1. A new ring may get up to 7 more than were asked for.
     uint64_t ring_frames;
-    /**
-     * Bytes of one frame. Told by the library; whatever the caller puts here is ignored.
-     */
+    /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     uint64_t frame_bytes;
 } dora_shm_format;
 
-/**
- * Where a reader is.
- */
-typedef struct dora_shm_cursor {
-    /**
-     * The generation that is read; DORA_SHM_NONE before the first.
-     */
+/// Where a reader is.
+typedef struct {
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /**
-     * Which of the stream's writers made the ring: 1 for the first, one more for each that took over from a dead one; 0
-     * before the first ring. Another one is the event "the writer was restarted".
-     */
+    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
+    /// before the first ring.
     uint32_t epoch;
-    /**
-     * Not 0: the description in force was gone before it could be read; the one that is held is older, or there is none.
-     */
-    uint32_t description_missed;
-    /**
-     * Identity of the stream that the ring is of; 0 before the first ring. Another one is the event "the stream was closed
-     * and made anew".
-     */
+    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
     uint64_t stream_id;
-    /**
-     * Which description is held: 1 for the reader's first, one more for each after it; 0 for none. Another number is the
-     * event "new description".
-     */
-    uint64_t description;
-    /**
-     * Position of the next frame that will be read.
-     */
+    /// Position of the next frame that will be read.
     uint64_t position;
-    /**
-     * Frames lost since the reader was opened, in all: exact.
-     */
+    /// Frames lost since the reader was opened, in all: exact.
     uint64_t lost;
-    /**
-     * Frames that are committed and not read.
-     */
+    /// Frames that are committed and not read.
     uint64_t lag_frames;
-    /**
-     * Time since the oldest of them was committed, nanoseconds.
-     */
+    /// Time since the oldest of them was committed, in nanoseconds.
     uint64_t lag_ns;
+    /// Whether the description in force was gone before it could be read. The one that is held is then another one of the
+    /// same generation, or there is none.
+    bool description_missed;
 } dora_shm_cursor;
 
-/**
- * Everything that can be told of a stream.
- */
-typedef struct dora_shm_info {
-    /**
-     * Name of the stream, UTF-8.
-     */
+/// What is known of a stream.
+typedef struct {
+    /// Name of the stream, UTF-8.
     char name[DORA_SHM_NAME_SIZE];
-    /**
-     * Name of its header segment in /dev/shm.
-     */
+    /// Name of its header segment in /dev/shm.
     char segment[DORA_SHM_SEGMENT_SIZE];
-    /**
-     * How it is.
-     */
+    /// State of the stream.
     dora_shm_state state;
-    /**
-     * User id of its writer; DORA_SHM_NONE when there is no stream.
-     */
+    /// User id of its writer. DORA_SHM_NONE: there is no stream.
     uint32_t owner;
-    /**
-     * A hint: the process that says it writes the stream; 0 when unknown.
-     */
+    /// Process id of the writer as it states it, in its own PID namespace: a hint. 0: unknown.
     uint32_t writer_pid;
-    /**
-     * 1 for the stream's first writer, one more for each that took over from a dead one; 0 when there is no stream.
-     */
+    /// 1 for the stream's first writer, one more for each that took over from a dead one; 0: there is no stream.
     uint32_t epoch;
-    /**
-     * The generation that is read; DORA_SHM_NONE before the first.
-     */
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /**
-     * Identity of the stream, another one each time it is made anew; 0 when there is no stream.
-     */
+    /// Identity of the stream; another one each time it is created again. 0: there is no stream.
     uint64_t stream_id;
-    /**
-     * When the stream was made, Unix nanoseconds; 0 when there is none.
-     */
+    /// When the stream was created, Unix nanoseconds; 0: there is none.
     int64_t created_ns;
-    /**
-     * Bytes of shared memory that the ring takes; 0 when there is none.
-     */
+    /// Bytes of shared memory that the ring takes; 0: there is none.
     uint64_t ring_bytes;
-    /**
-     * Frames committed in this generation.
-     */
+    /// Frames committed in this generation.
     uint64_t position;
-    /**
-     * Frames committed in all generations of the stream.
-     */
+    /// Frames committed in all generations of the stream.
     uint64_t stream_position;
-    /**
-     * Messages committed in this generation.
-     */
+    /// Messages committed in this generation.
     uint64_t chunks;
-    /**
-     * Frames a second as they really came, also where the format states no rate; 0 when unknown.
-     */
+    /// Frames a second as measured, also for irregular streams; 0: unknown.
     double measured_rate_hz;
-    /**
-     * Of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE when there is none.
-     */
-    struct dora_shm_format format;
+    /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
+    dora_shm_format format;
 } dora_shm_info;
 
-/**
- * What is known of a stream that ezmsg itself wrote, beside what is known of any.
- */
-typedef struct dora_shm_foreign {
-    /**
-     * 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
-     */
+/// Something that happened to a stream, in order with its frames.
+typedef struct {
+    /// What happened.
+    dora_shm_event_kind kind;
+    /// The generation that was read then. DORA_SHM_NONE: there was no ring.
+    uint32_t generation;
+    /// Position of the first frame after the event, in that generation.
+    uint64_t position;
+} dora_shm_event;
+
+/// What is known of a stream that ezmsg itself wrote, besides what is known of any stream.
+typedef struct {
+    /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
     uint32_t struct_version;
-    /**
-     * The signal's key as the header has it, UTF-8; NULL where it cannot be read. Owner: the reader.
-     */
+    /// The signal's key in the header, UTF-8; NULL: it cannot be read. Owner: the reader.
     const char *key;
-    /**
-     * Why the description in force cannot be read, UTF-8; NULL when it was read, or there is none. Owner: the reader.
-     */
+    /// Why the description cannot be read, UTF-8; NULL: it was read, or there is none. Owner: the reader.
     const char *refused;
-    /**
-     * What that description says and this library has no word for: a line for each, UTF-8; empty when there is nothing.
-     * Never NULL. Owner: the reader.
-     */
+    /// Parts of the description that this library has no equivalent for, UTF-8, one per line; may be empty, never NULL.
+    /// Owner: the reader.
     const char *left_out;
-} dora_shm_foreign;
+} dora_shm_ezmsg;
 
-/**
- * Memory of the caller's that frames are copied into. What is NULL is not copied. Zero it, then set what is wanted. The
- * pieces must not overlap.
- *
- * So many frames are copied at once at most: `max_frames`, and as `samples` has room for, if it is not NULL. `times`,
- * `positions` and `send_ns` must have room for that many.
- */
-typedef struct dora_shm_buffers {
-    /**
-     * For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are not touched.
-     */
-    void *samples;
-    /**
-     * Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
-     */
-    size_t samples_size;
-    /**
-     * For one value per frame on the buffered axis: seconds for a time axis.
-     */
-    double *times;
-    /**
-     * For one position per frame, which are consecutive: `first`, `first` + 1, ...
-     */
-    uint64_t *positions;
-    /**
-     * For one send time per frame, Unix nanoseconds: that of the message that brought it. 0 where it is not known any
-     * more, which of messages of few frames happens before the frames themselves are overwritten.
-     */
-    int64_t *send_ns;
-    /**
-     * At least 1. UINT64_MAX when `samples` alone is to say how many.
-     */
-    uint64_t max_frames;
-} dora_shm_buffers;
-
-/**
- * What was read: frames with the positions `first` to `first` + `frames` - 1 of a generation.
- */
-typedef struct dora_shm_frames {
-    /**
-     * Position of the first frame in its generation.
-     */
-    uint64_t first;
-    /**
-     * How many frames; 0 unless DORA_SHM_OK (or DORA_SHM_LAPPED) is returned.
-     */
-    uint64_t frames;
-    /**
-     * Frames lost just before the first one, since those that were read before: exact.
-     */
-    uint64_t lost;
-    /**
-     * Which description is held; see dora_shm_cursor.
-     */
-    uint64_t description;
-    /**
-     * The generation that is read; DORA_SHM_NONE before the first.
-     */
-    uint32_t generation;
-} dora_shm_frames;
-
-/**
- * Frames that lie one behind the other in memory.
- */
-typedef struct dora_shm_part {
-    /**
-     * Samples in C order, frame after frame. Owner: the view. Valid until it is finished or closed.
-     */
+/// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together.
+typedef struct {
+    /// Samples in C order, frame after frame, aligned to 64 bytes. Owner: the reader. Valid until the next
+    /// dora_shm_reader_next_message() with it, or until it is closed. Do not dereference it if the message is empty.
     const void *samples;
-    /**
-     * Bytes of `samples`.
-     */
+    /// Bytes of `samples`.
     size_t samples_size;
-    /**
-     * One value per frame on the buffered axis. Owner and validity: as of `samples`.
-     */
+    /// One value per frame on the buffered axis: seconds for a time axis. Owner and validity as for `samples`.
     const double *times;
-    /**
-     * How many frames.
-     */
+    /// Number of frames; 0 for an empty message.
     uint64_t frames;
-} dora_shm_part;
-
-/**
- * What a view lends: frames with the positions `first` to `first` + `frames` - 1.
- */
-typedef struct dora_shm_parts {
-    /**
-     * Position of the first frame in its generation.
-     */
+    /// Position of the first frame in its generation.
     uint64_t first;
-    /**
-     * How many frames, in both parts.
-     */
-    uint64_t frames;
-    /**
-     * Which description is held; see dora_shm_cursor.
-     */
-    uint64_t description;
-    /**
-     * The generation that is read; DORA_SHM_NONE before the first.
-     */
-    uint32_t generation;
-    /**
-     * 2 where the ring wraps, else 1; 0 unless DORA_SHM_OK is returned.
-     */
-    uint32_t count;
-    /**
-     * The frames in order. What is not there is zero.
-     */
-    struct dora_shm_part part[2];
-} dora_shm_parts;
-
-/**
- * A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written at once.
- */
-typedef struct dora_shm_message {
-    /**
-     * Samples in C order, frame after frame, aligned to 64 bytes. Owner: the message reader. Valid until the next
-     * dora_shm_message_reader_next() with it, or its end. Of an empty message not to be looked at.
-     */
-    const void *samples;
-    /**
-     * Bytes of `samples`.
-     */
-    size_t samples_size;
-    /**
-     * One value per frame on the buffered axis: seconds for a time axis. Owner and validity: as of `samples`.
-     */
-    const double *times;
-    /**
-     * How many frames; 0 for an empty message.
-     */
-    uint64_t frames;
-    /**
-     * Position of the first frame in its generation.
-     */
-    uint64_t first;
-    /**
-     * Frames lost just before it, since the message before: exact.
-     */
+    /// Frames lost just before this message, since the message before it: exact.
     uint64_t lost;
-    /**
-     * Number of the message in its generation, from 0.
-     */
+    /// Number of the message in its generation, from 0.
     uint64_t chunk;
-    /**
-     * Which description it was sent under: 1 for the reader's first, one more for each after it; 0 for none.
-     */
-    uint64_t description;
-    /**
-     * Position of the first frame in the stream, over all generations.
-     */
+    /// Position of the first frame in the stream, over all generations.
     uint64_t stream_position;
-    /**
-     * CLOCK_MONOTONIC when it was written, nanoseconds.
-     */
+    /// CLOCK_MONOTONIC when the message was written, in nanoseconds.
     uint64_t mono_ns;
-    /**
-     * When it was sent, Unix nanoseconds.
-     */
+    /// When the message was sent, Unix nanoseconds.
     int64_t send_ns;
-    /**
-     * The generation it belongs to.
-     */
+    /// The generation of the message.
     uint32_t generation;
 } dora_shm_message;
 
-/**
- * The coordinates along one dimension.
- */
-typedef struct dora_shm_axis {
-    /**
-     * How they are given.
-     */
+/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The pieces
+/// must not overlap.
+///
+/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for. `times`,
+/// `positions` and `send_ns` must have room for as many.
+typedef struct {
+    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they are.
+    void *samples;
+    /// Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
+    size_t samples_size;
+    /// For one value per frame on the buffered axis: seconds for a time axis.
+    double *times;
+    /// For one position per frame: `first`, `first` + 1, ...
+    uint64_t *positions;
+    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known. Send
+    /// times of messages of few frames may be forgotten before the frames themselves are overwritten.
+    int64_t *send_ns;
+    /// At least 1. UINT64_MAX: as many as `samples` has room for.
+    uint64_t max_frames;
+} dora_shm_buffers;
+
+/// What was read: frames with the positions `first` to `first` + `frames` - 1 of a generation.
+typedef struct {
+    /// Position of the first frame in its generation.
+    uint64_t first;
+    /// Number of frames; 0 unless DORA_SHM_OK (or DORA_SHM_LAPPED) is returned.
+    uint64_t frames;
+    /// Frames lost just before the first one, since the previous read: exact.
+    uint64_t lost;
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
+    uint32_t generation;
+} dora_shm_frames;
+
+/// Frames that are contiguous in memory.
+typedef struct {
+    /// Samples in C order, frame after frame. Owner: the view. Valid until it is finished or closed.
+    const void *samples;
+    /// Bytes of `samples`.
+    size_t samples_size;
+    /// One value per frame on the buffered axis. Owner and validity as for `samples`.
+    const double *times;
+    /// Number of frames.
+    uint64_t frames;
+} dora_shm_part;
+
+/// What a view lends: frames with the positions `first` to `first` + `frames` - 1.
+typedef struct {
+    /// Position of the first frame in its generation.
+    uint64_t first;
+    /// Number of frames, in both parts.
+    uint64_t frames;
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
+    uint32_t generation;
+    /// Number of parts: 2 where the ring wraps, otherwise 1; 0 unless DORA_SHM_OK is returned.
+    uint32_t count;
+    /// The parts in order. Those that do not exist are all zero.
+    dora_shm_part part[2];
+} dora_shm_parts;
+
+/// The coordinates along one dimension.
+typedef struct {
+    /// How they are given.
     dora_shm_axis_kind kind;
-    /**
-     * Linear: not 0 when the offset is known. It is not for the buffered axis, whose coordinates are the frames' times.
-     */
-    uint32_t has_offset;
-    /**
-     * Linear: coordinate of the first index; 0 when unknown.
-     */
+    /// Linear: coordinate of the first index. NaN: unknown, as for the buffered axis, whose coordinates are the frames'
+    /// times.
     double offset;
-    /**
-     * Linear: step from one index to the next.
-     */
+    /// Linear: step from one index to the next.
     double gain;
-    /**
-     * Coord: how many labels or coordinates there are; 0 when they are not given, as for the buffered axis.
-     */
+    /// Coord: number of labels or coordinates; 0: they are not given, as for the buffered axis.
     size_t count;
-    /**
-     * Unit of the coordinates, UTF-8, such as "s"; empty when unknown, and for labels. Never NULL. Owner: the description.
-     */
+    /// Unit of the coordinates, UTF-8, such as "s"; empty for labels, or if it is unknown. Never NULL. Owner: the
+    /// description.
     const char *unit;
 } dora_shm_axis;
 
-/**
- * How a stream is made. All zero is the default.
- */
-typedef struct dora_shm_writer_options {
-    /**
-     * Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody); 0: 0600. Nobody else may ever write.
-     */
-    uint32_t mode;
-    /**
-     * Not 0: a description that is replaced stays readable for about a second, and at most eight of them. 0: it is gone at
-     * once.
-     */
-    uint32_t keep_replaced;
-    /**
-     * Largest ring, in bytes of shared memory; 0: 1 GiB.
-     */
+/// How a stream is written. Initialise it with DORA_SHM_WRITER_OPTIONS_INIT, then set members.
+typedef struct {
+    /// Bytes of this struct, as the initialiser sets it.
+    size_t size;
+    /// Largest ring, in bytes of shared memory. 0: 1 GiB.
     uint64_t max_ring_bytes;
+    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody). 0: 0600. Nobody else may ever write.
+    uint32_t mode;
+    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
+    /// change within a burst of frames.
+    bool keep_replaced;
 } dora_shm_writer_options;
 
-/**
- * How far a writer is.
- */
-typedef struct dora_shm_progress {
-    /**
-     * The current generation; DORA_SHM_NONE before the first.
-     */
+/// How far a writer is.
+typedef struct {
+    /// The current generation. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /**
-     * 1 for the stream's first writer, one more for each that took over from a dead one.
-     */
+    /// 1 for the stream's first writer, one more for each that took over from a dead one.
     uint32_t epoch;
-    /**
-     * Identity of the stream; another one each time it is made anew.
-     */
+    /// Identity of the stream; another one each time it is created again.
     uint64_t stream_id;
-    /**
-     * Frames written in the current generation.
-     */
+    /// Frames written in the current generation.
     uint64_t position;
-    /**
-     * Frames written in all generations of the stream, those of a dead writer that was taken over included.
-     */
+    /// Frames written in all generations of the stream, including those of a dead writer that was taken over.
     uint64_t stream_position;
-    /**
-     * Frames that the current ring really holds; 0 before the first.
-     */
+    /// Frames that the current ring holds; 0 before the first.
     uint64_t ring_frames;
 } dora_shm_progress;
 
-/**
- * One stream of a list.
- */
-typedef struct dora_shm_stream {
-    /**
-     * What was found.
-     */
+/// One stream of a list.
+typedef struct {
+    /// What was found.
     dora_shm_stream_kind kind;
-    /**
-     * Of another user's stream: the user's id; else DORA_SHM_NONE.
-     */
+    /// For another user's stream, the user id. Otherwise DORA_SHM_NONE.
     uint32_t owner;
-    /**
-     * Of a stream that ezmsg wrote: its struct version, 1 or 2; else 0.
-     */
+    /// For a stream that ezmsg wrote, its struct version, 1 or 2. Otherwise 0.
     uint32_t struct_version;
-    /**
-     * Name of the header segment in /dev/shm. Owner: the list.
-     */
+    /// Name of the header segment in /dev/shm. Owner: the list.
     const char *segment;
-    /**
-     * The stream's name, UTF-8, or what its kind says; may be empty, never NULL. Owner: the list.
-     */
+    /// The stream's name, or what its kind says; UTF-8, may be empty, never NULL. Owner: the list.
     const char *text;
 } dora_shm_stream;
 
@@ -935,962 +527,648 @@ typedef struct dora_shm_stream {
 extern "C" {
 #endif // __cplusplus
 
-/**
- * The version of the library that this program runs with, such as "0.1.0": compare it with DORA_SHM_VERSION, with which it
- * was compiled. Never NULL.
- *
- * Owner: the library. Valid for ever. Any thread. Never blocks.
- */
+/// Version of the library that this program runs with, such as "0.1.0". DORA_SHM_VERSION is the one that it was compiled
+/// with. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_version(void);
 
-/**
- * The sentence of the last error on this thread: what was expected, what was found and what can be done; empty before the
- * first one. Never NULL.
- *
- * Owner: the library. Valid until the next error on this thread, or its end. Any thread. Never blocks.
- */
+/// Message of the last error on this thread: what was expected, what was found, and what can be done. Empty before the
+/// first error. Never NULL.
+/// @note Owner: the library. Valid until the next error on this thread, or until the thread ends. Any thread.
 const char *dora_shm_last_error_message(void);
 
-/**
- * The name of a result, such as "DORA_SHM_CLOSED"; "unknown" for a number that is none. Never NULL.
- *
- * Owner: the library. Valid for ever. Any thread. Never blocks.
- */
+/// Name of a result, such as "DORA_SHM_CLOSED"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_result_name(int32_t result);
 
-/**
- * numpy's name of an element type, such as "float32"; "unknown" for a number that is none. Never NULL.
- *
- * Owner: the library. Valid for ever. Any thread. Never blocks.
- */
+/// numpy's name of an element type, such as "float32"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_dtype_name(uint32_t dtype);
 
-/**
- * Bytes of one sample.
- *
- * @param dtype one of dora_shm_dtype
- * @param bytes out
- * @return DORA_SHM_OK, DORA_SHM_ERROR_UNKNOWN_DTYPE
- *
- * Any thread. Never blocks.
- */
+/// Bytes of one sample.
+///
+/// @param dtype one of dora_shm_dtype
+/// @param bytes out
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_UNKNOWN_DTYPE
+/// @note Any thread.
 dora_shm_result dora_shm_dtype_size(uint32_t dtype, size_t *bytes);
 
-/**
- * The element type of numpy's name, such as "float32".
- *
- * @param name UTF-8
- * @param dtype out: one of dora_shm_dtype
- * @return DORA_SHM_OK, DORA_SHM_ERROR_UNKNOWN_DTYPE
- *
- * Any thread. Never blocks.
- */
+/// Element type of a numpy name, such as "float32".
+///
+/// @param name UTF-8
+/// @param dtype out: one of dora_shm_dtype
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_UNKNOWN_DTYPE
+/// @note Any thread.
 dora_shm_result dora_shm_dtype_from_name(const char *name, uint32_t *dtype);
 
-/**
- * The name of a state, such as "live"; "unknown" for a number that is none. Never NULL.
- *
- * Owner: the library. Valid for ever. Any thread. Never blocks.
- */
+/// Name of a state, such as "live"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_state_name(int32_t state);
 
-/**
- * The name of the segment that a stream's header lies in: "sm_" and 20 characters. It is what ezmsg's
- * shorten_shmem_name() gives; rings and descriptions are the segments of "NAME/buffer0", "NAME/meta1" and so on.
- *
- * @param name any UTF-8
- * @param segment out: the name and its NUL
- * @param segment_size bytes of `segment`, at least DORA_SHM_SEGMENT_SIZE
- * @return DORA_SHM_OK, DORA_SHM_ERROR_BUFFER_TOO_SMALL
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_shorten_name(const char *name,
-                                      char *segment,
-                                      size_t segment_size);
+/// Name of the segment that holds a stream's header: "sm_" and 20 characters, as ezmsg's shorten_shmem_name() returns.
+/// Rings and descriptions are the segments of "NAME/buffer0", "NAME/meta1" and so on.
+///
+/// @param name any UTF-8
+/// @param segment out: the name and its NUL
+/// @param segment_size bytes of `segment`, at least DORA_SHM_SEGMENT_SIZE
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUFFER_TOO_SMALL
+/// @note Any thread.
+dora_shm_result dora_shm_shorten_name(const char *name, char *segment, size_t segment_size);
 
-/**
- * Attaches to a stream, or, if it does not exist yet, will attach as soon as it does.
- *
- * @param name the stream's name, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
- * @param options NULL: the defaults
- * @param reader out. Owner: the caller, who gives it back to dora_shm_reader_close(). Untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, or what is wrong with what is found under that name:
- *         DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _FOREIGN, _TOO_LARGE, _IO
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_reader_open(const char *name,
-                                     const struct dora_shm_reader_options *options,
-                                     struct dora_shm_reader **reader);
+/// Opens a reader of frames. If the stream does not exist yet, the reader attaches to it as soon as it does.
+///
+/// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
+/// @param options NULL: the defaults
+/// @param reader out. Owner: the caller, who closes it with dora_shm_reader_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name cannot
+///         be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED, _TOO_LARGE, _IO
+/// @note Any thread.
+dora_shm_result dora_shm_reader_open(const char *name, const dora_shm_reader_options *options, dora_shm_reader **reader);
 
-/**
- * Closes a reader. Views of it stay valid until they are closed themselves.
- *
- * @param reader in: the reader, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it: interrupt it first, and wait for
- *         that thread
- *
- * One thread, the last one that uses the reader. Never blocks.
- */
-dora_shm_result dora_shm_reader_close(struct dora_shm_reader **reader);
+/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
+/// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
+///
+/// A stream that ezmsg itself writes does not record where its messages end. There a message is what was new at a look.
+///
+/// @param name as for dora_shm_reader_open()
+/// @param options NULL: the defaults
+/// @param reader out. Owner: the caller, who closes it with dora_shm_reader_close(). Untouched on failure
+/// @return as dora_shm_reader_open()
+/// @note Any thread.
+dora_shm_result dora_shm_reader_open_messages(const char *name,
+                                              const dora_shm_reader_options *options,
+                                              dora_shm_reader **reader);
 
-/**
- * Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. Uses no CPU
- * meanwhile: it wakes four times a second to see whether the writer lives, and, while the stream does not exist, twenty
- * times to look for it. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
- *
- * @param timeout_seconds 0 or more; 0 only looks; INFINITY waits for ever
- * @return DORA_SHM_OK: read; DORA_SHM_TIMED_OUT; DORA_SHM_WRITER_DEAD; DORA_SHM_INTERRUPTED;
- *         DORA_SHM_ERROR_BAD_ARGUMENT, and those of dora_shm_reader_open()
- *
- * One thread at a time. Blocks, up to `timeout_seconds`.
- */
-dora_shm_result dora_shm_reader_wait(struct dora_shm_reader *reader,
-                                     double timeout_seconds);
+/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
+///
+/// @param reader in: the reader, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the thread
+/// @note Only for the last thread that uses the reader.
+dora_shm_result dora_shm_reader_close(dora_shm_reader **reader);
 
-/**
- * Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:
- * within 250 ms).
- *
- * @return DORA_SHM_OK
- *
- * Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
- * meanwhile. Never blocks.
- */
-dora_shm_result dora_shm_reader_interrupt(const struct dora_shm_reader *reader);
+/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses almost
+/// no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the stream does
+/// not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
+///
+/// @param timeout_seconds 0 or more; 0 does not sleep; INFINITY waits without end
+/// @return DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT; DORA_SHM_WRITER_DEAD; DORA_SHM_INTERRUPTED;
+///         DORA_SHM_ERROR_BAD_ARGUMENT, and the errors of dora_shm_reader_open()
+/// @note Blocks, up to `timeout_seconds`.
+dora_shm_result dora_shm_reader_wait(dora_shm_reader *reader, double timeout_seconds);
 
-/**
- * The format of the ring that is read. It changes with DORA_SHM_NEW_GENERATION only.
- *
- * @param format out
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is no ring (yet): `format` is all zero then
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_format(const struct dora_shm_reader *reader,
-                                       struct dora_shm_format *format);
+/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:
+/// within 250 ms).
+///
+/// @return DORA_SHM_OK
+/// @note Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
+///       meanwhile.
+dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 
-/**
- * The description of the newest frames of the ring that is read: dims, axes, labels, units, attributes. One that was
- * published since, and has no frames yet, comes with its first. Ask again when dora_shm_cursor.description, or the
- * same number in dora_shm_frames, has changed.
- *
- * @param description out. Owner: the caller, who gives it back to dora_shm_description_close(). It does not change any
- *        more, whatever the stream does. Untouched unless DORA_SHM_OK is returned
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none (yet)
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_description(const struct dora_shm_reader *reader,
-                                            struct dora_shm_description **description);
+/// Passes everything that is there, generations included, without counting it as lost.
+///
+/// @return what was met on the way: DORA_SHM_CLOSED, otherwise DORA_SHM_NEW_GENERATION, otherwise DORA_SHM_OK if frames were
+///         passed, otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 
-/**
- * Where the reader is and what it has lost.
- *
- * @param cursor out
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks, and makes no system call.
- */
-dora_shm_result dora_shm_reader_cursor(const struct dora_shm_reader *reader,
-                                       struct dora_shm_cursor *cursor);
+/// Format of the ring that is read. It changes only with DORA_SHM_NEW_GENERATION.
+///
+/// @param format out
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is no ring (yet), and `format` is all zero
+dora_shm_result dora_shm_reader_format(const dora_shm_reader *reader, dora_shm_format *format);
 
-/**
- * How the stream is now.
- *
- * @param state out
- * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when the system does not tell
- *
- * One thread at a time. Never blocks; a few system calls.
- */
-dora_shm_result dora_shm_reader_state(const struct dora_shm_reader *reader, dora_shm_state *state);
+/// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
+/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
+/// DORA_SHM_EVENT_NEW_DESCRIPTION.
+///
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
+///        stream does. Untouched unless DORA_SHM_OK is returned
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none (yet)
+dora_shm_result dora_shm_reader_description(const dora_shm_reader *reader, dora_shm_description **description);
 
-/**
- * Everything that can be told of the stream.
- *
- * @param info out
- * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when the system does not tell
- *
- * One thread at a time. Never blocks; a few system calls.
- */
-dora_shm_result dora_shm_reader_info(const struct dora_shm_reader *reader,
-                                     struct dora_shm_info *info);
+/// Where the reader is and what it has lost.
+///
+/// @param cursor out
+/// @return DORA_SHM_OK
+/// @note Makes no system call.
+dora_shm_result dora_shm_reader_cursor(const dora_shm_reader *reader, dora_shm_cursor *cursor);
 
-/**
- * What is known of the stream if ezmsg itself wrote it.
- *
- * @param foreign out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this function
- *        with the same reader, or its end
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when it is none of ezmsg's, or there is no stream; DORA_SHM_ERROR_IO when the
- *         system does not tell
- *
- * One thread at a time. Never blocks; a few system calls.
- */
-dora_shm_result dora_shm_reader_foreign(struct dora_shm_reader *reader,
-                                        struct dora_shm_foreign *foreign);
+/// State of the stream now.
+///
+/// @param state out
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_IO: a system call failed
+/// @note Makes a few system calls.
+dora_shm_result dora_shm_reader_state(const dora_shm_reader *reader, dora_shm_state *state);
 
-/**
- * Copies what is new into memory of the caller's. A reader that was lapped goes on half a ring behind the writer, so that
- * it is not lapped again at once; what it passes over is in `frames->lost`.
- *
- * @param into where to, and how much
- * @param frames out; untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BUFFER_TOO_SMALL when
- *         `samples` has no room for one frame (nothing has been read then); DORA_SHM_ERROR_CORRUPT, and those of
- *         dora_shm_reader_open()
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_read(struct dora_shm_reader *reader,
-                                     const struct dora_shm_buffers *into,
-                                     struct dora_shm_frames *frames);
+/// What is known of the stream now.
+///
+/// @param info out
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_IO: a system call failed
+/// @note Makes a few system calls.
+dora_shm_result dora_shm_reader_info(const dora_shm_reader *reader, dora_shm_info *info);
 
-/**
- * Copies the newest frames, as many as `into` has room for, without moving the cursor: nothing is read or lost by it.
- *
- * They are those of the generation that the cursor is in. Where only the newest are wanted, as in a display, call
- * dora_shm_reader_skip() first, which follows the stream to where it is.
- *
- * @param into where to, and how much
- * @param frames out; its `lost` is 0. Untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION when the reader has just come to its first ring: ask
- *         again, in its format; the errors of dora_shm_reader_read()
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_latest(struct dora_shm_reader *reader,
-                                       const struct dora_shm_buffers *into,
-                                       struct dora_shm_frames *frames);
+/// The oldest event that was not returned yet. Calls that read, view, skip or wait notice events, and so does
+/// dora_shm_reader_state(). Ask after each of them: an event precedes the frames that the same call returned. The newest 64
+/// events are kept. Where the reader begins is not an event.
+///
+/// @param event out; untouched unless DORA_SHM_OK is returned
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
+/// @note Makes no system call.
+dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader, dora_shm_event *event);
 
-/**
- * As dora_shm_reader_latest(), for the frames of the newest `seconds` by their times: those that are less than `seconds`
- * older than the newest. When there is no room for all of them in `into`, the newest of them.
- *
- * @param seconds 0 or more
- * @return as dora_shm_reader_latest()
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_latest_seconds(struct dora_shm_reader *reader,
+/// What is known of the stream if ezmsg itself wrote it.
+///
+/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this function
+///        with the same reader, or until the reader is closed
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system call
+///         failed
+/// @note Makes a few system calls.
+dora_shm_result dora_shm_reader_ezmsg(dora_shm_reader *reader, dora_shm_ezmsg *ezmsg);
+
+/// Copies the next message of a reader that was opened for messages.
+///
+/// @param message out; untouched unless DORA_SHM_OK is returned. What it points to belongs to the reader; what the previous
+///        message pointed to is gone, whatever is returned
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the reader
+///         was opened for frames; the errors of dora_shm_reader_read()
+dora_shm_result dora_shm_reader_next_message(dora_shm_reader *reader, dora_shm_message *message);
+
+/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
+/// is not lapped again at once; `frames->lost` counts the frames that it passes over.
+///
+/// @param into where to copy to, and how much
+/// @param frames out; untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BUFFER_TOO_SMALL:
+///         `samples` has no room for one frame, and nothing was read; DORA_SHM_ERROR_CORRUPT, and the errors of
+///         dora_shm_reader_open()
+dora_shm_result dora_shm_reader_read(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
+
+/// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
+/// `into` has room for: what a display calls for each picture.
+///
+/// @param into where to copy to, and how much
+/// @param frames out; its `lost` is 0. Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another ring;
+///         call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+dora_shm_result dora_shm_reader_newest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
+
+/// Copies the newest frames of the generation that is read, as many as `into` has room for, without moving the cursor:
+/// nothing counts as read or lost. To follow the stream to its newest generation as well, call dora_shm_reader_newest().
+///
+/// @param into where to copy to, and how much
+/// @param frames out; its `lost` is 0. Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again, with
+///         memory for its format; the errors of dora_shm_reader_read()
+dora_shm_result dora_shm_reader_latest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
+
+/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
+/// not have room for all of them, the newest of them.
+///
+/// @param seconds 0 or more
+/// @return as dora_shm_reader_latest()
+dora_shm_result dora_shm_reader_latest_seconds(dora_shm_reader *reader,
                                                double seconds,
-                                               const struct dora_shm_buffers *into,
-                                               struct dora_shm_frames *frames);
+                                               const dora_shm_buffers *into,
+                                               dora_shm_frames *frames);
 
-/**
- * Passes over what is new, as if it had been read, without copying it. Loop while it returns DORA_SHM_OK or
- * DORA_SHM_NEW_GENERATION to come to the end of what is there.
- *
- * @param max_frames at most so many, at least 1; UINT64_MAX for all of the generation
- * @param frames out: what was passed over; untouched when this fails
- * @return as dora_shm_reader_read()
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_skip(struct dora_shm_reader *reader,
+/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
+/// ring holds them, without moving the cursor: nothing counts as read or lost.
+///
+/// @param first a position; see dora_shm_reader_held() and dora_shm_reader_position_at()
+/// @param into where to copy to, and how much
+/// @param frames out: which frames were copied; its `lost` is 0. Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as dora_shm_reader_latest();
+///         the errors of dora_shm_reader_read()
+dora_shm_result dora_shm_reader_read_at(dora_shm_reader *reader,
+                                        uint64_t first,
+                                        const dora_shm_buffers *into,
+                                        dora_shm_frames *frames);
+
+/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
+/// moment.
+///
+/// @param first out: position of the oldest
+/// @param count out: how many; 0 before the first ring
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_reader_held(dora_shm_reader *reader, uint64_t *first, uint64_t *count);
+
+/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is found
+/// by binary search, so the frames' times must not decrease.
+///
+/// @param time a value on the buffered axis: seconds for a time axis
+/// @param position out: behind the newest frame if every frame is earlier
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_reader_position_at(dora_shm_reader *reader, double time, uint64_t *position);
+
+/// Passes over new frames as if they had been read, without copying them. Call it until it returns DORA_SHM_NOTHING to come
+/// to the end of what is there.
+///
+/// @param max_frames at least 1; UINT64_MAX: all of this generation
+/// @param frames out: what was passed over; untouched on failure
+/// @return as dora_shm_reader_read()
+dora_shm_result dora_shm_reader_skip(dora_shm_reader *reader, uint64_t max_frames, dora_shm_frames *frames);
+
+/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment. dora_shm_reader_finish()
+/// reports which of them stayed whole: do not act on anything that was read from them before that. It also moves the
+/// cursor.
+///
+/// The memory is read-only: writing to it raises SIGSEGV.
+///
+/// @param max_frames at least 1
+/// @param view out. Owner: the caller, who ends it with dora_shm_reader_finish() or dora_shm_view_close(). Untouched
+///        unless DORA_SHM_OK is returned
+/// @param parts out: where the frames are; untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @note Any thread may read the parts.
+dora_shm_result dora_shm_reader_view(dora_shm_reader *reader,
                                      uint64_t max_frames,
-                                     struct dora_shm_frames *frames);
+                                     dora_shm_view **view,
+                                     dora_shm_parts *parts);
 
-/**
- * Lends what is new, at most `max_frames`, in place. The writer may overwrite it at any moment: whether it was whole is
- * known when the view is finished, so act on nothing that was read from it before that. The cursor moves then, too.
- *
- * The memory can only be read: writing to it is a SIGSEGV.
- *
- * @param max_frames at least 1
- * @param view out. Owner: the caller, who gives it to dora_shm_reader_finish() or dora_shm_view_close(). Untouched unless
- *        DORA_SHM_OK is returned
- * @param parts out: where the frames are; untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
- *
- * One thread at a time; the parts can be read from any. Never blocks.
- */
-dora_shm_result dora_shm_reader_view(struct dora_shm_reader *reader,
-                                     uint64_t max_frames,
-                                     struct dora_shm_view **view,
-                                     struct dora_shm_parts *parts);
+/// Ends a view, moves the cursor behind it, and reports which of its frames stayed whole: all, or the last ones. The
+/// others count as lost. None are whole if the view belongs to another reader or to a generation that the reader has
+/// left, or if its frames were read in another way meanwhile.
+///
+/// @param view in: the view. out: NULL
+/// @param frames out: the frames that are whole, and how many were lost just before them; untouched on failure
+/// @return DORA_SHM_OK: all are whole; DORA_SHM_LAPPED: not all, or none
+dora_shm_result dora_shm_reader_finish(dora_shm_reader *reader, dora_shm_view **view, dora_shm_frames *frames);
 
-/**
- * Ends a view, moves the cursor behind it, and tells which of its frames were whole all the time: all of them, or those at
- * its end. The others are counted as lost. Of a view of another reader, or of a generation that the reader has left, or of
- * frames that were read in another way meanwhile, none are.
- *
- * @param view in: the view. out: NULL
- * @param frames out: the frames that were whole, and how many were lost just before them; untouched when this fails
- * @return DORA_SHM_OK: all were whole; DORA_SHM_LAPPED: not all, or none
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_reader_finish(struct dora_shm_reader *reader,
-                                       struct dora_shm_view **view,
-                                       struct dora_shm_frames *frames);
+/// Ends a view without a check: the cursor does not move.
+///
+/// @param view in: the view, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK
+/// @note Only for the last thread that uses the view; its reader may be closed, or in use by another thread.
+dora_shm_result dora_shm_view_close(dora_shm_view **view);
 
-/**
- * Gives a view up without a check: the cursor stays where it is.
- *
- * @param view in: the view, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK
- *
- * One thread, the last one that uses the view; its reader may be closed, or in use by another. Never blocks.
- */
-dora_shm_result dora_shm_view_close(struct dora_shm_view **view);
-
-/**
- * Attaches to a stream, or, if it does not exist yet, will attach as soon as it does.
- *
- * @param name as of dora_shm_reader_open()
- * @param options NULL: the defaults. `last_frames` counts messages here; each message has one description anyway
- * @param reader out. Owner: the caller, who gives it back to dora_shm_message_reader_close(). Untouched when this fails
- * @return as dora_shm_reader_open()
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_message_reader_open(const char *name,
-                                             const struct dora_shm_reader_options *options,
-                                             struct dora_shm_message_reader **reader);
-
-/**
- * Closes a message reader, and with it the message that it gave last.
- *
- * @param reader in: the reader, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it: interrupt it first, and wait for
- *         that thread
- *
- * One thread, the last one that uses the reader. Never blocks.
- */
-dora_shm_result dora_shm_message_reader_close(struct dora_shm_message_reader **reader);
-
-/**
- * As dora_shm_reader_wait().
- *
- * @param timeout_seconds 0 or more; 0 only looks; INFINITY waits for ever
- * @return as dora_shm_reader_wait()
- *
- * One thread at a time. Blocks, up to `timeout_seconds`.
- */
-dora_shm_result dora_shm_message_reader_wait(struct dora_shm_message_reader *reader,
-                                             double timeout_seconds);
-
-/**
- * As dora_shm_reader_interrupt().
- *
- * @return DORA_SHM_OK
- *
- * Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
- * meanwhile. Never blocks.
- */
-dora_shm_result dora_shm_message_reader_interrupt(const struct dora_shm_message_reader *reader);
-
-/**
- * Copies the next message.
- *
- * @param message out; untouched unless DORA_SHM_OK is returned. What it points to belongs to the reader, and what the one
- *        before pointed to is gone, whatever is returned
- * @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_message_reader_next(struct dora_shm_message_reader *reader,
-                                             struct dora_shm_message *message);
-
-/**
- * The format of the ring that is read. It changes with DORA_SHM_NEW_GENERATION only.
- *
- * @param format out
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is no ring (yet): `format` is all zero then
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_message_reader_format(const struct dora_shm_message_reader *reader,
-                                               struct dora_shm_format *format);
-
-/**
- * The description that the message returned last was sent under. Ask again when dora_shm_message.description has changed.
- *
- * @param description out. Owner: the caller, who gives it back to dora_shm_description_close(). It does not change any
- *        more, whatever the stream does. Untouched unless DORA_SHM_OK is returned
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none (yet)
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_message_reader_description(const struct dora_shm_message_reader *reader,
-                                                    struct dora_shm_description **description);
-
-/**
- * Frames lost since the reader was opened, in all: exact.
- *
- * @param lost out
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks, and makes no system call.
- */
-dora_shm_result dora_shm_message_reader_lost(const struct dora_shm_message_reader *reader,
-                                             uint64_t *lost);
-
-/**
- * How the stream is now.
- *
- * @param state out
- * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when the system does not tell
- *
- * One thread at a time. Never blocks; a few system calls.
- */
-dora_shm_result dora_shm_message_reader_state(const struct dora_shm_message_reader *reader,
-                                              dora_shm_state *state);
-
-/**
- * Everything that can be told of the stream.
- *
- * @param info out
- * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when the system does not tell
- *
- * One thread at a time. Never blocks; a few system calls.
- */
-dora_shm_result dora_shm_message_reader_info(const struct dora_shm_message_reader *reader,
-                                             struct dora_shm_info *info);
-
-/**
- * Watches a stream, which need not exist yet. A thread of its own sleeps on the stream; once the descriptor is readable, it
- * rests until that is cleared.
- *
- * The descriptor begins readable. Each time it is: clear first, then read until there is nothing left (or set it again).
- * Now and then it becomes readable for frames that have just been read.
- *
- * @param name as of dora_shm_reader_open()
- * @param options as the reader has them; NULL: the defaults
- * @param notifier out. Owner: the caller, who gives it back to dora_shm_notifier_close(). Untouched when this fails
- * @return DORA_SHM_OK; the errors of dora_shm_reader_open(), and DORA_SHM_ERROR_IO when there are no descriptors or threads
- *         left
- *
- * Any thread. Never blocks.
- */
+/// Watches a stream, which need not exist yet. A thread of its own sleeps on the stream. Once the descriptor is readable,
+/// the thread rests until dora_shm_notifier_clear() is called.
+///
+/// The descriptor begins readable. Each time it is readable: clear it first, then read until there is nothing left, or
+/// set it again. Occasionally it becomes readable for frames that have just been read.
+///
+/// @param name as for dora_shm_reader_open()
+/// @param options the reader's; NULL: the defaults
+/// @param notifier out. Owner: the caller, who closes it with dora_shm_notifier_close(). Untouched on failure
+/// @return DORA_SHM_OK; the errors of dora_shm_reader_open(); DORA_SHM_ERROR_IO also when no descriptor or thread is
+///         available
+/// @note Any thread.
 dora_shm_result dora_shm_notifier_open(const char *name,
-                                       const struct dora_shm_reader_options *options,
-                                       struct dora_shm_notifier **notifier);
+                                       const dora_shm_reader_options *options,
+                                       dora_shm_notifier **notifier);
 
-/**
- * The descriptor to wait on.
- *
- * @param descriptor out. Owner: the notifier: do not read, write or close it. Valid until the notifier is closed
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_notifier_descriptor(const struct dora_shm_notifier *notifier,
-                                             int32_t *descriptor);
+/// The descriptor to wait on.
+///
+/// @param descriptor out. Owner: the notifier; do not read, write or close it. Valid until the notifier is closed
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_notifier_descriptor(const dora_shm_notifier *notifier, int32_t *descriptor);
 
-/**
- * Makes the descriptor unreadable until there is something new. Call it before reading, not after.
- *
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_notifier_clear(const struct dora_shm_notifier *notifier);
+/// Makes the descriptor unreadable until there is something new. Call it before reading, not after.
+///
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_notifier_clear(const dora_shm_notifier *notifier);
 
-/**
- * Makes the descriptor readable, for a reader that has left something unread.
- *
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_notifier_set(const struct dora_shm_notifier *notifier);
+/// Makes the descriptor readable: for a reader that left something unread.
+///
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_notifier_set(const dora_shm_notifier *notifier);
 
-/**
- * Closes a notifier and its descriptor, which has to be taken out of all loops before.
- *
- * @param notifier in: the notifier, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK
- *
- * One thread, the last one that uses the notifier. Waits for the notifier's own thread to end, which it does at once (on
- * Linux before 5.16: within 250 ms).
- */
-dora_shm_result dora_shm_notifier_close(struct dora_shm_notifier **notifier);
+/// Closes a notifier and its descriptor. Remove the descriptor from all loops first.
+///
+/// @param notifier in: the notifier, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK
+/// @note Only for the last thread that uses the notifier. Waits for the notifier's thread, which ends at once (on Linux
+///       before 5.16: within 250 ms).
+dora_shm_result dora_shm_notifier_close(dora_shm_notifier **notifier);
 
-/**
- * Closes a description, and with it all strings that it gave.
- *
- * @param description in: the description, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it
- *
- * One thread, the last one that uses it. Never blocks.
- */
-dora_shm_result dora_shm_description_close(struct dora_shm_description **description);
+/// Closes a description, and with it all strings that it returned.
+///
+/// @param description in: the description, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it
+/// @note Only for the last thread that uses it.
+dora_shm_result dora_shm_description_close(dora_shm_description **description);
 
-/**
- * Makes an empty description.
- *
- * @param description out. Owner: the caller, who gives it back to dora_shm_description_close()
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_create(struct dora_shm_description **description);
+/// Creates an empty description.
+///
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close()
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_description_create(dora_shm_description **description);
 
-/**
- * Makes a description of JSON, in the form that SPEC.md has (metadata segment).
- *
- * @param json UTF-8; need not end in a NUL
- * @param json_size its bytes, without any NUL
- * @param description out. Owner: the caller, who gives it back to dora_shm_description_close(). Untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT with what is wrong with it
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_from_json(const char *json,
-                                               size_t json_size,
-                                               struct dora_shm_description **description);
+/// Creates a description from JSON, in the form that SPEC.md defines (metadata segment).
+///
+/// @param json UTF-8; need not end in a NUL
+/// @param json_size its bytes, without a NUL
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @note Any thread.
+dora_shm_result dora_shm_description_from_json(const char *json, size_t json_size, dora_shm_description **description);
 
-/**
- * Names the dimensions.
- *
- * @param dims UTF-8 strings: the buffered axis, then those of the frame, each another. They are copied
- * @param count as many as the rank of the frames and 1; 0: unknown. Whether it fits is seen when a writer gets it
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_dims(struct dora_shm_description *description,
-                                              const char *const *dims,
-                                              size_t count);
+/// Names the dimensions.
+///
+/// @param dims UTF-8 strings, all different: the buffered axis, then the dimensions of a frame. They are copied
+/// @param count the rank of a frame plus 1; 0: unknown. It is checked when a writer gets the description
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_dims(dora_shm_description *description, const char *const *dims, size_t count);
 
-/**
- * Gives the dimension `dim` evenly spaced coordinates.
- *
- * @param dim its name, UTF-8
- * @param unit of the coordinates, UTF-8; NULL: unknown
- * @param gain step from one index to the next; of a time axis, the inverse of the rate
- * @param offset coordinate of the first index; NaN: unknown, as of the buffered axis, whose coordinates are the frames'
- *        times
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_linear_axis(struct dora_shm_description *description,
+/// Gives a dimension evenly spaced coordinates.
+///
+/// @param dim name of the dimension, UTF-8
+/// @param unit of the coordinates, UTF-8; NULL: unknown
+/// @param gain step from one index to the next; for a time axis, the inverse of the rate
+/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the frames'
+///        times
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_linear_axis(dora_shm_description *description,
                                                      const char *dim,
                                                      const char *unit,
                                                      double gain,
                                                      double offset);
 
-/**
- * Gives the dimension `dim` a coordinate per index.
- *
- * @param dim its name, UTF-8
- * @param unit of the coordinates, UTF-8; NULL: unknown
- * @param coordinates `count` of them, copied
- * @param count as many as the dimension is long; 0 for the buffered axis, whose coordinates are the frames' times
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when one of them is infinite or NaN, which JSON has no number for
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_coordinates(struct dora_shm_description *description,
+/// Gives a dimension one coordinate per index.
+///
+/// @param dim name of the dimension, UTF-8
+/// @param unit of the coordinates, UTF-8; NULL: unknown
+/// @param coordinates `count` of them; they are copied
+/// @param count length of the dimension; 0 for the buffered axis, whose coordinates are the frames' times
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: one of them is infinite or NaN, which JSON cannot express
+dora_shm_result dora_shm_description_set_coordinates(dora_shm_description *description,
                                                      const char *dim,
                                                      const char *unit,
                                                      const double *coordinates,
                                                      size_t count);
 
-/**
- * Gives the dimension `dim` a label per index.
- *
- * @param dim its name, UTF-8
- * @param labels `count` UTF-8 strings, copied
- * @param count as many as the dimension is long
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_labels(struct dora_shm_description *description,
+/// Gives a dimension one label per index.
+///
+/// @param dim name of the dimension, UTF-8
+/// @param labels `count` UTF-8 strings; they are copied
+/// @param count length of the dimension
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_labels(dora_shm_description *description,
                                                 const char *dim,
                                                 const char *const *labels,
                                                 size_t count);
 
-/**
- * Gives the signal a name of the source's own.
- *
- * @param key UTF-8; NULL: none
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_key(struct dora_shm_description *description,
-                                             const char *key);
+/// Sets the source's own name for the signal.
+///
+/// @param key UTF-8; NULL: none
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_key(dora_shm_description *description, const char *key);
 
-/**
- * Says along which dimension messages accumulate.
- *
- * @param dim UTF-8; NULL: not said
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_stream_dim(struct dora_shm_description *description,
-                                                    const char *dim);
+/// Sets the dimension along which messages accumulate.
+///
+/// @param dim UTF-8; NULL: not stated
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_stream_dim(dora_shm_description *description, const char *dim);
 
-/**
- * Sets an attribute to a text.
- *
- * @param name UTF-8
- * @param value UTF-8
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_attr_string(struct dora_shm_description *description,
-                                                     const char *name,
-                                                     const char *value);
+/// Sets an attribute to a string.
+///
+/// @param name UTF-8
+/// @param value UTF-8
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_attr_string(dora_shm_description *description, const char *name, const char *value);
 
-/**
- * Sets an attribute to an integer.
- *
- * @param name UTF-8
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_attr_integer(struct dora_shm_description *description,
-                                                      const char *name,
-                                                      int64_t value);
+/// Sets an attribute to an integer.
+///
+/// @param name UTF-8
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_attr_integer(dora_shm_description *description, const char *name, int64_t value);
 
-/**
- * Sets an attribute to a float.
- *
- * @param name UTF-8
- * @param value any, NaN and infinities too
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_attr_float(struct dora_shm_description *description,
-                                                    const char *name,
-                                                    double value);
+/// Sets an attribute to a float.
+///
+/// @param name UTF-8
+/// @param value any value, including NaN and infinities
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_description_set_attr_float(dora_shm_description *description, const char *name, double value);
 
-/**
- * Sets an attribute to any value that it can have, as JSON in the form that SPEC.md has: `true`, `7`, `0.5`, `"text"`,
- * `["a", "b"]`, `{"$timestamp_ns": 0}`.
- *
- * @param name UTF-8
- * @param json UTF-8
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT with what is wrong with it
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_description_set_attr_json(struct dora_shm_description *description,
-                                                   const char *name,
-                                                   const char *json);
+/// Sets an attribute to any value that it can have, as JSON in the form that SPEC.md defines: `true`, `7`, `0.5`,
+/// `"text"`, `["a", "b"]`, `{"$timestamp_ns": 0}`.
+///
+/// @param name UTF-8
+/// @param json UTF-8
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+dora_shm_result dora_shm_description_set_attr_json(dora_shm_description *description, const char *name, const char *json);
 
-/**
- * The whole description as JSON, as SPEC.md has it (metadata segment).
- *
- * @param text out: UTF-8. Owner: the description
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_json(const struct dora_shm_description *description,
-                                          const char **text);
+/// The whole description as JSON, in the form that SPEC.md defines (metadata segment).
+///
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_description_json(const dora_shm_description *description, const char **text);
 
-/**
- * All attributes as one JSON object by their names, in the form that SPEC.md has.
- *
- * @param text out: UTF-8. Owner: the description
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_attrs_json(const struct dora_shm_description *description,
-                                                const char **text);
+/// All attributes as one JSON object by their names, in the form that SPEC.md defines.
+///
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_description_attrs_json(const dora_shm_description *description, const char **text);
 
-/**
- * One attribute as JSON: `true`, `7`, `0.5`, `"text"`, `[1, 2]`, or what SPEC.md has beside.
- *
- * @param name its name, UTF-8
- * @param text out: UTF-8; NULL when there is none. Owner: the description
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none of that name
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_attr(const struct dora_shm_description *description,
-                                          const char *name,
-                                          const char **text);
+/// One attribute as JSON: `true`, `7`, `0.5`, `"text"`, `[1, 2]`, or another form that SPEC.md defines.
+///
+/// @param name its name, UTF-8
+/// @param text out: UTF-8; NULL: there is none. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none of that name
+/// @note Any thread.
+dora_shm_result dora_shm_description_attr(const dora_shm_description *description, const char *name, const char **text);
 
-/**
- * The source's own name for the signal; empty when it has none.
- *
- * @param text out: UTF-8. Owner: the description
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_key(const struct dora_shm_description *description,
-                                         const char **text);
+/// The source's own name for the signal; empty if it has none.
+///
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_description_key(const dora_shm_description *description, const char **text);
 
-/**
- * The dimension along which messages accumulate, when the source names one.
- *
- * @param text out: UTF-8; NULL when it names none. Owner: the description
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when it names none
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_stream_dim(const struct dora_shm_description *description,
-                                                const char **text);
+/// The dimension along which messages accumulate, if the source states one.
+///
+/// @param text out: UTF-8; NULL: not stated. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: not stated
+/// @note Any thread.
+dora_shm_result dora_shm_description_stream_dim(const dora_shm_description *description, const char **text);
 
-/**
- * How many dimensions have names: 0 when they are unknown, else the buffered axis and those of the frame.
- *
- * @param count out
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_dims(const struct dora_shm_description *description,
-                                          size_t *count);
+/// Number of dimensions that have names: the rank of a frame plus 1, for the buffered axis; 0: the names are unknown.
+///
+/// @param count out
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_description_dims(const dora_shm_description *description, size_t *count);
 
-/**
- * The name of a dimension.
- *
- * @param dim 0 is the buffered axis, then those of the frame
- * @param text out: UTF-8. Owner: the description
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_dim(const struct dora_shm_description *description,
-                                         size_t dim,
-                                         const char **text);
+/// Name of a dimension.
+///
+/// @param dim 0: the buffered axis; from 1 on: the dimensions of a frame
+/// @param text out: UTF-8. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: there are fewer dimensions
+/// @note Any thread.
+dora_shm_result dora_shm_description_dim(const dora_shm_description *description, size_t dim, const char **text);
 
-/**
- * What is known of the coordinates along a dimension.
- *
- * @param dim as of dora_shm_description_dim()
- * @param axis out: its `unit` is the description's
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when nothing is known: `axis` is of no kind then; DORA_SHM_ERROR_BAD_ARGUMENT
- *         when there are fewer dimensions
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_axis(const struct dora_shm_description *description,
-                                          size_t dim,
-                                          struct dora_shm_axis *axis);
+/// The coordinates along a dimension.
+///
+/// @param dim as for dora_shm_description_dim()
+/// @param axis out: its `unit` belongs to the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: none are given, and the kind of `axis` is DORA_SHM_AXIS_NONE;
+///         DORA_SHM_ERROR_BAD_ARGUMENT: there are fewer dimensions
+/// @note Any thread.
+dora_shm_result dora_shm_description_axis(const dora_shm_description *description, size_t dim, dora_shm_axis *axis);
 
-/**
- * What is written on an axis at an index: a label as it is; of an object its member `label`, or all of it as JSON; a number
- * as JSON writes it.
- *
- * @param dim as of dora_shm_description_dim()
- * @param index from 0
- * @param text out: UTF-8; NULL when nothing is written there. Owner: the description
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when the axis is no coord axis, or its entries are not given;
- *         DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer dimensions or entries
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_label(const struct dora_shm_description *description,
+/// The label at an index of an axis. Of an object it is the member `label`, or all of it as JSON; a number is written as
+/// in JSON.
+///
+/// @param dim as for dora_shm_description_dim()
+/// @param index from 0
+/// @param text out: UTF-8; NULL: there is none. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the axis has no labels or coordinates; DORA_SHM_ERROR_BAD_ARGUMENT: there are
+///         fewer dimensions or entries
+/// @note Any thread.
+dora_shm_result dora_shm_description_label(const dora_shm_description *description,
                                            size_t dim,
                                            size_t index,
                                            const char **text);
 
-/**
- * The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
- *
- * @param dim as of dora_shm_description_dim()
- * @param index from 0; of a linear axis, any
- * @param coordinate out: in the unit of the axis; NaN when it has none there
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when the axis has no number there, such as the buffered axis, whose coordinates are
- *         the frames' times; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer dimensions or entries
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_description_coordinate(const struct dora_shm_description *description,
+/// The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
+///
+/// @param dim as for dora_shm_description_dim()
+/// @param index from 0; on a linear axis, any
+/// @param coordinate out: in the unit of the axis; NaN: there is none
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none, as on the buffered axis, whose coordinates are the frames'
+///         times; DORA_SHM_ERROR_BAD_ARGUMENT: there are fewer dimensions or entries
+/// @note Any thread.
+dora_shm_result dora_shm_description_coordinate(const dora_shm_description *description,
                                                 size_t dim,
                                                 size_t index,
                                                 double *coordinate);
 
-/**
- * Makes a stream ours: creates it, or takes over what a dead writer left, whose readers just go on. It has no ring until
- * dora_shm_writer_begin().
- *
- * A thread of its own looks after the stream until it is closed. A process that ends without closing leaves a stream that
- * readers see as dead. In a forked child every call answers DORA_SHM_ERROR_FORKED, and closing does nothing.
- *
- * @param name the stream's name, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
- * @param options NULL: the defaults
- * @param writer out. Owner: the caller, who gives it back to dora_shm_writer_close(). Untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (mode), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
- *         _NO_SPACE, _IO
- *
- * Any thread. Blocks up to 2 s for a writer that is just leaving.
- */
-dora_shm_result dora_shm_writer_create(const char *name,
-                                       const struct dora_shm_writer_options *options,
-                                       struct dora_shm_writer **writer);
+/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
+/// dora_shm_writer_begin().
+///
+/// A thread of the library looks after the stream until it is closed. If the process ends without closing it, readers see
+/// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
+///
+/// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
+/// @param options NULL: the defaults
+/// @param writer out. Owner: the caller, who closes it with dora_shm_writer_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
+///         _NO_SPACE, _IO
+/// @note Any thread. Blocks for at most 2 s while the previous writer is closing.
+dora_shm_result dora_shm_writer_create(const char *name, const dora_shm_writer_options *options, dora_shm_writer **writer);
 
-/**
- * Closes a writer, and with it the stream: readers drain it and see it closed, nothing is left in shared memory.
- *
- * @param writer in: the writer, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it
- *
- * One thread, the last one that uses the writer. Never blocks.
- */
-dora_shm_result dora_shm_writer_close(struct dora_shm_writer **writer);
+/// Closes a writer, and with it the stream: readers read what is left and see it closed. Nothing is left in shared
+/// memory.
+///
+/// @param writer in: the writer, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it
+/// @note Only for the last thread that uses the writer.
+dora_shm_result dora_shm_writer_close(dora_shm_writer **writer);
 
-/**
- * Starts the next generation: a new ring. Readers drain the one before it and move on.
- *
- * @param format what its frames are, and how many the ring holds
- * @param description what they mean; NULL: nothing is said. It is copied
- * @param chunk_frames how many frames are usually written at once, which decides how many messages the ring remembers; 0: 1
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
- *         _TOO_LARGE, _NO_SPACE: the current generation stays; _IO
- *
- * One thread at a time. Takes as long as its memory takes to reserve, about 60 ms per GiB; where there is only room
- * without the ring before it, up to half a second until readers have let go of that.
- */
-dora_shm_result dora_shm_writer_begin(struct dora_shm_writer *writer,
-                                      const struct dora_shm_format *format,
-                                      const struct dora_shm_description *description,
+/// Begins the next generation in a new ring. Readers finish the previous one first.
+///
+/// @param format format of its frames, and how many the ring holds
+/// @param description what the frames mean; NULL: an empty one. It is copied
+/// @param chunk_frames frames that one message usually has, which decides how many messages the ring remembers; 0: 1
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
+///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
+/// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
+///       half a second until readers have let go of the previous one.
+dora_shm_result dora_shm_writer_begin(dora_shm_writer *writer,
+                                      const dora_shm_format *format,
+                                      const dora_shm_description *description,
                                       uint64_t chunk_frames);
 
-/**
- * Publishes a new description of the current generation. Does nothing when it is the one in force.
- *
- * @param description it is copied
- * @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT (the dims do not fit the format), _NO_SPACE, _IO
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_writer_describe(struct dora_shm_writer *writer,
-                                         const struct dora_shm_description *description);
+/// Publishes a new description for the frames that are written from now on. Does nothing if it equals the current one.
+///
+/// @param description it is copied
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT (the dims do not fit the format), _NO_SPACE, _IO
+dora_shm_result dora_shm_writer_describe(dora_shm_writer *writer, const dora_shm_description *description);
 
-/**
- * Writes one message: frames that are evenly spaced on the buffered axis. Its samples are copied, once, into the ring.
- * When it is longer than the ring, its newest frames are kept.
- *
- * @param samples whole frames in C order; NULL with 0 bytes: an empty message
- * @param samples_size their bytes, a multiple of the frame's
- * @param start value of the first frame on the buffered axis: seconds for a time axis
- * @param step from one frame to the next
- * @param send_ns when the message was sent, Unix nanoseconds; 0: now
- * @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT; nothing has been written then
- *
- * One thread at a time. Never waits for readers.
- */
-dora_shm_result dora_shm_writer_write(struct dora_shm_writer *writer,
+/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the ring.
+/// If it is longer than the ring, its newest frames are kept.
+///
+/// @param samples whole frames in C order; NULL with 0 bytes: an empty message
+/// @param samples_size their bytes, a multiple of a frame's
+/// @param start value of the first frame on the buffered axis: seconds for a time axis
+/// @param step from one frame to the next
+/// @param send_ns when the message was sent, Unix nanoseconds; 0: now
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT: nothing was written
+/// @note Never waits for readers.
+dora_shm_result dora_shm_writer_write(dora_shm_writer *writer,
                                       const void *samples,
                                       size_t samples_size,
                                       double start,
                                       double step,
                                       int64_t send_ns);
 
-/**
- * As dora_shm_writer_write(), with a value on the buffered axis for each frame.
- *
- * @param times one for each frame
- * @param times_count how many, which has to be as many as there are frames
- * @return as dora_shm_writer_write()
- *
- * One thread at a time. Never waits for readers.
- */
-dora_shm_result dora_shm_writer_write_times(struct dora_shm_writer *writer,
+/// As dora_shm_writer_write(), with a value on the buffered axis for each frame.
+///
+/// @param times one value per frame
+/// @param times_count how many; must be the number of frames
+/// @return as dora_shm_writer_write()
+/// @note Never waits for readers.
+dora_shm_result dora_shm_writer_write_times(dora_shm_writer *writer,
                                             const void *samples,
                                             size_t samples_size,
                                             const double *times,
                                             size_t times_count,
                                             int64_t send_ns);
 
-/**
- * Does what only the writer's own thread can do: makes anew what somebody has removed from shared memory. Writing does the
- * same; call this about once a second while there is nothing to write.
- *
- * @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call tries
- *         again
- *
- * One thread at a time. Blocks as dora_shm_writer_begin(), when there is something to make anew.
- */
-dora_shm_result dora_shm_writer_maintain(struct dora_shm_writer *writer);
+/// Creates segments again that somebody removed from shared memory. Writing does the same; call this about once a second
+/// while there is nothing to write.
+///
+/// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call
+///         tries again
+/// @note Blocks as dora_shm_writer_begin() does, if there is something to create.
+dora_shm_result dora_shm_writer_maintain(dora_shm_writer *writer);
 
-/**
- * How far the writer is.
- *
- * @param progress out
- * @return DORA_SHM_OK
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_writer_progress(const struct dora_shm_writer *writer,
-                                         struct dora_shm_progress *progress);
+/// How far the writer is.
+///
+/// @param progress out
+/// @return DORA_SHM_OK
+dora_shm_result dora_shm_writer_progress(const dora_shm_writer *writer, dora_shm_progress *progress);
 
-/**
- * The next thing that a user should know and no call could report, such as a name that somebody else has taken. Each is
- * given once.
- *
- * @param text out: UTF-8; NULL when there is none. Owner: the writer. Valid until the next call of this function with the
- *        same writer, or its end
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none
- *
- * One thread at a time. Never blocks.
- */
-dora_shm_result dora_shm_writer_next_warning(struct dora_shm_writer *writer,
-                                             const char **text);
+/// The next warning: something that a user should know and that no call could report, such as a name that something else
+/// has taken. Each warning is returned once.
+///
+/// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
+///        same writer, or until the writer is closed
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
+dora_shm_result dora_shm_writer_next_warning(dora_shm_writer *writer, const char **text);
 
-/**
- * Lists all streams of the machine.
- *
- * @param list out. Owner: the caller, who gives it back to dora_shm_streams_close(). Untouched when this fails
- * @return DORA_SHM_OK; DORA_SHM_ERROR_IO when /dev/shm cannot be listed
- *
- * Any thread. Never blocks; some system calls per file in /dev/shm.
- */
-dora_shm_result dora_shm_streams_list(struct dora_shm_streams **list);
+/// Lists all streams of the machine.
+///
+/// @param list out. Owner: the caller, who closes it with dora_shm_streams_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_IO: /dev/shm cannot be listed
+/// @note Any thread. Makes some system calls per file in /dev/shm.
+dora_shm_result dora_shm_streams_list(dora_shm_streams **list);
 
-/**
- * How many streams there are.
- *
- * @param count out
- * @return DORA_SHM_OK
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_streams_count(const struct dora_shm_streams *list, size_t *count);
+/// Number of streams in a list.
+///
+/// @param count out
+/// @return DORA_SHM_OK
+/// @note Any thread.
+dora_shm_result dora_shm_streams_count(const dora_shm_streams *list, size_t *count);
 
-/**
- * One stream of a list.
- *
- * @param index from 0
- * @param stream out: its strings are the list's
- * @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_streams_get(const struct dora_shm_streams *list,
-                                     size_t index,
-                                     struct dora_shm_stream *stream);
+/// One stream of a list.
+///
+/// @param index from 0
+/// @param stream out: its strings belong to the list
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the list is shorter
+/// @note Any thread.
+dora_shm_result dora_shm_streams_get(const dora_shm_streams *list, size_t index, dora_shm_stream *stream);
 
-/**
- * Everything that is known of a stream of a list.
- *
- * @param index from 0
- * @param info out; untouched unless DORA_SHM_OK is returned
- * @return DORA_SHM_OK; DORA_SHM_NOTHING when its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT when there
- *         are fewer
- *
- * Any thread. Never blocks.
- */
-dora_shm_result dora_shm_streams_info(const struct dora_shm_streams *list,
-                                      size_t index,
-                                      struct dora_shm_info *info);
+/// What is known of a stream of a list.
+///
+/// @param index from 0
+/// @param info out; untouched unless DORA_SHM_OK is returned
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list is
+///         shorter
+/// @note Any thread.
+dora_shm_result dora_shm_streams_info(const dora_shm_streams *list, size_t index, dora_shm_info *info);
 
-/**
- * Closes a list, and with it its strings.
- *
- * @param list in: the list, or a pointer to NULL, with which nothing happens. out: NULL
- * @return DORA_SHM_OK
- *
- * One thread, the last one that uses the list. Never blocks.
- */
-dora_shm_result dora_shm_streams_close(struct dora_shm_streams **list);
+/// Closes a list, and with it its strings.
+///
+/// @param list in: the list, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK
+/// @note Only for the last thread that uses the list.
+dora_shm_result dora_shm_streams_close(dora_shm_streams **list);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,9 +1,9 @@
 // dora-shm for C++17: dora_shm.h with handles that close themselves, spans, and exceptions.
 //
-// - Everything said in dora_shm.h holds: what blocks, which threads may call what, how long strings and memory are valid.
-// - An error is thrown as dora_shm::Error, with its code and its sentence. Ordinary answers (nothing new, a new generation,
-//   closed, timed out, ...) are returned as the dora_shm_result that they are.
-// - Handles can be moved, not copied. One that was moved from answers with DORA_SHM_ERROR_NULL, that is, it throws.
+// - What dora_shm.h says applies: what blocks, which threads may call what, how long strings and memory are valid.
+// - An error is thrown as dora_shm::Error, with its code and its message. Ordinary outcomes (nothing new, a new generation,
+//   closed, timed out, ...) are returned as a dora_shm_result.
+// - Handles can be moved, not copied. A handle that was moved from throws DORA_SHM_ERROR_NULL.
 #ifndef DORA_SHM_HPP
 #define DORA_SHM_HPP
 
@@ -36,19 +36,19 @@ private:
     dora_shm_result code_;
 };
 
-/// Throws what is an error, and gives back what is none.
+/// Throws if the result is an error; otherwise returns it.
 inline dora_shm_result check(dora_shm_result result) {
     if (DORA_SHM_IS_ERROR(result))
         throw Error(result, dora_shm_last_error_message());
     return result;
 }
 
-/// Values that lie one behind the other in memory that belongs to somebody else.
+/// Contiguous values in memory that the span does not own.
 template <class T> class Span {
 public:
     constexpr Span() noexcept = default;
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
-    /// Of a std::vector, std::array or another Span.
+    /// The values of a std::vector, a std::array or another Span.
     template <class Container, class = decltype(std::declval<Container &>().data())>
     constexpr Span(Container &container) noexcept : data_(container.data()), size_(container.size()) {}
     constexpr T *data() const noexcept { return data_; }
@@ -85,7 +85,7 @@ template <class T> constexpr dora_shm_dtype dtype_of() noexcept {
                                 : DORA_SHM_UINT64;
 }
 
-/// A format of `ring_frames` frames of `shape` at `rate_hz` frames a second (0: irregular or unknown).
+/// A format: a ring of `ring_frames` frames of shape `shape`, at `rate_hz` frames a second (0: irregular or unknown).
 inline dora_shm_format make_format(dora_shm_dtype dtype, std::initializer_list<std::uint64_t> shape, double rate_hz,
                                    std::uint64_t ring_frames) {
     dora_shm_format format{};
@@ -101,7 +101,7 @@ inline dora_shm_format make_format(dora_shm_dtype dtype, std::initializer_list<s
     return format;
 }
 
-/// The name of the segment that a stream's header lies in.
+/// Name of the segment that holds a stream's header.
 inline std::string shorten_name(const std::string &name) {
     char segment[DORA_SHM_SEGMENT_SIZE];
     check(dora_shm_shorten_name(name.c_str(), segment, sizeof segment));
@@ -110,7 +110,7 @@ inline std::string shorten_name(const std::string &name) {
 
 namespace detail {
 
-/// A handle of C's that is closed by `close`.
+/// A handle of the C interface that is closed by `close`.
 template <class T, dora_shm_result (*close)(T **)> class Handle {
 public:
     Handle() noexcept = default;
@@ -127,14 +127,14 @@ public:
     Handle &operator=(const Handle &) = delete;
     ~Handle() { close(&handle_); }
 
-    /// C's handle, still owned by this; nullptr when there is none.
+    /// The C handle, which this still owns; nullptr if there is none.
     T *get() const noexcept { return handle_; }
-    /// Where C's functions store a new one; the one that was there is closed.
+    /// Where C functions store a new handle; the previous one is closed.
     T **out() noexcept {
         close(&handle_);
         return &handle_;
     }
-    /// For C's functions that close it.
+    /// For C functions that close it.
     T **in_out() noexcept { return &handle_; }
 
 private:
@@ -146,11 +146,11 @@ private:
 /// What the frames of a stream mean.
 class Description {
 public:
-    /// An empty one, to be filled.
+    /// An empty description, to be filled.
     Description() { check(dora_shm_description_create(handle_.out())); }
-    /// Takes C's handle over.
+    /// Takes over a C handle.
     explicit Description(dora_shm_description *handle) noexcept : handle_(handle) {}
-    /// In the form that SPEC.md has.
+    /// From JSON, in the form that SPEC.md defines.
     static Description from_json(const std::string &json) {
         dora_shm_description *handle = nullptr;
         check(dora_shm_description_from_json(json.data(), json.size(), &handle));
@@ -162,7 +162,7 @@ public:
         check(dora_shm_description_set_dims(get(), texts.data(), texts.size()));
         return *this;
     }
-    /// Without an offset: of the buffered axis, whose coordinates are the frames' times.
+    /// Leave the offset out for the buffered axis, whose coordinates are the frames' times.
     Description &set_linear_axis(const std::string &dim, const std::string &unit, double gain,
                                  std::optional<double> offset = std::nullopt) {
         const double given = offset ? *offset : std::numeric_limits<double>::quiet_NaN();
@@ -206,19 +206,19 @@ public:
     Description &set_attr(const std::string &name, bool value) {
         return set_attr_json(name, value ? "true" : "false");
     }
-    /// Any value that an attribute can have, in the form that SPEC.md has.
+    /// Any value that an attribute can have, in the form that SPEC.md defines.
     Description &set_attr_json(const std::string &name, const std::string &json) {
         check(dora_shm_description_set_attr_json(get(), name.c_str(), json.c_str()));
         return *this;
     }
 
-    /// All of it, in the form that SPEC.md has.
+    /// The whole description, in the form that SPEC.md defines.
     std::string json() const { return text(dora_shm_description_json); }
     /// All attributes as one JSON object.
     std::string attrs_json() const { return text(dora_shm_description_attrs_json); }
-    /// The source's own name for the signal; empty when it has none.
+    /// The source's own name for the signal; empty if it has none.
     std::string key() const { return text(dora_shm_description_key); }
-    /// The dimension along which messages accumulate; empty when the source names none.
+    /// The dimension along which messages accumulate; empty if the source states none.
     std::string stream_dim() const { return text(dora_shm_description_stream_dim); }
     /// One attribute as JSON.
     std::optional<std::string> attr(const std::string &name) const {
@@ -227,7 +227,7 @@ public:
             return std::nullopt;
         return std::string(found);
     }
-    /// The names of the dimensions, the buffered axis first; empty when they are unknown.
+    /// Names of the dimensions, the buffered axis first; empty if they are unknown.
     std::vector<std::string> dims() const {
         std::size_t count = 0;
         check(dora_shm_description_dims(get(), &count));
@@ -239,13 +239,13 @@ public:
         }
         return dims;
     }
-    /// What is known of the coordinates along a dimension. `unit` is valid until this is changed or closed.
+    /// The coordinates along a dimension. `unit` is valid until the description is changed or closed.
     dora_shm_axis axis(std::size_t dim) const {
         dora_shm_axis axis{};
         check(dora_shm_description_axis(get(), dim, &axis));
         return axis;
     }
-    /// What is written on an axis, index by index; empty when nothing is.
+    /// The labels of an axis, index by index; empty if it has none.
     std::vector<std::string> labels(std::size_t dim) const {
         const std::size_t count = axis(dim).count;
         std::vector<std::string> labels;
@@ -256,7 +256,7 @@ public:
         }
         return labels;
     }
-    /// The coordinate at an index of an axis, if it has a number there.
+    /// The coordinate at an index of an axis, if it is a number.
     std::optional<double> coordinate(std::size_t dim, std::size_t index) const {
         double coordinate = 0;
         if (check(dora_shm_description_coordinate(get(), dim, index, &coordinate)) != DORA_SHM_OK)
@@ -292,16 +292,16 @@ public:
         parts_ = std::exchange(other.parts_, dora_shm_parts{});
         return *this;
     }
-    /// Where the frames are, and which.
+    /// Which frames, and where they are.
     const dora_shm_parts &parts() const noexcept { return parts_; }
-    /// The samples of a part (0, or 1 where the ring wraps), to be trusted once the view has been finished. The reader's
-    /// format says which type they are of.
+    /// The samples of a part (0, or 1 where the ring wraps). Trust them only once the view has been finished. T must be the
+    /// type of the reader's format.
     template <class T> Span<const T> samples(std::size_t part) const noexcept {
         if (part >= 2)
             return {};
         return {static_cast<const T *>(parts_.part[part].samples), parts_.part[part].samples_size / sizeof(T)};
     }
-    /// The values of a part's frames on the buffered axis.
+    /// The times of a part's frames.
     Span<const double> times(std::size_t part) const noexcept {
         if (part >= 2)
             return {};
@@ -315,75 +315,25 @@ private:
     dora_shm_parts parts_{};
 };
 
-/// Frames that were copied, in vectors that are used again from read to read.
+/// Frames that were copied, in vectors that are reused from read to read.
 template <class T> struct Chunk {
     /// In C order, frame after frame.
     std::vector<T> samples;
     /// One value per frame on the buffered axis.
     std::vector<double> times;
-    /// Positions, and what was lost before them.
+    /// Their positions, and how many were lost before them.
     dora_shm_frames frames{};
 };
 
-/// A cursor over the frames of a stream.
-class Reader {
-public:
-    /// Of a stream that need not exist yet.
-    explicit Reader(const std::string &name, const dora_shm_reader_options &options = {}) {
-        check(dora_shm_reader_open(name.c_str(), &options, handle_.out()));
-    }
+namespace detail {
 
-    /// DORA_SHM_OK: read; DORA_SHM_TIMED_OUT, DORA_SHM_WRITER_DEAD or DORA_SHM_INTERRUPTED.
+/// What readers of frames and of messages have in common.
+class AnyReader {
+public:
+    /// DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT, DORA_SHM_WRITER_DEAD or DORA_SHM_INTERRUPTED.
     dora_shm_result wait(double timeout_seconds) { return check(dora_shm_reader_wait(get(), timeout_seconds)); }
     /// Ends a wait of another thread.
     void interrupt() const { check(dora_shm_reader_interrupt(get())); }
-
-    /// Copies what is new to where `into` says.
-    dora_shm_result read(const dora_shm_buffers &into, dora_shm_frames &frames) {
-        return check(dora_shm_reader_read(get(), &into, &frames));
-    }
-    /// Copies what is new, at most `max_frames`. Throws DORA_SHM_ERROR_BAD_ARGUMENT when the samples are no T.
-    template <class T>
-    dora_shm_result read(Chunk<T> &into, std::uint64_t max_frames = UINT64_MAX) {
-        return fill(into, std::min(max_frames, std::max<std::uint64_t>(cursor().lag_frames, 1)),
-                    [&](const dora_shm_buffers &buffers) { return dora_shm_reader_read(get(), &buffers, &into.frames); });
-    }
-    /// Copies the newest frames to where `into` says; the cursor stays.
-    dora_shm_result latest(const dora_shm_buffers &into, dora_shm_frames &frames) {
-        return check(dora_shm_reader_latest(get(), &into, &frames));
-    }
-    /// Copies the newest `frames` frames; the cursor stays. Throws DORA_SHM_ERROR_BAD_ARGUMENT when the samples are no T.
-    template <class T> dora_shm_result latest(Chunk<T> &into, std::uint64_t frames) {
-        return fill(into, frames, [&](const dora_shm_buffers &buffers) {
-            return dora_shm_reader_latest(get(), &buffers, &into.frames);
-        });
-    }
-    /// Copies the frames of the newest `seconds` to where `into` says; the cursor stays.
-    dora_shm_result latest_seconds(double seconds, const dora_shm_buffers &into, dora_shm_frames &frames) {
-        return check(dora_shm_reader_latest_seconds(get(), seconds, &into, &frames));
-    }
-    /// As above. Throws DORA_SHM_ERROR_BAD_ARGUMENT when the samples are no T.
-    template <class T> dora_shm_result latest_seconds(Chunk<T> &into, double seconds) {
-        return fill(into, UINT64_MAX, [&](const dora_shm_buffers &buffers) {
-            return dora_shm_reader_latest_seconds(get(), seconds, &buffers, &into.frames);
-        });
-    }
-    /// Passes over what is new.
-    dora_shm_result skip(dora_shm_frames &frames, std::uint64_t max_frames = UINT64_MAX) {
-        return check(dora_shm_reader_skip(get(), max_frames, &frames));
-    }
-
-    /// Lends what is new in place. Look at nothing in it as if it were true before finish() has said that it was whole.
-    dora_shm_result view(View &view, std::uint64_t max_frames = UINT64_MAX) {
-        view.forget();
-        return check(dora_shm_reader_view(get(), max_frames, view.handle_.out(), &view.parts_));
-    }
-    /// Ends a view: DORA_SHM_OK when all of it was whole, else DORA_SHM_LAPPED; `frames` tells which.
-    dora_shm_result finish(View &view, dora_shm_frames &frames) {
-        view.forget();
-        return check(dora_shm_reader_finish(get(), view.handle_.in_out(), &frames));
-    }
-
     /// The format of the ring that is read, if there is one.
     std::optional<dora_shm_format> format() const {
         dora_shm_format format{};
@@ -391,13 +341,22 @@ public:
             return std::nullopt;
         return format;
     }
-    /// The description in force, if there is one.
+    /// The description that is held, if there is one.
     std::optional<Description> description() const {
         dora_shm_description *found = nullptr;
         if (check(dora_shm_reader_description(get(), &found)) != DORA_SHM_OK)
             return std::nullopt;
         return Description(found);
     }
+    /// The oldest event that was not returned yet, if there is one. Ask after each call that reads, views, skips or waits.
+    std::optional<dora_shm_event> next_event() {
+        dora_shm_event event{};
+        if (check(dora_shm_reader_next_event(get(), &event)) != DORA_SHM_OK)
+            return std::nullopt;
+        return event;
+    }
+    /// Passes everything that is there without counting it as lost. Returns what was met on the way.
+    dora_shm_result skip_to_newest() { return check(dora_shm_reader_skip_to_newest(get())); }
     /// Where the reader is and what it has lost.
     dora_shm_cursor cursor() const {
         dora_shm_cursor cursor{};
@@ -414,26 +373,138 @@ public:
         check(dora_shm_reader_info(get(), &info));
         return info;
     }
-    /// What is known of the stream if ezmsg itself wrote it. Its strings are valid until this is called again.
-    std::optional<dora_shm_foreign> foreign() {
-        dora_shm_foreign foreign{};
-        if (check(dora_shm_reader_foreign(get(), &foreign)) != DORA_SHM_OK)
+    /// What is known of the stream if ezmsg itself wrote it. Its strings are valid until the next call.
+    std::optional<dora_shm_ezmsg> ezmsg() {
+        dora_shm_ezmsg ezmsg{};
+        if (check(dora_shm_reader_ezmsg(get(), &ezmsg)) != DORA_SHM_OK)
             return std::nullopt;
-        return foreign;
+        return ezmsg;
     }
 
     dora_shm_reader *get() const noexcept { return handle_.get(); }
 
+protected:
+    AnyReader() noexcept = default;
+    Handle<dora_shm_reader, dora_shm_reader_close> handle_;
+};
+
+} // namespace detail
+
+/// A cursor over the frames of a stream.
+class Reader : public detail::AnyReader {
+public:
+    /// The stream need not exist yet.
+    explicit Reader(const std::string &name, const dora_shm_reader_options &options = DORA_SHM_READER_OPTIONS_INIT) {
+        check(dora_shm_reader_open(name.c_str(), &options, handle_.out()));
+    }
+
+    /// Copies new frames to where `into` says.
+    dora_shm_result read(const dora_shm_buffers &into, dora_shm_frames &frames) {
+        return check(dora_shm_reader_read(get(), &into, &frames));
+    }
+    /// Copies new frames, at most `max_frames`. Throws DORA_SHM_ERROR_BAD_ARGUMENT if the samples are not of type T.
+    template <class T>
+    dora_shm_result read(Chunk<T> &into, std::uint64_t max_frames = UINT64_MAX) {
+        return fill(into, std::min(max_frames, std::max<std::uint64_t>(cursor().lag_frames, 1)),
+                    [&](const dora_shm_buffers &buffers) { return dora_shm_reader_read(get(), &buffers, &into.frames); });
+    }
+    /// Follows the stream to its newest frame, then copies the newest frames to where `into` says: for displays.
+    dora_shm_result newest(const dora_shm_buffers &into, dora_shm_frames &frames) {
+        return check(dora_shm_reader_newest(get(), &into, &frames));
+    }
+    /// Follows the stream to its newest frame, then copies the newest `frames` frames: for displays. Throws
+    /// DORA_SHM_ERROR_BAD_ARGUMENT if the samples are not of type T.
+    template <class T> dora_shm_result newest(Chunk<T> &into, std::uint64_t frames) {
+        // Its format is known once the stream has been followed.
+        dora_shm_buffers nowhere{};
+        nowhere.max_frames = 1;
+        into.frames = dora_shm_frames{};
+        const dora_shm_result result = newest(nowhere, into.frames);
+        if (result != DORA_SHM_OK) {
+            into = Chunk<T>{};
+            return result;
+        }
+        if (const std::optional<dora_shm_format> format = this->format())
+            expect<T>(*format);
+        return latest(into, frames);
+    }
+    /// Copies the newest frames of the generation that is read to where `into` says. The cursor does not move.
+    dora_shm_result latest(const dora_shm_buffers &into, dora_shm_frames &frames) {
+        return check(dora_shm_reader_latest(get(), &into, &frames));
+    }
+    /// Copies the newest `frames` frames of the generation that is read. The cursor does not move. Throws
+    /// DORA_SHM_ERROR_BAD_ARGUMENT if the samples are not of type T.
+    template <class T> dora_shm_result latest(Chunk<T> &into, std::uint64_t frames) {
+        return fill(into, frames, [&](const dora_shm_buffers &buffers) {
+            return dora_shm_reader_latest(get(), &buffers, &into.frames);
+        });
+    }
+    /// Copies the frames of the last `seconds` to where `into` says. The cursor does not move.
+    dora_shm_result latest_seconds(double seconds, const dora_shm_buffers &into, dora_shm_frames &frames) {
+        return check(dora_shm_reader_latest_seconds(get(), seconds, &into, &frames));
+    }
+    /// Copies the frames of the last `seconds`. The cursor does not move. Throws DORA_SHM_ERROR_BAD_ARGUMENT if the samples
+    /// are not of type T.
+    template <class T> dora_shm_result latest_seconds(Chunk<T> &into, double seconds) {
+        return fill(into, UINT64_MAX, [&](const dora_shm_buffers &buffers) {
+            return dora_shm_reader_latest_seconds(get(), seconds, &buffers, &into.frames);
+        });
+    }
+    /// Copies the frames from position `first` on to where `into` says. The cursor does not move.
+    dora_shm_result read_at(std::uint64_t first, const dora_shm_buffers &into, dora_shm_frames &frames) {
+        return check(dora_shm_reader_read_at(get(), first, &into, &frames));
+    }
+    /// Copies `frames` frames from position `first` on, as far as the ring holds them. The cursor does not move. Throws
+    /// DORA_SHM_ERROR_BAD_ARGUMENT if the samples are not of type T.
+    template <class T> dora_shm_result read_at(Chunk<T> &into, std::uint64_t first, std::uint64_t frames) {
+        return fill(into, frames, [&](const dora_shm_buffers &buffers) {
+            return dora_shm_reader_read_at(get(), first, &buffers, &into.frames);
+        });
+    }
+    /// Positions of the frames that the ring holds: the first, and how many.
+    std::pair<std::uint64_t, std::uint64_t> held() const {
+        std::pair<std::uint64_t, std::uint64_t> held{};
+        check(dora_shm_reader_held(get(), &held.first, &held.second));
+        return held;
+    }
+    /// Position of the first frame that the ring holds whose time is `time` or later.
+    std::uint64_t position_at(double time) const {
+        std::uint64_t position = 0;
+        check(dora_shm_reader_position_at(get(), time, &position));
+        return position;
+    }
+    /// Passes over new frames.
+    dora_shm_result skip(dora_shm_frames &frames, std::uint64_t max_frames = UINT64_MAX) {
+        return check(dora_shm_reader_skip(get(), max_frames, &frames));
+    }
+
+    /// Lends new frames in place. Do not act on anything in them before finish() has said that they are whole.
+    dora_shm_result view(View &view, std::uint64_t max_frames = UINT64_MAX) {
+        view.forget();
+        return check(dora_shm_reader_view(get(), max_frames, view.handle_.out(), &view.parts_));
+    }
+    /// Ends a view: DORA_SHM_OK if all its frames are whole, otherwise DORA_SHM_LAPPED; `frames` says which are.
+    dora_shm_result finish(View &view, dora_shm_frames &frames) {
+        view.forget();
+        return check(dora_shm_reader_finish(get(), view.handle_.in_out(), &frames));
+    }
+
 private:
-    /// Frames of another type than T: an error if there are any, but what is to be told before them comes first.
+    template <class T> static void expect(const dora_shm_format &format) {
+        if (format.dtype != dtype_of<T>())
+            throw Error(DORA_SHM_ERROR_BAD_ARGUMENT, std::string("the samples are ") + dora_shm_dtype_name(format.dtype) +
+                                                         ", not " + dora_shm_dtype_name(dtype_of<T>()));
+    }
+
+    /// Frames of another type than T: an error if there are any. A new generation or the end is reported first.
     template <class T> dora_shm_result refuse(Chunk<T> &into, const dora_shm_format &format) {
         into = Chunk<T>{};
         View probe;
         const dora_shm_result result = view(probe, 1);
         if (result != DORA_SHM_OK)
             return result;
-        throw Error(DORA_SHM_ERROR_BAD_ARGUMENT, std::string("the samples are ") + dora_shm_dtype_name(format.dtype) +
-                                                     ", not " + dora_shm_dtype_name(dtype_of<T>()));
+        expect<T>(format);
+        return result;
     }
 
     template <class T, class Copy> dora_shm_result fill(Chunk<T> &into, std::uint64_t max_frames, Copy copy) {
@@ -446,7 +517,7 @@ private:
             frame_samples = static_cast<std::size_t>(format->frame_bytes / sizeof(T));
             room = std::min(max_frames, format->ring_frames);
         }
-        // What asks for nothing is answered by the library.
+        // The library refuses a call that asks for no frames.
         const std::size_t frames = static_cast<std::size_t>(room);
         into.samples.resize(frames * frame_samples);
         into.times.resize(frames);
@@ -461,16 +532,14 @@ private:
         into.times.resize(static_cast<std::size_t>(into.frames.frames));
         return check(result);
     }
-
-    detail::Handle<dora_shm_reader, dora_shm_reader_close> handle_;
 };
 
-/// A message in memory of its reader, valid until that reads the next one.
+/// A message in its reader's memory, valid until the reader returns the next one.
 class Message {
 public:
-    /// Positions, times of sending, and what was lost before it.
+    /// Its position, when it was sent, and how many frames were lost before it.
     const dora_shm_message &info() const noexcept { return message_; }
-    /// The samples in C order, frame after frame. The reader's format says which type they are of.
+    /// The samples in C order, frame after frame. T must be the type of the reader's format.
     template <class T> Span<const T> samples() const noexcept {
         return {static_cast<const T *>(message_.samples), message_.samples_size / sizeof(T)};
     }
@@ -482,75 +551,37 @@ private:
     dora_shm_message message_{};
 };
 
-/// A cursor over the messages of a stream: each comes as it was written, whole, or all its frames are counted as lost.
-class MessageReader {
+/// A cursor over the messages of a stream. Each is returned as it was written, or all its frames are counted as lost.
+class MessageReader : public detail::AnyReader {
 public:
-    /// Of a stream that need not exist yet.
-    explicit MessageReader(const std::string &name, const dora_shm_reader_options &options = {}) {
-        check(dora_shm_message_reader_open(name.c_str(), &options, handle_.out()));
+    /// The stream need not exist yet.
+    explicit MessageReader(const std::string &name,
+                           const dora_shm_reader_options &options = DORA_SHM_READER_OPTIONS_INIT) {
+        check(dora_shm_reader_open_messages(name.c_str(), &options, handle_.out()));
     }
 
-    /// As Reader::wait().
-    dora_shm_result wait(double timeout_seconds) { return check(dora_shm_message_reader_wait(get(), timeout_seconds)); }
-    /// Ends a wait of another thread.
-    void interrupt() const { check(dora_shm_message_reader_interrupt(get())); }
-    /// The next message. Unless DORA_SHM_OK is returned there is none, and `message` is empty.
+    /// Copies the next message. Unless DORA_SHM_OK is returned there is none, and `message` is empty.
     dora_shm_result next(Message &message) {
         message.message_ = dora_shm_message{};
-        return check(dora_shm_message_reader_next(get(), &message.message_));
+        return check(dora_shm_reader_next_message(get(), &message.message_));
     }
-    /// The format of the ring that is read, if there is one.
-    std::optional<dora_shm_format> format() const {
-        dora_shm_format format{};
-        if (check(dora_shm_message_reader_format(get(), &format)) != DORA_SHM_OK)
-            return std::nullopt;
-        return format;
-    }
-    /// The description that the last message was sent under, if there is one.
-    std::optional<Description> description() const {
-        dora_shm_description *found = nullptr;
-        if (check(dora_shm_message_reader_description(get(), &found)) != DORA_SHM_OK)
-            return std::nullopt;
-        return Description(found);
-    }
-    /// Frames lost in all.
-    std::uint64_t lost() const {
-        std::uint64_t lost = 0;
-        check(dora_shm_message_reader_lost(get(), &lost));
-        return lost;
-    }
-    dora_shm_state state() const {
-        dora_shm_state state{};
-        check(dora_shm_message_reader_state(get(), &state));
-        return state;
-    }
-    dora_shm_info info() const {
-        dora_shm_info info{};
-        check(dora_shm_message_reader_info(get(), &info));
-        return info;
-    }
-
-    dora_shm_message_reader *get() const noexcept { return handle_.get(); }
-
-private:
-    detail::Handle<dora_shm_message_reader, dora_shm_message_reader_close> handle_;
 };
 
 /// A file descriptor that becomes readable when a stream has something for a reader. Each time it is: clear() first, then
 /// read until there is nothing left.
 class Notifier {
 public:
-    explicit Notifier(const std::string &name, const dora_shm_reader_options &options = {}) {
+    explicit Notifier(const std::string &name, const dora_shm_reader_options &options = DORA_SHM_READER_OPTIONS_INIT) {
         check(dora_shm_notifier_open(name.c_str(), &options, handle_.out()));
     }
-    /// To wait on; this closes it.
+    /// The descriptor to wait on; the notifier closes it.
     int descriptor() const {
         std::int32_t descriptor = -1;
         check(dora_shm_notifier_descriptor(get(), &descriptor));
         return descriptor;
     }
     void clear() const { check(dora_shm_notifier_clear(get())); }
-    /// For a reader that has left something unread.
+    /// For a reader that left something unread.
     void set() const { check(dora_shm_notifier_set(get())); }
 
     dora_shm_notifier *get() const noexcept { return handle_.get(); }
@@ -562,15 +593,15 @@ private:
 /// The one writer of a stream.
 class Writer {
 public:
-    explicit Writer(const std::string &name, const dora_shm_writer_options &options = {}) {
+    explicit Writer(const std::string &name, const dora_shm_writer_options &options = DORA_SHM_WRITER_OPTIONS_INIT) {
         check(dora_shm_writer_create(name.c_str(), &options, handle_.out()));
     }
 
-    /// Starts a new ring, without a description.
+    /// Begins a new ring, without a description.
     void begin(const dora_shm_format &format, std::uint64_t chunk_frames = 1) {
         check(dora_shm_writer_begin(get(), &format, nullptr, chunk_frames));
     }
-    /// Starts a new ring.
+    /// Begins a new ring.
     void begin(const dora_shm_format &format, const Description &description, std::uint64_t chunk_frames = 1) {
         check(dora_shm_writer_begin(get(), &format, description.get(), chunk_frames));
     }
@@ -579,7 +610,7 @@ public:
     template <class T> void write(Span<const T> samples, double start, double step, std::int64_t send_ns = 0) {
         check(dora_shm_writer_write(get(), samples.data(), samples.size() * sizeof(T), start, step, send_ns));
     }
-    /// Writes one message of frames with a value each on the buffered axis; `send_ns` 0 is now.
+    /// Writes one message of frames with one time each; `send_ns` 0 is now.
     template <class T> void write(Span<const T> samples, Span<const double> times, std::int64_t send_ns = 0) {
         check(dora_shm_writer_write_times(get(), samples.data(), samples.size() * sizeof(T), times.data(), times.size(),
                                           send_ns));
@@ -599,7 +630,7 @@ public:
         check(dora_shm_writer_progress(get(), &progress));
         return progress;
     }
-    /// What a user should know and no call could report; each is given once.
+    /// What a user should know and no call could report. Each warning is returned once.
     std::vector<std::string> warnings() {
         std::vector<std::string> warnings;
         const char *text = nullptr;
@@ -607,7 +638,7 @@ public:
             warnings.emplace_back(text);
         return warnings;
     }
-    /// Closes the stream, as its end does.
+    /// Closes the stream, as the destructor does.
     void close() { check(dora_shm_writer_close(handle_.in_out())); }
 
     dora_shm_writer *get() const noexcept { return handle_.get(); }
@@ -623,7 +654,7 @@ struct Stream {
     std::string text;
     std::uint32_t owner;
     std::uint32_t struct_version;
-    /// Of streams of DORA_SHM_STREAM_OURS.
+    /// Only for DORA_SHM_STREAM_OURS.
     std::optional<dora_shm_info> info;
 };
 

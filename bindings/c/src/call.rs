@@ -71,6 +71,64 @@ pub(crate) unsafe fn borrow_optional<'a, T>(pointer: *const T, name: &str) -> Re
     unsafe { borrow(pointer, name) }.map(Some)
 }
 
+/// Options of the caller's. Their first member is their size, so that programs which were compiled with an older or a newer
+/// version of the struct are understood.
+///
+/// # Safety
+/// The type is `repr(C)`, begins with a `usize`, and is valid whatever its bytes are.
+pub(crate) unsafe trait Options: Copy {
+    /// The size of the first version that had this struct.
+    const FIRST_SIZE: usize;
+    /// The macro in the header that initialises it.
+    const INIT: &str;
+    /// What NULL stands for, and members that an older program does not have.
+    const DEFAULT: Self;
+}
+
+/// No options have as many bytes; what says so was not initialised.
+const MOST_OPTIONS_BYTES: usize = 4096;
+
+/// # Safety
+/// Unless it is NULL or not aligned, `pointer` is valid for reads of a `usize`, and of as many bytes as that says.
+pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Result<T, Failure> {
+    const { assert!(size_of::<T>() >= T::FIRST_SIZE) };
+    let mut found = T::DEFAULT;
+    if pointer.is_null() {
+        return Ok(found);
+    }
+    check(pointer, name)?;
+    // SAFETY: the struct begins with its size, and the caller's promise.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    if !(T::FIRST_SIZE..=MOST_OPTIONS_BYTES).contains(&size) {
+        let message = format!("{name}->size is {size}, not the size of the struct; initialise it with {}", T::INIT);
+        return Err(Failure::bad_argument(message));
+    }
+    // SAFETY: so many bytes lie there, as the caller promises.
+    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
+    let known = size.min(size_of::<T>());
+    if bytes[known..].iter().any(|&byte| byte != 0) {
+        let message =
+            format!("{name} sets a member that this version of the library does not have; update the library");
+        return Err(Failure::bad_argument(message));
+    }
+    // SAFETY: `known` bytes of both, which do not overlap; the type is valid whatever they are.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut found).cast(), known) };
+    Ok(found)
+}
+
+/// C's `bool` in a struct that C fills: another number than 0 and 1 must not be undefined here.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct flag(u8);
+
+impl flag {
+    pub const NO: Self = Self(0);
+
+    pub fn is_set(self) -> bool {
+        self.0 != 0
+    }
+}
+
 /// Where an answer goes. Checked before anything is done, so that nothing is done in vain.
 pub(crate) struct Out<T>(*mut T);
 
@@ -164,6 +222,47 @@ mod tests {
             panic!("inside")
         });
         assert_eq!(*enter(&handle, "thing").unwrap(), 1);
+    }
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Two {
+        size: usize,
+        old: u32,
+        new: u32,
+    }
+
+    // SAFETY: plain integers, the first of which is a usize.
+    unsafe impl Options for Two {
+        const FIRST_SIZE: usize = 12;
+        const INIT: &str = "TWO_INIT";
+        const DEFAULT: Self = Self { size: 0, old: 7, new: 8 };
+    }
+
+    #[test]
+    fn options_of_older_and_newer_programs_are_understood_and_what_was_not_initialised_is_refused() {
+        let read = |words: [u32; 6]| {
+            let words = words.map(u32::to_ne_bytes).concat();
+            let mut aligned = [0_u64; 3];
+            for (to, from) in aligned.iter_mut().zip(words.chunks_exact(8)) {
+                *to = u64::from_ne_bytes(from.try_into().unwrap());
+            }
+            // SAFETY: 24 bytes, and no size that is allowed is beyond them.
+            unsafe { options(aligned.as_ptr().cast::<Two>(), "options") }
+        };
+        let known = |size: u32| read([size, 0, 1, 2, 0, 0]).map(|found| (found.old, found.new));
+        assert_eq!(known(16).unwrap(), (1, 2));
+        assert_eq!(known(12).unwrap(), (1, 8), "an older program's");
+        assert_eq!(known(24).unwrap(), (1, 2), "a newer program's, with nothing that is new");
+        for size in [0, 8, 11, 5000] {
+            let failure = known(size).unwrap_err();
+            assert_eq!(failure.code, DORA_SHM_ERROR_BAD_ARGUMENT);
+            assert!(failure.message.contains("TWO_INIT"), "{}", failure.message);
+        }
+        let newer = read([24, 0, 1, 2, 0, 1]).unwrap_err();
+        assert!(newer.message.contains("update the library"), "{}", newer.message);
+        // SAFETY: NULL.
+        assert_eq!(unsafe { options(std::ptr::null::<Two>(), "options") }.unwrap(), Two::DEFAULT);
     }
 
     #[test]

@@ -12,13 +12,13 @@ use dora_shm_result::*;
 /// Highest rank of a frame; its value is written by what generates the header.
 pub const DORA_SHM_MAX_RANK: usize = MAX_RANK;
 
-/// Type of a sample. Little-endian, as the machine is.
-#[repr(u32)]
+/// Type of a sample, in the machine's byte order (little-endian).
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_dtype {
-    /// None: there is no ring.
+    /// There is no ring.
     DORA_SHM_DTYPE_NONE = 0,
-    /// One byte, 0 or 1; a hostile writer may store others.
+    /// One byte, 0 or 1. A hostile writer may store other values.
     DORA_SHM_BOOL = 1,
     /// int8_t
     DORA_SHM_INT8 = 2,
@@ -73,21 +73,21 @@ const _: () = {
     }
 };
 
-/// What the frames of a generation are. Zero it, then set what is to be set.
+/// Format of the frames of a generation. Zero it, then set members.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_format {
     /// Type of a sample: one of dora_shm_dtype.
     pub dtype: u32,
-    /// Dimensions of a frame, 0 to DORA_SHM_MAX_RANK; 0 is one sample per frame.
+    /// Number of dimensions of a frame, 0 to DORA_SHM_MAX_RANK. 0: a frame is one sample.
     pub rank: u32,
-    /// The shape of a frame, outermost dimension first, each at least 1; entries from `rank` on are 0.
+    /// Shape of a frame, outermost dimension first, each at least 1. Entries from `rank` on are 0.
     pub shape: [u64; DORA_SHM_MAX_RANK],
-    /// Frames a second along the buffered axis; 0 when irregular or unknown.
+    /// Frames a second along the buffered axis; 0: irregular or unknown.
     pub rate_hz: f64,
-    /// Frames that the ring holds, at least 1. A ring that is asked for may get up to 7 more.
+    /// Frames that the ring holds, at least 1. A new ring may get up to 7 more than were asked for.
     pub ring_frames: u64,
-    /// Bytes of one frame. Told by the library; whatever the caller puts here is ignored.
+    /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     pub frame_bytes: u64,
 }
 
@@ -134,9 +134,8 @@ fn dtype(number: u32) -> Result<Dtype, Failure> {
     })
 }
 
-/// numpy's name of an element type, such as "float32"; "unknown" for a number that is none. Never NULL.
-///
-/// Owner: the library. Valid for ever. Any thread. Never blocks.
+/// numpy's name of an element type, such as "float32"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_dtype_name(dtype: u32) -> *const c_char {
     Dtype::from_code(dtype).map_or(c"unknown", |dtype| of_library(dtype).1).as_ptr()
@@ -146,9 +145,8 @@ pub extern "C" fn dora_shm_dtype_name(dtype: u32) -> *const c_char {
 ///
 /// @param dtype one of dora_shm_dtype
 /// @param bytes out
-/// @return DORA_SHM_OK, DORA_SHM_ERROR_UNKNOWN_DTYPE
-///
-/// Any thread. Never blocks.
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_UNKNOWN_DTYPE
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_dtype_size(dtype: u32, bytes: *mut usize) -> dora_shm_result {
     call(|| {
@@ -159,13 +157,12 @@ pub unsafe extern "C" fn dora_shm_dtype_size(dtype: u32, bytes: *mut usize) -> d
     })
 }
 
-/// The element type of numpy's name, such as "float32".
+/// Element type of a numpy name, such as "float32".
 ///
 /// @param name UTF-8
 /// @param dtype out: one of dora_shm_dtype
-/// @return DORA_SHM_OK, DORA_SHM_ERROR_UNKNOWN_DTYPE
-///
-/// Any thread. Never blocks.
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_UNKNOWN_DTYPE
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_dtype_from_name(name: *const c_char, dtype: *mut u32) -> dora_shm_result {
     call(|| {

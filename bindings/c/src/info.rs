@@ -1,4 +1,4 @@
-//! What can be told of a stream.
+//! What is known of a stream.
 
 use std::ffi::c_char;
 
@@ -17,21 +17,21 @@ pub const DORA_SHM_SEGMENT_SIZE: usize = SEGMENT_NAME_BYTES + 1;
 /// There is none; its value is written by what generates the header.
 pub const DORA_SHM_NONE: u32 = u32::MAX;
 
-/// How a stream is.
-#[repr(i32)]
+/// State of a stream.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_state {
     /// There is no stream of that name.
     DORA_SHM_STATE_ABSENT = 0,
-    /// ezmsg itself wrote it; whether its writer lives cannot be known.
-    DORA_SHM_STATE_FOREIGN = 1,
-    /// Its writer lives and has not begun a ring yet.
+    /// ezmsg itself wrote it. Whether its writer lives cannot be known.
+    DORA_SHM_STATE_EZMSG = 1,
+    /// Its writer lives and has no ring yet.
     DORA_SHM_STATE_WAITING = 2,
     /// Its writer lives.
     DORA_SHM_STATE_LIVE = 3,
-    /// Its writer lives, but nothing has come for a while. A stopped process (SIGSTOP) is idle, too.
+    /// Its writer lives, but has written nothing for a while. A stopped process (SIGSTOP) is idle, too.
     DORA_SHM_STATE_IDLE = 4,
-    /// Its writer died without closing it. What is left can be read; the next writer takes it over.
+    /// Its writer died without closing it. Frames that are left can be read; the next writer takes the stream over.
     DORA_SHM_STATE_DEAD = 5,
     /// Its writer closed it.
     DORA_SHM_STATE_CLOSED = 6,
@@ -43,7 +43,7 @@ impl dora_shm_state {
     pub(crate) fn of(liveness: Liveness) -> Self {
         match liveness {
             Liveness::Absent => DORA_SHM_STATE_ABSENT,
-            Liveness::Ezmsg => DORA_SHM_STATE_FOREIGN,
+            Liveness::Ezmsg => DORA_SHM_STATE_EZMSG,
             Liveness::Waiting => DORA_SHM_STATE_WAITING,
             Liveness::Live => DORA_SHM_STATE_LIVE,
             Liveness::Idle => DORA_SHM_STATE_IDLE,
@@ -53,7 +53,7 @@ impl dora_shm_state {
     }
 }
 
-/// Everything that can be told of a stream.
+/// What is known of a stream.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_info {
@@ -61,21 +61,21 @@ pub struct dora_shm_info {
     pub name: [c_char; DORA_SHM_NAME_SIZE],
     /// Name of its header segment in /dev/shm.
     pub segment: [c_char; DORA_SHM_SEGMENT_SIZE],
-    /// How it is.
+    /// State of the stream.
     pub state: dora_shm_state,
-    /// User id of its writer; DORA_SHM_NONE when there is no stream.
+    /// User id of its writer. DORA_SHM_NONE: there is no stream.
     pub owner: u32,
-    /// A hint: the process that says it writes the stream; 0 when unknown.
+    /// Process id of the writer as it states it, in its own PID namespace: a hint. 0: unknown.
     pub writer_pid: u32,
-    /// 1 for the stream's first writer, one more for each that took over from a dead one; 0 when there is no stream.
+    /// 1 for the stream's first writer, one more for each that took over from a dead one; 0: there is no stream.
     pub epoch: u32,
-    /// The generation that is read; DORA_SHM_NONE before the first.
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
-    /// Identity of the stream, another one each time it is made anew; 0 when there is no stream.
+    /// Identity of the stream; another one each time it is created again. 0: there is no stream.
     pub stream_id: u64,
-    /// When the stream was made, Unix nanoseconds; 0 when there is none.
+    /// When the stream was created, Unix nanoseconds; 0: there is none.
     pub created_ns: i64,
-    /// Bytes of shared memory that the ring takes; 0 when there is none.
+    /// Bytes of shared memory that the ring takes; 0: there is none.
     pub ring_bytes: u64,
     /// Frames committed in this generation.
     pub position: u64,
@@ -83,9 +83,9 @@ pub struct dora_shm_info {
     pub stream_position: u64,
     /// Messages committed in this generation.
     pub chunks: u64,
-    /// Frames a second as they really came, also where the format states no rate; 0 when unknown.
+    /// Frames a second as measured, also for irregular streams; 0: unknown.
     pub measured_rate_hz: f64,
-    /// Of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE when there is none.
+    /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
     pub format: dora_shm_format,
 }
 
@@ -111,24 +111,22 @@ impl dora_shm_info {
     }
 }
 
-/// The name of a state, such as "live"; "unknown" for a number that is none. Never NULL.
-///
-/// Owner: the library. Valid for ever. Any thread. Never blocks.
+/// Name of a state, such as "live"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_state_name(state: i32) -> *const c_char {
-    let names = [c"absent", c"foreign", c"waiting", c"live", c"idle", c"dead", c"closed"];
+    let names = [c"absent", c"ezmsg", c"waiting", c"live", c"idle", c"dead", c"closed"];
     usize::try_from(state).ok().and_then(|state| names.get(state)).unwrap_or(&c"unknown").as_ptr()
 }
 
-/// The name of the segment that a stream's header lies in: "sm_" and 20 characters. It is what ezmsg's
-/// shorten_shmem_name() gives; rings and descriptions are the segments of "NAME/buffer0", "NAME/meta1" and so on.
+/// Name of the segment that holds a stream's header: "sm_" and 20 characters, as ezmsg's shorten_shmem_name() returns.
+/// Rings and descriptions are the segments of "NAME/buffer0", "NAME/meta1" and so on.
 ///
 /// @param name any UTF-8
 /// @param segment out: the name and its NUL
 /// @param segment_size bytes of `segment`, at least DORA_SHM_SEGMENT_SIZE
-/// @return DORA_SHM_OK, DORA_SHM_ERROR_BUFFER_TOO_SMALL
-///
-/// Any thread. Never blocks.
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUFFER_TOO_SMALL
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_shorten_name(
     name: *const c_char,
@@ -153,10 +151,10 @@ mod tests {
     #[test]
     fn every_state_has_the_name_that_the_library_gives_it() {
         use Liveness::*;
-        for liveness in [Absent, Foreign, Waiting, Live, Idle, Dead, Closed] {
+        for liveness in [Absent, Ezmsg, Waiting, Live, Idle, Dead, Closed] {
             // SAFETY: never NULL.
             let name = unsafe { CStr::from_ptr(dora_shm_state_name(dora_shm_state::of(liveness) as i32)) };
-            assert_eq!(name.to_str().unwrap(), format!("{liveness:?}").to_lowercase());
+            assert_eq!(name.to_str().unwrap(), liveness.name());
         }
         for number in [-1, 7, i32::MIN] {
             // SAFETY: never NULL.

@@ -1,15 +1,15 @@
 //! The C interface of dora-shm.
 //!
-//! `include/dora_shm.h` is generated from these sources, and its conventions stand at its top (`tests/header.rs`). Each
-//! function here takes its arguments apart, calls the library and answers with a code; nothing else is decided here.
+//! `include/dora_shm.h` is generated from these sources; `tests/header.rs` has the conventions at its top. Each function here
+//! checks its arguments, calls the library and returns a code. Nothing else is decided here.
 
-// Names and the wording of the documentation are those of C, where both are read.
+// Names and documentation are written for C, where they are read.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod call;
 mod text;
 
-// In the order in which the header has them; apart, or they would be sorted.
+// In the order of the header. The empty lines keep rustfmt from sorting them.
 mod result;
 
 mod format;
@@ -17,8 +17,6 @@ mod format;
 mod info;
 
 mod reader;
-
-mod messages;
 
 mod notifier;
 
@@ -30,10 +28,9 @@ mod streams;
 
 use std::ffi::c_char;
 
-/// The version of the library that this program runs with, such as "0.1.0": compare it with DORA_SHM_VERSION, with which it
-/// was compiled. Never NULL.
-///
-/// Owner: the library. Valid for ever. Any thread. Never blocks.
+/// Version of the library that this program runs with, such as "0.1.0". DORA_SHM_VERSION is the one that it was compiled
+/// with. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

@@ -8,37 +8,37 @@ use dora_shm_ring::Error;
 
 use crate::text::c_string;
 
-/// What a function answers: 0 is success, positive values are ordinary answers, negative ones are errors, of which
-/// dora_shm_last_error_message() tells more.
-#[repr(i32)]
+/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an error,
+/// dora_shm_last_error_message() returns a sentence about it.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_result {
     /// Success.
     DORA_SHM_OK = 0,
-    /// There is nothing (new), or not yet: no frames, no ring, no description, no further warning.
+    /// There is nothing (new): no frames, no ring, no description, no event, no warning.
     DORA_SHM_NOTHING = 1,
-    /// The reader moved on to a new ring, whose format and description are in force now. Read again.
+    /// The reader moved on to a new ring, whose format and description apply from now on. Read again.
     DORA_SHM_NEW_GENERATION = 2,
-    /// The stream was closed, and everything of it has been read or counted as lost. Said once; later calls follow the next
+    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the next
     /// writer of that name.
     DORA_SHM_CLOSED = 3,
-    /// The time is over, and nothing has come.
+    /// The time is over, and there is nothing to read.
     DORA_SHM_TIMED_OUT = 4,
     /// dora_shm_reader_interrupt() was called.
     DORA_SHM_INTERRUPTED = 5,
-    /// Nothing has come, and the writer has died without closing the stream. Ends a wait early when it happens, and is said
-    /// again at the end of each further wait, until a writer takes the stream over.
+    /// There is nothing to read, and the writer has died without closing the stream. This ends a wait early when it
+    /// happens. Later waits return it when their time is over, until a writer takes the stream over.
     DORA_SHM_WRITER_DEAD = 6,
-    /// The writer has overwritten the first frames of a view, or all, before it was finished.
+    /// The writer overwrote the first frames of a view, or all of them, before the view was finished.
     DORA_SHM_LAPPED = 7,
 
-    /// A pointer is NULL that must not be.
+    /// A pointer that must not be NULL is NULL.
     DORA_SHM_ERROR_NULL = -1,
-    /// An argument has a value that is not allowed, or does not fit the stream.
+    /// An argument has a value that is not allowed or does not fit the stream.
     DORA_SHM_ERROR_BAD_ARGUMENT = -2,
-    /// A string is no UTF-8.
+    /// A string is not UTF-8.
     DORA_SHM_ERROR_NOT_UTF8 = -3,
-    /// The caller's memory does not hold what it is for.
+    /// The caller's memory is too small.
     DORA_SHM_ERROR_BUFFER_TOO_SMALL = -4,
     /// Another thread is in a call with the same handle.
     DORA_SHM_ERROR_BUSY = -5,
@@ -50,35 +50,35 @@ pub enum dora_shm_result {
     DORA_SHM_ERROR_BAD_FORMAT = -8,
     /// Another live process writes this stream.
     DORA_SHM_ERROR_LIVE = -9,
-    /// Another process holds a lock on the stream that only writers need.
+    /// No process writes the stream, but another process holds a lock on it that only writers need.
     DORA_SHM_ERROR_OBSTRUCTED = -10,
-    /// The stream's place in shared memory is taken by something else.
+    /// Something else has the stream's name in shared memory.
     DORA_SHM_ERROR_NAME_TAKEN = -11,
-    /// The stream belongs to a user that was not asked for.
+    /// The stream belongs to another user, who was not named in the options.
     DORA_SHM_ERROR_WRONG_OWNER = -12,
-    /// No permission to open the stream.
+    /// The stream's mode does not let this user read it.
     DORA_SHM_ERROR_PERMISSION = -13,
-    /// The stream was written by a version of the protocol that this library does not know.
+    /// The stream was written with a version of the protocol that this library cannot read.
     DORA_SHM_ERROR_VERSION = -14,
-    /// The stream was written by ezmsg itself, in a way that this library does not read.
-    DORA_SHM_ERROR_FOREIGN = -15,
-    /// What is in shared memory contradicts the protocol. The reader has let go of it and attaches anew when called again.
+    /// The stream was written by a version of ezmsg that this library cannot read.
+    DORA_SHM_ERROR_EZMSG = -15,
+    /// Bytes in shared memory contradict the protocol. The reader has detached and attaches again on its next call.
     DORA_SHM_ERROR_CORRUPT = -16,
-    /// The ring is larger than the limit that was given.
+    /// A ring is larger than the options allow.
     DORA_SHM_ERROR_TOO_LARGE = -17,
-    /// Shared memory has no room.
+    /// Shared memory has no room for the ring.
     DORA_SHM_ERROR_NO_SPACE = -18,
-    /// The writer has no ring yet: dora_shm_writer_begin() comes first.
+    /// The writer has no ring yet: call dora_shm_writer_begin() first.
     DORA_SHM_ERROR_NO_GENERATION = -19,
-    /// The handle was inherited by a forked child, which must not use it.
+    /// A forked child cannot use this handle of its parent.
     DORA_SHM_ERROR_FORKED = -20,
-    /// The operating system refused something.
+    /// A system call failed.
     DORA_SHM_ERROR_IO = -21,
-    /// An error that has no code of its own.
+    /// An error without a code of its own.
     DORA_SHM_ERROR_OTHER = -22,
-    /// A defect of this library. The handle of the call can only be closed.
+    /// A defect of this library. Close the handle of the call; it cannot be used any more.
     DORA_SHM_ERROR_INTERNAL = -23,
-    /// ezmsg wrote the stream, and its frames are nothing that this library has a format for.
+    /// ezmsg wrote the stream, and its frames have a type or shape that this library has no format for.
     DORA_SHM_ERROR_UNSUPPORTED = -24,
 }
 
@@ -114,7 +114,7 @@ impl From<Error> for Failure {
             Error::WrongOwner { .. } => DORA_SHM_ERROR_WRONG_OWNER,
             Error::Permission { .. } => DORA_SHM_ERROR_PERMISSION,
             Error::Version { .. } => DORA_SHM_ERROR_VERSION,
-            Error::Ezmsg { .. } => DORA_SHM_ERROR_FOREIGN,
+            Error::Ezmsg { .. } => DORA_SHM_ERROR_EZMSG,
             Error::Unsupported { .. } => DORA_SHM_ERROR_UNSUPPORTED,
             Error::Corrupt { .. } => DORA_SHM_ERROR_CORRUPT,
             Error::TooLarge { .. } => DORA_SHM_ERROR_TOO_LARGE,
@@ -149,19 +149,17 @@ pub(crate) fn remember(message: &str) {
     });
 }
 
-/// The sentence of the last error on this thread: what was expected, what was found and what can be done; empty before the
-/// first one. Never NULL.
-///
-/// Owner: the library. Valid until the next error on this thread, or its end. Any thread. Never blocks.
+/// Message of the last error on this thread: what was expected, what was found, and what can be done. Empty before the
+/// first error. Never NULL.
+/// @note Owner: the library. Valid until the next error on this thread, or until the thread ends. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_last_error_message() -> *const c_char {
     let last = LAST_ERROR.try_with(|last| last.try_borrow().map_or(c"".as_ptr(), |last| last.as_ptr()));
     last.unwrap_or(c"".as_ptr())
 }
 
-/// The name of a result, such as "DORA_SHM_CLOSED"; "unknown" for a number that is none. Never NULL.
-///
-/// Owner: the library. Valid for ever. Any thread. Never blocks.
+/// Name of a result, such as "DORA_SHM_CLOSED"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_result_name(result: i32) -> *const c_char {
     name(result).unwrap_or(c"unknown").as_ptr()
@@ -196,7 +194,7 @@ names! {
     DORA_SHM_ERROR_NULL DORA_SHM_ERROR_BAD_ARGUMENT DORA_SHM_ERROR_NOT_UTF8 DORA_SHM_ERROR_BUFFER_TOO_SMALL
     DORA_SHM_ERROR_BUSY DORA_SHM_ERROR_BAD_NAME DORA_SHM_ERROR_UNKNOWN_DTYPE DORA_SHM_ERROR_BAD_FORMAT
     DORA_SHM_ERROR_LIVE DORA_SHM_ERROR_OBSTRUCTED DORA_SHM_ERROR_NAME_TAKEN DORA_SHM_ERROR_WRONG_OWNER
-    DORA_SHM_ERROR_PERMISSION DORA_SHM_ERROR_VERSION DORA_SHM_ERROR_FOREIGN DORA_SHM_ERROR_CORRUPT
+    DORA_SHM_ERROR_PERMISSION DORA_SHM_ERROR_VERSION DORA_SHM_ERROR_EZMSG DORA_SHM_ERROR_CORRUPT
     DORA_SHM_ERROR_TOO_LARGE DORA_SHM_ERROR_NO_SPACE DORA_SHM_ERROR_NO_GENERATION DORA_SHM_ERROR_FORKED
     DORA_SHM_ERROR_IO DORA_SHM_ERROR_OTHER DORA_SHM_ERROR_INTERNAL
     DORA_SHM_ERROR_UNSUPPORTED

@@ -23,16 +23,16 @@ struct Stream {
 }
 
 /// What was found.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_stream_kind {
-    /// A stream of this process's user or of root; dora_shm_streams_info() tells everything of it.
+    /// A stream of this process's user or of root; dora_shm_streams_info() has the details.
     DORA_SHM_STREAM_OURS = 0,
-    /// Another user's stream, which is not opened unless its `owner` is named.
+    /// Another user's stream. To open it, set `owner` in the reader's options.
     DORA_SHM_STREAM_OTHER_USER = 1,
-    /// Something of ours that cannot be read; `text` says why.
+    /// A stream of this user or of root that cannot be read; `text` has the reason.
     DORA_SHM_STREAM_UNREADABLE = 2,
-    /// A stream that ezmsg itself wrote; `text` is its key, its name is not known.
+    /// A stream that ezmsg itself wrote. Its name is unknown; `text` is its key.
     DORA_SHM_STREAM_EZMSG = 3,
 }
 
@@ -42,13 +42,13 @@ pub enum dora_shm_stream_kind {
 pub struct dora_shm_stream {
     /// What was found.
     pub kind: dora_shm_stream_kind,
-    /// Of another user's stream: the user's id; else DORA_SHM_NONE.
+    /// For another user's stream, the user id. Otherwise DORA_SHM_NONE.
     pub owner: u32,
-    /// Of a stream that ezmsg wrote: its struct version, 1 or 2; else 0.
+    /// For a stream that ezmsg wrote, its struct version, 1 or 2. Otherwise 0.
     pub struct_version: u32,
     /// Name of the header segment in /dev/shm. Owner: the list.
     pub segment: *const c_char,
-    /// The stream's name, UTF-8, or what its kind says; may be empty, never NULL. Owner: the list.
+    /// The stream's name, or what its kind says; UTF-8, may be empty, never NULL. Owner: the list.
     pub text: *const c_char,
 }
 
@@ -64,10 +64,9 @@ fn stream(found: StreamInfo) -> Stream {
 
 /// Lists all streams of the machine.
 ///
-/// @param list out. Owner: the caller, who gives it back to dora_shm_streams_close(). Untouched when this fails
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_IO when /dev/shm cannot be listed
-///
-/// Any thread. Never blocks; some system calls per file in /dev/shm.
+/// @param list out. Owner: the caller, who closes it with dora_shm_streams_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_IO: /dev/shm cannot be listed
+/// @note Any thread. Makes some system calls per file in /dev/shm.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_list(list: *mut *mut dora_shm_streams) -> dora_shm_result {
     call(|| {
@@ -78,12 +77,11 @@ pub unsafe extern "C" fn dora_shm_streams_list(list: *mut *mut dora_shm_streams)
     })
 }
 
-/// How many streams there are.
+/// Number of streams in a list.
 ///
 /// @param count out
 /// @return DORA_SHM_OK
-///
-/// Any thread. Never blocks.
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_count(list: *const dora_shm_streams, count: *mut usize) -> dora_shm_result {
     call(|| {
@@ -105,10 +103,9 @@ impl dora_shm_streams {
 /// One stream of a list.
 ///
 /// @param index from 0
-/// @param stream out: its strings are the list's
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer
-///
-/// Any thread. Never blocks.
+/// @param stream out: its strings belong to the list
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the list is shorter
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_get(
     list: *const dora_shm_streams,
@@ -131,14 +128,13 @@ pub unsafe extern "C" fn dora_shm_streams_get(
     })
 }
 
-/// Everything that is known of a stream of a list.
+/// What is known of a stream of a list.
 ///
 /// @param index from 0
 /// @param info out; untouched unless DORA_SHM_OK is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT when there
-///         are fewer
-///
-/// Any thread. Never blocks.
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list is
+///         shorter
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_info(
     list: *const dora_shm_streams,
@@ -156,10 +152,9 @@ pub unsafe extern "C" fn dora_shm_streams_info(
 
 /// Closes a list, and with it its strings.
 ///
-/// @param list in: the list, or a pointer to NULL, with which nothing happens. out: NULL
+/// @param list in: the list, or a pointer to NULL, which does nothing. out: NULL
 /// @return DORA_SHM_OK
-///
-/// One thread, the last one that uses the list. Never blocks.
+/// @note Only for the last thread that uses the list.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_close(list: *mut *mut dora_shm_streams) -> dora_shm_result {
     call(|| {

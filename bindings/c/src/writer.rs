@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use dora_shm_ring::{Chunk, Description, Times, Writer, WriterOptions, unix_ns};
 
-use crate::call::{Out, borrow, borrow_optional, call, enter, give, take};
+use crate::call::{Options, Out, borrow, borrow_optional, call, enter, flag, give, options, take};
 use crate::description::dora_shm_description;
 use crate::format::dora_shm_format;
 use crate::info::DORA_SHM_NONE;
@@ -22,38 +22,65 @@ pub struct dora_shm_writer {
 struct Inside {
     writer: Writer,
     warnings: VecDeque<String>,
-    /// The one that the caller was given last.
+    /// The one that was given out last.
     warning: CString,
 }
 
-/// How a stream is made. All zero is the default.
+/// How a stream is written. Initialise it with DORA_SHM_WRITER_OPTIONS_INIT, then set members.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_writer_options {
-    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody); 0: 0600. Nobody else may ever write.
-    pub mode: u32,
-    /// Not 0: a description that is replaced stays readable for about a second, and at most eight of them. 0: it is gone at
-    /// once.
-    pub keep_replaced: u32,
-    /// Largest ring, in bytes of shared memory; 0: 1 GiB.
+    /// Bytes of this struct, as the initialiser sets it.
+    pub size: usize,
+    /// Largest ring, in bytes of shared memory. 0: 1 GiB.
     pub max_ring_bytes: u64,
+    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody). 0: 0600. Nobody else may ever write.
+    pub mode: u32,
+    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
+    /// change within a burst of frames.
+    pub keep_replaced: flag,
+}
+
+// SAFETY: `repr(C)`, begins with a usize, and every member is valid whatever its bytes are.
+unsafe impl Options for dora_shm_writer_options {
+    const FIRST_SIZE: usize = 24;
+    const INIT: &str = "DORA_SHM_WRITER_OPTIONS_INIT";
+    const DEFAULT: Self = Self { size: size_of::<Self>(), max_ring_bytes: 0, mode: 0, keep_replaced: flag::NO };
+}
+
+impl dora_shm_writer_options {
+    /// # Safety
+    /// The convention for options.
+    unsafe fn to_library(pointer: *const Self) -> Result<WriterOptions, Failure> {
+        // SAFETY: the caller's promise.
+        let given = unsafe { options(pointer, "options") }?;
+        let mut made = WriterOptions::default();
+        made.keep_replaced = given.keep_replaced.is_set();
+        if given.mode != 0 {
+            made.mode = given.mode;
+        }
+        if given.max_ring_bytes != 0 {
+            made.max_ring_bytes = given.max_ring_bytes;
+        }
+        Ok(made)
+    }
 }
 
 /// How far a writer is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_progress {
-    /// The current generation; DORA_SHM_NONE before the first.
+    /// The current generation. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
     /// 1 for the stream's first writer, one more for each that took over from a dead one.
     pub epoch: u32,
-    /// Identity of the stream; another one each time it is made anew.
+    /// Identity of the stream; another one each time it is created again.
     pub stream_id: u64,
     /// Frames written in the current generation.
     pub position: u64,
-    /// Frames written in all generations of the stream, those of a dead writer that was taken over included.
+    /// Frames written in all generations of the stream, including those of a dead writer that was taken over.
     pub stream_position: u64,
-    /// Frames that the current ring really holds; 0 before the first.
+    /// Frames that the current ring holds; 0 before the first.
     pub ring_frames: u64,
 }
 
@@ -64,19 +91,18 @@ unsafe fn inside<'a>(writer: *const dora_shm_writer) -> Result<MutexGuard<'a, In
     enter(&unsafe { borrow(writer, "writer") }?.inside, "writer")
 }
 
-/// Makes a stream ours: creates it, or takes over what a dead writer left, whose readers just go on. It has no ring until
+/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
 /// dora_shm_writer_begin().
 ///
-/// A thread of its own looks after the stream until it is closed. A process that ends without closing leaves a stream that
-/// readers see as dead. In a forked child every call answers DORA_SHM_ERROR_FORKED, and closing does nothing.
+/// A thread of the library looks after the stream until it is closed. If the process ends without closing it, readers see
+/// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
 ///
-/// @param name the stream's name, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
+/// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
-/// @param writer out. Owner: the caller, who gives it back to dora_shm_writer_close(). Untouched when this fails
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (mode), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
+/// @param writer out. Owner: the caller, who closes it with dora_shm_writer_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
 ///         _NO_SPACE, _IO
-///
-/// Any thread. Blocks up to 2 s for a writer that is just leaving.
+/// @note Any thread. Blocks for at most 2 s while the previous writer is closing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_create(
     name: *const c_char,
@@ -87,33 +113,20 @@ pub unsafe extern "C" fn dora_shm_writer_create(
         // SAFETY: the convention for arguments.
         let (name, writer) = unsafe { (string(name, "name")?, Out::new(writer, "writer")?) };
         // SAFETY: as above.
-        let options = unsafe { borrow_optional(options, "options") }?;
-        let mut of_library = WriterOptions::default();
-        if let Some(options) = options {
-            of_library.keep_replaced = options.keep_replaced != 0;
-            if options.mode != 0 {
-                of_library.mode = options.mode;
-            }
-            if options.max_ring_bytes != 0 {
-                of_library.max_ring_bytes = options.max_ring_bytes;
-            }
-        }
-        let inside = Inside {
-            writer: Writer::create(name, of_library)?,
-            warnings: VecDeque::new(),
-            warning: CString::default(),
-        };
+        let options = unsafe { dora_shm_writer_options::to_library(options) }?;
+        let inside =
+            Inside { writer: Writer::create(name, options)?, warnings: VecDeque::new(), warning: CString::default() };
         give(&writer, dora_shm_writer { inside: Mutex::new(inside) });
         Ok(DORA_SHM_OK)
     })
 }
 
-/// Closes a writer, and with it the stream: readers drain it and see it closed, nothing is left in shared memory.
+/// Closes a writer, and with it the stream: readers read what is left and see it closed. Nothing is left in shared
+/// memory.
 ///
-/// @param writer in: the writer, or a pointer to NULL, with which nothing happens. out: NULL
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it
-///
-/// One thread, the last one that uses the writer. Never blocks.
+/// @param writer in: the writer, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it
+/// @note Only for the last thread that uses the writer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_close(writer: *mut *mut dora_shm_writer) -> dora_shm_result {
     call(|| {
@@ -124,16 +137,15 @@ pub unsafe extern "C" fn dora_shm_writer_close(writer: *mut *mut dora_shm_writer
     })
 }
 
-/// Starts the next generation: a new ring. Readers drain the one before it and move on.
+/// Begins the next generation in a new ring. Readers finish the previous one first.
 ///
-/// @param format what its frames are, and how many the ring holds
-/// @param description what they mean; NULL: nothing is said. It is copied
-/// @param chunk_frames how many frames are usually written at once, which decides how many messages the ring remembers; 0: 1
+/// @param format format of its frames, and how many the ring holds
+/// @param description what the frames mean; NULL: an empty one. It is copied
+/// @param chunk_frames frames that one message usually has, which decides how many messages the ring remembers; 0: 1
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
-///         _TOO_LARGE, _NO_SPACE: the current generation stays; _IO
-///
-/// One thread at a time. Takes as long as its memory takes to reserve, about 60 ms per GiB; where there is only room
-/// without the ring before it, up to half a second until readers have let go of that.
+///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
+/// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
+///       half a second until readers have let go of the previous one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_begin(
     writer: *mut dora_shm_writer,
@@ -154,12 +166,10 @@ pub unsafe extern "C" fn dora_shm_writer_begin(
     })
 }
 
-/// Publishes a new description of the current generation. Does nothing when it is the one in force.
+/// Publishes a new description for the frames that are written from now on. Does nothing if it equals the current one.
 ///
 /// @param description it is copied
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT (the dims do not fit the format), _NO_SPACE, _IO
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_describe(
     writer: *mut dora_shm_writer,
@@ -189,17 +199,16 @@ unsafe fn write(
     Ok(DORA_SHM_OK)
 }
 
-/// Writes one message: frames that are evenly spaced on the buffered axis. Its samples are copied, once, into the ring.
-/// When it is longer than the ring, its newest frames are kept.
+/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the ring.
+/// If it is longer than the ring, its newest frames are kept.
 ///
 /// @param samples whole frames in C order; NULL with 0 bytes: an empty message
-/// @param samples_size their bytes, a multiple of the frame's
+/// @param samples_size their bytes, a multiple of a frame's
 /// @param start value of the first frame on the buffered axis: seconds for a time axis
 /// @param step from one frame to the next
 /// @param send_ns when the message was sent, Unix nanoseconds; 0: now
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT; nothing has been written then
-///
-/// One thread at a time. Never waits for readers.
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT: nothing was written
+/// @note Never waits for readers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_write(
     writer: *mut dora_shm_writer,
@@ -215,11 +224,10 @@ pub unsafe extern "C" fn dora_shm_writer_write(
 
 /// As dora_shm_writer_write(), with a value on the buffered axis for each frame.
 ///
-/// @param times one for each frame
-/// @param times_count how many, which has to be as many as there are frames
+/// @param times one value per frame
+/// @param times_count how many; must be the number of frames
 /// @return as dora_shm_writer_write()
-///
-/// One thread at a time. Never waits for readers.
+/// @note Never waits for readers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_write_times(
     writer: *mut dora_shm_writer,
@@ -236,13 +244,12 @@ pub unsafe extern "C" fn dora_shm_writer_write_times(
     })
 }
 
-/// Does what only the writer's own thread can do: makes anew what somebody has removed from shared memory. Writing does the
-/// same; call this about once a second while there is nothing to write.
+/// Creates segments again that somebody removed from shared memory. Writing does the same; call this about once a second
+/// while there is nothing to write.
 ///
-/// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call tries
-///         again
-///
-/// One thread at a time. Blocks as dora_shm_writer_begin(), when there is something to make anew.
+/// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call
+///         tries again
+/// @note Blocks as dora_shm_writer_begin() does, if there is something to create.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_maintain(writer: *mut dora_shm_writer) -> dora_shm_result {
     call(|| {
@@ -256,8 +263,6 @@ pub unsafe extern "C" fn dora_shm_writer_maintain(writer: *mut dora_shm_writer) 
 ///
 /// @param progress out
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_progress(
     writer: *const dora_shm_writer,
@@ -279,14 +284,12 @@ pub unsafe extern "C" fn dora_shm_writer_progress(
     })
 }
 
-/// The next thing that a user should know and no call could report, such as a name that somebody else has taken. Each is
-/// given once.
+/// The next warning: something that a user should know and that no call could report, such as a name that something else
+/// has taken. Each warning is returned once.
 ///
-/// @param text out: UTF-8; NULL when there is none. Owner: the writer. Valid until the next call of this function with the
-///        same writer, or its end
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none
-///
-/// One thread at a time. Never blocks.
+/// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
+///        same writer, or until the writer is closed
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_next_warning(
     writer: *mut dora_shm_writer,

@@ -37,7 +37,7 @@ impl Original {
 #[test]
 #[ignore = "needs ezmsg-tools, and compilers for C, pkg-config and valgrind: cargo xtask c"]
 fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
-    let program = compile("tests/programs/foreign.c", "plain", &[]);
+    let program = compile("tests/programs/ezmsg.c", "plain", &[]);
     for (version, variable) in [(1, "DORA_SHM_EZMSG06_PYTHON"), (2, "DORA_SHM_EZMSG_PYTHON")] {
         let name = Name::new(&format!("ezmsg-{version}"));
         let mut original = Original::start(variable);
@@ -54,7 +54,7 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         let since = if version == 1 { "0.000 to 0.029" } else { "100.000 to 100.029" };
         assert_eq!(hear(&mut reader), format!("times {since}"));
         assert_eq!(hear(&mut reader), "read up to 30, lost 0");
-        assert_eq!(hear(&mut reader), "state foreign");
+        assert_eq!(hear(&mut reader), "state ezmsg");
         assert_eq!(hear(&mut reader), format!("version {version}"));
         assert_eq!(hear(&mut reader), "key k");
         assert_eq!(hear(&mut reader), "refused NULL");

@@ -89,7 +89,7 @@ fn declared() -> BTreeSet<String> {
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
 fn every_function_of_the_header_is_called_by_a_test_in_c() {
     let mut called = BTreeSet::new();
-    for program in ["arguments", "description", "foreign", "messages", "stream", "threads"] {
+    for program in ["arguments", "description", "ezmsg", "messages", "stream", "threads"] {
         let program = compile(&format!("tests/programs/{program}.c"), "symbols", &[]);
         let symbols = text(Command::new("nm").args(["--undefined-only", "--format=just-symbols"]).arg(program));
         called.extend(symbols.lines().map(|symbol| symbol.split('@').next().unwrap().to_owned()));

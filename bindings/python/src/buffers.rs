@@ -3,14 +3,6 @@
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-
-/// `numpy.empty(shape, dtype)`.
-pub fn empty<'py>(py: Python<'py>, shape: Vec<u64>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
-    static EMPTY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let shape = pyo3::types::PyTuple::new(py, shape)?;
-    EMPTY.import(py, "numpy", "empty")?.call1((shape, dtype))
-}
 
 /// Contiguous memory of an object, exported until this is dropped, so that nobody frees or moves it.
 pub struct Memory {

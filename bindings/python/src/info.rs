@@ -1,53 +1,49 @@
-//! What can be told of streams.
+//! What is known of streams.
 
-use dora_shm_ring::{Format, Info, Liveness, StreamInfo};
+use dora_shm_ring::{Format, Info, StreamInfo};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 
+use crate::describe::Described;
 use crate::errors::raise;
 
-/// The words of `dora_shm.State`.
-pub fn state(liveness: Liveness) -> &'static str {
-    match liveness {
-        Liveness::Absent => "absent",
-        Liveness::Ezmsg => "foreign",
-        Liveness::Waiting => "waiting",
-        Liveness::Live => "live",
-        Liveness::Idle => "idle",
-        Liveness::Dead => "dead",
-        Liveness::Closed => "closed",
-    }
-}
-
-/// `(dtype, frame shape, rate, frames of the ring)`
-pub type PythonFormat = (&'static str, Vec<u64>, f64, u64);
-
-pub fn format_to_python(format: &Format) -> PythonFormat {
-    (format.dtype().name(), format.frame_shape().to_vec(), format.rate_hz(), format.frames())
-}
-
-pub fn info_to_python<'py>(py: Python<'py>, info: &Info) -> PyResult<Bound<'py, PyDict>> {
+/// `described` is the info's description, where Python has it already.
+pub fn info_to_python<'py>(
+    py: Python<'py>,
+    info: &Info,
+    described: Option<&Described>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let description = match (&info.description, described) {
+        (Some(found), Some(described)) if described.is_of(found) => Some(described.python(py)?),
+        (Some(found), _) => Some(Described::new(found.clone()).python(py)?),
+        (None, _) => None,
+    };
     let made = PyDict::new(py);
     made.set_item("kind", "stream")?;
     made.set_item("name", &info.name)?;
     made.set_item("segment", &info.segment)?;
-    made.set_item("state", state(info.liveness))?;
+    made.set_item("state", info.liveness.name())?;
     made.set_item("stream_id", info.stream_id)?;
     made.set_item("created_ns", info.created_ns)?;
     made.set_item("owner", info.owner)?;
     made.set_item("writer_pid", info.writer_pid)?;
     made.set_item("epoch", info.epoch)?;
     made.set_item("generation", info.generation)?;
-    made.set_item("format", info.format.as_ref().map(format_to_python))?;
+    let format = info.format.as_ref();
+    made.set_item("dtype", format.map(|format| format.dtype().name()))?;
+    made.set_item("shape", format.map(|format| format.frame_shape().to_vec()))?;
+    made.set_item("rate", format.map(Format::rate_hz))?;
+    made.set_item("ring_frames", format.map_or(0, Format::frames))?;
     made.set_item("ring_bytes", info.ring_bytes)?;
     made.set_item("position", info.position)?;
     made.set_item("stream_position", info.stream_position)?;
     made.set_item("chunks", info.chunks)?;
     made.set_item("measured_rate", info.measured_rate_hz)?;
-    made.set_item("description", info.description.as_ref().map(|found| PyBytes::new(py, &found.to_json())))?;
-    let foreign = info.foreign.as_ref();
-    let foreign = foreign.map(|found| (found.struct_version, &found.key, &found.refused, &found.left_out));
-    made.set_item("foreign", foreign)?;
+    made.set_item("description", description)?;
+    let ezmsg = info.ezmsg.as_ref();
+    made.set_item("struct_version", ezmsg.map(|ezmsg| ezmsg.struct_version))?;
+    made.set_item("reason", ezmsg.and_then(|ezmsg| ezmsg.refused.as_deref()))?;
+    made.set_item("left_out", ezmsg.map_or(&[][..], |ezmsg| &ezmsg.left_out))?;
     Ok(made)
 }
 
@@ -61,7 +57,7 @@ pub fn streams(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
 fn stream_to_python<'py>(py: Python<'py>, stream: &StreamInfo) -> PyResult<Bound<'py, PyDict>> {
     let made = PyDict::new(py);
     match stream {
-        StreamInfo::Stream(info) => return info_to_python(py, info),
+        StreamInfo::Stream(info) => return info_to_python(py, info, None),
         StreamInfo::OtherUser { segment, owner } => {
             made.set_item("kind", "other_user")?;
             made.set_item("segment", segment)?;

@@ -8,6 +8,7 @@
 use pyo3::prelude::*;
 
 mod buffers;
+mod describe;
 mod errors;
 mod info;
 mod notifier;
@@ -23,11 +24,11 @@ mod _dora_shm {
     #[pymodule_export]
     use crate::notifier::Notifier;
     #[pymodule_export]
-    use crate::reader::Reader;
+    use crate::reader::{Position, Reader};
     #[pymodule_export]
     use crate::view::{Part, View};
     #[pymodule_export]
-    use crate::writer::Writer;
+    use crate::writer::{Progress, Writer};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name for it")]

@@ -1,209 +1,290 @@
 //! The reading half.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dora_shm_ring as ring;
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
-use ring::{Copied, Description, MessageInfo, Outcome, ReaderOptions, Start, Wait, WriterId};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
+use ring::{Copied, EventKind, Liveness, MessageInfo, Outcome, ReaderOptions, Start, Wait};
 
-use crate::buffers::{Memory, empty};
+use crate::buffers::Memory;
+use crate::describe::{Arrays, Described};
 use crate::errors::raise;
-use crate::info::{PythonFormat, format_to_python, info_to_python, state};
+use crate::info::info_to_python;
 use crate::shared::{Shared, Takes};
 use crate::view::View;
 
 /// Longest sleep between two looks for a signal such as Ctrl-C.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// `(stream_id, epoch)`
-type Writer = (u64, u32);
+/// How often a reader that finds nothing checks whether the writer lives: as often as one that waits.
+const LIVENESS_PAUSE: Duration = Duration::from_millis(250);
 
-/// An outcome, and with data the view, the description and whether it was missed, and the format.
-type Lent = (u8, Option<View>, Option<Py<PyBytes>>, bool, Option<PythonFormat>);
-
-/// What a read gave: one of the outcomes, and with data the arrays, the position of the first frame, the number of frames,
-/// how many were lost before them, the generation, and `(first, frames, send_ns)` of each message as int64 numbers.
-type Read<'py> = (
-    u8,
-    Option<Bound<'py, PyAny>>,
-    Option<Bound<'py, PyAny>>,
-    u64,
-    u64,
-    u64,
-    u32,
-    Option<Bound<'py, PyBytes>>,
-    Option<Py<PyBytes>>,
-    bool,
-);
-
-const DATA: u8 = 0;
-const NOTHING: u8 = 1;
-const GENERATION: u8 = 2;
-const CLOSED: u8 = 3;
-
-fn code(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Data(_) => DATA,
-        Outcome::Nothing => NOTHING,
-        Outcome::Generation => GENERATION,
-        Outcome::Closed => CLOSED,
-    }
+/// Python's word for an outcome.
+fn word<T>(py: Python<'_>, outcome: Outcome<T>) -> Bound<'_, PyAny> {
+    let word = match outcome {
+        Outcome::Data(_) => intern!(py, "data"),
+        Outcome::Nothing => intern!(py, "nothing"),
+        Outcome::Generation => intern!(py, "generation"),
+        Outcome::Closed => intern!(py, "closed"),
+    };
+    word.clone().into_any()
 }
 
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Reader {
-    shared: Shared<ring::Reader>,
-    /// The JSON of the description that was asked for last: it is asked for with every read and changes rarely.
-    converted: Mutex<Option<(Arc<Description>, Py<PyBytes>)>>,
+    shared: Shared<Inside>,
+    /// Python's list, to which every call that reads or waits adds the events that it noticed.
+    events: Option<Py<PyList>>,
 }
 
-/// A room for frames: memory of an array for the samples, and one for the times.
-struct Room {
+struct Inside {
+    reader: ring::Reader,
+    idle_after: Duration,
+    /// When it was last checked whether the writer lives.
+    liveness_at: Instant,
+    /// How numpy stores frames of the ring that was looked at last.
+    arrays: Option<Arc<Arrays>>,
+    /// The description that was held last. It is asked for with every read and changes rarely.
+    described: Option<Arc<Described>>,
+}
+
+/// Where frames are copied to: memory of one array for the samples, and of one for the times.
+struct Destination {
     samples: Memory,
     times: Memory,
 }
 
-impl Room {
+impl Destination {
     fn new(samples: &Bound<'_, PyAny>, times: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (samples, times) = (Memory::of_writable(samples)?, Memory::of_writable(times)?);
         if samples.overlaps(&times) {
-            return Err(PyValueError::new_err("samples and times in the same memory, expected arrays of their own"));
+            return Err(PyValueError::new_err("samples and times share memory, expected separate arrays"));
         }
         Ok(Self { samples, times })
     }
+
+    fn takes(&self) -> Takes {
+        Takes::to_copy(self.samples.length())
+    }
+
+    fn slices(&mut self) -> PyResult<(&mut [u8], &mut [f64])> {
+        Ok((self.samples.bytes_mut(), self.times.floats_mut()?))
+    }
 }
 
-/// What is taken out of the library's reader beside the frames, while no other thread has it.
+/// Frames that were copied, and what the reader knew of them at that moment, when no other thread could move it.
 struct Taken {
-    outcome: Outcome,
     copied: Copied,
     messages: Vec<MessageInfo>,
-    description: Option<Arc<Description>>,
+    described: Option<Arc<Described>>,
     missed: bool,
 }
 
 impl Taken {
-    fn of(reader: &ring::Reader, outcome: Outcome, copied: Copied) -> Self {
-        let mut messages = Vec::new();
-        reader.messages(copied.first..copied.first + copied.frames, &mut messages);
-        let (description, missed) = (reader.description().cloned(), reader.description_missed());
-        Self { outcome, copied, messages, description, missed }
-    }
-}
-
-impl Reader {
-    fn convert(&self, py: Python<'_>, description: Option<Arc<Description>>) -> PyResult<Option<Py<PyBytes>>> {
-        let Some(description) = description else { return Ok(None) };
-        let cached = || self.converted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, converted)) = &*cached()
-            && Arc::ptr_eq(of, &description)
-        {
-            return Ok(Some(converted.clone_ref(py)));
-        }
-        let converted = PyBytes::new(py, &description.to_json()).unbind();
-        *cached() = Some((description, converted.clone_ref(py)));
-        Ok(Some(converted))
-    }
-
-    fn give<'py>(
-        &self,
+    /// Python's `Chunk`, of arrays that may have room for more frames.
+    fn chunk<'py>(
+        self,
         py: Python<'py>,
-        taken: Taken,
-        samples: Bound<'py, PyAny>,
-        times: Bound<'py, PyAny>,
-    ) -> PyResult<Read<'py>> {
-        let Taken { outcome, copied, messages, description, missed } = taken;
-        let Copied { first, frames, lost, generation } = copied;
-        let messages = PyBytes::new_with(py, messages.len() * 24, |bytes| {
-            for (message, bytes) in messages.iter().zip(bytes.chunks_exact_mut(24)) {
+        mut samples: Bound<'py, PyAny>,
+        mut times: Bound<'py, PyAny>,
+        room: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Copied { first, frames, lost, generation, .. } = self.copied;
+        if frames < room {
+            let used = PySlice::new(py, 0, frames as isize, 1);
+            (samples, times) = (samples.get_item(&used)?, times.get_item(&used)?);
+        }
+        let messages = PyBytes::new_with(py, self.messages.len() * 24, |bytes| {
+            for (message, bytes) in self.messages.iter().zip(bytes.chunks_exact_mut(24)) {
                 bytes[..8].copy_from_slice(&message.first.to_ne_bytes());
                 bytes[8..16].copy_from_slice(&message.frames.to_ne_bytes());
                 bytes[16..].copy_from_slice(&message.send_ns.to_ne_bytes());
             }
             Ok(())
         })?;
-        let description = self.convert(py, description)?;
-        let (samples, times) = (Some(samples), Some(times));
-        Ok((code(outcome), samples, times, first, frames, lost, generation, Some(messages), description, missed))
+        let description = self.described.map(|described| described.python(py)).transpose()?;
+        chunk_class(py)?.call1((samples, times, first, lost, generation, description, self.missed, messages))
     }
 }
 
-fn without_data<'py>(outcome: u8) -> Read<'py> {
-    (outcome, None, None, 0, 0, 0, 0, None, None, false)
+fn chunk_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CHUNK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CHUNK.import(py, "dora_shm._chunk", "Chunk")
+}
+
+impl Inside {
+    fn arrays(&mut self) -> Option<Arc<Arrays>> {
+        let format = self.reader.format()?;
+        if self.arrays.as_ref().is_none_or(|arrays| arrays.format != *format) {
+            self.arrays = Some(Arc::new(Arrays::new(format.clone())));
+        }
+        self.arrays.clone()
+    }
+
+    fn described(&mut self) -> Option<Arc<Described>> {
+        let description = self.reader.description()?;
+        if self.described.as_ref().is_none_or(|described| !described.is_of(description)) {
+            self.described = Some(Arc::new(Described::new(description.clone())));
+        }
+        self.described.clone()
+    }
+
+    fn described_as(&self, description: Option<Arc<ring::Description>>) -> Option<Arc<Described>> {
+        let description = description?;
+        let known = self.described.as_ref().filter(|described| described.is_of(&description));
+        Some(known.cloned().unwrap_or_else(|| Arc::new(Described::new(description))))
+    }
+
+    /// How many frames there are to read, and the arrays for them; or what there is instead. It polls only if there are
+    /// none: the read that follows polls by itself.
+    fn look(&mut self) -> ring::Result<Outcome<(Arc<Arrays>, u64)>> {
+        let outcome = match self.reader.unread() {
+            0 => self.advance()?,
+            unread => Outcome::Data(unread),
+        };
+        let arrays = self.arrays();
+        Ok(match (outcome, arrays) {
+            (Outcome::Data(unread), Some(arrays)) => Outcome::Data((arrays, unread)),
+            (Outcome::Data(_) | Outcome::Nothing, _) => Outcome::Nothing,
+            (Outcome::Generation, _) => Outcome::Generation,
+            (Outcome::Closed, _) => Outcome::Closed,
+        })
+    }
+
+    /// As the library's, and checks now and then whether the writer lives, which is an event if it does not.
+    fn advance(&mut self) -> ring::Result<Outcome<u64>> {
+        let outcome = self.reader.advance()?;
+        if outcome == Outcome::Nothing && self.liveness_at.elapsed() >= LIVENESS_PAUSE {
+            self.liveness_at = Instant::now();
+            self.reader.liveness(self.idle_after)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The events that were noticed since the last call.
+    fn take_events(&mut self) -> Vec<Noticed> {
+        let mut noticed = Vec::new();
+        while let Some(event) = self.reader.next_event() {
+            let liveness = match event.kind {
+                EventKind::WriterGone { orderly: true } => Liveness::Closed,
+                EventKind::WriterGone { orderly: false } => Liveness::Dead,
+                // A system that does not say is asked again by the next call, which reports it.
+                _ => self.reader.liveness(self.idle_after).unwrap_or(Liveness::Live),
+            };
+            let described = self.described_as(event.description.clone());
+            noticed.push(Noticed { event, liveness, described });
+        }
+        noticed
+    }
+
+    fn take(&mut self, copied: Copied) -> Taken {
+        let mut messages = Vec::new();
+        self.reader.messages(copied.first..copied.first + copied.frames, &mut messages);
+        Taken { copied, messages, described: self.described(), missed: self.reader.description_missed() }
+    }
+}
+
+/// An event, and what Python's `Event` has besides.
+struct Noticed {
+    event: ring::Event,
+    liveness: Liveness,
+    described: Option<Arc<Described>>,
+}
+
+impl Noticed {
+    fn is_death(&self) -> bool {
+        self.event.kind == EventKind::WriterGone { orderly: false }
+    }
+
+    fn python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static EVENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let kind = match self.event.kind {
+            EventKind::NewGeneration => "new_generation",
+            EventKind::NewDescription => "new_description",
+            EventKind::WriterRestarted => "writer_restarted",
+            EventKind::WriterGone { .. } => "writer_gone",
+        };
+        let description = self.described.as_ref().map(|described| described.python(py)).transpose()?;
+        let made = EVENT.import(py, "dora_shm._events", "event_of")?;
+        made.call1((kind, self.event.generation, self.event.position, self.liveness.name(), description))
+    }
+}
+
+/// Where a reader begins: a word, the last frames, or the last seconds.
+#[derive(FromPyObject)]
+pub enum Begin {
+    Word(String),
+    Frames(u64),
+    Seconds(f64),
+}
+
+/// Where a reader is.
+#[pyclass(frozen, get_all, module = "dora_shm._dora_shm")]
+pub struct Position {
+    generation: Option<u32>,
+    position: u64,
+    lost: u64,
 }
 
 #[pymethods]
 impl Reader {
-    /// `start` is "newest", "oldest" or "last", the last `last` frames.
+    /// `start` is "newest", "oldest", a number of frames (int) or of seconds (float).
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are Python's")]
-    #[pyo3(signature = (name, start, last, owner, idle_after, max_bytes, each_description, spin))]
+    #[pyo3(signature = (name, start, owner, idle_after, max_bytes, each_description, spin, events))]
     fn new(
         py: Python<'_>,
         name: &str,
-        start: &str,
-        last: u64,
+        start: Begin,
         owner: Option<u32>,
         idle_after: f64,
         max_bytes: Option<u64>,
         each_description: bool,
         spin: f64,
+        events: Option<Py<PyList>>,
     ) -> PyResult<Self> {
-        let start = match start {
-            "oldest" => Start::Oldest,
-            "last" => Start::Last(last),
-            _ => Start::Newest,
-        };
         let [idle_after, spin] =
             [idle_after, spin].map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-        let mut options = ReaderOptions::default()
-            .start(start)
-            .owner(owner)
-            .idle_after(idle_after)
-            .each_description(each_description)
-            .spin(spin);
+        let from = match &start {
+            Begin::Frames(frames) => Start::Last(*frames),
+            Begin::Word(word) if word == "newest" => Start::Newest,
+            Begin::Word(_) | Begin::Seconds(_) => Start::Oldest,
+        };
+        let options = ReaderOptions::default().start(from).owner(owner).idle_after(idle_after);
+        let mut options = options.each_description(each_description).spin(spin);
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let mut reader = ring::Reader::open(name, options).map_err(|error| raise(py, error))?;
+        if let Begin::Seconds(seconds) = start {
+            skip_to_last(&mut reader, seconds).map_err(|error| raise(py, error))?;
+        }
         let interrupter = reader.interrupter();
-        Ok(Self { shared: Shared::new("reader", reader, Some(interrupter)), converted: Mutex::new(None) })
+        let inside = Inside { reader, idle_after, liveness_at: Instant::now(), arrays: None, described: None };
+        Ok(Self { shared: Shared::new("reader", inside, Some(interrupter)), events })
     }
 
-    /// Copies what is new into new arrays, at most `max_frames` frames.
+    /// Copies new frames into new arrays, at most `max_frames`. Returns a `Chunk`; or "nothing", "generation" or "closed".
     #[pyo3(signature = (max_frames))]
-    fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Read<'py>> {
-        let look = |reader: &mut ring::Reader| {
-            let outcome = reader.advance()?;
-            let format = reader.format().filter(|_| outcome.is_data());
-            Ok((outcome, format.map(|format| (format.clone(), reader.unread()))))
-        };
+    fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            let (outcome, found) = self.shared.try_with(py, Takes::Moments, look)?;
-            let Some((format, unread)) = found else { return Ok(without_data(code(outcome))) };
-            let frames = unread.min(max_frames).min(format.frames());
-            let (samples, times) = new_arrays(py, &format, frames)?;
-            let mut room = Room::new(&samples, &times)?;
-            let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
-            let taken = self.shared.with(py, Takes::to_copy(to.len()), |reader| {
-                if reader.format() != Some(&format) {
-                    // Another thread has moved on.
-                    return Ok(None);
-                }
-                let (outcome, copied) = reader.read_into(to, at)?;
-                Ok(Some(Taken::of(reader, outcome, copied)))
-            })?;
-            match taken.map_err(|error| raise(py, error))? {
-                Some(taken) if taken.outcome == Outcome::Data(_) => return self.give(py, taken, samples, times),
-                Some(taken) => return Ok(without_data(code(taken.outcome))),
-                None => {}
+            let (arrays, unread) = match self.notice(py, Takes::Moments, Inside::look)? {
+                Outcome::Data(found) => found,
+                other => return Ok(word(py, other)),
+            };
+            let frames = unread.min(max_frames).min(arrays.format.frames());
+            if let Some(found) = self.copy(py, &arrays, frames, ring::Reader::read_into)? {
+                return Ok(found);
             }
         }
     }
 
-    /// Copies what is new into the arrays, as many frames as `times` holds, if it is of the generation `of`, for which the
-    /// arrays are; with a position `from`, only what goes on from there without a gap. Another thread may have moved on.
+    /// Copies new frames into the arrays, at most as many as `times` holds. With a position `from_`, only frames that
+    /// continue from there without a gap. Returns as `read`; "stale" if the reader is not in the generation `of`, for which
+    /// the arrays were checked.
     #[pyo3(signature = (samples, times, of, from_))]
     fn read_into<'py>(
         &self,
@@ -212,164 +293,220 @@ impl Reader {
         times: Bound<'py, PyAny>,
         of: Option<u32>,
         from_: Option<u64>,
-    ) -> PyResult<Read<'py>> {
-        let mut room = Room::new(&samples, &times)?;
-        let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
-        let taken = self.shared.try_with(py, Takes::to_copy(to.len()), |reader| {
-            if reader.generation() != of || from_.is_some_and(|from| reader.position() != from) {
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut to = Destination::new(&samples, &times)?;
+        let takes = to.takes();
+        let (to_samples, to_times) = to.slices()?;
+        let room = to_times.len() as u64;
+        let found = self.notice(py, takes, |inside| {
+            let reader = &mut inside.reader;
+            if reader.generation() != of {
                 return Ok(None);
             }
+            if from_.is_some_and(|from| reader.position() != from) {
+                return Ok(Some(Outcome::Nothing));
+            }
             let read = if from_.is_some() { ring::Reader::continue_into } else { ring::Reader::read_into };
-            let (outcome, copied) = read(reader, to, at)?;
-            Ok(Some(Taken::of(reader, outcome, copied)))
+            let outcome = read(reader, to_samples, to_times)?;
+            Ok(Some(outcome.map(|copied| inside.take(copied))))
         })?;
-        match taken {
-            Some(taken) if taken.outcome == Outcome::Data(_) => self.give(py, taken, samples, times),
-            taken => Ok(without_data(taken.map_or(NOTHING, |taken| code(taken.outcome)))),
+        match found {
+            Some(Outcome::Data(taken)) => taken.chunk(py, samples, times, room),
+            Some(other) => Ok(word(py, other)),
+            None => Ok(intern!(py, "stale").clone().into_any()),
         }
     }
 
-    /// Moves on to the next generation, or to the end, if nothing is left in this one.
-    fn advance(&self, py: Python<'_>) -> PyResult<u8> {
-        self.shared.try_with(py, Takes::Moments, ring::Reader::advance).map(code)
+    /// A `Chunk` of no frames, at the reader's position; its samples are `samples`, or a new array.
+    #[pyo3(signature = (samples=None))]
+    fn empty<'py>(&self, py: Python<'py>, samples: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let (arrays, described, missed, generation, position) = self.shared.with(py, Takes::Moments, |inside| {
+            let (generation, position) = (inside.reader.generation(), inside.reader.position());
+            // After the end of a stream: arrays as before.
+            let arrays = inside.arrays().or_else(|| inside.arrays.clone());
+            (arrays, inside.described(), inside.reader.description_missed(), generation, position)
+        })?;
+        let (made, times) = match &arrays {
+            Some(arrays) => arrays.make(py, 0)?,
+            None => Arrays::unknown(py)?,
+        };
+        let description = described.map(|described| described.python(py)).transpose()?;
+        let samples = samples.unwrap_or(made);
+        chunk_class(py)?.call1((samples, times, position, 0, generation, description, missed, PyBytes::new(py, &[])))
+    }
+
+    /// Moves on to the next generation, or to the end, if nothing is left in this one. Returns as `read`, or "data".
+    fn advance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let outcome = self.notice(py, Takes::Moments, Inside::advance)?;
+        Ok(word(py, outcome))
+    }
+
+    /// Passes everything that is there, generations included, without counting it as lost. Returns as `advance`.
+    fn skip_to_newest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let outcome = self.notice(py, Takes::Moments, |inside| inside.reader.skip_to_newest())?;
+        Ok(word(py, outcome))
     }
 
     /// Follows the stream to its newest generation without reading, then copies its newest frames into new arrays: `frames`
-    /// of them, or those of the newest `seconds`.
+    /// of them, or those of the newest `seconds`. Returns a `Chunk`, or "nothing" before the first ring.
     #[pyo3(signature = (frames, seconds))]
-    fn latest<'py>(&self, py: Python<'py>, frames: u64, seconds: Option<f64>) -> PyResult<Read<'py>> {
-        let look = move |reader: &mut ring::Reader| {
-            skip_to_newest(reader)?;
-            let wanted = seconds.map_or(frames, |seconds| reader.frames_within(seconds));
-            Ok(reader.format().map(|format| (format.clone(), wanted)))
-        };
+    fn latest<'py>(&self, py: Python<'py>, frames: u64, seconds: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            let Some((format, wanted)) = self.shared.try_with(py, Takes::Moments, look)? else {
-                return Ok(without_data(NOTHING));
-            };
-            let (samples, times) = new_arrays(py, &format, wanted.min(format.frames()))?;
-            let mut room = Room::new(&samples, &times)?;
-            let (to, at) = (room.samples.bytes_mut(), room.times.floats_mut()?);
-            let taken = self.shared.with(py, Takes::to_copy(to.len()), |reader| {
-                if reader.format() != Some(&format) {
-                    return Ok(None);
+            let found = self.shared.try_with(py, Takes::Moments, |inside| {
+                if inside.reader.skip_to_newest()? == Outcome::Closed {
+                    // The next stream of that name.
+                    inside.reader.skip_to_newest()?;
                 }
-                let copied = reader.latest_into(to, at)?;
-                Ok(Some(Taken::of(reader, Outcome::Data, copied)))
+                let wanted = match seconds {
+                    Some(seconds) => inside.reader.frames_within(seconds)?,
+                    None => frames,
+                };
+                Ok(inside.arrays().map(|arrays| (arrays, wanted)))
             })?;
-            if let Some(taken) = taken.map_err(|error| raise(py, error))? {
-                return self.give(py, taken, samples, times);
+            let Some((arrays, wanted)) = found else { return Ok(word(py, Outcome::<()>::Nothing)) };
+            let latest = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
+                reader.latest_into(samples, times).map(Outcome::Data)
+            };
+            if let Some(chunk) = self.copy(py, &arrays, wanted.min(arrays.format.frames()), latest)? {
+                return Ok(chunk);
             }
         }
     }
 
-    /// Lends what is new in place, at most `max_frames` frames, with the description and whether it was missed.
-    fn view(&self, py: Python<'_>, max_frames: u64) -> PyResult<Lent> {
-        let (code, view, description, missed, format) = self.shared.try_with(py, Takes::Moments, |reader| {
-            let (code, view) = match reader.view(max_frames)? {
-                Outcome::Data(view) => (DATA, Some(View::new(view))),
-                Outcome::Nothing => (NOTHING, None),
-                Outcome::Generation => (GENERATION, None),
-                Outcome::Closed => (CLOSED, None),
+    /// Positions of the frames that the ring holds: the first, and the one behind the last.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        let held = self.shared.with(py, Takes::Moments, |inside| inside.reader.held())?;
+        Ok((held.start, held.end))
+    }
+
+    /// Copies the frames from position `first` on, at most `frames`, as far as the ring holds them. Returns a `Chunk`.
+    fn read_at<'py>(&self, py: Python<'py>, first: u64, frames: u64) -> PyResult<Bound<'py, PyAny>> {
+        loop {
+            let (arrays, held) =
+                self.shared.with(py, Takes::Moments, |inside| (inside.arrays(), inside.reader.held()))?;
+            let Some(arrays) = arrays else { return self.empty(py, None) };
+            let start = first.clamp(held.start, held.end);
+            let frames = first.saturating_add(frames).clamp(start, held.end) - start;
+            let read = |reader: &mut ring::Reader, samples: &mut [u8], times: &mut [f64]| {
+                reader.read_at_into(start, samples, times).map(Outcome::Data)
             };
-            let format = reader.format().filter(|_| view.is_some()).map(format_to_python);
-            Ok((code, view, reader.description().cloned(), reader.description_missed(), format))
+            if let Some(chunk) = self.copy(py, &arrays, frames, read)? {
+                return Ok(chunk);
+            }
+        }
+    }
+
+    fn position_at(&self, py: Python<'_>, time: f64) -> PyResult<u64> {
+        self.shared.with(py, Takes::Moments, |inside| inside.reader.position_at(time))
+    }
+
+    /// Lends what is new in place, at most `max_frames` frames. Returns a `View`, or as `read`.
+    fn view<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
+        let found = self.notice(py, Takes::Moments, |inside| {
+            let view = match inside.reader.view(max_frames)? {
+                Outcome::Data(view) => view,
+                // As a read that finds nothing.
+                Outcome::Nothing => return Ok(inside.advance()?.map(|_| None)),
+                other => return Ok(other.map(|_| None)),
+            };
+            let missed = inside.reader.description_missed();
+            Ok(Outcome::Data(Some(View::new(view, inside.arrays(), inside.described(), missed))))
         })?;
-        Ok((code, view, self.convert(py, description)?, missed, format))
+        match found {
+            Outcome::Data(Some(view)) => Ok(Bound::new(py, view)?.into_any()),
+            // Frames have come in between, or `max_frames` is 0.
+            Outcome::Data(None) => Ok(word(py, Outcome::<()>::Nothing)),
+            other => Ok(word(py, other)),
+        }
     }
 
     /// Takes a view back and moves behind it.
     fn finish(&self, py: Python<'_>, view: &View) -> PyResult<()> {
         let Some(view) = view.take() else { return Ok(()) };
-        self.shared.with(py, Takes::Moments, |reader| {
-            reader.finish(view);
+        self.shared.with(py, Takes::Moments, |inside| {
+            inside.reader.finish(view);
         })
     }
 
     /// Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the
-    /// stream is. Unless it is known that the writer is dead, its death ends it early.
-    fn wait(&self, py: Python<'_>, seconds: Option<f64>, death_is_known: bool) -> PyResult<&'static str> {
+    /// stream is. The writer's death ends it early when it is noticed.
+    fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<&'static str> {
         let seconds = seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
         let deadline = seconds.and_then(|seconds| Instant::now().checked_add(seconds));
-        let mut found = ring::Liveness::Absent;
+        let mut found = Liveness::Absent;
         loop {
             let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
             let slice = left.min(SLICE);
-            match self.shared.with_patience(py, slice, |reader| reader.wait(slice))? {
-                Some(Wait::Ready) => return Ok("ready"),
-                Some(Wait::Quiet(liveness)) => {
-                    found = liveness;
-                    if liveness == ring::Liveness::Dead && !death_is_known {
-                        return Ok(state(liveness));
+            let waited = self.shared.with_patience(py, slice, |inside| {
+                let wait = inside.reader.wait(slice);
+                Ok((wait, inside.take_events()))
+            })?;
+            // None: another thread has the reader.
+            if let Some((wait, events)) = waited {
+                let has_died = events.iter().any(Noticed::is_death);
+                self.keep(py, events)?;
+                match wait.map_err(|error| raise(py, error))? {
+                    Wait::Ready => return Ok("ready"),
+                    Wait::Quiet(liveness) => {
+                        found = liveness;
+                        if has_died {
+                            return Ok(found.name());
+                        }
                     }
+                    // Another thread wants the reader.
+                    Wait::Interrupted => {}
                 }
-                // Another thread wanted the reader, or has it.
-                Some(Wait::Interrupted) | None => {}
             }
             py.check_signals()?;
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(state(found));
+                return Ok(found.name());
             }
         }
     }
 
-    /// Of a reader that has just begun at the oldest frames: moves on to those that are less than `seconds` older than the
-    /// newest.
-    fn skip_to_last(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
-        self.shared.try_with(py, Takes::Moments, |reader| {
-            // What comes in between is read, too.
-            let unread = reader.unread();
-            let mut passed = unread.saturating_sub(reader.frames_within(seconds));
-            while passed > 0
-                && let Outcome::Data(view) = reader.view(passed)?
-            {
-                passed = passed.saturating_sub(view.frames());
-                reader.finish(view);
-            }
-            Ok(())
-        })
-    }
-
     /// Whether there is something to read.
     fn is_ready(&self, py: Python<'_>) -> PyResult<bool> {
-        self.shared.try_with(py, Takes::Moments, |reader| Ok(reader.wait(Duration::ZERO)? == Wait::Ready))
+        self.shared.try_with(py, Takes::Moments, |inside| Ok(inside.reader.wait(Duration::ZERO)? == Wait::Ready))
     }
 
-    fn format(&self, py: Python<'_>) -> PyResult<Option<PythonFormat>> {
-        self.shared.with(py, Takes::Moments, |reader| reader.format().map(format_to_python))
+    /// dtype and frame shape of the ring that is read.
+    fn format<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>> {
+        let arrays = self.shared.with(py, Takes::Moments, Inside::arrays)?;
+        arrays.map(|arrays| Ok((arrays.dtype(py)?, arrays.shape(py)?))).transpose()
     }
 
-    fn description(&self, py: Python<'_>) -> PyResult<(Option<Py<PyBytes>>, bool)> {
-        let (description, missed) = self
-            .shared
-            .with(py, Takes::Moments, |reader| (reader.description().cloned(), reader.description_missed()))?;
-        Ok((self.convert(py, description)?, missed))
+    /// The description in force, and whether the one of the frames that were read last was missed.
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<(Option<Bound<'py, PyAny>>, bool)> {
+        let (described, missed) =
+            self.shared.with(py, Takes::Moments, |inside| (inside.described(), inside.reader.description_missed()))?;
+        Ok((described.map(|described| described.python(py)).transpose()?, missed))
     }
 
-    /// `(generation, position, lost)`
-    fn cursor(&self, py: Python<'_>) -> PyResult<(Option<u32>, u64, u64)> {
-        self.shared.with(py, Takes::Moments, |reader| (reader.generation(), reader.position(), reader.lost()))
+    fn position(&self, py: Python<'_>) -> PyResult<Position> {
+        self.shared.with(py, Takes::Moments, |inside| {
+            let reader = &inside.reader;
+            Position { generation: reader.generation(), position: reader.position(), lost: reader.lost() }
+        })
     }
 
     /// Frames that are committed and not read, and seconds since the oldest of them was committed.
     fn lag(&self, py: Python<'_>) -> PyResult<(u64, f64)> {
-        let lag = self.shared.with(py, Takes::Moments, |reader| reader.lag())?;
+        let lag = self.shared.with(py, Takes::Moments, |inside| inside.reader.lag())?;
         Ok((lag.frames, lag.time.as_secs_f64()))
     }
 
-    /// How the stream is, the writer that made the ring that is read, and the one that has the stream now.
-    fn status(&self, py: Python<'_>, idle_after: f64) -> PyResult<(&'static str, Option<Writer>, Option<Writer>)> {
-        let idle_after = Duration::try_from_secs_f64(idle_after).unwrap_or(Duration::MAX);
-        self.shared.try_with(py, Takes::Moments, |reader| {
-            let id = |writer: WriterId| (writer.stream_id, writer.epoch);
-            let liveness = reader.liveness(idle_after)?;
-            Ok((state(liveness), reader.writer_of_ring().map(id), reader.newest_writer().map(id)))
-        })
+    /// How the stream is.
+    fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
+        self.shared.try_with(py, Takes::Moments, |inside| Ok(inside.reader.liveness(inside.idle_after)?.name()))
     }
 
     fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let info = self.shared.try_with(py, Takes::Moments, |reader| reader.info())?;
-        info_to_python(py, &info)
+        let (info, described) = self.shared.try_with(py, Takes::Moments, |inside| {
+            let info = inside.reader.info()?;
+            let described = inside.described();
+            Ok((info, described))
+        })?;
+        info_to_python(py, &info, described.as_deref())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -385,26 +522,62 @@ impl Reader {
     }
 }
 
-fn new_arrays<'py>(
-    py: Python<'py>,
-    format: &ring::Format,
-    frames: u64,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let shape = std::iter::once(frames).chain(format.frame_shape().iter().copied()).collect();
-    Ok((empty(py, shape, format.dtype().name())?, empty(py, vec![frames], "float64")?))
+impl Reader {
+    /// Calls `f`, and keeps the events that it noticed for Python.
+    fn notice<R: Send>(
+        &self,
+        py: Python<'_>,
+        takes: Takes,
+        f: impl FnOnce(&mut Inside) -> ring::Result<R> + Send,
+    ) -> PyResult<R> {
+        let (result, events) = self.shared.with(py, takes, |inside| {
+            let result = f(inside);
+            (result, inside.take_events())
+        })?;
+        self.keep(py, events)?;
+        result.map_err(|error| raise(py, error))
+    }
+
+    fn keep(&self, py: Python<'_>, events: Vec<Noticed>) -> PyResult<()> {
+        let Some(kept) = &self.events else { return Ok(()) };
+        events.iter().try_for_each(|event| kept.bind(py).append(event.python(py)?))
+    }
+
+    /// Copies at most `frames` frames into new arrays with `copy`. `None`: another thread has moved the reader on.
+    fn copy<'py>(
+        &self,
+        py: Python<'py>,
+        arrays: &Arrays,
+        frames: u64,
+        copy: impl FnOnce(&mut ring::Reader, &mut [u8], &mut [f64]) -> ring::Result<Outcome<Copied>> + Send,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let (samples, times) = arrays.make(py, frames)?;
+        let mut to = Destination::new(&samples, &times)?;
+        let takes = to.takes();
+        let (to_samples, to_times) = to.slices()?;
+        let found = self.notice(py, takes, |inside| {
+            if inside.reader.format() != Some(&arrays.format) {
+                return Ok(None);
+            }
+            let outcome = copy(&mut inside.reader, to_samples, to_times)?;
+            Ok(Some(outcome.map(|copied| inside.take(copied))))
+        })?;
+        match found {
+            Some(Outcome::Data(taken)) => taken.chunk(py, samples, times, frames).map(Some),
+            Some(other) => Ok(Some(word(py, other))),
+            None => Ok(None),
+        }
+    }
 }
 
-/// Passes everything but the newest generation, and in that everything, without copying.
-fn skip_to_newest(reader: &mut ring::Reader) -> ring::Result<()> {
-    // A writer that is always ahead is not chased for ever.
-    for _ in 0..16 {
-        match reader.view(u64::MAX)? {
-            Outcome::Data(view) => {
-                reader.finish(view);
-            }
-            Outcome::Generation | Outcome::Closed => {}
-            Outcome::Nothing => break,
-        }
+/// Moves a reader that has just begun at the oldest frame on to the frames that are less than `seconds` older than the
+/// newest. Frames that are written meanwhile are read, too.
+fn skip_to_last(reader: &mut ring::Reader, seconds: f64) -> ring::Result<()> {
+    let mut passed = reader.unread().saturating_sub(reader.frames_within(seconds)?);
+    while passed > 0
+        && let Outcome::Data(skipped) = reader.skip(passed)?
+    {
+        passed -= skipped.frames.min(passed);
     }
     Ok(())
 }

@@ -13,6 +13,16 @@ fn parse(py: Python<'_>, description: &[u8]) -> PyResult<Description> {
     Description::from_json(description).map_err(|reason| raise(py, Error::BadArgument { reason }))
 }
 
+/// How far a writer is.
+#[pyclass(frozen, get_all, module = "dora_shm._dora_shm")]
+pub struct Progress {
+    generation: Option<u32>,
+    position: u64,
+    stream_position: u64,
+    ring_frames: u64,
+    epoch: u32,
+}
+
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Writer {
     shared: Shared<ring::Writer>,
@@ -80,12 +90,13 @@ impl Writer {
         self.shared.with(py, Takes::Moments, ring::Writer::warnings)
     }
 
-    /// `(generation, position, stream_position, ring_frames, epoch, stream_id)`
-    fn status(&self, py: Python<'_>) -> PyResult<(Option<u32>, u64, u64, u64, u32, u64)> {
-        self.shared.with(py, Takes::Moments, |writer| {
-            let (position, stream_position) = (writer.position(), writer.stream_position());
-            let (frames, epoch) = (writer.ring_frames(), writer.epoch());
-            (writer.generation(), position, stream_position, frames, epoch, writer.stream_id())
+    fn progress(&self, py: Python<'_>) -> PyResult<Progress> {
+        self.shared.with(py, Takes::Moments, |writer| Progress {
+            generation: writer.generation(),
+            position: writer.position(),
+            stream_position: writer.stream_position(),
+            ring_frames: writer.ring_frames(),
+            epoch: writer.epoch(),
         })
     }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dora_shm import shorten_shmem_name
+from dora_shm.ezmsg import shorten_shmem_name
 
 PATIENCE_S = 30.0
 """How long anything may take that takes milliseconds when all is well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import inspect
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -71,8 +72,19 @@ def test_of_latest(name: str, writer: Writer, arguments: Any, error: type[Except
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (dict(last="5"), TypeError, "last is '5'"),
-        (dict(last_seconds=NAN), BadArgumentError, "last_seconds is nan"),
+        (dict(start=5.0), TypeError, r'start is 5.0, which may be frames or seconds: write start=5 .*start="5s"'),
+        (dict(start=np.float32(2.5)), TypeError, r'start is 2.5, .*start="2.5s"'),
+        (dict(start="5"), BadArgumentError, r"start is '5', which may be frames or seconds: write start=5 .*start=\"5s\""),
+        (dict(start=True), TypeError, 'start is True, expected "newest", "oldest", a number of frames such as 500, or a time'),
+        (dict(start=np.bool_(True)), TypeError, "start is (np.)?True"),
+        (dict(start=NAN), TypeError, "start is nan, expected"),
+        (dict(start=None), TypeError, "start is None, expected"),
+        (dict(start=-1), BadArgumentError, "start is -1, expected 0 or more frames"),
+        (dict(start="first"), BadArgumentError, "start is 'first', expected \"newest\""),
+        (dict(start=""), BadArgumentError, "start is '', expected"),
+        (dict(start="5 weeks"), BadArgumentError, "whose unit 'weeks' is unknown, expected"),
+        (dict(start="-5s"), BadArgumentError, "start is '-5s', expected a time of 0 or more"),
+        (dict(start=datetime.timedelta(-1)), BadArgumentError, "expected a time of 0 or more"),
         (dict(owner=-1), BadArgumentError, "owner is -1, expected a user id"),
         (dict(owner=2**32), BadArgumentError, "expected a user id"),
         (dict(owner="root"), TypeError, "owner is 'root', expected a user id"),
@@ -85,6 +97,37 @@ def test_of_latest(name: str, writer: Writer, arguments: Any, error: type[Except
 def test_of_readers(name: str, arguments: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         Reader(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        (dict(last=500), "Reader has no argument last: write start=500$"),
+        (dict(last="x"), "write start=500$"),
+        (dict(last_seconds=2.5), 'Reader has no argument last_seconds: write start="2.5s"$'),
+        (dict(last_seconds=None), 'write start="5s"$'),
+        (dict(bogus=1), "bogus"),
+    ],
+)
+def test_an_argument_that_a_reader_no_longer_has_is_answered_with_the_one_it_has(
+    name: str, keywords: Any, words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        Reader(name, **keywords)
+    with pytest.raises(TypeError, match="such as owner=0"):
+        Reader(name, "oldest", 500)  # type: ignore[misc]
+
+
+def test_the_signature_of_a_reader_shows_its_arguments() -> None:
+    assert list(inspect.signature(Reader).parameters)[:3] == ["name", "start", "owner"]
+
+
+def test_what_a_reader_is_called_and_whether_it_follows_cannot_be_changed(name: str, writer: Writer) -> None:
+    with Reader(name, follow=True) as reader:
+        assert (reader.name, reader.follow, writer.name) == (name, True, name)
+        for thing, attribute in [(reader, "name"), (reader, "follow"), (writer, "name")]:
+            with pytest.raises(AttributeError):
+                setattr(thing, attribute, "other")
 
 
 @pytest.mark.parametrize("make", [Reader, Writer])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import dora_shm
-from dora_shm import Reader, shorten_shmem_name
+from dora_shm import Reader
+from dora_shm.ezmsg import shorten_shmem_name
 
 from .test_reading import counting, stream
 

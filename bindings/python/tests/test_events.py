@@ -141,8 +141,9 @@ def test_a_killed_writer_is_told_and_the_one_that_takes_over(name: str, actor) -
         assert len(reader.read()) == 3
         first.kill()
         started = time.monotonic()
-        assert reader.wait(PATIENCE_S) is False, "its death ends a wait early"
+        assert reader.wait(PATIENCE_S) == "writer_dead", "its death ends a wait early"
         assert time.monotonic() - started < 5
+        assert not reader.wait(0.01) and reader.wait(0.01) == dora_shm.Wait.WRITER_DEAD, "and is said of later ones"
         assert reader.state == "dead"
         (gone,) = reader.events()
         assert (gone.kind, gone.state) == ("writer_gone", "dead")
@@ -164,7 +165,7 @@ def test_a_writer_that_has_taken_over_and_not_written_yet_is_told(name: str, act
         wait_until(lambda: reader.state == "dead", "the writer is seen dead")
         with Writer(name):
             assert not reader.read()
-            assert kinds(reader) == ["writer_restarted"]
+            assert kinds(reader) == ["writer_gone", "writer_restarted"]
 
 
 def test_events_that_nobody_asks_for_do_not_pile_up(name: str) -> None:

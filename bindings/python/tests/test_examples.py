@@ -62,7 +62,7 @@ def test_the_readmes_code_runs(name: str, number: int, monkeypatch: pytest.Monke
     if reads:
         feeding.start()
         wait_until(lambda: any(info.name == name for info in dora_shm.streams()), "the stream is there")
-    elif "LiveError" in code:
+    elif "StreamBusyError" in code:
         feeding.start()
         reads = True
         wait_until(lambda: any(info.name == name for info in dora_shm.streams()), "the stream is there")

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import dora_shm
-from dora_shm import Writer, shorten_shmem_name
-from dora_shm.ezmsg import SHMEM_META_MAGIC, EZShmMirror, ShmemArrMeta, ShmemVersionError
+from dora_shm import Writer
+from dora_shm.ezmsg import SHMEM_META_MAGIC, EZShmMirror, ShmemArrMeta, ShmemVersionError, shorten_shmem_name
 
 from .conftest import PATIENCE_S, PRELUDE, segments
 from .test_reading import counting, stream

@@ -106,9 +106,9 @@ def test_everything_that_a_reader_tells_is_told_of_ezmsgs_streams(name: str, ori
         original("describe", attrs=True, labels="struct")
         original("write", frames=30)
         assert read_up_to(reader, 30, original) == 30
-        assert reader.state == "foreign"
+        assert reader.state == "ezmsg"
         info = reader.info
-        assert (info.kind, info.struct_version, info.name, str(info.state)) == ("ezmsg", original.version, name, "foreign")
+        assert (info.kind, info.struct_version, info.name, str(info.state)) == ("ezmsg", original.version, name, "ezmsg")
         assert (info.dtype, info.shape, info.rate, info.ring_frames) == (np.int64, (3,), RATE, 1000)
         assert (info.generation, info.position, info.key, info.reason) == (0, 30, "k", None)
         assert info.dims == ("time", "ch") and info.buffered_axis == "time" and info.layout is None

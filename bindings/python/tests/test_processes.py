@@ -173,7 +173,7 @@ def test_a_forked_child_can_read_on_with_its_parents_reader(name: str) -> None:
             np.testing.assert_array_equal(view.parts[0], counting(0, 2))
             assert len(reader.read()) == 5
             assert reader.fileno() != descriptor and len(reader.latest(2)) == 2
-            assert reader.wait(0.01) is False
+            assert reader.wait(0.01) == "timed_out"
             reader.close()
             return 0
 

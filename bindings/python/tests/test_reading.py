@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 import dora_shm
 from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
+from dora_shm.ezmsg import shorten_shmem_name
 
 from .conftest import PATIENCE_S
 
@@ -206,14 +208,68 @@ def test_a_read_of_n_does_not_join_frames_over_a_loss(name: str) -> None:
 def test_start_says_where_to_begin(name: str) -> None:
     with stream(name, 64) as writer:
         writer.write(counting(0, 40), times=np.arange(40))
-        newest, oldest = Reader(name), Reader(name, "oldest")
-        last, seconds = Reader(name, last=5), Reader(name, last_seconds=10.0)
+        starts: list[tuple[object, int]] = [
+            ("newest", 0),
+            ("oldest", 40),
+            (5, 5),
+            (np.int16(5), 5),
+            (0, 0),
+            (10**30, 40),
+            ("10s", 10),
+            (" 10 sec ", 10),
+            ("9500ms", 10),
+            ("1e7us", 10),
+            ("1e7\N{MICRO SIGN}s", 10),
+            ("10000000000ns", 10),
+            (".5min", 30),
+            ("0.5m", 30),
+            ("1h", 40),
+            ("2d", 40),
+            ("0s", 0),
+            (timedelta(seconds=10), 10),
+            (timedelta(milliseconds=9500), 10),
+            (np.timedelta64(10, "s"), 10),
+        ]
+        readers = [Reader(name), *(Reader(name, start) for start, _ in starts)]
         writer.write(counting(40, 1), times=[40.0])
-        assert [len(reader.read()) for reader in (newest, oldest, last, seconds)] == [1, 41, 6, 11]
-        assert len(Reader(name, last=0).read()) == 0
-    for wrong in (dict(start="first"), dict(last=-1), dict(last_seconds=-1.0), dict(last=1, last_seconds=1.0)):
-        with pytest.raises(BadArgumentError):
-            Reader(name, **wrong)
+        for (start, frames), reader in zip([("by default", 0), *starts], readers, strict=True):
+            chunk = reader.read()
+            assert (start, len(chunk), chunk.lost, reader.lost) == (start, frames + 1, 0, 0)
+            reader.close()
+
+
+def test_a_reader_that_comes_before_its_stream_begins_with_the_first_frame(name: str) -> None:
+    readers = [Reader(name, start) for start in ("newest", "oldest", 2, "1ms")]
+    with stream(name) as writer:
+        writer.write(counting(0, 10))
+        for reader in readers:
+            assert reader.read(10, timeout=PATIENCE_S).first == 0 and reader.position == 10
+            reader.close()
+
+
+def test_frames_can_be_read_by_their_positions_and_found_by_their_times(name: str) -> None:
+    with Reader(name, "oldest") as reader:
+        assert reader.held == range(0) and not reader.read_at(0, 5) and reader.position_at(1.0) == 0
+        with stream(name, 64) as writer:
+            writer.write(counting(0, 100), times=np.arange(100) * 0.5)
+            assert reader.wait(PATIENCE_S) and not reader.read_at(0, 36), "they are overwritten"
+            assert reader.held == range(36, 100)
+            chunk = reader.read_at(40, 3)
+            assert (chunk.first, len(chunk), chunk.lost, chunk.generation) == (40, 3, 0, 0)
+            np.testing.assert_array_equal(chunk.samples, counting(40, 3))
+            np.testing.assert_array_equal(chunk.times, [20.0, 20.5, 21.0])
+            assert [message.frames for message in chunk.messages] == [100]
+            assert (reader.read_at(30, 10).first, len(reader.read_at(30, 10))) == (36, 4)
+            assert len(reader.read_at(90, 10**30)) == 10 and len(reader.read_at(0, 2**64)) == 64
+            assert not reader.read_at(100, 5) and not reader.read_at(50, 0)
+            assert [reader.position_at(time) for time in (-1.0, 20.0, 20.1, 49.5, 50.0)] == [36, 40, 41, 99, 100]
+            assert reader.position == 0 and reader.lost == 0, "neither moves the cursor"
+            assert len(reader.read()) + reader.lost == 100
+            for wrong, error in [((-1, 5), BadArgumentError), ((1.5, 5), TypeError), ((0, "5"), TypeError)]:
+                with pytest.raises(error):
+                    reader.read_at(*wrong)
+            with pytest.raises(TypeError, match="time is '1'"):
+                reader.position_at("1")
 
 
 def test_latest_gives_the_newest_frames_and_moves_nothing(name: str) -> None:
@@ -381,12 +437,12 @@ def test_info_tells_all_of_the_stream(name: str) -> None:
         "count": 7,
     }
     assert info.ring_bytes >= 500 * 32 and info.epoch == 1 and info.generation == 0
-    assert info.segment == dora_shm.shorten_shmem_name(name)
+    assert info.segment == shorten_shmem_name(name)
 
 
 def test_wait_tells_whether_there_is_something(name: str, actor) -> None:
     with Reader(name) as reader:
-        assert reader.wait(0.01) is False
+        assert reader.wait(0.01) == "timed_out" and not reader.wait(0.01)
         writer = actor("""
             with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
                 tell("begun")
@@ -396,7 +452,7 @@ def test_wait_tells_whether_there_is_something(name: str, actor) -> None:
         """)
         writer.expect("begun")
         assert reader.wait(PATIENCE_S), "a stream has come"
-        assert not reader.read() and reader.wait(0.01) is False
+        assert not reader.read() and reader.wait(0.01) == dora_shm.Wait.TIMED_OUT
         writer.say("go")
         assert reader.wait() and len(reader.read()) == 1
         writer.say("end")

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dora_shm import Reader, shorten_shmem_name
+from dora_shm import Reader
+from dora_shm.ezmsg import shorten_shmem_name
 
 from .conftest import segments
 
@@ -98,7 +99,7 @@ def test_each_vector_is_read_as_expected(case: dict[str, Any]) -> None:
         expected = [(c["first"], c["frames"], number(c["send_ns"])) for c in case["chunks"] if c["frames"] > 0]
         assert messages[len(messages) - len(expected) :] == expected
         assert reader.description is not None
-        assert repr(ordered(json.loads(reader.description.to_json()))) == repr(ordered(case["description"]))
+        assert repr(ordered(json.loads(reader.description._to_json()))) == repr(ordered(case["description"]))
         latest = reader.latest(10**9)
         np.testing.assert_array_equal(latest.samples, samples)
         if case["state"] == "closed":

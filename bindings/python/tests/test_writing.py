@@ -9,6 +9,7 @@ import pytest
 
 import dora_shm
 from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
+from dora_shm.ezmsg import shorten_shmem_name
 
 from .conftest import segments
 from .test_reading import counting, stream
@@ -129,7 +130,7 @@ def test_a_second_writer_of_a_name_is_refused(name: str, actor) -> None:
             listen()
     """)
     other.expect("begun")
-    with pytest.raises(dora_shm.LiveError, match=f"process {other.process.pid}"):
+    with pytest.raises(dora_shm.StreamBusyError, match=f"process {other.process.pid}"):
         Writer(name)
     assert other.end() == 0
     Writer(name).close()
@@ -164,5 +165,5 @@ def test_an_empty_message_is_a_message_without_frames(name: str) -> None:
 
 
 def test_names_in_shared_memory_are_ezmsgs() -> None:
-    assert dora_shm.shorten_shmem_name("demo") == "sm_KpdRbDVLaISM29j1SiJq"
-    assert dora_shm.shorten_shmem_name("demo/buffer0") == "sm_EbUZRBVI4CmwsJ_eTvd0"
+    assert shorten_shmem_name("demo") == "sm_KpdRbDVLaISM29j1SiJq"
+    assert shorten_shmem_name("demo/buffer0") == "sm_EbUZRBVI4CmwsJ_eTvd0"

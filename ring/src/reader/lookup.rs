@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::frames::Lent;
-use super::{Copied, Frames, Reader};
+use super::{Copied, Reader};
 use crate::Result;
+use crate::frames::{Frames, Lent};
 
 impl Reader {
     /// Copies the newest `frames` frames into `into`, fewer if there are fewer, without moving the cursor. Returns how
@@ -66,6 +66,18 @@ impl Reader {
         let copied = self.cursor.copy_at(positions, into).inspect_err(|_| into.clear())?;
         into.set_copied(&copied, self.format());
         Ok(copied.frames)
+    }
+
+    /// As [`read_at`](Self::read_at), into memory of the caller's: the frames from position `first` on, at most as many as
+    /// `times` has room for. `samples` has room for as many bytes as they have, and any content. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read_into`](Self::read_into).
+    pub fn read_at_into(&mut self, first: u64, samples: &mut [u8], times: &mut [f64]) -> Result<Copied> {
+        self.cursor.settle()?;
+        self.cursor.check_room(times.len(), samples.len())?;
+        let positions = first..first.saturating_add(times.len() as u64);
+        self.cursor.copy_at(positions, &mut Lent { samples, times })
     }
 
     /// The position from which on the held frames are at `time` or later: [`held`](Self::held)'s end when none is. For

@@ -1,7 +1,6 @@
 //! The reading half of a stream: faces of the one cursor (`protocol::cursor`).
 
 mod any;
-pub(crate) mod frames;
 mod info;
 mod lookup;
 mod mapped;
@@ -9,25 +8,23 @@ mod message_reader;
 mod notifier;
 mod options;
 mod spin;
-pub(crate) mod view;
 mod wait;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use frames::{Frames, Sample};
 pub use info::{Info, RingLayout};
 pub use message_reader::{Message, MessageReader, MessageView};
 pub use notifier::Notifier;
 pub use options::{Interrupter, Lag, ReaderOptions, Wait};
-pub use view::{SharedBytes, View};
 
+use crate::frames::view::View;
+use crate::frames::{Frames, Lent};
 use crate::protocol::cursor::{Came, Copied, Cursor, MessageInfo, Outcome, Plan, Source as _, Unit};
 use crate::stream::{Event, Liveness, WriterId, name};
 use crate::{Description, Format, Result, shm};
 use any::AnyStream;
-use frames::Lent;
 use wait::Waiter;
 
 /// A cursor that has attached to the stream `name`, if there is one.
@@ -102,6 +99,11 @@ macro_rules! reader_methods {
         /// next.
         pub fn newest_writer(&self) -> Option<WriterId> {
             self.cursor.source().newest_writer()
+        }
+
+        /// Position of the next frame in its generation.
+        pub fn position(&self) -> u64 {
+            self.cursor.position()
         }
 
         /// Frames lost since the reader began, in all: exact.
@@ -254,6 +256,15 @@ impl Reader {
         self.cursor.advance()
     }
 
+    /// Passes new frames, at most `max_frames`, as [`read`](Self::read) does, without copying them: they count as read.
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn skip(&mut self, max_frames: u64) -> Result<Outcome<Copied>> {
+        self.cursor.pass(max_frames)
+    }
+
     /// Frames that are committed and not read, at this moment.
     pub fn unread(&self) -> u64 {
         self.cursor.unread()
@@ -286,11 +297,6 @@ impl Reader {
     /// whose records have been overwritten, which may happen before their frames are. Never blocks.
     pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
         self.cursor.messages(positions, into);
-    }
-
-    /// Position of the next frame that will be read.
-    pub fn position(&self) -> u64 {
-        self.cursor.position()
     }
 
     reader_methods!();

@@ -13,12 +13,11 @@ use crate::result::{Failure, dora_shm_result};
 use crate::text::{list, string, string_or_empty, strings};
 use dora_shm_result::*;
 
-/// Makes an empty description.
+/// Creates an empty description.
 ///
-/// @param description out. Owner: the caller, who gives it back to dora_shm_description_close()
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close()
 /// @return DORA_SHM_OK
-///
-/// Any thread. Never blocks.
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_create(description: *mut *mut dora_shm_description) -> dora_shm_result {
     call(|| {
@@ -28,14 +27,13 @@ pub unsafe extern "C" fn dora_shm_description_create(description: *mut *mut dora
     })
 }
 
-/// Makes a description of JSON, in the form that SPEC.md has (metadata segment).
+/// Creates a description from JSON, in the form that SPEC.md defines (metadata segment).
 ///
 /// @param json UTF-8; need not end in a NUL
-/// @param json_size its bytes, without any NUL
-/// @param description out. Owner: the caller, who gives it back to dora_shm_description_close(). Untouched when this fails
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT with what is wrong with it
-///
-/// Any thread. Never blocks.
+/// @param json_size its bytes, without a NUL
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_from_json(
     json: *const c_char,
@@ -75,11 +73,9 @@ unsafe fn change(
 
 /// Names the dimensions.
 ///
-/// @param dims UTF-8 strings: the buffered axis, then those of the frame, each another. They are copied
-/// @param count as many as the rank of the frames and 1; 0: unknown. Whether it fits is seen when a writer gets it
+/// @param dims UTF-8 strings, all different: the buffered axis, then the dimensions of a frame. They are copied
+/// @param count the rank of a frame plus 1; 0: unknown. It is checked when a writer gets the description
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_dims(
     description: *mut dora_shm_description,
@@ -95,16 +91,14 @@ pub unsafe extern "C" fn dora_shm_description_set_dims(
     }
 }
 
-/// Gives the dimension `dim` evenly spaced coordinates.
+/// Gives a dimension evenly spaced coordinates.
 ///
-/// @param dim its name, UTF-8
+/// @param dim name of the dimension, UTF-8
 /// @param unit of the coordinates, UTF-8; NULL: unknown
-/// @param gain step from one index to the next; of a time axis, the inverse of the rate
-/// @param offset coordinate of the first index; NaN: unknown, as of the buffered axis, whose coordinates are the frames'
+/// @param gain step from one index to the next; for a time axis, the inverse of the rate
+/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the frames'
 ///        times
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_linear_axis(
     description: *mut dora_shm_description,
@@ -123,15 +117,13 @@ pub unsafe extern "C" fn dora_shm_description_set_linear_axis(
     }
 }
 
-/// Gives the dimension `dim` a coordinate per index.
+/// Gives a dimension one coordinate per index.
 ///
-/// @param dim its name, UTF-8
+/// @param dim name of the dimension, UTF-8
 /// @param unit of the coordinates, UTF-8; NULL: unknown
-/// @param coordinates `count` of them, copied
-/// @param count as many as the dimension is long; 0 for the buffered axis, whose coordinates are the frames' times
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when one of them is infinite or NaN, which JSON has no number for
-///
-/// One thread at a time. Never blocks.
+/// @param coordinates `count` of them; they are copied
+/// @param count length of the dimension; 0 for the buffered axis, whose coordinates are the frames' times
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: one of them is infinite or NaN, which JSON cannot express
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_coordinates(
     description: *mut dora_shm_description,
@@ -158,14 +150,12 @@ pub unsafe extern "C" fn dora_shm_description_set_coordinates(
     }
 }
 
-/// Gives the dimension `dim` a label per index.
+/// Gives a dimension one label per index.
 ///
-/// @param dim its name, UTF-8
-/// @param labels `count` UTF-8 strings, copied
-/// @param count as many as the dimension is long
+/// @param dim name of the dimension, UTF-8
+/// @param labels `count` UTF-8 strings; they are copied
+/// @param count length of the dimension
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_labels(
     description: *mut dora_shm_description,
@@ -184,12 +174,10 @@ pub unsafe extern "C" fn dora_shm_description_set_labels(
     }
 }
 
-/// Gives the signal a name of the source's own.
+/// Sets the source's own name for the signal.
 ///
 /// @param key UTF-8; NULL: none
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_key(
     description: *mut dora_shm_description,
@@ -204,12 +192,10 @@ pub unsafe extern "C" fn dora_shm_description_set_key(
     }
 }
 
-/// Says along which dimension messages accumulate.
+/// Sets the dimension along which messages accumulate.
 ///
-/// @param dim UTF-8; NULL: not said
+/// @param dim UTF-8; NULL: not stated
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_stream_dim(
     description: *mut dora_shm_description,
@@ -241,13 +227,11 @@ unsafe fn set_attr(
     }
 }
 
-/// Sets an attribute to a text.
+/// Sets an attribute to a string.
 ///
 /// @param name UTF-8
 /// @param value UTF-8
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_attr_string(
     description: *mut dora_shm_description,
@@ -262,8 +246,6 @@ pub unsafe extern "C" fn dora_shm_description_set_attr_string(
 ///
 /// @param name UTF-8
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_attr_integer(
     description: *mut dora_shm_description,
@@ -277,10 +259,8 @@ pub unsafe extern "C" fn dora_shm_description_set_attr_integer(
 /// Sets an attribute to a float.
 ///
 /// @param name UTF-8
-/// @param value any, NaN and infinities too
+/// @param value any value, including NaN and infinities
 /// @return DORA_SHM_OK
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_attr_float(
     description: *mut dora_shm_description,
@@ -291,14 +271,12 @@ pub unsafe extern "C" fn dora_shm_description_set_attr_float(
     unsafe { set_attr(description, name, |_| Ok(Attr::Float(value))) }
 }
 
-/// Sets an attribute to any value that it can have, as JSON in the form that SPEC.md has: `true`, `7`, `0.5`, `"text"`,
-/// `["a", "b"]`, `{"$timestamp_ns": 0}`.
+/// Sets an attribute to any value that it can have, as JSON in the form that SPEC.md defines: `true`, `7`, `0.5`,
+/// `"text"`, `["a", "b"]`, `{"$timestamp_ns": 0}`.
 ///
 /// @param name UTF-8
 /// @param json UTF-8
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT with what is wrong with it
-///
-/// One thread at a time. Never blocks.
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_attr_json(
     description: *mut dora_shm_description,

@@ -12,10 +12,11 @@ use crate::result::{Failure, dora_shm_result};
 use dora_shm_result::*;
 use read::Texts;
 
-/// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes. A reader gives one out as
-/// it was; dora_shm_description_create() makes a new one, to be filled and given to a writer.
+/// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
+/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to a
+/// writer.
 ///
-/// Strings that it gives are its own: they are valid until it is changed or closed.
+/// Strings that it returns belong to it. They are valid until it is changed or closed.
 pub struct dora_shm_description {
     inside: RwLock<Inside>,
 }
@@ -67,12 +68,11 @@ unsafe fn inside<'a>(description: *const dora_shm_description) -> Result<RwLockR
     unsafe { borrow(description, "description") }?.read()
 }
 
-/// Closes a description, and with it all strings that it gave.
+/// Closes a description, and with it all strings that it returned.
 ///
-/// @param description in: the description, or a pointer to NULL, with which nothing happens. out: NULL
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY when another thread is in a call with it
-///
-/// One thread, the last one that uses it. Never blocks.
+/// @param description in: the description, or a pointer to NULL, which does nothing. out: NULL
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it
+/// @note Only for the last thread that uses it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_close(description: *mut *mut dora_shm_description) -> dora_shm_result {
     call(|| {

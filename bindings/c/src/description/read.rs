@@ -1,4 +1,4 @@
-//! Asking a description.
+//! What a description says.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -15,10 +15,10 @@ use dora_shm_axis_kind::*;
 use dora_shm_result::*;
 
 /// How the coordinates along a dimension are given.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_axis_kind {
-    /// Not at all.
+    /// They are not given.
     DORA_SHM_AXIS_NONE = 0,
     /// Evenly spaced: `offset` + `gain` * index.
     DORA_SHM_AXIS_LINEAR = 1,
@@ -32,15 +32,15 @@ pub enum dora_shm_axis_kind {
 pub struct dora_shm_axis {
     /// How they are given.
     pub kind: dora_shm_axis_kind,
-    /// Linear: not 0 when the offset is known. It is not for the buffered axis, whose coordinates are the frames' times.
-    pub has_offset: u32,
-    /// Linear: coordinate of the first index; 0 when unknown.
+    /// Linear: coordinate of the first index. NaN: unknown, as for the buffered axis, whose coordinates are the frames'
+    /// times.
     pub offset: f64,
     /// Linear: step from one index to the next.
     pub gain: f64,
-    /// Coord: how many labels or coordinates there are; 0 when they are not given, as for the buffered axis.
+    /// Coord: number of labels or coordinates; 0: they are not given, as for the buffered axis.
     pub count: usize,
-    /// Unit of the coordinates, UTF-8, such as "s"; empty when unknown, and for labels. Never NULL. Owner: the description.
+    /// Unit of the coordinates, UTF-8, such as "s"; empty for labels, or if it is unknown. Never NULL. Owner: the
+    /// description.
     pub unit: *const c_char,
 }
 
@@ -116,11 +116,11 @@ fn beyond(index: usize, count: usize) -> Failure {
     Failure::bad_argument(format!("there is no index {index} on this axis, but {count} of them"))
 }
 
-/// Answers with a string of the description's own.
+/// Returns a string that belongs to the description.
 ///
 /// # Safety
 /// The convention for arguments.
-unsafe fn tell(
+unsafe fn give_text(
     description: *const dora_shm_description,
     text: *mut *const c_char,
     find: impl for<'a> FnOnce(&'a Inside) -> Result<Option<&'a CStr>, Failure>,
@@ -128,52 +128,49 @@ unsafe fn tell(
     call(|| {
         // SAFETY: the caller's promise.
         let (inside, text) = unsafe { (inside(description)?, Out::new(text, "text")?) };
-        tell_found(&text, find(&inside)?)
+        give_found(&text, find(&inside)?)
     })
 }
 
-fn tell_found(text: &Out<*const c_char>, found: Option<&CStr>) -> Answer {
+fn give_found(text: &Out<*const c_char>, found: Option<&CStr>) -> Answer {
     text.set(found.map_or(std::ptr::null(), CStr::as_ptr));
     Ok(if found.is_some() { DORA_SHM_OK } else { DORA_SHM_NOTHING })
 }
 
-/// The whole description as JSON, as SPEC.md has it (metadata segment).
+/// The whole description as JSON, in the form that SPEC.md defines (metadata segment).
 ///
 /// @param text out: UTF-8. Owner: the description
 /// @return DORA_SHM_OK
-///
-/// Any thread. Never blocks.
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_json(
     description: *const dora_shm_description,
     text: *mut *const c_char,
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
-    unsafe { tell(description, text, |inside| Ok(Some(&inside.texts().json))) }
+    unsafe { give_text(description, text, |inside| Ok(Some(&inside.texts().json))) }
 }
 
-/// All attributes as one JSON object by their names, in the form that SPEC.md has.
+/// All attributes as one JSON object by their names, in the form that SPEC.md defines.
 ///
 /// @param text out: UTF-8. Owner: the description
 /// @return DORA_SHM_OK
-///
-/// Any thread. Never blocks.
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_attrs_json(
     description: *const dora_shm_description,
     text: *mut *const c_char,
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
-    unsafe { tell(description, text, |inside| Ok(Some(&inside.texts().attrs_json))) }
+    unsafe { give_text(description, text, |inside| Ok(Some(&inside.texts().attrs_json))) }
 }
 
-/// One attribute as JSON: `true`, `7`, `0.5`, `"text"`, `[1, 2]`, or what SPEC.md has beside.
+/// One attribute as JSON: `true`, `7`, `0.5`, `"text"`, `[1, 2]`, or another form that SPEC.md defines.
 ///
 /// @param name its name, UTF-8
-/// @param text out: UTF-8; NULL when there is none. Owner: the description
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when there is none of that name
-///
-/// Any thread. Never blocks.
+/// @param text out: UTF-8; NULL: there is none. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none of that name
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_attr(
     description: *const dora_shm_description,
@@ -184,46 +181,43 @@ pub unsafe extern "C" fn dora_shm_description_attr(
         // SAFETY: the convention for arguments.
         let (inside, name) = unsafe { (inside(description)?, string(name, "name")?) };
         // SAFETY: as above.
-        tell_found(&unsafe { Out::new(text, "text") }?, inside.texts().attrs.get(name).map(CString::as_c_str))
+        give_found(&unsafe { Out::new(text, "text") }?, inside.texts().attrs.get(name).map(CString::as_c_str))
     })
 }
 
-/// The source's own name for the signal; empty when it has none.
+/// The source's own name for the signal; empty if it has none.
 ///
 /// @param text out: UTF-8. Owner: the description
 /// @return DORA_SHM_OK
-///
-/// Any thread. Never blocks.
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_key(
     description: *const dora_shm_description,
     text: *mut *const c_char,
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
-    unsafe { tell(description, text, |inside| Ok(Some(&inside.texts().key))) }
+    unsafe { give_text(description, text, |inside| Ok(Some(&inside.texts().key))) }
 }
 
-/// The dimension along which messages accumulate, when the source names one.
+/// The dimension along which messages accumulate, if the source states one.
 ///
-/// @param text out: UTF-8; NULL when it names none. Owner: the description
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when it names none
-///
-/// Any thread. Never blocks.
+/// @param text out: UTF-8; NULL: not stated. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: not stated
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_stream_dim(
     description: *const dora_shm_description,
     text: *mut *const c_char,
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
-    unsafe { tell(description, text, |inside| Ok(inside.texts().stream_dim.as_deref())) }
+    unsafe { give_text(description, text, |inside| Ok(inside.texts().stream_dim.as_deref())) }
 }
 
-/// How many dimensions have names: 0 when they are unknown, else the buffered axis and those of the frame.
+/// Number of dimensions that have names: the rank of a frame plus 1, for the buffered axis; 0: the names are unknown.
 ///
 /// @param count out
 /// @return DORA_SHM_OK
-///
-/// Any thread. Never blocks.
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_dims(
     description: *const dora_shm_description,
@@ -237,13 +231,12 @@ pub unsafe extern "C" fn dora_shm_description_dims(
     })
 }
 
-/// The name of a dimension.
+/// Name of a dimension.
 ///
-/// @param dim 0 is the buffered axis, then those of the frame
+/// @param dim 0: the buffered axis; from 1 on: the dimensions of a frame
 /// @param text out: UTF-8. Owner: the description
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer
-///
-/// Any thread. Never blocks.
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: there are fewer dimensions
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_dim(
     description: *const dora_shm_description,
@@ -252,21 +245,20 @@ pub unsafe extern "C" fn dora_shm_description_dim(
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
     unsafe {
-        tell(description, text, |inside| {
+        give_text(description, text, |inside| {
             inside.axis(dim)?;
             Ok(inside.texts().dims.get(dim).map(CString::as_c_str))
         })
     }
 }
 
-/// What is known of the coordinates along a dimension.
+/// The coordinates along a dimension.
 ///
-/// @param dim as of dora_shm_description_dim()
-/// @param axis out: its `unit` is the description's
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when nothing is known: `axis` is of no kind then; DORA_SHM_ERROR_BAD_ARGUMENT
-///         when there are fewer dimensions
-///
-/// Any thread. Never blocks.
+/// @param dim as for dora_shm_description_dim()
+/// @param axis out: its `unit` belongs to the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: none are given, and the kind of `axis` is DORA_SHM_AXIS_NONE;
+///         DORA_SHM_ERROR_BAD_ARGUMENT: there are fewer dimensions
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_axis(
     description: *const dora_shm_description,
@@ -278,16 +270,12 @@ pub unsafe extern "C" fn dora_shm_description_axis(
         let (inside, out) = unsafe { (inside(description)?, Out::new(axis, "axis")?) };
         let found = inside.axis(dim)?;
         let unit = inside.texts().units.get(dim).map_or(c"".as_ptr(), |unit| unit.as_ptr());
-        let none = dora_shm_axis { kind: DORA_SHM_AXIS_NONE, has_offset: 0, offset: 0.0, gain: 0.0, count: 0, unit };
+        let none = dora_shm_axis { kind: DORA_SHM_AXIS_NONE, offset: f64::NAN, gain: 0.0, count: 0, unit };
         out.set(match found {
             None => none,
-            Some(Axis::Linear { gain, offset, .. }) => dora_shm_axis {
-                kind: DORA_SHM_AXIS_LINEAR,
-                has_offset: offset.is_some().into(),
-                offset: offset.unwrap_or(0.0),
-                gain: *gain,
-                ..none
-            },
+            Some(Axis::Linear { gain, offset, .. }) => {
+                dora_shm_axis { kind: DORA_SHM_AXIS_LINEAR, offset: offset.unwrap_or(f64::NAN), gain: *gain, ..none }
+            }
             Some(Axis::Coord { data, .. }) => {
                 dora_shm_axis { kind: DORA_SHM_AXIS_COORD, count: data.as_ref().map_or(0, Vec::len), ..none }
             }
@@ -296,16 +284,15 @@ pub unsafe extern "C" fn dora_shm_description_axis(
     })
 }
 
-/// What is written on an axis at an index: a label as it is; of an object its member `label`, or all of it as JSON; a number
-/// as JSON writes it.
+/// The label at an index of an axis. Of an object it is the member `label`, or all of it as JSON; a number is written as
+/// in JSON.
 ///
-/// @param dim as of dora_shm_description_dim()
+/// @param dim as for dora_shm_description_dim()
 /// @param index from 0
-/// @param text out: UTF-8; NULL when nothing is written there. Owner: the description
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when the axis is no coord axis, or its entries are not given;
-///         DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer dimensions or entries
-///
-/// Any thread. Never blocks.
+/// @param text out: UTF-8; NULL: there is none. Owner: the description
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the axis has no labels or coordinates; DORA_SHM_ERROR_BAD_ARGUMENT: there are
+///         fewer dimensions or entries
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_label(
     description: *const dora_shm_description,
@@ -315,7 +302,7 @@ pub unsafe extern "C" fn dora_shm_description_label(
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
     unsafe {
-        tell(description, text, |inside| {
+        give_text(description, text, |inside| {
             let Some(Axis::Coord { data: Some(data), .. }) = inside.axis(dim)? else { return Ok(None) };
             let labels = inside.texts().labels[dim].get_or_init(|| data.iter().map(label).collect());
             labels.get(index).map(|label| Some(label.as_c_str())).ok_or_else(|| beyond(index, data.len()))
@@ -325,13 +312,12 @@ pub unsafe extern "C" fn dora_shm_description_label(
 
 /// The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
 ///
-/// @param dim as of dora_shm_description_dim()
-/// @param index from 0; of a linear axis, any
-/// @param coordinate out: in the unit of the axis; NaN when it has none there
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING when the axis has no number there, such as the buffered axis, whose coordinates are
-///         the frames' times; DORA_SHM_ERROR_BAD_ARGUMENT when there are fewer dimensions or entries
-///
-/// Any thread. Never blocks.
+/// @param dim as for dora_shm_description_dim()
+/// @param index from 0; on a linear axis, any
+/// @param coordinate out: in the unit of the axis; NaN: there is none
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none, as on the buffered axis, whose coordinates are the frames'
+///         times; DORA_SHM_ERROR_BAD_ARGUMENT: there are fewer dimensions or entries
+/// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_coordinate(
     description: *const dora_shm_description,

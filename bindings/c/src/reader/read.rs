@@ -1,33 +1,33 @@
-//! Reading by copy, into memory of the caller's.
+//! Reading by copy, into the caller's memory.
 
-use dora_shm_ring::{Copied, Format, Outcome};
+use dora_shm_ring::{Copied, Format, Outcome, Reader};
 
-use super::{Inside, dora_shm_reader, inside};
+use super::{Frames, Inside, dora_shm_reader, inside, result_of};
 use crate::call::{Out, borrow, call, check};
 use crate::info::DORA_SHM_NONE;
 use crate::result::{Failure, dora_shm_result};
 use dora_shm_result::*;
 
-/// Memory of the caller's that frames are copied into. What is NULL is not copied. Zero it, then set what is wanted. The
-/// pieces must not overlap.
+/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The pieces
+/// must not overlap.
 ///
-/// So many frames are copied at once at most: `max_frames`, and as `samples` has room for, if it is not NULL. `times`,
-/// `positions` and `send_ns` must have room for that many.
+/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for. `times`,
+/// `positions` and `send_ns` must have room for as many.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_buffers {
-    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are not touched.
+    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they are.
     pub samples: *mut std::ffi::c_void,
     /// Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
     pub samples_size: usize,
     /// For one value per frame on the buffered axis: seconds for a time axis.
     pub times: *mut f64,
-    /// For one position per frame, which are consecutive: `first`, `first` + 1, ...
+    /// For one position per frame: `first`, `first` + 1, ...
     pub positions: *mut u64,
-    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0 where it is not known any
-    /// more, which of messages of few frames happens before the frames themselves are overwritten.
+    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known. Send
+    /// times of messages of few frames may be forgotten before the frames themselves are overwritten.
     pub send_ns: *mut i64,
-    /// At least 1. UINT64_MAX when `samples` alone is to say how many.
+    /// At least 1. UINT64_MAX: as many as `samples` has room for.
     pub max_frames: u64,
 }
 
@@ -37,17 +37,15 @@ pub struct dora_shm_buffers {
 pub struct dora_shm_frames {
     /// Position of the first frame in its generation.
     pub first: u64,
-    /// How many frames; 0 unless DORA_SHM_OK (or DORA_SHM_LAPPED) is returned.
+    /// Number of frames; 0 unless DORA_SHM_OK (or DORA_SHM_LAPPED) is returned.
     pub frames: u64,
-    /// Frames lost just before the first one, since those that were read before: exact.
+    /// Frames lost just before the first one, since the previous read: exact.
     pub lost: u64,
-    /// Which description is held; see dora_shm_cursor.
-    pub description: u64,
-    /// The generation that is read; DORA_SHM_NONE before the first.
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
 }
 
-/// A caller that asks for no frames at all has forgotten something.
+/// A caller that asks for no frames at all has forgotten to set how many.
 pub(super) fn at_least_one(max_frames: u64) -> Result<(), Failure> {
     if max_frames == 0 {
         return Err(Failure::bad_argument("max_frames is 0, expected at least 1"));
@@ -114,7 +112,7 @@ impl dora_shm_buffers {
 
 impl Memory<'_> {
     /// What follows from where the frames are: their positions, and when they were sent.
-    fn fill_beside(&mut self, inside: &mut Inside, copied: &Copied) {
+    fn fill_beside(&mut self, frames: &mut Frames, copied: &Copied) {
         let range = copied.first..copied.first + copied.frames;
         for (slot, position) in self.positions.iter_mut().flat_map(|slots| slots.iter_mut()).zip(range.clone()) {
             *slot = position;
@@ -122,9 +120,9 @@ impl Memory<'_> {
         let Some(send_ns) = &mut self.send_ns else { return };
         let send_ns = &mut send_ns[..copied.frames as usize];
         send_ns.fill(0);
-        inside.messages.clear();
-        inside.reader.messages(range.clone(), &mut inside.messages);
-        for message in &inside.messages {
+        frames.messages.clear();
+        frames.reader.messages(range.clone(), &mut frames.messages);
+        for message in &frames.messages {
             let start = message.first.max(range.start);
             let end = message.first.saturating_add(message.frames).min(range.end);
             if start < end {
@@ -135,98 +133,77 @@ impl Memory<'_> {
 }
 
 impl Inside {
-    /// What the caller is told.
-    fn told(&mut self, outcome: Outcome, copied: Copied) -> (dora_shm_result, dora_shm_frames) {
+    /// The answer to a call that reads: its result, and what was read.
+    fn report(&mut self, outcome: Outcome<Copied>) -> Result<(dora_shm_result, dora_shm_frames), Failure> {
+        let frames = self.frames()?;
         if outcome.is_data() {
-            self.lost_told = self.reader.lost();
+            frames.lost_reported = frames.reader.lost();
         }
-        self.ring_told = self.ring();
-        let result = match outcome {
-            Outcome::Data(_) => DORA_SHM_OK,
-            Outcome::Nothing => DORA_SHM_NOTHING,
-            Outcome::Generation => DORA_SHM_NEW_GENERATION,
-            Outcome::Closed => DORA_SHM_CLOSED,
-        };
-        let frames = dora_shm_frames {
-            first: copied.first,
-            frames: copied.frames,
-            lost: copied.lost,
-            description: self.count_descriptions(),
-            generation: self.reader.generation().unwrap_or(DORA_SHM_NONE),
-        };
-        (result, frames)
+        frames.known_ring = frames.ring();
+        let generation = frames.reader.generation().unwrap_or(DORA_SHM_NONE);
+        let result = result_of(&outcome);
+        let Copied { first, frames, lost, .. } = outcome.data().unwrap_or_default();
+        Ok((result, dora_shm_frames { first, frames, lost, generation }))
+    }
+}
+
+impl Frames {
+    /// What comes before frames of a ring that the caller does not know, since they may have any size. Moves the cursor over
+    /// none.
+    fn unknown_ring(&mut self) -> Result<Option<Outcome<Copied>>, Failure> {
+        if self.ring().is_some() && self.ring() == self.known_ring {
+            return Ok(None);
+        }
+        let outcome = self.reader.advance()?;
+        Ok(if outcome.is_data() { None } else { Some(outcome.map(|_| Copied::default())) })
     }
 
-    /// Whether the caller has been told of the ring that is read. One that has not is told first, since its frames may be of
-    /// any size.
-    fn knows_ring(&self) -> bool {
-        self.ring().is_some() && self.ring() == self.ring_told
-    }
-
-    /// What there is beside frames. Moves the cursor over none.
-    fn news(&mut self) -> Result<Option<Outcome>, Failure> {
-        Ok(match self.reader.view(1)? {
-            Outcome::Data(_) => None,
-            Outcome::Nothing => Some(Outcome::Nothing),
-            Outcome::Generation => Some(Outcome::Generation),
-            Outcome::Closed => Some(Outcome::Closed),
-        })
-    }
-
-    /// As the library's `read_into`, for a caller who wants no samples: with the times, if asked for, or nothing.
-    fn pass_over(&mut self, max_frames: u64, mut times: Option<&mut [f64]>) -> Result<(Outcome, Copied), Failure> {
-        // A reader too slow gets an answer, not a loop.
+    /// As the library's `read_into`, for a caller who wants times and no samples.
+    fn read_times(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>, Failure> {
+        // A reader that is too slow gets an answer, not a loop.
         for _ in 0..4 {
-            let view = match self.reader.view(max_frames)? {
+            let view = match self.reader.view(times.len() as u64)? {
                 Outcome::Data(view) => view,
-                Outcome::Nothing => break,
-                Outcome::Generation => return Ok((Outcome::Generation, Copied::default())),
-                Outcome::Closed => return Ok((Outcome::Closed, Copied::default())),
+                other => return Ok(other.map(|_| Copied::default())),
             };
-            let (first, generation, parts) = (view.first(), view.generation(), view.times_bytes());
-            if let Some(times) = times.as_deref_mut() {
-                let mut at = 0;
-                for part in &parts {
-                    let (from, count) = (part.as_ref(), part.as_ref().len() / size_of::<f64>());
-                    let to = times[at..at + count].as_mut_ptr();
-                    // SAFETY: as long as each other: the view has no more frames than `times` room. Times that the writer
-                    // overwrites meanwhile are not looked at: the view's end says which were whole.
-                    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.cast(), count * size_of::<f64>()) };
-                    at += count;
-                }
-            }
+            let first = view.first();
+            view.copy_times_to(&mut self.spare_times);
             let whole = self.reader.finish(view);
-            let frames = whole.end - whole.start;
+            let frames = (whole.end - whole.start) as usize;
             if frames > 0 {
-                if let Some(times) = times.as_deref_mut() {
-                    let start = (whole.start - first) as usize;
-                    times.copy_within(start..start + frames as usize, 0);
-                }
-                let lost = self.reader.lost() - self.lost_told;
-                return Ok((Outcome::Data, Copied { first: whole.start, frames, lost, generation }));
+                let start = (whole.start - first) as usize;
+                times[..frames].copy_from_slice(&self.spare_times[start..start + frames]);
+                let mut copied = Copied::default();
+                (copied.first, copied.frames) = (whole.start, frames as u64);
+                copied.lost = self.reader.lost() - self.lost_reported;
+                return Ok(Outcome::Data(copied));
             }
         }
-        Ok((Outcome::Nothing, Copied::default()))
+        Ok(Outcome::Nothing)
     }
 
     /// As the library's `read_into`, without what is not wanted.
-    fn read(&mut self, memory: &mut Memory<'_>) -> Result<(Outcome, Copied), Failure> {
-        let Some(samples) = &mut memory.samples else {
-            return self.pass_over(memory.frames as u64, memory.times.as_deref_mut());
-        };
+    fn read(&mut self, memory: &mut Memory<'_>) -> Result<Outcome<Copied>, Failure> {
         let spare = &mut self.spare_times;
-        Ok(match &mut memory.times {
-            Some(times) => self.reader.read_into(samples, times)?,
-            None => self.reader.read_into(samples, enough(spare, memory.frames))?,
+        Ok(match (&mut memory.samples, &mut memory.times) {
+            (Some(samples), Some(times)) => self.reader.read_into(samples, times)?,
+            (Some(samples), None) => self.reader.read_into(samples, enough(spare, memory.frames))?,
+            (None, Some(times)) => self.read_times(times)?,
+            (None, None) => self.reader.skip(memory.frames as u64)?,
         })
     }
 
-    /// As the library's `latest_into`, of `frames` frames.
-    fn latest(&mut self, memory: &mut Memory<'_>, frames: u64) -> Result<(Outcome, Copied), Failure> {
+    /// Copies at most `frames` frames with `copy`, which does not move the cursor, without what is not wanted.
+    fn copy_still(
+        &mut self,
+        memory: &mut Memory<'_>,
+        frames: u64,
+        copy: impl FnOnce(&mut Reader, &mut [u8], &mut [f64]) -> dora_shm_ring::Result<Copied>,
+    ) -> Result<Outcome<Copied>, Failure> {
         let frame_bytes = self.reader.format().map_or(0, Format::frame_bytes) as usize;
         let frames = frames.min(memory.frames as u64) as usize;
         if frames == 0 {
-            return Ok((Outcome::Nothing, Copied::default()));
+            return Ok(Outcome::Nothing);
         }
         // The library has no way to leave them out.
         let mut unwanted = Vec::new();
@@ -239,10 +216,10 @@ impl Inside {
         };
         let spare = &mut self.spare_times;
         let copied = match &mut memory.times {
-            Some(times) => self.reader.latest_into(samples, &mut times[..frames])?,
-            None => self.reader.latest_into(samples, enough(spare, frames))?,
+            Some(times) => copy(&mut self.reader, samples, &mut times[..frames])?,
+            None => copy(&mut self.reader, samples, enough(spare, frames))?,
         };
-        Ok((if copied.frames > 0 { Outcome::Data } else { Outcome::Nothing }, copied))
+        Ok(if copied.frames > 0 { Outcome::Data(copied) } else { Outcome::Nothing })
     }
 }
 
@@ -253,7 +230,7 @@ fn enough(spare: &mut Vec<f64>, count: usize) -> &mut [f64] {
     &mut spare[..count]
 }
 
-/// What all copying calls do around the copying itself.
+/// What all copying calls do around the copying itself. `before` finds what comes before frames.
 ///
 /// # Safety
 /// The convention for arguments.
@@ -261,41 +238,42 @@ unsafe fn copy(
     reader: *mut dora_shm_reader,
     into: *const dora_shm_buffers,
     frames: *mut dora_shm_frames,
-    copy: impl FnOnce(&mut Inside, &mut Memory<'_>) -> Result<(Outcome, Copied), Failure>,
+    before: impl FnOnce(&mut Frames) -> Result<Option<Outcome<Copied>>, Failure>,
+    copy: impl FnOnce(&mut Frames, &mut Memory<'_>) -> Result<Outcome<Copied>, Failure>,
 ) -> dora_shm_result {
     call(|| {
         // SAFETY: the caller's promise.
-        let (mut inside, into, frames) =
-            unsafe { (inside(reader)?, borrow(into, "into")?, Out::new(frames, "frames")?) };
-        let inside = &mut *inside;
+        let (mut inside, into, out) = unsafe { (inside(reader)?, borrow(into, "into")?, Out::new(frames, "frames")?) };
         at_least_one(into.max_frames)?;
-        let news = if inside.knows_ring() { None } else { inside.news()? };
-        let (outcome, copied) = match (news, inside.reader.format()) {
+        let frames = inside.frames()?;
+        let before = before(frames)?;
+        let outcome = match (before, frames.reader.format()) {
+            (Some(outcome), _) => outcome,
+            (None, None) => Outcome::Nothing,
             (None, Some(format)) => {
                 // SAFETY: as above.
                 let mut memory = unsafe { into.memory(format) }?;
-                let (outcome, copied) = copy(inside, &mut memory)?;
-                memory.fill_beside(inside, &copied);
-                (outcome, copied)
+                let outcome = copy(frames, &mut memory)?;
+                if let Outcome::Data(copied) = &outcome {
+                    memory.fill_beside(frames, copied);
+                }
+                outcome
             }
-            (news, _) => (news.unwrap_or(Outcome::Nothing), Copied::default()),
         };
-        let (result, told) = inside.told(outcome, copied);
-        frames.set(told);
+        let (result, reported) = inside.report(outcome)?;
+        out.set(reported);
         Ok(result)
     })
 }
 
-/// Copies what is new into memory of the caller's. A reader that was lapped goes on half a ring behind the writer, so that
-/// it is not lapped again at once; what it passes over is in `frames->lost`.
+/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
+/// is not lapped again at once; `frames->lost` counts the frames that it passes over.
 ///
-/// @param into where to, and how much
-/// @param frames out; untouched when this fails
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BUFFER_TOO_SMALL when
-///         `samples` has no room for one frame (nothing has been read then); DORA_SHM_ERROR_CORRUPT, and those of
+/// @param into where to copy to, and how much
+/// @param frames out; untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BUFFER_TOO_SMALL:
+///         `samples` has no room for one frame, and nothing was read; DORA_SHM_ERROR_CORRUPT, and the errors of
 ///         dora_shm_reader_open()
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_read(
     reader: *mut dora_shm_reader,
@@ -303,37 +281,58 @@ pub unsafe extern "C" fn dora_shm_reader_read(
     frames: *mut dora_shm_frames,
 ) -> dora_shm_result {
     // SAFETY: the convention for arguments.
-    unsafe { copy(reader, into, frames, Inside::read) }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, Frames::read) }
 }
 
-/// Copies the newest frames, as many as `into` has room for, without moving the cursor: nothing is read or lost by it.
+/// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
+/// `into` has room for: what a display calls for each picture.
 ///
-/// They are those of the generation that the cursor is in. Where only the newest are wanted, as in a display, call
-/// dora_shm_reader_skip() first, which follows the stream to where it is.
+/// @param into where to copy to, and how much
+/// @param frames out; its `lost` is 0. Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another ring;
+///         call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_reader_newest(
+    reader: *mut dora_shm_reader,
+    into: *const dora_shm_buffers,
+    frames: *mut dora_shm_frames,
+) -> dora_shm_result {
+    let follow = |frames: &mut Frames| {
+        let met = frames.reader.skip_to_newest()?;
+        frames.lost_reported = frames.reader.lost();
+        let is_news = matches!(met, Outcome::Generation | Outcome::Closed);
+        Ok(is_news.then(|| met.map(|_| Copied::default())))
+    };
+    let newest =
+        |frames: &mut Frames, memory: &mut Memory<'_>| frames.copy_still(memory, u64::MAX, Reader::latest_into);
+    // SAFETY: the convention for arguments.
+    unsafe { copy(reader, into, frames, follow, newest) }
+}
+
+/// Copies the newest frames of the generation that is read, as many as `into` has room for, without moving the cursor:
+/// nothing counts as read or lost. To follow the stream to its newest generation as well, call dora_shm_reader_newest().
 ///
-/// @param into where to, and how much
-/// @param frames out; its `lost` is 0. Untouched when this fails
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION when the reader has just come to its first ring: ask
-///         again, in its format; the errors of dora_shm_reader_read()
-///
-/// One thread at a time. Never blocks.
+/// @param into where to copy to, and how much
+/// @param frames out; its `lost` is 0. Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again, with
+///         memory for its format; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_latest(
     reader: *mut dora_shm_reader,
     into: *const dora_shm_buffers,
     frames: *mut dora_shm_frames,
 ) -> dora_shm_result {
+    let latest =
+        |frames: &mut Frames, memory: &mut Memory<'_>| frames.copy_still(memory, u64::MAX, Reader::latest_into);
     // SAFETY: the convention for arguments.
-    unsafe { copy(reader, into, frames, |inside, memory| inside.latest(memory, u64::MAX)) }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// As dora_shm_reader_latest(), for the frames of the newest `seconds` by their times: those that are less than `seconds`
-/// older than the newest. When there is no room for all of them in `into`, the newest of them.
+/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
+/// not have room for all of them, the newest of them.
 ///
 /// @param seconds 0 or more
 /// @return as dora_shm_reader_latest()
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_latest_seconds(
     reader: *mut dora_shm_reader,
@@ -341,26 +340,88 @@ pub unsafe extern "C" fn dora_shm_reader_latest_seconds(
     into: *const dora_shm_buffers,
     frames: *mut dora_shm_frames,
 ) -> dora_shm_result {
+    let latest = |frames: &mut Frames, memory: &mut Memory<'_>| {
+        if seconds.is_nan() || seconds < 0.0 {
+            return Err(Failure::bad_argument(format!("seconds is {seconds}, expected 0 or more")));
+        }
+        let within = frames.reader.frames_within(seconds)?;
+        frames.copy_still(memory, within, Reader::latest_into)
+    };
     // SAFETY: the convention for arguments.
-    unsafe {
-        copy(reader, into, frames, |inside, memory| {
-            if seconds.is_nan() || seconds < 0.0 {
-                return Err(Failure::bad_argument(format!("seconds is {seconds}, expected 0 or more")));
-            }
-            let frames = inside.reader.frames_within(seconds);
-            inside.latest(memory, frames)
-        })
-    }
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// Passes over what is new, as if it had been read, without copying it. Loop while it returns DORA_SHM_OK or
-/// DORA_SHM_NEW_GENERATION to come to the end of what is there.
+/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
+/// ring holds them, without moving the cursor: nothing counts as read or lost.
 ///
-/// @param max_frames at most so many, at least 1; UINT64_MAX for all of the generation
-/// @param frames out: what was passed over; untouched when this fails
+/// @param first a position; see dora_shm_reader_held() and dora_shm_reader_position_at()
+/// @param into where to copy to, and how much
+/// @param frames out: which frames were copied; its `lost` is 0. Untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as dora_shm_reader_latest();
+///         the errors of dora_shm_reader_read()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_reader_read_at(
+    reader: *mut dora_shm_reader,
+    first: u64,
+    into: *const dora_shm_buffers,
+    frames: *mut dora_shm_frames,
+) -> dora_shm_result {
+    let read = |frames: &mut Frames, memory: &mut Memory<'_>| {
+        frames.copy_still(memory, u64::MAX, |reader, samples, times| reader.read_at_into(first, samples, times))
+    };
+    // SAFETY: the convention for arguments.
+    unsafe { copy(reader, into, frames, Frames::unknown_ring, read) }
+}
+
+/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
+/// moment.
+///
+/// @param first out: position of the oldest
+/// @param count out: how many; 0 before the first ring
+/// @return DORA_SHM_OK
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_reader_held(
+    reader: *mut dora_shm_reader,
+    first: *mut u64,
+    count: *mut u64,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, first, count) =
+            unsafe { (inside(reader)?, Out::new(first, "first")?, Out::new(count, "count")?) };
+        let held = inside.frames()?.reader.held();
+        first.set(held.start);
+        count.set(held.end - held.start);
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is found
+/// by binary search, so the frames' times must not decrease.
+///
+/// @param time a value on the buffered axis: seconds for a time axis
+/// @param position out: behind the newest frame if every frame is earlier
+/// @return DORA_SHM_OK
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_reader_position_at(
+    reader: *mut dora_shm_reader,
+    time: f64,
+    position: *mut u64,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, position) = unsafe { (inside(reader)?, Out::new(position, "position")?) };
+        position.set(inside.frames()?.reader.position_at(time));
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// Passes over new frames as if they had been read, without copying them. Call it until it returns DORA_SHM_NOTHING to come
+/// to the end of what is there.
+///
+/// @param max_frames at least 1; UINT64_MAX: all of this generation
+/// @param frames out: what was passed over; untouched on failure
 /// @return as dora_shm_reader_read()
-///
-/// One thread at a time. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_skip(
     reader: *mut dora_shm_reader,
@@ -369,11 +430,11 @@ pub unsafe extern "C" fn dora_shm_reader_skip(
 ) -> dora_shm_result {
     call(|| {
         // SAFETY: the convention for arguments.
-        let (mut inside, frames) = unsafe { (inside(reader)?, Out::new(frames, "frames")?) };
+        let (mut inside, out) = unsafe { (inside(reader)?, Out::new(frames, "frames")?) };
         at_least_one(max_frames)?;
-        let (outcome, copied) = inside.pass_over(max_frames, None)?;
-        let (result, told) = inside.told(outcome, copied);
-        frames.set(told);
+        let outcome = inside.frames()?.reader.skip(max_frames)?;
+        let (result, reported) = inside.report(outcome)?;
+        out.set(reported);
         Ok(result)
     })
 }

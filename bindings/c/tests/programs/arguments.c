@@ -50,10 +50,30 @@ static void names(const char *stream) {
 static void options(const char *stream) {
     dora_shm_reader *reader = NULL;
     dora_shm_reader_options how;
+    /* What was not initialised, and what a later version may have. */
     memset(&how, 0, sizeof how);
-    how.start = 3;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
-    CHECK(says("start is 3"));
+    CHECK(says("options->size is 0") && says("DORA_SHM_READER_OPTIONS_INIT"));
+    struct {
+        dora_shm_reader_options known;
+        uint64_t later;
+    } newer = {DORA_SHM_READER_OPTIONS_INIT, 0};
+    newer.known.size = sizeof newer;
+    OK(dora_shm_reader_open(stream, &newer.known, &reader));
+    OK(dora_shm_reader_close(&reader));
+    newer.later = 1;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &newer.known, &reader));
+    CHECK(says("update the library"));
+    /* A bool that is none does no harm. */
+    const dora_shm_reader_options defaults = DORA_SHM_READER_OPTIONS_INIT;
+    how = defaults;
+    memset(&how.each_description, 0x55, sizeof how.each_description);
+    OK(dora_shm_reader_open(stream, &how, &reader));
+    OK(dora_shm_reader_close(&reader));
+    how = defaults;
+    how.start = 4;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
+    CHECK(says("start is 4"));
     how.start = DORA_SHM_START_LAST;
     double bad[] = {-1.0, NAN, -INFINITY};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -72,8 +92,11 @@ static void options(const char *stream) {
     CHECK(says("options is not aligned"));
 
     dora_shm_writer *writer = NULL;
-    dora_shm_writer_options who;
-    memset(&who, 0, sizeof who);
+    dora_shm_writer_options who = DORA_SHM_WRITER_OPTIONS_INIT;
+    who.size = 3;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_create(stream, &who, &writer));
+    CHECK(says("options->size is 3") && says("DORA_SHM_WRITER_OPTIONS_INIT"));
+    who.size = sizeof who;
     who.mode = 0666;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_create(stream, &who, &writer));
     CHECK(says("mode 0666"));
@@ -170,8 +193,7 @@ static void writes(dora_shm_writer *writer) {
 
 static void reads(const char *stream) {
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options how;
-    memset(&how, 0, sizeof how);
+    dora_shm_reader_options how = DORA_SHM_READER_OPTIONS_INIT;
     how.start = DORA_SHM_START_OLDEST;
     OK(dora_shm_reader_open(stream, &how, &reader));
     signal_frame samples[10];
@@ -189,6 +211,16 @@ static void reads(const char *stream) {
     IS_NULL("frames", dora_shm_reader_read(reader, &into, NULL));
     IS_NULL("reader", dora_shm_reader_latest(NULL, &into, &frames));
     IS_NULL("reader", dora_shm_reader_latest_seconds(NULL, 1, &into, &frames));
+    uint64_t first = 77, count = 77, position = 77;
+    IS_NULL("reader", dora_shm_reader_newest(NULL, &into, &frames));
+    IS_NULL("reader", dora_shm_reader_skip_to_newest(NULL));
+    IS_NULL("reader", dora_shm_reader_read_at(NULL, 0, &into, &frames));
+    IS_NULL("reader", dora_shm_reader_held(NULL, &first, &count));
+    IS_NULL("first", dora_shm_reader_held(reader, NULL, &count));
+    IS_NULL("count", dora_shm_reader_held(reader, &first, NULL));
+    IS_NULL("reader", dora_shm_reader_position_at(NULL, 0, &position));
+    IS_NULL("position", dora_shm_reader_position_at(reader, 0, NULL));
+    CHECK(first == 77 && count == 77 && position == 77);
     IS_NULL("reader", dora_shm_reader_skip(NULL, 1, &frames));
     IS_NULL("frames", dora_shm_reader_skip(reader, 1, NULL));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_skip(reader, 0, &frames));

@@ -27,7 +27,6 @@ int main(int argc, char **argv) {
     into.samples_size = sizeof samples;
     into.times = times;
     into.max_frames = 100;
-    uint64_t description = 0;
     for (;;) {
         dora_shm_frames frames;
         dora_shm_result result = dora_shm_reader_read(reader, &into, &frames);
@@ -56,14 +55,17 @@ int main(int argc, char **argv) {
             printf("closed\n");
             break;
         }
-        if (frames.description != description) {
+        dora_shm_event event;
+        bool is_described = result == DORA_SHM_NEW_GENERATION;
+        while (dora_shm_reader_next_event(reader, &event) == DORA_SHM_OK)
+            is_described |= event.kind == DORA_SHM_EVENT_NEW_DESCRIPTION;
+        if (is_described) {
             dora_shm_description *found = NULL;
             const char *key = NULL;
             OK(dora_shm_reader_description(reader, &found));
             OK(dora_shm_description_key(found, &key));
             printf("description %s\n", key);
             OK(dora_shm_description_close(&found));
-            description = frames.description;
         }
     }
     OK(dora_shm_reader_close(&reader));

@@ -8,8 +8,7 @@ int main(int argc, char **argv) {
     const char *stream = argv[1];
     dora_shm_writer *writer = NULL;
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options how;
-    memset(&how, 0, sizeof how);
+    dora_shm_reader_options how = DORA_SHM_READER_OPTIONS_INIT;
     how.start = DORA_SHM_START_OLDEST;
     dora_shm_format format = signal_format(20);
     OK(dora_shm_writer_create(stream, NULL, &writer));

@@ -11,8 +11,7 @@ static dora_shm_writer *writer_of(const char *stream, uint64_t ring_frames) {
 
 static dora_shm_reader *reader_of(const char *stream, dora_shm_start start, uint64_t last) {
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options options;
-    memset(&options, 0, sizeof options);
+    dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT;
     options.start = start;
     options.last_frames = last;
     OK(dora_shm_reader_open(stream, &options, &reader));
@@ -131,9 +130,166 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.position == 88 && cursor.lag_frames == 12 && cursor.lag_ns > 0);
     OK(dora_shm_reader_close(&reader));
+    dora_shm_reader_options seconds = DORA_SHM_READER_OPTIONS_INIT;
+    seconds.start = DORA_SHM_START_LAST_SECONDS;
+    seconds.last_seconds = 0.0045;
+    OK(dora_shm_reader_open(stream, &seconds, &reader));
+    OK(dora_shm_reader_cursor(reader, &cursor));
+    CHECK(cursor.position == 95 && cursor.lag_frames == 5 && cursor.lost == 0);
+    OK(dora_shm_reader_close(&reader));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open_messages(stream, &seconds, &reader));
+    seconds.last_seconds = -1;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &seconds, &reader));
     reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.position == 100);
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_writer_close(&writer));
+}
+
+/* What a display calls: the newest frames, whatever there was before them. */
+static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) {
+    dora_shm_reader *reader = NULL;
+    struct memory memory = memory_of(7);
+    dora_shm_frames frames;
+    dora_shm_cursor cursor;
+    OK(dora_shm_reader_open(stream, NULL, &reader));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
+    dora_shm_writer *writer = writer_of(stream, 40);
+    OK(dora_shm_reader_wait(reader, 60));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.frames == 0 && frames.generation == 0);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
+    signal_write(writer, 30);
+    OK(dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.first == 23 && frames.frames == 7 && frames.lost == 0);
+    memory_check(&memory, &frames, 30);
+    OK(dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.first == 23 && frames.frames == 7); /* they are still the newest */
+
+    /* Over several generations, of which the ones between are of no interest. */
+    dora_shm_format format = signal_format(20);
+    signal_write(writer, 3);
+    for (int i = 0; i < 3; i++) {
+        OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+        signal_write(writer, 5);
+    }
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.generation == 3);
+    OK(dora_shm_reader_newest(reader, &memory.into, &frames));
+    CHECK(frames.first == 0 && frames.frames == 5 && frames.generation == 3);
+    OK(dora_shm_reader_cursor(reader, &cursor));
+    CHECK(cursor.lost == 0 && cursor.position == 5 && cursor.lag_frames == 0);
+    OK(dora_shm_writer_close(&writer));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_newest(reader, &memory.into, &frames));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_newest(reader, &memory.into, &frames));
+    memory_free(&memory);
+    OK(dora_shm_reader_close(&reader));
+}
+
+static void what_is_skipped_to_the_newest_is_not_lost(const char *stream) {
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0), *messages = NULL;
+    dora_shm_frames frames;
+    dora_shm_message message;
+    OK(dora_shm_reader_open_messages(stream, NULL, &messages));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_skip_to_newest(reader));
+    dora_shm_writer *writer = writer_of(stream, 40);
+    signal_write(writer, 3);
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip_to_newest(reader));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip_to_newest(messages));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_skip_to_newest(reader));
+    for (int i = 0; i < 20; i++)
+        signal_write(writer, 10); /* five times round */
+    OK(dora_shm_reader_skip_to_newest(reader));
+    OK(dora_shm_reader_skip_to_newest(messages));
+    signal_write(writer, 4);
+    struct memory memory = memory_of(7);
+    OK(dora_shm_reader_read(reader, &memory.into, &frames));
+    CHECK(frames.first == 203 && frames.frames == 4 && frames.lost == 0);
+    OK(dora_shm_reader_next_message(messages, &message));
+    CHECK(message.first == 203 && message.frames == 4 && message.lost == 0);
+    memory_free(&memory);
+    OK(dora_shm_writer_close(&writer));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_skip_to_newest(reader));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_skip_to_newest(messages));
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_reader_close(&messages));
+}
+
+static void expect_event(dora_shm_reader *reader, dora_shm_event_kind kind, uint32_t generation, uint64_t position) {
+    dora_shm_event event;
+    OK(dora_shm_reader_next_event(reader, &event));
+    CHECK(event.kind == kind && event.generation == generation && event.position == position);
+}
+
+static void events_come_in_order_with_the_frames(const char *stream) {
+    dora_shm_writer *writer = NULL;
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
+    dora_shm_description *description = NULL;
+    dora_shm_format format = signal_format(40);
+    dora_shm_frames frames;
+    dora_shm_event event;
+    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_next_event(NULL, &event));
+    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_next_event(reader, NULL));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_next_event(reader, &event));
+    OK(dora_shm_writer_create(stream, NULL, &writer));
+    OK(dora_shm_description_create(&description));
+    for (int i = 0; i < 2; i++) {
+        OK(dora_shm_writer_begin(writer, &format, description, 1));
+        signal_write(writer, 3);
+        IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip(reader, 10, &frames));
+        expect_event(reader, DORA_SHM_EVENT_NEW_GENERATION, (uint32_t)i, 0);
+        OK(dora_shm_reader_skip(reader, 10, &frames));
+    }
+    IS(DORA_SHM_NOTHING, dora_shm_reader_next_event(reader, &event));
+    OK(dora_shm_description_set_key(description, "second"));
+    OK(dora_shm_writer_describe(writer, description));
+    signal_write(writer, 4);
+    OK(dora_shm_reader_skip(reader, 10, &frames));
+    CHECK(frames.first == 3 && frames.frames == 4);
+    expect_event(reader, DORA_SHM_EVENT_NEW_DESCRIPTION, 1, 3);
+    OK(dora_shm_writer_close(&writer));
+    IS(DORA_SHM_CLOSED, dora_shm_reader_skip(reader, 10, &frames));
+    expect_event(reader, DORA_SHM_EVENT_WRITER_CLOSED, 1, 7);
+    writer = writer_of(stream, 40);
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_skip(reader, 10, &frames));
+    expect_event(reader, DORA_SHM_EVENT_WRITER_RESTARTED, 0, 0);
+    expect_event(reader, DORA_SHM_EVENT_NEW_GENERATION, 0, 0);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_next_event(reader, &event));
+    OK(dora_shm_description_close(&description));
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_writer_close(&writer));
+}
+
+static void frames_are_found_by_their_positions_and_times(const char *stream) {
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0);
+    struct memory memory = memory_of(7);
+    dora_shm_frames frames;
+    uint64_t first = 77, count = 77, position = 77;
+    OK(dora_shm_reader_held(reader, &first, &count));
+    CHECK(count == 0);
+    dora_shm_writer *writer = writer_of(stream, 40);
+    OK(dora_shm_reader_wait(reader, 60));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_read_at(reader, 0, &memory.into, &frames));
+    signal_write(writer, 100);
+    OK(dora_shm_reader_held(reader, &first, &count));
+    CHECK(first == 60 && count == 40);
+    OK(dora_shm_reader_read_at(reader, 70, &memory.into, &frames));
+    CHECK(frames.first == 70 && frames.frames == 7 && frames.lost == 0);
+    memory_check(&memory, &frames, 100);
+    memory.into.max_frames = 2;
+    OK(dora_shm_reader_read_at(reader, 99, &memory.into, &frames));
+    CHECK(frames.first == 99 && frames.frames == 1);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_read_at(reader, 100, &memory.into, &frames));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_read_at(reader, 0, &memory.into, &frames));
+    OK(dora_shm_reader_position_at(reader, 0.0805, &position));
+    CHECK(position == 81);
+    OK(dora_shm_reader_position_at(reader, 1e9, &position));
+    CHECK(position == 100);
+    dora_shm_cursor cursor;
+    OK(dora_shm_reader_cursor(reader, &cursor));
+    CHECK(cursor.position == 0 && cursor.lost == 0); /* neither moves the cursor */
+    memory_free(&memory);
     OK(dora_shm_reader_close(&reader));
     OK(dora_shm_writer_close(&writer));
 }
@@ -233,7 +389,7 @@ static void readers_follow_generations_and_ends(const char *stream) {
     CHECK(format.dtype == DORA_SHM_DTYPE_NONE);
     IS(DORA_SHM_TIMED_OUT, dora_shm_reader_wait(reader, 0.01));
     IS(DORA_SHM_NOTHING, dora_shm_reader_skip(reader, 1, &frames));
-    CHECK(frames.generation == DORA_SHM_NONE && frames.description == 0);
+    CHECK(frames.generation == DORA_SHM_NONE);
 
     dora_shm_writer *writer = NULL;
     OK(dora_shm_writer_create(stream, NULL, &writer));
@@ -330,10 +486,9 @@ static void readers_follow_generations_and_ends(const char *stream) {
 
 static void options_reach_the_library(const char *stream) {
     dora_shm_writer *writer = NULL;
-    dora_shm_writer_options who;
-    memset(&who, 0, sizeof who);
+    dora_shm_writer_options who = DORA_SHM_WRITER_OPTIONS_INIT;
     who.mode = 0640;
-    who.keep_replaced = 1;
+    who.keep_replaced = true;
     who.max_ring_bytes = 1 << 20;
     OK(dora_shm_writer_create(stream, &who, &writer));
     dora_shm_format format = signal_format(1 << 20);
@@ -342,16 +497,14 @@ static void options_reach_the_library(const char *stream) {
     OK(dora_shm_writer_begin(writer, &format, NULL, 1));
     signal_write(writer, 1);
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options how;
-    memset(&how, 0, sizeof how);
+    dora_shm_reader_options how = DORA_SHM_READER_OPTIONS_INIT;
     how.max_ring_bytes = 4096;
     IS(DORA_SHM_ERROR_TOO_LARGE, dora_shm_reader_open(stream, &how, &reader));
     how.max_ring_bytes = 0;
-    how.has_owner = 1;
     how.owner = 54321;
     IS(DORA_SHM_ERROR_WRONG_OWNER, dora_shm_reader_open(stream, &how, &reader));
     CHECK(reader == NULL);
-    how.has_owner = 0;
+    how.owner = DORA_SHM_NONE;
     how.idle_after_seconds = 1e-9;
     OK(dora_shm_reader_open(stream, &how, &reader));
     dora_shm_state state;
@@ -367,13 +520,11 @@ static void frames_come_with_their_own_description(const char *stream) {
     dora_shm_writer *writer = NULL;
     dora_shm_reader *reader = NULL;
     dora_shm_description *description = NULL;
-    dora_shm_writer_options who;
-    dora_shm_reader_options how;
-    memset(&who, 0, sizeof who);
-    memset(&how, 0, sizeof how);
-    who.keep_replaced = 1;
+    dora_shm_writer_options who = DORA_SHM_WRITER_OPTIONS_INIT;
+    dora_shm_reader_options how = DORA_SHM_READER_OPTIONS_INIT;
+    who.keep_replaced = true;
     how.start = DORA_SHM_START_OLDEST;
-    how.each_description = 1;
+    how.each_description = true;
     dora_shm_format format = signal_format(40);
     OK(dora_shm_writer_create(stream, &who, &writer));
     OK(dora_shm_description_create(&description));
@@ -386,9 +537,9 @@ static void frames_come_with_their_own_description(const char *stream) {
     struct memory memory = memory_of(40);
     dora_shm_frames frames;
     OK(dora_shm_reader_read(reader, &memory.into, &frames));
-    CHECK(frames.first == 0 && frames.frames == 3 && frames.description == 1);
+    CHECK(frames.first == 0 && frames.frames == 3);
     OK(dora_shm_reader_skip(reader, UINT64_MAX, &frames));
-    CHECK(frames.first == 3 && frames.frames == 4 && frames.description == 2);
+    CHECK(frames.first == 3 && frames.frames == 4);
     memory_free(&memory);
     OK(dora_shm_description_close(&description));
     OK(dora_shm_writer_close(&writer));
@@ -398,6 +549,10 @@ static void frames_come_with_their_own_description(const char *stream) {
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     copies_reach_as_far_as_their_memory(argv[1]);
+    the_newest_frames_come_at_once_and_cost_no_loss(argv[1]);
+    what_is_skipped_to_the_newest_is_not_lost(argv[1]);
+    events_come_in_order_with_the_frames(argv[1]);
+    frames_are_found_by_their_positions_and_times(argv[1]);
     a_lapped_reader_loses_and_is_told_how_many(argv[1]);
     views_lend_what_is_in_the_ring(argv[1]);
     readers_follow_generations_and_ends(argv[1]);

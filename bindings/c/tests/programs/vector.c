@@ -63,8 +63,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     dora_shm_reader *reader = NULL;
-    dora_shm_reader_options options;
-    memset(&options, 0, sizeof options);
+    dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT;
     options.start = DORA_SHM_START_OLDEST;
     OK(dora_shm_reader_open(argv[1], &options, &reader));
     dora_shm_info info;

@@ -91,6 +91,7 @@ int main(int argc, char **argv) {
     writer.write(samples, 0.0, 0.01, 5);
     CHECK(reader.wait(10) == DORA_SHM_OK);
     CHECK(reader.read(chunk) == DORA_SHM_NEW_GENERATION && chunk.samples.empty());
+    CHECK(reader.next_event()->kind == DORA_SHM_EVENT_NEW_GENERATION && !reader.next_event());
     CHECK(reader.description()->labels(1).at(1) == "right" && reader.format()->rate_hz == 100.0);
     CHECK(reader.read(chunk, 10) == DORA_SHM_OK);
     CHECK(chunk.frames.frames == 10 && chunk.samples.size() == 20 && chunk.times.size() == 10);
@@ -101,6 +102,10 @@ int main(int argc, char **argv) {
     CHECK(reader.latest(chunk, 3) == DORA_SHM_OK && chunk.frames.first == 27 && chunk.samples[0] == 54.0F);
     CHECK(reader.latest_seconds(chunk, 0.045) == DORA_SHM_OK && chunk.frames.frames == 5);
     THROWS(DORA_SHM_ERROR_BAD_ARGUMENT, reader.latest(chunk, 0));
+
+    CHECK(reader.held() == std::make_pair(std::uint64_t{0}, std::uint64_t{30}) && reader.position_at(0.195) == 20);
+    CHECK(reader.read_at(chunk, 4, 2) == DORA_SHM_OK && chunk.frames.first == 4 && chunk.samples.at(3) == 11.0F);
+    CHECK(reader.read_at(chunk, 30, 2) == DORA_SHM_NOTHING && chunk.samples.empty());
 
     // In place, across the wrap.
     dora_shm_frames frames{};
@@ -128,19 +133,20 @@ int main(int argc, char **argv) {
         found += stream.kind == DORA_SHM_STREAM_OURS && stream.text == name && stream.info->position == 62;
     CHECK(found == 1);
 
-    dora_shm_reader_options last{};
+    dora_shm_reader_options last = DORA_SHM_READER_OPTIONS_INIT;
     last.start = DORA_SHM_START_LAST;
     last.last_frames = 1;
     dora_shm::MessageReader messages(name, last);
     dora_shm::Message message;
     CHECK(messages.next(message) == DORA_SHM_OK && message.info().first + message.info().frames == 62);
-    CHECK(message.samples<float>().size() == 2 * message.times().size() && messages.lost() == 0);
+    CHECK(message.samples<float>().size() == 2 * message.times().size() && messages.cursor().lost == 0);
     CHECK(messages.format()->dtype == DORA_SHM_FLOAT32 && messages.info().position == 62);
     CHECK(messages.description() && messages.state() == DORA_SHM_STATE_LIVE);
     CHECK(messages.next(message) == DORA_SHM_NOTHING && message.times().empty() && message.samples<float>().empty());
+    CHECK(messages.skip_to_newest() == DORA_SHM_NOTHING && !messages.next_event());
     messages.interrupt();
     CHECK(messages.wait(60) == DORA_SHM_INTERRUPTED);
-    CHECK(!reader.foreign());
+    CHECK(!reader.ezmsg());
 
     const dora_shm::Notifier notifier(name);
     CHECK(notifier.descriptor() >= 0);
@@ -153,11 +159,18 @@ int main(int argc, char **argv) {
     CHECK(reader.read(chunk) == DORA_SHM_NEW_GENERATION);
     THROWS(DORA_SHM_ERROR_BAD_ARGUMENT, reader.read(chunk));
     dora_shm::Chunk<std::uint8_t> bytes;
+    dora_shm::Reader display(name);
+    writer.begin(dora_shm::make_format(DORA_SHM_UINT8, {2, 2}, 0, 9));
+    writer.write(std::vector<std::uint8_t>{5, 6, 7, 8}, 0, 0);
+    CHECK(display.newest(chunk, 10) == DORA_SHM_NEW_GENERATION && chunk.samples.empty());
+    THROWS(DORA_SHM_ERROR_BAD_ARGUMENT, display.newest(chunk, 10));
+    CHECK(display.newest(bytes, 10) == DORA_SHM_OK && bytes.frames.generation == 2 && bytes.samples.at(3) == 8);
     CHECK(reader.read(bytes) == DORA_SHM_OK && bytes.samples.at(3) == 4);
     CHECK(reader.info().generation == 1 && writer.warnings().empty() && writer.progress().position == 1);
     writer.maintain();
     writer.describe(dora_shm::Description().set_key("other"));
 
+    CHECK(reader.newest(bytes, 1) == DORA_SHM_NEW_GENERATION);
     std::thread waiting([&] { CHECK(reader.wait(60) == DORA_SHM_INTERRUPTED); });
     reader.interrupt();
     waiting.join();

@@ -6,31 +6,31 @@ all that connects them.
 """
 
 from ._chunk import Chunk, Message
-from ._dora_shm import __version__, shorten as _shorten
+from ._dora_shm import __version__
 from ._errors import (
-    AccessError,
     BadArgumentError,
     BadFormatError,
     BadNameError,
     ClosedError,
     CorruptError,
     Error,
-    ForeignError,
+    EzmsgError,
     ForkedError,
     IoError,
-    LiveError,
     NameTakenError,
     NoGenerationError,
     NoSpaceError,
     ObstructedError,
     OverwrittenError,
+    StreamBusyError,
+    StreamPermissionError,
     TooLargeError,
     UnknownDtypeError,
     UnsupportedError,
     VersionError,
     WrongOwnerError,
 )
-from ._events import Event, EventKind
+from ._events import Event, EventKind, Wait
 from ._description import Axis, CoordAxis, Description, LinearAxis
 from ._info import State, StreamInfo
 from ._reader import Lag, Reader
@@ -39,7 +39,6 @@ from ._view import View
 from ._writer import Writer
 
 __all__ = [
-    "AccessError",
     "Axis",
     "BadArgumentError",
     "BadFormatError",
@@ -54,12 +53,11 @@ __all__ = [
     "Error",
     "Event",
     "EventKind",
-    "ForeignError",
+    "EzmsgError",
     "ForkedError",
     "IoError",
     "Lag",
     "LinearAxis",
-    "LiveError",
     "Message",
     "NameTakenError",
     "NoGenerationError",
@@ -68,28 +66,19 @@ __all__ = [
     "OverwrittenError",
     "Reader",
     "State",
+    "StreamBusyError",
     "StreamInfo",
+    "StreamPermissionError",
     "TooLargeError",
     "UnknownDtypeError",
     "UnsupportedError",
     "VersionError",
     "View",
+    "Wait",
     "Watch",
     "Writer",
     "WrongOwnerError",
     "__version__",
-    "shorten_shmem_name",
     "streams",
     "watch",
 ]
-
-
-def shorten_shmem_name(name: str) -> str:
-    """Name of a segment in shared memory for a stream's (or ring's, or description's) long name.
-
-    ``"sm_"`` and the first 20 characters of the URL-safe base64 of the name's SHA-256: ezmsg's rule.
-
-    >>> shorten_shmem_name("demo")
-    'sm_KpdRbDVLaISM29j1SiJq'
-    """
-    return _shorten(name)

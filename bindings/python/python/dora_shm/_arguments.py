@@ -1,4 +1,4 @@
-"""Arguments that may be wrong, and what is said of those that are."""
+"""Checks of arguments: each raises an exception that says what was expected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 2**64 - 1
 
 
 def name_of_stream(name: Any) -> str:
-    """A stream's name, as far as Python knows what is wrong with it; the library knows the rest."""
+    """A stream's name. Only what cannot be passed on is refused here; the library checks the rest."""
     if not isinstance(name, str):
         raise TypeError(f"the stream's name is {name!r}, expected a string")
     try:
@@ -36,18 +36,18 @@ def count(name: str, value: Any, unit: str = "frames", least: int = 0) -> int:
 
 
 def seconds(name: str, value: Any) -> float:
-    """So many seconds, 0 or more; infinity is for ever."""
-    found = _number(name, value)
+    """A number of seconds, 0 or more; may be infinite."""
+    found = number(name, value)
     if not found >= 0:
         raise BadArgumentError(f"{name} is {value!r}, expected 0 or more seconds")
     return found
 
 
 def timeout_of(value: Any) -> float | None:
-    """How long to wait in seconds, for ever with None, not at all below 0."""
+    """Seconds to wait; None: as long as it takes."""
     if value is None:
         return None
-    found = _number("timeout", value)
+    found = number("timeout", value)
     if math.isnan(found):
         raise BadArgumentError(f"timeout is {value!r}, expected seconds, or None to wait as long as it takes")
     return None if found == math.inf else max(found, 0.0)
@@ -65,19 +65,20 @@ def whole(name: str, value: Any, what: str) -> int:
 
 
 def shown(first: str, shape: tuple[int, ...]) -> str:
-    """The shape of frames, of which there are as many as a word says."""
+    """The shape of an array of frames whose number is a word."""
     return f"({', '.join([first, *map(str, shape)])}{'' if shape else ','})"
 
 
 def deadline_of(timeout: Any) -> tuple[float | None, float | None]:
-    """A timeout and when it is over, by `time.monotonic`; None: never, and without a meaning where nothing is waited for."""
+    """A timeout, and the `time.monotonic` at which it is over; None: never, or, with a timeout of 0, not needed."""
     if timeout == 0:
         return 0.0, None
     found = timeout_of(timeout)
     return found, None if found is None else time.monotonic() + found
 
 
-def _number(name: str, value: Any) -> float:
+def number(name: str, value: Any) -> float:
+    """A number of seconds."""
     if isinstance(value, str | bytes):
         raise TypeError(f"{name} is {value!r}, expected a number of seconds")
     try:

@@ -116,20 +116,15 @@ class Chunk:
         """As `send_ns`, as `datetime64[ns]`."""
         return self.send_ns.view("datetime64[ns]")
 
-    @property
-    def raw_messages(self) -> bytes:
-        """Its messages as the compiled module gives them. Not for users."""
-        return self._messages
-
-    def longer(self, samples: npt.NDArray[Any], times: npt.NDArray[np.float64], messages: bytes) -> Chunk:
-        """The same with other frames, from the same position on. Not for users."""
+    def _with_frames(self, samples: npt.NDArray[Any], times: npt.NDArray[np.float64], messages: bytes) -> Chunk:
+        """The same chunk with other frames, which begin at the same position."""
         described, missed = self.description, self.description_missed
         return Chunk(samples, times, self.first, self.lost, self.generation, described, missed, messages)
 
-    def split(self, frames: int) -> tuple[Chunk, Chunk]:
-        """The first `frames` frames, and the others. Not for users."""
-        now = self.longer(self.samples[:frames], self.times[:frames], self._messages)
-        later = self.longer(self.samples[frames:], self.times[frames:], self._messages)
+    def _split(self, frames: int) -> tuple[Chunk, Chunk]:
+        """The first `frames` frames, and the rest."""
+        now = self._with_frames(self.samples[:frames], self.times[:frames], self._messages)
+        later = self._with_frames(self.samples[frames:], self.times[frames:], self._messages)
         later.first, later.lost = self.first + frames, 0
         return now, later
 

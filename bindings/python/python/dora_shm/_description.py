@@ -122,16 +122,16 @@ class Description:
         return axis.labels if isinstance(axis, CoordAxis) else ()
 
     @classmethod
-    def from_json(cls, text: bytes) -> Description:
-        """Of its form in shared memory, which `SPEC.md` has. Not for users."""
+    def _from_json(cls, text: bytes) -> Description:
+        """Parses the JSON that a stream holds in shared memory; `SPEC.md` defines it."""
         found = json.loads(text)
         axes = {dim: _axis_from_json(axis) for dim, axis in found["axes"].items()}
         attrs = {name: _attr_from_json(attr) for name, attr in found["attrs"].items()}
         key, stream_dim, layout = found["key"], found["stream_dim"], found["message"]
         return cls(tuple(found["dims"]), axes, attrs, key, stream_dim, layout)
 
-    def to_json(self) -> bytes:
-        """In its form in shared memory. Not for users."""
+    def _to_json(self) -> bytes:
+        """The JSON that a stream holds in shared memory."""
         described = {
             "version": 1,
             "dims": list(self.dims),
@@ -148,22 +148,6 @@ class Description:
         except UnicodeEncodeError as error:
             wrong = text[max(error.start - 20, 0) : error.end]
             raise BadArgumentError(f"{wrong!r} in the description is no Unicode text, expected some that is") from None
-
-
-class Parsed:
-    """Descriptions, of which the last one is not parsed again."""
-
-    def __init__(self) -> None:
-        self.text: bytes | None = None
-        self.description: Description | None = None
-
-    def of(self, text: bytes | None) -> Description | None:
-        """The description that `text` is; None of None, which is not remembered."""
-        if text is not None and text is not self.text:
-            if text != self.text:
-                self.description = Description.from_json(text)
-            self.text = text
-        return None if text is None else self.description
 
 
 def _axis_from_json(axis: dict[str, Any]) -> Axis:

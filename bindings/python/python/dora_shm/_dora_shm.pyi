@@ -1,7 +1,7 @@
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Notifier", "Part", "Reader", "View", "Writer", "shorten", "streams"]
+__all__ = ["__version__", "Notifier", "Part", "Position", "Progress", "Reader", "View", "Writer", "shorten", "streams"]
 
 __version__: Final[str]
 
@@ -27,27 +27,65 @@ class Part:
     def __len__(self, /) -> int: ...
 
 @final
+class Position:
+    """
+    Where a reader is.
+    """
+    @property
+    def generation(self, /) -> int | None: ...
+    @property
+    def lost(self, /) -> int: ...
+    @property
+    def position(self, /) -> int: ...
+
+@final
+class Progress:
+    """
+    How far a writer is.
+    """
+    @property
+    def epoch(self, /) -> int: ...
+    @property
+    def generation(self, /) -> int | None: ...
+    @property
+    def position(self, /) -> int: ...
+    @property
+    def ring_frames(self, /) -> int: ...
+    @property
+    def stream_position(self, /) -> int: ...
+
+@final
 class Reader:
-    def __new__(cls, /, name: str, start: str, last: SupportsIndex, owner: SupportsIndex | None, idle_after: SupportsFloat | SupportsIndex, max_bytes: SupportsIndex | None, each_description: bool, spin: SupportsFloat | SupportsIndex) -> Reader:
+    def __new__(cls, /, name: str, start: str | SupportsIndex | SupportsFloat, owner: SupportsIndex | None, idle_after: SupportsFloat | SupportsIndex, max_bytes: SupportsIndex | None, each_description: bool, spin: SupportsFloat | SupportsIndex, events: list | None) -> Reader:
         """
-        `start` is "newest", "oldest" or "last", the last `last` frames.
+        `start` is "newest", "oldest", a number of frames (int) or of seconds (float).
         """
-    def advance(self, /) -> int:
+    def advance(self, /) -> Any:
         """
-        Moves on to the next generation, or to the end, if nothing is left in this one.
+        Moves on to the next generation, or to the end, if nothing is left in this one. Returns as `read`, or "data".
         """
     def after_fork(self, /) -> None: ...
     def close(self, /) -> None: ...
-    def cursor(self, /) -> tuple[int | None, int, int]:
+    def description(self, /) -> tuple[Any | None, bool]:
         """
-        `(generation, position, lost)`
+        The description in force, and whether the one of the frames that were read last was missed.
         """
-    def description(self, /) -> tuple[bytes | None, bool]: ...
+    def empty(self, /, samples: Any | None = None) -> Any:
+        """
+        A `Chunk` of no frames, at the reader's position; its samples are `samples`, or a new array.
+        """
     def finish(self, /, view: View) -> None:
         """
         Takes a view back and moves behind it.
         """
-    def format(self, /) -> tuple[str, list[int], float, int] | None: ...
+    def format(self, /) -> tuple[Any, tuple] | None:
+        """
+        dtype and frame shape of the ring that is read.
+        """
+    def held(self, /) -> tuple[int, int]:
+        """
+        Positions of the frames that the ring holds: the first, and the one behind the last.
+        """
     def info(self, /) -> dict: ...
     def is_closed(self, /) -> bool: ...
     def is_ready(self, /) -> bool:
@@ -58,37 +96,43 @@ class Reader:
         """
         Frames that are committed and not read, and seconds since the oldest of them was committed.
         """
-    def latest(self, /, frames: SupportsIndex, seconds: SupportsFloat | SupportsIndex | None) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
+    def latest(self, /, frames: SupportsIndex, seconds: SupportsFloat | SupportsIndex | None) -> Any:
         """
         Follows the stream to its newest generation without reading, then copies its newest frames into new arrays: `frames`
-        of them, or those of the newest `seconds`.
+        of them, or those of the newest `seconds`. Returns a `Chunk`, or "nothing" before the first ring.
         """
-    def read(self, /, max_frames: SupportsIndex) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
+    def position(self, /) -> Position: ...
+    def position_at(self, /, time: SupportsFloat | SupportsIndex) -> int: ...
+    def read(self, /, max_frames: SupportsIndex) -> Any:
         """
-        Copies what is new into new arrays, at most `max_frames` frames.
+        Copies new frames into new arrays, at most `max_frames`. Returns a `Chunk`; or "nothing", "generation" or "closed".
         """
-    def read_into(self, /, samples: Any, times: Any, of: SupportsIndex | None, from_: SupportsIndex | None) -> tuple[int, Any | None, Any | None, int, int, int, int, bytes | None, bytes | None, bool]:
+    def read_at(self, /, first: SupportsIndex, frames: SupportsIndex) -> Any:
         """
-        Copies what is new into the arrays, as many frames as `times` holds, if it is of the generation `of`, for which the
-        arrays are; with a position `from`, only what goes on from there without a gap. Another thread may have moved on.
+        Copies the frames from position `first` on, at most `frames`, as far as the ring holds them. Returns a `Chunk`.
         """
-    def skip_to_last(self, /, seconds: SupportsFloat | SupportsIndex) -> None:
+    def read_into(self, /, samples: Any, times: Any, of: SupportsIndex | None, from_: SupportsIndex | None) -> Any:
         """
-        Of a reader that has just begun at the oldest frames: moves on to those that are less than `seconds` older than the
-        newest.
+        Copies new frames into the arrays, at most as many as `times` holds. With a position `from_`, only frames that
+        continue from there without a gap. Returns as `read`; "stale" if the reader is not in the generation `of`, for which
+        the arrays were checked.
         """
-    def status(self, /, idle_after: SupportsFloat | SupportsIndex) -> tuple[str, tuple[int, int] | None, tuple[int, int] | None]:
+    def skip_to_newest(self, /) -> Any:
         """
-        How the stream is, the writer that made the ring that is read, and the one that has the stream now.
+        Passes everything that is there, generations included, without counting it as lost. Returns as `advance`.
         """
-    def view(self, /, max_frames: SupportsIndex) -> tuple[int, View | None, bytes | None, bool, tuple[str, list[int], float, int] | None]:
+    def state(self, /) -> str:
         """
-        Lends what is new in place, at most `max_frames` frames, with the description and whether it was missed.
+        How the stream is.
         """
-    def wait(self, /, seconds: SupportsFloat | SupportsIndex | None, death_is_known: bool) -> str:
+    def view(self, /, max_frames: SupportsIndex) -> Any:
+        """
+        Lends what is new in place, at most `max_frames` frames. Returns a `View`, or as `read`.
+        """
+    def wait(self, /, seconds: SupportsFloat | SupportsIndex | None) -> str:
         """
         Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the
-        stream is. Unless it is known that the writer is dead, its death ends it early.
+        stream is. The writer's death ends it early when it is noticed.
         """
 
 @final
@@ -97,14 +141,34 @@ class View:
     Frames lent in place.
     """
     @property
+    def description(self, /) -> Any | None:
+        """
+        The description of these frames.
+        """
+    @property
+    def dtype(self, /) -> Any | None:
+        """
+        The numpy dtype of a sample.
+        """
+    @property
     def first(self, /) -> int: ...
     @property
     def frames(self, /) -> int: ...
     @property
     def generation(self, /) -> int: ...
+    @property
+    def missed(self, /) -> bool:
+        """
+        Whether the description of these frames was gone before it could be read.
+        """
     def samples(self, /) -> list[Part]:
         """
         The samples: one part, or two where the ring wraps.
+        """
+    @property
+    def shape(self, /) -> tuple | None:
+        """
+        The shape of a frame.
         """
     def times(self, /) -> list[Part]:
         """
@@ -127,10 +191,7 @@ class Writer:
     def describe(self, /, description: bytes) -> None: ...
     def is_closed(self, /) -> bool: ...
     def maintain(self, /) -> None: ...
-    def status(self, /) -> tuple[int | None, int, int, int, int, int]:
-        """
-        `(generation, position, stream_position, ring_frames, epoch, stream_id)`
-        """
+    def progress(self, /) -> Progress: ...
     def warnings(self, /) -> list[str]: ...
     def write(self, /, samples: Any, times: Any | None, start: SupportsFloat | SupportsIndex, step: SupportsFloat | SupportsIndex, send_ns: SupportsIndex) -> None:
         """

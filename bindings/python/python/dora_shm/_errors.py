@@ -1,10 +1,10 @@
-"""One exception for each thing that can go wrong; the messages are the library's."""
+"""One exception class for each kind of failure. The messages are the library's."""
 
 import errno
 
 
 class Error(Exception):
-    """What every exception of this package is."""
+    """Base class of all exceptions of this package."""
 
 
 class BadNameError(Error, ValueError):
@@ -12,51 +12,51 @@ class BadNameError(Error, ValueError):
 
 
 class UnknownDtypeError(Error, ValueError):
-    """Not one of the twelve element types that a stream can have."""
+    """The dtype is not one of the twelve element types that a stream can have."""
 
 
 class BadFormatError(Error, ValueError):
-    """A format that no ring can have."""
+    """No ring can have this format."""
 
 
 class BadArgumentError(Error, ValueError):
-    """An argument that does not fit the stream."""
+    """An argument has a value that is not allowed or does not fit the stream."""
 
 
-class LiveError(Error):
+class StreamBusyError(Error):
     """Another live process writes this stream."""
 
 
 class ObstructedError(Error):
-    """No live writer, but another process holds a read lock, which readers never need."""
+    """No process writes the stream, but another process holds a lock on it that only writers need."""
 
 
 class NameTakenError(Error, FileExistsError):
-    """The public name belongs to something that is not ours to remove."""
+    """Something else has the stream's name in shared memory."""
 
 
 class WrongOwnerError(Error, PermissionError):
-    """The stream belongs to a user that was not asked for; see `owner`."""
+    """The stream belongs to another user, who was not named with `owner`."""
 
 
-class AccessError(Error, PermissionError):
-    """The stream's writer does not let this user read it."""
+class StreamPermissionError(Error, PermissionError):
+    """The stream's mode does not let this user read it."""
 
 
 class VersionError(Error):
-    """The stream was written by a version of the protocol that this one cannot read."""
+    """The stream was written with a version of the protocol that this package cannot read."""
 
 
-class ForeignError(Error):
-    """The stream was written by a version of ezmsg that this one cannot read."""
+class EzmsgError(Error):
+    """The stream was written by a version of ezmsg that this package cannot read."""
 
 
 class UnsupportedError(Error):
-    """ezmsg wrote the stream, in order, but its frames are nothing that there is a format for."""
+    """ezmsg wrote the stream, and its frames have a type or shape that this package has no format for."""
 
 
 class CorruptError(Error):
-    """Bytes in shared memory contradict the protocol. The reader has let go and attaches anew when it is used again."""
+    """Bytes in shared memory contradict the protocol. The reader has detached and attaches again on its next call."""
 
 
 class TooLargeError(Error, ValueError):
@@ -76,24 +76,24 @@ class NoGenerationError(Error):
 
 
 class ForkedError(Error):
-    """The object was inherited by a forked child, in which it cannot be used."""
+    """A forked child cannot use this object of its parent."""
 
 
 class IoError(Error, OSError):
-    """The operating system refused."""
+    """A system call failed."""
 
 
 class ClosedError(Error, ValueError):
-    """The reader or writer was closed by its own program."""
+    """This reader or writer is closed."""
 
 
 class OverwrittenError(Error):
-    """Frames of a view were overwritten while they were looked at.
+    """The writer overwrote frames of a view before the view ended.
 
     Attributes
     ----------
     lost : int
-        How many: the first ones of the view.
+        How many frames: the first ones of the view.
     """
 
     def __init__(self, message: str, lost: int = 0) -> None:

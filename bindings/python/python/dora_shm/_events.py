@@ -1,4 +1,4 @@
-"""What happens to a stream besides frames."""
+"""Events of a stream, and what a wait came to."""
 
 from __future__ import annotations
 
@@ -9,18 +9,33 @@ from ._description import Description
 from ._info import State
 
 
+class Wait(StrEnum):
+    """What `Reader.wait` came to. True when there is something to read, else false. Members equal their names in lower case."""
+
+    READY = "ready"
+    """There is something to read: frames, a new generation, or the stream's end."""
+    TIMED_OUT = "timed_out"
+    """The time is over."""
+    WRITER_DEAD = "writer_dead"
+    """The writer has died without closing the stream. This ends a wait early when it happens. Later waits last as long as
+    they may, and then report it again."""
+
+    def __bool__(self) -> bool:
+        return self is Wait.READY
+
+
 class EventKind(StrEnum):
     """What happened. Members equal their names in lower case: ``event.kind == "writer_gone"``."""
 
     NEW_GENERATION = "new_generation"
-    """Dtype, frame shape, rate, length or key have changed, or a stream has come: `Reader.info` has the new ones."""
+    """The dtype, frame shape, rate, length or key changed, or a stream appeared. `Reader.info` has the new values."""
     NEW_DESCRIPTION = "new_description"
-    """Labels, units or attributes have changed, and nothing else."""
+    """Labels, units or attributes changed, and nothing else."""
     WRITER_RESTARTED = "writer_restarted"
-    """Another writer has the stream: it took over from a dead one, or began anew after the stream was closed."""
+    """Another writer has the stream: it took over from a dead one, or created the stream again after it was closed."""
     WRITER_GONE = "writer_gone"
-    """The writer closed the stream (`Event.state` is closed) or died (dead). A dead one's stream may be closed by others
-    later, which is told, too."""
+    """The writer closed the stream (`Event.state` is closed) or died (dead). If another process later closes a dead writer's
+    stream, that is a second event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +47,13 @@ class Event:
     kind : EventKind
         What happened.
     generation : int or None
-        The generation from which on it holds; None before a stream's first.
+        The generation that was read then; None before a stream's first.
     position : int
-        Position in that generation of the first frame after it.
+        Position in that generation of the first frame after the event.
     state : State
-        How the stream was when the reader came to it.
+        State of the stream when the reader came to the event.
     description : Description or None
-        What the frames after it mean.
+        The description that was held then: that of the frames after the event.
     """
 
     kind: EventKind
@@ -46,3 +61,10 @@ class Event:
     position: int
     state: State
     description: Description | None
+
+
+def event_of(
+    kind: str, generation: int | None, position: int, state: str, description: Description | None
+) -> Event:
+    """An event, from what the compiled module gives."""
+    return Event(EventKind(kind), generation, position, State(state), description)

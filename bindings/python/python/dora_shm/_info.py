@@ -16,7 +16,7 @@ class State(StrEnum):
 
     ABSENT = "absent"
     """There is no stream of that name."""
-    FOREIGN = "foreign"
+    EZMSG = "ezmsg"
     """ezmsg itself wrote it; whether its writer lives cannot be known."""
     WAITING = "waiting"
     """Its writer lives and has no ring yet."""
@@ -149,44 +149,43 @@ class StreamInfo:
         return self.description.labels(dim) if self.description else ()
 
     @classmethod
-    def from_raw(cls, raw: dict[str, Any], description: Description | None) -> StreamInfo:
-        """Of what the compiled module gives. Not for users."""
+    def _from_raw(cls, raw: dict[str, Any]) -> StreamInfo:
+        """From what the compiled module gives."""
         kind = raw["kind"]
         if kind != "stream":
             return cls(
                 kind=kind,
                 name=None,
                 segment=raw["segment"],
-                state=State.FOREIGN if kind == "ezmsg" else None,
+                state=State.EZMSG if kind == "ezmsg" else None,
                 owner=raw.get("owner"),
                 struct_version=raw.get("struct_version"),
                 reason=raw.get("reason"),
                 description=Description(key=raw["key"]) if raw.get("key") else None,
             )
-        dtype, shape, rate, frames = raw["format"] or (None, None, None, 0)
-        struct_version, _, refused, left_out = raw["foreign"] or (None, None, None, ())
+        dtype, shape = raw["dtype"], raw["shape"]
         return cls(
-            kind="stream" if struct_version is None else "ezmsg",
+            kind="stream" if raw["struct_version"] is None else "ezmsg",
             name=raw["name"],
             segment=raw["segment"],
             state=State(raw["state"]),
             dtype=None if dtype is None else np.dtype(dtype),
             shape=None if shape is None else tuple(shape),
-            rate=rate,
+            rate=raw["rate"],
             measured_rate=raw["measured_rate"],
-            ring_frames=frames,
+            ring_frames=raw["ring_frames"],
             ring_bytes=raw["ring_bytes"] or 0,
             generation=raw["generation"],
             position=raw["position"],
             stream_position=raw["stream_position"],
             chunks=raw["chunks"],
-            description=description,
+            description=raw["description"],
             owner=raw["owner"],
             writer_pid=raw["writer_pid"],
             epoch=raw["epoch"],
             stream_id=raw["stream_id"],
             created_ns=raw["created_ns"],
-            struct_version=struct_version,
-            reason=refused,
-            left_out=tuple(left_out),
+            struct_version=raw["struct_version"],
+            reason=raw["reason"],
+            left_out=tuple(raw["left_out"]),
         )

@@ -6,22 +6,24 @@ import contextlib
 import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _dora_shm
-from ._arguments import MOST, count, deadline_of, name_of_stream, timeout_of, whole
+from ._arguments import MOST, count, deadline_of, name_of_stream, number, timeout_of, whole
 from ._arguments import seconds as seconds_of
 from ._chunk import Chunk
-from ._cursor import CLOSED, DATA, GENERATION, Cursor
+from ._cursor import Cursor
 from ._errors import BadArgumentError, ClosedError, ForkedError
-from ._events import Event
-from ._description import Description, Parsed
+from ._events import Event, Wait
+from ._description import Description
 from ._info import State, StreamInfo
 from ._room import Room
+from ._start import answer_old_arguments, start_of
 from ._view import View
 
 _MOST_OF_IDS = 2**32 - 1
@@ -46,53 +48,54 @@ class Lag(NamedTuple):
     """Time since the oldest of them was written."""
 
 
-
-
 class Reader:
-    """A cursor over the frames of a stream. It cannot slow, block or hurt the stream.
+    """A cursor over the frames of a stream. It cannot slow, block or damage the stream.
 
-    Every frame is read whole or counted as lost, exactly once. The reader follows the stream's generations and its
-    writers. It may come before the stream does; then it begins with the stream's first frame. A stream that ezmsg itself
-    writes is read as well as can be: ``info.kind`` is then ``"ezmsg"``.
+    Every frame is either read whole or counted as lost, exactly once. The reader follows the stream from generation to
+    generation and from writer to writer. It can be opened before the stream exists; it then begins with the stream's first
+    frame. It also reads streams that ezmsg itself writes; ``info.kind`` is then ``"ezmsg"``.
 
-    Only `wait`, a `read` or `view` with a timeout, and iteration sleep. While they do, and while frames are copied, other
-    threads run; Ctrl-C ends them within a quarter of a second. A reader can be used by several threads, which take turns;
-    each frame goes to one of them.
+    Only `wait`, `read` and `view` with a timeout, and iteration block. While they sleep, and while many bytes are copied,
+    other threads run; Ctrl-C ends them within a quarter of a second. Several threads can share a reader. They take turns,
+    and each frame goes to one of them.
 
     Parameters
     ----------
     name : str
         Name of the stream.
-    start : {"newest", "oldest"}
-        Where to begin in a stream that is there already: with what comes from now on, or with the oldest frame that is
-        still there.
-    last : int, optional
-        Begin with the last so many frames instead.
-    last_seconds : float, optional
-        Begin with the frames of the last so many seconds, by their times, instead.
+    start : {"newest", "oldest"}, int, str or datetime.timedelta
+        Where to begin in a stream that exists already:
+
+        - ``"newest"``: with the next frame that is written (default).
+        - ``"oldest"``: with the oldest frame that is still in the ring.
+        - ``500``: with the newest 500 frames.
+        - ``"5s"``: with the frames whose times are less than 5 seconds before the newest frame's. Units are those of the
+          command line: ``ns``, ``us``, ``ms``, ``s``, ``min``, ``h`` and ``d``. ``timedelta(seconds=5)`` is the same.
     owner : int, optional
-        Read the stream of this user id. Default: only streams of this process's user or root.
+        Read the stream of this user id. Default: only streams of this process's user or of root.
     follow : bool
-        Whether iterating goes on with the next writer when the stream is closed, instead of ending.
+        Whether iteration continues with the next writer when the stream is closed, instead of ending.
     on_event : callable, optional
-        Called with each `Event`, in order with the frames: before the call that it happened in returns the frames after
-        it. Default: `events` gives them.
+        Called with each `Event`, in order with the frames: before the call that notices the event returns the frames after
+        it. Default: `events` returns them.
     idle_after : float
-        A live stream without a new message for so many seconds is called idle.
+        A live stream without a new message for this many seconds is idle.
     spin : float
-        For a steady stream: waiting does not sleep but polls from so many seconds before the next message is due until so
-        many after. The message is seen within some microseconds instead of after the 10 to 50 us in which a system wakes a
-        thread, for that much of a core's time each message, and it takes a core that nobody else wants. 100e-6 to 300e-6
-        are of use; default: always sleep.
+        For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as many
+        seconds after. The message is seen within some microseconds instead of after the 10 to 50 us that the system takes
+        to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle.
+        Useful values are 100e-6 to 300e-6. Default: always sleep.
     max_bytes : int, optional
-        Largest ring that is mapped, in bytes. Default: no limit.
+        Largest ring to map, in bytes. Default: no limit.
 
     Raises
     ------
     BadNameError
         The name cannot be a stream's.
-    CorruptError, VersionError, WrongOwnerError, AccessError, ForeignError, TooLargeError
-        What is found under that name cannot be read. (That there is nothing yet is no error.)
+    BadArgumentError, TypeError
+        Another argument cannot be used.
+    CorruptError, VersionError, WrongOwnerError, StreamPermissionError, EzmsgError, TooLargeError
+        There is something of that name that cannot be read. (That there is no stream yet is not an error.)
 
     Examples
     --------
@@ -101,64 +104,69 @@ class Reader:
     ...         print(chunk.times[-1], chunk.samples.shape, chunk.lost)
     """
 
+    @answer_old_arguments
     def __init__(
         self,
         name: str,
-        start: Literal["newest", "oldest"] = "newest",
-        last: int | None = None,
-        last_seconds: float | None = None,
-        owner: int | None = None,
+        start: str | int | timedelta = "newest",
         *,
+        owner: int | None = None,
         follow: bool = False,
         on_event: Callable[[Event], object] | None = None,
         idle_after: float = 1.0,
         spin: float = 0.0,
         max_bytes: int | None = None,
     ) -> None:
-        if start not in ("newest", "oldest"):
-            raise BadArgumentError(f'start is {start!r}, expected "newest" or "oldest"')
-        if last is not None and last_seconds is not None:
-            raise BadArgumentError("both last and last_seconds are given, expected one of them")
+        begin = start_of(start)
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event is {on_event!r}, expected a function that takes an Event")
-        self.name = name_of_stream(name)
-        self.follow = follow
+        self._name = name_of_stream(name)
+        self._follow = bool(follow)
         if owner is not None and not 0 <= whole("owner", owner, "a user id") <= _MOST_OF_IDS:
             raise BadArgumentError(f"owner is {owner!r}, expected a user id")
         if max_bytes is not None:
             max_bytes = count("max_bytes", max_bytes, "bytes")
-        self._options = (owner, seconds_of("idle_after", idle_after), max_bytes)
+        self._owner, self._max_bytes = owner, max_bytes
+        self._idle_after = seconds_of("idle_after", idle_after)
         self._spin = seconds_of("spin", spin)
-        self._spy: _dora_shm.Reader | None = None
+        # A second reader, which only looks at the newest frames. Made when it is first needed.
+        self._newest_reader: _dora_shm.Reader | None = None
         self._notifier: _dora_shm.Notifier | None = None
         self._notifier_process = 0
-        if last_seconds is not None:
-            last_s = seconds_of("last_seconds", last_seconds)
-            self._raw = self._open("oldest", 0)
-            self._raw.skip_to_last(last_s)
-        elif last is not None:
-            self._raw = self._open("last", count("last", last))
-        else:
-            self._raw = self._open(start, 0)
-        self._cursor = Cursor(self._raw, self._options[1], on_event)
-        # Of the newest frames, and of what `info` told last: neither changes often.
-        self._newest, self._told = Parsed(), Parsed()
-        # Where it was when it was closed.
-        self._left: tuple[int | None, int, int] | None = None
+        noticed: list[Event] = []
+        self._raw = self._open(begin, noticed)
+        self._cursor = Cursor(self._raw, noticed, on_event)
+        # Where the reader was when it was closed.
+        self._final_position: _dora_shm.Position | None = None
         _readers.add(self)
 
-    def _open(self, start: str, last: int, each_description: bool = True) -> _dora_shm.Reader:
-        return _dora_shm.Reader(self.name, start, last, *self._options, each_description, self._spin)
+    def _open(self, start: str | float, events: list[Event] | None) -> _dora_shm.Reader:
+        """A reader that adds what it notices to `events`, or one that only looks at the newest frames."""
+        each_description = events is not None
+        return _dora_shm.Reader(
+            self._name, start, self._owner, self._idle_after, self._max_bytes, each_description, self._spin, events
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self._name
+
+    @property
+    def follow(self) -> bool:
+        """Whether iteration continues with the next writer when the stream is closed."""
+        return self._follow
 
     def _begin(self) -> None:
         """What every call that reads begins with."""
         if self._notifier is not None:
             self._notifier.clear()
-        self._cursor.deliver_late()
+        if self._cursor.noticed:
+            self._cursor.deliver()
 
     def _end(self) -> None:
-        """What every call that reads ends with: a loop that sleeps on the descriptor must hear of what is left."""
-        if self._notifier is not None and (self._cursor.late or self._cursor.owes or self._raw.is_ready()):
+        """What every call that reads ends with: a loop that sleeps on the descriptor is woken for what is left."""
+        if self._notifier is not None and (self._cursor.noticed or self._cursor.owes or self._raw.is_ready()):
             self._notifier.set()
 
     def read(
@@ -171,22 +179,22 @@ class Reader:
     ) -> Chunk:
         """Copies new frames.
 
-        ``read()`` gives all that is new, be it a single frame, and never blocks. ``read(n)`` gives at most `n` of them and
-        does not block either. With a `timeout` it waits for them: until there are `n` (without `n`: any), or the time is
-        over, or what comes next does not belong into the same chunk because the stream ended, frames were lost, or a new
-        generation or description began. Then there are fewer.
+        ``read()`` returns all new frames and never blocks; ``read(n)`` returns at most `n` and does not block either. With a
+        `timeout` it waits until there are `n` frames (without `n`: any). It returns fewer when the time is over, or when the
+        next frames do not belong into the same chunk, because the stream ended, frames were lost, or a new generation or
+        description began.
 
         Parameters
         ----------
         n : int, optional
-            Most frames to read. Default: as many as there are, or as `out` has room for.
+            Most frames to read. Default: all that are there, or as many as `out` holds.
         timeout : float or None
-            Seconds to wait for them; None: as long as it takes; below 0 is 0. Default: not at all.
+            Seconds to wait. 0 (default) and less: do not wait. None: wait as long as it takes.
         out : numpy.ndarray, optional
-            Where the samples go, instead of into a new array: shape ``(room, *frame_shape)``, of the stream's dtype,
-            contiguous in C order and writable. The chunk's `samples` is then a view of its beginning.
+            Destination of the samples, instead of a new array: shape ``(room, *frame_shape)``, of the stream's dtype,
+            contiguous in C order and writable. The chunk's `samples` is a view of its first frames.
         times_out : numpy.ndarray, optional
-            The same for the times: float64, shape ``(room,)``, aligned.
+            Destination of the times: float64, shape ``(room,)``, aligned. Needs `out`.
 
         Returns
         -------
@@ -196,16 +204,18 @@ class Reader:
         Raises
         ------
         BadArgumentError
-            `out` does not fit the stream's frames; nothing was read.
+            `out` does not fit the stream's frames. Nothing was read.
         CorruptError
-            Shared memory contradicts the protocol. The reader has let go of the stream and attaches anew.
+            Shared memory contradicts the protocol. The reader has detached and attaches again on its next call.
         ClosedError
             The reader is closed.
         KeyboardInterrupt
-            Ctrl-C while it waited. Frames that it had taken by then are returned by the next call.
+            Ctrl-C while it waited. Frames that it had read by then are returned by the next call.
         """
         limit = MOST if n is None else count("n", n)
-        timeout, deadline = deadline_of(timeout)
+        deadline = None
+        if timeout != 0:
+            timeout, deadline = deadline_of(timeout)
         cursor = self._cursor
         room = None if out is None and times_out is None else Room(out, times_out)
         if room is not None:
@@ -214,78 +224,142 @@ class Reader:
         try:
             if limit == 0:
                 return cursor.empty(out)
-            if held := cursor.take_held(limit, room):
-                return held
-            while (read := cursor.step(limit, room)) is None:
-                if cursor.tell_end() or timeout == 0 or not cursor.sleep(deadline):
+            if cursor.held is not None:
+                return cursor.take_held(cursor.held, limit, room)
+            while (chunk := cursor.step(limit, room)) is None:
+                if cursor.return_end() or timeout == 0 or not cursor.sleep(deadline):
                     return cursor.empty(out)
-            if n is None or timeout == 0 or read[4] >= limit:
-                return cursor.chunk(read)
-            return cursor.go_on(read, limit, room, deadline)
+            if n is None or timeout == 0 or len(chunk) >= limit:
+                return chunk
+            return cursor.go_on(chunk, limit, room, deadline)
         finally:
-            self._end()
+            if self._notifier is not None:
+                self._end()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Sleeps until there is something to read: frames, a new generation or the stream's end.
+    def wait(self, timeout: float | None = None) -> Wait:
+        """Sleeps until there is something to read: frames, a new generation, or the stream's end.
 
         Parameters
         ----------
-        timeout : float, optional
-            Seconds to wait at most. Default: as long as it takes.
+        timeout : float or None
+            Seconds to wait at most. 0 and less: do not wait. None (default): wait as long as it takes.
 
         Returns
         -------
-        bool
-            False when the time was over, or when the writer died meanwhile, which ends a wait early, once: `state` tells.
+        Wait
+            True when there is something to read: ``if reader.wait(1.0): ...``. Otherwise false, and it says why:
+            ``"timed_out"``, or ``"writer_dead"``, which ends a wait early, once, when the writer dies.
+
+        Raises
+        ------
+        ClosedError
+            The reader is closed, also by another thread meanwhile.
         """
         timeout = timeout_of(timeout)
         self._begin()
-        ready = self._cursor.owes or self._cursor.wait(timeout)
-        if ready:
+        if self._cursor.owes:
+            return Wait.READY
+        waited = self._cursor.wait(timeout)
+        self._cursor.deliver()
+        if waited:
             self._end()
-        return ready
+        return waited
 
     def latest(self, n: int | None = None, seconds: float | None = None) -> Chunk:
         """Copies the newest frames of the stream without moving the cursor. Never blocks.
 
-        For displays: they see the stream's newest generation at once, whatever `read` has still to read, and nothing that
-        they see counts as read or lost.
+        For displays: it returns frames of the stream's newest generation at once, whatever `read` has still to read. Frames
+        that it returns count neither as read nor as lost.
 
         Parameters
         ----------
         n : int, optional
             How many frames; fewer if there are fewer.
         seconds : float, optional
-            The frames that are less than so many seconds older than the newest, by their times, instead.
+            Instead of `n`: the frames whose times are less than this many seconds before the newest frame's.
 
         Returns
         -------
         Chunk
-            Its description is that of the newest frame. Empty when the stream is not there, has no frames, or was closed.
+            Its description is that of the newest frame. Empty when there is no stream, when it has no frames, or when it was
+            closed.
         """
         if (n is None) == (seconds is None):
             raise BadArgumentError("expected either n or seconds")
         frames = 0 if n is None else count("n", n)
         within = None if seconds is None else seconds_of("seconds", seconds)
-        read: tuple[Any, ...] = self._at_newest().latest(frames, within)
-        code, samples, times, first, frames, _, generation, messages, raw, missed = read
-        if code != DATA:
-            return self._cursor.empty()
-        described = self._newest.of(raw)
-        return Chunk(samples[:frames], times[:frames], first, 0, generation, described, missed, messages)
+        found = self._at_newest().latest(frames, within)
+        return found if isinstance(found, Chunk) else self._cursor.empty()
 
     def _at_newest(self) -> _dora_shm.Reader:
-        """A second reader, which only looks at the newest frames."""
         self._check_open()
-        if self._spy is None:
-            self._spy = self._open("newest", 0, each_description=False)
-        return self._spy
+        if self._newest_reader is None:
+            self._newest_reader = self._open("newest", None)
+        return self._newest_reader
 
     def _newest_info(self) -> StreamInfo:
         """As `info`, of the newest generation instead of the one that is read."""
-        spy = self._at_newest()
-        spy.latest(0, None)
-        return self._info(spy)
+        newest = self._at_newest()
+        newest.latest(0, None)
+        return StreamInfo._from_raw(newest.info())
+
+    @property
+    def held(self) -> range:
+        """Positions of the frames that the ring holds now, in the generation that is read. Empty before the first ring.
+
+        The oldest may be overwritten at any moment.
+        """
+        return range(*self._raw.held())
+
+    def read_at(self, first: int, n: int) -> Chunk:
+        """Copies frames by their positions, without moving the cursor. Never blocks.
+
+        Frames that it returns count neither as read nor as lost.
+
+        Parameters
+        ----------
+        first : int
+            Position of the first frame, in the generation that is read: see `generation` and `held`.
+        n : int
+            How many frames.
+
+        Returns
+        -------
+        Chunk
+            The frames of that range that the ring still holds and that are written already: `Chunk.first` and its length say
+            which. Its description is that of the frames that were read last.
+        """
+        first = min(count("first", first, "as a position"), MOST)
+        chunk: Chunk = self._raw.read_at(first, min(count("n", n), MOST - first))
+        return chunk
+
+    def position_at(self, time: float) -> int:
+        """Position of the first frame that the ring holds whose time is `time` or later. Never blocks.
+
+        Parameters
+        ----------
+        time : float
+            A value on the buffered axis, as in `Chunk.times`: seconds for a time axis.
+
+        Returns
+        -------
+        int
+            ``held.stop`` when every frame is earlier. It is found by binary search, so the frames' times must not decrease.
+        """
+        return self._raw.position_at(number("time", time))
+
+    def skip_to_newest(self) -> None:
+        """Passes all frames that are there, without copying them. They count neither as read nor as lost. Never blocks.
+
+        The next `read` returns only frames that are written after this call.
+        """
+        self._begin()
+        try:
+            self._cursor.held = None
+            self._cursor.came_to(self._raw.skip_to_newest())
+            self._cursor.deliver()
+        finally:
+            self._end()
 
     def view(self, n: int | None = None, timeout: float | None = 0.0, *, raise_lost: bool = False) -> View:
         """Lends new frames in place, without copying them.
@@ -293,9 +367,9 @@ class Reader:
         Parameters
         ----------
         n : int, optional
-            Most frames to lend. Default: all that is new.
+            Most frames to lend. Default: all that are there.
         timeout : float or None
-            Seconds to wait until there is something; None: as long as it takes. Default: not at all.
+            Seconds to wait for frames. 0 (default) and less: do not wait. None: wait as long as it takes.
         raise_lost : bool
             Whether leaving the view raises `OverwrittenError` if frames of it were overwritten.
 
@@ -315,48 +389,44 @@ class Reader:
         cursor = self._cursor
         self._begin()
         try:
-            if held := cursor.take_held(limit):
-                return View.of_copies(held)
+            if cursor.held is not None and limit > 0:
+                return View._of_copies(cursor.take_held(cursor.held, limit))
             while True:
-                code, raw, description, missed, found = self._raw.view(limit)
-                if raw is not None and found is not None:
-                    cursor.take(description, raw.first)
-                    described = cursor.describe(description)
-                    return View(self._raw, raw, np.dtype(found[0]), tuple(found[1]), described, missed, raise_lost)
-                if code in (GENERATION, CLOSED):
-                    cursor.move(code)
-                else:
-                    cursor.look_at_writer()
-                if code == GENERATION:
+                found = self._raw.view(limit)
+                cursor.came_to("data" if isinstance(found, _dora_shm.View) else found)
+                cursor.deliver()
+                if isinstance(found, _dora_shm.View):
+                    return View(self._raw, found, raise_lost)
+                if found == "generation":
                     continue
-                if cursor.tell_end() or timeout == 0 or limit == 0 or not cursor.sleep(deadline):
-                    return View(None, None, None, (), self.description, False, raise_lost)
+                if cursor.return_end() or timeout == 0 or limit == 0 or not cursor.sleep(deadline):
+                    return View._empty(self.description)
         finally:
             self._end()
 
     def __iter__(self) -> Iterator[Chunk]:
-        """Gives chunks as they come, each with all that is new, and sleeps in between.
+        """Yields chunks as frames arrive, each with all that is new, and sleeps in between.
 
         Ends when the stream was closed and read to its end (with `follow`, it waits for the next writer instead), or when
         another thread closes the reader. Before the stream exists, and after its writer died, it waits.
         """
         self._check_open()
-        # Of a stream that was read to its end before, only what the next writer has brought by now is waited for.
-        timeout = 0.0 if self._cursor.at_end and not self.follow else None
+        # After the end of a stream, a new loop does not wait for the next writer; it reads what that has written by now.
+        timeout = 0.0 if self._cursor.at_end and not self._follow else None
         try:
             while True:
                 chunk = self.read(timeout=timeout)
                 timeout = None
                 if chunk:
                     yield chunk
-                elif self._cursor.at_end and not self.follow:
+                elif self._cursor.at_end and not self._follow:
                     return
         except ClosedError:
             return
 
     async def __aiter__(self) -> AsyncIterator[Chunk]:
-        """As iterating in a plain ``for`` loop, for asyncio: the event loop runs while there is nothing to read."""
-        # Not imported by those who do not use it: it takes longer than all the rest.
+        """As a plain ``for`` loop, for asyncio: the event loop runs while there is nothing to read."""
+        # Imported here, since importing it takes longer than importing the rest of the package.
         import asyncio
 
         self._check_open()
@@ -367,10 +437,10 @@ class Reader:
                 chunk = self.read()
                 if chunk:
                     yield chunk
-                    # A stream that is always ahead must not keep others from running.
+                    # Other tasks run even when there is always more to read.
                     await asyncio.sleep(0)
                     continue
-                if self._cursor.at_end and not self.follow:
+                if self._cursor.at_end and not self._follow:
                     return
                 ready = asyncio.Event()
                 loop.add_reader(descriptor, ready.set)
@@ -387,23 +457,23 @@ class Reader:
         """A file descriptor that is readable when there is something to read.
 
         For `select`, `selectors`, `asyncio.loop.add_reader` and Qt's `QSocketNotifier`; the reader itself can be registered
-        where an object with a ``fileno`` can. Whenever it is readable, call `read`: it is readable again when there is more.
-        Now and then a `read` then finds nothing. It is for waiting only: never read from it.
+        wherever an object with a ``fileno`` can. Whenever it is readable, call `read`; if more is left, it stays readable.
+        Sometimes a `read` then finds nothing. Use the descriptor for waiting only: never read from it.
 
-        Behind it, a thread sleeps on the stream, from the first call on. It does not spin and does not run Python.
+        The first call starts a thread that sleeps on the stream. It neither spins nor runs Python code.
         """
         self._check_open()
         if self._notifier is None or self._notifier_process != os.getpid():
             # A forked child has no copy of its parent's thread.
-            self._notifier = _dora_shm.Notifier(self.name, self._options[0], self._options[2])
+            self._notifier = _dora_shm.Notifier(self._name, self._owner, self._max_bytes)
             self._notifier_process = os.getpid()
         return self._notifier.fileno()
 
     def events(self) -> list[Event]:
-        """What happened up to the chunk that was returned last, oldest first; each event once.
+        """Events up to the chunk that was returned last, oldest first. Each event is returned once.
 
-        An event stands before the frames that come after it: handle the events, then the chunk. It is noticed by the calls
-        that read or wait. Of events that nobody asks for, the newest thousand are kept. Empty when there is an `on_event`.
+        An event precedes the frames after it: handle the events, then the chunk. Calls that read or wait notice events. If
+        nobody calls this, the newest thousand are kept. Empty when there is an `on_event`.
         """
         events = list(self._cursor.events)
         self._cursor.events.clear()
@@ -411,8 +481,8 @@ class Reader:
 
     @property
     def lost(self) -> int:
-        """Frames lost since the reader began, in all: exact. Of a closed reader, until then."""
-        return self._where()[2]
+        """Frames lost since the reader was opened, in all: exact. After `close`: until then."""
+        return self._position().lost
 
     @property
     def lag(self) -> Lag:
@@ -421,51 +491,48 @@ class Reader:
 
     @property
     def state(self) -> State:
-        """How the stream is, at this moment."""
-        return self._cursor.state()
+        """State of the stream now."""
+        return State(self._raw.state())
 
     @property
     def generation(self) -> int | None:
-        """The generation that is read; None before a stream's first. Of a closed reader, that it was in."""
-        return self._where()[0]
+        """The generation that is read; None before a stream's first. After `close`: the last one that was read."""
+        return self._position().generation
 
     @property
     def position(self) -> int:
-        """Position of the next frame in its generation. Of a closed reader, where it was."""
-        return self._where()[1]
+        """Position of the next frame in its generation. After `close`: where the reader was."""
+        return self._position().position
 
-    def _where(self) -> tuple[int | None, int, int]:
-        return self._raw.cursor() if self._left is None else self._left
+    def _position(self) -> _dora_shm.Position:
+        return self._raw.position() if self._final_position is None else self._final_position
 
     @property
     def description(self) -> Description | None:
-        """What the frames that were read last mean; before the first, what the next ones do."""
-        return self._cursor.describe(self._raw.description()[0])
+        """Description of the frames that were read last; before the first read, of the next frames."""
+        description: Description | None = self._raw.description()[0]
+        return description
 
     @property
     def info(self) -> StreamInfo:
-        """Everything that can be told of the stream: dtype, shape, dims, axes, rate, attrs and so on, at this moment."""
-        return self._info(self._raw)
-
-    def _info(self, reader: _dora_shm.Reader) -> StreamInfo:
-        raw = reader.info()
-        return StreamInfo.from_raw(raw, self._told.of(raw["description"]))
+        """What is known of the stream now: dtype, shape, dims, axes, rate, attrs and more."""
+        return StreamInfo._from_raw(self._raw.info())
 
     @property
     def closed(self) -> bool:
-        """Whether this reader was closed (not the stream: see `state`)."""
+        """Whether this reader was closed. For the stream, see `state`."""
         return self._raw.is_closed()
 
     def close(self) -> None:
-        """Lets go of the stream. Another thread's wait ends. The second time it does nothing."""
-        if self._left is None:
-            with contextlib.suppress(ForkedError):
-                self._left = self._raw.cursor()
+        """Detaches from the stream, and ends other threads' waits. Closing again does nothing."""
+        if self._final_position is None:
+            with contextlib.suppress(ForkedError, ClosedError):
+                self._final_position = self._raw.position()
         self._raw.close()
-        if self._spy is not None:
-            self._spy.close()
+        if self._newest_reader is not None:
+            self._newest_reader.close()
         if self._notifier is not None:
-            # Whoever sleeps on a copy of the descriptor finds out.
+            # Wakes whoever sleeps on a copy of the descriptor.
             self._notifier.set()
             self._notifier.close()
 
@@ -475,8 +542,8 @@ class Reader:
 
     def _after_fork(self) -> None:
         self._raw.after_fork()
-        if self._spy is not None:
-            self._spy.after_fork()
+        if self._newest_reader is not None:
+            self._newest_reader.after_fork()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a reader cannot be pickled or copied; open one where it is used")
@@ -492,6 +559,6 @@ class Reader:
 
     def __repr__(self) -> str:
         if self.closed:
-            return f"<Reader of {self.name!r}, closed>"
-        generation, position, lost = self._raw.cursor()
-        return f"<Reader of {self.name!r}, at {position} of generation {generation}, {lost} lost>"
+            return f"<Reader of {self._name!r}, closed>"
+        at = self._raw.position()
+        return f"<Reader of {self._name!r}, at {at.position} of generation {at.generation}, {at.lost} lost>"

@@ -32,12 +32,14 @@ class Room:
         if np.may_share_memory(samples, self.times):
             raise BadArgumentError("times_out lies in the memory of out, expected arrays of their own")
 
+    def fits(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> bool:
+        """Whether the samples can be frames of this dtype and shape; not of a format that is unknown."""
+        return format is not None and self.samples.dtype == format[0] and self.samples.shape[1:] == format[1]
+
     def check(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> None:
-        if format is None:
-            return
-        dtype, shape = format
-        if self.samples.dtype != dtype or self.samples.shape[1:] != shape:
-            expected = f"{dtype} of shape {shown('room', shape)}"
+        """Raises what does not fit."""
+        if format is not None and not self.fits(format):
+            expected = f"{format[0]} of shape {shown('room', format[1])}"
             raise BadArgumentError(f"out is {self.samples.dtype} of shape {self.samples.shape}, expected {expected}")
 
     def grown(self, frames: int) -> Room:

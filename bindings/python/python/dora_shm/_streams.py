@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from . import _dora_shm
 from ._arguments import seconds
-from ._description import Parsed
 from ._errors import BadArgumentError
 from ._info import StreamInfo
 
@@ -26,7 +25,7 @@ def streams() -> list[StreamInfo]:
     IoError
         The folder of shared memory cannot be listed.
     """
-    return [StreamInfo.from_raw(raw, Parsed().of(raw.get("description"))) for raw in _dora_shm.streams()]
+    return [StreamInfo._from_raw(raw) for raw in _dora_shm.streams()]
 
 
 class ChangeKind(StrEnum):

@@ -41,37 +41,39 @@ class View:
         As `Chunk.description_missed`.
     """
 
-    def __init__(
-        self,
-        reader: _dora_shm.Reader | None,
-        raw: _dora_shm.View | None,
-        dtype: np.dtype[Any] | None,
-        shape: tuple[int, ...],
-        description: Description | None,
-        description_missed: bool,
-        raise_lost: bool,
-    ) -> None:
+    def __init__(self, reader: _dora_shm.Reader | None, raw: _dora_shm.View | None, raise_lost: bool) -> None:
         self._reader = reader
         self._raw = raw
-        self._frames = raw.frames if raw is not None else 0
-        self._lost: int | None = None if raw is not None else 0
         self._raise_lost = raise_lost
-        self.first = raw.first if raw is not None else 0
-        self.generation = raw.generation if raw is not None else None
-        self.description = description
-        self.description_missed = description_missed
+        self._frames, self.first = 0, 0
+        self._lost: int | None = 0
+        self.generation: int | None = None
+        self.description: Description | None = None
+        self.description_missed = False
         self.parts: tuple[npt.NDArray[Any], ...] = ()
         self.times_parts: tuple[npt.NDArray[np.float64], ...] = ()
         if raw is not None:
+            self._frames, self.first, self.generation = raw.frames, raw.first, raw.generation
+            self._lost = None
+            self.description, self.description_missed = raw.description, raw.missed
             # The generated stub has no word for the buffer protocol.
             samples, times = cast("list[Any]", raw.samples()), cast("list[Any]", raw.times())
-            self.parts = tuple(np.frombuffer(part, dtype).reshape(-1, *shape) for part in samples)
+            shape = (-1, *(raw.shape or ()))
+            self.parts = tuple(np.frombuffer(part, raw.dtype).reshape(shape) for part in samples)
             self.times_parts = tuple(np.frombuffer(part, np.float64) for part in times)
 
     @classmethod
-    def of_copies(cls, chunk: Chunk) -> View:
-        """Of frames that had to be copied already. Not for users."""
-        made = cls(None, None, None, (), chunk.description, chunk.description_missed, False)
+    def _empty(cls, description: Description | None) -> View:
+        """A view of no frames."""
+        made = cls(None, None, False)
+        made.description = description
+        return made
+
+    @classmethod
+    def _of_copies(cls, chunk: Chunk) -> View:
+        """A view of frames that are a copy already."""
+        made = cls(None, None, False)
+        made.description, made.description_missed = chunk.description, chunk.description_missed
         made._frames, made.first, made.generation = len(chunk), chunk.first, chunk.generation
         for array in (chunk.samples, chunk.times):
             array.flags.writeable = False

@@ -90,7 +90,7 @@ class Writer:
 
     Raises
     ------
-    LiveError
+    StreamBusyError
         Another live process writes this stream.
     BadNameError, BadFormatError, BadArgumentError, UnknownDtypeError, TooLargeError
         An argument cannot be used.
@@ -122,7 +122,7 @@ class Writer:
         chunk_frames: int = 1,
         max_bytes: int | None = None,
     ) -> None:
-        self.name = name_of_stream(name)
+        self._name = name_of_stream(name)
         self._process = os.getpid()
         self._next_time: float | None = None
         self._dtype: np.dtype[Any] | None = None if dtype is None else as_dtype(dtype)
@@ -140,8 +140,8 @@ class Writer:
         if self._rate or buf_dur is not None or buf_frames is not None:
             self._ring_frames()
         # How far it was when it was closed.
-        self._left: tuple[int | None, int, int, int, int, int] | None = None
-        self._raw = _dora_shm.Writer(self.name, min(mode, 0o7777), max_bytes)
+        self._final_progress: _dora_shm.Progress | None = None
+        self._raw = _dora_shm.Writer(self._name, min(mode, 0o7777), max_bytes)
         _writers.add(self)
         if self._dtype is not None and self._shape is not None:
             try:
@@ -182,7 +182,7 @@ class Writer:
     def _begin(self) -> None:
         if self._dtype is None or self._shape is None:
             return
-        description = self._description().to_json()
+        description = self._description()._to_json()
         frames = self._ring_frames()
         self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description)
         self._next_time = None
@@ -266,7 +266,7 @@ class Writer:
             self._axes = self._axes if axes is None else as_axes(axes)
             self._attrs = self._attrs if attrs is None else as_attrs(attrs)
             self._dims = self._dims if dims is None else as_dims(dims)
-            self._raw.describe(self._description().to_json())
+            self._raw.describe(self._description()._to_json())
         except BaseException:
             self._axes, self._attrs, self._dims = before
             raise
@@ -356,6 +356,11 @@ class Writer:
         return self._raw.warnings()
 
     @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self._name
+
+    @property
     def description(self) -> Description:
         """What is said of the frames that are written now."""
         return self._description()
@@ -375,33 +380,33 @@ class Writer:
         """Frames a second; 0.0 when irregular or unknown."""
         return self._rate
 
-    def _status(self) -> tuple[int | None, int, int, int, int, int]:
-        return self._raw.status() if self._left is None else self._left
+    def _progress(self) -> _dora_shm.Progress:
+        return self._raw.progress() if self._final_progress is None else self._final_progress
 
     @property
     def generation(self) -> int | None:
         """Number of the current generation; None before the first."""
-        return self._status()[0]
+        return self._progress().generation
 
     @property
     def position(self) -> int:
         """Frames written in this generation."""
-        return self._status()[1]
+        return self._progress().position
 
     @property
     def stream_position(self) -> int:
         """Frames written in all generations, those of a dead writer that was taken over included."""
-        return self._status()[2]
+        return self._progress().stream_position
 
     @property
     def ring_frames(self) -> int:
         """Frames that the ring holds; 0 before the first generation."""
-        return self._status()[3]
+        return self._progress().ring_frames
 
     @property
     def epoch(self) -> int:
         """1 for the stream's first writer, one more for each that took over from a dead one."""
-        return self._status()[4]
+        return self._progress().epoch
 
     @property
     def closed(self) -> bool:
@@ -410,9 +415,9 @@ class Writer:
 
     def close(self) -> None:
         """Closes the stream: readers read to its end, and nothing is left in shared memory. The second time nothing."""
-        if self._left is None:
+        if self._final_progress is None:
             with contextlib.suppress(ForkedError):
-                self._left = self._raw.status()
+                self._final_progress = self._raw.progress()
         self._raw.close()
 
     def __reduce__(self) -> NoReturn:
@@ -430,6 +435,6 @@ class Writer:
 
     def __repr__(self) -> str:
         if self.closed:
-            return f"<Writer of {self.name!r}, closed>"
-        generation, position, *_ = self._raw.status()
-        return f"<Writer of {self.name!r}, {position} frames in generation {generation}>"
+            return f"<Writer of {self._name!r}, closed>"
+        progress = self._raw.progress()
+        return f"<Writer of {self._name!r}, {progress.position} frames in generation {progress.generation}>"

@@ -67,6 +67,26 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
+    /// Passes what is new, at most `max_frames`, as if it had been read.
+    pub fn pass(&mut self, max_frames: u64) -> Result<Outcome<Copied>> {
+        if max_frames == 0 {
+            return Ok(Outcome::Nothing);
+        }
+        let committed = match self.poll()? {
+            Outcome::Data(committed) => committed.frames,
+            other => return Ok(other.map(|_| Copied::default())),
+        };
+        let Some(ring) = self.source.ring() else { return Ok(Outcome::Nothing) };
+        if self.next < committed.saturating_sub(ring.frames) {
+            self.lose_up_to(resume_position(committed, ring.frames));
+        }
+        let wanted = self.next..committed.min(self.next.saturating_add(max_frames));
+        let passed = self.readable(wanted, false)?;
+        self.deliver_up_to(passed.end);
+        let (frames, lost) = (passed.end - passed.start, self.take_pending_lost());
+        Ok(Outcome::Data(Copied { first: passed.start, frames, lost, generation: ring.generation }))
+    }
+
     /// R4 to R7, in pieces, up to `committed`. No frames when the first piece was lapped, or does not go on from what was
     /// read before and is asked to.
     fn copy_new(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .._arguments import count
 from .._chunk import Chunk
-from .._errors import CorruptError, ForeignError, VersionError
+from .._errors import CorruptError, EzmsgError, VersionError
 from .._events import EventKind
 from .._description import Description
 from .._info import State, StreamInfo
@@ -112,7 +112,7 @@ class EZShmMirror:
             return
         try:
             self._reader = Reader(name, "oldest")
-        except (ForeignError, VersionError) as error:
+        except (EzmsgError, VersionError) as error:
             raise _meta.version_error(f"{error}. Upgrade both ends together.") from error
         except CorruptError as error:
             magic = _meta.found_magic(name)
@@ -259,7 +259,7 @@ class EZShmMirror:
                     self._pieces.append(_Piece(chunk, self._at))
                     self._unread += len(chunk)
                     self._drop_oldest(self._at)
-        except (ForeignError, VersionError) as error:
+        except (EzmsgError, VersionError) as error:
             raise _meta.version_error(f"{error}. Upgrade both ends together.") from error
 
     def _drop_oldest(self, ring: _Ring) -> None:

@@ -1,5 +1,5 @@
 /*
- * Reads a stream that ezmsg itself writes: foreign NAME
+ * Reads a stream that ezmsg itself writes: ezmsg NAME
  * It tells "ready", then on each line of its input everything that it finds, as the test (tests/ezmsg.rs) expects it.
  */
 #include "check.h"
@@ -14,19 +14,19 @@ int main(int argc, char **argv) {
     static int64_t samples[ROOM][CHANNELS_OF_EZMSG];
     static double times[ROOM];
     dora_shm_reader *reader = NULL;
-    dora_shm_message_reader *messages = NULL;
-    dora_shm_foreign foreign;
+    dora_shm_reader *messages = NULL;
+    dora_shm_ezmsg ezmsg;
     dora_shm_buffers into;
     memset(&into, 0, sizeof into);
     into.samples = samples;
     into.samples_size = sizeof samples;
     into.times = times;
     into.max_frames = ROOM;
-    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_foreign(NULL, &foreign));
+    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_ezmsg(NULL, &ezmsg));
     OK(dora_shm_reader_open(argv[1], NULL, &reader));
-    OK(dora_shm_message_reader_open(argv[1], NULL, &messages));
-    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_foreign(reader, NULL));
-    IS(DORA_SHM_NOTHING, dora_shm_reader_foreign(reader, &foreign));
+    OK(dora_shm_reader_open_messages(argv[1], NULL, &messages));
+    IS(DORA_SHM_ERROR_NULL, dora_shm_reader_ezmsg(reader, NULL));
+    IS(DORA_SHM_NOTHING, dora_shm_reader_ezmsg(reader, &ezmsg));
     tell("ready", "");
     char line[20];
     while (fgets(line, sizeof line, stdin) != NULL) {
@@ -48,9 +48,9 @@ int main(int argc, char **argv) {
             printf("times %.3f to %.3f\n", times[0], times[frames.frames - 1]);
         }
         while (of_messages < wanted) {
-            result = dora_shm_message_reader_next(messages, &message);
+            result = dora_shm_reader_next_message(messages, &message);
             if (result == DORA_SHM_NOTHING)
-                OK(dora_shm_message_reader_wait(messages, 60));
+                OK(dora_shm_reader_wait(messages, 60));
             if (result == DORA_SHM_OK)
                 of_messages = message.first + message.frames;
         }
@@ -58,11 +58,11 @@ int main(int argc, char **argv) {
         dora_shm_state state;
         OK(dora_shm_reader_state(reader, &state));
         tell("state", dora_shm_state_name(state));
-        OK(dora_shm_reader_foreign(reader, &foreign));
-        printf("version %" PRIu32 "\n", foreign.struct_version);
-        tell("key", foreign.key);
-        tell("refused", foreign.refused);
-        printf("left out %d\n", (int)strlen(foreign.left_out) > 0);
+        OK(dora_shm_reader_ezmsg(reader, &ezmsg));
+        printf("version %" PRIu32 "\n", ezmsg.struct_version);
+        tell("key", ezmsg.key);
+        tell("refused", ezmsg.refused);
+        printf("left out %d\n", (int)strlen(ezmsg.left_out) > 0);
         dora_shm_description *description = NULL;
         const char *text = NULL;
         OK(dora_shm_reader_description(reader, &description));
@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
         tell("description", text);
         OK(dora_shm_description_close(&description));
     }
-    OK(dora_shm_message_reader_close(&messages));
+    OK(dora_shm_reader_close(&messages));
     OK(dora_shm_reader_close(&reader));
     return 0;
 }
