@@ -1,6 +1,5 @@
 //! Messages of the stream become messages of dora.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::ArrayRef;
@@ -13,7 +12,7 @@ use dora_node_api::{
 use dora_shm_message::{Marks, Rebuilder};
 use dora_shm_node_kit::report::{Log, Refusals};
 use dora_shm_node_kit::settings::ChunkBy;
-use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, MessageView, SharedBytes};
+use dora_shm_ring::{Format, Message, MessageInfo, MessageReader, MessageView, SharedBytes};
 use eyre::Context as _;
 
 use crate::chunker::{Chunker, Rule, Run};
@@ -79,8 +78,6 @@ pub struct Emitter {
 
 /// How the messages of one generation and description are rebuilt.
 struct Current {
-    generation: Option<u32>,
-    description: Option<Arc<Description>>,
     rebuilder: Result<Rebuilder, String>,
     chunker: Option<Chunker>,
     /// Whether the array of such a message uses its samples as they are.
@@ -184,9 +181,6 @@ impl Emitter {
 
     /// Takes a copied message, and sends the runs that it completes.
     pub fn cut(&mut self, node: &mut DoraNode, reader: &MessageReader, message: &Message) -> eyre::Result<()> {
-        if self.is_stale(reader) {
-            self.flush(node)?;
-        }
         self.follow(reader);
         if message.times().is_empty() && message.info().lost > 0 {
             // There is no run whose first frame could count it.
@@ -250,13 +244,14 @@ impl Emitter {
         }
     }
 
-    fn is_stale(&self, reader: &MessageReader) -> bool {
-        self.current.as_ref().is_none_or(|current| {
-            current.generation != reader.generation() || !same(current.description.as_ref(), reader.description())
-        })
+    /// Sends what waits: the next message has another generation or description.
+    pub fn renew(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        self.flush(node)?;
+        self.current = None;
+        Ok(())
     }
 
-    /// Updates the rebuilder for the newest message.
+    /// Makes a rebuilder for the newest message, if there is none.
     fn follow(&mut self, reader: &MessageReader) {
         let missed = reader.description_missed();
         if missed && !self.missed_a_description {
@@ -272,15 +267,13 @@ impl Emitter {
             }
         }
         self.missed_a_description = missed;
-        if !self.is_stale(reader) {
+        if self.current.is_some() {
             return;
         }
         let Some(format) = reader.format() else { return };
-        let description = reader.description().cloned();
-        let rebuilder = Rebuilder::new(format, description.as_deref().unwrap_or(&Description::default()));
+        let described = reader.description().cloned().unwrap_or_default();
+        let rebuilder = Rebuilder::new(format, &described);
         self.current = Some(Current {
-            generation: reader.generation(),
-            description,
             rebuilder: rebuilder.map_err(|error| error.to_string()),
             chunker: rule(self.chunk, format).map(|rule| Chunker::new(rule, format.frame_bytes(), Instant::now())),
             lies_over: true,
@@ -298,13 +291,5 @@ fn rule(chunk: ChunkBy, format: &Format) -> Option<Rule> {
         ChunkBy::Message => None,
         ChunkBy::Frames(frames) => Some(Rule::Frames(frames)),
         ChunkBy::Duration(span) => Some(Rule::of_span(span, format.rate_hz())),
-    }
-}
-
-fn same(a: Option<&Arc<Description>>, b: Option<&Arc<Description>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
     }
 }

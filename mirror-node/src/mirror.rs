@@ -5,7 +5,7 @@ use std::time::Instant;
 use dora_node_api::DoraNode;
 use dora_shm_node_kit::report::{Log, Refusals, Reporter, State, Status};
 use dora_shm_node_kit::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
-use dora_shm_ring::{Interrupter, Liveness, Message, MessageReader, Outcome, ReaderOptions, Start, Wait};
+use dora_shm_ring::{EventKind, Interrupter, Liveness, Message, MessageReader, Outcome, ReaderOptions, Start, Wait};
 use eyre::{Context as _, bail};
 
 use crate::control::{Control, Order};
@@ -125,12 +125,12 @@ impl Mirror {
                     }
                     self.log.info("the stream was closed; waiting for its next writer");
                 }
-                Step::Nothing => self.sleep(now)?,
+                Step::Nothing => self.sleep(node, now)?,
             }
         }
     }
 
-    fn sleep(&mut self, now: Instant) -> eyre::Result<()> {
+    fn sleep(&mut self, node: &mut DoraNode, now: Instant) -> eyre::Result<()> {
         let report_at = self.reporter.as_ref().map_or(now, Reporter::due_at);
         let until = self.emitter.deadline().map_or(report_at, |deadline| deadline.min(report_at));
         let waited = self.reader.wait(until.saturating_duration_since(now));
@@ -139,11 +139,25 @@ impl Mirror {
         {
             self.see(liveness);
         }
+        self.take_events(node)
+    }
+
+    /// Takes in what has happened to the stream beside its frames.
+    fn take_events(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        while let Some(event) = self.reader.next_event() {
+            match event.kind {
+                EventKind::NewGeneration | EventKind::NewDescription => self.emitter.renew(node)?,
+                EventKind::WriterGone { orderly: false } => {
+                    self.log.warn("the stream's writer died; waiting for the next one");
+                }
+                EventKind::WriterGone { orderly: true } | EventKind::WriterRestarted => {}
+            }
+        }
         Ok(())
     }
 
     fn see(&mut self, liveness: Liveness) {
-        let state = match liveness {
+        self.state = match liveness {
             Liveness::Dead => State::Dead,
             Liveness::Live | Liveness::Idle => State::Live,
             // Of a stream that ezmsg wrote, no more can be known than that it is there.
@@ -153,10 +167,6 @@ impl Mirror {
             _ if self.state == State::Closed => State::Closed,
             _ => State::Waiting,
         };
-        if state == State::Dead && self.state != State::Dead {
-            self.log.warn("the stream's writer died; waiting for the next one");
-        }
-        self.state = state;
     }
 
     fn step(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
@@ -165,7 +175,9 @@ impl Mirror {
 
     /// One message, straight from the ring into dora's memory.
     fn step_in_place(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
-        let view = match self.reader.view()? {
+        let outcome = self.reader.view()?;
+        self.take_events(node)?;
+        let view = match outcome {
             Outcome::Data(view) => view,
             Outcome::Nothing => return Ok(Step::Nothing),
             Outcome::Generation => return Ok(Step::More),
@@ -183,7 +195,9 @@ impl Mirror {
 
     /// One message, copied, for the chunker to cut.
     fn step_copied(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
-        match self.reader.next(&mut self.message)? {
+        let outcome = self.reader.next(&mut self.message)?;
+        self.take_events(node)?;
+        match outcome {
             Outcome::Data(_) => self.emitter.cut(node, &self.reader, &self.message)?,
             Outcome::Nothing => return Ok(Step::Nothing),
             Outcome::Generation => self.emitter.flush(node)?,
