@@ -58,7 +58,9 @@ fn frames_are_read_by_position_into_memory_of_the_callers() {
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let frame_bytes = reader.format().unwrap().frame_bytes() as usize;
     let mut frames = Frames::new();
-    for (first, room, found) in [(70, 5, 70..75), (98, 5, 98..100), (55, 8, 60..63), (100, 5, 100..100), (0, 60, 60..60)] {
+    for (first, room, found) in
+        [(70, 5, 70..75), (98, 5, 98..100), (55, 8, 60..63), (100, 5, 100..100), (0, 60, 60..60)]
+    {
         let (mut samples, mut times) = (vec![0; room * frame_bytes], vec![0.0; room]);
         let copied = reader.read_at_into(first, &mut samples, &mut times).unwrap();
         assert_eq!((copied.first, copied.frames, copied.lost), (found.start, found.end - found.start, 0));
