@@ -2,6 +2,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod case;
 mod clock;
 mod control;
 mod graph;

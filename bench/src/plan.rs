@@ -1,8 +1,8 @@
 //! Which measurements are made, in which order: in each round every row, one after the other, under the same conditions.
 
 use clap::ValueEnum as _;
-use serde::{Deserialize, Serialize};
 
+use crate::case::{Case, Entry};
 use crate::measure::{Measured, measure};
 use crate::probe::Class;
 use crate::processes::interrupted;
@@ -87,25 +87,6 @@ impl Plan {
         task.warm_up = row.warm_up(&task);
         task
     }
-}
-
-/// Conditions under which rows are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Case {
-    pub mode: Mode,
-    pub payload: usize,
-    pub ring: usize,
-}
-
-/// One row's measurement in one round.
-#[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs)]
-pub struct Entry {
-    pub row: &'static str,
-    pub case: Case,
-    pub round: usize,
-    pub measured: Measured,
 }
 
 /// Everything that was measured, and what could not be.

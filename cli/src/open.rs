@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dora_shm_ring::{
-    Error, Liveness, MessageReader, Reader, ReaderOptions, SEGMENT_NAME_BYTES, SHM_DIR, Start, StreamInfo, shorten,
+    Error, Liveness, MessageReader, Reader, ReaderOptions, SHM_DIR, Start, StreamInfo, is_segment_name, shorten,
 };
 use eyre::{Report, eyre};
 
@@ -78,8 +78,7 @@ impl Which {
 
     /// The stream's name where its segment's was given, which is all that `list` can show of some streams.
     fn resolved(&self) -> eyre::Result<String> {
-        let looks_like_segment = self.name.starts_with("sm_") && self.name.len() == SEGMENT_NAME_BYTES;
-        if !looks_like_segment || Path::new(SHM_DIR).join(shorten(&self.name)).exists() {
+        if !is_segment_name(&self.name) || Path::new(SHM_DIR).join(shorten(&self.name)).exists() {
             return Ok(self.name.clone());
         }
         let segment = &self.name;

@@ -1,4 +1,4 @@
-//! Cuts a stream's messages anew: into runs of a number of frames, or of a time span.
+//! Cuts the frames of a stream into runs of a number of frames, or of a time span.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use dora_shm_ring::MessageInfo;
 /// Where a run ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// After so many frames, at least 1.
+    /// After this many frames, at least 1.
     Frames(u64),
-    /// Before the first frame whose time is so much later than the run's first; or, when nothing follows, so much later
-    /// by the clock.
+    /// Before the first frame whose time is this much later than that of the run's first frame; if no frame follows, this
+    /// much later by the clock.
     Span(Duration),
 }
 
 impl Rule {
-    /// A time span is so many frames where the rate is known.
+    /// If the rate is known, a time span becomes a number of frames.
     pub fn of_span(span: Duration, rate_hz: f64) -> Self {
         if rate_hz > 0.0 {
-            // A float that is too large becomes the largest integer.
+            // The cast saturates.
             Rule::Frames(((span.as_secs_f64() * rate_hz).round() as u64).max(1))
         } else {
             Rule::Span(span)
@@ -27,15 +27,15 @@ impl Rule {
     }
 }
 
-/// Frames that follow each other without a loss, to be sent as one message.
+/// Consecutive frames without a loss, to be sent as one message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// Samples in C order.
     pub samples: Vec<u8>,
     /// One value per frame on the buffered axis.
     pub times: Vec<f64>,
-    /// The message that the first frame came with; `first` is that frame's own position, and `lost` what was lost just
-    /// before it.
+    /// The message that brought the first frame. `first` is the position of that frame, and `lost` the number of frames lost
+    /// just before it.
     pub info: MessageInfo,
 }
 
@@ -107,7 +107,7 @@ impl Chunker {
         }
     }
 
-    /// Ends the run that is being collected, however short it is.
+    /// Ends the current run, however short it is.
     pub fn flush(&mut self) {
         self.complete.extend(self.pending.take());
     }
@@ -177,7 +177,7 @@ mod tests {
         // Frames at 0, 0.4, 0.8, 1.2, ...
         let runs = cut(span, &[(0, 2, 0), (2, 4, 0)], |position| position as f64 * 0.4);
         assert_eq!(runs, [(0, vec![0, 1, 2], 0), (3, vec![3, 4, 5], 0)]);
-        // Times that jump back or are no numbers end a run, and never hold one up.
+        // Times that jump back or are NaN end a run, and never delay one.
         let runs = cut(span, &[(0, 3, 0)], |position| if position == 1 { -5.0 } else { 0.0 });
         assert_eq!(runs.len(), 3);
         let runs = cut(span, &[(0, 3, 0)], |_| f64::NAN);

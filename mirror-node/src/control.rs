@@ -1,4 +1,4 @@
-//! What dora tells while the mirror sleeps on its stream.
+//! Listens to dora while the mirror sleeps on its stream.
 
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -13,7 +13,7 @@ use eyre::Context as _;
 /// Why the mirror has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// dora or a signal says so.
+    /// dora or a signal stops it.
     Stop,
     /// dora is gone.
     Lost,
@@ -27,16 +27,16 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens to `events` and `stopper`; an order to end also ends the stream's wait, by `interrupter`.
+    /// Listens to `events` and `stopper`. An order to stop also ends the wait for the stream, by `interrupter`.
     ///
     /// # Errors
-    /// When the thread cannot be made.
+    /// If the thread cannot be created.
     pub fn spawn(events: EventStream, stopper: Stopper, interrupter: Interrupter, log: Log) -> eyre::Result<Self> {
         let (sender, orders) = channel();
         let mut events = Events::new(events, stopper.clone());
         let listen = move || {
             let order = wait_for_order(&mut events, &log);
-            // Nobody receives when the mirror has ended by itself.
+            // There is no receiver if the mirror has ended by itself.
             let _ = sender.send(order);
             interrupter.interrupt();
             events
@@ -45,7 +45,7 @@ impl Control {
         Ok(Self { orders, stopper, thread: thread.wrap_err("cannot start a thread for dora's events")? })
     }
 
-    /// The order to end, if there is one.
+    /// The order to stop, if there is one.
     pub fn order(&self) -> Option<Order> {
         match self.orders.try_recv() {
             Ok(order) => Some(order),
@@ -54,7 +54,7 @@ impl Control {
         }
     }
 
-    /// Ends the thread and gives its events back.
+    /// Ends the thread and returns its events.
     pub fn join(self) -> Option<Events> {
         self.stopper.stop();
         self.thread.join().ok()
@@ -62,7 +62,7 @@ impl Control {
 }
 
 fn wait_for_order(events: &mut Events, log: &Log) -> Order {
-    // Nothing is due here: any far point in time will do.
+    // Nothing is due here: any distant point in time works.
     const LONG: Duration = Duration::from_secs(3600);
     loop {
         match events.next(Instant::now() + LONG) {
@@ -73,7 +73,7 @@ fn wait_for_order(events: &mut Events, log: &Log) -> Order {
             Next::Event(Event::Error(error)) => {
                 log.warn(&format!("dora: {}", error.lines().next().unwrap_or_default()))
             }
-            // The input `tick` says nothing: it is there because dora restarts no node without an input.
+            // The input `tick` has no meaning: dora does not restart a node without inputs.
             Next::Event(_) | Next::Due => {}
             Next::End => return Order::Lost,
         }

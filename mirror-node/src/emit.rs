@@ -1,6 +1,5 @@
 //! Messages of the stream become messages of dora.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::ArrayRef;
@@ -13,7 +12,7 @@ use dora_node_api::{
 use dora_shm_message::{Marks, Rebuilder};
 use dora_shm_node_kit::report::{Log, Refusals};
 use dora_shm_node_kit::settings::ChunkBy;
-use dora_shm_ring::{Description, Format, Message, MessageInfo, MessageReader, MessageView, SharedBytes};
+use dora_shm_ring::{Format, Message, MessageInfo, MessageReader, MessageView, SharedBytes};
 use eyre::Context as _;
 
 use crate::chunker::{Chunker, Rule, Run};
@@ -37,7 +36,7 @@ pub struct Sent {
     pub lost: u64,
 }
 
-/// A message in dora's memory, or the reason why it cannot be one.
+/// A message in dora's memory, or the reason why there is none.
 pub type Encoded = Result<(MetadataParameters, Payload), String>;
 
 /// An encoded array.
@@ -72,18 +71,16 @@ pub struct Emitter {
     parts: PartsEncoder,
     /// Of the message in hand.
     times: Vec<f64>,
-    /// Frames that no message has had and none has marked as lost: the next one does.
+    /// Frames that no message has had, nor counted as lost: the next message counts them.
     owed: u64,
     missed_a_description: bool,
 }
 
 /// How the messages of one generation and description are rebuilt.
 struct Current {
-    generation: Option<u32>,
-    description: Option<Arc<Description>>,
     rebuilder: Result<Rebuilder, String>,
     chunker: Option<Chunker>,
-    /// Whether an array of such a message lies over its samples as they are.
+    /// Whether the array of such a message uses its samples as they are.
     lies_over: bool,
 }
 
@@ -109,13 +106,14 @@ impl Emitter {
         }
     }
 
-    /// What was sent so far.
+    /// The counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Copies a message in place into dora's memory: the only copy, unless its samples have to be moved back to the order
-    /// of the original, or converted. Those are copied out first, since the writer may change them at any moment.
+    /// Copies a message from the ring into dora's memory. This is the only copy, unless the samples have to be converted or
+    /// brought back into the source's order. Such samples are first copied out of the ring, because the writer may change
+    /// them at any moment.
     pub fn encode(&mut self, reader: &MessageReader, view: &MessageView) -> Encoded {
         self.follow(reader);
         let marks = self.marks(view.info());
@@ -160,14 +158,14 @@ impl Emitter {
         self.rebuilder()?.message(std::slice::from_ref(samples), &[times], marks).map_err(|error| error.to_string())
     }
 
-    /// Sends what [`Emitter::encode`] made of a message, once it is known to be whole. The frames of one that cannot be
-    /// sent are marked as lost on the next.
+    /// Sends what [`Emitter::encode`] made of a message that is known to be whole. If it cannot be sent, the next message
+    /// counts its frames as lost.
     pub fn send(&mut self, node: &mut DoraNode, encoded: Encoded, sent: Sent) -> eyre::Result<()> {
         let (parameters, payload) = match encoded {
             Ok(encoded) => encoded,
             Err(reason) => {
-                if let Some(told) = self.counters.refused.add(reason, Instant::now()) {
-                    self.log.warn(&told);
+                if let Some(line) = self.counters.refused.add(reason, Instant::now()) {
+                    self.log.warn(&line);
                 }
                 self.owed = self.owed.saturating_add(sent.lost).saturating_add(sent.frames);
                 return Ok(());
@@ -181,14 +179,11 @@ impl Emitter {
         Ok(())
     }
 
-    /// Takes a message that was copied, and sends the runs that it completes.
+    /// Takes a copied message, and sends the runs that it completes.
     pub fn cut(&mut self, node: &mut DoraNode, reader: &MessageReader, message: &Message) -> eyre::Result<()> {
-        if self.is_stale(reader) {
-            self.flush(node)?;
-        }
         self.follow(reader);
         if message.times().is_empty() && message.info().lost > 0 {
-            // There is no run whose first frame could say it.
+            // There is no run whose first frame could count it.
             self.flush(node)?;
             self.owed = self.owed.saturating_add(message.info().lost);
             return Ok(());
@@ -249,13 +244,14 @@ impl Emitter {
         }
     }
 
-    fn is_stale(&self, reader: &MessageReader) -> bool {
-        self.current.as_ref().is_none_or(|current| {
-            current.generation != reader.generation() || !same(current.description.as_ref(), reader.description())
-        })
+    /// Sends what waits: the next message has another generation or description.
+    pub fn renew(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        self.flush(node)?;
+        self.current = None;
+        Ok(())
     }
 
-    /// Makes the rebuilder fit the message that was read last.
+    /// Makes a rebuilder for the newest message, if there is none.
     fn follow(&mut self, reader: &MessageReader) {
         let missed = reader.description_missed();
         if missed && !self.missed_a_description {
@@ -271,15 +267,13 @@ impl Emitter {
             }
         }
         self.missed_a_description = missed;
-        if !self.is_stale(reader) {
+        if self.current.is_some() {
             return;
         }
         let Some(format) = reader.format() else { return };
-        let description = reader.description().cloned();
-        let rebuilder = Rebuilder::new(format, description.as_deref().unwrap_or(&Description::default()));
+        let described = reader.description().cloned().unwrap_or_default();
+        let rebuilder = Rebuilder::new(format, &described);
         self.current = Some(Current {
-            generation: reader.generation(),
-            description,
             rebuilder: rebuilder.map_err(|error| error.to_string()),
             chunker: rule(self.chunk, format).map(|rule| Chunker::new(rule, format.frame_bytes(), Instant::now())),
             lies_over: true,
@@ -297,13 +291,5 @@ fn rule(chunk: ChunkBy, format: &Format) -> Option<Rule> {
         ChunkBy::Message => None,
         ChunkBy::Frames(frames) => Some(Rule::Frames(frames)),
         ChunkBy::Duration(span) => Some(Rule::of_span(span, format.rate_hz())),
-    }
-}
-
-fn same(a: Option<&Arc<Description>>, b: Option<&Arc<Description>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
     }
 }

@@ -1,8 +1,7 @@
 //! The mirror: a dora node that re-emits a stream in shared memory as messages of its output `data`.
 //!
-//! [`run`] is the loop: one thread sleeps on the stream, another on dora's events, and either ends the other's sleep.
-//! `emit` turns messages of the stream into messages of dora, `parts` those that wrap round the ring's end; `chunker` cuts
-//! them anew where `CHUNK` says so.
+//! [`run`] is the loop: one thread sleeps on the stream, another on dora's events, and each can wake the other. `emit` turns
+//! messages of the stream into messages of dora, `parts` encodes them with one copy, and `chunker` cuts them as `CHUNK` says.
 
 mod chunker;
 mod control;
@@ -30,7 +29,7 @@ const ABOUT: &str = "Re-emits a stream in shared memory as messages of a dora da
 /// Runs the program: joins the dataflow and mirrors until its end.
 ///
 /// # Errors
-/// When the node cannot start, or has to end early.
+/// If the node cannot start, or has to end early.
 pub fn main() -> eyre::Result<()> {
     let name = match Invocation::parse("dora-shm-mirror", ABOUT, std::env::args().skip(1))? {
         Invocation::Run { name } => name,
@@ -39,10 +38,10 @@ pub fn main() -> eyre::Result<()> {
             return Ok(());
         }
     };
-    // Until the node has joined there is nothing to put in order.
+    // Until the node has joined, there is nothing to clean up.
     let termination = Termination::watch(|| process::exit(0)).wrap_err("cannot handle signals")?;
-    // Of a node that dora started the settings are known before it joins: then its mirror is there when the dataflow
-    // begins, and misses nothing of a stream that the same dataflow makes.
+    // If dora started the node, its settings are known before it joins: the mirror then exists when the dataflow begins, and
+    // misses nothing of a stream that the same dataflow writes.
     let early = Surroundings::before_init()?.map(|surroundings| open(&surroundings)).transpose()?;
     let (node, events) = join(name.as_deref())?;
     let opened = match early {
@@ -59,16 +58,16 @@ fn open(surroundings: &Surroundings) -> eyre::Result<Opened> {
     Opened::open(MirrorSettings::from_env(&surroundings.env).wrap_err("the settings of this node are wrong")?)
 }
 
-/// Mirrors until the dataflow ends, `stopper` is told to stop, or a setting says to end.
+/// Mirrors until the dataflow ends, `stopper` stops it, or a setting ends it.
 ///
 /// # Errors
-/// When a setting says to end, when the stream cannot be read, and when dora vanished.
+/// If a setting ends the node, the stream cannot be read, or the connection to dora is lost.
 pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
     let log = Log::new(node.id().to_string());
     let mut mirror = Mirror::new(&mut node, opened, log.clone());
     let control = Control::spawn(events, stopper, mirror.interrupter(), log)?;
     let ended = mirror.mirror(&mut node, &control);
-    // dora's events end before the node does, and both on this thread.
+    // dora's events have to end before the node, and both on this thread.
     drop(control.join());
     mirror.report_last(&mut node);
     ended

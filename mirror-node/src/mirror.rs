@@ -5,7 +5,7 @@ use std::time::Instant;
 use dora_node_api::DoraNode;
 use dora_shm_node_kit::report::{Log, Refusals, Reporter, State, Status};
 use dora_shm_node_kit::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
-use dora_shm_ring::{Interrupter, Liveness, Message, MessageReader, Outcome, ReaderOptions, Start, Wait};
+use dora_shm_ring::{EventKind, Interrupter, Liveness, Message, MessageReader, Outcome, ReaderOptions, Start, Wait};
 use eyre::{Context as _, bail};
 
 use crate::control::{Control, Order};
@@ -21,7 +21,7 @@ impl Opened {
     /// Opens the stream.
     ///
     /// # Errors
-    /// When it exists and cannot be read.
+    /// If it exists and cannot be read.
     pub fn open(settings: MirrorSettings) -> eyre::Result<Self> {
         let start = match settings.start {
             StartAt::Newest => Start::Newest,
@@ -48,13 +48,13 @@ pub struct Mirror {
     reporter: Option<Reporter>,
     log: Log,
     state: State,
-    /// Frames that were lost when it was last looked.
+    /// Frames that were lost up to the last check.
     lost: u64,
     losses: u64,
-    told_losses: Refusals,
-    /// The generation that was read last; a reader that has left its stream knows none.
+    loss_log: Refusals,
+    /// The generation that was read last: a reader that has left its stream has none.
     generation: Option<u32>,
-    /// A message's copy, when messages are cut anew.
+    /// The copy of a message, if `CHUNK` cuts messages.
     message: Message,
 }
 
@@ -64,7 +64,7 @@ enum Step {
     More,
     /// Sleep.
     Nothing,
-    /// The stream ended in order.
+    /// The stream was closed.
     Closed,
 }
 
@@ -83,7 +83,7 @@ impl Mirror {
             state: State::Waiting,
             lost: 0,
             losses: 0,
-            told_losses: Refusals::default(),
+            loss_log: Refusals::default(),
             generation: None,
             message: Message::new(),
         };
@@ -91,15 +91,15 @@ impl Mirror {
         mirror
     }
 
-    /// A handle that ends the stream's wait.
+    /// A handle that ends the wait for the stream.
     pub fn interrupter(&mut self) -> Interrupter {
         self.reader.interrupter()
     }
 
-    /// Mirrors until `control` has an order, or a setting says to end.
+    /// Mirrors until `control` has an order, or a setting ends it.
     ///
     /// # Errors
-    /// When a setting says to end, when the stream cannot be read, and when dora vanished.
+    /// If a setting ends the node, the stream cannot be read, or the connection to dora is lost.
     pub fn mirror(&mut self, node: &mut DoraNode, control: &Control) -> eyre::Result<()> {
         loop {
             match control.order() {
@@ -125,12 +125,12 @@ impl Mirror {
                     }
                     self.log.info("the stream was closed; waiting for its next writer");
                 }
-                Step::Nothing => self.sleep(now)?,
+                Step::Nothing => self.sleep(node, now)?,
             }
         }
     }
 
-    fn sleep(&mut self, now: Instant) -> eyre::Result<()> {
+    fn sleep(&mut self, node: &mut DoraNode, now: Instant) -> eyre::Result<()> {
         let report_at = self.reporter.as_ref().map_or(now, Reporter::due_at);
         let until = self.emitter.deadline().map_or(report_at, |deadline| deadline.min(report_at));
         let waited = self.reader.wait(until.saturating_duration_since(now));
@@ -139,24 +139,34 @@ impl Mirror {
         {
             self.see(liveness);
         }
+        self.take_events(node)
+    }
+
+    /// Takes in what has happened to the stream beside its frames.
+    fn take_events(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
+        while let Some(event) = self.reader.next_event() {
+            match event.kind {
+                EventKind::NewGeneration | EventKind::NewDescription => self.emitter.renew(node)?,
+                EventKind::WriterGone { orderly: false } => {
+                    self.log.warn("the stream's writer died; waiting for the next one");
+                }
+                EventKind::WriterGone { orderly: true } | EventKind::WriterRestarted => {}
+            }
+        }
         Ok(())
     }
 
     fn see(&mut self, liveness: Liveness) {
-        let state = match liveness {
+        self.state = match liveness {
             Liveness::Dead => State::Dead,
             Liveness::Live | Liveness::Idle => State::Live,
             // Of a stream that ezmsg wrote, no more can be known than that it is there.
             Liveness::Ezmsg if self.generation.is_some() => State::Live,
             Liveness::Closed => State::Closed,
-            // A stream that was closed and is gone stays closed.
+            // A closed stream that has disappeared stays closed.
             _ if self.state == State::Closed => State::Closed,
             _ => State::Waiting,
         };
-        if state == State::Dead && self.state != State::Dead {
-            self.log.warn("the stream's writer died; waiting for the next one");
-        }
-        self.state = state;
     }
 
     fn step(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
@@ -165,14 +175,16 @@ impl Mirror {
 
     /// One message, straight from the ring into dora's memory.
     fn step_in_place(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
-        let view = match self.reader.view()? {
+        let outcome = self.reader.view()?;
+        self.take_events(node)?;
+        let view = match outcome {
             Outcome::Data(view) => view,
             Outcome::Nothing => return Ok(Step::Nothing),
             Outcome::Generation => return Ok(Step::More),
             Outcome::Closed => return Ok(Step::Closed),
         };
         let encoded = self.emitter.encode(&self.reader, &view);
-        // What was encoded from frames that the writer overwrote meanwhile must not leave this process.
+        // A message that was encoded from frames that the writer overwrote meanwhile must not leave this process.
         let info = *view.info();
         let bytes = view.samples().iter().map(|part| part.len() as u64).sum();
         if self.reader.finish(view) {
@@ -183,7 +195,9 @@ impl Mirror {
 
     /// One message, copied, for the chunker to cut.
     fn step_copied(&mut self, node: &mut DoraNode) -> eyre::Result<Step> {
-        match self.reader.next(&mut self.message)? {
+        let outcome = self.reader.next(&mut self.message)?;
+        self.take_events(node)?;
+        match outcome {
             Outcome::Data(_) => self.emitter.cut(node, &self.reader, &self.message)?,
             Outcome::Nothing => return Ok(Step::Nothing),
             Outcome::Generation => self.emitter.flush(node)?,
@@ -203,12 +217,12 @@ impl Mirror {
         self.losses += 1;
         let now_lost = lost - self.lost;
         self.lost = lost;
-        let told = "frames were lost, because the writer overwrote them, or removed a short generation, before the mirror \
+        let warning = "frames were lost, because the writer overwrote them, or removed a short generation, before the mirror \
                     read them; the next message says how many";
         if self.settings.on_loss == OnLoss::Mark
-            && let Some(told) = self.told_losses.add(told.to_owned(), Instant::now())
+            && let Some(line) = self.loss_log.add(warning.to_owned(), Instant::now())
         {
-            self.log.warn(&told);
+            self.log.warn(&line);
         }
         if self.settings.on_loss == OnLoss::Stop {
             self.emitter.flush(node)?;

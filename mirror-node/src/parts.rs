@@ -1,8 +1,8 @@
-//! A message whose samples lie in a ring, in dora's memory by one copy.
+//! Copies a message whose samples are in a ring into dora's memory, once.
 //!
-//! dora encodes arrays, and an array of Arrow has one buffer, which nobody may change. The ring's memory is neither: its
-//! writer may come round at any moment, and a message that wraps round the ring's end lies in two parts. Here dora encodes
-//! an array of the same type and length once, over zeroes, and its bytes around the samples serve for every message alike.
+//! dora encodes Arrow arrays, which have one immutable buffer. Ring memory is neither: its writer may overwrite it at any
+//! moment, and a message that wraps around the end of the ring is in two parts. So dora encodes an array of the same type and
+//! length once, over zeroes, and the bytes around its samples are reused for every such message.
 
 use std::ops::Range;
 
@@ -13,17 +13,17 @@ use dora_node_api::arrow_utils::ipc_encode::PreparedIpc;
 use dora_node_api::{DataSample, DoraArray, SampleAllocator};
 use dora_shm_ring::SharedBytes;
 
-/// Every buffer in dora's encoding begins at a multiple of this, and is padded to one.
+/// Alignment and padding of every buffer in dora's encoding.
 const ALIGNMENT: usize = 64;
 
-/// What ends an encoded array.
+/// The end of an encoded array.
 const END_OF_STREAM: usize = 8;
 
-/// Some of a message's samples.
+/// A part of a message's samples.
 pub trait Part {
-    /// How many bytes they are.
+    /// Their number of bytes.
     fn bytes(&self) -> usize;
-    /// Copies them into `to`, which is as long.
+    /// Copies them into `to`, which has this length.
     fn copy_to(&self, to: &mut [u8]);
 }
 
@@ -47,11 +47,15 @@ impl Part for &[u8] {
     }
 }
 
-/// Encodes messages in parts; remembers what it needs for the next one of the same type and length.
+/// So many envelopes are kept: messages of a stream have few lengths, and each envelope takes less than a kilobyte.
+const MOST_ENVELOPES: usize = 32;
+
+/// Encodes messages in parts, and keeps what it needs for the next one of the same type and length.
 #[derive(Default)]
 pub struct PartsEncoder {
     blank: Option<Buffer>,
-    envelope: Option<Envelope>,
+    /// Those used last come first.
+    envelopes: Vec<Envelope>,
 }
 
 /// An encoded array without its samples.
@@ -64,16 +68,16 @@ struct Envelope {
 }
 
 impl PartsEncoder {
-    /// Zeroes in the place of the samples of a message of so many bytes.
+    /// Zeroes in place of the samples of a message of this many bytes.
     pub fn blank(&mut self, bytes: usize) -> Buffer {
         let long_enough = self.blank.take().filter(|blank| blank.len() >= bytes);
-        // Never written, so of a large one no page is ever there but the one of zeroes.
+        // Never written, so the pages of a large buffer are all the zero page.
         let blank = long_enough.unwrap_or_else(|| MutableBuffer::from_len_zeroed(bytes).into());
         self.blank.insert(blank).slice_with_length(0, bytes)
     }
 
-    /// Copies `parts` into dora's memory, as the samples of a message like `array`, which was made of `blank`. `None` when
-    /// the array does not simply lie over the samples: then they have to be joined.
+    /// Copies `parts` into dora's memory as the samples of a message like `array`, which was made of `blank`. `None` if the
+    /// array does not use the samples as they are: then they have to be joined.
     pub fn encode(
         &mut self,
         allocator: &SampleAllocator,
@@ -87,10 +91,13 @@ impl PartsEncoder {
         let fits = |envelope: &Envelope| {
             envelope.rows == array.len() && envelope.samples == blank.len() && envelope.data_type == *array.data_type()
         };
-        if !self.envelope.as_ref().is_some_and(fits) {
-            self.envelope = Some(Envelope::of(array, blank.len())?);
+        if let Some(place) = self.envelopes.iter().position(fits) {
+            self.envelopes[..=place].rotate_right(1);
+        } else {
+            self.envelopes.truncate(MOST_ENVELOPES - 1);
+            self.envelopes.insert(0, Envelope::of(array, blank.len())?);
         }
-        let envelope = self.envelope.as_ref()?;
+        let envelope = self.envelopes.first()?;
         Some(envelope.fill(allocator, parts))
     }
 }
@@ -134,7 +141,7 @@ fn place_of_last_buffer(encoded: usize, samples: usize) -> Option<Range<usize>> 
     Some(start..start + samples)
 }
 
-/// Whether the numbers of an array are the whole of `buffer`, as they stand.
+/// Whether the numbers of an array are exactly `buffer`.
 fn lies_over(array: &ArrayData, buffer: &Buffer) -> bool {
     match (array.child_data(), array.buffers()) {
         ([], [numbers]) => array.offset() == 0 && numbers.as_ptr() == buffer.as_ptr() && numbers.len() == buffer.len(),
@@ -214,6 +221,23 @@ mod tests {
             let expected = allocator.encode_arrow(&DoraArray::from(bytes(UInt8Array::from(samples.clone())))).unwrap();
             assert!(sample[..] == *expected.as_bytes(), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn lengths_that_take_turns_are_encoded_once_each_and_a_stream_of_many_lengths_keeps_few() {
+        let allocator = SampleAllocator::heap();
+        let mut encoder = PartsEncoder::default();
+        let mut encode = |length: usize| {
+            let blank = encoder.blank(length);
+            let sample = encoder.encode(&allocator, bytes(numbers(&blank)), &blank, &[&vec![1; length][..]]);
+            assert!(sample.is_some_and(|sample| sample.is_ok()));
+            encoder.envelopes.iter().map(|envelope| envelope.samples).collect::<Vec<_>>()
+        };
+        for (length, kept) in [(100, &[100][..]), (40, &[40, 100]), (100, &[100, 40]), (40, &[40, 100])] {
+            assert_eq!(encode(length), kept);
+        }
+        let kept = (1..=MOST_ENVELOPES + 5).map(encode).last().unwrap();
+        assert_eq!((kept.len(), kept[0]), (MOST_ENVELOPES, MOST_ENVELOPES + 5));
     }
 
     #[test]

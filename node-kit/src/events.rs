@@ -1,4 +1,4 @@
-//! Waiting for dora, a point in time, and an order to stop, all at once.
+//! Waits for dora's events, a point in time, and an order to stop, all at once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -13,34 +13,34 @@ use dora_node_api::futures::task::AtomicWaker;
 use dora_node_api::{Event, EventStream};
 use futures_timer::Delay;
 
-/// dora's events, with a way to be woken for other reasons.
+/// dora's events, and other reasons to wake up.
 pub struct Events {
     stream: EventStream,
     stopper: Stopper,
     delay: Delay,
     delay_ends: Instant,
-    /// dora said that it is gone: what is queued still comes, and then nothing.
+    /// dora has reported that it is gone: queued events still come, and then nothing.
     broken: bool,
 }
 
-/// How dora begins an error after which its events are of no use. It does not end the stream then, since inputs that
-/// come directly from other nodes keep it open.
+/// The beginning of an error after which no more of dora's own events come. The event stream does not end then, because
+/// inputs that come directly from other nodes keep it open.
 const FATAL: &str = "fatal event stream error";
 
 /// What ended a wait.
 #[derive(Debug)]
 pub enum Next {
-    /// dora said something.
+    /// An event came.
     Event(Event),
     /// The point in time has come.
     Due,
-    /// Somebody called [`Stopper::stop`].
+    /// [`Stopper::stop`] was called.
     Stopped,
-    /// dora will say nothing more.
+    /// No more events will come.
     End,
 }
 
-/// Ends a wait from any thread, at once and for good.
+/// Ends a wait from any thread, at once and permanently.
 #[derive(Clone, Default)]
 pub struct Stopper {
     shared: Arc<StopFlag>,
@@ -55,7 +55,7 @@ struct StopFlag {
 impl Stopper {
     /// Makes the current and every later wait return [`Next::Stopped`].
     pub fn stop(&self) {
-        // SeqCst on both sides: the waiter registers and then looks, we set and then wake.
+        // SeqCst on both sides: the waiter registers its waker and then checks the flag; this sets the flag and then wakes.
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.waker.wake();
     }
@@ -73,8 +73,8 @@ impl Events {
         Self { stream, stopper, delay: Delay::new(Duration::ZERO), delay_ends: now, broken: false }
     }
 
-    /// Blocks until something happens, at the latest at `due`. An order to stop comes before a point in time, and that
-    /// before events: a flood of messages delays neither.
+    /// Blocks until something happens, at the latest until `due`. An order to stop comes before the point in time, and the
+    /// point in time before events: a flood of messages delays neither.
     pub fn next(&mut self, due: Instant) -> Next {
         if self.stopper.is_stopped() {
             return Next::Stopped;

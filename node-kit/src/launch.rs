@@ -1,4 +1,4 @@
-//! How a node process starts: its arguments, what dora tells it, and joining the dataflow.
+//! How a node process starts: its arguments, what dora hands over, and joining the dataflow.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -10,26 +10,26 @@ use serde_yaml::Value;
 
 use crate::settings::NodeEnv;
 
-/// Where dora puts what a node that it starts has to know.
+/// The environment variable in which dora hands its configuration to a node that it starts.
 const NODE_CONFIG: &str = "DORA_NODE_CONFIG";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation {
-    /// Run, as the dynamic node of that id if there is one.
+    /// Run; with a name, as the dynamic node of that id.
     Run {
         /// Id of the node in the dataflow.
         name: Option<String>,
     },
-    /// Print a text and end.
+    /// Print a text and exit.
     Print(String),
 }
 
 impl Invocation {
-    /// Reads the arguments after the program's name. `about` says in one line what `program` is.
+    /// Reads the arguments after the program's name. `about` describes `program` in one line.
     ///
     /// # Errors
-    /// When an argument is not known.
+    /// If an argument is unknown.
     pub fn parse(program: &str, about: &str, arguments: impl IntoIterator<Item = String>) -> eyre::Result<Self> {
         let mut arguments = arguments.into_iter();
         let mut name = None;
@@ -61,7 +61,7 @@ fn help(program: &str, about: &str) -> String {
     )
 }
 
-/// What a node can know of itself before it does anything.
+/// What a node knows about itself before it does anything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surroundings {
     /// Id of the node in its dataflow.
@@ -73,17 +73,17 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Of a node that dora started, before it joins the dataflow; `None` of any other.
+    /// The surroundings of a node that dora started, before it joins the dataflow. `None` for any other node.
     ///
     /// # Errors
-    /// When what dora says cannot be read.
+    /// If dora's configuration cannot be read.
     pub fn before_init() -> eyre::Result<Option<Self>> {
         let Ok(config) = std::env::var(NODE_CONFIG) else { return Ok(None) };
         Self::of_config(&config, process_env()).map(Some)
     }
 
-    /// Of a node that has joined, when [`Surroundings::before_init`] knew nothing: a dynamic node, whose settings are
-    /// what the dataflow's descriptor says.
+    /// The surroundings of a node that has joined, if [`Surroundings::before_init`] returned none: those of a dynamic node,
+    /// whose settings are in the dataflow's descriptor.
     pub fn of_node(node: &DoraNode) -> Self {
         let declared = node
             .dataflow_descriptor()
@@ -98,7 +98,7 @@ impl Surroundings {
     }
 
     fn of_config(config: &str, process: BTreeMap<String, String>) -> eyre::Result<Self> {
-        let config: Value = serde_yaml::from_str(config).wrap_err_with(|| format!("{NODE_CONFIG} is no YAML"))?;
+        let config: Value = serde_yaml::from_str(config).wrap_err_with(|| format!("{NODE_CONFIG} is not YAML"))?;
         let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
         let Some(node) = text("node_id") else { bail!("{NODE_CONFIG} does not say which node this is") };
         let declared = config
@@ -117,11 +117,11 @@ impl Surroundings {
     }
 }
 
-/// Joins the dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that
-/// name. Returns when every other static node has joined too.
+/// Joins a dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that name.
+/// Blocks until every other static node has joined too.
 ///
 /// # Errors
-/// When neither is there.
+/// If there is neither.
 pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
     let joined = match name {
         Some(name) => {
@@ -133,7 +133,7 @@ pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
     };
     joined.wrap_err_with(|| match name {
         Some(name) => format!("no running dataflow has a dynamic node {name:?} that waits to be attached"),
-        // dora has started it: what follows says why it did not come to more.
+        // dora has started it: the error behind this sentence has the reason.
         None if std::env::var_os("DORA_NODE_CONFIG").is_some() => "cannot join the dataflow".to_owned(),
         None => "this is a node of a dora dataflow: let dora start it, or give --name NODE_ID to attach it to a \
                  running dataflow as a dynamic node"
@@ -141,8 +141,8 @@ pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
     })
 }
 
-/// The end of a node's program. An error is said in one line on standard error, which dora repeats as the reason why the
-/// node failed: what a user can mend needs no stack.
+/// The exit of a node's program. An error is one line on standard error, without a stack: dora repeats it as the reason why
+/// the node failed.
 pub fn exit(outcome: eyre::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,7 +154,7 @@ pub fn exit(outcome: eyre::Result<()>) -> ExitCode {
 }
 
 fn process_env() -> BTreeMap<String, String> {
-    // A variable that is no text cannot be one of ours.
+    // A variable that is not text cannot be one of ours.
     std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: end in order. dora installs no handler in a Rust node, so without this they kill at once.
+//! SIGTERM and SIGINT: exit cleanly. dora installs no handler in a Rust node, so without this they kill at once.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,8 @@ use signal_hook::iterator::Signals;
 
 type Reaction = Box<dyn FnOnce() + Send>;
 
-/// What the process does when it is told to end. Only the first signal counts: a terminal and a supervisor often send
-/// two, and the second must not cut the orderly end short.
+/// What the process does on a signal to terminate. Only the first signal counts: a terminal and a supervisor often send two,
+/// and the second must not interrupt the clean exit.
 #[derive(Clone)]
 pub struct Termination {
     reaction: Arc<Mutex<Option<Reaction>>>,
@@ -19,7 +19,7 @@ impl Termination {
     /// Runs `reaction`, on a thread of its own, when the first signal comes.
     ///
     /// # Errors
-    /// When the handler or the thread cannot be made.
+    /// If the handler or the thread cannot be created.
     pub fn watch(reaction: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let termination = Self { reaction: Arc::new(Mutex::new(Some(Box::new(reaction)))) };
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -34,7 +34,7 @@ impl Termination {
         Ok(termination)
     }
 
-    /// From now on runs `reaction` instead, if no signal has come yet.
+    /// Replaces the reaction, if no signal has come yet.
     pub fn instead(&self, reaction: impl FnOnce() + Send + 'static) {
         let mut current = self.reaction.lock().unwrap_or_else(PoisonError::into_inner);
         if current.is_some() {
@@ -70,7 +70,7 @@ mod tests {
         raise(SIGTERM).unwrap();
         assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Ok("second"));
         termination.instead(third);
-        // The process outlives a second signal, and nobody is left who could react to it.
+        // The process survives a second signal, and there is no reaction to it.
         raise(SIGINT).unwrap();
         drop(sender);
         assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));

@@ -1,15 +1,15 @@
-//! What to do with a message whose format is not the current generation's.
+//! What to do with a message whose format differs from that of the current generation.
 
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::OnChange;
 
 use crate::rate;
 
-/// Generations of a single message, one after the other, after which a further change of format is taken for a source
-/// whose messages vary, rather than for one that changed.
+/// After this many consecutive generations of a single message each, the messages of the source are considered to vary,
+/// rather than to have changed.
 const SINGLES: u32 = 3;
 
-/// Messages in a row of the same new format that make it a format to begin a generation for after all.
+/// Number of consecutive messages of one new format that begin a generation even if the messages vary.
 const STEADY: u64 = 8;
 
 /// What to do.
@@ -28,27 +28,27 @@ pub enum Verdict {
 /// What is remembered of past changes.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Generations in a row that ended after a single message.
+    /// Consecutive generations that ended after a single message.
     singles: u32,
-    /// Messages that the current generation has.
+    /// Messages in the current generation.
     messages: u64,
-    /// The source has been found to vary. It stays so while formats come and go, also such as fit the ring.
+    /// The messages of the source vary. This stays true while formats come and go, even if some fit the ring.
     varying: bool,
 }
 
 impl Changes {
-    /// A generation begins.
+    /// A generation has begun.
     pub fn begun(&mut self) {
         self.singles = if self.messages == 1 { self.singles + 1 } else { 0 };
         self.messages = 0;
     }
 
-    /// A message went into the current generation.
+    /// A message was written into the current generation.
     pub fn written(&mut self) {
         self.messages = self.messages.saturating_add(1);
     }
 
-    /// What to do with a message of another format, the `in_a_row`th of exactly that format.
+    /// What to do with a message of another format, which is the `in_a_row`th consecutive one of exactly that format.
     pub fn verdict(&mut self, on_change: OnChange, in_a_row: u64) -> Verdict {
         match on_change {
             OnChange::Skip => return Verdict::Skip,
@@ -65,7 +65,7 @@ impl Changes {
     }
 }
 
-/// What a message has that the generation has not.
+/// The difference between a message's format and that of the generation, as a sentence.
 pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
     let shown = |plan: &Plan| {
         let key = if plan.key().is_empty() { String::new() } else { format!(", key {:?}", plan.key()) };
@@ -77,7 +77,8 @@ pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
     }
 }
 
-/// What is said of messages whose format keeps changing. Without their figures, which would make each refusal another.
+/// The reason for refusing messages whose format keeps changing. It has no figures: with them each refusal would have its
+/// own reason.
 pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
     let differs = |differ: fn(&Plan, &Plan) -> bool| before.is_some_and(|before| differ(before, now));
     let (what, help) = if differs(|a, b| a.dtype() != b.dtype()) {
@@ -99,7 +100,7 @@ pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
 mod tests {
     use super::*;
 
-    /// Begins a generation and writes so many messages into it.
+    /// Begins a generation and writes this many messages into it.
     fn generation(changes: &mut Changes, messages: u64) {
         changes.begun();
         (0..messages).for_each(|_| changes.written());

@@ -14,7 +14,7 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// A message with this number arrived; without one, nothing is known.
+    /// A message with this number arrived. Without a number, nothing is counted.
     pub fn arrived(&mut self, sequence: Option<i64>) {
         let Some(sequence) = sequence else { return };
         match self.next {
@@ -31,7 +31,7 @@ impl Gaps {
                     self.total -= 1;
                     return;
                 }
-                // A source that started anew.
+                // The source has started again.
                 self.missing.clear();
             }
             _ => {}

@@ -45,7 +45,7 @@ pub struct Ring {
     pub is_shortened: bool,
     /// The largest chunk that the ring is to hold twice.
     largest_chunk: u64,
-    /// The measured rate that the length comes from, in frames a second.
+    /// The measured rate that the length comes from, in frames per second.
     pub measured_hz: Option<f64>,
 }
 
@@ -63,7 +63,7 @@ pub struct Longer {
 pub enum Why {
     /// This many frames came in one message, more than half of the ring.
     Chunk(u64),
-    /// Messages come at this many frames a second, faster than the first ones.
+    /// Messages come at this many frames per second, faster than the first ones.
     Rate(f64),
 }
 
@@ -75,7 +75,7 @@ pub struct Generations {
     /// Frames of the current ring, as it was asked for. `None`: there is no ring.
     ring_frames: Option<u64>,
     changes: Changes,
-    /// The rate that was measured last, in frames a second.
+    /// The rate that was measured last, in frames per second.
     measured_hz: Option<f64>,
     /// The rate at which messages turned out to come, if it asks for a much longer ring.
     faster_hz: Option<f64>,
@@ -100,7 +100,7 @@ impl Generations {
         self.current.as_ref()
     }
 
-    /// The rate of the current frames, stated or measured, in frames a second.
+    /// The rate of the current frames, stated or measured, in frames per second.
     pub fn rate_hz(&self) -> Option<f64> {
         self.current.as_ref().and_then(|plan| plan.rate_hz()).or(self.measured_hz)
     }
@@ -258,12 +258,12 @@ impl Generations {
         self.faster_hz = (is_much_longer && settings.on_change == OnChange::Generation).then_some(rate_hz);
     }
 
-    /// Checks changed settings: settings that no message could satisfy are no change.
+    /// Checks changed settings, so that settings that no ring can satisfy are refused.
     ///
     /// # Errors
     /// Why there can be no ring.
     pub fn check(&self, now: &SinkSettings, changed: &SinkSettings) -> Result<(), String> {
-        // If the messages get another meaning, nobody knows yet what the frames will be.
+        // If the messages get another meaning, the frames are not known yet.
         let Some(plan) = self.current.as_ref().filter(|_| now.message == changed.message) else { return Ok(()) };
         ring(plan, self.measured_hz, self.largest_chunk, changed).map(drop)
     }

@@ -100,7 +100,7 @@ impl HeldMessages {
         self.until
     }
 
-    /// The rate that the send times tell, in frames a second.
+    /// The rate by the send times, in frames per second.
     pub fn rate_hz(&self) -> Option<f64> {
         self.meter.first_rate_hz()
     }
@@ -110,7 +110,7 @@ impl HeldMessages {
         self.messages.iter().map(|held| held.frames).max().unwrap_or(0)
     }
 
-    /// The messages, in order.
+    /// The messages, in the order in which they came.
     pub fn into_messages(self) -> Vec<Held> {
         self.messages
     }

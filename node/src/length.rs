@@ -1,10 +1,10 @@
-//! How many frames a ring gets.
+//! How many frames a ring has.
 
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::{Length, SinkSettings};
 use dora_shm_ring::{Dtype, Error, Format};
 
-/// Frames a second that are assumed for `BUF_DUR` when nothing tells the rate: a camera's.
+/// The rate that is assumed for `BUF_DUR` if it is unknown, in frames per second: that of a camera.
 const ASSUMED_RATE_HZ: f64 = 30.0;
 
 /// What a ring is made for.
@@ -14,9 +14,9 @@ pub struct Request<'a> {
     pub frame_shape: &'a [u64],
     /// Rate that the stream states, Hz.
     pub rate_hz: Option<f64>,
-    /// Rate that was measured, for a stream that states none.
+    /// Rate that was measured, if the stream states none.
     pub measured_hz: Option<f64>,
-    /// Frames of the largest chunk that is known.
+    /// Frames of the largest known chunk.
     pub chunk_frames: u64,
 }
 
@@ -26,14 +26,14 @@ impl<'a> Request<'a> {
         Self { dtype, frame_shape, rate_hz, measured_hz, chunk_frames }
     }
 
-    /// Frames that `length` asks for. A duration is at least two chunks long: while the writer fills one, a reader has
-    /// the other. A number of frames is taken as it was given.
+    /// Frames that `length` asks for. A duration is at least two chunks long: while the writer fills one, a reader has the
+    /// other. A number of frames is used as it is.
     fn frames(&self, length: Length) -> u64 {
         let frames = match length {
             Length::Frames(frames) => frames,
             Length::Duration(seconds) => {
                 let rate = self.rate_hz.or(self.measured_hz).unwrap_or(ASSUMED_RATE_HZ);
-                // A float that is too large becomes the largest integer.
+                // The cast saturates.
                 let wanted = (seconds * rate).ceil() as u64;
                 wanted.max(self.chunk_frames.saturating_mul(2))
             }
@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
         Format::new(self.dtype, self.frame_shape, self.rate_hz.unwrap_or(0.0), frames)
     }
 
-    /// Bytes of a ring of so many frames; `u64::MAX` when it can be none.
+    /// Bytes of a ring of `frames` frames; `u64::MAX` if there cannot be such a ring.
     fn bytes(&self, frames: u64) -> u64 {
         self.format(frames)
             .and_then(|format| format.ring_bytes(expected_chunk_frames(frames, self.chunk_frames)))
@@ -53,21 +53,19 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The chunk for which a ring of `frames` frames gets its chunk records: at most as long as the chunks that are known.
+/// The chunk size that the number of chunk records of a ring of `frames` frames is for: at most that of the known chunks.
 ///
-/// A source may go on with far smaller messages than it began with, and a mirror reads no further back than the records
-/// reach; as many as this cost 64 KiB.
+/// A source may continue with far smaller messages than it began with, and a mirror reads only as far back as the records
+/// go. This many records take 64 KiB.
 pub fn expected_chunk_frames(frames: u64, known_chunk_frames: u64) -> u64 {
     const RECORDS: u64 = 1024;
     known_chunk_frames.min(2 * frames / RECORDS).max(1)
 }
 
-/// The format of the ring that `settings` ask for, and whether it is shorter than `BUF_DUR` says because of
-/// `MAX_BYTES`.
+/// The format of the ring that `settings` ask for, and whether `MAX_BYTES` makes it shorter than `BUF_DUR`.
 ///
 /// # Errors
-/// A sentence that names the setting that would help, when `BUF_FRAMES` frames, or a single frame, are more than
-/// `MAX_BYTES`.
+/// If `BUF_FRAMES` frames, or a single frame, exceed `MAX_BYTES`. The sentence names the setting to change.
 pub fn ring_format(request: &Request<'_>, settings: &SinkSettings) -> Result<(Format, bool), String> {
     let wanted = request.frames(settings.length);
     let limit = settings.max_bytes;
@@ -90,7 +88,7 @@ pub fn ring_format(request: &Request<'_>, settings: &SinkSettings) -> Result<(Fo
             shown(least),
         ));
     }
-    // `fits` frames fit and `wanted` do not; halve what lies between.
+    // `fits` frames fit and `too_many` do not: bisect.
     let (mut fits, mut too_many) = (1, wanted);
     while too_many - fits > 1 {
         let middle = fits + (too_many - fits) / 2;
@@ -103,8 +101,8 @@ fn shown(bytes: u64) -> String {
     if bytes == u64::MAX { "more bytes than can be counted".into() } else { format!("{bytes} bytes") }
 }
 
-/// Frames of the ring that a chunk of `chunk_frames` calls for, when the ring of `ring_frames` holds fewer than two of
-/// them and its length is the sink's to choose. Powers of two, so that chunks that keep growing cost few generations.
+/// The chunk size to make a longer ring for, if a ring of `ring_frames` holds fewer than two chunks of `chunk_frames` and
+/// its length is the sink's choice. It is a power of two, so that growing chunks cost few generations.
 pub fn grown(length: Length, ring_frames: u64, chunk_frames: u64) -> Option<u64> {
     let needed = chunk_frames.saturating_mul(2);
     let chosen_by_sink = matches!(length, Length::Duration(_));

@@ -1,9 +1,9 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
-//! [`run`] is the event loop; `sink` turns one event into what happens; `stream` writes, counts and logs. What is decided
-//! is pure and stands apart: `generations` (when a generation begins, and how long it is), `length`, `format_change`, `grace`
-//! (how long a ring stays for readers that are late) and `gaps`. `rate` measures, `held` keeps messages until their rate is
-//! known. `conn` informs a listener outside the dataflow of every step.
+//! [`run`] is the event loop, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have files
+//! of their own: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`, `grace` (how
+//! long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held` keeps the first ones
+//! until it is known. `conn` informs a listener outside the dataflow of every step.
 
 mod conn;
 mod document;
@@ -35,7 +35,7 @@ const ABOUT: &str = "Writes the arrays of a dora dataflow into shared memory.";
 /// Runs the program: joins the dataflow and writes until its end.
 ///
 /// # Errors
-/// When the node cannot start, or has to end early.
+/// If the node cannot start, or has to end early.
 pub fn main() -> eyre::Result<()> {
     let name = match Invocation::parse("dora-shm-sink", ABOUT, std::env::args().skip(1))? {
         Invocation::Run { name } => name,
@@ -45,8 +45,8 @@ pub fn main() -> eyre::Result<()> {
         }
     };
 
-    // Of a node that dora started the settings are known before it joins, so its stream is there when the dataflow
-    // begins. While it waits for the other nodes, a signal closes the stream and ends the process.
+    // If dora started the node, its settings are known before it joins, so its stream exists when the dataflow begins.
+    // While it waits for the other nodes, a signal closes the stream and ends the process.
     let opened: Arc<Mutex<Option<Opened>>> = Arc::default();
     let waiting = opened.clone();
     let termination = Termination::watch(move || {
@@ -61,7 +61,7 @@ pub fn main() -> eyre::Result<()> {
     }
     let joined = join(name.as_deref());
     if joined.is_err() {
-        // The thread that waits for signals holds on to the stream, too: without this it would be left behind as a dead one.
+        // The thread that waits for signals holds the stream, too: without this the stream would be left behind as dead.
         drop(opened.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
     let (node, events) = joined?;
@@ -77,16 +77,16 @@ pub fn main() -> eyre::Result<()> {
     run(node, events, opened, stopper)
 }
 
-/// Writes what comes until the dataflow ends, `stopper` is told to stop, the listener at `CONN` says "quit", or a setting
-/// says to end. The stream is closed in order in any case.
+/// Writes messages until the dataflow ends, `stopper` stops it, the listener at `CONN` sends "quit", or a setting ends it.
+/// It closes the stream in any case.
 ///
 /// # Errors
-/// When a setting says to end, and when dora vanished.
+/// If a setting ends the node, or the connection to dora is lost.
 pub fn run(node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
     run_observed(node, events, opened, stopper, |_| {})
 }
 
-/// As [`run`], and shows every event to `observe` before it is handled: for who measures what the sink does.
+/// As [`run`], and calls `observe` with every event before it is handled, for measurements.
 ///
 /// # Errors
 /// As [`run`].
@@ -100,20 +100,20 @@ pub fn run_observed(
     let mut sink = opened.into_sink(&mut node);
     sink.stops(stopper.clone());
     let mut events = Events::new(events, stopper);
-    let mut told_to_stop = false;
+    let mut has_stop = false;
     let ended = loop {
         match events.next(sink.deadline()) {
             Next::Event(event) => {
                 observe(&event);
-                told_to_stop |= matches!(event, Event::Stop(_));
+                has_stop |= matches!(event, Event::Stop(_));
                 if let Err(error) = sink.handle(event) {
                     break Err(error);
                 }
             }
             Next::Due => sink.due(&mut node, dropped(&mut events)),
             Next::Stopped => break Ok(()),
-            Next::End if told_to_stop => break Ok(()),
-            Next::End => break Err(eyre::eyre!("lost the connection to dora; the stream was closed in order")),
+            Next::End if has_stop => break Ok(()),
+            Next::End => break Err(eyre::eyre!("lost the connection to dora; the stream was closed")),
         }
     };
     let dropped = dropped(&mut events);

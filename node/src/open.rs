@@ -9,7 +9,7 @@ use eyre::Context as _;
 use crate::sink::Sink;
 use crate::stream::Stream;
 
-/// An open stream, still without a ring, and the settings it was opened with. Dropped, it closes the stream.
+/// An open stream, still without a ring, and its settings. Dropping it closes the stream.
 pub struct Opened {
     stream: Stream,
     fresh_name: String,
@@ -20,7 +20,7 @@ impl Opened {
     /// Reads the settings and opens the stream.
     ///
     /// # Errors
-    /// When a setting is wrong, or the stream has a live writer or cannot be made.
+    /// If a setting is wrong, or the stream has a live writer or cannot be created.
     pub fn open(surroundings: &Surroundings) -> eyre::Result<Self> {
         let settings = SinkSettings::from_env(&surroundings.env).wrap_err("the settings of this node are wrong")?;
         let fresh_name = fresh_name(surroundings);
@@ -37,8 +37,8 @@ impl Opened {
     }
 }
 
-/// A name that no other node has: every start of a dataflow has an id of its own. A sink that dora restarts finds its
-/// own stream by it, and its readers stay.
+/// A name that no other node has: every start of a dataflow has an id of its own. When dora restarts the sink, it finds its
+/// stream by this name, and the readers stay.
 fn fresh_name(surroundings: &Surroundings) -> String {
     // No slash before the node's id: it may be `buffer1`, which a stream's name must not end in after a slash.
     format!("{}:{}", surroundings.dataflow, surroundings.node)

@@ -28,17 +28,17 @@ impl RateMeter {
         self.messages += 1;
     }
 
-    /// The rate of the first messages of a stream, in frames a second. `None`: they do not tell one.
+    /// The rate of the first messages of a stream, in frames per second. `None`: their send times do not give one.
     pub fn first_rate_hz(&self) -> Option<f64> {
         let shortest = if self.messages == 2 { SHORTEST_PAIR_NS } else { 1 };
         self.elapsed_ns().filter(|elapsed| *elapsed >= shortest)?;
         self.rate_hz()
     }
 
-    /// Counts a message. At the end of each window of half a second, returns the rate in it, in frames a second.
+    /// Counts a message. At the end of each window of half a second, returns the rate in it, in frames per second.
     pub fn count_in_windows(&mut self, send_ns: i64, frames: u64) -> Option<f64> {
         self.count(send_ns, frames);
-        // The source's clock may have been set back: such a window begins anew.
+        // The source's clock may have been set back: then the window starts again.
         if self.elapsed_ns().is_some_and(|elapsed| elapsed < WINDOW_NS) {
             return None;
         }
@@ -48,7 +48,7 @@ impl RateMeter {
         rate_hz
     }
 
-    /// From the first message to the last. `None`: less than nothing, or more than can be counted.
+    /// Time from the first message to the last. `None`: negative, or more than can be counted.
     fn elapsed_ns(&self) -> Option<i64> {
         self.last_ns.checked_sub(self.first_ns?).filter(|elapsed| *elapsed >= 0)
     }

@@ -21,9 +21,9 @@ pub struct Sink {
     reporter: Reporter,
     /// The stream's name when `SHMEM_NAME` is unset.
     fresh_name: String,
-    /// The settings at the node's start, to which a `null` returns.
+    /// The settings at the node's start, which a `null` restores.
     initial: SinkSettings,
-    /// Changes of settings that were refused.
+    /// Limits the log of refused changes of settings.
     refused_changes: LogLimit,
 }
 
@@ -42,7 +42,7 @@ impl Sink {
         }
     }
 
-    /// Names what a listener's "quit" stops.
+    /// Sets what "quit" from a listener stops.
     pub fn stops(&self, stopper: Stopper) {
         self.stream.conn.stops(stopper);
     }
@@ -53,10 +53,10 @@ impl Sink {
         self.stream.deadline().map_or(report_at, |deadline| deadline.min(report_at))
     }
 
-    /// Handles one event. An input is dropped before this returns, since its memory is the sender's pool.
+    /// Handles one event. An input is dropped before this returns, because its memory belongs to the sender's pool.
     ///
     /// # Errors
-    /// When the node must end.
+    /// If the node must end.
     pub fn handle(&mut self, event: Event) -> eyre::Result<()> {
         let now = Instant::now();
         match event {
@@ -70,7 +70,7 @@ impl Sink {
             Event::ParamUpdate { key, value } => self.param(&key, &value, now),
             Event::ParamDeleted { key } => self.param(&key, &Value::Null, now),
             Event::Error(error) => self.log.warn(&format!("dora: {}", error.lines().next().unwrap_or_default())),
-            // Stop and InputClosed come before inputs that are already queued: only the stream's end is the end.
+            // Stop and InputClosed come before inputs that are already queued: only the end of the event stream is the end.
             _ => {}
         }
         Ok(())
@@ -121,8 +121,8 @@ impl Sink {
         }
     }
 
-    /// Does what time alone brings: the end of a wait for the rate, a report. `dropped` messages were lost in dora's queues since
-    /// the last call.
+    /// Does what is due by time alone: writes messages that were held back, and reports. `dropped` messages were lost in dora's
+    /// queues since the last call.
     pub fn due(&mut self, node: &mut DoraNode, dropped: u64) {
         let now = Instant::now();
         self.stream.counters.dropped += dropped;

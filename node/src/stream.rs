@@ -250,7 +250,7 @@ impl Stream {
     /// Begins a generation with a longer ring. Returns false if there is none, and a ring as long as before goes on.
     ///
     /// # Errors
-    /// The reason why there is no ring any more, with which the message is refused.
+    /// Why there is no ring any more: the reason for refusing the message.
     fn lengthen(&mut self, plan: &Arc<Plan>, longer: &Longer, now: Instant) -> Result<bool, String> {
         let Longer { ring, as_before, why } = longer;
         let before = self.writer.ring_frames();
@@ -267,7 +267,7 @@ impl Stream {
             ),
         });
         let Err(reason) = self.begin(plan, ring, false, now) else { return Ok(true) };
-        self.log.warn(&format!("there is no longer buffer: {reason}"));
+        self.log.warn(&format!("the buffer stays as long as it was: {reason}"));
         if self.writer.generation().is_none() {
             // The old ring was given up for the longer one, and a reader that still maps it keeps its memory.
             self.begin(plan, as_before, false, now)?;
@@ -278,8 +278,8 @@ impl Stream {
     /// Begins a generation. `is_new_format`: not just with a longer ring.
     ///
     /// # Errors
-    /// The reason with which a message that needs it is refused. The current generation stays, unless it had to be given up
-    /// for its memory: then the next message begins one, whatever it is.
+    /// The reason for refusing a message that needs it. The current generation stays, unless it had to be given up for its
+    /// memory: then the next message begins one, whatever it is.
     fn begin(&mut self, plan: &Arc<Plan>, ring: &Ring, is_new_format: bool, now: Instant) -> Result<(), String> {
         if let Some(reason) = self.generations.no_room(ring, now) {
             return Err(reason.to_owned());

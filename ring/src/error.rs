@@ -60,8 +60,8 @@ pub enum Error {
     },
     /// The public name belongs to something that is not ours to remove.
     #[error(
-        "the segment name of stream {name:?} is taken by something else ({SHM}/{segment}: {found}); remove it if \
-         nobody uses it, or choose another name", SHM = crate::stream::name::SHM_DIR
+        "the segment name of stream {name:?} is taken by something else (/dev/shm/{segment}: {found}); remove it if \
+         nobody uses it, or choose another name"
     )]
     NameTaken {
         /// The stream.
@@ -142,8 +142,8 @@ pub enum Error {
     },
     /// Shared memory has no room for a segment.
     #[error(
-        "no room in shared memory: {needed} bytes needed, {free} free in {SHM}; shorten the buffer, remove other \
-         streams, or enlarge it (containers: --shm-size)", SHM = crate::stream::name::SHM_DIR
+        "no room in shared memory: {needed} bytes needed, {free} free in /dev/shm; shorten the buffer, remove other \
+         streams, or enlarge it (containers: --shm-size)"
     )]
     NoSpace {
         /// Bytes needed.

@@ -106,6 +106,8 @@
 mod admin;
 mod error;
 mod ezmsg;
+#[cfg(not(loom))]
+mod frames;
 #[cfg(any(fuzzing, all(test, not(loom))))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -128,15 +130,18 @@ pub use admin::{Leftover, StreamInfo, clean, leftovers, streams, streams_of};
 pub use error::{Error, Result};
 #[cfg(not(loom))]
 pub use ezmsg::source::EzmsgInfo;
+#[cfg(not(loom))]
+pub use frames::view::{SharedBytes, View};
+#[cfg(not(loom))]
+pub use frames::{Frames, Sample};
 pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{
-    Frames, Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions, RingLayout,
-    Sample, SharedBytes, View, Wait,
+    Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions, RingLayout, Wait,
 };
 #[cfg(not(loom))]
 pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
-pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, shorten};
+pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, is_segment_name, shorten};
 pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, MAX_RANK, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::process::{Actor, argument, listen, tell};
-use common::segments::{self, anchor, header_at, patch};
+use common::segments::{self, anchor, footer_at, header_at, patch, trailer_at};
 use common::signal::{self, Account, Follower, description, format};
 use common::{Name, PATIENCE, stage, wait_until};
 use dora_shm_ring::*;
@@ -318,6 +318,13 @@ fn sweep() {
     for (name, length) in foreign[1..].iter().zip([16384, 699, 5, 7]) {
         std::fs::write(Path::new("/dev/shm").join(name), vec![7; length]).unwrap();
     }
+    // A ring and a description of later versions, whose stream_id may be elsewhere: whose they are is not known.
+    dead("later");
+    let [header, ring, metadata] = segments::publics("later");
+    patch(&ring, segments::Bytes::of(&ring).0.len() as u64 - trailer_at::LENGTH + 8, &2u16.to_le_bytes());
+    patch(&metadata, segments::Bytes::of(&metadata).0.len() as u64 - footer_at::LENGTH + 12, &1u32.to_le_bytes());
+    std::fs::remove_file(anchor(&header)).unwrap();
+    std::fs::remove_file(header).unwrap();
     let before = stage::listing();
     assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
     assert_eq!(leftovers().unwrap(), []);
@@ -403,7 +410,9 @@ fn sweep() {
     elsewhere.say("go on");
     elsewhere.end_well();
     drop((live, waiting));
-    let mut left = foreign.map(str::to_owned);
+    let later = [ring, metadata].map(|public| [anchor(&public), public]).concat();
+    let later = later.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let mut left: Vec<String> = foreign.map(str::to_owned).into_iter().chain(later).collect();
     left.sort();
     assert_eq!(stage::listing(), left);
 }

@@ -78,9 +78,10 @@ fn a_sleeper_that_is_noticed_is_woken_by_each_write() {
 /// A reader that takes all that is there, in one of the ways in which it can; after a wait, if that is what is said. How many
 /// frames it took.
 type TakeAll = Box<dyn FnMut(bool) -> u64 + Send>;
+type Open = fn(&str) -> TakeAll;
 
 /// Each way to read, with what opens a reader that reads so.
-const EVERY_WAY: [(&str, fn(&str) -> TakeAll); 5] = [
+const EVERY_WAY: [(&str, Open); 5] = [
     ("copies", by_copies),
     ("views", by_views),
     ("skipping", by_skipping),

@@ -46,6 +46,7 @@ fn every_picture_of_a_published_camera_node_arrives_pixel_for_pixel() {
         let description = picture.description.as_ref().expect("a description");
         assert_eq!(description.dims, ["time", "y", "x", "c"]);
         assert_eq!(description.attrs.get("encoding"), Some(&Attr::String("bgr8".into())));
+        assert_eq!(description.attrs.get("_picture"), Some(&Attr::String("bgr".into())));
         assert!(picture.samples == expected, "picture {index} differs from the video's");
     }
     assert_eq!(received.len(), PICTURES);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::case::{Case, Entry};
 use crate::measure::{Figure, Measured};
-use crate::plan::{Case, Entry};
 use crate::probe::Class;
 use crate::series::{Point, Series, SeriesEntry};
 use crate::statistics::{Spread, median};

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregate::{Results, SeriesPoint, Summary};
 use super::targets::Verdict;
+use crate::case::{Case, Entry};
 use crate::machine::Machine;
 use crate::measure::Measured;
-use crate::plan::{Case, Entries, Entry};
+use crate::plan::Entries;
 use crate::rows;
 use crate::series::SeriesEntry;
 

@@ -4,6 +4,7 @@ pub mod aggregate;
 mod format;
 mod json;
 mod page;
+mod shown;
 mod svg;
 pub mod table;
 pub mod targets;

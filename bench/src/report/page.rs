@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use super::aggregate::Results;
 use super::format::{duration, number};
+use super::shown::Shown;
 use super::svg::Drawn;
 use super::table;
+use crate::case::Case;
 use crate::machine::Machine;
 use crate::measure::Figure;
-use crate::plan::Case;
-use crate::probe::Class;
 use crate::rows::OURS;
 use crate::series::Series;
 use crate::statistics::median;
@@ -27,28 +27,6 @@ when it is sent. One lap of the ring is written and read before anything is meas
 and a figure is the median over the rounds. iceoryx2 reuses the memory of released messages, which stays in the cache. The
 rings keep the past, so each of their messages lies elsewhere. Notes on each row are in `bench/src/rows`.
 ";
-
-/// What the page shows of all that was measured: one distance of the cores, and one length of the ring.
-#[derive(Clone, Copy, Debug)]
-pub struct Shown {
-    /// The distance in which most was measured.
-    pub class: Class,
-    /// The shortest ring, in bytes.
-    pub ring: usize,
-}
-
-impl Shown {
-    /// `None` if no row was measured.
-    pub fn of(results: &Results<'_>) -> Option<Self> {
-        let rounds = |class| results.entries.iter().filter(|entry| entry.measured.class == class).count();
-        let class = results.classes().into_iter().max_by_key(|class| rounds(*class))?;
-        Some(Self { class, ring: results.cases().into_iter().map(|case| case.ring).min()? })
-    }
-
-    fn case(self, mode: Mode, payload: usize) -> Case {
-        Case { mode, payload, ring: self.ring }
-    }
-}
 
 /// The page's text.
 pub fn text(machine: &Machine, results: &Results<'_>, pictures: &[Drawn]) -> eyre::Result<String> {

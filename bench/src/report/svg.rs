@@ -9,9 +9,9 @@ use plotters::prelude::*;
 
 use super::aggregate::Results;
 use super::format::exact;
-use super::page::Shown;
+use super::shown::Shown;
+use crate::case::Case;
 use crate::measure::Figure;
-use crate::plan::Case;
 use crate::rows::OURS;
 use crate::series::Series;
 use crate::task::{Mode, payload_name};

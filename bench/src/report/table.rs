@@ -2,10 +2,10 @@
 
 use super::aggregate::{Results, SeriesPoint, Summary};
 use super::format::{duration, exact, number, throughput};
-use super::page::Shown;
+use super::shown::Shown;
 use super::targets::{self, Verdict};
+use crate::case::Case;
 use crate::measure::Figure;
-use crate::plan::Case;
 use crate::rows;
 use crate::series::Series;
 use crate::statistics::Spread;

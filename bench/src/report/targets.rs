@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::aggregate::{Compared, Results};
 use super::format::{duration, number};
+use crate::case::Case;
 use crate::measure::Figure;
-use crate::plan::Case;
 use crate::probe::Class;
 use crate::series::{Series, graph};
 use crate::task::{Mode, PAYLOADS, RINGS, payload_name};

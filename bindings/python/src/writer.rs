@@ -2,7 +2,7 @@
 
 use dora_shm_ring as ring;
 use pyo3::prelude::*;
-use ring::{Chunk, Description, Dtype, Error, Format, Times, WriterOptions};
+use ring::{Chunk, Description, Dtype, Format, Times, WriterOptions};
 
 use crate::buffers::Memory;
 use crate::errors::raise;
@@ -10,7 +10,7 @@ use crate::shared::{Shared, Takes};
 
 /// A description from its JSON.
 fn parse(py: Python<'_>, description: &[u8]) -> PyResult<Description> {
-    Description::from_json(description).map_err(|reason| raise(py, Error::BadArgument { reason }))
+    Description::from_json(description).map_err(|error| raise(py, error))
 }
 
 /// How far a writer is.

@@ -285,7 +285,7 @@ fn descriptions_of(
     let column = batch.column(column::DESCRIPTION).as_dictionary::<Int32Type>();
     let values = column.values().as_string_opt::<i32>().ok_or("its descriptions are no texts")?;
     let parse = |json: &str| -> Result<Arc<Description>, String> {
-        let description = Description::from_json(json.as_bytes())?;
+        let description = Description::from_json(json.as_bytes()).map_err(|error| error.to_string())?;
         Ok(match last {
             Some(last) if **last == description => last.clone(),
             _ => Arc::new(description),

@@ -99,7 +99,8 @@ impl Generation {
             .map_err(|error| format!("its frame_shape cannot be parsed: {error}"))?;
         let rate_hz = number(text("rate_hz")?, "rate_hz")?;
         let frames = number(text("ring_frames")?, "ring_frames")?;
-        let description = text("description").ok().map(|json| Description::from_json(json.as_bytes())).transpose()?;
+        let description = text("description").ok().map(|json| Description::from_json(json.as_bytes()));
+        let description = description.transpose().map_err(|error| error.to_string())?;
         Ok(Self {
             stream: text("stream")?.to_owned(),
             format: Format::new(dtype, &shape, rate_hz, frames).map_err(|error| error.to_string())?,

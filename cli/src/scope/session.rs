@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Info, Liveness, Outcome, Reader, Start, Wait};
+use dora_shm_ring::{EventKind, Info, Liveness, Outcome, Reader, Start, Wait};
 
 use super::controls::{Controls, Hold, Shown, View};
 use super::scene::{AxisLine, NOTE_STAYS};
@@ -36,6 +36,8 @@ impl Session {
     /// A sentence for the user: what is wrong with the stream, or that he may not read it.
     pub fn open(which: &Which) -> eyre::Result<Self> {
         let reader = which.open_or_wait(which.options(Start::Newest))?;
+        // What it begins with is not an event.
+        let stream = Stream::of(&reader);
         Ok(Self {
             which: which.clone(),
             reader,
@@ -43,7 +45,7 @@ impl Session {
             refreshed: None,
             note: None,
             failure: None,
-            stream: None,
+            stream,
             closed: false,
             goes_on: false,
         })
@@ -101,20 +103,16 @@ impl Session {
                     (news, self.closed) = (true, false);
                 }
                 Ok(Outcome::Nothing) => break,
-                Ok(Outcome::Generation) => (news, self.closed) = (true, false),
-                Ok(Outcome::Closed) => {
-                    (news, self.closed) = (true, true);
-                    self.say("the stream was closed by its writer; waiting for the next one of the name".to_owned());
-                }
+                Ok(Outcome::Generation | Outcome::Closed) => news = true,
                 Err(error) => {
                     self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err()));
                     return true;
                 }
             }
             self.failure = None;
-            news |= self.enter();
+            self.take_events();
         }
-        news |= self.enter();
+        news |= self.take_events();
         let goes_on = held && self.goes_on_elsewhere();
         if goes_on && !self.goes_on {
             self.say("the stream has changed meanwhile; space shows how".to_owned());
@@ -132,21 +130,32 @@ impl Session {
             && self.reader.unread() == 0
     }
 
-    /// Takes in another generation, or another description of it.
-    fn enter(&mut self) -> bool {
-        let (Some(format), Some(generation)) = (self.reader.format().cloned(), self.reader.generation()) else {
-            return false;
-        };
-        let description = self.reader.description().cloned();
-        let writer = self.reader.writer_of_ring();
-        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.is_of(writer, generation, &format)) {
-            return stream.describe(description);
+    /// Takes in what has happened: another generation, another description of it, the stream's end. Whether anything has.
+    fn take_events(&mut self) -> bool {
+        let mut news = false;
+        while let Some(event) = self.reader.next_event() {
+            news = true;
+            match event.kind {
+                EventKind::NewGeneration => {
+                    let before = std::mem::replace(&mut self.stream, Stream::of(&self.reader));
+                    self.closed = false;
+                    if let (Some(_), Some(stream), Some(generation)) = (before, &self.stream, event.generation) {
+                        self.say(format!("generation {generation}: {}", units::format(&stream.format)));
+                    }
+                }
+                EventKind::NewDescription => {
+                    if let Some(stream) = &mut self.stream {
+                        stream.describe(event.description);
+                    }
+                }
+                EventKind::WriterGone { orderly: true } => {
+                    self.closed = true;
+                    self.say("the stream was closed by its writer; waiting for the next one of the name".to_owned());
+                }
+                EventKind::WriterGone { orderly: false } | EventKind::WriterRestarted => {}
+            }
         }
-        if self.stream.is_some() {
-            self.say(format!("generation {generation}: {}", units::format(&format)));
-        }
-        self.stream = Some(Stream::new(writer, generation, format, description));
-        true
+        news
     }
 
     /// Looks at what does not come with the frames, now and then. Whether it is another than before.

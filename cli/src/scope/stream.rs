@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dora_shm_ring::{Description, Format, Frames, Reader, WriterId};
+use dora_shm_ring::{Description, Format, Frames, Reader};
 
 use super::controls::{Controls, Hold, View};
 use super::scene::{Lane, PALETTE, Scene};
@@ -26,8 +26,6 @@ const LANE_ROWS: usize = 2;
 pub struct Stream {
     pub format: Format,
     pub description: Option<Arc<Description>>,
-    writer: Option<WriterId>,
-    generation: u32,
     pub channels: Channels,
     pub picture: Option<PictureFormat>,
     chosen: Vec<usize>,
@@ -43,15 +41,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(
-        writer: Option<WriterId>,
-        generation: u32,
-        format: Format,
-        description: Option<Arc<Description>>,
-    ) -> Self {
+    /// The generation that the reader has come to, if there is one.
+    pub fn of(reader: &Reader) -> Option<Self> {
+        let format = reader.format()?.clone();
         let mut stream = Self {
-            writer,
-            generation,
             channels: Channels::new(&format, None),
             picture: None,
             format,
@@ -65,28 +58,12 @@ impl Stream {
             pixels: None,
             frame: 0,
         };
-        stream.take(description);
-        stream
+        stream.describe(reader.description().cloned());
+        Some(stream)
     }
 
-    /// Whether the ring that a reader has come to is this one.
-    pub fn is_of(&self, writer: Option<WriterId>, generation: u32, format: &Format) -> bool {
-        (self.writer, self.generation, &self.format) == (writer, generation, format)
-    }
-
-    /// Takes in what the frames mean; whether that is another than before.
-    pub fn describe(&mut self, description: Option<Arc<Description>>) -> bool {
-        let same = match (&self.description, &description) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        if !same {
-            self.take(description);
-        }
-        !same
-    }
-
-    fn take(&mut self, description: Option<Arc<Description>>) {
+    /// Takes in what the frames mean.
+    pub fn describe(&mut self, description: Option<Arc<Description>>) {
         self.channels = Channels::new(&self.format, description.as_deref());
         self.picture = PictureFormat::of(&self.format, description.as_deref());
         self.description = description;

@@ -43,7 +43,7 @@ fn everything_of_a_stream_is_told() {
     assert_eq!(found["layout"]["segment"], shorten(&format!("{}/buffer0", &*name)));
     assert_eq!(found["layout"]["samples_offset"], 8 * writer.ring_frames());
     assert_eq!(found["stream_id"], writer.stream_id().to_string());
-    assert_eq!(found["foreign"], Value::Null);
+    assert_eq!(found["ezmsg"], Value::Null);
 }
 
 #[test]

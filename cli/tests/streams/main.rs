@@ -4,7 +4,7 @@ mod clean;
 #[path = "../../../ring/tests/common/mod.rs"]
 mod common;
 mod doctor;
-mod foreign;
+mod ezmsg;
 mod info;
 mod list;
 mod shell;

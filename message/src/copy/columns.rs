@@ -37,12 +37,14 @@ pub(crate) struct Nulls {
 }
 
 impl Columns {
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.columns.clear();
         self.masks.clear();
     }
 
     /// All numbers of a column, in the order of the rows, and its masks.
+    #[inline]
     pub(crate) fn column(&self, index: usize) -> (&Values, &[Nulls]) {
         let (values, masks) = &self.columns[index];
         (values, &self.masks[masks.clone()])
@@ -51,6 +53,7 @@ impl Columns {
     /// Appends the memory of each column of `array`, whose Arrow type is the one that `payload` was made from.
     ///
     /// Returns false if the array and `payload` differ in anything but the length of the array and the length in `open`.
+    #[inline]
     pub(crate) fn bind(&mut self, payload: &Payload, array: &dyn Array, open: Open) -> bool {
         Binding { payload, columns: self }.node(&payload.root, array, 0..array.len(), open, None)
     }
@@ -85,6 +88,7 @@ struct Binding<'a> {
 
 impl Binding<'_> {
     /// Appends the columns of `rows`. Returns false where the array differs from the payload.
+    #[inline]
     fn node(
         &mut self,
         node: &Node,

@@ -183,11 +183,13 @@ impl History {
     }
 
     /// Whether a mirror sends `axes` even if they place the frames elsewhere than they are.
+    #[inline]
     pub(crate) fn sends_overruled_axes(&self) -> bool {
         self.overruled_axes.as_ref().is_none_or(Watched::is_static)
     }
 
     /// Whether the times of a message come as those of the message before.
+    #[inline]
     pub(crate) fn has_times(&self, parameters: &MetadataParameters) -> bool {
         match self.timing.as_ref().and_then(Watched::get) {
             Some(timing) => *timing == Timing::of(parameters),

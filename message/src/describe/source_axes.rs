@@ -86,6 +86,7 @@ impl SourceAxes {
 
 impl Placed {
     /// Whether it has places for `frames` frames.
+    #[inline]
     pub(crate) fn is_of(&self, frames: u64) -> bool {
         match self {
             Self::Nowhere | Self::From(_) => true,

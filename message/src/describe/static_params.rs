@@ -84,6 +84,7 @@ pub(crate) struct StaticParams {
 impl StaticParams {
     /// Whether those of `parameters` that matter are what they were with the message before. `is_same` compares two values
     /// of a parameter, the one before first. Allocates nothing.
+    #[inline]
     pub(crate) fn is_unchanged(
         &self,
         parameters: &MetadataParameters,

@@ -60,6 +60,7 @@ pub(crate) struct FrameCount {
 impl FrameCount {
     /// Number of frames of `array`, whose Arrow type is the one that `payload` was made from, and the length of its own
     /// list. `None`: it differs from that array in more than its number of frames.
+    #[inline]
     pub(crate) fn of(&self, payload: &Payload, array: &dyn Array) -> Option<(u64, Open)> {
         let rows = array.len() as u64;
         let open = match self.growth {

@@ -186,7 +186,7 @@ impl Fresh<'_> {
         }
     }
 
-    /// The parameter `axes` around the places of the frames, if messages that differ in these alone can be told by it.
+    /// The parameter `axes` around the places of the frames, if it identifies messages that differ only in these.
     fn axes_template(&self, axes: &SourceAxes, geometry: &Geometry, history: &History) -> Option<AxesTemplate> {
         let Some(Parameter::String(text)) = self.parameters.get(AXES) else { return None };
         let passing = axes.passing.filter(|_| axes.overruled.is_none() || !history.sends_overruled_axes())?;

@@ -2,6 +2,8 @@
 //!
 //! It must agree with the slow path in [`fresh`](super::fresh): whatever is accepted here would have given the same plan
 //! there. The test `messages_of_any_length_are_read_as_if_each_were_the_first` compares the two.
+//!
+//! What it calls in other files is marked `#[inline]`: otherwise these calls cost a tenth of the time for a short message.
 
 use arrow::array::Array;
 use dora_node_api::{MetadataParameters, Parameter};
@@ -16,6 +18,7 @@ use crate::params::keys::{AXES, SHAPE};
 impl Form {
     /// Whether the message is of this form. If so, the form has its number of frames and their places, and its columns
     /// are bound to `columns`.
+    #[inline]
     pub(crate) fn takes(
         &mut self,
         array: &dyn Array,
@@ -41,6 +44,7 @@ impl Form {
     }
 
     /// Whether the parameters are those of the message before. Takes the places of the frames from `axes`.
+    #[inline]
     fn has_parameters(&mut self, parameters: &MetadataParameters, frames: u64, history: &History) -> bool {
         let frames_before = self.roll.frames as u64;
         let Self { frame_count, axes, placed, .. } = self;
@@ -56,6 +60,7 @@ impl Form {
     }
 
     /// Whether the columns beside the samples have the values of the message before.
+    #[inline]
     fn has_siblings(&self, array: &dyn Array, history: &History) -> bool {
         SiblingColumns::read(&self.payload, array)
             .are(&self.siblings, |name| self.sizes.give_shape() || history.columns.is_static(name))

@@ -12,6 +12,7 @@ use crate::refusal::Reason;
 ///
 /// # Errors
 /// [`Reason::Parameter`] unless the offset is a number and the values are one number per frame.
+#[inline]
 pub(crate) fn check(parameters: &MetadataParameters, frames: u64, values: &mut Vec<f64>) -> Result<(), Reason> {
     axis_offset(parameters)?;
     let Some(value) = parameters.get(AXIS_VALUES) else { return Ok(()) };
@@ -40,6 +41,7 @@ pub(crate) fn check(parameters: &MetadataParameters, frames: u64, values: &mut V
 
 /// The times of a message whose parameters [`check`] has accepted: by `axis_values`, by `axis_offset`, by `placed`, else
 /// from the send time on.
+#[inline]
 pub(crate) fn of<'a>(
     parameters: &'a MetadataParameters,
     values: &'a [f64],
@@ -58,6 +60,7 @@ pub(crate) fn of<'a>(
 }
 
 /// The times of frames of which only the send time is known.
+#[inline]
 pub(crate) fn from_send_time<'a>(send_ns: i64, step: f64) -> Times<'a> {
     Times::Linear { start: send_ns as f64 * 1e-9, step }
 }

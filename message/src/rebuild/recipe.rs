@@ -206,7 +206,7 @@ impl Recipe {
         match json.get("version").and_then(Value::as_u64) {
             Some(version) if version == u64::from(RECIPE_VERSION) => {}
             Some(version) => return Err(RebuildError::Version { found: version }),
-            None => return Err(RebuildError::recipe("member version is no integer")),
+            None => return Err(RebuildError::recipe("member version is not an integer")),
         }
         let recipe = Self::deserialize(json).map_err(|error| RebuildError::recipe(error.to_string()))?;
         recipe.check()?;

@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
-/// Writes log lines that dora understands: one JSON object a line on standard output, with `timestamp`, `level`,
+/// Writes log lines that dora understands: one JSON object per line on standard output, with `timestamp`, `level`,
 /// `node_id`, `message` and `fields` (text by name). dora shows the message and keeps the fields in its log file.
 ///
-/// A reader that went away (a daemon that died) is no reason to stop: what cannot be written is dropped.
+/// Lines that cannot be written are dropped: a reader that is gone (a daemon that died) is not a reason to stop.
 #[derive(Clone, Debug)]
 pub struct Log {
     node: String,
@@ -20,17 +20,17 @@ impl Log {
         Self { node: node.into() }
     }
 
-    /// Tells something that a user may want to know.
+    /// Logs something that a user may want to know.
     pub fn info(&self, message: &str) {
         self.line("info", message, &[]);
     }
 
-    /// Tells something that a user should look at.
+    /// Logs something that a user should look at.
     pub fn warn(&self, message: &str) {
         self.line("warn", message, &[]);
     }
 
-    /// Tells numbers: `message` and then every field as `name=value`; the fields besides by name.
+    /// Logs numbers: `message` followed by every field as `name=value`, and the fields by name.
     pub fn fields(&self, message: &str, fields: &[(&str, String)]) {
         let mut line = message.to_owned();
         for (name, value) in fields {

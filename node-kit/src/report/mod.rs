@@ -1,4 +1,4 @@
-//! What the nodes tell about themselves: log lines, counters, and refusals that do not flood.
+//! What the nodes report about themselves: log lines, counters, and refusals without a flood.
 
 mod log;
 mod refusals;

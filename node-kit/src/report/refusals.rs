@@ -1,18 +1,18 @@
-//! Refused messages: each reason told once, then counted.
+//! Refused messages: each reason is logged once, then counted.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long a reason stays silent after it was told.
+/// How long a reason is not logged again.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Distinct reasons that are told. Reasons can hold lengths and names that a source invents, so their number must not
-/// grow without end.
+/// Most distinct reasons that are kept. Reasons can contain lengths and names from a source, so their number must be
+/// bounded.
 const MAX_REASONS: usize = 32;
 
 const OTHERS: &str = "messages were refused for yet other reasons";
 
-/// Counts refused messages and says which of them to tell.
+/// Counts refused messages, and decides which of them to log.
 #[derive(Debug, Default)]
 pub struct Refusals {
     total: u64,
@@ -21,16 +21,16 @@ pub struct Refusals {
 
 #[derive(Debug)]
 struct Reason {
-    told: Instant,
-    untold: u64,
+    logged: Instant,
+    since: u64,
 }
 
 impl Refusals {
-    /// Counts one refused message. The answer, if there is one, is to be logged.
+    /// Counts one refused message. Returns the line to log, if it is to be logged.
     pub fn add(&mut self, reason: String, now: Instant) -> Option<String> {
         self.total += 1;
         if !self.reasons.contains_key(&reason) && self.reasons.len() >= MAX_REASONS {
-            self.reasons.retain(|_, known| now.saturating_duration_since(known.told) < SILENCE);
+            self.reasons.retain(|_, known| now.saturating_duration_since(known.logged) < SILENCE);
         }
         let reason = if self.reasons.len() < MAX_REASONS || self.reasons.contains_key(&reason) {
             reason
@@ -38,16 +38,16 @@ impl Refusals {
             OTHERS.to_owned()
         };
         let Some(known) = self.reasons.get_mut(&reason) else {
-            self.reasons.insert(reason.clone(), Reason { told: now, untold: 0 });
+            self.reasons.insert(reason.clone(), Reason { logged: now, since: 0 });
             return Some(reason);
         };
-        known.untold += 1;
-        if now.saturating_duration_since(known.told) < SILENCE {
+        known.since += 1;
+        if now.saturating_duration_since(known.logged) < SILENCE {
             return None;
         }
-        let told = format!("{reason} ({} more times)", known.untold);
-        *known = Reason { told: now, untold: 0 };
-        Some(told)
+        let line = format!("{reason} ({} more times)", known.since);
+        *known = Reason { logged: now, since: 0 };
+        Some(line)
     }
 
     /// Messages refused so far.
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_told_once_and_then_at_intervals_with_its_count() {
+    fn a_reason_is_logged_once_and_then_at_intervals_with_its_count() {
         let (mut refusals, start) = (Refusals::default(), Instant::now());
         assert_eq!(refusals.add("too long".into(), start).as_deref(), Some("too long"));
         assert_eq!(refusals.add("too long".into(), start + Duration::from_secs(1)), None);
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(refusals.add("length 1001".into(), now), None);
         assert_eq!(refusals.reasons.len(), MAX_REASONS + 1);
         let later = now + SILENCE;
-        assert_eq!(refusals.add("text".into(), later).as_deref(), Some("text"), "a new reason is told again");
+        assert_eq!(refusals.add("text".into(), later).as_deref(), Some("text"), "a new reason is logged again");
         assert_eq!(refusals.total(), MAX_REASONS as u64 + 3);
     }
 }

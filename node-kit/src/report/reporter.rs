@@ -20,7 +20,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Reports from `now` on; what `initial` counts has been before.
+    /// Reports from `now` on. `initial` are the counters until then.
     pub fn new(node: &mut DoraNode, log: Log, initial: Status, now: Instant) -> Self {
         let output = DataId::from("status".to_owned());
         let output = node.validate_output(&output).then_some(output);
@@ -59,7 +59,7 @@ impl Reporter {
         let row = DoraArray::from_array(status.row());
         if let Err(error) = node.send_output(output.clone(), MetadataParameters::default(), row) {
             self.log.warn(&format!("output status could not be sent: {error}"));
-            // Without dora there is nobody to send to, and nobody to tell so every second.
+            // Without dora the output has no receiver, and this would be logged every second.
             self.output = None;
         }
     }

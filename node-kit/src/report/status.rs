@@ -10,11 +10,11 @@ use arrow::datatypes::{DataType, Field, Fields};
 pub enum State {
     /// No ring yet: the sink has no message to make one from, or the mirror's stream does not exist.
     Waiting,
-    /// Frames flow, or may at any moment.
+    /// Frames come, or may come at any moment.
     Live,
     /// The writer of the mirror's stream died.
     Dead,
-    /// The stream ended in order.
+    /// The stream was closed.
     Closed,
 }
 
@@ -50,9 +50,9 @@ pub struct Status {
     pub gaps: u64,
     /// Bytes of samples.
     pub bytes: u64,
-    /// Bytes of samples a second since the last report; filled in by [`super::Reporter`].
+    /// Bytes of samples per second since the last report. [`super::Reporter`] fills it in.
     pub bytes_per_second: f64,
-    /// Sink: strings that the listener at `CONN` never got because it did not read. Mirror: none, nor such a counter.
+    /// Sink: strings that were dropped because the listener at `CONN` does not read. A mirror has no such counter.
     pub conn_dropped: Option<u64>,
 }
 

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// A key of the node's environment that is almost one of ours.
+    /// A key of the node's environment that is almost a known one.
     #[error("setting {found} is not known; the nearest known key is {nearest}: write that, or rename it")]
     NearMiss {
         /// The key as written.
@@ -12,7 +12,7 @@ pub enum SettingsError {
         /// The key that was probably meant.
         nearest: String,
     },
-    /// A key of a live change that is none of ours.
+    /// An unknown key of a live change.
     #[error("setting {found} is not known; {}", nearest.as_ref().map_or_else(
         || format!("expected one of {known}"),
         |nearest| format!("the nearest known key is {nearest}"),
@@ -35,7 +35,7 @@ pub enum SettingsError {
         /// What it got.
         found: String,
     },
-    /// Both ways to give the ring's length at once.
+    /// Both settings for the ring's length at once.
     #[error("settings {duration} and {frames} both give the length of the buffer; keep one of them")]
     TwoLengths {
         /// `BUF_DUR` as written.
@@ -57,7 +57,7 @@ pub enum SettingsError {
         /// The key.
         key: String,
     },
-    /// A live change that is no mapping of keys to values.
+    /// A live change that is not a mapping of keys to values.
     #[error("settings: expected a YAML document such as `buf_dur: 5`, found {found}")]
     NotADocument {
         /// What was found instead.

@@ -1,7 +1,7 @@
 //! Keys that are almost right.
 
-/// The key among `known` that `written` must have meant: equal but for case, `-` and `_`, or one edit away. `None`
-/// when `written` is itself known, or nothing is that near.
+/// The key among `known` that `written` probably means: it differs only in case, `-` and `_`, or by one edit. `None` if
+/// `written` is itself known, or no key is that near.
 pub(super) fn near_miss<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     if known.contains(&written) {
         return None;
@@ -26,7 +26,7 @@ fn fold(key: &str) -> String {
 }
 
 /// Damerau-Levenshtein distance (optimal string alignment): insertions, deletions, substitutions and swaps of
-/// neighbours, each of which is one slip of the hand.
+/// neighbours count as one each.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];

@@ -14,16 +14,16 @@ use super::value::{Setting, duration};
 pub enum ChunkBy {
     /// What one original message held.
     Message,
-    /// So many frames.
+    /// This many frames.
     Frames(u64),
-    /// The frames of such a time span.
+    /// The frames of this time span.
     Duration(Duration),
 }
 
-/// Where a mirror begins in a stream that already runs.
+/// Where a mirror begins in a running stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartAt {
-    /// With what comes from now on.
+    /// With the next frame that comes.
     Newest,
     /// With the oldest frame that the ring still holds.
     Oldest,
@@ -32,13 +32,13 @@ pub enum StartAt {
 /// What a loss does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLoss {
-    /// The next message tells how many frames were lost.
+    /// The next message has the number of lost frames.
     Mark,
     /// The node ends with an error.
     Stop,
 }
 
-/// What the stream's orderly end does.
+/// What the end of the stream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnClose {
     /// Wait for the next writer.
@@ -60,7 +60,7 @@ pub struct MirrorSettings {
     pub on_loss: OnLoss,
     /// What the stream's end does.
     pub on_close: OnClose,
-    /// Another user whose stream it is, by number.
+    /// The user id of the stream's owner, if it is another user.
     pub owner: Option<u32>,
 }
 

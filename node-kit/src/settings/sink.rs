@@ -47,7 +47,7 @@ pub struct SinkSettings {
     pub max_bytes: u64,
     /// Permissions of the segments: 0600, 0640 or 0644.
     pub mode: u32,
-    /// Path of a Unix socket whose listener is told every step of the stream; unset: nobody is told.
+    /// Path of a Unix socket whose listener is informed of every step of the stream; unset: there is no listener.
     pub conn: Option<PathBuf>,
 }
 
@@ -78,12 +78,11 @@ impl SinkSettings {
         Ok(settings)
     }
 
-    /// The settings after a live change by `document`: a YAML mapping with the keys in lower case. A `null` brings back
-    /// what `initial`, the settings at the node's start, had. Of `buf_dur` and `buf_frames` the one that is named
-    /// replaces the other.
+    /// The settings after a live change by `document`: a YAML mapping with the keys in lower case. A `null` restores the
+    /// value in `initial`, the settings at the node's start. `buf_dur` and `buf_frames` replace each other.
     ///
     /// # Errors
-    /// Every mistake at once; `self` is the state that remains.
+    /// Every mistake at once. Then `self` stays in force.
     pub fn changed_by_document(&self, initial: &Self, document: &str) -> Result<Self> {
         let not_a_document = |found: &str| SettingsError::NotADocument { found: found.to_owned() };
         let mapping = match serde_yaml::from_str(document) {
@@ -110,7 +109,7 @@ impl SinkSettings {
     /// The settings after `dora param set NODE key value`: the key in lower or upper case, the value any JSON.
     ///
     /// # Errors
-    /// As of [`SinkSettings::changed_by_document`].
+    /// As for [`SinkSettings::changed_by_document`].
     pub fn changed_by_param(&self, initial: &Self, key: &str, value: &serde_json::Value) -> Result<Self> {
         let entry = find(|known| known == key || known.to_ascii_lowercase() == key);
         let entry = entry.ok_or_else(|| unknown(key))?;
@@ -146,7 +145,7 @@ impl SinkSettings {
         Ok(settings)
     }
 
-    /// Whether the ring that `other` asks for is another one than ours: a new generation is due.
+    /// Whether `other` asks for another ring: a new generation is due.
     pub fn changes_ring(&self, other: &Self) -> bool {
         TABLE.iter().any(|entry| entry.change == Change::Generation && (entry.differs)(self, other))
     }
@@ -227,7 +226,7 @@ fn unknown(written: &str) -> SettingsError {
     SettingsError::Unknown { found: shortened(written), nearest, known: known.join(", ") }
 }
 
-/// Enough of what a stranger sent to recognise it.
+/// The beginning of a text, enough to recognise it.
 fn shortened(text: &str) -> String {
     let mut shortened: String = text.chars().take(60).collect();
     if shortened.len() < text.len() {

@@ -1,4 +1,4 @@
-//! Which of a process's environment variables are settings of its node.
+//! Which environment variables are settings of the node.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::key::near_miss;
 
 const PREFIX: &str = "DORA_SHM_";
 
-/// What a node finds in its surroundings.
+/// Where the settings of a node may be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEnv {
-    /// The node's own `env:` of the dataflow, with the values that count.
+    /// The node's own `env:` in the dataflow, with variables expanded.
     pub own: BTreeMap<String, String>,
-    /// The process's environment (only `DORA_SHM_*` is looked at).
+    /// The process environment, of which only `DORA_SHM_*` counts.
     pub process: BTreeMap<String, String>,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct Found {
 impl NodeEnv {
     /// The settings of `known` keys, and every near miss of one.
     ///
-    /// `others` are keys of the other node: written `DORA_SHM_<KEY>` they may be in the environment of both, so they
-    /// are no near misses there.
+    /// `others` are the keys of the other node. As `DORA_SHM_<KEY>` they may be in the environment of both nodes, so they are
+    /// not near misses there.
     pub(super) fn collect(&self, known: &[&'static str], others: &[&'static str]) -> (Vec<Found>, Vec<SettingsError>) {
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
         let mut mistakes = Vec::new();

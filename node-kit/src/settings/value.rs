@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::error::{Result, SettingsError};
 
-/// One key's value, and how to complain about it.
+/// The value of a key, and the error for a value that does not fit.
 pub(super) struct Setting<'a> {
     pub key: &'a str,
     pub value: &'a Value,
@@ -21,7 +21,7 @@ impl Setting<'_> {
         SettingsError::BadValue { key: self.key.to_owned(), expected: expected.into(), found }
     }
 
-    /// The value as it was written. Of other YAML, numbers and booleans become their text.
+    /// The value as it was written. Numbers and booleans of YAML become their text.
     pub fn verbatim(&self, expected: &str) -> Result<String> {
         match self.value {
             Value::String(text) => Ok(text.clone()),
@@ -43,7 +43,7 @@ impl Setting<'_> {
         Ok(name)
     }
 
-    /// `a.b` or `a.b,c`: taken as written, but for blanks around a path.
+    /// `a.b` or `a.b,c`: taken as written, without blanks around a path.
     pub fn paths(&self, expected: &str) -> Result<Vec<String>> {
         let text = self.verbatim(expected)?;
         let paths: Vec<String> = text.split(',').map(|path| path.trim().to_owned()).collect();
@@ -90,7 +90,7 @@ impl Setting<'_> {
         })
     }
 
-    /// The value with text read as YAML; what is no YAML stays text.
+    /// The value with text read as YAML. Text that is not YAML stays text.
     pub fn parsed(&self) -> Value {
         parse(self.value)
     }
@@ -115,7 +115,7 @@ fn parse(value: &Value) -> Value {
     }
 }
 
-/// A whole number, also when it was written `2.0`.
+/// A whole number, even if it was written `2.0`.
 fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let number = value.as_f64()?;

@@ -19,17 +19,17 @@ use super::quit::Quit;
 use super::steps::{CLOSE, Words};
 use super::wire::{self, Inbox, Received};
 
-/// The first pause before it is tried again to connect. It doubles from one failure to the next.
+/// The first pause before the next attempt to connect. It doubles with each failure.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// A listener that comes late is found after so long at most.
+/// The longest pause between two attempts: a late listener is found within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A listener that wants a key will want it again, and complains each time.
+/// The pause after a listener asked for a key: it will ask again, and complain each time.
 const PAUSE_AFTER_CHALLENGE: Duration = Duration::from_secs(5);
 
-/// How long the last strings may take.
+/// How long sending the last strings may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// Bytes that are taken from the socket at once.
+/// Bytes that are read from the socket at once.
 const PIECE: usize = 4096;
 /// Pieces that a socket of Linux's usual size can hold.
 const FULL_SOCKET: usize = 64;
@@ -37,7 +37,7 @@ const FULL_SOCKET: usize = 64;
 /// Characters of a listener's message that are logged.
 const SHOWN: usize = 60;
 
-/// A connection that is there, or is tried again and again.
+/// A connection, or the repeated attempts to make one.
 pub struct Link {
     path: PathBuf,
     shared: Arc<Shared>,
@@ -54,7 +54,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     outbox: Outbox,
-    /// What a listener that comes now is sent first.
+    /// What a new listener is sent first.
     so_far: Words,
     connected: bool,
     /// When to give up sending the last strings, once there are any.
@@ -81,15 +81,15 @@ impl Shared {
 }
 
 impl Link {
-    /// Connects to the listener at `path`, who is sent `so_far` first. If there is none, goes on trying.
+    /// Connects to the listener at `path`, and sends it `so_far` first. If there is no listener, it keeps trying.
     ///
     /// # Errors
-    /// When the thread cannot be made.
+    /// If the thread cannot be created.
     pub fn start(path: &Path, so_far: Words, quit: Quit, log: Log) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let shared = Arc::new(Shared::default());
         shared.state().so_far = so_far;
-        // Here, and not on the thread: who listens already misses no step, however late the thread runs.
+        // Here, and not on the thread: a listener that is already there misses no step, however late the thread runs.
         let first = connect(path);
         if first.is_ok() {
             shared.connected();
@@ -100,7 +100,7 @@ impl Link {
             shared: shared.clone(),
             quit,
             log,
-            told: Refusals::default(),
+            logged: Refusals::default(),
             absent: None,
             challenged: false,
         };
@@ -109,16 +109,16 @@ impl Link {
         Ok(Self { path, shared, thread })
     }
 
-    /// Whom it connects to.
+    /// The path of the listener.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Sends `words`, after which `so_far` leads to the same state. Never waits. Whether strings were dropped, since the
-    /// listener does not read.
+    /// Sends `words`; `so_far` leads to the same state. Never blocks. Returns whether strings were dropped because the listener
+    /// does not read.
     pub fn tell(&self, words: &[&'static str], so_far: Words) -> bool {
         let mut state = self.shared.state();
-        // Who comes later gets the state as it is then, not how it came about.
+        // A later listener gets the state as it is then, not the steps that led to it.
         let dropped = state.connected && state.outbox.add(words, so_far.clone());
         state.so_far = so_far;
         drop(state);
@@ -131,8 +131,8 @@ impl Link {
         self.shared.state().outbox.dropped()
     }
 
-    /// Sends `close`, or, if too much waits already, `instead` of all of it, and ends the connection. Does not wait; the
-    /// thread is done after half a second at most.
+    /// Sends `close`, or `instead` in place of everything if too much waits already, and ends the connection. Does not block;
+    /// the thread ends within half a second.
     pub fn end(self, instead: Words) -> JoinHandle<()> {
         let mut state = self.shared.state();
         if state.connected {
@@ -151,16 +151,16 @@ struct Worker {
     shared: Arc<Shared>,
     quit: Quit,
     log: Log,
-    told: Refusals,
-    /// Why nobody could be reached, as it was told.
+    logged: Refusals,
+    /// Why no listener could be reached, as it was logged.
     absent: Option<io::ErrorKind>,
-    /// The listener has asked for a key. It hears of its refusal by what it takes for the answer, and hangs up.
+    /// The listener has asked for a key. It takes what it is sent for the answer, refuses it, and disconnects.
     challenged: bool,
 }
 
 /// How a conversation ended.
 enum Ended {
-    /// By us, in order.
+    /// By this side.
     Closed,
     /// By the other side.
     Gone(String),
@@ -187,13 +187,13 @@ impl Worker {
                     if self.shared.state().ends.is_some() {
                         return;
                     }
-                    // One that comes and goes at once is not worth a try every few milliseconds.
+                    // A listener that comes and goes at once is not worth an attempt every few milliseconds.
                     if began.elapsed() >= LONGEST_PAUSE {
                         pause = SHORTEST_PAUSE;
                     }
                     match ended {
                         Ended::Closed => return,
-                        // What had to be said was said when the key was asked for.
+                        // It was logged when the listener asked for the key.
                         Ended::Gone(_) if self.challenged => pause = PAUSE_AFTER_CHALLENGE,
                         Ended::Gone(how) => self.tell(Log::warn, format!("{how}; trying to connect again")),
                     }
@@ -212,7 +212,7 @@ impl Worker {
         }
     }
 
-    /// Waits; `false` when the end came meanwhile.
+    /// Waits. Returns false if the end came meanwhile.
     async fn pause(&self, pause: Duration) -> bool {
         let until = tokio::time::Instant::now() + pause;
         loop {
@@ -239,7 +239,7 @@ impl Worker {
                 state.ends
             };
             if sending.is_empty() && ends.is_some() {
-                // What lies unread when a socket is closed makes the other side's end an error.
+                // If a socket is closed with unread bytes, the other side gets an error in place of an end.
                 let _ = self.receive(stream, &mut inbox, FULL_SOCKET);
                 return Ended::Closed;
             }
@@ -275,12 +275,12 @@ impl Worker {
                 Err(error) => sent = Err(gone(&error)),
             }
         }
-        // A listener that says "quit" and leaves has said it all the same.
+        // "quit" counts even if the listener has disconnected since.
         self.receive(stream, inbox, if sent.is_err() { FULL_SOCKET } else { 1 })?;
         sent
     }
 
-    /// Takes what has come, in so many pieces at most: a talkative listener must not keep us from everything else.
+    /// Reads what has come, up to a number of pieces: a talkative listener must not block everything else.
     fn receive(&mut self, stream: &UnixStream, inbox: &mut Inbox, pieces: usize) -> Result<(), Ended> {
         let mut bytes = [0; PIECE];
         for _ in 0..pieces {
@@ -316,7 +316,8 @@ impl Worker {
             }
             Received::Other(_) if self.challenged => {}
             Received::Other(bytes) => {
-                let what = format!("ignored a message of {bytes} bytes, which is no pickled string, from the listener");
+                let what =
+                    format!("ignored a message of {bytes} bytes, which is not a pickled string, from the listener");
                 self.tell(Log::warn, what);
             }
             Received::Challenge => {
@@ -328,10 +329,10 @@ impl Worker {
         }
     }
 
-    /// Logs a sentence, unless it was logged a moment ago: a listener can come and go, or talk, as often as it likes.
+    /// Logs a sentence, unless it was logged a moment ago: a listener can connect, disconnect and talk as often as it likes.
     fn tell(&mut self, log: fn(&Log, &str), sentence: String) {
-        if let Some(told) = self.told.add(sentence, Instant::now()) {
-            log(&self.log, &format!("CONN {:?}: {told}", self.path));
+        if let Some(line) = self.logged.add(sentence, Instant::now()) {
+            log(&self.log, &format!("CONN {:?}: {line}", self.path));
         }
     }
 }
@@ -340,7 +341,7 @@ fn gone(error: &io::Error) -> Ended {
     Ended::Gone(format!("the listener is gone ({error})"))
 }
 
-/// Connects without waiting: not even for a listener whose queue of connections is full.
+/// Connects without blocking, even if the listener's queue of connections is full.
 fn connect(path: &Path) -> io::Result<StdUnixStream> {
     let address = SocketAddrUnix::new(path)?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -348,7 +349,7 @@ fn connect(path: &Path) -> io::Result<StdUnixStream> {
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(socket.into()),
         Err(Errno::AGAIN) => {
-            Err(io::Error::new(io::ErrorKind::WouldBlock, "the listener accepts nobody, and its queue is full"))
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "the listener accepts no connection, and its queue is full"))
         }
         Err(errno) => Err(errno.into()),
     }

@@ -1,7 +1,7 @@
-//! `CONN`: a listener outside the dataflow, made with Python's `multiprocessing.connection`, hears of every step of the
-//! stream and can end the node. It is the `conn` of ezmsg's `ShMemCircBuff`.
+//! `CONN`: informs a listener outside the dataflow, made with Python's `multiprocessing.connection`, of every step of the
+//! stream. The listener can end the node. It is the `conn` of ezmsg's `ShMemCircBuff`.
 //!
-//! `steps` knows the strings, `wire` and `pickle` the bytes, `outbox` what is dropped, `link` the socket.
+//! `steps` has the strings, `wire` and `pickle` the bytes, `outbox` the queue, `link` the socket.
 
 mod link;
 mod outbox;
@@ -21,26 +21,26 @@ use self::link::Link;
 use self::quit::Quit;
 use self::steps::{CLOSE, Steps, Words};
 
-/// The listener, if there is one, and what it has to know. Dropped, it says goodbye.
+/// The listener, if there is one, and what it is sent. Dropping it says goodbye.
 ///
-/// No call waits for a listener but the end, which lets it have the last strings: half a second at most.
+/// No call blocks for a listener, except that dropping waits up to half a second until it has the last strings.
 pub struct Conn {
     steps: Steps,
     link: Option<Link>,
-    /// Threads of connections that have been given up.
+    /// Threads of former connections.
     leaving: Vec<JoinHandle<()>>,
     /// Strings that were dropped for listeners before the current one.
     dropped_before: u64,
     quit: Quit,
     log: Log,
-    /// A listener that does not read has been named.
+    /// The warning that the listener does not read has been logged.
     warned: bool,
-    /// The end of the stream has been told.
+    /// The listener has been sent the end of the stream.
     ending: bool,
 }
 
 impl Conn {
-    /// For a stream that has just been made, with a listener at `path`.
+    /// A connection for a stream that has just been created, with a listener at `path`.
     pub fn new(path: Option<&Path>, log: Log) -> Self {
         let mut conn = Self {
             steps: Steps::default(),
@@ -56,12 +56,12 @@ impl Conn {
         conn
     }
 
-    /// Names what a listener's "quit" stops.
+    /// Sets what "quit" from a listener stops.
     pub fn stops(&self, stopper: Stopper) {
         self.quit.stops(stopper);
     }
 
-    /// Takes leave of the listener, and turns to the one at `path`, if that is another.
+    /// Ends the connection and starts one to the listener at `path`, if that is another.
     pub fn set_path(&mut self, path: Option<&Path>) {
         if path == self.link.as_ref().map(Link::path) {
             return;
@@ -106,7 +106,7 @@ impl Conn {
         }
     }
 
-    /// Strings that listeners never got because they did not read.
+    /// Strings that were dropped because listeners did not read.
     pub fn dropped(&self) -> u64 {
         self.dropped_before + self.link.as_ref().map_or(0, Link::dropped)
     }
@@ -123,7 +123,7 @@ impl Conn {
         }
     }
 
-    /// Ends the connection with `close`; a listener that has not read for long gets `instead` of all that waits.
+    /// Ends the connection with `close`. A listener that has not read for long gets `instead` in place of all that waits.
     fn leave(&mut self, instead: Words) {
         if let Some(link) = self.link.take() {
             self.dropped_before += link.dropped();
@@ -137,7 +137,7 @@ impl Drop for Conn {
         self.ending();
         self.leave([Steps::ending(), vec![CLOSE]].concat());
         for thread in self.leaving.drain(..) {
-            // A panic there has been reported, and there is nothing left to save.
+            // A panic there has been reported, and there is nothing else to do.
             let _ = thread.join();
         }
     }

@@ -1,14 +1,14 @@
-//! What a listener still has to be sent, bounded.
+//! The bounded queue of what a listener is still to be sent.
 
 use std::collections::VecDeque;
 
 use super::steps::Words;
 
-/// Strings that wait at most. The socket's own buffer holds a few hundred besides.
+/// Most strings that wait. The socket's own buffer holds a few hundred more.
 const MOST: usize = 256;
 
-/// Strings that wait to be sent. When a listener does not read, they are replaced by those that lead to the current
-/// state: it misses what is over, never what is.
+/// Strings that wait to be sent. If a listener does not read, they are replaced by those that lead to the current state: it
+/// misses past steps, never the current state.
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: VecDeque<&'static str>,
@@ -16,12 +16,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Begins anew, with `words` for a listener that has just come.
+    /// Starts again, with `words` for a new listener.
     pub fn restart(&mut self, words: Words) {
         self.waiting = words.into();
     }
 
-    /// Adds `words`, or, if that would be too many, waits with nothing but `instead`. Whether strings were dropped.
+    /// Adds `words`, or, if that would be too many, replaces everything by `instead`. Returns whether strings were dropped.
     pub fn add(&mut self, words: &[&'static str], instead: Words) -> bool {
         let fits = self.waiting.len() + words.len() <= MOST;
         if fits {

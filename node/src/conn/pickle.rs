@@ -1,7 +1,7 @@
 //! Pickled strings, and nothing else: what comes from a listener is never executed.
 
-/// The bytes of `pickle.dumps(text)` of CPython 3.8 to 3.13 (protocol 4). `text` has at least two bytes, for less is not
-/// framed, and at most 255.
+/// The bytes of `pickle.dumps(text)` of CPython 3.8 to 3.13 (protocol 4). `text` has 2 to 255 bytes: a shorter one is not
+/// framed.
 pub fn encode(text: &'static str) -> Vec<u8> {
     debug_assert!((2..256).contains(&text.len()));
     // The frame holds the string with its opcode and length, its memo entry and the end.
@@ -14,8 +14,8 @@ pub fn encode(text: &'static str) -> Vec<u8> {
     bytes
 }
 
-/// The string that `bytes` are the pickle of, in any protocol from 0 to 5; `None` of any other pickle, and of strings with
-/// lone surrogates.
+/// The string whose pickle is `bytes`, in any protocol from 0 to 5. `None` for any other pickle, and for strings with lone
+/// surrogates.
 pub fn decode(bytes: &[u8]) -> Option<String> {
     let mut input = Input(bytes);
     if input.0.first() == Some(&PROTO) {
@@ -67,7 +67,7 @@ const LONG_BINPUT: u8 = b'r';
 const MEMOIZE: u8 = 0x94;
 const STOP: u8 = b'.';
 
-/// What is left of a pickle.
+/// The rest of a pickle.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -87,7 +87,7 @@ impl<'a> Input<'a> {
         Some(taken)
     }
 
-    /// Up to the next line feed, which is taken, too.
+    /// The bytes up to the next line feed, which is consumed, too.
     fn line(&mut self) -> Option<&'a [u8]> {
         let end = self.0.iter().position(|&byte| byte == b'\n')?;
         let line = self.take(end)?;

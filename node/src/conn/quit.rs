@@ -1,4 +1,4 @@
-//! A listener's "quit", which may come before there is anything to stop.
+//! "quit" from a listener, which may come before there is anything to stop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Quit {
-    /// Stops what [`Quit::stops`] named, or will name. Whether this is the first time.
+    /// Stops what [`Quit::stops`] has set or will set. Returns whether this is the first time.
     pub fn ask(&self) -> bool {
         let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stopper) = &state.stopper {
@@ -26,7 +26,7 @@ impl Quit {
         !std::mem::replace(&mut state.asked, true)
     }
 
-    /// Names what is to stop.
+    /// Sets what is to stop.
     pub fn stops(&self, stopper: Stopper) {
         let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if state.asked {

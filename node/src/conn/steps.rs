@@ -1,4 +1,4 @@
-//! Which strings a listener is sent at which step of the stream: those of ezmsg's `ShMemCircBuff`.
+//! The strings that a listener is sent at each step of the stream: those of ezmsg's `ShMemCircBuff`.
 
 use dora_shm_ring::Description;
 
@@ -10,10 +10,10 @@ const HEADER_GONE: &str = "meta cleanup";
 const HEADER_MADE: &str = "meta reset";
 const BEGUN: [&str; 3] = ["begin update", "meta updated", "buffer reset"];
 const DESCRIBED: &str = "aux updated";
-/// Nothing follows it but the end of the connection.
+/// Only the end of the connection follows it.
 pub const CLOSE: &str = "close";
 
-/// How far the stream has come, as its listener knows it.
+/// The state of the stream, as its listener knows it.
 #[derive(Debug, Default)]
 pub struct Steps {
     has_ring: bool,
@@ -22,7 +22,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The stream has been made, under its first or another name. It has neither ring nor description.
+    /// The stream has been created, under its first or another name. It has neither ring nor description.
     pub fn opened(&mut self) -> Words {
         *self = Self::default();
         self.so_far()
@@ -42,7 +42,7 @@ impl Steps {
         words
     }
 
-    /// A description is in force. Nothing is said of one that ezmsg's readers cannot tell from the one before.
+    /// A description is in force. There are no strings if ezmsg's readers cannot tell it from the one before.
     pub fn described(&mut self, description: &Description) -> Words {
         let visible = Description { message: None, ..description.clone() };
         if self.described.as_ref() == Some(&visible) {
@@ -63,8 +63,8 @@ impl Steps {
         vec![RING_GONE, HEADER_GONE]
     }
 
-    /// The shortest sequence with which the original would have come as far: what a listener needs that was not there
-    /// from the start.
+    /// The shortest sequence by which the original would reach this state: what a listener needs that was not there from the
+    /// start.
     pub fn so_far(&self) -> Words {
         let mut words = vec![RING_GONE, HEADER_GONE, HEADER_MADE];
         if self.has_ring {
@@ -99,7 +99,7 @@ mod tests {
         let all = ["begin update", "meta updated", "buffer reset", "aux updated"];
         assert_eq!(steps.begun(&description("time")), all);
         assert_eq!(steps.described(&description("time")), [""; 0]);
-        // Another Arrow type is another generation, and no news to ezmsg's metadata.
+        // Another Arrow type is another generation, and does not change ezmsg's metadata.
         let ours = Description { message: Some(json!({"arrow": "f64"})), ..description("time") };
         assert_eq!(steps.begun(&ours), all[..3]);
         assert_eq!(steps.described(&with_attr(1)), ["aux updated"]);

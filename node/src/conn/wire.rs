@@ -3,13 +3,13 @@
 
 use super::pickle;
 
-/// A message that is longer is not looked at: the only one that means something has some twenty bytes.
+/// Longer messages are skipped: the only one with a meaning has some twenty bytes.
 const LONGEST: u64 = 4096;
 
 /// How a listener with an authkey begins.
 const CHALLENGE: &[u8] = b"#CHALLENGE#";
 
-/// `text` as Python's `recv` takes it.
+/// `text` as Python's `recv` reads it.
 pub fn encode(text: &'static str) -> Vec<u8> {
     let body = pickle::encode(text);
     let mut bytes = (body.len() as u32).to_be_bytes().to_vec();
@@ -22,29 +22,29 @@ pub fn encode(text: &'static str) -> Vec<u8> {
 pub enum Received {
     /// A pickled string.
     Text(String),
-    /// The other side wants to see a key.
+    /// The other side asks for a key.
     Challenge,
-    /// Something else, of so many bytes.
+    /// Something else, of this many bytes.
     Other(u64),
 }
 
-/// A length that no message has: whatever follows cannot be understood.
+/// A length that no message has. What follows cannot be understood.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadLength(pub i32);
 
-/// Turns what comes from a socket into messages. It keeps one short message at most.
+/// Turns bytes from a socket into messages. It keeps at most one short message.
 #[derive(Debug, Default)]
 pub struct Inbox {
     buffer: Vec<u8>,
-    /// Bytes still to come of a message that is not looked at.
+    /// Bytes still to come of a message that is skipped.
     skip: u64,
 }
 
 impl Inbox {
-    /// Takes `bytes`, and gives each message that is whole to `handle`.
+    /// Takes `bytes`, and calls `handle` with each complete message.
     ///
     /// # Errors
-    /// When a length is no length.
+    /// If a length is invalid.
     pub fn take(&mut self, bytes: &[u8], mut handle: impl FnMut(Received)) -> Result<(), BadLength> {
         self.buffer.extend(bytes);
         while let Some(received) = self.next()? {
@@ -74,7 +74,7 @@ impl Inbox {
         Ok(Some(received))
     }
 
-    /// Bytes of the header, and the length that it gives, if it is whole.
+    /// Bytes of the header, and the length in it, if it is complete.
     fn header(&self) -> Result<Option<(usize, u64)>, BadLength> {
         let Some((short, rest)) = self.buffer.split_first_chunk() else { return Ok(None) };
         match i32::from_be_bytes(*short) {

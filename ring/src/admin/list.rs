@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::io;
 
 use crate::error::io_error;
-use crate::ezmsg;
-use crate::ezmsg::seen::{Layout, Seen, Track, is_read};
-use crate::layout::{RawHeader, header};
+use crate::ezmsg::{self, Listed};
+use crate::layout::header;
 use crate::reader::{Info, Reader, ReaderOptions};
-use crate::shm::read_fully;
-use crate::shm::{self, Opened};
-use crate::stream::name::{ANCHOR_SUFFIX, SHM_DIR};
+use crate::shm;
+use crate::shm::open::read_header;
+use crate::stream::name::ANCHOR_SUFFIX;
+use crate::stream::name::SHM_DIR;
 use crate::{Error, Format, Result, shorten};
 
 /// A stream as [`streams`] found it.
@@ -108,12 +108,12 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
             return (stat.length == header::LENGTH as u64).then(|| unreadable(why_not_opened(segment, &error)));
         }
     };
-    let header = raw_header(&opened)?;
+    let header = read_header(&opened.file).ok()??;
     // Its writer is about to remove it, or had no time to.
     if header.is_closed() {
         return None;
     }
-    let name = name_in(&header);
+    let name = header.name_lossy();
     if shorten(&name) != segment {
         return Some(unreadable(format!("its header says it is stream {name:?}, whose segment has another name")));
     }
@@ -131,41 +131,17 @@ fn why_not_opened(segment: &str, error: &io::Error) -> String {
     }
 }
 
-/// A copy of a header of ours; `None` for any other file.
-pub(crate) fn raw_header(opened: &Opened) -> Option<RawHeader> {
-    let mut bytes = [0; header::LENGTH];
-    let read = read_fully(&opened.file, &mut bytes[..], 0).ok()?;
-    (read == bytes.len()).then(|| RawHeader::decode(&bytes)).filter(RawHeader::has_magic)
-}
-
-pub(crate) fn name_in(header: &RawHeader) -> String {
-    String::from_utf8_lossy(header.name_bytes()).into_owned()
-}
-
 fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
     let stat = shm::stat_name(segment).ok()??;
     if !stat.is_file || options_for(stat.owner, asked).is_none() {
         return None;
     }
     let opened = shm::open_segment(segment, false).ok()?;
-    let mut bytes = [0; ezmsg::header::LENGTH];
-    let read = read_fully(&opened.file, &mut bytes, 0).ok()?;
-    let foreign = ezmsg::header::peek(&bytes).filter(|_| read == bytes.len())?;
     // A header of ours starts with ezmsg's fields too; without its anchor it is a leftover.
-    if raw_header(&opened).is_some() {
+    if matches!(read_header(&opened.file), Ok(Some(_))) {
         return None;
     }
-    let seen = Seen::new(bytes).filter(|_| is_read(foreign.struct_version));
-    let ring = seen.filter(Seen::is_valid).and_then(|seen| Some((seen, seen.layout().ok()?)));
-    let place = |(seen, layout): &(Seen, Layout)| Track::begin(layout.frames, seen).ok().map(|track| track.position());
-    Some(StreamInfo::Ezmsg {
-        segment: segment.to_owned(),
-        struct_version: foreign.struct_version,
-        key: foreign.key,
-        owner: opened.stat.owner,
-        generation: seen.filter(Seen::is_valid).and_then(|seen| seen.generation()),
-        position: ring.as_ref().and_then(place).unwrap_or(0),
-        ring_bytes: ring.as_ref().map(|(_, layout)| layout.length),
-        format: ring.map(|(_, layout)| layout.format),
-    })
+    let Listed { struct_version, key, generation, format, ring_bytes, position } = ezmsg::listed(&opened.file)?;
+    let (segment, owner) = (segment.to_owned(), opened.stat.owner);
+    Some(StreamInfo::Ezmsg { segment, struct_version, key, owner, generation, format, ring_bytes, position })
 }

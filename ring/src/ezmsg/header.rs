@@ -209,7 +209,7 @@ impl EzmsgPosition {
 
 /// What can be told of a header that ezmsg itself wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ForeignHeader {
+pub(crate) struct PeekedHeader {
     /// 1 (ezmsg-tools 0.6) or 2 (0.10); anything in a header that nobody should trust.
     pub struct_version: u32,
     /// The signal's key, where it can be read. The stream's name is not in the header.
@@ -227,13 +227,13 @@ pub(crate) fn has_magic(bytes: &[u8; LENGTH]) -> bool {
 }
 
 /// Recognises ezmsg's header; `None` when its magic is missing.
-pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<ForeignHeader> {
+pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<PeekedHeader> {
     if !has_magic(bytes) {
         return None;
     }
     let key_len = at::key_len.get(bytes) as usize;
     let key = at::key.get(bytes).get(..key_len).and_then(readable);
-    Some(ForeignHeader { struct_version: at::struct_version.get(bytes), key })
+    Some(PeekedHeader { struct_version: at::struct_version.get(bytes), key })
 }
 
 /// The text of a key. ezmsg cuts a long one after 1024 bytes even inside a character, whose beginning is left out.
@@ -349,7 +349,7 @@ mod tests {
             (include_bytes!("../../../tests/vectors/ezmsg/v2/image_u8/header.bin"), 2, "cam0"),
             (include_bytes!("../../../tests/vectors/ezmsg/v1/eeg_f32_wrapped/header.bin"), 1, "eeg/headset-1"),
         ] {
-            assert_eq!(peek(golden), Some(ForeignHeader { struct_version, key: Some(key.to_owned()) }));
+            assert_eq!(peek(golden), Some(PeekedHeader { struct_version, key: Some(key.to_owned()) }));
         }
         let mut memory = Memory::new();
         assert_eq!(peek(&memory.0), None);

@@ -9,9 +9,18 @@ mod chars;
 #[cfg(not(loom))]
 mod files;
 pub(crate) mod header;
+#[cfg(not(loom))]
+mod listed;
 pub(crate) mod metadata;
 pub(crate) mod pickle;
+#[cfg(not(loom))]
+mod refuse;
 pub(crate) mod seen;
 #[cfg(not(loom))]
 pub(crate) mod source;
 mod unpickle;
+
+#[cfg(not(loom))]
+pub(crate) use listed::{Listed, listed};
+#[cfg(not(loom))]
+pub(crate) use refuse::open_header;

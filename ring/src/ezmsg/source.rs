@@ -18,12 +18,11 @@ use std::time::{Duration, Instant};
 use super::files::{HeaderFile, Name, RingFile, read_pickle};
 use super::metadata;
 use super::seen::{Seen, is_read};
+use crate::frames::view::View;
+use crate::frames::{AlignedBytes, Frames};
 use crate::layout::{Record, header};
 use crate::protocol::cursor::{Beginning, Came, Ends, RingFacts, Source, Start, Status, Unit, Update};
 use crate::protocol::{Committed, Snapshot};
-use crate::reader::Info;
-use crate::reader::frames::{AlignedBytes, Frames};
-use crate::reader::view::View;
 use crate::shm;
 use crate::shm::open::{Owner, corrupt};
 use crate::stream::{Liveness, WriterId};
@@ -87,6 +86,21 @@ pub struct EzmsgInfo {
     pub refused: Option<String>,
     /// What that description says and a [`Description`] has no word for, each with its name and what it is.
     pub left_out: Vec<String>,
+}
+
+/// What is known of a stream.
+pub(crate) struct Facts {
+    pub segment: String,
+    /// User id of the writer.
+    pub owner: u32,
+    pub ring_bytes: Option<u64>,
+    /// Frames written in this generation.
+    pub position: u64,
+    /// Frames written since the generation at which the reader came.
+    pub stream_position: u64,
+    /// Frames a second since then.
+    pub measured_rate_hz: Option<f64>,
+    pub info: EzmsgInfo,
 }
 
 /// How a stream was found to be over.
@@ -244,28 +258,27 @@ impl EzmsgStream {
         })
     }
 
-    /// Everything that can be told of the stream but its liveness and description.
-    pub fn info(&self) -> Result<Info> {
+    /// What is known of the stream, but for its liveness and description.
+    pub fn facts(&self) -> Result<Facts> {
         let seen = self.header.look()?;
         let position = self.position();
         let (since, from) = self.entered;
         let seconds = self.news.duration_since(since).as_secs_f64();
         let frames = position.saturating_sub(from) as f64;
-        let mut info = Info::new(&self.name, &self.header.segment);
-        info.owner = Some(self.header.owner);
-        info.generation = self.ring.as_ref().map(|ring| ring.generation);
-        info.format = self.format().cloned();
-        info.ring_bytes = self.ring.as_ref().map(|ring| ring.layout.length);
-        info.position = position;
-        info.stream_position = self.base.saturating_add(position);
-        info.measured_rate_hz = (seconds > 0.0 && frames > 0.0).then(|| frames / seconds);
-        info.ezmsg = Some(EzmsgInfo {
-            struct_version: self.header.struct_version,
-            key: seen.and_then(|seen| seen.key()),
-            refused: self.refused.clone(),
-            left_out: self.left_out.clone(),
-        });
-        Ok(info)
+        Ok(Facts {
+            segment: self.header.segment.clone(),
+            owner: self.header.owner,
+            ring_bytes: self.ring.as_ref().map(|ring| ring.layout.length),
+            position,
+            stream_position: self.base.saturating_add(position),
+            measured_rate_hz: (seconds > 0.0 && frames > 0.0).then(|| frames / seconds),
+            info: EzmsgInfo {
+                struct_version: self.header.struct_version,
+                key: seen.and_then(|seen| seen.key()),
+                refused: self.refused.clone(),
+                left_out: self.left_out.clone(),
+            },
+        })
     }
 
     /// Copies one piece, and gives the position from which on it is whole.

@@ -62,4 +62,9 @@ impl RawHeader {
     pub fn name_bytes(&self) -> &[u8] {
         &self.name[..(self.name_len as usize).min(MAX_NAME_BYTES)]
     }
+
+    /// The stream's name as far as it is UTF-8.
+    pub fn name_lossy(&self) -> String {
+        String::from_utf8_lossy(self.name_bytes()).into_owned()
+    }
 }

@@ -22,6 +22,34 @@ use crate::stream::name::MAX_NAME_BYTES;
 
 pub(crate) const MAJOR: u16 = 1;
 pub(crate) const MINOR: u16 = 0;
+
+/// The version of a structure, unchecked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub major: u16,
+    pub minor: u16,
+    pub must_understand: u32,
+}
+
+impl Version {
+    /// Whether this library reads it. A higher minor version only adds what may be ignored.
+    pub fn is_known(self) -> bool {
+        self.major == MAJOR && self.must_understand == 0
+    }
+}
+
+/// The version words of a structure that has some.
+macro_rules! versioned {
+    ($($Structure:ident)+) => {$(
+        impl $Structure {
+            pub fn version(&self) -> Version {
+                Version { major: self.major, minor: self.minor, must_understand: self.must_understand }
+            }
+        }
+    )+};
+}
+versioned!(RawHeader RawTrailer RawFooter);
+
 /// Lengths of ring and metadata segments are multiples of this, so that they are whole pages on every system.
 pub(crate) const SEGMENT_UNIT: u64 = 16384;
 /// Longest metadata segment that a reader maps.

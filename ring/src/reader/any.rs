@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::mapped::MappedStream;
-use super::view::View;
 use crate::ezmsg::source::EzmsgStream;
+use crate::frames::view::View;
 use crate::layout::Record;
 use crate::protocol::Committed;
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};

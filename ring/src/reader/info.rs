@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::Lag;
 use super::any::AnyStream;
-use crate::ezmsg::source::EzmsgInfo;
+use crate::ezmsg::open_header;
+use crate::ezmsg::source::{EzmsgInfo, Facts};
 use crate::layout::{Geometry, NO_GENERATION, header, trailer};
 use crate::protocol::RingWords as _;
 use crate::protocol::cursor::{Cursor, Source as _};
 use crate::shm;
-use crate::shm::open::open_header;
 use crate::stream::Liveness;
 use crate::{Description, Error, Format, Result};
 
@@ -63,7 +63,7 @@ pub struct Info {
 
 impl Info {
     /// A stream of which nothing but its name is known.
-    pub(crate) fn new(name: &str, segment: &str) -> Self {
+    fn new(name: &str, segment: &str) -> Self {
         Self {
             name: name.to_owned(),
             segment: segment.to_owned(),
@@ -188,12 +188,25 @@ pub(super) fn format(cursor: &Cursor<AnyStream>) -> Option<&Format> {
 pub(super) fn info(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<Info> {
     let liveness = look_at_liveness(cursor, idle_after)?;
     let mut info = match cursor.source().ezmsg() {
-        Some(ezmsg) => ezmsg.info()?,
+        Some(ezmsg) => ezmsg_info(cursor, ezmsg.facts()?),
         None => mapped_info(cursor),
     };
     info.liveness = liveness;
     info.description = cursor.description().cloned();
     Ok(info)
+}
+
+fn ezmsg_info(cursor: &Cursor<AnyStream>, facts: Facts) -> Info {
+    let mut info = Info::new(cursor.source().name(), &facts.segment);
+    info.owner = Some(facts.owner);
+    info.generation = cursor.ring().map(|ring| ring.generation);
+    info.format = format(cursor).cloned();
+    info.ring_bytes = facts.ring_bytes;
+    info.position = facts.position;
+    info.stream_position = facts.stream_position;
+    info.measured_rate_hz = facts.measured_rate_hz;
+    info.ezmsg = Some(facts.info);
+    info
 }
 
 fn mapped_info(cursor: &Cursor<AnyStream>) -> Info {

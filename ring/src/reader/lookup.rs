@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::frames::Lent;
-use super::{Copied, Frames, Reader};
+use super::{Copied, Reader};
 use crate::Result;
+use crate::frames::{Frames, Lent};
 
 impl Reader {
     /// Copies the newest `frames` frames into `into`, fewer if there are fewer, without moving the cursor. Returns how

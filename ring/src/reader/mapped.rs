@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::view::View;
+use crate::ezmsg;
+use crate::frames::view::View;
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
 use crate::protocol::{self, Committed, RingWords as _};
-use crate::shm::open::{self, FoundRing, HeaderSegment, Owner, RingSegment, corrupt};
+use crate::shm::open::{self, HeaderSegment, Owner, RingSegment, corrupt};
 use crate::stream::{SegmentName, WriterId};
 use crate::{Description, Error, Result};
 
@@ -17,7 +18,7 @@ pub(crate) struct MappedStream {
     segment: String,
     owner: Owner,
     max_ring_bytes: u64,
-    header: Option<HeaderSegment>,
+    header: Option<Box<HeaderSegment>>,
     ring: Option<Box<RingSegment>>,
 }
 
@@ -45,11 +46,11 @@ impl MappedStream {
     }
 
     pub fn header(&self) -> Option<&HeaderSegment> {
-        self.header.as_ref()
+        self.header.as_deref()
     }
 
     pub fn header_mut(&mut self) -> Option<&mut HeaderSegment> {
-        self.header.as_mut()
+        self.header.as_deref_mut()
     }
 
     pub fn ring_segment(&self) -> Option<&RingSegment> {
@@ -74,7 +75,7 @@ impl Source for MappedStream {
     fn find_stream(&mut self) -> Result<bool> {
         if self.header.is_none() {
             // A closed header's writer is about to remove it: to newcomers the stream is absent.
-            let found = open::open_header(&self.name, self.owner)?;
+            let found = ezmsg::open_header(&self.name, self.owner)?;
             self.header = found.filter(|header| !Self::is_closed(header));
         }
         Ok(self.header.is_some())
@@ -94,23 +95,21 @@ impl Source for MappedStream {
 
     fn open_ring(&mut self, generation: u32) -> Result<bool> {
         let Some(header) = &self.header else { return Ok(false) };
-        match open::open_ring(&self.name, header, generation, self.max_ring_bytes)? {
-            FoundRing::Ring(ring) => {
-                self.ring = Some(ring);
-                Ok(true)
-            }
-            FoundRing::OfAnotherStream | FoundRing::Absent => Ok(false),
-        }
+        let Some(ring) = open::open_ring(&self.name, header, generation, self.max_ring_bytes)? else {
+            return Ok(false);
+        };
+        self.ring = Some(ring);
+        Ok(true)
     }
 
     fn could_open(&self, generation: u32) -> bool {
         let Some(header) = &self.header else { return true };
         let found = open::open_ring(&self.name, header, generation, self.max_ring_bytes);
-        !matches!(found, Ok(FoundRing::OfAnotherStream | FoundRing::Absent))
+        !matches!(found, Ok(None))
     }
 
     fn is_gone(&self) -> bool {
-        self.header.as_ref().is_some_and(Self::is_closed) || self.is_replaced()
+        self.header.as_deref().is_some_and(Self::is_closed) || self.is_replaced()
     }
 
     fn final_position(&self) -> Option<u64> {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::any::AnyStream;
-use super::frames::AlignedBytes;
 use super::wait::Waiter;
-use super::{Info, Interrupter, Lag, ReaderOptions, SharedBytes, View, Wait, info, open, reader_methods};
+use super::{Info, Interrupter, Lag, ReaderOptions, Wait, info, open, reader_methods};
+use crate::frames::AlignedBytes;
+use crate::frames::view::{SharedBytes, View};
 use crate::protocol::cursor::{Cursor, MessageInfo, Outcome, Source as _, Target, Unit};
 use crate::stream::{Event, Liveness, WriterId};
 use crate::{Description, Format, Result};

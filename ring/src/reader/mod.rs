@@ -1,7 +1,6 @@
 //! The reading half of a stream: faces of the one cursor (`protocol::cursor`).
 
 mod any;
-pub(crate) mod frames;
 mod info;
 mod lookup;
 mod mapped;
@@ -9,25 +8,23 @@ mod message_reader;
 mod notifier;
 mod options;
 mod spin;
-pub(crate) mod view;
 mod wait;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use frames::{Frames, Sample};
 pub use info::{Info, RingLayout};
 pub use message_reader::{Message, MessageReader, MessageView};
 pub use notifier::Notifier;
 pub use options::{Interrupter, Lag, ReaderOptions, Wait};
-pub use view::{SharedBytes, View};
 
+use crate::frames::view::View;
+use crate::frames::{Frames, Lent};
 use crate::protocol::cursor::{Came, Copied, Cursor, MessageInfo, Outcome, Plan, Source as _, Unit};
 use crate::stream::{Event, Liveness, WriterId, name};
 use crate::{Description, Format, Result, shm};
 use any::AnyStream;
-use frames::Lent;
 use wait::Waiter;
 
 /// A cursor that has attached to the stream `name`, if there is one.

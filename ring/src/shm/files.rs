@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::stream::name::{ANCHOR_SUFFIX, SEGMENT_PREFIX, SHM_DIR};
+use crate::stream::name::SHM_DIR;
+use crate::stream::name::{ANCHOR_SUFFIX, SEGMENT_PREFIX};
 
 /// What makes two names the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +51,11 @@ impl From<fs::Stat> for FileStat {
 }
 
 impl FileStat {
+    /// Whether it is a regular file of this process's own user.
+    pub fn is_own_file(&self) -> bool {
+        self.is_file && self.owner == effective_user()
+    }
+
     pub fn of(file: impl AsFd) -> io::Result<Self> {
         Ok(fs::fstat(file)?.into())
     }

@@ -1,16 +1,71 @@
 //! Segments as typed memory: where the words, the frames and the records of a mapped (or plain) piece of memory are.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::layout::{Geometry, InPlace, RECORD_BYTES, RawHeader, RawTrailer, Record, header, trailer};
 use crate::protocol::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
 use crate::protocol::{HeaderWords, RingWords};
 
-/// A header segment.
-pub(crate) type HeaderMemory = InPlace<RawHeader>;
+/// A header segment, and how its holder wakes those who wait on its wake word: a reader never does.
+#[derive(Clone, Copy)]
+pub(crate) struct HeaderMemory<W = NoWaiter> {
+    words: InPlace<RawHeader>,
+    waker: W,
+}
+
+impl<W> HeaderMemory<W> {
+    /// The same header with another waker.
+    pub fn with_waker<V: Wake>(&self, waker: V) -> HeaderMemory<V> {
+        HeaderMemory { words: self.words, waker }
+    }
+}
+
+impl<W> Deref for HeaderMemory<W> {
+    type Target = InPlace<RawHeader>;
+
+    #[inline]
+    fn deref(&self) -> &InPlace<RawHeader> {
+        &self.words
+    }
+}
+
+/// Wakes those who wait on a header's wake word.
+pub(crate) trait Wake {
+    fn wake(&self, word: &AtomicU32);
+
+    /// The same after a write, unless it is known that nobody waits for one.
+    fn wake_after_write(&self, word: &AtomicU32) {
+        self.wake(word);
+    }
+}
+
+/// Wakes nobody.
+#[derive(Clone, Copy)]
+pub(crate) struct NoWaiter;
+
+impl Wake for NoWaiter {
+    fn wake(&self, _word: &AtomicU32) {}
+}
+
+/// Wakes every waiter at once: for events that are rare.
+#[derive(Clone, Copy)]
+pub(crate) struct EveryWaiter;
+
+impl Wake for EveryWaiter {
+    fn wake(&self, word: &AtomicU32) {
+        super::wake(word, i32::MAX as u32);
+    }
+}
 
 impl HeaderMemory {
+    /// # Safety
+    /// `start` is valid for a header's bytes, aligned to 128, as long as the value or a copy of it is used.
+    pub unsafe fn new(start: *mut u8) -> Self {
+        // SAFETY: the caller's promise.
+        Self { words: unsafe { InPlace::new(start) }, waker: NoWaiter }
+    }
+
     /// C3: the header's fields, but for ezmsg's part and the magic, which follows them.
     pub fn fill(&self, raw: &RawHeader) {
         let bytes = RawHeader { magic: 0, ..raw.clone() }.encode();
@@ -256,27 +311,34 @@ impl RingWords for RingMemory {
     }
 }
 
-/// A reader's header: it never wakes anybody.
-impl HeaderWords for HeaderMemory {
+impl<W: Wake> HeaderWords for HeaderMemory<W> {
     #[inline]
     fn wake(&self) -> &AtomicU32 {
-        HeaderMemory::wake(self)
+        self.words.wake()
     }
 
     #[inline]
     fn state(&self) -> &AtomicU32 {
-        HeaderMemory::state(self)
+        self.words.state()
     }
 
     #[inline]
     fn generation(&self) -> &AtomicU32 {
-        HeaderMemory::generation(self)
+        self.words.generation()
     }
 
     #[inline]
     fn final_position(&self) -> &AtomicU64 {
-        HeaderMemory::final_position(self)
+        self.words.final_position()
     }
 
-    fn wake_sleepers(&self) {}
+    #[inline]
+    fn wake_sleepers(&self) {
+        self.waker.wake(self.words.wake());
+    }
+
+    #[inline]
+    fn wake_sleepers_of_writes(&self) {
+        self.waker.wake_after_write(self.words.wake());
+    }
 }

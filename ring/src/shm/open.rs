@@ -1,16 +1,19 @@
-//! Opening a stream's segments for reading: everything found there is hostile until it has passed here.
+//! The one door to a segment: everything found in shared memory is hostile until it has passed here.
+//!
+//! Readers, writers, the list of streams and cleaning differ in which name they open, and in what they do when something
+//! is refused. The checks are the same for all of them, in the order of `SPEC.md` (hostile input), on private copies.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::io_error;
-use crate::ezmsg;
-use crate::layout::{Geometry, MAJOR, MAX_METADATA_BYTES, RawFooter, SEGMENT_UNIT, footer, header, trailer};
+use crate::layout::{
+    Geometry, MAX_METADATA_BYTES, RawFooter, RawHeader, RawTrailer, SEGMENT_UNIT, Version, footer, header, trailer,
+};
 use crate::protocol::wake::Listening;
 use crate::shm::memory::{HeaderMemory, RingMemory};
-use crate::shm::read_fully;
-use crate::shm::{self, FileId, Opened, ReadMapping};
+use crate::shm::{self, FileId, FileStat, Opened, ReadMapping, read_fully};
 use crate::stream::name::{MAX_NAME_BYTES, SegmentName};
 use crate::{Description, Error, Format, Result};
 
@@ -70,12 +73,158 @@ pub(crate) fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>>
     Ok(Some(opened))
 }
 
-fn check_version(segment: &str, major: u16, minor: u16, must_understand: u32) -> Result<()> {
-    if major == MAJOR && must_understand == 0 {
-        Ok(())
-    } else {
-        Err(Error::Version { segment: segment.to_owned(), major, minor, must_understand })
+/// Opens a file of this process's own user, for reading only or for writing too; `None`: there is none under that name.
+pub(crate) fn open_own(name: &str, write: bool) -> Option<Opened> {
+    // Looked at first: opening a file of another kind can do something to its owner.
+    shm::stat_name(name).ok()?.filter(FileStat::is_own_file)?;
+    shm::open_segment(name, write).ok().filter(|opened| opened.stat.is_own_file())
+}
+
+fn check_version(segment: &str, version: Version) -> Result<()> {
+    if version.is_known() {
+        return Ok(());
     }
+    let Version { major, minor, must_understand } = version;
+    Err(Error::Version { segment: segment.to_owned(), major, minor, must_understand })
+}
+
+/// A private copy of a header, through a descriptor; `None`: the file is shorter, or no header of ours.
+pub(crate) fn read_header(file: &OwnedFd) -> io::Result<Option<Box<RawHeader>>> {
+    let mut bytes = [0; header::LENGTH];
+    let read = read_fully(file, &mut bytes, 0)?;
+    Ok((read == bytes.len()).then(|| Box::new(RawHeader::decode(&bytes))).filter(|raw| raw.has_magic()))
+}
+
+/// Checks a header of ours: its version, and that it is the header of the stream `name`.
+pub(crate) fn check_header(segment: &str, raw: &RawHeader, name: &str) -> Result<()> {
+    check_version(segment, raw.version())?;
+    if !(1..=MAX_NAME_BYTES).contains(&(raw.name_len as usize)) {
+        return Err(corrupt(segment, format!("a name of {} bytes, expected 1..={MAX_NAME_BYTES}", raw.name_len)));
+    }
+    if raw.name_bytes() != name.as_bytes() {
+        let found = raw.name_lossy();
+        return Err(corrupt(segment, format!("it is the header of stream {found:?}, expected {name:?}")));
+    }
+    if raw.stream_id == 0 {
+        return Err(corrupt(segment, "stream_id is 0"));
+    }
+    Ok(())
+}
+
+/// Checks the file of a ring. Its length.
+pub(crate) fn check_ring_file(segment: &str, stat: &FileStat, max_bytes: u64) -> Result<u64> {
+    let length = stat.length;
+    if length < SEGMENT_UNIT || !length.is_multiple_of(SEGMENT_UNIT) || length > isize::MAX as u64 {
+        return Err(corrupt(segment, format!("{length} bytes, expected a multiple of {SEGMENT_UNIT}")));
+    }
+    if length > max_bytes {
+        return Err(Error::TooLarge { needed: length, limit: max_bytes });
+    }
+    // A writer reserves all of a ring. Of one with holes, each frame that is read would take memory, up to any length.
+    if stat.allocated < length {
+        return Err(corrupt(segment, format!("only {} of its {length} bytes are reserved", stat.allocated)));
+    }
+    Ok(length)
+}
+
+/// Checks the trailer of a ring of `length` bytes; `None`: it is the ring of another stream or generation.
+pub(crate) fn check_trailer(
+    segment: &str,
+    raw: &RawTrailer,
+    length: u64,
+    stream_id: u64,
+    generation: u32,
+) -> Result<Option<(Geometry, Format)>> {
+    if raw.magic != trailer::MAGIC_VALUE {
+        return Err(corrupt(segment, "its trailer has another magic than a ring's"));
+    }
+    check_version(segment, raw.version())?;
+    if raw.stream_id != stream_id || raw.generation != generation {
+        return Ok(None);
+    }
+    Geometry::check(raw, length).map(Some).map_err(|reason| corrupt(segment, reason))
+}
+
+/// Reads and checks the footer of a metadata segment; `None`: it is that of another stream or description.
+pub(crate) fn read_footer(
+    segment: &str,
+    opened: &Opened,
+    stream_id: u64,
+    meta_generation: u32,
+) -> Result<Option<RawFooter>> {
+    let length = opened.stat.length;
+    if !(SEGMENT_UNIT..=MAX_METADATA_BYTES).contains(&length) || !length.is_multiple_of(SEGMENT_UNIT) {
+        return Err(corrupt(
+            segment,
+            format!("{length} bytes, expected a multiple of {SEGMENT_UNIT}, at most {MAX_METADATA_BYTES}"),
+        ));
+    }
+    let mut bytes = [0; RawFooter::LENGTH];
+    read_exactly(segment, opened, &mut bytes, length - footer::LENGTH)?;
+    let raw = RawFooter::decode(&bytes);
+    if raw.magic != footer::MAGIC_VALUE {
+        return Err(corrupt(segment, "its footer has another magic than a description's"));
+    }
+    check_version(segment, raw.version())?;
+    if raw.stream_id != stream_id || raw.meta_generation != meta_generation {
+        return Ok(None);
+    }
+    let end = raw.json_offset.checked_add(raw.json_len);
+    if end.is_none_or(|end| end > length - footer::LENGTH) {
+        return Err(corrupt(
+            segment,
+            format!("{} bytes of JSON at {} do not fit into its {length} bytes", raw.json_len, raw.json_offset),
+        ));
+    }
+    Ok(Some(raw))
+}
+
+fn read_exactly(segment: &str, opened: &Opened, to: &mut [u8], offset: u64) -> Result<()> {
+    match read_fully(&opened.file, to, offset) {
+        Ok(read) if read == to.len() => Ok(()),
+        Ok(_) => Err(corrupt(segment, "it became shorter while it was read")),
+        Err(error) => Err(io_error("reading", segment)(error)),
+    }
+}
+
+/// What a file is, as far as its own bytes say.
+pub(crate) enum Kind {
+    /// A header of ours, of whatever version.
+    Header,
+    /// A ring or a metadata segment of this stream_id.
+    PartOf(u64),
+    /// A ring or a metadata segment of a version that is not known, so that whose it is cannot be told either.
+    UnknownPart,
+    /// None of these: unfinished, or not ours.
+    Other,
+}
+
+/// Looks at a file from whichever end it says what it is; `None`: it cannot be read.
+pub(crate) fn kind(opened: &Opened) -> Option<Kind> {
+    if read_header(&opened.file).ok()?.is_some() {
+        return Some(Kind::Header);
+    }
+    let part =
+        |version: Version, stream_id| if version.is_known() { Kind::PartOf(stream_id) } else { Kind::UnknownPart };
+    if let Some(raw) = read_end(opened)?.map(|bytes| RawTrailer::decode(&bytes))
+        && raw.magic == trailer::MAGIC_VALUE
+    {
+        return Some(part(raw.version(), raw.stream_id));
+    }
+    if let Some(raw) = read_end(opened)?.map(|bytes| RawFooter::decode(&bytes))
+        && raw.magic == footer::MAGIC_VALUE
+    {
+        return Some(part(raw.version(), raw.stream_id));
+    }
+    Some(Kind::Other)
+}
+
+/// The last `N` bytes of a file; the inner `None`: it is shorter.
+fn read_end<const N: usize>(opened: &Opened) -> Option<Option<[u8; N]>> {
+    let Some(start) = opened.stat.length.checked_sub(N as u64) else { return Some(None) };
+    let mut bytes = [0; N];
+    let read = read_fully(&opened.file, &mut bytes, start).ok()?;
+    Some((read == N).then_some(bytes))
 }
 
 /// A header that has been opened and checked.
@@ -87,39 +236,36 @@ pub(crate) struct HeaderSegment {
     /// Whose the stream is: its rings and metadata must belong to the same user.
     pub owner: u32,
     pub segment: String,
-    /// For asking who holds the writer's lock, and for the sleeper's lock.
+    /// For asking who holds the writer's lock, and for the waiter lock.
     pub file: OwnedFd,
     pub listening: Listening,
     _map: ReadMapping,
 }
 
-/// Opens the header of the stream `name`; `None` when there is none yet.
-pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegment>> {
+/// What has the name of a stream's header.
+pub(crate) enum FoundHeader {
+    Absent,
+    Header(Box<HeaderSegment>),
+    /// Without our magic: not ready yet, of another program, or damaged. Whether it has a header's length.
+    Unknown(OwnedFd, bool),
+}
+
+/// Opens the header of the stream `name`.
+pub(crate) fn open_header(name: &str, owner: Owner) -> Result<FoundHeader> {
     let segment = SegmentName::header(name).public;
-    let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(None) };
+    let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(FoundHeader::Absent) };
     if stat.length < header::LENGTH as u64 {
-        return refuse_ezmsg(name, &segment, &file).map(|()| None);
+        return Ok(FoundHeader::Unknown(file, false));
     }
     let map = ReadMapping::new(&file, header::LENGTH).map_err(io_error("mapping", &segment))?;
     // SAFETY: mapped with a header's length, on a page; `_map` keeps it as long as the words.
     let words = unsafe { HeaderMemory::new(map.start()) };
     let raw = words.copy();
     if !raw.has_magic() {
-        refuse_ezmsg(name, &segment, &file)?;
-        return Err(corrupt(&segment, "it has neither our magic nor ezmsg's"));
+        return Ok(FoundHeader::Unknown(file, true));
     }
-    check_version(&segment, raw.major, raw.minor, raw.must_understand)?;
-    if !(1..=MAX_NAME_BYTES).contains(&(raw.name_len as usize)) {
-        return Err(corrupt(&segment, format!("a name of {} bytes, expected 1..={MAX_NAME_BYTES}", raw.name_len)));
-    }
-    if raw.name_bytes() != name.as_bytes() {
-        let found = String::from_utf8_lossy(raw.name_bytes()).into_owned();
-        return Err(corrupt(&segment, format!("it is the header of stream {found:?}, expected {name:?}")));
-    }
-    if raw.stream_id == 0 {
-        return Err(corrupt(&segment, "stream_id is 0"));
-    }
-    Ok(Some(HeaderSegment {
+    check_header(&segment, &raw, name)?;
+    Ok(FoundHeader::Header(Box::new(HeaderSegment {
         words,
         stream_id: raw.stream_id,
         created_ns: raw.created_ns,
@@ -129,23 +275,7 @@ pub(crate) fn open_header(name: &str, owner: Owner) -> Result<Option<HeaderSegme
         file,
         listening: Listening::default(),
         _map: map,
-    }))
-}
-
-/// An error if the segment was written by ezmsg, or looks like a header of ours that is damaged; nothing if it is not
-/// ready.
-fn refuse_ezmsg(name: &str, segment: &str, file: &OwnedFd) -> Result<()> {
-    let mut bytes = [0; header::LENGTH];
-    let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading the header of", name))?;
-    let Some((theirs, rest)) = bytes[..read].split_first_chunk::<{ ezmsg::header::LENGTH }>() else { return Ok(()) };
-    match ezmsg::header::peek(theirs) {
-        // ezmsg stores nothing behind its own fields; ours begin like them and go on.
-        Some(_) if rest.iter().any(|&byte| byte != 0) => {
-            Err(corrupt(segment, "it begins as ezmsg's headers do and goes on as none of ours does"))
-        }
-        Some(foreign) => Err(Error::Ezmsg { name: name.to_owned(), struct_version: foreign.struct_version }),
-        None => Ok(()),
-    }
+    })))
 }
 
 /// A ring that has been opened and checked.
@@ -164,45 +294,26 @@ pub(crate) struct RingSegment {
     pub map: Arc<ReadMapping>,
 }
 
-/// What opening a ring found.
-pub(crate) enum FoundRing {
-    Ring(Box<RingSegment>),
-    Absent,
-    /// A ring of another stream or generation: the header is out of date.
-    OfAnotherStream,
-}
-
-/// Opens the ring of a generation.
-pub(crate) fn open_ring(name: &str, header: &HeaderSegment, generation: u32, max_bytes: u64) -> Result<FoundRing> {
+/// Opens the ring of a generation; `None`: it is absent, or that of another stream or generation, so that the header has
+/// moved on.
+pub(crate) fn open_ring(
+    name: &str,
+    header: &HeaderSegment,
+    generation: u32,
+    max_bytes: u64,
+) -> Result<Option<Box<RingSegment>>> {
     let segment = SegmentName::ring(name, generation).public;
-    let Some(Opened { file, stat }) = open_public(&segment, Owner::User(header.owner))? else {
-        return Ok(FoundRing::Absent);
-    };
-    let length = stat.length;
-    if length < SEGMENT_UNIT || !length.is_multiple_of(SEGMENT_UNIT) || length > isize::MAX as u64 {
-        return Err(corrupt(&segment, format!("{length} bytes, expected a multiple of {SEGMENT_UNIT}")));
-    }
-    if length > max_bytes {
-        return Err(Error::TooLarge { needed: length, limit: max_bytes });
-    }
-    // A writer reserves all of a ring. Of one with holes, each frame that is read would take memory, up to any length.
-    if stat.allocated < length {
-        return Err(corrupt(&segment, format!("only {} of its {length} bytes are reserved", stat.allocated)));
-    }
+    let Some(Opened { file, stat }) = open_public(&segment, Owner::User(header.owner))? else { return Ok(None) };
+    let length = check_ring_file(&segment, &stat, max_bytes)?;
     let map = ReadMapping::new(&file, length as usize).map_err(io_error("mapping", &segment))?;
     // SAFETY: mapped, `length` bytes, a multiple of 16384.
     let raw = unsafe { RingMemory::raw_trailer(map.start(), length) };
-    if raw.magic != trailer::MAGIC_VALUE {
-        return Err(corrupt(&segment, "its trailer has another magic than a ring's"));
-    }
-    check_version(&segment, raw.major, raw.minor, raw.must_understand)?;
-    if raw.stream_id != header.stream_id || raw.generation != generation {
-        return Ok(FoundRing::OfAnotherStream);
-    }
-    let (geometry, format) = Geometry::check(&raw, length).map_err(|reason| corrupt(&segment, reason))?;
+    let Some((geometry, format)) = check_trailer(&segment, &raw, length, header.stream_id, generation)? else {
+        return Ok(None);
+    };
     // SAFETY: mapped, and the geometry has just been checked against its length; `map` keeps it.
     let memory = unsafe { RingMemory::new(map.start(), geometry) };
-    Ok(FoundRing::Ring(Box::new(RingSegment {
+    Ok(Some(Box::new(RingSegment {
         memory,
         format,
         generation,
@@ -215,48 +326,18 @@ pub(crate) fn open_ring(name: &str, header: &HeaderSegment, generation: u32, max
     })))
 }
 
-/// Reads a description; `None` when it is gone, or of another stream.
+/// Reads a description; `None`: it is gone, or that of another stream or number.
 pub(crate) fn open_description(
     name: &str,
     header: &HeaderSegment,
     meta_generation: u32,
 ) -> Result<Option<Description>> {
     let segment = SegmentName::metadata(name, meta_generation).public;
-    let Some(Opened { file, stat }) = open_public(&segment, Owner::User(header.owner))? else { return Ok(None) };
-    let length = stat.length;
-    if !(SEGMENT_UNIT..=MAX_METADATA_BYTES).contains(&length) || !length.is_multiple_of(SEGMENT_UNIT) {
-        return Err(corrupt(
-            &segment,
-            format!("{length} bytes, expected a multiple of {SEGMENT_UNIT}, at most {MAX_METADATA_BYTES}"),
-        ));
-    }
-    let read = |to: &mut [u8], offset: u64| -> Result<()> {
-        match read_fully(&file, to, offset) {
-            Ok(read) if read == to.len() => Ok(()),
-            Ok(_) => Err(corrupt(&segment, "it became shorter while it was read")),
-            Err(error) => Err(io_error("reading", &segment)(error)),
-        }
-    };
-    let mut bytes = [0; footer::LENGTH as usize];
-    read(&mut bytes, length - footer::LENGTH)?;
-    let raw = RawFooter::decode(&bytes);
-    if raw.magic != footer::MAGIC_VALUE {
-        return Err(corrupt(&segment, "its footer has another magic than a description's"));
-    }
-    check_version(&segment, raw.major, raw.minor, raw.must_understand)?;
-    if raw.stream_id != header.stream_id || raw.meta_generation != meta_generation {
-        return Ok(None);
-    }
-    let end = raw.json_offset.checked_add(raw.json_len);
-    if end.is_none_or(|end| end > length - footer::LENGTH) {
-        return Err(corrupt(
-            &segment,
-            format!("{} bytes of JSON at {} do not fit into its {length} bytes", raw.json_len, raw.json_offset),
-        ));
-    }
+    let Some(opened) = open_public(&segment, Owner::User(header.owner))? else { return Ok(None) };
+    let Some(raw) = read_footer(&segment, &opened, header.stream_id, meta_generation)? else { return Ok(None) };
     let mut json = vec![0; raw.json_len as usize];
-    read(&mut json, raw.json_offset)?;
-    Description::from_json(&json).map(Some).map_err(|reason| corrupt(&segment, reason))
+    read_exactly(&segment, &opened, &mut json, raw.json_offset)?;
+    Description::parse(&json).map(Some).map_err(|reason| corrupt(&segment, reason))
 }
 
 /// The file that has the stream's public name now.

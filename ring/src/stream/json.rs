@@ -40,7 +40,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{Attr, Axis, Description};
+use crate::{Attr, Axis, Description, Error};
 
 const VERSION: u64 = 1;
 
@@ -57,11 +57,19 @@ impl Description {
         serde_json::to_vec(&Document(self)).expect("a description has string keys only and goes into memory")
     }
 
-    /// The description that `json` tells, as [`to_json`](Self::to_json) writes it. The bytes may come from anybody.
+    /// Parses the JSON that [`to_json`](Self::to_json) writes. The bytes may come from an untrusted source.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] with what was expected and what was found.
+    pub fn from_json(json: &[u8]) -> crate::Result<Self> {
+        Self::parse(json).map_err(|reason| Error::BadArgument { reason })
+    }
+
+    /// As [`from_json`](Self::from_json), for callers that say themselves where the JSON is from.
     ///
     /// # Errors
     /// A sentence that says what was expected and what was found.
-    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         if json.len() > MAX_JSON_BYTES {
             return Err(format!("the JSON has {} bytes, at most {MAX_JSON_BYTES} are allowed", json.len()));
         }

@@ -35,6 +35,18 @@ pub fn shorten(long_name: &str) -> String {
     name
 }
 
+/// Whether `name` has the form of a segment's public name: what [`shorten`] returns.
+///
+/// ```
+/// assert!(dora_shm_ring::is_segment_name("sm_KpdRbDVLaISM29j1SiJq"));
+/// assert!(!dora_shm_ring::is_segment_name("demo"));
+/// ```
+pub fn is_segment_name(name: &str) -> bool {
+    let is_url_safe = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    name.len() == SEGMENT_NAME_BYTES
+        && name.strip_prefix(SEGMENT_PREFIX).is_some_and(|rest| rest.bytes().all(is_url_safe))
+}
+
 /// Checks that `name` can be a stream's name: 1..=1024 bytes, no NUL, and not the name of another stream's ring or
 /// metadata segment (`.../buffer7`, `.../meta7`).
 ///
@@ -98,6 +110,17 @@ mod tests {
     }
 
     #[test]
+    fn segment_names_are_told_from_other_names_by_their_form() {
+        for name in ["demo", "größe", "a/b", "sm_"] {
+            assert!(is_segment_name(&shorten(name)) && !is_segment_name(name), "{name:?}");
+        }
+        let anchor = SegmentName::header("demo").anchor;
+        for name in ["", "sm_KpdRbDVLaISM29j1SiJ", "sm_KpdRbDVLaISM29j1SiJ/", "xx_KpdRbDVLaISM29j1SiJq", &anchor] {
+            assert!(!is_segment_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
     fn names_that_collide_with_segments_of_other_streams_are_refused() {
         for bad in ["", "a/buffer0", "a/meta12", "/buffer3", "a\0b"] {
             assert!(check_name(bad).is_err(), "{bad:?}");
@@ -107,5 +130,11 @@ mod tests {
         }
         assert!(check_name(&"x".repeat(1024)).is_ok());
         assert!(check_name(&"x".repeat(1025)).is_err());
+    }
+
+    #[test]
+    fn the_sentence_about_no_room_names_the_folder() {
+        let said = Error::NoSpace { needed: 2, free: 1 }.to_string();
+        assert!(said.contains(SHM_DIR), "{said}");
     }
 }

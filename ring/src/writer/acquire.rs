@@ -1,21 +1,18 @@
-//! Owning a name: creation and takeover in one routine, and the end of a stream.
+//! Acquiring a name: creation and takeover in one routine, and the end of what a dead writer left.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::segment::{Segment, no_space, taken};
 use crate::error::io_error;
 use crate::ezmsg::header::EzmsgHeader;
-use crate::layout::{
-    Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, RawTrailer, UNKNOWN_POSITION, footer, header,
-    trailer,
-};
+use crate::layout::{MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, UNKNOWN_POSITION, header};
 use crate::protocol::failpoint;
 use crate::protocol::{self, RingWords as _};
-use crate::shm::memory::{HeaderMemory, RingMemory};
-use crate::shm::{self, FileStat, Lock, Opened, read_fully};
+use crate::shm::memory::{EveryWaiter, HeaderMemory, RingMemory};
+use crate::shm::open::{check_header, check_ring_file, check_trailer, open_own, read_footer, read_header};
+use crate::shm::{self, FileStat, Lock, Opened};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
@@ -23,13 +20,12 @@ use crate::{Error, Result};
 const OBSTACLE_PATIENCE: Duration = Duration::from_secs(2);
 const OBSTACLE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Frames that a stream can have had for another writer to go on with it. Nobody writes as many; whoever took over a stream
-/// that says so could not count on, nor could the writer after him.
+/// Most frames that a stream can have for another writer to go on with it. No writer gets that far; a stream that claims
+/// more would leave the next writers no positions to count with.
 const MOST_FRAMES: u64 = 1 << 62;
 
-/// A stream that is ours.
-pub(crate) struct Owned {
-    pub lock: Lock,
+/// A stream that is ours, by the lock that comes with it.
+pub(crate) struct Acquired {
     pub header: Segment,
     pub words: HeaderMemory,
     pub stream_id: u64,
@@ -41,7 +37,7 @@ pub(crate) struct Owned {
     pub base: u64,
     pub meta_generation: u32,
     pub metadata: Option<Segment>,
-    /// The longest pickle a mirror may have been told of.
+    /// The longest pickle that was ever announced to mirrors.
     pub aux_len: u64,
 }
 
@@ -72,27 +68,8 @@ fn previous_meta_generation(meta_generation: u32) -> u32 {
     }
 }
 
-/// A header's private copy, taken through a descriptor: what decides between creating, taking over and finishing. `None`:
-/// the file is shorter than a header.
-fn read_header(file: &OwnedFd) -> Result<Option<RawHeader>> {
-    let mut bytes = [0; header::LENGTH];
-    let read = read_fully(file, &mut bytes, 0).map_err(io_error("reading", "a header"))?;
-    Ok((read == bytes.len()).then(|| RawHeader::decode(&bytes)))
-}
-
-/// Whether it is an open header of this version and of the stream `name`.
-fn can_be_taken_over(header: &RawHeader, name: &str) -> bool {
-    header.has_magic()
-        && header.major == MAJOR
-        && header.must_understand == 0
-        && header.state == header::STATE_OPEN
-        && header.stream_id != 0
-        && header.name_len as usize == name.len()
-        && header.name_bytes() == name.as_bytes()
-}
-
 /// Makes the stream `name` ours: creates it, or takes over what a dead writer left.
-pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
+pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
     let names = SegmentName::header(name);
     let patience = Instant::now() + OBSTACLE_PATIENCE;
     loop {
@@ -112,10 +89,9 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
             Ok(lock) => lock,
             Err(file) => {
                 let live = shm::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
-                let header = read_header(&file)?;
-                // A closed header's writer is about to let go. One without magic is being made, and will tell whose it is;
-                // or it is being removed by `clean`.
-                let passing = header.as_ref().is_none_or(|header| !header.has_magic() || header.is_closed());
+                let header = read_header(&file).map_err(io_error("reading", &names.anchor))?;
+                // A closed header's writer is about to let go. One without magic is being made, or removed by `clean`.
+                let passing = header.as_ref().is_none_or(|header| header.is_closed());
                 if Instant::now() < patience && (passing || !live) {
                     std::thread::sleep(OBSTACLE_PAUSE);
                     continue;
@@ -132,17 +108,15 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<Owned> {
         if now.is_none_or(|now| now.id != stat.id) {
             continue;
         }
-        let header = read_header(lock.file())?;
-        match header {
-            Some(header) if header.has_magic() => {
-                if can_be_taken_over(&header, name)
-                    && let Some(owned) = take_over(name, &names, &lock, &header, mode)?
-                {
-                    return Ok(owned.with(lock));
+        match read_header(lock.file()).map_err(io_error("reading", &names.anchor))? {
+            Some(header) => {
+                let is_good = check_header(&names.anchor, &header, name).is_ok() && header.state == header::STATE_OPEN;
+                if is_good && let Some(acquired) = take_over(name, &names, &lock, &header, mode)? {
+                    return Ok((lock, acquired));
                 }
                 finish(name, &names, &lock, &header)?;
             }
-            _ => return create(name, names, lock, mode),
+            None => return create(name, &names, &lock, mode).map(|acquired| (lock, acquired)),
         }
     }
 }
@@ -160,38 +134,6 @@ fn anchor_as_public(names: &SegmentName) -> SegmentName {
     SegmentName { public: names.anchor.clone(), anchor: names.anchor.clone() }
 }
 
-/// What `take_over` and `create` have in hand before the lock is moved into it.
-struct Unlocked {
-    header: Segment,
-    words: HeaderMemory,
-    stream_id: u64,
-    epoch: u32,
-    generation: Option<u32>,
-    ring: Option<Segment>,
-    base: u64,
-    meta_generation: u32,
-    metadata: Option<Segment>,
-    aux_len: u64,
-}
-
-impl Unlocked {
-    fn with(self, lock: Lock) -> Owned {
-        Owned {
-            lock,
-            header: self.header,
-            words: self.words,
-            stream_id: self.stream_id,
-            epoch: self.epoch,
-            generation: self.generation,
-            ring: self.ring,
-            base: self.base,
-            meta_generation: self.meta_generation,
-            metadata: self.metadata,
-            aux_len: self.aux_len,
-        }
-    }
-}
-
 /// A second open of the header, whose description does not carry the lock, and its mapping.
 fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory)> {
     let anchor = &names.anchor;
@@ -202,13 +144,13 @@ fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory
     }
     let segment = Segment::adopt(names.clone(), opened, anchor, header::LENGTH)?;
     // SAFETY: the mapping is as long as a header, starts on a page, and the segment that owns it goes wherever the
-    // words go: into `Owned` and from there into the service, which is stopped before it is unmapped.
+    // words go: into `Acquired` and from there into the service, which is stopped before it is unmapped.
     let words = unsafe { HeaderMemory::new(segment.map.start()) };
     Ok((segment, words))
 }
 
 /// C1 to C6. The anchor is ours and holds no header.
-fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned> {
+fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acquired> {
     failpoint::point("C0");
     let unlink_anchor = |error| {
         let _ = shm::unlink(&names.anchor);
@@ -218,7 +160,7 @@ fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned
     shm::reserve(lock.file(), header::LENGTH as u64)
         .map_err(|error| unlink_anchor(no_space(error, header::LENGTH as u64, &names.anchor)))?;
     failpoint::point("C1");
-    let (segment, words) = map_header(&names, &lock).map_err(unlink_anchor)?;
+    let (segment, words) = map_header(names, lock).map_err(unlink_anchor)?;
     // SAFETY: the words of a mapped header.
     let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
     ezmsg.placeholders();
@@ -245,9 +187,9 @@ fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned
     failpoint::point("C4");
     shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor)).map_err(unlink_anchor)?;
     failpoint::point("C5");
-    link_header(name, &names, &segment).map_err(unlink_anchor)?;
+    link_header(name, names, &segment).map_err(unlink_anchor)?;
     failpoint::point("C6");
-    let owned = Unlocked {
+    Ok(Acquired {
         header: segment,
         words,
         stream_id,
@@ -258,8 +200,7 @@ fn create(name: &str, names: SegmentName, lock: Lock, mode: u32) -> Result<Owned
         meta_generation: 0,
         metadata: None,
         aux_len: 0,
-    };
-    Ok(owned.with(lock))
+    })
 }
 
 /// C6 and the header's part of T4: gives the header its public name, over an old leftover of ours but nothing else.
@@ -276,7 +217,7 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
         if there.id == segment.id {
             return Ok(());
         }
-        if !is_leftover(&names.public).unwrap_or(false) {
+        if !is_leftover(&names.public) {
             return Err(taken(name, names));
         }
         shm::unlink_if(&names.public, there.id).map_err(io_error("removing", &names.public))?;
@@ -284,15 +225,9 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
 }
 
 /// Whether a public name stands for a header of ours that nobody owns any more: its anchor is gone.
-fn is_leftover(public: &str) -> Result<bool> {
-    let Opened { file, stat } = shm::open_segment(public, true).map_err(io_error("opening", public))?;
-    if !stat.is_file || stat.owner != shm::effective_user() {
-        return Ok(false);
-    }
-    if !read_header(&file)?.is_some_and(|header| header.has_magic()) {
-        return Ok(false);
-    }
-    Ok(Lock::try_take(file).map_err(io_error("locking", public))?.is_ok())
+fn is_leftover(public: &str) -> bool {
+    let Some(Opened { file, .. }) = open_own(public, true) else { return false };
+    matches!(read_header(&file), Ok(Some(_))) && matches!(Lock::try_take(file), Ok(Ok(_)))
 }
 
 /// A ring of this stream as found in shared memory, checked.
@@ -304,23 +239,12 @@ struct FoundRing {
 
 fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     let names = SegmentName::ring(name, generation);
-    let (opened, by_name) = open_own(&names)?;
-    let length = opened.stat.length;
-    if length < trailer::LENGTH || !length.is_multiple_of(crate::layout::SEGMENT_UNIT) {
-        return None;
-    }
+    let (opened, by_name) = open_either(&names)?;
+    let length = check_ring_file(&by_name, &opened.stat, u64::MAX).ok()?;
     let segment = Segment::adopt(names, opened, &by_name, length as usize).ok()?;
     // SAFETY: mapped, `length` bytes long, a multiple of 16384.
-    let raw: RawTrailer = unsafe { RingMemory::raw_trailer(segment.map.start(), length) };
-    let known = raw.magic == trailer::MAGIC_VALUE
-        && raw.major == MAJOR
-        && raw.must_understand == 0
-        && raw.stream_id == stream_id
-        && raw.generation == generation;
-    if !known {
-        return None;
-    }
-    let (geometry, _) = Geometry::check(&raw, length).ok()?;
+    let raw = unsafe { RingMemory::raw_trailer(segment.map.start(), length) };
+    let (geometry, _) = check_trailer(&by_name, &raw, length, stream_id, generation).ok()??;
     // SAFETY: mapped, and the geometry has just been checked against its length.
     let ring = unsafe { RingMemory::new(segment.map.start(), geometry) };
     // Acquire, partner of W8: the dead writer's last commit.
@@ -330,39 +254,23 @@ fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     Some(FoundRing { segment, end })
 }
 
-/// Opens a segment of ours by its anchor, else by its public name.
-fn open_own(names: &SegmentName) -> Option<(Opened, String)> {
-    for name in [&names.anchor, &names.public] {
-        if let Ok(opened) = shm::open_segment(name, true)
-            && opened.stat.is_file
-            && opened.stat.owner == shm::effective_user()
-        {
-            return Some((opened, name.clone()));
-        }
-    }
-    None
+/// Opens a segment of ours by its anchor, else by its public name. With the name by which it was opened.
+fn open_either(names: &SegmentName) -> Option<(Opened, String)> {
+    [&names.anchor, &names.public].into_iter().find_map(|name| Some((open_own(name, true)?, name.clone())))
 }
 
+/// The metadata of this stream as found in shared memory, checked, and the bytes of its padded pickle.
 fn find_metadata(name: &str, stream_id: u64, meta_generation: u32) -> Option<(Segment, u64)> {
     let names = SegmentName::metadata(name, meta_generation);
-    let (opened, by_name) = open_own(&names)?;
+    let (opened, by_name) = open_either(&names)?;
+    let raw = read_footer(&by_name, &opened, stream_id, meta_generation).ok()??;
     let length = opened.stat.length;
-    if !(footer::LENGTH..=MAX_METADATA_BYTES).contains(&length) {
-        return None;
-    }
-    let mut bytes = [0; footer::LENGTH as usize];
-    read_fully(&opened.file, &mut bytes, length - footer::LENGTH).ok()?;
-    let raw = crate::layout::RawFooter::decode(&bytes);
-    let known = raw.magic == footer::MAGIC_VALUE
-        && raw.stream_id == stream_id
-        && raw.meta_generation == meta_generation
-        && raw.aux_len <= length;
     let segment = Segment::adopt(names, opened, &by_name, length as usize).ok()?;
-    known.then_some((segment, raw.aux_len))
+    (raw.aux_len <= length).then_some((segment, raw.aux_len))
 }
 
 /// T1 to T5. `None`: the header's ring is not what it should be, the stream has to be finished.
-fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, mode: u32) -> Result<Option<Unlocked>> {
+fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, mode: u32) -> Result<Option<Acquired>> {
     let stream_id = header.stream_id;
     let generation = header.current_generation();
     let found = match generation {
@@ -385,7 +293,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     failpoint::point("T2");
     remove_orphans(name, generation, meta_generation);
     if metadata.is_none() {
-        // Not one of ours, or not any more: nobody would remove it later.
+        // Not one of this stream that we can read: nobody would remove it later.
         remove_names(&SegmentName::metadata(name, meta_generation));
     }
     failpoint::point("T3");
@@ -396,18 +304,18 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
         None => (None, 0),
     };
     let (metadata, footer_aux_len) = metadata.map_or((None, 0), |(segment, aux_len)| (Some(segment), aux_len));
-    // Mirrors may hold either number; a nonsense one in the header is not worth a segment of its size.
-    let told_aux_len = u64::from(crate::ezmsg::header::aux_nbytes(&header.ezmsg));
-    let told_aux_len = if told_aux_len <= MAX_METADATA_BYTES / 2 { told_aux_len } else { 0 };
-    let aux_len = footer_aux_len.max(told_aux_len);
+    // Mirrors may hold either number. One that no pickle has is not worth a segment of its size.
+    let announced = u64::from(crate::ezmsg::header::aux_nbytes(&header.ezmsg));
+    let announced = if announced <= MAX_METADATA_BYTES / 2 { announced } else { 0 };
+    let aux_len = footer_aux_len.max(announced);
     for segment in [&ring, &metadata].into_iter().flatten() {
         // What cannot be put back now is tried again by the service thread.
         let _ = segment.keep();
     }
     failpoint::point("T4");
-    protocol::bump(&Waking(words));
+    protocol::bump(&words.with_waker(EveryWaiter));
     failpoint::point("T5");
-    Ok(Some(Unlocked {
+    Ok(Some(Acquired {
         header: segment,
         words,
         stream_id,
@@ -461,7 +369,7 @@ pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &RawH
         };
         // SAFETY: the words of a mapped header.
         unsafe { EzmsgHeader::new(words.start()) }.set_valid(false);
-        protocol::close(&Waking(words), total.unwrap_or(UNKNOWN_POSITION));
+        protocol::close(&words.with_waker(EveryWaiter), total.unwrap_or(UNKNOWN_POSITION));
     }
     let meta_generation = header.meta_generation;
     remove_orphans(name, generation, meta_generation);
@@ -482,9 +390,9 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
     let names =
         SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::stream::name::ANCHOR_SUFFIX) };
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(&names.anchor)? else { return Ok(false) };
-    match read_header(lock.file())? {
-        Some(header) if header.has_magic() => {
-            let name = String::from_utf8_lossy(header.name_bytes()).into_owned();
+    match read_header(lock.file()).map_err(io_error("reading", &names.anchor))? {
+        Some(header) => {
+            let name = header.name_lossy();
             if crate::shorten(&name) != names.public {
                 // Its name does not lead here, so its rings cannot be found from it; the sweep by stream_id does.
                 shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
@@ -493,9 +401,9 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
             }
             finish(&name, &names, &lock, &header)?;
         }
-        // A creator that died before its header was whole, or somebody else's file of no use to anybody.
-        // Or the next writer's, made since the caller looked: see `remove_unfinished`.
-        _ => {
+        // What a creator left that died before its header was whole, or the next writer's, made since the caller looked:
+        // see `remove_unfinished`.
+        None => {
             let removed = shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
             return Ok(removed && length > 0);
         }
@@ -503,13 +411,13 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes an anchor behind which nothing was finished, unless somebody holds it. Whether that is to be told: a file of
-/// no bytes may be a live writer's, who has made it this moment and not locked it yet. To such a writer nothing happens;
-/// he finds the name gone once he has the lock, and makes it again.
+/// Removes an anchor behind which nothing was finished, unless a process holds it. Returns whether that is to be reported:
+/// an empty file may be that of a live writer, which has just made it and not locked it yet. Such a writer finds the name
+/// gone once it has the lock, and makes it again.
 pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
     // With the lock, or a writer could take the file between our look at its lock and the removal, and lose its anchor.
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(anchor)? else { return Ok(false) };
-    if read_header(lock.file())?.is_some_and(|header| header.has_magic()) {
+    if read_header(lock.file()).map_err(io_error("reading", anchor))?.is_some() {
         return Ok(false);
     }
     let removed = shm::unlink_if(anchor, id).map_err(io_error("removing", anchor))?;
@@ -523,36 +431,11 @@ fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("opening", anchor)(error)),
     };
-    if !opened.stat.is_file || opened.stat.owner != shm::effective_user() {
+    if !opened.stat.is_own_file() {
         return Ok(None);
     }
     let Ok(lock) = Lock::try_take(opened.file).map_err(io_error("locking", anchor))? else { return Ok(None) };
     // As it is now: it may have been finished before it was locked.
     let now = shm::stat_name(anchor).map_err(io_error("looking at", anchor))?;
     Ok(now.filter(|now| now.id == opened.stat.id).map(|now| (lock, now)))
-}
-
-/// A header whose sleepers are woken directly: outside the hot path.
-pub(crate) struct Waking(pub HeaderMemory);
-
-impl protocol::HeaderWords for Waking {
-    fn wake(&self) -> &crate::protocol::sync::AtomicU32 {
-        self.0.wake()
-    }
-
-    fn state(&self) -> &crate::protocol::sync::AtomicU32 {
-        self.0.state()
-    }
-
-    fn generation(&self) -> &crate::protocol::sync::AtomicU32 {
-        self.0.generation()
-    }
-
-    fn final_position(&self) -> &crate::protocol::sync::AtomicU64 {
-        self.0.final_position()
-    }
-
-    fn wake_sleepers(&self) {
-        shm::wake(self.0.wake(), i32::MAX as u32);
-    }
 }

@@ -14,7 +14,7 @@ use crate::stream::name::check_name;
 use crate::{Description, Error, Format, Result};
 
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
-use publish::Stream;
+use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
 
 /// How long a restart waits for readers to let go of the old ring: they look at least four times a second.
@@ -95,7 +95,7 @@ pub struct Writer {
     name: String,
     options: WriterOptions,
     /// `None` after a restart that failed half-way; the next write tries again.
-    stream: Option<Stream>,
+    publisher: Option<Publisher>,
     /// What the current generation was begun with, to begin it again.
     begun: Option<Begun>,
 }
@@ -123,8 +123,8 @@ impl Writer {
                 reason: format!("mode {:04o}, expected 0600, 0640 or 0644: others must never write", options.mode),
             });
         }
-        let stream = Stream::acquire(name, &options)?;
-        Ok(Writer { name: name.to_owned(), options, stream: Some(stream), begun: None })
+        let publisher = Publisher::acquire(name, &options)?;
+        Ok(Writer { name: name.to_owned(), options, publisher: Some(publisher), begun: None })
     }
 
     /// Starts the next generation: a ring of `format`, described by `description`. Readers drain the ring before it and
@@ -146,9 +146,9 @@ impl Writer {
         }
         description.check(format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
         self.check_home()?;
-        let stream = self.stream()?;
-        match stream.switch(format, geometry.clone(), description) {
-            Err(Error::NoSpace { needed, free }) if stream.would_fit_alone(needed, free) => {
+        let publisher = self.publisher()?;
+        match publisher.switch(format, geometry.clone(), description) {
+            Err(Error::NoSpace { needed, free }) if publisher.would_fit_alone(needed, free) => {
                 self.restart_empty()?;
                 self.switch_when_readers_let_go(format, &geometry, description)?;
             }
@@ -172,8 +172,8 @@ impl Writer {
             return Ok(());
         }
         description.check(begun.format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
-        let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
-        stream.describe(description, begun.format.rate_hz())?;
+        let Some(publisher) = &mut self.publisher else { return Err(Error::NoGeneration) };
+        publisher.describe(description, &begun.format)?;
         begun.description = description.clone();
         Ok(())
     }
@@ -239,11 +239,11 @@ impl Writer {
                 reason: format!("{} times for {frames} frames, expected one each", values.len()),
             });
         }
-        if self.stream.as_ref().is_none_or(|stream| stream.has_lost()) {
+        if self.publisher.as_ref().is_none_or(|publisher| publisher.has_lost()) {
             self.mend()?;
         }
-        let Some(stream) = &mut self.stream else { return Err(Error::NoGeneration) };
-        stream.write(frames, times, send_ns, stores, &mut fill)
+        let Some(publisher) = &mut self.publisher else { return Err(Error::NoGeneration) };
+        publisher.write(frames, times, send_ns, stores, &mut fill)
     }
 
     /// Does what only the writer's own thread can do: when both names of a segment were removed (`rm`, a session manager
@@ -264,7 +264,7 @@ impl Writer {
 
     /// The current generation; `None` before the first.
     pub fn generation(&self) -> Option<u32> {
-        self.stream.as_ref().and_then(Stream::generation)
+        self.publisher.as_ref().and_then(Publisher::generation)
     }
 
     /// The format that the current generation was begun with. Its ring may have up to 7 frames more.
@@ -279,38 +279,38 @@ impl Writer {
 
     /// Frames written in the current generation.
     pub fn position(&self) -> u64 {
-        self.stream.as_ref().map_or(0, Stream::position)
+        self.publisher.as_ref().map_or(0, Publisher::position)
     }
 
     /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what its readers are
     /// told, too ([`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns)). 0 before the first.
     pub fn committed_ns(&self) -> u64 {
-        self.stream.as_ref().map_or(0, Stream::committed_ns)
+        self.publisher.as_ref().map_or(0, Publisher::committed_ns)
     }
 
     /// Frames that the current ring really holds; 0 before the first.
     pub fn ring_frames(&self) -> u64 {
-        self.stream.as_ref().map_or(0, Stream::ring_frames)
+        self.publisher.as_ref().map_or(0, Publisher::ring_frames)
     }
 
     /// Frames ever committed under this stream_id, those of a dead writer that was taken over included.
     pub fn stream_position(&self) -> u64 {
-        self.stream.as_ref().map_or(0, Stream::stream_position)
+        self.publisher.as_ref().map_or(0, Publisher::stream_position)
     }
 
     /// Identity of the stream; a new one after every close.
     pub fn stream_id(&self) -> u64 {
-        self.stream.as_ref().map_or(0, Stream::stream_id)
+        self.publisher.as_ref().map_or(0, Publisher::stream_id)
     }
 
     /// 1 for the stream's first writer, one more for each that took over from a dead one.
     pub fn epoch(&self) -> u32 {
-        self.stream.as_ref().map_or(0, Stream::epoch)
+        self.publisher.as_ref().map_or(0, Publisher::epoch)
     }
 
     /// What a user should know and no call could report: names that somebody else has taken. Each is given once.
     pub fn warnings(&mut self) -> Vec<String> {
-        self.stream.as_mut().map_or_else(Vec::new, Stream::take_warnings)
+        self.publisher.as_mut().map_or_else(Vec::new, Publisher::take_warnings)
     }
 
     /// Closes the stream: readers drain and see it closed, nothing is left in shared memory. The same as dropping.
@@ -318,22 +318,22 @@ impl Writer {
 
     #[inline]
     fn check_home(&self) -> Result<()> {
-        if self.stream.as_ref().is_some_and(|stream| !stream.is_home()) { Err(Error::Forked) } else { Ok(()) }
+        if self.publisher.as_ref().is_some_and(|publisher| !publisher.is_home()) { Err(Error::Forked) } else { Ok(()) }
     }
 
     /// The stream, acquired anew if a restart had failed half-way.
-    fn stream(&mut self) -> Result<&mut Stream> {
-        let stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => Stream::acquire(&self.name, &self.options)?,
+    fn publisher(&mut self) -> Result<&mut Publisher> {
+        let publisher = match self.publisher.take() {
+            Some(publisher) => publisher,
+            None => Publisher::acquire(&self.name, &self.options)?,
         };
-        Ok(self.stream.insert(stream))
+        Ok(self.publisher.insert(publisher))
     }
 
     /// Close and acquire: the ring's memory is free afterwards.
     fn restart_empty(&mut self) -> Result<()> {
-        self.stream = None;
-        self.stream()?;
+        self.publisher = None;
+        self.publisher()?;
         Ok(())
     }
 
@@ -346,7 +346,7 @@ impl Writer {
     ) -> Result<()> {
         let patience = Instant::now() + RESTART_PATIENCE;
         loop {
-            match self.stream()?.switch(format, geometry.clone(), description) {
+            match self.publisher()?.switch(format, geometry.clone(), description) {
                 Err(Error::NoSpace { .. }) if Instant::now() < patience => std::thread::sleep(RESTART_PAUSE),
                 result => return result,
             }
@@ -356,8 +356,8 @@ impl Writer {
     /// Makes anew what has lost both names.
     #[cold]
     fn mend(&mut self) -> Result<()> {
-        let lost = match &self.stream {
-            Some(stream) => stream.take_lost(),
+        let lost = match &self.publisher {
+            Some(publisher) => publisher.take_lost(),
             None => LOST_HEADER,
         };
         if lost == 0 {
@@ -365,9 +365,9 @@ impl Writer {
         }
         let result = self.mend_lost(lost);
         if result.is_err()
-            && let Some(stream) = &self.stream
+            && let Some(publisher) = &self.publisher
         {
-            stream.set_lost(lost);
+            publisher.set_lost(lost);
         }
         result
     }
@@ -380,7 +380,8 @@ impl Writer {
         if lost & (LOST_HEADER | LOST_RING) != 0 {
             return self.begin(&begun.format, &begun.description, begun.first_chunk_frames);
         }
-        self.stream()?.republish(&begun.description, begun.format.rate_hz())
+        // The same description again, in a segment of its own.
+        self.publisher()?.describe(&begun.description, &begun.format)
     }
 }
 

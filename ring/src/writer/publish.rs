@@ -1,12 +1,12 @@
-//! A stream that is ours, as long as it lives under one header: write, switch, publish, close.
+//! Publishing under one header: write, switch, describe, close.
 
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::acquire::{self, Owned, Waking, next_generation, next_meta_generation};
+use super::acquire::{self, next_generation, next_meta_generation};
 use super::segment::{CreatePoints, Segment};
-use super::service::Service;
+use super::service::{Names, Service, Waker};
 use super::{Times, WriterOptions};
 use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
@@ -16,9 +16,9 @@ use crate::layout::{
 };
 use crate::protocol::copy::{Stores, racing_copy};
 use crate::protocol::failpoint;
-use crate::protocol::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::protocol::{self, Counters, HeaderWords, RingWords as _};
-use crate::shm::memory::{HeaderMemory, RingMemory, runs};
+use crate::protocol::sync::Ordering;
+use crate::protocol::{self, Counters, RingWords as _};
+use crate::shm::memory::{EveryWaiter, HeaderMemory, RingMemory, runs};
 use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
 use crate::stream::name::SegmentName;
 use crate::{Description, Error, Format, MAX_RANK, Result};
@@ -27,14 +27,19 @@ use crate::{Description, Error, Format, MAX_RANK, Result};
 /// does the rest.
 const PREFAULT_AT_ONCE: u64 = 1 << 20;
 
-pub(super) struct Stream {
+/// A stream that is ours, as long as it lives under one header.
+pub(super) struct Publisher {
     name: String,
     mode: u32,
     /// Whether descriptions that are replaced keep their names for a while.
     keep_replaced: bool,
     lock: Lock,
-    header: WriterHeader,
+    header: HeaderMemory<Waker>,
     ezmsg: EzmsgHeader,
+    /// Left alone in a forked child, where its thread does not exist.
+    service: ManuallyDrop<Service>,
+    /// What `header` and `ezmsg` point into.
+    _map: Arc<WriteMapping>,
     stream_id: u64,
     epoch: u32,
     generation: Option<u32>,
@@ -44,7 +49,7 @@ pub(super) struct Stream {
     meta_generation: u32,
     /// The description that is published, and the rate that its pickle holds.
     published: Option<(Description, f64)>,
-    /// The longest pickle a mirror may have been told of; never shrinks.
+    /// The longest pickle that was ever announced to mirrors; never shrinks.
     aux_len: u64,
 }
 
@@ -58,76 +63,37 @@ struct ActiveRing {
     _map: Arc<WriteMapping>,
 }
 
-/// The header's words, whose sleepers the service helps to wake.
-struct WriterHeader {
-    words: HeaderMemory,
-    service: ManuallyDrop<Service>,
-    /// What `words` points into.
-    _map: Arc<WriteMapping>,
-}
-
-impl HeaderWords for WriterHeader {
-    #[inline]
-    fn wake(&self) -> &AtomicU32 {
-        self.words.wake()
-    }
-
-    #[inline]
-    fn state(&self) -> &AtomicU32 {
-        self.words.state()
-    }
-
-    #[inline]
-    fn generation(&self) -> &AtomicU32 {
-        self.words.generation()
-    }
-
-    #[inline]
-    fn final_position(&self) -> &AtomicU64 {
-        self.words.final_position()
-    }
-
-    #[inline]
-    fn wake_sleepers(&self) {
-        self.service.wake_sleepers(self.words.wake());
-    }
-
-    #[inline]
-    fn wake_sleepers_of_writes(&self) {
-        if self.service.has_sleepers() {
-            self.wake_sleepers();
-        }
-    }
-}
-
-impl Stream {
+impl Publisher {
     pub fn acquire(name: &str, options: &WriterOptions) -> Result<Self> {
         let &WriterOptions { mode, keep_replaced, .. } = options;
-        let owned: Owned = acquire::acquire(name, mode)?;
-        let map = owned.header.map.clone();
+        let (lock, acquired) = acquire::acquire(name, mode)?;
+        let map = acquired.header.map.clone();
         // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else of this process stores there.
-        let ezmsg = unsafe { EzmsgHeader::new(owned.words.start()) };
-        let service = Service::start(name, owned.header, owned.words, owned.epoch > 1)?;
+        let ezmsg = unsafe { EzmsgHeader::new(acquired.words.start()) };
+        let service = Service::start(name, acquired.header, acquired.words, acquired.epoch > 1)?;
         {
-            let mut names = service.names();
-            names.ring = owned.ring;
-            names.metadata = owned.metadata;
+            let shared = service.shared();
+            let mut names = shared.names();
+            names.ring = acquired.ring;
+            names.metadata = acquired.metadata;
         }
         Ok(Self {
             name: name.to_owned(),
             mode,
             keep_replaced,
-            lock: owned.lock,
-            header: WriterHeader { words: owned.words, service: ManuallyDrop::new(service), _map: map },
+            lock,
+            header: acquired.words.with_waker(service.waker()),
             ezmsg,
-            stream_id: owned.stream_id,
-            epoch: owned.epoch,
-            generation: owned.generation,
-            base: owned.base,
+            service: ManuallyDrop::new(service),
+            _map: map,
+            stream_id: acquired.stream_id,
+            epoch: acquired.epoch,
+            generation: acquired.generation,
+            base: acquired.base,
             ring: None,
-            meta_generation: owned.meta_generation,
+            meta_generation: acquired.meta_generation,
             published: None,
-            aux_len: owned.aux_len,
+            aux_len: acquired.aux_len,
         })
     }
 
@@ -182,40 +148,12 @@ impl Stream {
     pub fn switch(&mut self, format: &Format, geometry: Geometry, description: &Description) -> Result<()> {
         let generation = next_generation(self.generation);
         let base = self.base + self.position();
-        let mut names = self.header.service.names();
+        let shared = self.service.shared();
+        let mut names = shared.names();
         self.ezmsg.set_valid(false);
         failpoint::point("S1");
-        let changed = self.published.as_ref().is_none_or(|(published, rate_hz)| {
-            published != description || rate_hz.to_bits() != format.rate_hz().to_bits()
-        });
-        let meta_generation = if changed { next_meta_generation(self.meta_generation) } else { self.meta_generation };
-        let raw = self.trailer(format, &geometry, generation, base, meta_generation);
-        let points = CreatePoints { removed: "S2", reserved: "S3", filled: "S4", linked: "S5" };
-        let made = Segment::create(
-            &self.name,
-            SegmentName::ring(&self.name, generation),
-            geometry.length,
-            self.mode,
-            &points,
-            |map| {
-                // SAFETY: mapped with the geometry's length, and the geometry is planned.
-                let memory = unsafe { RingMemory::new(map.start(), geometry.clone()) };
-                prefault_at_once(map, &geometry);
-                memory.fill_trailer(&raw);
-            },
-        );
-        let published = made.and_then(|segment| {
-            let next = changed.then(|| self.prepare(description, format.rate_hz())).transpose();
-            match next {
-                Ok(next) => Ok((segment, next)),
-                Err(error) => {
-                    segment.unlink("S5-undo");
-                    Err(error)
-                }
-            }
-        });
-        let (segment, prepared) = match published {
-            Ok(done) => done,
+        let (segment, metadata) = match self.make(format, &geometry, generation, base, description) {
+            Ok(made) => made,
             Err(error) => {
                 // A dead writer's ring stays hidden from mirrors: its ezmsg counters are not ours to vouch for.
                 if self.ring.is_some() {
@@ -224,20 +162,7 @@ impl Stream {
                 return Err(error);
             }
         };
-        let old_metadata = match prepared {
-            Some(prepared) => {
-                let old = names.metadata.take();
-                let (metadata, meta_generation, aux_len) = prepared;
-                names.metadata = Some(metadata);
-                names.make_room_for_replaced();
-                announce_metadata(&mut self.ezmsg, &self.header.words, meta_generation, aux_len);
-                self.meta_generation = meta_generation;
-                self.aux_len = aux_len;
-                self.published = Some((description.clone(), format.rate_hz()));
-                old
-            }
-            None => None,
-        };
+        let old_metadata = metadata.and_then(|metadata| self.announce(&mut names, metadata, description, format));
         failpoint::point("S6");
         self.ezmsg.set_format(&EzmsgFormat {
             dtype: format.dtype(),
@@ -259,16 +184,48 @@ impl Stream {
         let offset = first_not_prefaulted(memory.geometry());
         let (counters, ezmsg) = (Counters::default(), EzmsgPosition::default());
         self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, _map: map.clone() });
-        if let Some(old) = old_metadata {
-            if self.keep_replaced { names.keep_replaced(old) } else { old.unlink("S11-metadata") }
+        if let Some(old) = self.retire(&mut names, old_metadata) {
+            old.unlink("S11-metadata");
         }
         if let Some(old) = old_ring {
             old.unlink("S11-half");
         }
         drop(names);
-        self.header.service.begun(map, offset);
+        self.service.begun(map, offset);
         failpoint::point("S11");
         Ok(())
+    }
+
+    /// S2 to S5 and M1: the next ring and, if it differs from the published one, the next description, both whole and linked
+    /// but not announced. If one fails, neither is left.
+    fn make(
+        &self,
+        format: &Format,
+        geometry: &Geometry,
+        generation: u32,
+        base: u64,
+        description: &Description,
+    ) -> Result<(Segment, Option<NextMetadata>)> {
+        let changed = self.published.as_ref().is_none_or(|(published, rate_hz)| {
+            published != description || rate_hz.to_bits() != format.rate_hz().to_bits()
+        });
+        let meta_generation = if changed { next_meta_generation(self.meta_generation) } else { self.meta_generation };
+        let raw = self.trailer(format, geometry, generation, base, meta_generation);
+        let points = CreatePoints { removed: "S2", reserved: "S3", filled: "S4", linked: "S5" };
+        let names = SegmentName::ring(&self.name, generation);
+        let ring = Segment::create(&self.name, names, geometry.length, self.mode, &points, |map| {
+            // SAFETY: mapped with the geometry's length, and the geometry is planned.
+            let memory = unsafe { RingMemory::new(map.start(), geometry.clone()) };
+            prefault_at_once(map, geometry);
+            memory.fill_trailer(&raw);
+        })?;
+        match changed.then(|| self.make_metadata(description, format.rate_hz())).transpose() {
+            Ok(metadata) => Ok((ring, metadata)),
+            Err(error) => {
+                ring.unlink("S5-undo");
+                Err(error)
+            }
+        }
     }
 
     fn trailer(
@@ -307,31 +264,22 @@ impl Stream {
     }
 
     /// M1 to M5: a new description of the current generation.
-    pub fn describe(&mut self, description: &Description, rate_hz: f64) -> Result<()> {
-        let mut names = self.header.service.names();
-        let (metadata, meta_generation, aux_len) = self.prepare(description, rate_hz)?;
-        let old = names.metadata.replace(metadata);
-        names.make_room_for_replaced();
-        announce_metadata(&mut self.ezmsg, &self.header.words, meta_generation, aux_len);
-        self.meta_generation = meta_generation;
-        self.aux_len = aux_len;
-        self.published = Some((description.clone(), rate_hz));
+    pub fn describe(&mut self, description: &Description, format: &Format) -> Result<()> {
+        let shared = self.service.shared();
+        let mut names = shared.names();
+        let metadata = self.make_metadata(description, format.rate_hz())?;
+        let old = self.announce(&mut names, metadata, description, format);
         protocol::bump(&self.header);
         failpoint::point("M4");
-        if let Some(old) = old {
-            if self.keep_replaced { names.keep_replaced(old) } else { old.unlink("M5-half") }
+        if let Some(old) = self.retire(&mut names, old) {
+            old.unlink("M5-half");
         }
         failpoint::point("M5");
         Ok(())
     }
 
-    /// The same description again, in a segment of its own: the old one has lost its names.
-    pub fn republish(&mut self, description: &Description, rate_hz: f64) -> Result<()> {
-        self.describe(description, rate_hz)
-    }
-
     /// M1: the next metadata segment, whole and linked, but not announced.
-    fn prepare(&self, description: &Description, rate_hz: f64) -> Result<(Segment, u32, u64)> {
+    fn make_metadata(&self, description: &Description, rate_hz: f64) -> Result<NextMetadata> {
         let meta_generation = next_meta_generation(self.meta_generation);
         let pickle = pickle::encode(description, rate_hz);
         let json = description.to_json();
@@ -347,12 +295,12 @@ impl Stream {
             magic: footer::MAGIC_VALUE,
             major: MAJOR,
             minor: MINOR,
-            must_understand: 0,
             stream_id: self.stream_id,
             meta_generation,
             aux_len,
             json_offset,
             json_len: json.len() as u64,
+            ..RawFooter::default()
         };
         let points = CreatePoints { removed: "M1-removed", reserved: "M1-reserved", filled: "M1-filled", linked: "M1" };
         let segment = Segment::create(
@@ -372,12 +320,46 @@ impl Stream {
                 }
             },
         )?;
-        Ok((segment, meta_generation, aux_len))
+        Ok(NextMetadata { segment, meta_generation, aux_len })
+    }
+
+    /// M2 and M3. Returns the segment of the description that is replaced.
+    fn announce(
+        &mut self,
+        names: &mut Names,
+        metadata: NextMetadata,
+        description: &Description,
+        format: &Format,
+    ) -> Option<Segment> {
+        let NextMetadata { segment, meta_generation, aux_len } = metadata;
+        let old = names.metadata.replace(segment);
+        names.make_room_for_replaced();
+        let aux_nbytes = u32::try_from(aux_len).expect("a metadata segment has at most 64 MiB");
+        self.ezmsg.set_metadata(aux_nbytes, meta_generation);
+        failpoint::point("M2");
+        // Release, partner of the readers' Acquire load: who sees the number finds the segment.
+        self.header.meta_generation().store(meta_generation, Ordering::Release);
+        failpoint::point("M3");
+        self.meta_generation = meta_generation;
+        self.aux_len = aux_len;
+        self.published = Some((description.clone(), format.rate_hz()));
+        old
+    }
+
+    /// M5: hands back the replaced description for its names to be removed, unless they are kept for a while.
+    fn retire(&self, names: &mut Names, old: Option<Segment>) -> Option<Segment> {
+        if !self.keep_replaced {
+            return old;
+        }
+        if let Some(old) = old {
+            names.keep_replaced(old);
+        }
+        None
     }
 
     /// Whether a ring of `needed` bytes fits once the old one is gone.
     pub fn would_fit_alone(&self, needed: u64, free: u64) -> bool {
-        let old = self.header.service.names().ring.as_ref().map_or(0, |ring| ring.map.length() as u64);
+        let old = self.service.shared().names().ring.as_ref().map_or(0, |ring| ring.map.length() as u64);
         old > 0 && needed <= free.saturating_add(old)
     }
 
@@ -386,19 +368,19 @@ impl Stream {
     }
 
     pub fn has_lost(&self) -> bool {
-        self.header.service.has_lost()
+        self.service.has_lost()
     }
 
     pub fn take_lost(&self) -> u32 {
-        self.header.service.take_lost()
+        self.service.take_lost()
     }
 
     pub fn set_lost(&self, lost: u32) {
-        self.header.service.set_lost(lost);
+        self.service.set_lost(lost);
     }
 
     pub fn take_warnings(&mut self) -> Vec<String> {
-        if self.is_home() { std::mem::take(&mut self.header.service.names().warnings) } else { Vec::new() }
+        if self.is_home() { std::mem::take(&mut self.service.shared().names().warnings) } else { Vec::new() }
     }
 
     pub fn generation(&self) -> Option<u32> {
@@ -431,16 +413,16 @@ impl Stream {
 }
 
 /// K1 to K8, unless this is a forked child, which leaves everything to its parent.
-impl Drop for Stream {
+impl Drop for Publisher {
     fn drop(&mut self) {
         if !self.is_home() {
             // The service's thread does not exist here and its mutex may be held for ever: neither is touched.
             return;
         }
-        let names = std::mem::take(&mut *self.header.service.names());
+        let names = std::mem::take(&mut *self.service.shared().names());
         self.ezmsg.set_valid(false);
         failpoint::point("K1");
-        protocol::close(&Waking(self.header.words), self.stream_position());
+        protocol::close(&self.header.with_waker(EveryWaiter), self.stream_position());
         if let Some(ring) = names.ring {
             ring.unlink("K5-half");
         }
@@ -456,19 +438,18 @@ impl Drop for Stream {
         }
         failpoint::point("K7");
         // SAFETY: taken here only, and `self` is not used afterwards.
-        let service = unsafe { ManuallyDrop::take(&mut self.header.service) };
+        let service = unsafe { ManuallyDrop::take(&mut self.service) };
         service.stop();
         // The lock's own drop is K8.
     }
 }
 
-/// M2 and M3.
-fn announce_metadata(ezmsg: &mut EzmsgHeader, words: &HeaderMemory, meta_generation: u32, aux_len: u64) {
-    ezmsg.set_metadata(u32::try_from(aux_len).expect("a metadata segment has at most 64 MiB"), meta_generation);
-    failpoint::point("M2");
-    // Release, partner of the readers' Acquire load: who sees the number finds the segment.
-    words.meta_generation().store(meta_generation, Ordering::Release);
-    failpoint::point("M3");
+/// A description that is made and not announced yet.
+struct NextMetadata {
+    segment: Segment,
+    meta_generation: u32,
+    /// Bytes of the pickle, with its padding.
+    aux_len: u64,
 }
 
 #[inline]
@@ -504,5 +485,5 @@ fn prefault_at_once(map: &WriteMapping, geometry: &Geometry) {
 /// A writer may move to another thread.
 const _: fn() = || {
     fn is_send<T: Send>() {}
-    is_send::<Stream>();
+    is_send::<Publisher>();
 };

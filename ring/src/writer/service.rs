@@ -11,7 +11,7 @@ use super::segment::{Kept, Segment};
 use crate::Result;
 use crate::error::io_error;
 use crate::protocol::wake::{NotifyFlag, WaiterLocks, WaiterWatch};
-use crate::shm::memory::HeaderMemory;
+use crate::shm::memory::{HeaderMemory, Wake};
 use crate::shm::{self, Word, WriteMapping};
 
 /// How often the names are looked at: what `SPEC.md` promises to those who attach after somebody removed a name.
@@ -33,7 +33,7 @@ pub(crate) struct Names {
     pub metadata: Option<Segment>,
     /// Descriptions that were replaced in a burst of frames, oldest first, and when.
     pub replaced: VecDeque<(Instant, Segment)>,
-    /// What to tell the user, each sentence once.
+    /// Warnings for the user, each sentence once.
     pub warnings: Vec<String>,
 }
 
@@ -117,29 +117,13 @@ impl Service {
         Ok(Self { shared, thread: Some(thread), _header: map })
     }
 
-    /// The names; whoever holds the guard may change them.
-    pub fn names(&self) -> MutexGuard<'_, Names> {
-        self.shared.names.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 
-    /// Wakes those who sleep on the header's word. The first two are woken here; a crowd is left to the service thread,
-    /// since the cost of a wake grows with the number of sleepers.
-    #[inline]
-    pub fn wake_sleepers(&self, word: &AtomicU32) {
-        // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
-        if self.shared.crowd.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
-            self.shared.crowd.store(true, Ordering::Relaxed);
-            // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
-            if !self.shared.wake_all.swap(true, Ordering::AcqRel) {
-                self.ring_bell();
-            }
-        }
-    }
-
-    /// Whether somebody may be asleep who waits for frames.
-    #[inline]
-    pub fn has_sleepers(&self) -> bool {
-        self.shared.notify.is_set()
+    /// What wakes waiters for the writer.
+    pub fn waker(&self) -> Waker {
+        Waker(self.shared.clone())
     }
 
     /// A ring has begun: prefaults its `map` from `offset` on, beside everything else.
@@ -149,7 +133,7 @@ impl Service {
         queue.clear();
         queue.push_back(Prefault { map, next: offset });
         drop(queue);
-        self.ring_bell();
+        self.shared.ring_bell();
     }
 
     /// Whether some segment has lost both names.
@@ -169,23 +153,54 @@ impl Service {
         self.shared.lost.fetch_or(lost, Ordering::Relaxed);
     }
 
-    fn ring_bell(&self) {
-        // Release, partner of the Acquire load in `run`.
-        self.shared.bell.fetch_add(1, Ordering::Release);
-        shm::private_wake(&self.shared.bell);
-    }
-
     /// Ends the thread. In a forked child the thread does not exist: forget the service instead.
     pub fn stop(mut self) {
         self.shared.ending.store(true, Ordering::Relaxed);
-        self.ring_bell();
+        self.shared.ring_bell();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
+/// How the writer wakes waiters. The first two it wakes itself; a crowd is left to the service thread, since the cost of a
+/// wake grows with the number of waiters.
+pub(crate) struct Waker(Arc<Shared>);
+
+impl Wake for Waker {
+    #[inline]
+    fn wake(&self, word: &AtomicU32) {
+        let shared = &self.0;
+        // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
+        if shared.crowd.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
+            shared.crowd.store(true, Ordering::Relaxed);
+            // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
+            if !shared.wake_all.swap(true, Ordering::AcqRel) {
+                shared.ring_bell();
+            }
+        }
+    }
+
+    #[inline]
+    fn wake_after_write(&self, word: &AtomicU32) {
+        if self.0.notify.is_set() {
+            self.wake(word);
+        }
+    }
+}
+
 impl Shared {
+    /// The names, for as long as the guard lives.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring_bell(&self) {
+        // Release, partner of the Acquire load in `run`.
+        self.bell.fetch_add(1, Ordering::Release);
+        shm::private_wake(&self.bell);
+    }
+
     fn run(&self, header: HeaderMemory) {
         let mut next_keep = Instant::now() + KEEP_EVERY;
         let mut watch = WaiterWatch::default();

@@ -9,7 +9,7 @@ use dora_shm_ring::*;
 use crate::common::segments::{self, Bytes, header_at, patch, trailer_at};
 use crate::common::{Dice, PATIENCE};
 use crate::probe::probe;
-use crate::specimen::{RING_FRAMES, Specimen, WRITTEN, take_name};
+use crate::specimen::{RING_FRAMES, Specimen, WRITTEN, take_name, write_specimen};
 
 #[test]
 fn truncated_segments_are_told_from_whole_ones_before_they_are_read() {
@@ -259,4 +259,41 @@ fn versions_and_extensions_that_this_library_does_not_know_are_refused_and_later
             }
         }
     }
+}
+
+#[test]
+fn a_takeover_does_not_go_on_with_a_description_of_a_version_that_it_does_not_know() {
+    let specimen = Specimen::new("takeover");
+    let footer = specimen.metadata.0.len() as u64 - 64;
+    let [_, ring, metadata] = specimen.paths();
+    for (offset, value) in [(8, 2), (12, 1)] {
+        specimen.put();
+        patch(&metadata, footer + offset, &u16::to_le_bytes(value));
+        let mut writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
+        assert_eq!(writer.epoch(), 2, "taken over");
+        assert!(ring.exists() && !metadata.exists() && !segments::anchor(&metadata).exists());
+        // Readers find the ring, whose description is gone.
+        let mut reader = Reader::open(&specimen.name, ReaderOptions::default().start(Start::Oldest)).unwrap();
+        let mut frames = Frames::new();
+        assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(RING_FRAMES));
+        assert!(reader.description().is_none() && reader.description_missed());
+        write_specimen(&mut writer);
+        while reader.read(&mut frames, u64::MAX).unwrap() != Outcome::Generation {}
+        assert_eq!(reader.description().map(|described| described.dims.len()), Some(2));
+    }
+}
+
+#[test]
+fn a_takeover_does_not_go_on_with_a_ring_that_has_holes() {
+    let specimen = Specimen::new("holes");
+    let [_, ring, _] = specimen.paths();
+    specimen.put();
+    let end = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
+    std::fs::write(&ring, "").unwrap();
+    patch(&ring, end, &specimen.ring.0[end as usize..]);
+    assert!(matches!(probe(&specimen.name), Some(Error::Corrupt { .. })));
+    let writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
+    assert_eq!((writer.epoch(), writer.stream_position()), (1, 0), "finished, and made anew");
+    drop(writer);
+    take_name(&specimen.name);
 }

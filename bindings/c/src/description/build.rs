@@ -45,7 +45,7 @@ pub unsafe extern "C" fn dora_shm_description_from_json(
         // SAFETY: the convention for arguments.
         let (json, out) =
             unsafe { (list(json.cast::<u8>(), json_size, "json")?, Out::new(description, "description")?) };
-        let parsed = Description::from_json(json).map_err(Failure::bad_argument)?;
+        let parsed = Description::from_json(json)?;
         give(&out, dora_shm_description::new(Arc::new(parsed)));
         Ok(DORA_SHM_OK)
     })
@@ -294,7 +294,7 @@ fn attr_of_json(name: &str, json: &str) -> Result<Attr, Failure> {
     let none = Description { attrs: BTreeMap::from([(name.to_owned(), Attr::Bool(false))]), ..Description::default() };
     let mut document: Value = serde_json::from_slice(&none.to_json()).map_err(no_json)?;
     document["attrs"][name] = value;
-    let document = Description::from_json(document.to_string().as_bytes()).map_err(Failure::bad_argument)?;
+    let document = Description::from_json(document.to_string().as_bytes())?;
     let attr = document.attrs.into_values().next();
     attr.ok_or_else(|| Failure::bad_argument(format!("json is {json}, a kind of attribute that is not known")))
 }

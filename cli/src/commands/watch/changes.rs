@@ -1,9 +1,9 @@
-//! What changed of a stream between two looks, in words.
+//! What happens to a stream, in words.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dora_shm_ring::{Description, Format, Liveness, WriterId};
+use dora_shm_ring::{Description, EventKind, Format, WriterId};
 
 use crate::text::printable;
 use crate::units;
@@ -16,68 +16,54 @@ pub struct Event {
     pub says: String,
 }
 
-/// What a look at the reader found.
-#[derive(Clone, Debug)]
+/// What is known of the stream at one moment.
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
-    pub liveness: Liveness,
     pub writer: Option<WriterId>,
     pub pid: Option<u32>,
+    pub is_of_ezmsg: bool,
     pub generation: Option<u32>,
     pub format: Option<Format>,
     pub description: Option<Arc<Description>>,
 }
 
-impl Default for Seen {
-    /// Nothing yet.
-    fn default() -> Self {
-        Self { liveness: Liveness::Absent, writer: None, pid: None, generation: None, format: None, description: None }
-    }
-}
-
 impl Seen {
-    /// Whether there is a stream.
-    pub fn is_there(&self) -> bool {
-        !matches!(self.liveness, Liveness::Absent | Liveness::Closed)
+    /// That the stream is there.
+    pub fn attached(&self) -> Event {
+        let by = if self.is_of_ezmsg { "ezmsg".to_owned() } else { self.process() };
+        Event { kind: "attached", says: format!("the stream is there, written by {by}: {}", self.frames()) }
     }
 
-    /// What is to be told after `before`.
-    pub fn since(&self, before: &Seen) -> Vec<Event> {
-        let mut events = Vec::new();
-        let mut tell = |kind, says| events.push(Event { kind, says });
-        let process = self.pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"));
-        match (before.is_there(), self.is_there()) {
-            (false, true) => {
-                tell("attached", format!("the stream is there, {}: {}", by(self, &process), self.frames()));
+    /// What is worth a line of an event of the ring's, of a stream that was as in `before`.
+    pub fn since(&self, before: &Seen, happened: EventKind) -> Vec<Event> {
+        let (kind, says) = match happened {
+            EventKind::NewGeneration => {
+                let generation = Event { kind: "generation", says: self.generation_says(before) };
+                return std::iter::once(generation).chain(self.description_event(before)).collect();
             }
-            (true, false) => tell("closed", "the writer closed the stream; waiting for the next one".to_owned()),
-            (true, true) => {
-                if self.writer != before.writer {
-                    let says = match (before.writer, self.writer) {
-                        (Some(old), Some(new)) if old.stream_id == new.stream_id => {
-                            format!("another writer took the stream over, {process}")
-                        }
-                        _ => format!("another writer made the stream anew, {process}"),
-                    };
-                    tell("writer", says);
-                }
-                if self.generation != before.generation
-                    || (self.writer != before.writer && self.format != before.format)
-                {
-                    tell("generation", self.generation_says(before));
-                }
-                if let Some(says) = self.description_says(before) {
-                    tell("description", says);
-                }
-                if self.liveness == Liveness::Dead && before.liveness != Liveness::Dead {
-                    tell("dead", format!("the writer died, {process}; the next one will take the stream over"));
-                }
+            EventKind::NewDescription => return self.description_event(before).into_iter().collect(),
+            EventKind::WriterRestarted => ("writer", self.writer_says(before)),
+            EventKind::WriterGone { orderly: true } => {
+                ("closed", "the writer closed the stream; waiting for the next one".to_owned())
             }
-            (false, false) => {}
-        }
-        if !before.is_there() && self.liveness == Liveness::Dead {
-            tell("dead", format!("the writer is dead, {process}; the next one will take the stream over"));
-        }
-        events
+            EventKind::WriterGone { orderly: false } => {
+                ("dead", format!("the writer died, {}; the next one will take the stream over", self.process()))
+            }
+        };
+        vec![Event { kind, says }]
+    }
+
+    fn process(&self) -> String {
+        self.pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"))
+    }
+
+    fn writer_says(&self, before: &Seen) -> String {
+        let is_same_stream = |(new, old): (WriterId, WriterId)| new.stream_id == old.stream_id;
+        let did = match self.writer.zip(before.writer) {
+            Some(writers) if is_same_stream(writers) => "took the stream over",
+            _ => "made the stream anew",
+        };
+        format!("another writer {did}, {}", self.process())
     }
 
     fn frames(&self) -> String {
@@ -101,7 +87,7 @@ impl Seen {
     }
 
     /// What the description says differently.
-    fn description_says(&self, before: &Seen) -> Option<String> {
+    fn description_event(&self, before: &Seen) -> Option<Event> {
         let (Some(new), Some(old)) = (&self.description, &before.description) else { return None };
         if Arc::ptr_eq(new, old) || new == old {
             return None;
@@ -132,12 +118,9 @@ impl Seen {
         if new.message != old.message {
             changed.push("how messages are rebuilt".to_owned());
         }
-        Some(format!("the description changed: {}", printable(&changed.join(", "))))
+        let says = format!("the description changed: {}", printable(&changed.join(", ")));
+        Some(Event { kind: "description", says })
     }
-}
-
-fn by(seen: &Seen, process: &str) -> String {
-    if seen.liveness == Liveness::Ezmsg { "written by ezmsg".to_owned() } else { format!("written by {process}") }
 }
 
 /// A format in words.
@@ -173,24 +156,22 @@ mod tests {
 
     fn live() -> Seen {
         Seen {
-            liveness: Liveness::Live,
             writer: Some(WriterId { stream_id: 7, epoch: 1 }),
             pid: Some(42),
+            is_of_ezmsg: false,
             generation: Some(0),
             format: Some(Format::new(Dtype::F32, &[64], 1000.0, 2000).unwrap()),
             description: Some(Arc::new(Description::default())),
         }
     }
 
-    fn told(before: &Seen, now: &Seen) -> Vec<(&'static str, String)> {
-        now.since(before).into_iter().map(|event| (event.kind, event.says)).collect()
+    fn told(before: &Seen, now: &Seen, happened: EventKind) -> Vec<(&'static str, String)> {
+        now.since(before, happened).into_iter().map(|event| (event.kind, event.says)).collect()
     }
 
-    #[test]
-    fn nothing_is_told_of_what_stays() {
-        assert_eq!(live().since(&live()), []);
-        let idle = Seen { liveness: Liveness::Idle, ..live() };
-        assert_eq!(idle.since(&live()), []);
+    fn described() -> Option<Arc<Description>> {
+        let attrs = [("gain".to_owned(), Attr::Integer(24))].into();
+        Some(Arc::new(Description { attrs, key: "eeg".into(), ..Default::default() }))
     }
 
     #[test]
@@ -198,44 +179,41 @@ mod tests {
         let format = Format::new(Dtype::F32, &[32], 500.0, 2000).unwrap();
         let now = Seen { generation: Some(1), format: Some(format), ..live() };
         let says = "generation 1 begins: shape 32 (was 64), rate 500 Hz (was 1 kHz)".to_owned();
-        assert_eq!(told(&live(), &now), [("generation", says)]);
-        let now = Seen { generation: Some(1), ..live() };
-        assert_eq!(told(&live(), &now), [("generation", "generation 1 begins, with the same format".to_owned())]);
+        assert_eq!(told(&live(), &now, EventKind::NewGeneration), [("generation", says)]);
+        let now = Seen { generation: Some(1), description: described(), ..live() };
+        let says = ["generation 1 begins, with the same format", "the description changed: key, attribute gain"];
+        let [generation, description] = says.map(str::to_owned);
+        let expected = [("generation", generation), ("description", description)];
+        assert_eq!(told(&live(), &now, EventKind::NewGeneration), expected);
     }
 
     #[test]
     fn a_new_description_says_what_is_different() {
-        let described = Description {
-            attrs: [("gain".to_owned(), Attr::Integer(24))].into(),
-            key: "eeg".into(),
-            ..Default::default()
-        };
-        let now = Seen { description: Some(Arc::new(described)), ..live() };
-        assert_eq!(told(&live(), &now), [("description", "the description changed: key, attribute gain".to_owned())]);
+        let now = Seen { description: described(), ..live() };
+        let says = "the description changed: key, attribute gain".to_owned();
+        assert_eq!(told(&live(), &now, EventKind::NewDescription), [("description", says)]);
+        assert_eq!(told(&live(), &live(), EventKind::NewDescription), [], "it says the same");
     }
 
     #[test]
     fn a_writers_death_and_the_next_one_are_told() {
-        let dead = Seen { liveness: Liveness::Dead, ..live() };
-        assert_eq!(told(&live(), &dead)[0].0, "dead");
-        assert_eq!(told(&dead, &dead), []);
-        let next =
-            Seen { writer: Some(WriterId { stream_id: 7, epoch: 2 }), pid: Some(43), generation: Some(1), ..live() };
-        let kinds: Vec<_> = told(&dead, &next).into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds, ["writer", "generation"]);
-        assert!(told(&dead, &next)[0].1.contains("took the stream over, process 43"));
+        let dead = told(&live(), &live(), EventKind::WriterGone { orderly: false });
+        assert_eq!(dead, [("dead", "the writer died, process 42; the next one will take the stream over".to_owned())]);
+        let heir = Seen { writer: Some(WriterId { stream_id: 7, epoch: 2 }), pid: Some(43), ..live() };
+        let says = "another writer took the stream over, process 43".to_owned();
+        assert_eq!(told(&live(), &heir, EventKind::WriterRestarted), [("writer", says)]);
+        let other = Seen { writer: Some(WriterId { stream_id: 8, epoch: 1 }), pid: None, ..live() };
+        let says = "another writer made the stream anew, a process".to_owned();
+        assert_eq!(told(&live(), &other, EventKind::WriterRestarted), [("writer", says)]);
     }
 
     #[test]
     fn the_end_of_a_stream_and_its_beginning_are_told() {
-        let absent = Seen { liveness: Liveness::Absent, ..Seen::default() };
-        assert_eq!(told(&live(), &absent)[0].0, "closed");
-        assert_eq!(told(&absent, &absent), []);
+        assert_eq!(told(&live(), &Seen::default(), EventKind::WriterGone { orderly: true })[0].0, "closed");
         let says =
             "the stream is there, written by process 42: generation 0, 64 of float32, 1 kHz, ring of 2 000 frames";
-        assert_eq!(told(&Seen::default(), &live()), [("attached", says.to_owned())]);
-        let dead = Seen { liveness: Liveness::Dead, ..live() };
-        let kinds: Vec<_> = told(&Seen::default(), &dead).into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds, ["attached", "dead"]);
+        assert_eq!(live().attached(), Event { kind: "attached", says: says.to_owned() });
+        let waiting = Seen { is_of_ezmsg: true, ..Seen::default() };
+        assert_eq!(waiting.attached().says, "the stream is there, written by ezmsg: no ring yet");
     }
 }

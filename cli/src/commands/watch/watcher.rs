@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, Wait, monotonic_ns};
+use dora_shm_ring::{EventKind, Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, Wait, monotonic_ns};
 use eyre::eyre;
 
 use super::changes::Seen;
@@ -21,6 +21,8 @@ use crate::text::quoted;
 const REST: Duration = Duration::from_millis(50);
 /// ... and where the ring is so short that frames would be lost meanwhile.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
+/// A stream is called idle after this long without a message.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// Most bytes that are copied for a measurement.
 const MOST_COPIED: u64 = 8 << 20;
 /// Steps from ring to ring at one look.
@@ -45,6 +47,7 @@ pub struct Watcher<'a> {
     lost: u64,
     /// As the last line told.
     rate_hz: f64,
+    is_there: bool,
     /// The stream was there at some time.
     was_there: bool,
     started: Instant,
@@ -72,6 +75,7 @@ impl<'a> Watcher<'a> {
             messages: Vec::new(),
             lost: 0,
             rate_hz: 0.0,
+            is_there: false,
             was_there: false,
             started,
             rests_until: started,
@@ -100,7 +104,7 @@ impl<'a> Watcher<'a> {
             if now >= next_line {
                 self.pass()?;
                 let info = self.look()?;
-                if self.seen.is_there() {
+                if self.is_there {
                     let reading = self.meter.read(monotonic_ns());
                     self.rate_hz = reading.rate_hz;
                     self.screen.status(&info, &reading, self.started.elapsed())?;
@@ -139,7 +143,7 @@ impl<'a> Watcher<'a> {
         let wait = self.reader.wait(until.saturating_duration_since(Instant::now()));
         match self.which.say(wait)? {
             Wait::Ready => self.measure()?,
-            Wait::Quiet(Liveness::Dead) if self.seen.liveness != Liveness::Dead => _ = self.look()?,
+            Wait::Quiet(Liveness::Dead) => _ = self.look()?,
             Wait::Quiet(_) | Wait::Interrupted => {}
         }
         Ok(())
@@ -158,7 +162,7 @@ impl<'a> Watcher<'a> {
                 let (first, count) = (self.frames.first(), self.frames.frames());
                 self.took(count, frame_bytes);
                 if let Some(message) = self.newest(first + count)
-                    && self.seen.liveness != Liveness::Ezmsg
+                    && !self.seen.is_of_ezmsg
                 {
                     self.meter.latency(now_ns.saturating_sub(message.mono_ns));
                 }
@@ -212,25 +216,44 @@ impl<'a> Watcher<'a> {
         Some(message)
     }
 
-    /// Looks at the stream, and tells what has changed.
+    /// Looks at the stream, and tells what has happened.
     fn look(&mut self) -> eyre::Result<Info> {
+        // A death that this finds is an event.
+        self.which.say(self.reader.liveness(IDLE_AFTER))?;
         let info = self.which.say(self.reader.info())?;
-        let writer = self.reader.newest_writer();
         let seen = Seen {
-            // One that came this moment, and that the reader will find at its next step.
-            liveness: if writer.is_some() { info.liveness } else { Liveness::Absent },
-            writer,
+            writer: self.reader.newest_writer(),
             pid: info.writer_pid,
+            is_of_ezmsg: info.ezmsg.is_some(),
             generation: info.generation,
             format: info.format.clone(),
             description: info.description.clone(),
         };
-        for event in seen.since(&self.seen) {
-            self.screen.event(&info, &event)?;
+        // That a stream came says all of it that happened before now, but for its end.
+        let mut has_come = false;
+        while let Some(happened) = self.reader.next_event() {
+            let closes = happened.kind == EventKind::WriterGone { orderly: true };
+            has_come |= !closes && self.attach(&info, &seen)?;
+            if self.is_there && (!has_come || matches!(happened.kind, EventKind::WriterGone { .. })) {
+                for event in seen.since(&self.seen, happened.kind) {
+                    self.screen.event(&info, &event)?;
+                }
+            }
+            self.is_there &= !closes;
         }
-        self.was_there |= seen.is_there();
+        self.attach(&info, &seen)?;
         self.seen = seen;
         Ok(info)
+    }
+
+    /// Tells that the stream is there, if it was not; whether it was not.
+    fn attach(&mut self, info: &Info, seen: &Seen) -> eyre::Result<bool> {
+        let came = !self.is_there && seen.writer.is_some();
+        if came {
+            (self.is_there, self.was_there) = (true, true);
+            self.screen.event(info, &seen.attached())?;
+        }
+        Ok(came)
     }
 
     fn frame_bytes(&self) -> u64 {

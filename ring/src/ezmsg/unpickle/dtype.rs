@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::plain::Plain;
+use super::value::Plain;
 use super::{Callable, Heap, Id, MAX_OBJECTS, Object};
 
 /// Most dimensions that numpy gives an array.

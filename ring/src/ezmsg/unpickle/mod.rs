@@ -12,8 +12,9 @@ mod dtype;
 mod machine;
 mod numpy;
 mod plain;
+mod value;
 
-pub(crate) use plain::{Element, Plain};
+pub(crate) use value::{Element, Plain};
 
 use std::borrow::Cow;
 

@@ -2,6 +2,7 @@
 
 use super::dtype::{Dtype, Kind, bytes_as_text};
 use super::numpy::{Array, Data};
+use super::value::{Element, Plain};
 use super::{Heap, Id, Object};
 
 /// Most levels of lists, dicts, arrays and dtypes within each other.
@@ -10,34 +11,6 @@ pub(super) const MAX_DEPTH: usize = 128;
 const MAX_VALUES: usize = 1 << 20;
 /// Most bytes of text in a tree.
 const MAX_TEXT_BYTES: usize = 16 << 20;
-
-/// A value.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Plain {
-    None,
-    Bool(bool),
-    Integer(i64),
-    /// Above `i64::MAX`.
-    Unsigned(u64),
-    Float(f64),
-    Text(String),
-    /// Nanoseconds since the Unix epoch.
-    Timestamp(i64),
-    /// A list, a tuple, or one dimension of an array, and what an array says of its elements, also when it has none.
-    List(Vec<Plain>, Option<Element>),
-    /// A dict, or an element of a structured array. A key that is no string is left out.
-    Table(Vec<(String, Plain)>),
-    /// What has no place in a description: the words for it.
-    Other(&'static str),
-}
-
-/// What the elements of an array are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Element {
-    Integer,
-    Float,
-    Text,
-}
 
 /// The tree below `top`.
 pub(super) fn of(heap: &Heap<'_>, top: Id) -> Result<Plain, String> {

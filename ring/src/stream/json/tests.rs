@@ -115,7 +115,7 @@ fn hostile_documents_are_refused_with_a_sentence() {
     ];
     for (document, reason) in refused {
         let text = String::from_utf8_lossy(&document[..document.len().min(100)]).into_owned();
-        let error = Description::from_json(document).expect_err(&text);
+        let error = Description::from_json(document).expect_err(&text).to_string();
         assert!(error.contains(reason), "{text}: {error}");
         assert!(error.len() < 300, "{text}: {error}");
     }

@@ -25,7 +25,7 @@ use self::rules::Rules;
 use crate::workspace::root;
 
 /// Imports that climb and files in cycles that there are today, by crate. These numbers may only fall.
-const KNOWN: &[(&str, usize, usize)] = &[("ring", 5, 14), ("bindings/c", 0, 3), ("torture", 0, 6), ("bench", 0, 2)];
+const KNOWN: &[(&str, usize, usize)] = &[("bindings/c", 0, 3), ("torture", 0, 6), ("bench", 0, 2)];
 
 /// Checks everything.
 pub fn check() -> eyre::Result<()> {

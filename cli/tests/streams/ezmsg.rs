@@ -34,13 +34,13 @@ impl Drop for Golden {
 }
 
 #[test]
-fn a_foreign_stream_is_listed_by_its_segment_with_what_its_header_says() {
+fn a_stream_of_ezmsgs_is_listed_by_its_segment_with_what_its_header_says() {
     for (version, bytes) in [("v1", 240), ("v2", 400)] {
-        let golden = Golden::put("foreign/list", version);
+        let golden = Golden::put("ezmsg/list", version);
         let segment = shorten(&golden.0);
         let expected = json!({
             "name": segment, "dtype": "float32", "shape": [3], "rate_hz": 10.0, "measured_hz": null, "ring_frames": 20,
-            "position": 24, "bytes": bytes, "age_s": null, "pid": null, "state": "foreign", "generation": 0,
+            "position": 24, "bytes": bytes, "age_s": null, "pid": null, "state": "ezmsg", "generation": 0,
         });
         assert_eq!(row(&segment, &["list", "--json"]), expected);
         let ran = done(&["list"]);
@@ -53,40 +53,40 @@ fn a_foreign_stream_is_listed_by_its_segment_with_what_its_header_says() {
 }
 
 #[test]
-fn a_foreign_stream_whose_key_is_its_name_is_listed_by_it() {
-    let golden = Golden::put("foreign/key", "v2");
+fn a_stream_of_ezmsgs_whose_key_is_its_name_is_listed_by_it() {
+    let golden = Golden::put("ezmsg/key", "v2");
     let header = segments::header(&golden.0);
     segments::patch(&header, 290, golden.0.as_bytes());
     segments::patch(&header, 1314, &(golden.0.len() as u32).to_le_bytes());
-    assert_eq!(row(&golden.0, &["list", "--json"])["state"], "foreign");
+    assert_eq!(row(&golden.0, &["list", "--json"])["state"], "ezmsg");
     assert_eq!(json(&["info", "--json", &shorten(&golden.0)])["name"], &*golden.0);
 }
 
 #[test]
-fn a_foreign_stream_can_be_looked_at_by_its_name() {
-    let golden = Golden::put("foreign/info", "v2");
+fn a_stream_of_ezmsgs_can_be_looked_at_by_its_name() {
+    let golden = Golden::put("ezmsg/info", "v2");
     let found = json(&["info", "--json", &golden.0]);
-    assert_eq!((&found["state"], &found["position"], &found["layout"]), (&json!("foreign"), &json!(24), &Value::Null));
-    assert_eq!(found["foreign"]["struct_version"], 2);
-    assert_eq!(found["foreign"]["key"], "eeg/headset-1");
+    assert_eq!((&found["state"], &found["position"], &found["layout"]), (&json!("ezmsg"), &json!(24), &Value::Null));
+    assert_eq!(found["ezmsg"]["struct_version"], 2);
+    assert_eq!(found["ezmsg"]["key"], "eeg/headset-1");
     assert_eq!(found["description"]["dims"], json!(["time", "ch"]));
     let out = done(&["info", &golden.0]).out;
     assert!(out.contains("ezmsg-tools, struct version 2") && out.contains("eeg/headset-1"), "{out}");
 }
 
 #[test]
-fn by_its_segment_a_foreign_stream_cannot_be_read_and_the_reason_is_told() {
-    let golden = Golden::put("foreign/segment", "v2");
+fn by_its_segment_a_stream_of_ezmsgs_cannot_be_read_and_the_reason_is_told() {
+    let golden = Golden::put("ezmsg/segment", "v2");
     let said = failed(&["info", &shorten(&golden.0)]);
     assert!(said.contains("ezmsg wrote, which does not say its name"), "{said}");
 }
 
 #[test]
-fn a_foreign_stream_can_be_watched() {
-    let golden = Golden::put("foreign/watch", "v2");
+fn a_stream_of_ezmsgs_can_be_watched() {
+    let golden = Golden::put("ezmsg/watch", "v2");
     let out = done(&["watch", "--json", "--count", "1", "--every", "50ms", &golden.0]).out;
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&lines[0]["event"], &lines[1]["event"]), (&json!("attached"), &json!("status")));
-    assert_eq!((&lines[1]["state"], &lines[1]["latency_max_s"]), (&json!("foreign"), &Value::Null));
+    assert_eq!((&lines[1]["state"], &lines[1]["latency_max_s"]), (&json!("ezmsg"), &Value::Null));
     assert_eq!((&lines[1]["position"], &lines[1]["messages_hz"]), (&json!(24), &Value::Null));
 }

@@ -1,4 +1,7 @@
-//! Memory of the reader's own that frames are copied into, used again from read to read.
+//! What readers give out: frames copied into memory of the reader's own, which is used again from read to read, and
+//! frames in place (`view`).
+
+pub(crate) mod view;
 
 use crate::protocol::cursor::{Copied, Target};
 use crate::{Dtype, Format};
@@ -157,7 +160,7 @@ impl Target for Frames {
 }
 
 /// Memory of the caller's, which has room for all that is going to be copied.
-pub(super) struct Lent<'a> {
+pub(crate) struct Lent<'a> {
     pub samples: &'a mut [u8],
     pub times: &'a mut [f64],
 }
