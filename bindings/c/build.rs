@@ -1,4 +1,4 @@
-//! Gives the shared library its soname: programs that were linked with one version run with those that are compatible.
+//! Sets the shared library's soname: programs that were linked with one version run with every compatible one.
 
 fn main() {
     let version = |part: &str| std::env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets it");

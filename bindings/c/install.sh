@@ -26,7 +26,7 @@ built=$built/release
 # static program cannot have and which the C compiler adds by itself where it is needed.
 said=$("$cargo" rustc --quiet --release --lib -- --print native-static-libs 2>&1) || { echo "$said" >&2; exit 1; }
 native=$(echo "$said" | sed -n 's/.*native-static-libs: //p' | sed 's/-lgcc_s *//' | head -n 1)
-[ -n "$native" ] || { echo "the compiler does not tell which libraries a static one needs: $said" >&2; exit 1; }
+[ -n "$native" ] || { echo "the compiler does not report which libraries a static one needs: $said" >&2; exit 1; }
 
 version=$("$cargo" pkgid | sed 's/.*[#@]//')
 soname=$(objdump -p "$built/libdora_shm.so" | awk '$1 == "SONAME" { print $2 }')

@@ -588,7 +588,7 @@ dora_shm_result dora_shm_reader_open(const char *name, const dora_shm_reader_opt
 /// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
 /// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
 ///
-/// A stream that ezmsg itself writes does not record where its messages end. There a message is what was new at a look.
+/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll found.
 ///
 /// @param name as for dora_shm_reader_open()
 /// @param options NULL: the defaults
@@ -626,8 +626,8 @@ dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 
 /// Passes everything that is there, generations included, without counting it as lost.
 ///
-/// @return what was met on the way: DORA_SHM_CLOSED, otherwise DORA_SHM_NEW_GENERATION, otherwise DORA_SHM_OK if frames were
-///         passed, otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
+///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 
 /// Format of the ring that is read. It changes only with DORA_SHM_NEW_GENERATION.
@@ -667,13 +667,14 @@ dora_shm_result dora_shm_reader_state(const dora_shm_reader *reader, dora_shm_st
 dora_shm_result dora_shm_reader_info(const dora_shm_reader *reader, dora_shm_info *info);
 
 /// The oldest event that was not returned yet. Calls that read, view, skip or wait notice events, and so does
-/// dora_shm_reader_state(). Ask after each of them: an event precedes the frames that the same call returned. The newest 64
-/// events are kept. Where the reader begins is not an event.
+/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The newest
+/// 64 events are kept. Where the reader begins is not an event.
 ///
 /// @param event out; untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
 /// @note Makes no system call.
-dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader, dora_shm_event *event);
+dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader,
+                                           dora_shm_event *event);
 
 /// What is known of the stream if ezmsg itself wrote it.
 ///
@@ -759,8 +760,8 @@ dora_shm_result dora_shm_reader_held(dora_shm_reader *reader, uint64_t *first, u
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_reader_position_at(dora_shm_reader *reader, double time, uint64_t *position);
 
-/// Passes over new frames as if they had been read, without copying them. Call it until it returns DORA_SHM_NOTHING to come
-/// to the end of what is there.
+/// Passes over new frames without copying them; they count as read. dora_shm_reader_skip_to_newest() passes all that is
+/// there, without counting it as lost.
 ///
 /// @param max_frames at least 1; UINT64_MAX: all of this generation
 /// @param frames out: what was passed over; untouched on failure

@@ -348,14 +348,14 @@ public:
             return std::nullopt;
         return Description(found);
     }
-    /// The oldest event that was not returned yet, if there is one. Ask after each call that reads, views, skips or waits.
+    /// The oldest event that was not returned yet, if there is one. Call it after each call that reads, views, skips or waits.
     std::optional<dora_shm_event> next_event() {
         dora_shm_event event{};
         if (check(dora_shm_reader_next_event(get(), &event)) != DORA_SHM_OK)
             return std::nullopt;
         return event;
     }
-    /// Passes everything that is there without counting it as lost. Returns what was met on the way.
+    /// Passes everything that is there without counting it as lost. Returns as dora_shm_reader_skip_to_newest().
     dora_shm_result skip_to_newest() { return check(dora_shm_reader_skip_to_newest(get())); }
     /// Where the reader is and what it has lost.
     dora_shm_cursor cursor() const {

@@ -1,5 +1,4 @@
-//! What all functions share: arguments that may be wrong, handles that two threads may use at once, panics that must not
-//! reach the caller.
+//! What all functions share: they check arguments, refuse a handle that another thread uses, and stop panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -7,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use crate::result::{Failure, dora_shm_result, remember};
 use dora_shm_result::*;
 
-/// What a function finds out.
+/// What the inside of a function returns.
 pub(crate) type Answer = Result<dora_shm_result, Failure>;
 
 /// Runs the inside of a function.
@@ -18,9 +17,9 @@ pub(crate) fn call(inside: impl FnOnce() -> Answer) -> dora_shm_result {
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            // The payload of a panic may panic itself when it is dropped.
+            // A panic's payload may itself panic when it is dropped.
             std::mem::forget(panic);
-            let text = text.as_deref().unwrap_or("it does not say of what kind");
+            let text = text.as_deref().unwrap_or("without a message");
             Failure::new(
                 DORA_SHM_ERROR_INTERNAL,
                 format!("a defect of this library: {text}; please report it, and close the handle"),
@@ -59,7 +58,7 @@ pub(crate) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
     Ok(unsafe { &*pointer })
 }
 
-/// As [`borrow`], of an argument that may be NULL.
+/// As [`borrow`], for an argument that may be NULL.
 ///
 /// # Safety
 /// As there.
@@ -71,8 +70,8 @@ pub(crate) unsafe fn borrow_optional<'a, T>(pointer: *const T, name: &str) -> Re
     unsafe { borrow(pointer, name) }.map(Some)
 }
 
-/// Options of the caller's. Their first member is their size, so that programs which were compiled with an older or a newer
-/// version of the struct are understood.
+/// An options struct. Its first member is its size, so that the library understands programs that were compiled with an older
+/// or a newer version of the struct.
 ///
 /// # Safety
 /// The type is `repr(C)`, begins with a `usize`, and is valid whatever its bytes are.
@@ -81,11 +80,11 @@ pub(crate) unsafe trait Options: Copy {
     const FIRST_SIZE: usize;
     /// The macro in the header that initialises it.
     const INIT: &str;
-    /// What NULL stands for, and members that an older program does not have.
+    /// The options for NULL, and the values of members that an older program does not have.
     const DEFAULT: Self;
 }
 
-/// No options have as many bytes; what says so was not initialised.
+/// More than any options struct has: a larger size was not initialised.
 const MOST_OPTIONS_BYTES: usize = 4096;
 
 /// # Safety
@@ -116,7 +115,7 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
     Ok(found)
 }
 
-/// C's `bool` in a struct that C fills: another number than 0 and 1 must not be undefined here.
+/// C's `bool` in a struct that C fills. A byte other than 0 and 1 must not be undefined behaviour here.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct flag(u8);
@@ -129,7 +128,7 @@ impl flag {
     }
 }
 
-/// Where an answer goes. Checked before anything is done, so that nothing is done in vain.
+/// Memory that receives a value. It is checked before the function does anything.
 pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
@@ -141,16 +140,16 @@ impl<T> Out<T> {
     }
 
     pub fn set(&self, value: T) {
-        // SAFETY: `new`'s promise. What was there before is plain C, or not initialised.
+        // SAFETY: `new`'s promise. The previous content is plain C data, or uninitialised.
         unsafe { self.0.write(value) };
     }
 }
 
-/// Enters a handle that one thread at a time may use.
+/// Locks a handle for this thread.
 pub(crate) fn enter<'a, T>(handle: &'a Mutex<T>, name: &str) -> Result<MutexGuard<'a, T>, Failure> {
     match handle.try_lock() {
         Ok(inside) => Ok(inside),
-        // After a panic, which its caller was told of: whatever is in it is still sound.
+        // After a panic, which was reported: the content is still sound.
         Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
         Err(TryLockError::WouldBlock) => Err(busy(name)),
     }
@@ -163,12 +162,12 @@ pub(crate) fn busy(name: &str) -> Failure {
     )
 }
 
-/// Gives a new handle to the caller.
+/// Stores a new handle for the caller.
 pub(crate) fn give<T>(out: &Out<*mut T>, value: T) {
     out.set(Box::into_raw(Box::new(value)));
 }
 
-/// Takes a handle back: the caller's pointer becomes NULL. `None`: it was already. `may_go` says whether nobody is in it.
+/// Takes a handle back and sets the caller's pointer to NULL. `None`: it was NULL. `may_go` fails if the handle is in use.
 ///
 /// # Safety
 /// Unless it is NULL or not aligned, `handle` is valid for reads and writes, and what it points to is NULL or came from
@@ -188,7 +187,7 @@ pub(crate) unsafe fn take<T>(
     may_go(unsafe { borrow(pointer, name) }?)?;
     // SAFETY: as above.
     unsafe { handle.write(std::ptr::null_mut()) };
-    // SAFETY: `give` made it from a box, and the caller has just lost it.
+    // SAFETY: `give` made it from a box, and the caller has no pointer to it any more.
     Ok(Some(unsafe { Box::from_raw(pointer) }))
 }
 
@@ -208,7 +207,7 @@ mod tests {
         assert_eq!(call(|| panic!("number {}", 7)), DORA_SHM_ERROR_INTERNAL);
         assert_eq!(message(), "a defect of this library: number 7; please report it, and close the handle");
         assert_eq!(call(|| std::panic::panic_any(7)), DORA_SHM_ERROR_INTERNAL);
-        assert!(message().contains("does not say"));
+        assert!(message().contains("without a message"));
     }
 
     #[test]

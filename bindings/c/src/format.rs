@@ -9,7 +9,7 @@ use crate::result::{Failure, dora_shm_result};
 use crate::text::string;
 use dora_shm_result::*;
 
-/// Highest rank of a frame; its value is written by what generates the header.
+/// Highest rank of a frame. `tests/header.rs` writes its value into the header.
 pub const DORA_SHM_MAX_RANK: usize = MAX_RANK;
 
 /// Type of a sample, in the machine's byte order (little-endian).
@@ -46,7 +46,7 @@ pub enum dora_shm_dtype {
 
 use dora_shm_dtype::*;
 
-/// The library's types with their numbers and names here. Whoever adds one there does not compile here.
+/// The library's types with their numbers and names here. One that is added there does not compile here.
 const fn of_library(dtype: Dtype) -> (dora_shm_dtype, &'static CStr) {
     match dtype {
         Dtype::Bool => (DORA_SHM_BOOL, c"bool"),
@@ -64,7 +64,7 @@ const fn of_library(dtype: Dtype) -> (dora_shm_dtype, &'static CStr) {
     }
 }
 
-// The numbers are those that stand in shared memory.
+// The numbers are those in shared memory.
 const _: () = {
     let mut i = 0;
     while i < Dtype::ALL.len() {

@@ -10,11 +10,11 @@ use crate::result::dora_shm_result;
 use crate::text::{array, copy, string};
 use dora_shm_result::*;
 
-/// Longest stream name with its NUL; its value is written by what generates the header.
+/// Longest stream name with its NUL. `tests/header.rs` writes its value into the header.
 pub const DORA_SHM_NAME_SIZE: usize = MAX_NAME_BYTES + 1;
-/// A segment name with its NUL; its value is written by what generates the header.
+/// A segment name with its NUL. `tests/header.rs` writes its value into the header.
 pub const DORA_SHM_SEGMENT_SIZE: usize = SEGMENT_NAME_BYTES + 1;
-/// There is none; its value is written by what generates the header.
+/// There is none. `tests/header.rs` writes its value into the header.
 pub const DORA_SHM_NONE: u32 = u32::MAX;
 
 /// State of a stream.

@@ -1,4 +1,4 @@
-//! A stream's news as a file descriptor.
+//! A file descriptor that shows when a stream has something to read.
 
 use std::ffi::c_char;
 use std::os::fd::AsRawFd;

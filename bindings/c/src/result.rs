@@ -1,4 +1,4 @@
-//! What every function answers, and the sentence that comes with an error.
+//! The result of every function, and the message of an error.
 
 use std::cell::RefCell;
 use std::error::Error as _;
@@ -122,7 +122,7 @@ impl From<Error> for Failure {
             Error::NoGeneration => DORA_SHM_ERROR_NO_GENERATION,
             Error::Forked => DORA_SHM_ERROR_FORKED,
             Error::Io { .. } => DORA_SHM_ERROR_IO,
-            // The library may get more; a test says when it has.
+            // An error that is newer than this; a test finds it.
             _ => DORA_SHM_ERROR_OTHER,
         };
         let mut message = error.to_string();
@@ -140,8 +140,7 @@ thread_local! {
 }
 
 pub(crate) fn remember(message: &str) {
-    // Nobody is left to ask while the thread's own memory is being taken down; and a signal handler that comes between is not
-    // heard.
+    // It is lost while the thread's own memory is being freed, and in a signal handler that interrupts this.
     let _ = LAST_ERROR.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             *last = c_string(message);

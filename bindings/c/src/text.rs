@@ -1,4 +1,4 @@
-//! Strings from C, and for C.
+//! Strings from C and for C.
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -6,7 +6,7 @@ use crate::call::check;
 use crate::result::{Failure, dora_shm_result};
 use dora_shm_result::*;
 
-/// A string of the caller's.
+/// The caller's string.
 ///
 /// # Safety
 /// Unless it is NULL, `text` points to bytes that end in a NUL and stay while the answer is used.
@@ -18,12 +18,12 @@ pub(crate) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a s
         let at = error.valid_up_to();
         Failure::new(
             DORA_SHM_ERROR_NOT_UTF8,
-            format!("{name} is no UTF-8: byte {at} of {:?} belongs to no character", text),
+            format!("{name} is not UTF-8: byte {at} of {:?} is not part of a character", text),
         )
     })
 }
 
-/// As [`string`], for a NULL that means an empty one.
+/// As [`string`], where NULL is an empty string.
 ///
 /// # Safety
 /// As there.
@@ -35,7 +35,7 @@ pub(crate) unsafe fn string_or_empty<'a>(text: *const c_char, name: &str) -> Res
     unsafe { string(text, name) }
 }
 
-/// A list of the caller's: `count` values from `values` on. NULL is an empty one.
+/// The caller's list: `count` values at `values`. Without values, NULL is allowed.
 ///
 /// # Safety
 /// Unless it is NULL or not aligned, `values` is valid for reads of `count` values while the answer is used.
@@ -51,10 +51,10 @@ pub(crate) unsafe fn list<'a, T>(values: *const T, count: usize, name: &str) -> 
     Ok(unsafe { std::slice::from_raw_parts(values, count) })
 }
 
-/// As [`list`], of strings.
+/// As [`list`], for strings.
 ///
 /// # Safety
-/// As there; each of them as [`string`] asks for.
+/// As there; each is a string as [`string`] requires.
 pub(crate) unsafe fn strings(texts: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>, Failure> {
     // SAFETY: the caller's promise.
     let texts = unsafe { list(texts, count, name) }?;
@@ -63,14 +63,14 @@ pub(crate) unsafe fn strings(texts: *const *const c_char, count: usize, name: &s
     each.map(|(i, &text)| unsafe { string(text, &format!("{name}[{i}]")) }.map(str::to_owned)).collect()
 }
 
-/// `text` for C, which ends strings at a NUL: one inside becomes the replacement character.
+/// `text` for C. A NUL inside becomes the replacement character, since it would end the string.
 pub(crate) fn c_string(text: &str) -> CString {
     CString::new(text)
         .or_else(|_| CString::new(text.replace('\0', "\u{FFFD}")))
         .expect("the last NUL has just been replaced")
 }
 
-/// `text` in an array of C's, cut at a character's end where it does not fit.
+/// `text` in an array of C, cut at the end of a character if it is too long.
 pub(crate) fn array<const N: usize>(text: &str) -> [c_char; N] {
     let mut array = [0; N];
     let mut length = text.len().min(N - 1);
@@ -83,7 +83,7 @@ pub(crate) fn array<const N: usize>(text: &str) -> [c_char; N] {
     array
 }
 
-/// Copies `text` and its NUL to `size` bytes of the caller's.
+/// Copies `text` and its NUL to the caller's memory of `size` bytes.
 ///
 /// # Safety
 /// Unless it is NULL, `to` is valid for writes of `size` bytes.
@@ -95,7 +95,7 @@ pub(crate) unsafe fn copy(text: &str, to: *mut c_char, size: usize, name: &str) 
         let message = format!("{name} has {size} bytes, expected at least {}", bytes.len());
         return Err(Failure::new(DORA_SHM_ERROR_BUFFER_TOO_SMALL, message));
     }
-    // SAFETY: as long as `size` at most, which the caller promises; ours and the caller's memory do not overlap.
+    // SAFETY: at most `size` bytes, which the caller promises; they do not overlap with `text`.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), to, bytes.len()) };
     Ok(())
 }

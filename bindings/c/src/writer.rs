@@ -22,7 +22,7 @@ pub struct dora_shm_writer {
 struct Inside {
     writer: Writer,
     warnings: VecDeque<String>,
-    /// The one that was given out last.
+    /// The warning that was returned last.
     warning: CString,
 }
 

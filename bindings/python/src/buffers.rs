@@ -1,10 +1,10 @@
-//! Memory of numpy's, by the buffer protocol.
+//! numpy's memory, by the buffer protocol.
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// Contiguous memory of an object, exported until this is dropped, so that nobody frees or moves it.
+/// Contiguous memory of an object, exported until this is dropped, so that it is neither freed nor moved.
 pub struct Memory {
     start: *mut u8,
     length: usize,
@@ -19,7 +19,7 @@ impl Memory {
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let export = PyUntypedBuffer::get(object)?;
         if !export.is_c_contiguous() {
-            return Err(PyValueError::new_err("an array that is not contiguous in C order, expected one that is"));
+            return Err(PyValueError::new_err("an array is not contiguous in C order, expected one that is"));
         }
         let (start, length, readonly) = (export.buf_ptr().cast(), export.len_bytes(), export.readonly());
         Ok(Self { start, length, readonly, _export: export })
@@ -28,7 +28,7 @@ impl Memory {
     pub fn of_writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let memory = Self::of(object)?;
         if memory.readonly {
-            return Err(PyValueError::new_err("a read-only array, expected one that can be written to"));
+            return Err(PyValueError::new_err("an array is read-only, expected one that can be written to"));
         }
         Ok(memory)
     }
@@ -47,8 +47,8 @@ impl Memory {
         if self.length == 0 {
             return &[];
         }
-        // SAFETY: exported as so many contiguous bytes, for as long as `self`. Another thread of the program that stores
-        // to its own array meanwhile gets what it asks for, as with numpy.
+        // SAFETY: exported as that many contiguous bytes, for as long as `self`. As with numpy, a program that stores to
+        // its own array in another thread meanwhile has made that choice.
         unsafe { std::slice::from_raw_parts(self.start, self.length) }
     }
 
@@ -62,7 +62,7 @@ impl Memory {
 
     fn check_floats(&self) -> PyResult<()> {
         if self.start.align_offset(align_of::<f64>()) != 0 || !self.length.is_multiple_of(size_of::<f64>()) {
-            return Err(PyValueError::new_err("times that are not aligned float64 numbers, expected ones that are"));
+            return Err(PyValueError::new_err("times are not aligned float64 numbers, expected ones that are"));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What a ring's frames are in Python: the arrays that hold them, and the description of them. Each is made when it is first
-//! asked for, with the interpreter at hand, and kept as long as the reader holds the same.
+//! The frames of a ring in Python: the arrays that hold them, and their description. The Python objects are made on first
+//! use, when the interpreter is at hand, and kept as long as the reader holds the same format or description.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The library's errors become the exceptions of `dora_shm._errors`, one class each.
+//! The library's errors as the exceptions of `dora_shm._errors`, one class each.
 
 use std::error::Error as _;
 
@@ -27,12 +27,12 @@ fn class_name(error: &Error) -> &'static str {
         Error::NoGeneration => "NoGenerationError",
         Error::Forked => "ForkedError",
         Error::Io { .. } => "IoError",
-        // A variant that a later version of the library adds.
+        // A variant that is newer than this.
         _ => "Error",
     }
 }
 
-/// The exception for `error`, with the library's sentence.
+/// The exception for `error`, with the library's message.
 pub fn raise(py: Python<'_>, error: Error) -> PyErr {
     let mut message = error.to_string();
     if let Some(source) = error.source() {

@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use crate::describe::Described;
 use crate::errors::raise;
 
-/// `described` is the info's description, where Python has it already.
+/// A dict of what `StreamInfo` has. `described` is the description, if Python has it already.
 pub fn info_to_python<'py>(
     py: Python<'py>,
     info: &Info,

@@ -1,7 +1,7 @@
-//! `dora_shm._dora_shm`: what the Python package `dora_shm` is made of. Private to it; the package has the names, checks
-//! and documentation that users see, and this part converts between Python and `dora-shm-ring`.
+//! `dora_shm._dora_shm`: the compiled part of the Python package `dora_shm`, and private to it. It converts between Python
+//! and `dora-shm-ring`. The package has the names, checks and documentation that users see.
 //!
-//! Calls that copy much or wait let other threads of Python run. A handle that two threads use at once serialises them.
+//! Calls that copy many bytes or wait let other Python threads run. Threads that share a handle take turns.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

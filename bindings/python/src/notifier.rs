@@ -1,4 +1,4 @@
-//! A stream's news as a file descriptor.
+//! A file descriptor that shows when a stream has something to read.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, PoisonError};
@@ -34,12 +34,12 @@ impl Notifier {
         self.with(|notifier| notifier.as_raw_fd()).ok_or_else(|| named(py, "ClosedError", "this reader is closed"))
     }
 
-    /// Not readable until something is new.
+    /// Makes the descriptor unreadable until there is something new.
     fn clear(&self) {
         self.with(ring::Notifier::clear);
     }
 
-    /// Readable.
+    /// Makes the descriptor readable.
     fn set(&self) {
         self.with(ring::Notifier::set);
     }

@@ -18,7 +18,7 @@ use crate::info::info_to_python;
 use crate::shared::{Shared, Takes};
 use crate::view::View;
 
-/// Longest sleep between two looks for a signal such as Ctrl-C.
+/// Longest sleep between two checks for a signal such as Ctrl-C.
 const SLICE: Duration = Duration::from_millis(200);
 
 /// How often a reader that finds nothing checks whether the writer lives: as often as one that waits.
@@ -47,9 +47,9 @@ struct Inside {
     idle_after: Duration,
     /// When it was last checked whether the writer lives.
     liveness_at: Instant,
-    /// How numpy stores frames of the ring that was looked at last.
+    /// How numpy stores the frames of the ring that was read last.
     arrays: Option<Arc<Arrays>>,
-    /// The description that was held last. It is asked for with every read and changes rarely.
+    /// The description that was held last. Every read needs it, and it changes rarely.
     described: Option<Arc<Described>>,
 }
 
@@ -77,7 +77,7 @@ impl Destination {
     }
 }
 
-/// Frames that were copied, and what the reader knew of them at that moment, when no other thread could move it.
+/// Frames that were copied, and what the reader knew of them then, before another thread could move it.
 struct Taken {
     copied: Copied,
     messages: Vec<MessageInfo>,
@@ -86,7 +86,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Python's `Chunk`, of arrays that may have room for more frames.
+    /// Python's `Chunk`. The arrays may have room for more frames.
     fn chunk<'py>(
         self,
         py: Python<'py>,
@@ -140,9 +140,9 @@ impl Inside {
         Some(known.cloned().unwrap_or_else(|| Arc::new(Described::new(description))))
     }
 
-    /// How many frames there are to read, and the arrays for them; or what there is instead. It polls only if there are
-    /// none: the read that follows polls by itself.
-    fn look(&mut self) -> ring::Result<Outcome<(Arc<Arrays>, u64)>> {
+    /// How many frames there are to read, and the arrays for them; or the outcome of a poll. It polls only if there are no
+    /// frames: the read that follows polls by itself.
+    fn unread(&mut self) -> ring::Result<Outcome<(Arc<Arrays>, u64)>> {
         let outcome = match self.reader.unread() {
             0 => self.advance()?,
             unread => Outcome::Data(unread),
@@ -156,7 +156,7 @@ impl Inside {
         })
     }
 
-    /// As the library's, and checks now and then whether the writer lives, which is an event if it does not.
+    /// As the library's. If there is nothing, it checks from time to time whether the writer lives: its death is an event.
     fn advance(&mut self) -> ring::Result<Outcome<u64>> {
         let outcome = self.reader.advance()?;
         if outcome == Outcome::Nothing && self.liveness_at.elapsed() >= LIVENESS_PAUSE {
@@ -173,7 +173,7 @@ impl Inside {
             let liveness = match event.kind {
                 EventKind::WriterGone { orderly: true } => Liveness::Closed,
                 EventKind::WriterGone { orderly: false } => Liveness::Dead,
-                // A system that does not say is asked again by the next call, which reports it.
+                // If the system call fails, the next call reports that.
                 _ => self.reader.liveness(self.idle_after).unwrap_or(Liveness::Live),
             };
             let described = self.described_as(event.description.clone());
@@ -189,7 +189,7 @@ impl Inside {
     }
 }
 
-/// An event, and what Python's `Event` has besides.
+/// An event, and what Python's `Event` has in addition.
 struct Noticed {
     event: ring::Event,
     liveness: Liveness,
@@ -271,7 +271,7 @@ impl Reader {
     #[pyo3(signature = (max_frames))]
     fn read<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            let (arrays, unread) = match self.notice(py, Takes::Moments, Inside::look)? {
+            let (arrays, unread) = match self.notice(py, Takes::Moments, Inside::unread)? {
                 Outcome::Data(found) => found,
                 other => return Ok(word(py, other)),
             };
@@ -317,7 +317,7 @@ impl Reader {
         }
     }
 
-    /// A `Chunk` of no frames, at the reader's position; its samples are `samples`, or a new array.
+    /// A `Chunk` without frames, at the reader's position. Its samples are `samples`, or a new array.
     #[pyo3(signature = (samples=None))]
     fn empty<'py>(&self, py: Python<'py>, samples: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let (arrays, described, missed, generation, position) = self.shared.with(py, Takes::Moments, |inside| {
@@ -414,7 +414,7 @@ impl Reader {
         })?;
         match found {
             Outcome::Data(Some(view)) => Ok(Bound::new(py, view)?.into_any()),
-            // Frames have come in between, or `max_frames` is 0.
+            // Frames were written in between, or `max_frames` is 0.
             Outcome::Data(None) => Ok(word(py, Outcome::<()>::Nothing)),
             other => Ok(word(py, other)),
         }
@@ -428,8 +428,8 @@ impl Reader {
         })
     }
 
-    /// Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the
-    /// stream is. The writer's death ends it early when it is noticed.
+    /// Sleeps until there is something to read, at most `seconds`, or until a signal handler raises. Returns "ready", or the
+    /// state of the stream. The writer's death ends it early when it is noticed.
     fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<&'static str> {
         let seconds = seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
         let deadline = seconds.and_then(|seconds| Instant::now().checked_add(seconds));
@@ -441,7 +441,7 @@ impl Reader {
                 let wait = inside.reader.wait(slice);
                 Ok((wait, inside.take_events()))
             })?;
-            // None: another thread has the reader.
+            // None: another thread uses the reader.
             if let Some((wait, events)) = waited {
                 let has_died = events.iter().any(Noticed::is_death);
                 self.keep(py, events)?;
@@ -453,7 +453,7 @@ impl Reader {
                             return Ok(found.name());
                         }
                     }
-                    // Another thread wants the reader.
+                    // Another thread wants to use the reader.
                     Wait::Interrupted => {}
                 }
             }
@@ -495,7 +495,7 @@ impl Reader {
         Ok((lag.frames, lag.time.as_secs_f64()))
     }
 
-    /// How the stream is.
+    /// State of the stream.
     fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
         self.shared.try_with(py, Takes::Moments, |inside| Ok(inside.reader.liveness(inside.idle_after)?.name()))
     }
@@ -523,7 +523,7 @@ impl Reader {
 }
 
 impl Reader {
-    /// Calls `f`, and keeps the events that it noticed for Python.
+    /// Calls `f`, and adds the events that it noticed to Python's list.
     fn notice<R: Send>(
         &self,
         py: Python<'_>,

@@ -1,4 +1,4 @@
-//! A handle of the library in a Python object: closed at most once, and one thread at a time.
+//! A handle of the library in a Python object: closed at most once, and used by one thread at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -9,34 +9,34 @@ use pyo3::prelude::*;
 
 use crate::errors::{named, raise};
 
-/// Pause between two tries of a thread that lets others go first.
+/// Pause between two tries of a thread that gives others priority.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// How long a call may take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// Less than letting another thread run would.
+    /// Less than to let another thread run.
     Moments,
     /// Long enough that other threads of Python run meanwhile.
     Long,
 }
 
 impl Takes {
-    /// Copying so many bytes.
+    /// How long it takes to copy that many bytes.
     pub fn to_copy(bytes: usize) -> Self {
-        // A thread that lets go of the interpreter may get it back only after a switch interval of 5 ms.
+        // A thread that releases the interpreter may get it back only after a switch interval of 5 ms.
         const MOMENTS_BYTES: usize = 32 << 10;
         if bytes > MOMENTS_BYTES { Takes::Long } else { Takes::Moments }
     }
 }
 
 pub struct Shared<T> {
-    /// What it is, for messages.
+    /// The kind of handle, for messages.
     what: &'static str,
     value: Mutex<Option<T>>,
-    /// Threads that stand in line.
+    /// Threads that wait for the value.
     queued: AtomicU32,
-    /// A thread had it when this process was forked off: nobody will ever give it back.
+    /// Another thread was using the value when this process was forked off. It stays locked for ever.
     stuck: AtomicBool,
     interrupter: Option<Interrupter>,
 }
@@ -59,7 +59,7 @@ impl<T: Send> Shared<T> {
         }
     }
 
-    /// Calls `f` when no other thread has the value, with the value or, when it is closed, without.
+    /// Calls `f` once no other thread uses the value; with `None` if it is closed.
     fn call<R: Send>(&self, py: Python<'_>, takes: Takes, f: impl FnOnce(&mut Option<T>) -> R + Send) -> PyResult<R> {
         if self.stuck.load(Ordering::Relaxed) {
             let what = self.what;
@@ -89,12 +89,12 @@ impl<T: Send> Shared<T> {
         named(py, "ClosedError", format!("this {} is closed", self.what))
     }
 
-    /// Calls `f` when no other thread has the value.
+    /// Calls `f` once no other thread uses the value.
     pub fn with<R: Send>(&self, py: Python<'_>, takes: Takes, f: impl FnOnce(&mut T) -> R + Send) -> PyResult<R> {
         self.call(py, takes, |value| value.as_mut().map(f))?.ok_or_else(|| self.closed(py))
     }
 
-    /// As [`with`](Self::with), for what can fail.
+    /// As [`with`](Self::with), for calls that can fail.
     pub fn try_with<R: Send>(
         &self,
         py: Python<'_>,
@@ -104,7 +104,7 @@ impl<T: Send> Shared<T> {
         self.with(py, takes, f)?.map_err(|error| raise(py, error))
     }
 
-    /// Calls `f` with the value for at most `slice` when it is free, other threads first. `None`: it was not.
+    /// Calls `f` if the value becomes free within `slice`; waiting threads go first. `None`: it did not.
     pub fn with_patience<R: Send>(
         &self,
         py: Python<'_>,
@@ -132,18 +132,18 @@ impl<T: Send> Shared<T> {
         }
     }
 
-    /// Drops the value, if it is still there.
+    /// Drops the value, unless it was dropped before.
     pub fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, Takes::Long, |value| drop(value.take()))
     }
 
-    /// In a forked child: notes whether the parent's other threads had the value.
+    /// In a forked child: records whether another thread of the parent was using the value.
     pub fn after_fork(&self) {
         self.stuck.store(self.try_lock().is_none(), Ordering::Relaxed);
         self.queued.store(0, Ordering::SeqCst);
     }
 
-    /// Whether it is closed; `None` while another thread has it, which therefore found it open.
+    /// Whether it is closed; `None` while another thread uses it, which means that it is open.
     pub fn is_closed(&self) -> Option<bool> {
         self.try_lock().map(|value| value.is_none())
     }

@@ -10,7 +10,7 @@ use pyo3::types::PyTuple;
 
 use crate::describe::{Arrays, Described};
 
-/// Bytes of a ring, lent out by the buffer protocol. They stay mapped as long as this object or anything over it lives.
+/// Bytes of a ring, lent by the buffer protocol. They stay mapped as long as this object or an array over it lives.
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Part {
     bytes: ring::SharedBytes,
@@ -23,7 +23,7 @@ impl Part {
     }
 
     /// # Safety
-    /// `view` is a buffer description that CPython wants filled.
+    /// `view` is a buffer description of CPython's, to be filled.
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let bytes = &slf.get().bytes;
         let (start, length) = (bytes.as_ptr().cast_mut().cast(), bytes.len() as ffi::Py_ssize_t);
@@ -100,7 +100,7 @@ impl View {
         self.with(|view| parts(view.times_bytes())).unwrap_or_default()
     }
 
-    /// Position of the first frame that has been whole up to now; `None` once the view has been given back.
+    /// Position of the first frame that is whole up to now; `None` once the view has been given back.
     fn whole_from(&self) -> Option<u64> {
         self.with(|view| view.whole().start)
     }

@@ -8,7 +8,7 @@ use crate::buffers::Memory;
 use crate::errors::raise;
 use crate::shared::{Shared, Takes};
 
-/// A description, of its JSON.
+/// A description from its JSON.
 fn parse(py: Python<'_>, description: &[u8]) -> PyResult<Description> {
     Description::from_json(description).map_err(|error| raise(py, error))
 }
@@ -35,12 +35,12 @@ impl Writer {
     fn new(py: Python<'_>, name: &str, mode: u32, max_bytes: Option<u64>) -> PyResult<Self> {
         let mut options = WriterOptions::default().mode(mode).keep_replaced(true);
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
-        // It may wait for a writer that is just leaving.
+        // It may wait while the previous writer is closing.
         let writer = py.detach(|| ring::Writer::create(name, options)).map_err(|error| raise(py, error))?;
         Ok(Self { shared: Shared::new("writer", writer, None) })
     }
 
-    /// Starts a generation of a ring of `frames` frames.
+    /// Begins a generation with a ring of `frames` frames.
     #[allow(clippy::too_many_arguments)]
     fn begin(
         &self,
@@ -63,7 +63,7 @@ impl Writer {
         self.shared.try_with(py, Takes::Long, move |writer| writer.describe(&description))
     }
 
-    /// Writes one chunk, whose frames are at `times`, or at `start`, `start + step`, ...
+    /// Writes one message. The times of its frames are `times`, or `start`, `start + step`, ...
     #[pyo3(signature = (samples, times, start, step, send_ns))]
     fn write(
         &self,

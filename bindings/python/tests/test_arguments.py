@@ -135,7 +135,7 @@ def test_of_names(make: Any) -> None:
     for wrong in (3, b"bytes", ["a"]):
         with pytest.raises(TypeError, match="expected a string"):
             make(wrong)
-    with pytest.raises(BadNameError, match="no Unicode text"):
+    with pytest.raises(BadNameError, match="not Unicode text"):
         make("\ud800")
 
 
@@ -171,7 +171,7 @@ def test_odd_names_are_names(name: str) -> None:
         (dict(chunk_frames=0), BadArgumentError, "chunk_frames is 0"),
         (dict(max_bytes=-1), BadArgumentError, "max_bytes is -1"),
         (dict(key=3), BadArgumentError, "key is 3, expected a string"),
-        (dict(key="\ud800"), BadArgumentError, "no Unicode text"),
+        (dict(key="\ud800"), BadArgumentError, "not Unicode text"),
         (dict(dims="tc"), TypeError, "dims is 'tc'"),
         (dict(dims=(1, 2)), TypeError, r"dims is \(1, 2\)"),
         (dict(axes=[("dim_1", "ab")]), TypeError, "expected a dict"),
@@ -224,7 +224,7 @@ def test_times_before_1970_are_kept_to_the_microsecond(name: str) -> None:
         ("float64", [[1j, 1]], "frames of complex128"),
         ("float64", np.array([[1, 2]], object), "frames of object"),
         ("float64", [["1", "2"]], "frames of <U1"),
-        ("float64", [[1, 2], [3]], "frames that are no array"),
+        ("float64", [[1, 2], [3]], "frames that are not an array"),
         ("float64", None, r"frames of shape \(\), expected \(2,\) or \(n, 2\)"),
     ],
 )
@@ -268,7 +268,7 @@ def test_numbers_that_a_dtype_holds_are_written_whatever_they_lie_in(name: str, 
         (["1", "2"], "times of <U1, expected numbers"),
         ([None, 1], "times of object"),
         (np.array(["2024-01-01", "2024-01-02"], "datetime64[ns]"), "times of datetime64"),
-        ([[1], [1, 2]], "times that are no array"),
+        ([[1], [1, 2]], "times that are not an array"),
     ],
 )
 def test_times_that_are_none_are_refused(name: str, times: Any, words: str) -> None:

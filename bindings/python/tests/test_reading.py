@@ -327,7 +327,7 @@ def test_frames_go_into_arrays_of_the_callers(name: str) -> None:
         (np.zeros((4, 5), np.int64).T, "not contiguous"),
         (np.zeros((5, 8), np.int64)[:, ::2], "not contiguous"),
         (np.frombuffer(bytes(160), np.int64).reshape(5, 4), "not writable"),
-        (np.zeros((), np.int64), "no array of frames"),
+        (np.zeros((), np.int64), "not an array of frames"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_and_nothing_is_read(name: str, out: np.ndarray, words: str) -> None:
@@ -337,7 +337,7 @@ def test_arrays_that_do_not_fit_are_refused_and_nothing_is_read(name: str, out: 
             reader.read(out=out)
         with pytest.raises(BadArgumentError, match="times_out is float32"):
             reader.read(out=np.zeros((5, 4), np.int64), times_out=np.zeros(5, np.float32))
-        with pytest.raises(BadArgumentError, match="in the memory of out"):
+        with pytest.raises(BadArgumentError, match="shares memory with out"):
             both = np.zeros(20, np.int64)
             reader.read(out=both.reshape(5, 4), times_out=both[5:10].view(np.float64))
         with pytest.raises(BadArgumentError, match="without out"):

@@ -1,4 +1,4 @@
-//! Making a description.
+//! How a description is made.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn dora_shm_description_from_json(
     })
 }
 
-/// Changes a description; strings that it gave are no longer valid.
+/// Changes a description. Strings that it returned are no longer valid.
 ///
 /// # Safety
 /// The convention for arguments.
@@ -62,7 +62,7 @@ unsafe fn change(
     call(|| {
         // SAFETY: the caller's promise.
         let mut inside = unsafe { borrow(description, "description") }?.write()?;
-        // What a reader gave stays as it is for whoever else has it.
+        // The reader's own description does not change.
         let mut changed = (*inside.description).clone();
         change(&mut changed)?;
         inside.description = Arc::new(changed);

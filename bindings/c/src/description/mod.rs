@@ -1,4 +1,4 @@
-//! What the frames of a stream mean, as a handle of its own: read from a stream, or made to be written.
+//! What the frames of a stream mean, as a handle: read from a stream, or made to be written.
 
 mod build;
 mod read;
@@ -23,7 +23,7 @@ pub struct dora_shm_description {
 
 struct Inside {
     description: Arc<Description>,
-    /// What C has been given of it. Made when it is first asked for.
+    /// Strings that were returned to C. Made on first use.
     texts: OnceLock<Texts>,
 }
 
@@ -38,7 +38,7 @@ impl dora_shm_description {
         Self { inside: RwLock::new(Inside { description, texts: OnceLock::new() }) }
     }
 
-    /// The library's.
+    /// The library's description.
     pub(crate) fn to_library(&self) -> Result<Arc<Description>, Failure> {
         Ok(self.read()?.description.clone())
     }
@@ -46,7 +46,7 @@ impl dora_shm_description {
     fn read(&self) -> Result<RwLockReadGuard<'_, Inside>, Failure> {
         match self.inside.try_read() {
             Ok(inside) => Ok(inside),
-            // After a panic, which its caller was told of: whatever is in it is still sound.
+            // After a panic, which was reported: the content is still sound.
             Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
             Err(TryLockError::WouldBlock) => Err(busy("description")),
         }

@@ -44,7 +44,7 @@ pub struct dora_shm_axis {
     pub unit: *const c_char,
 }
 
-/// A description in strings that C can hold on to.
+/// The strings of a description, which C may keep pointers to.
 pub(super) struct Texts {
     json: CString,
     attrs_json: CString,
@@ -52,7 +52,7 @@ pub(super) struct Texts {
     stream_dim: Option<CString>,
     dims: Vec<CString>,
     units: Vec<CString>,
-    /// Of each dimension; there may be very many, which few ask for.
+    /// For each dimension. Made on first use: there may be very many labels.
     labels: Vec<OnceLock<Vec<CString>>>,
     attrs: BTreeMap<String, CString>,
 }
@@ -82,7 +82,7 @@ impl Texts {
     }
 }
 
-/// What a person would call this entry of an axis.
+/// The label of an entry of an axis.
 fn label(entry: &Value) -> CString {
     match (entry, entry.get("label")) {
         (Value::String(text), _) | (_, Some(Value::String(text))) => c_string(text),
@@ -90,7 +90,7 @@ fn label(entry: &Value) -> CString {
     }
 }
 
-/// The number that this entry of an axis is, also one that JSON has no number for.
+/// The number of an entry of an axis, including those that JSON cannot express.
 fn number(entry: &Value) -> Option<f64> {
     let special = || match entry.as_object().filter(|members| members.len() == 1)?.get("$float")?.as_str()? {
         "nan" => Some(f64::NAN),

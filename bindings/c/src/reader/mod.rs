@@ -47,7 +47,7 @@ pub(crate) struct Inside {
     ezmsg: Option<ezmsg::Texts>,
 }
 
-/// What the library's reader moves over.
+/// What a reader moves over.
 enum Unit {
     Frames(Frames),
     Messages { reader: MessageReader, message: Box<Message> },
@@ -60,7 +60,7 @@ struct Frames {
     lost_reported: u64,
     /// The ring that the caller knows of: its stream and its generation.
     known_ring: Option<(u64, u32)>,
-    /// For times that the library copies and the caller does not want.
+    /// Room for times that the caller does not want.
     spare_times: Vec<f64>,
     messages: Vec<MessageInfo>,
 }
@@ -73,7 +73,7 @@ impl Frames {
         made
     }
 
-    /// The reader has passed all that is there, and the caller is about to be told.
+    /// The reader has passed all that is there, and the result reports that.
     fn come_to_newest(&mut self) {
         self.known_ring = self.ring();
         self.lost_reported = self.reader.lost();
@@ -200,7 +200,7 @@ impl dora_shm_reader_options {
     }
 }
 
-/// What a call came to.
+/// The result that stands for an outcome.
 fn result_of<T>(outcome: &Outcome<T>) -> dora_shm_result {
     match outcome {
         Outcome::Data(_) => DORA_SHM_OK,
@@ -210,7 +210,7 @@ fn result_of<T>(outcome: &Outcome<T>) -> dora_shm_result {
     }
 }
 
-/// A duration that the caller gives: 0 or more, and may be infinite.
+/// A duration of the caller: 0 or more, may be infinite.
 fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(Failure::bad_argument(format!("{name} is {seconds}, expected 0 or more")));
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn dora_shm_reader_open(
 /// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
 /// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
 ///
-/// A stream that ezmsg itself writes does not record where its messages end. There a message is what was new at a look.
+/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll found.
 ///
 /// @param name as for dora_shm_reader_open()
 /// @param options NULL: the defaults
@@ -391,8 +391,8 @@ pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reade
 
 /// Passes everything that is there, generations included, without counting it as lost.
 ///
-/// @return what was met on the way: DORA_SHM_CLOSED, otherwise DORA_SHM_NEW_GENERATION, otherwise DORA_SHM_OK if frames were
-///         passed, otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
+///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_skip_to_newest(reader: *mut dora_shm_reader) -> dora_shm_result {
     call(|| {

@@ -63,7 +63,7 @@ struct Memory<'a> {
 }
 
 /// # Safety
-/// Unless it is NULL, `pointer` is valid for `count` values while the answer is used.
+/// Unless it is NULL, `pointer` is valid for `count` values while the slice is used.
 unsafe fn slice<'a, T>(pointer: *mut T, count: usize, name: &str) -> Result<Option<&'a mut [T]>, Failure> {
     if pointer.is_null() {
         return Ok(None);
@@ -72,7 +72,7 @@ unsafe fn slice<'a, T>(pointer: *mut T, count: usize, name: &str) -> Result<Opti
     if count > isize::MAX as usize / size_of::<T>() {
         return Err(Failure::bad_argument(format!("{name} cannot have room for that much")));
     }
-    // SAFETY: checked, and the caller's promise. What C left in there counts as bytes like others; it is only written to.
+    // SAFETY: checked, and the caller's promise. The slice is only written to.
     Ok(Some(unsafe { std::slice::from_raw_parts_mut(pointer, count) }))
 }
 
@@ -80,7 +80,7 @@ impl dora_shm_buffers {
     /// The memory for frames of `format`.
     ///
     /// # Safety
-    /// The pointers are NULL or valid for as much as is said of them.
+    /// The pointers are NULL, or valid for as many bytes as the struct states.
     unsafe fn memory<'a>(&self, format: &Format) -> Result<Memory<'a>, Failure> {
         let mut frames = self.max_frames.min(format.frames());
         let mut samples_size = 0;
@@ -97,7 +97,7 @@ impl dora_shm_buffers {
             samples_size = (frames * format.frame_bytes()) as usize;
         }
         let frames = frames as usize;
-        // SAFETY: `samples_size` bytes, and so many frames, which are no more than the caller says.
+        // SAFETY: `samples_size` bytes and `frames` values, no more than the caller states.
         unsafe {
             Ok(Memory {
                 samples: slice(self.samples.cast::<u8>(), samples_size, "samples")?,
@@ -111,7 +111,7 @@ impl dora_shm_buffers {
 }
 
 impl Memory<'_> {
-    /// What follows from where the frames are: their positions, and when they were sent.
+    /// Fills in the positions and the send times of the frames that were copied.
     fn fill_beside(&mut self, frames: &mut Frames, copied: &Copied) {
         let range = copied.first..copied.first + copied.frames;
         for (slot, position) in self.positions.iter_mut().flat_map(|slots| slots.iter_mut()).zip(range.clone()) {
@@ -133,7 +133,7 @@ impl Memory<'_> {
 }
 
 impl Inside {
-    /// The answer to a call that reads: its result, and what was read.
+    /// The result of a call that reads, and what was read.
     fn report(&mut self, outcome: Outcome<Copied>) -> Result<(dora_shm_result, dora_shm_frames), Failure> {
         let frames = self.frames()?;
         if outcome.is_data() {
@@ -148,8 +148,7 @@ impl Inside {
 }
 
 impl Frames {
-    /// What comes before frames of a ring that the caller does not know, since they may have any size. Moves the cursor over
-    /// none.
+    /// What to report before frames of a ring that the caller does not know: they may have any size. The cursor stays.
     fn unknown_ring(&mut self) -> Result<Option<Outcome<Copied>>, Failure> {
         if self.ring().is_some() && self.ring() == self.known_ring {
             return Ok(None);
@@ -158,7 +157,7 @@ impl Frames {
         Ok(if outcome.is_data() { None } else { Some(outcome.map(|_| Copied::default())) })
     }
 
-    /// As the library's `read_into`, for a caller who wants times and no samples.
+    /// As the library's `read_into`, for a caller that wants times and no samples.
     fn read_times(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>, Failure> {
         // A reader that is too slow gets an answer, not a loop.
         for _ in 0..4 {
@@ -182,7 +181,7 @@ impl Frames {
         Ok(Outcome::Nothing)
     }
 
-    /// As the library's `read_into`, without what is not wanted.
+    /// As the library's `read_into`, without the pieces that are NULL.
     fn read(&mut self, memory: &mut Memory<'_>) -> Result<Outcome<Copied>, Failure> {
         let spare = &mut self.spare_times;
         Ok(match (&mut memory.samples, &mut memory.times) {
@@ -193,7 +192,7 @@ impl Frames {
         })
     }
 
-    /// Copies at most `frames` frames with `copy`, which does not move the cursor, without what is not wanted.
+    /// Copies at most `frames` frames with `copy`, which does not move the cursor, without the pieces that are NULL.
     fn copy_still(
         &mut self,
         memory: &mut Memory<'_>,
@@ -205,7 +204,7 @@ impl Frames {
         if frames == 0 {
             return Ok(Outcome::Nothing);
         }
-        // The library has no way to leave them out.
+        // The library cannot leave them out.
         let mut unwanted = Vec::new();
         let samples = match &mut memory.samples {
             Some(samples) => &mut samples[..frames * frame_bytes],
@@ -230,7 +229,7 @@ fn enough(spare: &mut Vec<f64>, count: usize) -> &mut [f64] {
     &mut spare[..count]
 }
 
-/// What all copying calls do around the copying itself. `before` finds what comes before frames.
+/// What all calls that copy have in common. `before` finds what to report before frames.
 ///
 /// # Safety
 /// The convention for arguments.
@@ -416,8 +415,8 @@ pub unsafe extern "C" fn dora_shm_reader_position_at(
     })
 }
 
-/// Passes over new frames as if they had been read, without copying them. Call it until it returns DORA_SHM_NOTHING to come
-/// to the end of what is there.
+/// Passes over new frames without copying them; they count as read. dora_shm_reader_skip_to_newest() passes all that is
+/// there, without counting it as lost.
 ///
 /// @param max_frames at least 1; UINT64_MAX: all of this generation
 /// @param frames out: what was passed over; untouched on failure

@@ -19,7 +19,7 @@ static void names(const char *stream) {
     IS_NULL("name", dora_shm_writer_create(NULL, NULL, &writer));
     IS_NULL("writer", dora_shm_writer_create(stream, NULL, NULL));
     IS(DORA_SHM_ERROR_NOT_UTF8, dora_shm_reader_open("a\xff", NULL, &reader));
-    CHECK(says("name is no UTF-8: byte 1"));
+    CHECK(says("name is not UTF-8: byte 1"));
     IS(DORA_SHM_ERROR_NOT_UTF8, dora_shm_writer_create("\xc3", NULL, &writer));
     IS(DORA_SHM_ERROR_BAD_NAME, dora_shm_reader_open("", NULL, &reader));
     IS(DORA_SHM_ERROR_BAD_NAME, dora_shm_writer_create("a/buffer7", NULL, &writer));

@@ -1,8 +1,8 @@
 """Live arrays in shared memory: read and write the streams of dora-shm.
 
-A stream is a sequence of frames of one type and shape, the newest of which are kept in a ring in shared memory. One process
-writes it (a node of a dora graph, or a `Writer`), any number of processes read it (each with a `Reader`), and its name is
-all that connects them.
+A stream is a sequence of frames of one type and shape. The newest frames are kept in a ring in shared memory. One process
+writes it (a node of a dora graph, or a `Writer`), and any number of processes read it, each with a `Reader`. Only the stream's
+name connects them.
 """
 
 from ._chunk import Chunk, Message

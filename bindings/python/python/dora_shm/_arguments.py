@@ -20,7 +20,7 @@ def name_of_stream(name: Any) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise BadNameError(f"stream name {name!r} cannot be used: it is no Unicode text; choose another name") from None
+        raise BadNameError(f"stream name {name!r} cannot be used: it is not Unicode text; choose another name") from None
     return name
 
 

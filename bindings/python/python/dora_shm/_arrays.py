@@ -1,4 +1,4 @@
-"""What a writer is given: formats, frames and times, as a stream has them."""
+"""Formats, frames and times as users write them, in the form that a stream has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS = "iuf"
 
 
 def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """An element type, in the machine's byte order, which is the ring's. The library knows which ones there are."""
+    """An element type in the machine's byte order, which is the ring's. The library checks that a ring can have it."""
     try:
         return np.dtype(dtype).newbyteorder("=")
     except TypeError:
@@ -24,7 +24,7 @@ def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """The shape of a frame; one number is one dimension, as of numpy's."""
+    """The shape of a frame; a number is one dimension, as in numpy."""
     if isinstance(shape, str | bytes):
         raise TypeError(f"the shape of a frame is {shape!r}, expected whole numbers")
     try:
@@ -54,15 +54,15 @@ def as_rate(rate: float | None) -> float:
 
 
 def as_array(frames: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Frames as numpy sees them."""
+    """Frames as a numpy array."""
     try:
         return np.asarray(frames)
     except ValueError as error:
-        raise BadFormatError(f"frames that are no array: {error}") from error
+        raise BadFormatError(f"frames that are not an array: {error}") from error
 
 
 def as_frames(array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Frames as a ring of this format takes them: shape ``(n, *shape)``, of its dtype, contiguous."""
+    """Frames in the form of a ring of this format: shape ``(n, *shape)``, of its dtype, contiguous."""
     if array.shape == shape:
         array = array[np.newaxis]
     if array.shape[1:] != shape or array.ndim != len(shape) + 1:
@@ -73,11 +73,11 @@ def as_frames(array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, .
 
 
 def as_times(times: npt.ArrayLike, frames: int) -> npt.NDArray[np.float64]:
-    """A time for each frame."""
+    """One time per frame."""
     try:
         found = np.atleast_1d(np.asarray(times))
     except ValueError as error:
-        raise BadArgumentError(f"times that are no array: {error}") from error
+        raise BadArgumentError(f"times that are not an array: {error}") from error
     if found.shape != (frames,):
         raise BadArgumentError(f"times of shape {np.shape(times)} for {frames} frames, expected one each")
     if found.dtype.kind not in _NUMBERS and frames:
@@ -86,7 +86,7 @@ def as_times(times: npt.ArrayLike, frames: int) -> npt.NDArray[np.float64]:
 
 
 def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Numbers of another type, if the dtype holds them. Between floats they are rounded."""
+    """The same numbers in another type, if it can hold them. Floats are rounded to shorter floats."""
     if np.can_cast(array.dtype, dtype, "safe") or not array.size and np.can_cast(array.dtype, dtype, "same_kind"):
         return array.astype(dtype)
     if dtype.kind in "iu" and array.dtype.kind in "iu":
@@ -99,7 +99,7 @@ def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any
         raise _unfit(f"frames of {array.dtype}", dtype)
     with np.errstate(over="ignore"):
         made = array.astype(dtype)
-    # Exact: a long double has every bit of an integer.
+    # A long double holds every 64-bit integer exactly.
     wide = made.astype(np.longdouble)
     wrong = np.isinf(made) & np.isfinite(array) if array.dtype.kind == "f" else wide != array.astype(np.longdouble)
     if wrong.any():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 UNKNOWN_NS = np.iinfo(np.int64).min
-"""Send time of frames whose message is not known any more; as `datetime64[ns]` it is NaT."""
+"""Send time of frames whose message is no longer known; as `datetime64[ns]` it is NaT."""
 
 
 class Message(NamedTuple):
@@ -22,32 +22,32 @@ class Message(NamedTuple):
     first: int
     """Position of its first frame, which may lie before the chunk."""
     frames: int
-    """How many frames it brought, of which some may lie outside of the chunk."""
+    """Number of frames that it brought. Some may lie outside of the chunk."""
     send_ns: int
     """When it was sent, nanoseconds since 1970 (UTC)."""
 
 
 class Chunk:
-    """Frames of one generation and one description, without a gap among them.
+    """Consecutive frames of one generation and one description.
 
-    Empty (and false) when there was nothing to read.
+    Empty, and false, if there was nothing to read.
 
     Attributes
     ----------
     samples : numpy.ndarray
-        Shape ``(frames, *frame_shape)``, of the stream's dtype, contiguous. The caller's own copy.
+        Shape ``(frames, *frame_shape)``, of the stream's dtype, contiguous. A copy that belongs to the caller.
     times : numpy.ndarray
         Shape ``(frames,)``, float64: the value of each frame on the buffered axis, in seconds for a time axis.
     first : int
         Position of the first frame in its generation.
     lost : int
-        Frames lost just before the first one, since the chunk before: exact.
+        Frames lost just before the first one, since the previous chunk: exact.
     generation : int or None
-        The generation that the frames are of; None for an empty chunk of a stream that has none yet.
+        The generation of the frames; None for an empty chunk of a stream that has no generation yet.
     description : Description or None
-        The description in force for these frames.
+        The description of these frames.
     description_missed : bool
-        Whether that description was gone before it could be read; then `description` is another one of the same
+        Whether that description was gone before it could be read. `description` is then another one of the same
         generation, or None.
     """
 
@@ -74,7 +74,7 @@ class Chunk:
         self._messages = messages
 
     def __len__(self) -> int:
-        """How many frames there are."""
+        """Number of frames."""
         return len(self.times)
 
     def __bool__(self) -> bool:
@@ -93,18 +93,18 @@ class Chunk:
     def messages(self) -> list[Message]:
         """The messages that brought the frames, oldest first.
 
-        Messages that are no longer known are missing: a ring may forget them sooner than their frames.
+        A ring may forget messages sooner than their frames; those are missing.
         """
-        # One that was still being read when the chunk was put together is there for each of its parts.
+        # A message that was read in parts is there once for each part.
         found = dict.fromkeys(Message(*numbers) for numbers in self._message_numbers().tolist())
         end = self.first + len(self)
         return [message for message in found if message.first < end and message.first + message.frames > self.first]
 
     @property
     def send_ns(self) -> npt.NDArray[np.int64]:
-        """When each frame was sent, that is, the message that brought it: int64 nanoseconds since 1970 (UTC), shape ``(frames,)``.
+        """When the message that brought each frame was sent: int64 nanoseconds since 1970 (UTC), shape ``(frames,)``.
 
-        Where that is not known any more it is the smallest int64, which `send_times` shows as NaT.
+        The smallest int64, which `send_times` shows as NaT, where it is no longer known.
         """
         made = np.full(len(self), UNKNOWN_NS, dtype=np.int64)
         for first, frames, send_ns in self._message_numbers().tolist():
@@ -113,7 +113,7 @@ class Chunk:
 
     @property
     def send_times(self) -> npt.NDArray[np.datetime64]:
-        """As `send_ns`, as `datetime64[ns]`."""
+        """As `send_ns`, but `datetime64[ns]`."""
         return self.send_ns.view("datetime64[ns]")
 
     def _with_frames(self, samples: npt.NDArray[Any], times: npt.NDArray[np.float64], messages: bytes) -> Chunk:
@@ -132,11 +132,11 @@ class Chunk:
         return np.frombuffer(self._messages, dtype=np.int64).reshape(-1, 3)
 
     def to_arrow(self) -> pyarrow.RecordBatch:
-        """The chunk as a `pyarrow.RecordBatch`, one row for each frame. Needs pyarrow.
+        """The chunk as a `pyarrow.RecordBatch`, one row per frame. Needs pyarrow.
 
-        Its columns are ``time`` (float64), ``position`` (int64), ``send_time`` (timestamp in ns, UTC) and ``samples``: the
+        The columns are ``time`` (float64), ``position`` (int64), ``send_time`` (timestamp in ns, UTC) and ``samples``: the
         numbers themselves, or fixed-size lists of them, nested as a frame's dimensions are. The schema's metadata has
-        ``generation``, ``lost``, and of the description ``dims`` (separated by commas) and ``key``.
+        ``generation``, ``lost``, and the description's ``dims`` (separated by commas) and ``key``.
         """
         import pyarrow as pa
 

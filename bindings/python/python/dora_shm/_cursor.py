@@ -124,7 +124,7 @@ class Cursor:
         try:
             while frames < limit:
                 if ours and frames == room.frames:
-                    # Not for all that were asked for at once: they may be more than ever come.
+                    # Not for all frames that were asked for: there may never be as many.
                     room = room.grown(min(limit, max(2 * frames, MIN_ROOM)))
                 more = self.raw.read_into(*room.rest(frames, limit), chunk.generation, chunk.first + frames)
                 if isinstance(more, Chunk):
@@ -135,7 +135,7 @@ class Cursor:
                     self.came_to(more)
                     break
                 if self.raw.is_ready() or not self.sleep(deadline, late=True):
-                    # What is there does not continue from what was read; or the time is over.
+                    # The next frames do not continue from these, or the time is over.
                     break
         except BaseException:
             self.hold(chunk._with_frames(room.samples[:frames], room.times[:frames], messages))

@@ -1,4 +1,4 @@
-"""How the frames of a stream are described."""
+"""What the frames of a stream mean."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class LinearAxis:
     Parameters
     ----------
     unit : str
-        Unit of the coordinates, e.g. ``"s"``; empty when unknown.
+        Unit of the coordinates, e.g. ``"s"``; empty if unknown.
     gain : float
-        Step from one entry to the next; of a time axis the inverse of the rate.
+        Step from one entry to the next; for a time axis, the inverse of the rate.
     offset : float, optional
         Coordinate of the first entry. None for the buffered axis, whose coordinates are the frames' times.
     """
@@ -47,15 +47,15 @@ class LinearAxis:
 
 @dataclass(frozen=True, slots=True)
 class CoordAxis:
-    """One coordinate or label for each entry.
+    """One coordinate or label per entry.
 
     Parameters
     ----------
     unit : str
         Unit of the coordinates; empty for labels.
     data : sequence, optional
-        Strings, numbers, or dicts such as ``{"label": "Cz", "x": 0.0, "y": 0.1}``, one for each entry. None for the
-        buffered axis, whose coordinates are the frames' times.
+        Strings, numbers, or dicts such as ``{"label": "Cz", "x": 0.0, "y": 0.1}``, one per entry. None for the buffered
+        axis, whose coordinates are the frames' times.
     """
 
     unit: str = ""
@@ -73,7 +73,7 @@ class CoordAxis:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """A string for each entry: its label, or its coordinate as text. Empty without `data`."""
+        """One string per entry: its label, or its coordinate as text. Empty without `data`."""
         named = (entry.get("label", entry) if isinstance(entry, Mapping) else entry for entry in self.data or ())
         return tuple(str(entry) for entry in named)
 
@@ -83,25 +83,25 @@ Axis: TypeAlias = LinearAxis | CoordAxis
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the frames of a stream mean. It is the same for many frames and changes rarely.
+    """What the frames of a stream mean. It changes rarely.
 
     Attributes
     ----------
     dims : tuple of str
-        A name for each dimension of a chunk's samples: the buffered axis (usually ``"time"``), then those of a frame.
-        Empty when they are unknown.
+        A name for each dimension of a chunk's samples: the buffered axis (usually ``"time"``), then the dimensions of a
+        frame. Empty if they are unknown.
     axes : dict
-        By the name of a dimension, its axis. A dimension without an entry has no known coordinates.
+        Axes by the names of their dimensions. The coordinates of a dimension without an entry are unknown.
     attrs : dict
-        Everything else that the source says of its signal: bool, int, float, str, lists of int, float or str, and
+        Other facts about the signal, from its source: bool, int, float, str, lists of int, float or str, and
         `numpy.datetime64`.
     key : str
-        The source's own name for the signal; empty when it has none.
+        The source's own name for the signal; empty if it has none.
     stream_dim : str or None
-        The dimension along which messages accumulate, when the source names one.
+        The dimension along which messages accumulate, if the source states one.
     layout : dict or None
-        How a message of dora's is rebuilt from frames (its Arrow type, shape and dims): `SPEC.md` has the members. None
-        when the stream's writer is no node of dora's.
+        How a dora message is rebuilt from frames (its Arrow type, shape and dims); `SPEC.md` defines the members. None if
+        the stream's writer is not a dora node.
     """
 
     dims: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class Description:
         return self.dims[0] if self.dims else None
 
     def labels(self, dim: str) -> tuple[str, ...]:
-        """The labels along a dimension, or () where it has none."""
+        """The labels along a dimension; () if it has none."""
         axis = self.axes.get(dim)
         return axis.labels if isinstance(axis, CoordAxis) else ()
 
@@ -147,7 +147,7 @@ class Description:
             return text.encode()
         except UnicodeEncodeError as error:
             wrong = text[max(error.start - 20, 0) : error.end]
-            raise BadArgumentError(f"{wrong!r} in the description is no Unicode text, expected some that is") from None
+            raise BadArgumentError(f"{wrong!r} in the description is not Unicode text, expected text that is") from None
 
 
 def _axis_from_json(axis: dict[str, Any]) -> Axis:
@@ -166,7 +166,7 @@ def _axis_to_json(axis: Axis) -> dict[str, Any]:
 
 
 def _value_from_json(value: Any) -> Any:
-    """JSON's value, in which `{"$float": "nan"}` stands for what JSON has no number for."""
+    """A value from JSON, where `{"$float": "nan"}` stands for a number that JSON cannot express."""
     if isinstance(value, dict):
         if len(value) == 1 and "$float" in value:
             return float(value["$float"])
@@ -225,7 +225,7 @@ def _unfit(name: str, attr: Any) -> BadArgumentError:
 
 
 def as_axis(axis: Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]) -> Axis:
-    """An axis from what users write: an axis, its JSON form as a dict, or its labels or coordinates."""
+    """An axis as users write it: an axis, its JSON form as a dict, or its labels or coordinates."""
     if isinstance(axis, LinearAxis | CoordAxis):
         return axis
     if isinstance(axis, Mapping):
@@ -238,7 +238,7 @@ def as_axis(axis: Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]) -
         if unknown := [name for name in members if name not in known]:
             raise BadArgumentError(f"a {axis['kind']} axis with {unknown[0]!r}, expected of {known}")
         return made(**members)
-    # The order of a set's entries is nobody's.
+    # A set's entries have no defined order.
     if not np.iterable(axis) or isinstance(axis, str | bytes | Set):
         raise TypeError(f"an axis is {axis!r}, expected a list of labels or coordinates, LinearAxis or CoordAxis")
     return CoordAxis(data=tuple(plain(axis) if isinstance(axis, np.ndarray) else axis))
@@ -270,9 +270,9 @@ def as_dims(dims: Sequence[str]) -> tuple[str, ...]:
 
 
 def plain(value: Any) -> Any:
-    """`value` in Python's own types: numpy's numbers and arrays are converted, and times become nanoseconds."""
+    """`value` in Python's own types: numpy numbers and arrays are converted, and times become nanoseconds."""
     if isinstance(value, np.datetime64):
-        # Of a time that does not fit, some versions of numpy make another one.
+        # Some versions of numpy wrap a time that does not fit.
         try:
             made = value.astype("datetime64[ns]")
         except OverflowError:
@@ -283,7 +283,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, datetime):
-        # datetime.datetime; without a zone it is local time, as Python takes it. Integers keep the microseconds.
+        # Without a zone it is local time, as in Python. Integers keep the microseconds.
         try:
             return {"$timestamp_ns": (value.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1000}
         except (ValueError, OverflowError):

@@ -10,19 +10,19 @@ class Notifier:
     def __new__(cls, /, name: str, owner: SupportsIndex | None = None, max_bytes: SupportsIndex | None = None) -> Notifier: ...
     def clear(self, /) -> None:
         """
-        Not readable until something is new.
+        Makes the descriptor unreadable until there is something new.
         """
     def close(self, /) -> None: ...
     def fileno(self, /) -> int: ...
     def set(self, /) -> None:
         """
-        Readable.
+        Makes the descriptor readable.
         """
 
 @final
 class Part:
     """
-    Bytes of a ring, lent out by the buffer protocol. They stay mapped as long as this object or anything over it lives.
+    Bytes of a ring, lent by the buffer protocol. They stay mapped as long as this object or an array over it lives.
     """
     def __len__(self, /) -> int: ...
 
@@ -72,7 +72,7 @@ class Reader:
         """
     def empty(self, /, samples: Any | None = None) -> Any:
         """
-        A `Chunk` of no frames, at the reader's position; its samples are `samples`, or a new array.
+        A `Chunk` without frames, at the reader's position. Its samples are `samples`, or a new array.
         """
     def finish(self, /, view: View) -> None:
         """
@@ -123,7 +123,7 @@ class Reader:
         """
     def state(self, /) -> str:
         """
-        How the stream is.
+        State of the stream.
         """
     def view(self, /, max_frames: SupportsIndex) -> Any:
         """
@@ -131,8 +131,8 @@ class Reader:
         """
     def wait(self, /, seconds: SupportsFloat | SupportsIndex | None) -> str:
         """
-        Sleeps until there is something to read, at most `seconds`, or until a signal's handler raises: "ready", or how the
-        stream is. The writer's death ends it early when it is noticed.
+        Sleeps until there is something to read, at most `seconds`, or until a signal handler raises. Returns "ready", or the
+        state of the stream. The writer's death ends it early when it is noticed.
         """
 
 @final
@@ -176,7 +176,7 @@ class View:
         """
     def whole_from(self, /) -> int | None:
         """
-        Position of the first frame that has been whole up to now; `None` once the view has been given back.
+        Position of the first frame that is whole up to now; `None` once the view has been given back.
         """
 
 @final
@@ -185,7 +185,7 @@ class Writer:
     def after_fork(self, /) -> None: ...
     def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: bytes) -> None:
         """
-        Starts a generation of a ring of `frames` frames.
+        Begins a generation with a ring of `frames` frames.
         """
     def close(self, /) -> None: ...
     def describe(self, /, description: bytes) -> None: ...
@@ -195,7 +195,7 @@ class Writer:
     def warnings(self, /) -> list[str]: ...
     def write(self, /, samples: Any, times: Any | None, start: SupportsFloat | SupportsIndex, step: SupportsFloat | SupportsIndex, send_ns: SupportsIndex) -> None:
         """
-        Writes one chunk, whose frames are at `times`, or at `start`, `start + step`, ...
+        Writes one message. The times of its frames are `times`, or `start`, `start + step`, ...
         """
 
 def shorten(long_name: str) -> str:

@@ -1,4 +1,4 @@
-"""What can be told of a stream."""
+"""What is known of a stream."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from ._description import Axis, Description
 
 
 class State(StrEnum):
-    """How a stream is. Members equal their names in lower case: ``reader.state == "live"``."""
+    """State of a stream. Members equal their names in lower case: ``reader.state == "live"``."""
 
     ABSENT = "absent"
     """There is no stream of that name."""
     EZMSG = "ezmsg"
-    """ezmsg itself wrote it; whether its writer lives cannot be known."""
+    """ezmsg itself wrote it. Whether its writer lives cannot be known."""
     WAITING = "waiting"
     """Its writer lives and has no ring yet."""
     LIVE = "live"
     """Its writer lives."""
     IDLE = "idle"
-    """Its writer lives, but nothing has come for `idle_after` seconds."""
+    """Its writer lives, but has written nothing for `idle_after` seconds."""
     DEAD = "dead"
-    """Its writer died without closing it. What is left can be read; the next writer takes it over."""
+    """Its writer died without closing it. Frames that are left can be read; the next writer takes the stream over."""
     CLOSED = "closed"
     """Its writer closed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """Everything that can be told of a stream.
+    """What is known of a stream.
 
     Attributes
     ----------
     kind : str
-        ``"stream"``, or ``"ezmsg"`` for one that ezmsg itself writes; of what `streams` lists besides, ``"other_user"``
-        (opened only when its owner is named) or ``"unreadable"`` (see `reason`).
+        ``"stream"``, or ``"ezmsg"`` for a stream that ezmsg itself writes. `streams` also lists ``"other_user"`` (to open
+        it, name its owner) and ``"unreadable"`` (see `reason`).
     name : str or None
-        The stream's name; None where it is not known, as in a list of ezmsg's streams.
+        The stream's name; None where it is unknown, as `streams` does not know the names of ezmsg's streams.
     segment : str
         Name of its header in shared memory.
     state : State or None
-        How it is; None for what is not opened.
+        Its state; None for streams that were not opened.
     dtype : numpy.dtype or None
-        Element type; None before the first ring, as are `shape`, `rate` and `generation`.
+        Element type. None before the first ring; so are `shape`, `rate` and `generation`.
     shape : tuple of int or None
         Shape of one frame; () for one number per frame.
     rate : float or None
-        Frames a second that the stream states; 0.0 when irregular or unknown.
+        Frames a second that the stream states; 0.0: irregular or unknown.
     measured_rate : float or None
-        Frames a second as they really came lately.
+        Frames a second as measured over the last messages.
     ring_frames : int
-        How many of the newest frames are kept.
+        Number of frames that the ring holds.
     ring_bytes : int
-        Shared memory that they take.
+        Bytes of shared memory that the ring takes.
     generation : int or None
         Number of the generation.
     position : int
@@ -66,23 +66,23 @@ class StreamInfo:
     chunks : int
         Messages written in this generation.
     description : Description or None
-        What the frames mean. Its members can be had from here, too: `dims`, `axes`, `attrs`, `key`, `layout`.
+        What the frames mean. Its members are properties here, too: `dims`, `axes`, `attrs`, `key`, `layout`.
     owner : int or None
         User id of the writer.
     writer_pid : int or None
-        Process that says it writes the stream: a hint for people.
+        Process id of the writer as it states it, in its own PID namespace: a hint.
     epoch : int or None
         1 for the stream's first writer, one more for each that took over from a dead one.
     stream_id : int or None
-        Identity of the stream: a new one after every close.
+        Identity of the stream; another one each time it is created again.
     created_ns : int or None
         When it was created, nanoseconds since 1970 (UTC).
     struct_version : int or None
-        ezmsg's version of its segments, for streams that it wrote.
+        ezmsg's version of its segments, for streams that ezmsg wrote.
     reason : str or None
-        What is wrong with an unreadable one; of a stream of ezmsg's, why its description is.
+        Why the stream is unreadable; for a stream that ezmsg wrote, why its description is.
     left_out : tuple of str
-        What the description of a stream of ezmsg's says and this one has no word for.
+        Parts of an ezmsg description that this package has no equivalent for.
     """
 
     kind: str
@@ -111,7 +111,7 @@ class StreamInfo:
 
     @property
     def dims(self) -> tuple[str, ...]:
-        """A name for each dimension of a chunk's samples; () when they are unknown."""
+        """A name for each dimension of a chunk's samples; () if they are unknown."""
         return self.description.dims if self.description else ()
 
     @property
@@ -121,17 +121,17 @@ class StreamInfo:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What the source says of its signal besides."""
+        """Other facts about the signal, from its source."""
         return self.description.attrs if self.description else {}
 
     @property
     def key(self) -> str:
-        """The source's own name for the signal; empty when it has none."""
+        """The source's own name for the signal; empty if it has none."""
         return self.description.key if self.description else ""
 
     @property
     def layout(self) -> dict[str, Any] | None:
-        """How a message of dora's is rebuilt from frames, or None."""
+        """How a dora message is rebuilt from frames, or None."""
         return self.description.layout if self.description else None
 
     @property
@@ -141,11 +141,11 @@ class StreamInfo:
 
     @property
     def stream_dim(self) -> str | None:
-        """The dimension along which messages accumulate, when the source names one."""
+        """The dimension along which messages accumulate, if the source states one."""
         return self.description.stream_dim if self.description else None
 
     def labels(self, dim: str) -> tuple[str, ...]:
-        """The labels along a dimension, or () where it has none."""
+        """The labels along a dimension; () if it has none."""
         return self.description.labels(dim) if self.description else ()
 
     @classmethod

@@ -23,7 +23,7 @@ from ._events import Event, Wait
 from ._description import Description
 from ._info import State, StreamInfo
 from ._room import Room
-from ._start import answer_old_arguments, start_of
+from ._start import name_replacements, start_of
 from ._view import View
 
 _MOST_OF_IDS = 2**32 - 1
@@ -104,7 +104,7 @@ class Reader:
     ...         print(chunk.times[-1], chunk.samples.shape, chunk.lost)
     """
 
-    @answer_old_arguments
+    @name_replacements
     def __init__(
         self,
         name: str,
@@ -129,7 +129,7 @@ class Reader:
         self._owner, self._max_bytes = owner, max_bytes
         self._idle_after = seconds_of("idle_after", idle_after)
         self._spin = seconds_of("spin", spin)
-        # A second reader, which only looks at the newest frames. Made when it is first needed.
+        # A second reader, for the newest frames only. Opened when it is first needed.
         self._newest_reader: _dora_shm.Reader | None = None
         self._notifier: _dora_shm.Notifier | None = None
         self._notifier_process = 0
@@ -141,7 +141,7 @@ class Reader:
         _readers.add(self)
 
     def _open(self, start: str | float, events: list[Event] | None) -> _dora_shm.Reader:
-        """A reader that adds what it notices to `events`, or one that only looks at the newest frames."""
+        """A reader that adds the events that it notices to `events`; without, one that is for the newest frames only."""
         each_description = events is not None
         return _dora_shm.Reader(
             self._name, start, self._owner, self._idle_after, self._max_bytes, each_description, self._spin, events
@@ -247,8 +247,8 @@ class Reader:
         Returns
         -------
         Wait
-            True when there is something to read: ``if reader.wait(1.0): ...``. Otherwise false, and it says why:
-            ``"timed_out"``, or ``"writer_dead"``, which ends a wait early, once, when the writer dies.
+            True if there is something to read: ``if reader.wait(1.0): ...``. Otherwise false, and either ``"timed_out"`` or
+            ``"writer_dead"``. The writer's death ends a wait early, once.
 
         Raises
         ------
@@ -532,7 +532,7 @@ class Reader:
         if self._newest_reader is not None:
             self._newest_reader.close()
         if self._notifier is not None:
-            # Wakes whoever sleeps on a copy of the descriptor.
+            # Wakes threads that sleep on a copy of the descriptor.
             self._notifier.set()
             self._notifier.close()
 

@@ -1,4 +1,4 @@
-"""Arrays of the caller's that frames are read into."""
+"""The caller's arrays, as destination of a read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._errors import BadArgumentError
 
 
 class Room:
-    """Arrays that frames are read into."""
+    """Arrays for samples and times of frames."""
 
     __slots__ = ("frames", "samples", "times")
 
@@ -20,7 +20,7 @@ class Room:
         if samples is None:
             raise BadArgumentError("times_out without out, expected both or only out")
         if not isinstance(samples, np.ndarray) or samples.ndim == 0:
-            raise BadArgumentError("out is no array of frames, expected a numpy.ndarray of shape (room, *frame_shape)")
+            raise BadArgumentError("out is not an array of frames, expected a numpy.ndarray of shape (room, *frame_shape)")
         self.samples = samples
         self.frames = len(samples)
         self.times = np.empty(self.frames) if times is None else times
@@ -30,20 +30,20 @@ class Room:
             found = f"{self.times.dtype} of shape {self.times.shape}"
             raise BadArgumentError(f"times_out is {found}, expected float64 of shape ({self.frames},)")
         if np.may_share_memory(samples, self.times):
-            raise BadArgumentError("times_out lies in the memory of out, expected arrays of their own")
+            raise BadArgumentError("times_out shares memory with out, expected separate arrays")
 
     def fits(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> bool:
         """Whether the samples can be frames of this dtype and shape; not of a format that is unknown."""
         return format is not None and self.samples.dtype == format[0] and self.samples.shape[1:] == format[1]
 
     def check(self, format: tuple[np.dtype[Any], tuple[int, ...]] | None) -> None:
-        """Raises what does not fit."""
+        """Raises an exception if they cannot."""
         if format is not None and not self.fits(format):
             expected = f"{format[0]} of shape {shown('room', format[1])}"
             raise BadArgumentError(f"out is {self.samples.dtype} of shape {self.samples.shape}, expected {expected}")
 
     def grown(self, frames: int) -> Room:
-        """New arrays for so many frames, with what is in these."""
+        """Larger arrays with the same content."""
         samples = np.empty((frames, *self.samples.shape[1:]), self.samples.dtype)
         times = np.empty(frames)
         samples[: self.frames], times[: self.frames] = self.samples, self.times

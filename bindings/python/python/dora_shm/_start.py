@@ -57,7 +57,7 @@ def start_of(start: Any) -> str | int | float:
 
 
 def _both(shown: str, value: float) -> str:
-    """A number may be meant as frames or as seconds: the sentence that shows how each is written."""
+    """The sentence that shows how frames and seconds are written, for a number that may mean either."""
     return f'start is {shown}, which may be frames or seconds: write start={value:.0f} for frames, start="{value:g}s" for a time'
 
 
@@ -82,8 +82,8 @@ def _not_negative(start: Any, seconds: float) -> float:
 P = ParamSpec("P")
 
 
-def answer_old_arguments(init: Callable[P, None]) -> Callable[P, None]:
-    """A call of `Reader` with an argument that it no longer has is answered with the one that it has instead."""
+def name_replacements(init: Callable[P, None]) -> Callable[P, None]:
+    """For an argument that `Reader` does not have, raises an exception that names the one to use instead."""
 
     @functools.wraps(init)
     def checked(*arguments: P.args, **keywords: P.kwargs) -> None:

@@ -17,8 +17,7 @@ from ._info import StreamInfo
 def streams() -> list[StreamInfo]:
     """All streams of the machine, sorted by the names of their segments.
 
-    Besides the streams that this user can read, it lists those of ezmsg, of other users, and what is broken: see
-    `StreamInfo.kind`.
+    Besides the streams that this user can read, it lists ezmsg's, other users', and unreadable ones: see `StreamInfo.kind`.
 
     Raises
     ------
@@ -32,11 +31,11 @@ class ChangeKind(StrEnum):
     """What changed. Members equal their names in lower case."""
 
     APPEARED = "appeared"
-    """A stream that was not there before, or one of the same name that began anew."""
+    """A stream is new, or was created again."""
     VANISHED = "vanished"
     """A stream is gone."""
     CHANGED = "changed"
-    """Its state, generation, writer or description is another."""
+    """Its state, generation, writer or description changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,9 @@ class Change:
     kind : ChangeKind
         What changed.
     stream : StreamInfo
-        The stream as it is now, or, when it vanished, as it last was.
+        The stream as it is now; if it vanished, as it last was.
     before : StreamInfo or None
-        The stream as it was; None when it appeared.
+        The stream as it was before; None if it appeared.
     """
 
     kind: ChangeKind
@@ -59,16 +58,16 @@ class Change:
 
 
 class Watch:
-    """What `watch` gives: an iterator of changes, plain or asynchronous."""
+    """An iterator of changes, plain or asynchronous: what `watch` returns."""
 
     def __init__(self, interval: float) -> None:
         self._interval = seconds("interval", interval)
         if self._interval == math.inf:
-            raise BadArgumentError(f"interval is {interval!r}, expected an end to it")
+            raise BadArgumentError(f"interval is {interval!r}, expected a finite number of seconds")
         self._known: dict[str, StreamInfo] = {}
 
     def poll(self) -> list[Change]:
-        """The changes since the last look. Never blocks."""
+        """The changes since the last call. Never blocks."""
         now = {stream.segment: stream for stream in streams()}
         changes = []
         for segment, before in self._known.items():
@@ -98,18 +97,18 @@ class Watch:
 
 
 def _lasting(stream: StreamInfo) -> StreamInfo:
-    """What is told of a stream without what every message changes."""
+    """What is known of a stream, without what every message changes."""
     return replace(stream, position=0, stream_position=0, chunks=0, measured_rate=None)
 
 
 def watch(interval: float = 0.25) -> Watch:
     """Watches the streams of the machine: iterate over the changes, with ``for`` or ``async for``. It does not end by itself.
 
-    What is there already comes first, as appeared. Its `Watch.poll` gives the changes without waiting.
+    Streams that exist already come first, as appeared. `Watch.poll` returns the changes without waiting.
 
     Parameters
     ----------
     interval : float
-        Seconds between two looks.
+        Seconds between two polls.
     """
     return Watch(interval)

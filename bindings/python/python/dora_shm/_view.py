@@ -17,26 +17,26 @@ from ._description import Description
 class View:
     """Frames lent in place by `Reader.view`: nothing is copied, and the writer may overwrite them at any moment.
 
-    Use it in a ``with`` block, and act on nothing computed from the arrays before the block has ended and `whole` is true.
-    Leaving the block takes the view back and moves the reader behind it; what was overwritten is in `lost`, of the view and
-    of the reader.
+    Use it in a ``with`` block. Do not act on anything computed from the arrays before the block has ended and `whole` is
+    true. Leaving the block gives the view back and moves the reader behind it. Frames that were overwritten count in `lost`,
+    the view's and the reader's.
 
-    The arrays are read-only. They keep their memory mapped for as long as they live, also beyond the view, its reader and
-    the stream; later they may show newer frames.
+    The arrays are read-only. They keep their memory mapped as long as they live, even longer than the view, its reader and
+    the stream. They may later show newer frames.
 
     Attributes
     ----------
     parts : tuple of numpy.ndarray
-        The samples in order: one array, or two where the ring wraps; none when there was nothing to read. Shapes
+        The samples in order: one array, or two where the ring wraps; no array if there was nothing to read. Shapes
         ``(frames, *frame_shape)``, of the stream's dtype.
     times_parts : tuple of numpy.ndarray
-        As `parts`, the times: float64, shapes ``(frames,)``.
+        The times, in parts as `parts`: float64, shapes ``(frames,)``.
     first : int
         Position of the first frame in its generation.
     generation : int or None
-        The generation that the frames are of.
+        The generation of the frames.
     description : Description or None
-        The description in force for these frames.
+        The description of these frames.
     description_missed : bool
         As `Chunk.description_missed`.
     """
@@ -56,7 +56,7 @@ class View:
             self._frames, self.first, self.generation = raw.frames, raw.first, raw.generation
             self._lost = None
             self.description, self.description_missed = raw.description, raw.missed
-            # The generated stub has no word for the buffer protocol.
+            # The generated stub cannot express the buffer protocol.
             samples, times = cast("list[Any]", raw.samples()), cast("list[Any]", raw.times())
             shape = (-1, *(raw.shape or ()))
             self.parts = tuple(np.frombuffer(part, raw.dtype).reshape(shape) for part in samples)
@@ -81,7 +81,7 @@ class View:
         return made
 
     def __len__(self) -> int:
-        """How many frames there are."""
+        """Number of frames."""
         return self._frames
 
     def __bool__(self) -> bool:
@@ -98,7 +98,7 @@ class View:
 
     @property
     def lost(self) -> int:
-        """How many frames were overwritten, from the first on: up to now, or, after the view has been left, in all."""
+        """Number of frames that were overwritten, the first ones: up to now, or, after the view has been left, in all."""
         if self._lost is not None:
             return self._lost
         whole_from = self._raw.whole_from() if self._raw is not None else None
@@ -106,11 +106,11 @@ class View:
 
     @property
     def whole(self) -> bool:
-        """Whether no frame was overwritten: up to now, or, after the view has been left, at all."""
+        """Whether all frames are whole: up to now, or, after the view has been left, for good."""
         return self.lost == 0
 
     def release(self) -> None:
-        """Gives the view back, as leaving the ``with`` block does. The second time it does nothing.
+        """Gives the view back, as leaving the ``with`` block does. Calling it again does nothing.
 
         Raises
         ------
@@ -124,11 +124,11 @@ class View:
             try:
                 self._reader.finish(self._raw)
             except ClosedError:
-                # Closed inside of the block: there is no cursor left to move.
+                # The reader was closed inside the block.
                 pass
         if self._raise_lost and self._lost:
-            message = f"{self._lost} of {self._frames} frames of a view were overwritten while they were looked at"
-            raise OverwrittenError(f"{message}; look at fewer at a time, or write to a longer buffer", self._lost)
+            message = f"{self._lost} of {self._frames} frames of a view were overwritten while they were used"
+            raise OverwrittenError(f"{message}; view fewer at a time, or write to a longer ring", self._lost)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a view cannot be pickled or copied; copy its parts")
@@ -145,5 +145,5 @@ class View:
         try:
             self.release()
         except OverwrittenError:
-            # The block's own exception says more.
+            # The block's own exception is the one to see.
             pass

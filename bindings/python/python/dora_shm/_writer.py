@@ -26,14 +26,14 @@ AxisLike = Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
 
 DEFAULT_SECONDS = 2.0
 CLOCK_TOLERANCE_S = 0.25
-"""How far frame times that are counted on may fall behind the clock before they start from it anew."""
+"""How far evenly spaced times may fall behind the clock before they restart from it."""
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
 @atexit.register
 def _close_all() -> None:
-    """A program that ends closes its streams, also those whose writers are in global variables."""
+    """A program that ends closes its streams, even if their writers are in global variables."""
     for writer in list(_writers):
         if writer._process == os.getpid():
             with contextlib.suppress(Error):
@@ -49,13 +49,13 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class Writer:
-    """The one writer of a stream: makes it, or takes over what a dead writer left.
+    """The one writer of a stream. It creates the stream, or takes over the stream of a dead writer.
 
-    Closing it (by `close`, a ``with`` block, or the program's end) closes the stream: readers read to its end, and nothing
-    is left in shared memory. A killed program leaves a stream that readers see as dead and the next writer takes over.
+    Closing the writer (by `close`, a ``with`` block, or the program's end) closes the stream: readers read what is left, and
+    nothing is left in shared memory. A killed program leaves a stream that readers see as dead and the next writer takes over.
 
-    A writer never waits for readers. Making one waits up to 2 s for another that is just leaving. It can be used by several
-    threads, which take turns.
+    A writer never waits for readers. The constructor waits up to 2 s while the previous writer is closing. Several threads
+    can share a writer; they take turns.
 
     Parameters
     ----------
@@ -63,28 +63,28 @@ class Writer:
         Name of the stream, 1 to 1024 bytes.
     dtype : dtype, optional
         Element type: bool, int8 to int64, uint8 to uint64, float16, float32 or float64. Default: that of the first array
-        that is written, with which the stream then begins.
+        that is written. The stream then begins with that array.
     shape : tuple of int, optional
         Shape of one frame; () for one number per frame. Default: that of the first array, without its first dimension.
     rate : float, optional
         Frames a second; 0 or None: irregular or unknown.
     dims : sequence of str, optional
-        A name for each dimension: the buffered axis, then those of a frame. Default: ``time``, ``dim_1``, ``dim_2``, ...
+        A name for each dimension: the buffered axis, then the dimensions of a frame. Default: ``time``, ``dim_1``, ``dim_2``, ...
     axes : dict, optional
         By the name of a dimension: `LinearAxis`, `CoordAxis`, a list of labels or coordinates, or a dict such as
         ``{"kind": "linear", "unit": "Hz", "gain": 0.5, "offset": 0.0}``.
     attrs : dict, optional
-        What else there is to say: bool, int, float, str, lists of int, float or str, and times.
+        Other facts about the signal: bool, int, float, str, lists of int, float or str, and times.
     key : str
         The source's own name for the signal.
     buf_dur : float, optional
         Seconds that the ring holds. Default: 2. Needs a `rate`.
     buf_frames : int, optional
-        Frames that the ring holds, instead. Of an irregular stream, say how many.
+        Frames that the ring holds, instead of `buf_dur`. Required for an irregular stream.
     mode : int
-        Who may read: ``0o600`` this user, ``0o640`` the group too, ``0o644`` everybody. Nobody else may ever write.
+        Who may read: ``0o600`` this user, ``0o640`` the group too, ``0o644`` everybody. Only this user may write.
     chunk_frames : int
-        How many frames one `write` is expected to bring. It decides how many messages are remembered besides the frames.
+        Frames that one `write` usually brings. It decides how many messages the ring remembers.
     max_bytes : int, optional
         Largest ring, in bytes of shared memory. Default: 1 GiB.
 
@@ -97,7 +97,7 @@ class Writer:
     NoSpaceError
         Shared memory has no room for the ring.
     NameTakenError, ObstructedError, WrongOwnerError
-        Something else is in the way.
+        Something else has the stream's name.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class Writer:
             return count("buf_frames", self._buf_frames, least=1)
         seconds = DEFAULT_SECONDS if self._buf_dur is None else seconds_of("buf_dur", self._buf_dur)
         if not (math.isfinite(seconds) and seconds > 0):
-            raise BadArgumentError(f"buf_dur is {seconds} s, expected more than 0, and an end")
+            raise BadArgumentError(f"buf_dur is {seconds} s, expected more than 0, and finite")
         if self._rate == 0:
             raise BadArgumentError("the rate is not given, so buf_frames has to say how many frames the ring holds")
         frames = seconds * self._rate
@@ -200,21 +200,21 @@ class Writer:
         buf_dur: float | None = None,
         buf_frames: int | None = None,
     ) -> None:
-        """Begins a new generation, of another dtype, frame shape, rate, length or key. Readers finish the old one first.
+        """Begins a new generation, with another dtype, frame shape, rate, length or key. Readers finish the old one first.
 
-        This is the only way to another format: `write` refuses frames of another one, so that a mistake does not turn into
-        a new generation. What is left out stays as it is; but `dims` and `axes` are forgotten when `shape` has another rank,
-        and axes with coordinates for a dimension whose length changes.
+        Only this changes the format: `write` refuses frames of another format, so that a mistake does not begin a new
+        generation. Arguments that are left out keep their values. But `dims` and `axes` are reset if `shape` has another
+        rank, and axes with coordinates are reset if their dimension's length changes.
 
         Parameters
         ----------
         dtype, shape, rate, dims, axes, attrs, key, buf_dur, buf_frames
-            As of `Writer`.
+            As for `Writer`.
 
         Raises
         ------
         BadFormatError, BadArgumentError, UnknownDtypeError, TooLargeError, NoSpaceError
-            The stream goes on as it was.
+            The stream continues as it was.
         """
         names = ("_dtype", "_shape", "_rate", "_dims", "_axes", "_attrs", "_key", "_buf_dur", "_buf_frames")
         before = {name: getattr(self, name) for name in names}
@@ -252,7 +252,7 @@ class Writer:
         Parameters
         ----------
         axes, attrs, dims
-            As of `Writer`; what is left out stays as it is. (Another `key` is another generation: see `begin`.)
+            As for `Writer`. Arguments that are left out keep their values. (Another `key` is another generation: see `begin`.)
 
         Raises
         ------
@@ -284,12 +284,12 @@ class Writer:
         ----------
         frames : array_like
             Shape ``frame_shape`` for one frame, ``(frames, *frame_shape)`` for several; ``(0, *frame_shape)`` is an empty
-            message. Any strides and byte order. Numbers of another type are converted where the dtype holds them: integers
-            in its range, floats rounded to shorter ones; floats never become integers, nor anything else bools.
+            message. Any strides and byte order. Numbers of another type are converted if the dtype can hold them: integers
+            in its range, and floats rounded to shorter floats. Floats never become integers, and only bools become bools.
         times : array_like, optional
-            A number for each frame (or just one for a single frame), seconds for a time axis. Default: with a rate, frames follow each other evenly from
-            the first one on, and start anew from the clock when they fall behind it by more than a quarter of a second;
-            without a rate, all are of this moment. The clock is that of the Unix epoch.
+            One number per frame (or a single number for a single frame): seconds for a time axis. Default with a rate:
+            evenly spaced from the first frame on; if they fall behind the clock by more than a quarter of a second, they
+            restart from the clock. Default without a rate: the current time for all. The clock is Unix time.
         send_ns : int, optional
             When the message was sent, nanoseconds since 1970 (UTC). Default: now.
 
@@ -324,14 +324,14 @@ class Writer:
             self._next_time = start + number * step
 
     def _start_of(self, count: int, step: float, now: float) -> float:
-        """Time of the first of `count` frames of which the last has just been taken."""
+        """Time of the first of `count` frames, the last of which was taken just now."""
         begun = now - max(count - 1, 0) * step
         if step == 0.0 or self._next_time is None or begun - self._next_time > CLOCK_TOLERANCE_S:
             return begun
         return self._next_time
 
     def _begin_with(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Begins with the format of the first array, of what was not given."""
+        """Begins with what the first array says of the format, where the caller has not."""
         if self._shape is None and array.ndim == 0:
             raise BadFormatError("the shape of a frame is not known and this is a single number, expected shape=()")
         dtype, shape = self._dtype, self._shape
@@ -345,14 +345,14 @@ class Writer:
         return array
 
     def maintain(self) -> None:
-        """Makes segments anew that somebody removed from shared memory (`rm`, a session's end).
+        """Creates segments again that somebody removed from shared memory (`rm`, the end of a login session).
 
-        `write` does the same; call it about once a second while there is nothing to write for long.
+        `write` does the same. Call this about once a second while there is nothing to write.
         """
         self._raw.maintain()
 
     def warnings(self) -> list[str]:
-        """What a user should know and no call could report: names that somebody else has taken. Each is given once."""
+        """What a user should know and no call could report, such as a name that something else has. Each is returned once."""
         return self._raw.warnings()
 
     @property
@@ -362,7 +362,7 @@ class Writer:
 
     @property
     def description(self) -> Description:
-        """What is said of the frames that are written now."""
+        """Description of the frames that are written now."""
         return self._description()
 
     @property
@@ -377,7 +377,7 @@ class Writer:
 
     @property
     def rate(self) -> float:
-        """Frames a second; 0.0 when irregular or unknown."""
+        """Frames a second; 0.0: irregular or unknown."""
         return self._rate
 
     def _progress(self) -> _dora_shm.Progress:
@@ -395,7 +395,7 @@ class Writer:
 
     @property
     def stream_position(self) -> int:
-        """Frames written in all generations, those of a dead writer that was taken over included."""
+        """Frames written in all generations, including those of a dead writer that was taken over."""
         return self._progress().stream_position
 
     @property
@@ -410,11 +410,11 @@ class Writer:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether this writer was closed."""
         return self._raw.is_closed()
 
     def close(self) -> None:
-        """Closes the stream: readers read to its end, and nothing is left in shared memory. The second time nothing."""
+        """Closes the stream: readers read what is left, and nothing is left in shared memory. Calling it again does nothing."""
         if self._final_progress is None:
             with contextlib.suppress(ForkedError):
                 self._final_progress = self._raw.progress()

@@ -1,4 +1,4 @@
-"""What ezmsg says of a stream, in its own form: the header's struct, and axes as plain dicts."""
+"""Headers and axes in ezmsg's own form: a ctypes struct, and plain dicts."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .._description import Axis, CoordAxis, Description, LinearAxis
 SHMEM_META_MAGIC = 0x455A4D53
 """First word of a header."""
 SHMEM_META_STRUCT_VERSION = 2
-"""The version that `EZShmMirror.meta` shows; streams of version 1 are read, too."""
+"""The version that `EZShmMirror.meta` has. Streams of version 1 are read, too."""
 MAX_KEY_BYTES = 1024
 MAX_RANK = 64
 NO_GENERATION = 0xFFFFFFFF
 
 
 class ShmemVersionError(RuntimeError):
-    """What has the stream's name was written by something else, or by a version of ezmsg that is not known."""
+    """Something else has the stream's name, or an unknown version of ezmsg wrote the stream."""
 
 
 def version_error(message: str) -> ShmemVersionError:
-    """The exception for a program that has the original's loaded, too, and may catch that one."""
+    """The exception; if the program has loaded the original's class as well, it is an instance of both."""
     theirs = getattr(sys.modules.get("ezmsg.tools.shmem.shmem"), "ShmemVersionError", None)
     if not (isinstance(theirs, type) and issubclass(theirs, RuntimeError)):
         return ShmemVersionError(message)
@@ -39,10 +39,10 @@ def version_error(message: str) -> ShmemVersionError:
 
 
 class ShmemArrMeta(ctypes.Structure):
-    """The header of a stream, as ezmsg lays it out. `EZShmMirror.meta` gives a copy that nobody changes.
+    """The header of a stream in ezmsg's layout. `EZShmMirror.meta` returns a copy.
 
-    `shape` has 64 entries, of which `ndim` count: ``meta.shape[: meta.ndim]`` is the ring's shape, frames first. `dtype` is
-    numpy's character, as bytes.
+    `shape` has 64 entries, of which the first `ndim` are used: ``meta.shape[: meta.ndim]`` is the ring's shape, frames first.
+    `dtype` is numpy's character, as bytes.
     """
 
     _pack_ = 1
@@ -96,14 +96,20 @@ HEADER_BYTES = ctypes.sizeof(ShmemArrMeta)
 
 
 def shorten_shmem_name(long_name: str | None) -> str | None:
-    """Name of a segment in shared memory for its long name; None for None."""
+    """Name of the shared-memory segment for a long name; None for None.
+
+    ``"sm_"`` and the first 20 characters of the URL-safe base64 of the name's SHA-256.
+
+    >>> shorten_shmem_name("demo")
+    'sm_KpdRbDVLaISM29j1SiJq'
+    """
     return None if long_name is None else _dora_shm.shorten(long_name)
 
 
 def found_magic(name: str) -> int | None:
-    """The first word of what has the stream's name; None when there is nothing, or nothing that could be a header.
+    """First word of the segment that has the stream's name; None if there is none, or none that could be a header.
 
-    A header that is just being made has 0.
+    It is 0 while a writer fills the header.
     """
     path = f"/dev/shm/{_dora_shm.shorten(name)}"
     try:
@@ -120,7 +126,7 @@ def found_magic(name: str) -> int | None:
 
 
 def dims(description: Description) -> list[str]:
-    """Names of the ring's dimensions: the buffered axis first. A ring of single numbers has one dimension more."""
+    """Names of the ring's dimensions, the buffered axis first. A ring of single numbers has one more dimension here."""
     names = list(description.dims)
     if len(names) == 1:
         names.append("value" if names[0] == "ch" else "ch")
@@ -128,7 +134,7 @@ def dims(description: Description) -> list[str]:
 
 
 def axes(description: Description, rate: float) -> dict[str, dict[str, Any]]:
-    """Axes as ezmsg has them; the buffered one has neither offset nor data, since its coordinates are the frames' times."""
+    """Axes in ezmsg's form. The buffered axis has neither offset nor data: its coordinates are the frames' times."""
     made: dict[str, dict[str, Any]] = {}
     buffered = description.buffered_axis
     if buffered is not None:
@@ -180,7 +186,7 @@ def _labels(data: Sequence[Any]) -> npt.NDArray[Any]:
     for dtype in dtypes:
         with contextlib.suppress(OverflowError):
             found = np.array(data, dtype)
-            # One type holds them all, exactly. (Of several NaNs, none is equal to itself.)
+            # One type holds them all exactly. (NaNs are not equal to themselves.)
             if kinds == {float} or found.tolist() == list(data):
                 return found
     made = np.empty(len(data), object)

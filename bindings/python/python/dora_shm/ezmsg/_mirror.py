@@ -1,4 +1,4 @@
-"""The mirror: ezmsg's class, method for method."""
+"""ezmsg's mirror class, method for method."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from . import _meta
 from ._meta import ShmemArrMeta, ShmemVersionError
 
 MAKING_S = 0.1
-"""How long a header may be all zeros: its writer makes it in less than a millisecond."""
+"""How long a header may be all zeros: a writer fills it in less than a millisecond."""
 
 
 class _Ring(NamedTuple):
-    """A generation, as a mirror sees it."""
+    """What a mirror knows of a generation."""
 
     generation: int
     stream_id: int | None
@@ -44,34 +44,34 @@ class _Ring(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Frames that were read and not given out yet."""
+    """Frames that were read and not returned yet."""
 
     chunk: Chunk
     ring: _Ring
 
 
 class EZShmMirror:
-    """A local picture of a stream of dora-shm or ezmsg, as ezmsg-tools has it.
+    """Reads a stream of dora-shm or ezmsg, with the interface of ezmsg-tools.
 
-    What is different from the original:
+    Differences from the original:
 
-    - Every frame is given out once, a lone one too, and none twice. What it gives out are the caller's own copies.
-    - The overflow flag says that frames were lost just before those of this call, and only then.
-    - Whoever comes to a stream that runs gets what the ring still holds.
-    - It goes on with the stream's next writer. `connected` says whether there is one.
+    - Every frame is returned exactly once, even a single new frame. The arrays are copies that belong to the caller.
+    - The overflow flag is set if and only if frames were lost just before those of this call.
+    - A mirror that connects to a running stream gets what the ring still holds.
+    - It continues with the stream's next writer. `connected` is whether there is one.
     - A ring that is replaced is read to its end first: with `n`, its last frames may be fewer.
-    - There is no pause between two attempts to connect; nothing is printed; nothing is unpickled; no resource tracker removes
+    - It does not pause between two attempts to connect, prints nothing, unpickles nothing, and no resource tracker removes
       segments when the program ends.
     - Frames of single numbers have shape ``(frames, 1)``.
     - `buffer` is a copy, and read-only.
-    - Attributes that were arrays are lists; those that are of no other kind than numbers, strings and times are left out.
+    - Attributes that were arrays are lists. Attributes that are not numbers, strings, times or lists are left out.
 
     It raises `ShmemVersionError` where the original does, and this package's errors where the original crashes.
 
     Parameters
     ----------
     shmem_name : str, optional
-        Name of the stream, which need not exist yet. None: connects to nothing until `connect`.
+        Name of the stream, which need not exist yet. None: not connected until `connect`.
     """
 
     def __init__(self, shmem_name: str | None = None) -> None:
@@ -85,11 +85,11 @@ class EZShmMirror:
     def _forget(self) -> None:
         self._pieces: deque[_Piece] = deque()
         self._unread = 0
-        # How many of the pieces the ring and the description were told of.
-        self._told = 0
-        # The ring that the reader is at; None: to be asked for.
-        self._at: _Ring | None = None
-        # The ring whose frames were given out last, or come next.
+        # For how many of the pieces the callbacks were called.
+        self._announced = 0
+        # The ring that the reader is in; None: it may have changed.
+        self._reading: _Ring | None = None
+        # The ring whose frames were returned last, or come next.
         self._ring: _Ring | None = None
         self._description: Description | None = None
         self._aux_generation = 0
@@ -98,12 +98,12 @@ class EZShmMirror:
         self._unmade_since: float | None = None
 
     def connect(self, name: str | None) -> None:
-        """Connects to a stream, or will as soon as it is there. The same name again changes nothing; None disconnects.
+        """Connects to a stream, now or as soon as it exists. The same name again does nothing; None disconnects.
 
         Raises
         ------
         ShmemVersionError
-            Something else has the name, or a version of ezmsg that is not known.
+            Something else has the name, or an unknown version of ezmsg wrote the stream.
         """
         if name is not None and name == self._shmem_name:
             return
@@ -133,7 +133,7 @@ class EZShmMirror:
         return type(self), (self._shmem_name,)
 
     def disconnect(self) -> None:
-        """Lets go of the stream."""
+        """Disconnects from the stream."""
         if self._reader is not None:
             self._reader.close()
         self._reader = None
@@ -141,12 +141,12 @@ class EZShmMirror:
         self._forget()
 
     def _check_header(self) -> bool:
-        """Whether what has the name may be a header.
+        """Whether the segment of that name may be a header.
 
         Raises
         ------
         ShmemVersionError
-            It is none, and none that is just being made.
+            It is not a header, nor one that is being created.
         """
         if self._reader is None or self._shmem_name is None or self._reader.state != State.ABSENT:
             self._unmade_since = None
@@ -164,17 +164,17 @@ class EZShmMirror:
     # Reading.
 
     def auto_view(self, n: int | None = None) -> tuple[npt.NDArray[Any], bool]:
-        """The frames that came since the last call, and whether some were lost just before them.
+        """The frames since the last call, and whether some were lost just before them.
 
         Parameters
         ----------
         n : int, optional
-            Exactly so many, or none as long as there are fewer. Default: all that there are.
+            Exactly this many frames, or no frames while there are fewer. Default: all new frames.
 
         Returns
         -------
         frames : numpy.ndarray
-            Shape ``(frames, *frame_shape)``; no frames when there is nothing (new), ``(1, 0)`` while there is no stream.
+            Shape ``(frames, *frame_shape)``; 0 frames if there are none; shape ``(1, 0)`` while there is no stream.
         overflow : bool
             Whether frames were overwritten before they were read.
         """
@@ -184,7 +184,7 @@ class EZShmMirror:
     def timed_view(
         self, n: int | None = None
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], bool]:
-        """As `auto_view`, with the time of each frame in between: its value on the buffered axis, float64."""
+        """As `auto_view`, with the frames' times as second result: values on the buffered axis, float64."""
         if n is not None:
             n = count("n", n)
         if self._reader is not None:
@@ -196,7 +196,7 @@ class EZShmMirror:
         ring = self._pieces[0].ring
         there = sum(len(piece.chunk) for piece in self._pieces if piece.ring == ring)
         over = any(piece.ring != ring for piece in self._pieces) or self._has_moved_on(ring)
-        self._tell_of(ring, 1)
+        self._announce(ring, 1)
         if n is not None and there < n and not over:
             return self._nothing()
         return self._take(ring, there if n is None else min(n, there))
@@ -209,7 +209,7 @@ class EZShmMirror:
 
     def _take(self, ring: _Ring, n: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], bool]:
         samples, times, overflow = [], [], False
-        self._tell_of(ring, n)
+        self._announce(ring, n)
         while n > 0 and self._pieces and self._pieces[0].ring == ring:
             chunk = self._pieces[0].chunk
             overflow |= chunk.lost > 0
@@ -222,20 +222,20 @@ class EZShmMirror:
                 self._pieces[0] = _Piece(_rest(chunk, taken), ring)
             else:
                 self._pieces.popleft()
-                self._told -= 1
+                self._announced -= 1
         if not samples:
             return self._nothing()[:2] + (overflow,)
         joined = samples[0] if len(samples) == 1 else np.concatenate(samples)
         return joined.reshape(-1, *ring.shape), times[0] if len(times) == 1 else np.concatenate(times), overflow
 
-    def _tell_of(self, ring: _Ring, n: int) -> None:
-        """Comes to the ring and the descriptions of the next `n` frames before any is taken, to each once: a callback that
-        raises costs no frame."""
+    def _announce(self, ring: _Ring, n: int) -> None:
+        """Calls the callbacks for the ring and the descriptions of the next `n` frames, once each, before a frame is taken: a
+        callback that raises costs no frame."""
         for number, piece in enumerate(list(self._pieces)):
             if n <= 0 or piece.ring != ring:
                 break
-            if number >= self._told:
-                self._told = number + 1
+            if number >= self._announced:
+                self._announced = number + 1
                 self._enter(ring, piece.chunk.description)
             n -= len(piece.chunk)
 
@@ -244,41 +244,41 @@ class EZShmMirror:
         reader = self._reader
         assert reader is not None
         try:
-            # A writer that is always ahead is not chased for ever.
+            # Bounded, for a writer that is faster than this.
             for _ in range(16):
                 chunk = reader.read()
                 for event in reader.events():
                     self._gone = event.kind == EventKind.WRITER_GONE
                     if event.kind != EventKind.NEW_DESCRIPTION:
-                        self._at = None
+                        self._reading = None
                 if not chunk:
                     self._check_header()
                     return
-                self._at = self._at or _Ring.of(reader.info)
-                if self._at is not None:
-                    self._pieces.append(_Piece(chunk, self._at))
+                self._reading = self._reading or _Ring.of(reader.info)
+                if self._reading is not None:
+                    self._pieces.append(_Piece(chunk, self._reading))
                     self._unread += len(chunk)
-                    self._drop_oldest(self._at)
+                    self._drop_oldest(self._reading)
         except (EzmsgError, VersionError) as error:
             raise _meta.version_error(f"{error}. Upgrade both ends together.") from error
 
     def _drop_oldest(self, ring: _Ring) -> None:
-        """Who waits for many frames and never takes them loses the oldest, as he would if they were left in the ring."""
+        """Drops the oldest frames that a caller does not take, as the ring would."""
         while len(self._pieces) > 1 and self._unread - len(self._pieces[0].chunk) >= ring.frames:
             dropped = self._pieces.popleft().chunk
-            self._told = max(self._told - 1, 0)
+            self._announced = max(self._announced - 1, 0)
             self._unread -= len(dropped)
             self._pieces[0].chunk.lost += dropped.lost + len(dropped)
 
     def _has_moved_on(self, ring: _Ring) -> bool:
-        """Whether no frame of `ring` can come any more."""
+        """Whether `ring` will bring no more frames."""
         reader = self._reader
         return reader is None or self._gone or reader.generation != ring.generation
 
-    # What there is to tell.
+    # Properties.
 
     def _arrive(self) -> None:
-        """Shows the ring and the description that the reader is at, while no frame of it was given out."""
+        """Enters the ring and the description that the reader has come to, if all frames before were returned."""
         reader = self._reader
         if reader is None or self._pieces:
             return
@@ -290,17 +290,17 @@ class EZShmMirror:
     def _info(self, reader: Reader) -> StreamInfo:
         if self._viewed:
             return reader.info
-        # Who only asks sees the newest, whatever there is to be read before it; but the reader has to have come to the
-        # stream, if it is to read it from its first frame.
+        # Before the first view, the properties show the newest generation. The reader must have attached to the stream by
+        # then, to read it from its first frame.
         reader.wait(0.0)
         return reader._newest_info()
 
     def _enter(self, ring: _Ring, description: Description | None) -> None:
-        """Comes to another ring or description, and says so."""
+        """Enters another ring or description, and calls the callbacks."""
         if ring != self._ring:
             self._ring = ring
             if description is None:
-                # That of another ring says nothing of this one.
+                # The description of another ring does not apply.
                 self._description = None
             if self._change_callback is not None:
                 self._change_callback()
@@ -312,7 +312,7 @@ class EZShmMirror:
 
     @property
     def meta(self) -> ShmemArrMeta | None:
-        """The stream's header, as of the frames that were given out last; None while there is no stream."""
+        """The stream's header, as of the frames that were returned last; None while there is no stream."""
         self._arrive()
         ring, reader = self._ring, self._reader
         if ring is None or reader is None:
@@ -332,7 +332,7 @@ class EZShmMirror:
         return meta
 
     def _position(self, ring: _Ring) -> int:
-        """Frames written to `ring`, as far as is known."""
+        """Frames written to `ring`, as far as known."""
         reader = self._reader
         if reader is None:
             return 0
@@ -386,7 +386,7 @@ class EZShmMirror:
 
     @property
     def attrs(self) -> dict[str, Any] | None:
-        """What the source says of its signal besides; None while there is no description."""
+        """Other facts about the signal, from its source; None while there is no description."""
         described = self._described()
         return None if described is None else dict(described.attrs)
 
@@ -398,7 +398,7 @@ class EZShmMirror:
 
     @property
     def stream_dim(self) -> str | None:
-        """The dimension along which the source says that its messages accumulate, or None."""
+        """The dimension along which messages accumulate, or None if the source states none."""
         described = self._described()
         return None if described is None else described.stream_dim
 
@@ -418,19 +418,19 @@ class EZShmMirror:
         return self._description
 
     def register_metadata_callback(self, callback: Callable[[], object]) -> None:
-        """Calls `callback` without arguments whenever there is another description."""
+        """Calls `callback` without arguments whenever the description changes."""
         self._metadata_callback = callback
 
     def unregister_metadata_callback(self) -> None:
-        """Calls nothing any more when there is another description."""
+        """Removes the callback of `register_metadata_callback`."""
         self._metadata_callback = None
 
     def register_change_callback(self, callback: Callable[[], object]) -> None:
-        """Calls `callback` without arguments whenever there is another ring: another dtype, shape, rate, length or key."""
+        """Calls `callback` without arguments whenever a new ring begins: dtype, shape, rate, length or key changed."""
         self._change_callback = callback
 
     def unregister_change_callback(self) -> None:
-        """Calls nothing any more when there is another ring."""
+        """Removes the callback of `register_change_callback`."""
         self._change_callback = None
 
 
