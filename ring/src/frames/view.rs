@@ -10,7 +10,7 @@ use crate::shm::ReadMapping;
 use crate::shm::memory::{RingMemory, runs};
 use crate::shm::open::RingSegment;
 
-/// Frames lent in place by [`Reader::view`](super::Reader::view): one run, or two where the ring wraps.
+/// Frames lent in place by [`Reader::view`](crate::Reader::view): one run, or two where the ring wraps.
 ///
 /// The writer may overwrite them at any moment; the bytes are only to be trusted once the view has been given back and
 /// they were found whole. (The view of a stream that ezmsg itself wrote is a copy, which stays as it is.)

@@ -125,7 +125,7 @@ impl Format {
     /// (it decides how many chunk records there are).
     ///
     /// # Errors
-    /// [`Error::BadFormat`] when the size overflows.
+    /// [`BadFormat`](crate::Error::BadFormat) when the size overflows.
     pub fn ring_bytes(&self, first_chunk_frames: u64) -> Result<u64> {
         Ok(Geometry::plan(self, first_chunk_frames)?.length)
     }

@@ -87,7 +87,7 @@ impl MessageView {
 /// Everything said of [`Reader`](super::Reader) holds; only the unit is another.
 ///
 /// A stream that ezmsg itself wrote does not say where its messages end: there a message is what is new at a look, at most
-/// 1 MiB or half the ring (and one frame at least), sent at the moment when it was found. [`Start::Last`](super::Start)
+/// 1 MiB or half the ring (and one frame at least), sent at the moment when it was found. [`Start::Last`](crate::Start)
 /// counts frames.
 pub struct MessageReader {
     cursor: Cursor<AnyStream>,

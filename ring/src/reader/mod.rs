@@ -179,7 +179,7 @@ use reader_methods;
 /// - **Views** are copies. [`Lag::time`] is the time since a look found the oldest unread frame.
 /// - **Descriptions** are decoded from a pickle, of which nothing is ever run. One that wants to call something, or is
 ///   broken, leaves the samples as they are: there is no [`description`](Self::description),
-///   [`description_missed`](Self::description_missed) is true, and [`EzmsgInfo::refused`] has the reason.
+///   [`description_missed`](Self::description_missed) is true, and [`EzmsgInfo::refused`](crate::EzmsgInfo::refused) has the reason.
 /// - **The end** is [`Outcome::Closed`], a quarter of a second after the writer has removed the stream in order. A writer
 ///   that was killed is not seen to be dead; the next one of the name is followed at once.
 pub struct Reader {
