@@ -36,6 +36,28 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.002)
 
 
+def waiting_readers(name: str) -> int:
+    """How many readers wait on a stream: each holds a lock on the second byte of its header while it does (SPEC.md)."""
+    inode = (Path("/dev/shm") / shorten_shmem_name(name)).stat().st_ino
+    with open("/proc/locks") as locks:
+        fields = [line.split() for line in locks]
+    return sum(line[1:4:2] == ["OFDLCK", "READ"] and line[5].endswith(f":{inode}") for line in fields)
+
+
+def wait_until_a_reader_waits(name: str) -> None:
+    wait_until(lambda: waiting_readers(name) > 0, "a reader waits on the stream")
+
+
+def threads(called: str) -> set[str]:
+    """The folders in /proc of this process's threads of that name."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if (task / "comm").read_text().strip() == called:
+                found.add(str(task))
+    return found
+
+
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> Iterator[str]:
     """A stream's name of this test's own, of which nothing may be left."""

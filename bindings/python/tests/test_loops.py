@@ -6,11 +6,10 @@ import asyncio
 import selectors
 import time
 
-
 import dora_shm
 from dora_shm import Reader
 
-from .conftest import PATIENCE_S
+from .conftest import PATIENCE_S, threads, wait_until
 from .test_reading import counting, stream
 
 WRITER = """
@@ -64,13 +63,12 @@ def test_a_stream_that_nobody_reads_wakes_nobody(name: str) -> None:
             reader.read()
         writer.write(counting(0, 1))
         assert selector.select(PATIENCE_S)
-        thread = next(
-            task for task in threads_of_this_process() if open(f"{task}/comm").read().strip() == "dora-shm-notify"
-        )
-        before = switches(thread)
+        (thread,) = threads("dora-shm-notify")
+        before, started = switches(thread), time.monotonic()
         for _ in range(2000):
             writer.write(counting(0, 1))
-        assert switches(thread) - before < 10
+        # It looks a few times a second, however long that took.
+        assert switches(thread) - before <= 5 + 10 * (time.monotonic() - started)
 
 
 def test_an_idle_stream_wakes_the_thread_a_few_times_a_second(name: str) -> None:
@@ -80,20 +78,13 @@ def test_an_idle_stream_wakes_the_thread_a_few_times_a_second(name: str) -> None
             selector.register(reader, selectors.EVENT_READ)
             while selector.select(0.1):
                 reader.read()
-            (thread,) = (
-                task for task in threads_of_this_process() if open(f"{task}/comm").read().strip() == "dora-shm-notify"
-            )
-            before = switches(thread)
-            time.sleep(1.0)
-            assert 1 <= switches(thread) - before <= 10
+            (thread,) = threads("dora-shm-notify")
+            before, started = switches(thread), time.monotonic()
+            wait_until(lambda: switches(thread) >= before + 5, "five wake-ups")
+            # On a busy machine they come later, never sooner.
+            assert time.monotonic() - started >= 0.4, "more than ten a second"
         if writer is not None:
             writer.close()
-
-
-def threads_of_this_process() -> list[str]:
-    import os
-
-    return [f"/proc/self/task/{task}" for task in os.listdir("/proc/self/task")]
 
 
 def switches(thread: str) -> int:
@@ -172,14 +163,21 @@ def test_a_closed_reader_ends_an_async_loop(name: str) -> None:
                 async for _ in reader:
                     reader.close()
 
-            task = asyncio.create_task(read())
-            await asyncio.sleep(0.02)
+            async def begin_to_read() -> asyncio.Task[None]:
+                before = threads("dora-shm-notify")
+                task = asyncio.create_task(read())
+                async with asyncio.timeout(PATIENCE_S):
+                    # The thread that wakes the loop begins when the task first waits.
+                    while threads("dora-shm-notify") <= before:
+                        await asyncio.sleep(0)
+                return task
+
+            task = await begin_to_read()
             writer.write(counting(0, 1))
             await asyncio.wait_for(task, PATIENCE_S)
 
             reader = Reader(name)
-            task = asyncio.create_task(read())
-            await asyncio.sleep(0.02)
+            task = await begin_to_read()
             reader.close()
             await asyncio.wait_for(task, PATIENCE_S)
 
@@ -196,5 +194,4 @@ def test_the_interpreter_ends_with_a_reader_that_is_being_watched(name: str, act
         listen()
     """)
     program.expect("watching")
-    started = time.monotonic()
-    assert program.end() == 0 and time.monotonic() - started < 5
+    assert program.end() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ import dora_shm
 from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
 from dora_shm.ezmsg import shorten_shmem_name
 
-from .conftest import PATIENCE_S
+from .conftest import PATIENCE_S, wait_until
 
 DTYPES = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split()
 
@@ -153,21 +154,16 @@ def test_what_a_closed_reader_has_lost_can_still_be_asked_for(name: str) -> None
     assert (writer.position, writer.stream_position, writer.generation) == (100, 100, 0)
 
 
-def test_more_frames_than_the_ring_holds_can_be_read_at_once(name: str, actor) -> None:
-    writer = actor("""
-        import time
-        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=200) as writer:
-            tell("begun")
-            listen()
-            for first in range(0, 1000, 10):
-                writer.write(np.arange(first * 4, (first + 10) * 4).reshape(10, 4))
-                time.sleep(0.002)
-            listen()
-    """)
-    writer.expect("begun")
-    with Reader(name, "oldest") as reader:
-        writer.say("go")
-        chunk = reader.read(1000, timeout=PATIENCE_S)
+def test_more_frames_than_the_ring_holds_can_be_read_at_once(name: str) -> None:
+    with stream(name, 200) as writer, Reader(name, "oldest") as reader:
+        chunks: list[dora_shm.Chunk] = []
+        reading = threading.Thread(target=lambda: chunks.append(reader.read(1000, timeout=PATIENCE_S)))
+        reading.start()
+        for first in range(0, 1000, 10):
+            wait_until(lambda: reader.lag.frames <= 100, "the reader keeps up")
+            writer.write(counting(first, 10))
+        reading.join(PATIENCE_S)
+        (chunk,) = chunks
         np.testing.assert_array_equal(chunk.samples, counting(0, 1000))
         assert len(chunk.messages) > 1
 
