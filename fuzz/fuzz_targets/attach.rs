@@ -4,25 +4,26 @@
 
 use std::cell::RefCell;
 
-use dora_shm_fuzz::{NAME, Stage, frames, messages};
-use dora_shm_ring::{Chunk, Description, Dtype, Error, Format, Start, Times, Writer, WriterOptions, streams};
+use dora_shm_ring::{
+    Chunk, Description, Dtype, Error, Format, ReaderOptions, Times, Writer, WriterOptions, streams,
+};
+use dora_shm_testkit::fuzz_input::{Files, NAME};
+use dora_shm_testkit::probe;
 use libfuzzer_sys::fuzz_target;
 
 thread_local! {
-    static STAGE: RefCell<Stage> = RefCell::new(Stage::new());
+    static FILES: RefCell<Files> = RefCell::new(Files::new());
 }
 
 fuzz_target!(|input: &[u8]| {
-    STAGE.with_borrow_mut(|stage| {
-        stage.put(input);
-        for start in [Start::Oldest, Start::Newest, Start::Last(3)] {
-            let _ = (frames(start), messages(start));
-        }
+    FILES.with_borrow_mut(|files| {
+        files.put(input);
+        let _ = probe::all(NAME, &ReaderOptions::default());
         streams().expect("the folder can be listed");
         // Making the files again takes long: not for every input.
         if input.len() % 8 == 0 {
             take_name();
-            *stage = Stage::new();
+            *files = Files::new();
         }
     });
 });
@@ -36,6 +37,5 @@ fn take_name() {
     writer.begin(&Format::new(Dtype::U8, &[4], 0.0, 8).unwrap(), &Description::default(), 1).unwrap();
     let chunk = Chunk { samples: &[7; 12], times: Times::Values(&[1.0, 2.0, 3.0]), send_ns: 0 };
     writer.write(&chunk).unwrap();
-    frames(Start::Oldest).unwrap();
-    messages(Start::Oldest).unwrap();
+    probe::all(NAME, &ReaderOptions::default()).unwrap();
 }

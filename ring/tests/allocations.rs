@@ -1,13 +1,11 @@
 //! Once everything has its size, no memory is asked for: not per chunk by the writer, not per read by readers.
 
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use common::Name;
-use common::signal::{FRAME_BYTES, description, format};
 use dora_shm_ring::*;
+use dora_shm_testkit::Name;
+use dora_shm_testkit::signal::{LEAST_BYTES, description, format};
 
 /// Counts what this thread asks for.
 struct Counted;
@@ -67,7 +65,7 @@ fn the_counter_counts() {
 fn writing_asks_for_no_memory() {
     let name = Name::new("writing");
     let mut writer = stream(&name);
-    let samples = vec![7; FRAMES as usize * FRAME_BYTES];
+    let samples = vec![7; FRAMES as usize * LEAST_BYTES];
     let values = vec![1.5; FRAMES as usize];
     let linear = Times::Linear { start: 0.0, step: 0.001 };
     let count = asked(|| {
@@ -85,10 +83,10 @@ fn writing_asks_for_no_memory() {
 fn reading_into_memory_that_is_used_again_asks_for_none() {
     let name = Name::new("reading");
     let mut writer = stream(&name);
-    let samples = vec![7; FRAMES as usize * FRAME_BYTES];
+    let samples = vec![7; FRAMES as usize * LEAST_BYTES];
     let mut write = |frames: usize| {
         let times = Times::Linear { start: 0.0, step: 0.001 };
-        writer.write(&Chunk { samples: &samples[..frames * FRAME_BYTES], times, send_ns: 1 }).unwrap();
+        writer.write(&Chunk { samples: &samples[..frames * LEAST_BYTES], times, send_ns: 1 }).unwrap();
     };
     let mut reader = Reader::open(&name, oldest()).unwrap();
     let mut in_place = Reader::open(&name, oldest()).unwrap();

@@ -1,18 +1,16 @@
 //! What a reader does after it has found the next generation to contradict what it knows.
 
-mod common;
-
-use common::segments::{self, patch, trailer_at};
-use common::signal::{self, description, format};
-use common::{Name, PATIENCE};
 use dora_shm_ring::*;
+use dora_shm_testkit::segments::{self, patch, trailer_at};
+use dora_shm_testkit::signal::{self, description, format};
+use dora_shm_testkit::{Name, PATIENCE};
 
 #[test]
 fn a_generation_whose_base_goes_back_is_corrupt_and_nothing_is_delivered_twice() {
     let name = Name::new("base-goes-back");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(16), &description(""), 4).unwrap();
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     let oldest = || ReaderOptions::default().start(Start::Oldest);
     let mut reader = Reader::open(&name, oldest()).unwrap();
     let mut by_message = MessageReader::open(&name, oldest()).unwrap();
@@ -21,10 +19,10 @@ fn a_generation_whose_base_goes_back_is_corrupt_and_nothing_is_delivered_twice()
     assert!(by_message.next(&mut message).unwrap().is_data());
 
     writer.begin(&format(16), &description(""), 4).unwrap();
-    signal::write(&mut writer, 3);
+    signal::write(&mut writer, 3).unwrap();
     let ring = segments::ring(&name, 1);
     let trailer = ring.metadata().unwrap().len() - trailer_at::LENGTH;
-    patch(&ring, trailer + trailer_at::BASE, &2u64.to_le_bytes());
+    patch(&ring, trailer + trailer_at::BASE, &2u64.to_le_bytes()).unwrap();
 
     assert!(matches!(reader.read(&mut frames, u64::MAX), Err(Error::Corrupt { .. })));
     assert!(matches!(by_message.next(&mut message), Err(Error::Corrupt { .. })));
@@ -60,7 +58,7 @@ fn a_dead_stream_that_could_not_count_on_is_finished_and_not_taken_over() {
     {
         let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
         writer.begin(&format(16), &description(""), 4).unwrap();
-        signal::write(&mut writer, 5);
+        signal::write(&mut writer, 5).unwrap();
         let stream_id = writer.stream_id();
         die(&name, writer);
         let ring = segments::ring(&name, 0);
@@ -68,12 +66,12 @@ fn a_dead_stream_that_could_not_count_on_is_finished_and_not_taken_over() {
         for (offset, value) in
             [(trailer_at::COMMITTED, committed), (trailer_at::RESERVED, reserved), (trailer_at::BASE, base)]
         {
-            patch(&ring, trailer + offset, &u64::to_le_bytes(value));
+            patch(&ring, trailer + offset, &u64::to_le_bytes(value)).unwrap();
         }
         let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
         assert_eq!((writer.epoch(), writer.stream_position()), (1, 0), "{committed} {reserved} {base}");
         assert_ne!(writer.stream_id(), stream_id);
         writer.begin(&format(16), &description(""), 4).unwrap();
-        signal::write(&mut writer, 3);
+        signal::write(&mut writer, 3).unwrap();
     }
 }

@@ -1,12 +1,12 @@
 //! What happens to a stream beside its frames, as readers report it; and passing everything that is there.
 
-mod common;
-
-use common::process::{Actor, argument, listen, tell};
-use common::signal::{self, description, format};
-use common::{Name, PATIENCE};
 use dora_shm_ring::EventKind::{NewDescription, NewGeneration, WriterGone, WriterRestarted};
 use dora_shm_ring::*;
+use dora_shm_testkit::follower::oldest;
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::signal::{self, description, format};
+use dora_shm_testkit::{Name, PATIENCE};
 
 fn stream(name: &str) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -21,11 +21,7 @@ fn begin(writer: &mut Writer, key: &str) {
 /// Writes one frame, the first that `key` describes.
 fn describe(writer: &mut Writer, key: &str) {
     writer.describe(&description(key)).unwrap();
-    signal::write(writer, 1);
-}
-
-fn oldest() -> ReaderOptions {
-    ReaderOptions::default().start(Start::Oldest)
+    signal::write(writer, 1).unwrap();
 }
 
 fn by_frames(name: &str, options: ReaderOptions) -> Reader {
@@ -94,7 +90,7 @@ fn the_first_ring_of_a_stream_that_was_waited_for_is_an_event() {
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
     let mut writer = stream(&name);
     assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Ready);
-    signal::write(&mut writer, 3);
+    signal::write(&mut writer, 3).unwrap();
     read_all(&mut frames);
     next_all(&mut messages);
     let expected = [(NewGeneration, Some(0), 0, key("one"))];
@@ -108,7 +104,7 @@ fn each_generation_is_an_event_once_and_in_order() {
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
     let mut expected = Vec::new();
     for generation in 1..4 {
-        signal::write(&mut writer, 2);
+        signal::write(&mut writer, 2).unwrap();
         let described = format!("of {generation}");
         begin(&mut writer, &described);
         read_all(&mut frames);
@@ -127,7 +123,7 @@ fn a_new_description_is_an_event_before_the_first_frame_that_it_describes() {
     let mut writer = Writer::create(&name, WriterOptions::default().keep_replaced(true)).unwrap();
     begin(&mut writer, "one");
     let (mut each, mut messages) = (by_frames(&name, oldest().each_description(true)), by_messages(&name, oldest()));
-    signal::write(&mut writer, 3);
+    signal::write(&mut writer, 3).unwrap();
     describe(&mut writer, "two");
     // Nothing changes.
     describe(&mut writer, "two");
@@ -149,13 +145,13 @@ fn a_reader_that_holds_the_newest_description_reports_it_where_the_reader_is() {
     let name = Name::new("newest-description");
     let mut writer = stream(&name);
     let mut reader = by_frames(&name, oldest());
-    signal::write(&mut writer, 3);
+    signal::write(&mut writer, 3).unwrap();
     let mut frames = Frames::new();
     assert_eq!(reader.read(&mut frames, 2).unwrap(), Outcome::Data(2));
     writer.describe(&description("two")).unwrap();
     assert_eq!(reader.read(&mut frames, 1).unwrap(), Outcome::Data(1));
     assert_eq!(reader.next_event(), None, "it has no frames yet");
-    signal::write(&mut writer, 4);
+    signal::write(&mut writer, 4).unwrap();
     let Outcome::Data(view) = reader.view(2).unwrap() else { panic!("four frames are there") };
     assert_eq!(events!(reader), [(NewDescription, Some(0), 3, key("two"))]);
     assert_eq!(reader.finish(view), 3..5);
@@ -168,7 +164,7 @@ fn an_orderly_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_wi
     let name = Name::new("orderly");
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     drop(writer);
     let mut read = Frames::new();
     assert_eq!(frames.read(&mut read, 3).unwrap(), Outcome::Data(3));
@@ -178,54 +174,40 @@ fn an_orderly_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_wi
     let end = [(GONE, Some(0), 5, key("one"))];
     assert_eq!((events!(frames), events!(messages)), (end.to_vec(), end.to_vec()));
     let mut writer = stream(&name);
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     read_all(&mut frames);
     next_all(&mut messages);
     let begins = [(WriterRestarted, Some(0), 0, key("one")), (NewGeneration, Some(0), 0, key("one"))];
     assert_eq!((events!(frames), events!(messages)), (begins.to_vec(), begins.to_vec()));
 }
 
-/// Has a stream, says so, and does what the other side says: "begin KEY", or "frame".
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn the_writer() {
-    let Some(name) = argument() else { return };
-    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    tell("has it");
-    while let Some(line) = listen() {
-        match line.split_once(' ') {
-            Some(("begin", key)) => begin(&mut writer, key),
-            _ => signal::write(&mut writer, 1),
-        }
-        tell("done");
-    }
+/// A writer in a process of its own, which has the name and no ring.
+fn start_writer(name: &str) -> Process {
+    let mut writer = roles::start("writer", &[name]);
+    writer.ask_for("create", DONE).unwrap();
+    writer
 }
 
+/// What a writer in a process of its own does for [`begin`].
+const BEGIN_ONE: &str = "begin 4 16 4 one";
+const BEGIN_TWO: &str = "begin 4 16 4 two";
+
 fn writer_that_dies(name: &str, lines: &[&str]) {
-    let mut actor = Actor::start("the_writer", name, &[]);
-    actor.expect("has it");
-    for line in lines {
-        actor.say(line);
-        actor.expect("done");
-    }
-    actor.kill();
-    actor.end_killed();
+    let mut writer = start_writer(name);
+    lines.iter().for_each(|line| writer.ask_for(line, DONE).unwrap());
+    writer.kill_and_wait().unwrap();
 }
 
 #[test]
 fn a_writers_death_is_an_event_once_and_so_is_its_heir() {
     let name = Name::new("death");
-    let mut writer = Actor::start("the_writer", &name, &[]);
-    writer.expect("has it");
-    writer.say("begin one");
-    writer.expect("done");
+    let mut writer = start_writer(&name);
+    writer.ask_for(BEGIN_ONE, DONE).unwrap();
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
-    writer.say("frame");
-    writer.expect("done");
+    writer.ask_for("write 1", DONE).unwrap();
     read_all(&mut frames);
     next_all(&mut messages);
-    writer.kill();
-    writer.end_killed();
+    writer.kill_and_wait().unwrap();
     assert_eq!((frames.next_event(), messages.next_event()), (None, None), "nobody has asked");
 
     assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
@@ -254,10 +236,10 @@ fn a_writers_death_is_an_event_once_and_so_is_its_heir() {
 #[test]
 fn a_reader_that_is_two_writers_behind_does_not_see_the_first_of_them_come_back() {
     let name = Name::new("two-behind");
-    writer_that_dies(&name, &["begin one", "frame"]);
+    writer_that_dies(&name, &[BEGIN_ONE, "write 1"]);
     let mut reader = by_frames(&name, oldest());
     read_all(&mut reader);
-    writer_that_dies(&name, &["begin two", "frame"]);
+    writer_that_dies(&name, &[BEGIN_TWO, "write 1"]);
     let _writer = Writer::create(&name, WriterOptions::default()).unwrap();
     read_all(&mut reader);
     read_all(&mut reader);
@@ -289,8 +271,8 @@ fn skipping_passes_all_that_is_there_and_counts_no_loss() {
     assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Nothing, "there is no stream");
     let mut writer = stream(&name);
     let (mut later, mut later_messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
-    signal::write(&mut writer, 3);
-    signal::write(&mut writer, 4);
+    signal::write(&mut writer, 3).unwrap();
+    signal::write(&mut writer, 4).unwrap();
     assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation, "more than that there are frames");
     assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
     assert_eq!(later.skip_to_newest().unwrap(), Outcome::Data(7));
@@ -298,13 +280,13 @@ fn skipping_passes_all_that_is_there_and_counts_no_loss() {
     assert_eq!((frames.position(), later.position()), (7, 7));
     // More than the ring holds.
     for _ in 0..10 {
-        signal::write(&mut writer, 5);
+        signal::write(&mut writer, 5).unwrap();
     }
     assert_eq!(later.skip_to_newest().unwrap(), Outcome::Data(50));
     assert_eq!(later_messages.skip_to_newest().unwrap(), Outcome::Data(50));
     assert_eq!(later.skip_to_newest().unwrap(), Outcome::Nothing);
     assert_eq!(later_messages.skip_to_newest().unwrap(), Outcome::Nothing);
-    signal::write(&mut writer, 2);
+    signal::write(&mut writer, 2).unwrap();
     let (mut read, mut message) = (Frames::new(), Message::new());
     assert_eq!(later.read(&mut read, u64::MAX).unwrap(), Outcome::Data(2));
     assert_eq!((read.first(), read.lost(), later.lost()), (57, 0, 0));
@@ -312,7 +294,7 @@ fn skipping_passes_all_that_is_there_and_counts_no_loss() {
     assert_eq!((message.info().first, message.info().lost, later_messages.lost()), (57, 0, 0));
     // What was lost before stays lost.
     for _ in 0..10 {
-        signal::write(&mut writer, 5);
+        signal::write(&mut writer, 5).unwrap();
     }
     assert!(frames.read(&mut read, 1).unwrap().is_data());
     let lost = frames.lost();
@@ -327,17 +309,17 @@ fn skipping_goes_on_to_the_newest_generation_whose_description_is_then_in_force(
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
     for described in ["two", "three", "four"] {
-        signal::write(&mut writer, 5);
+        signal::write(&mut writer, 5).unwrap();
         begin(&mut writer, described);
     }
-    signal::write(&mut writer, 6);
+    signal::write(&mut writer, 6).unwrap();
     assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation);
     assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
     assert_eq!((frames.generation(), frames.position(), frames.lost()), (Some(3), 6, 0));
     assert_eq!((messages.generation(), messages.lag().frames, messages.lost()), (Some(3), 0, 0));
     assert_eq!(frames.description().unwrap().key, "four");
     assert_eq!(events!(frames), [(NewGeneration, Some(3), 0, key("four"))]);
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     let (mut read, mut message) = (Frames::new(), Message::new());
     assert!(frames.read(&mut read, u64::MAX).unwrap().is_data() && messages.next(&mut message).unwrap().is_data());
     assert_eq!((read.first(), read.lost()), (6, 0));
@@ -349,9 +331,9 @@ fn skipping_reports_the_end_of_a_stream_once_and_then_follows_the_next() {
     let name = Name::new("skip-end");
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     begin(&mut writer, "two");
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     drop(writer);
     assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Closed);
     assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Closed);
@@ -361,7 +343,7 @@ fn skipping_reports_the_end_of_a_stream_once_and_then_follows_the_next() {
     let mut writer = stream(&name);
     assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation);
     assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     let mut read = Frames::new();
     assert_eq!(frames.read(&mut read, u64::MAX).unwrap(), Outcome::Data(1));
     assert_eq!((read.lost(), frames.lost()), (0, 0));
@@ -372,7 +354,7 @@ fn a_view_that_was_skipped_over_has_nothing_whole() {
     let name = Name::new("skip-view");
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     let Outcome::Data(view) = frames.view(3).unwrap() else { panic!("five frames are there") };
     let Outcome::Data(message) = messages.view().unwrap() else { panic!("a message is there") };
     assert!(frames.skip_to_newest().unwrap().is_data() && messages.skip_to_newest().unwrap().is_data());

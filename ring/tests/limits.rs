@@ -1,29 +1,27 @@
 //! The smallest and the largest: formats, rings, rooms, modes, numbers that wrap round.
 
-mod common;
-
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use common::process::{Actor, argument, listen, tell};
-use common::segments::{self, Bytes, header_at, patch, trailer_at};
-use common::signal::{self, Account, Follower, description, format};
-use common::{Name, PATIENCE, stage};
 use dora_shm_ring::*;
-
-fn oldest() -> ReaderOptions {
-    ReaderOptions::default().start(Start::Oldest)
-}
+use dora_shm_testkit::follower::{Follower, Kind, oldest};
+use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::rng::mix;
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::segments::{self, Bytes, footer_at, header_at, listing, patch, record_at, trailer_at};
+use dora_shm_testkit::signal::{self, description, format};
+use dora_shm_testkit::{Name, PATIENCE, wait_until};
 
 /// Bytes that tell where they belong.
 fn pattern(position: u64, bytes: &mut [u8]) {
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for (i, word) in words.iter_mut().enumerate() {
-        *word = signal::mix(position << 32 | i as u64).to_le_bytes();
+        *word = mix(position << 32 | i as u64).to_le_bytes();
     }
     for (i, byte) in rest.iter_mut().enumerate() {
-        *byte = (signal::mix(position) >> (8 * i)) as u8;
+        *byte = (mix(position) >> (8 * i)) as u8;
     }
 }
 
@@ -155,22 +153,19 @@ fn a_ring_of_one_frame_keeps_the_newest_and_counts_the_rest() {
     let name = Name::new("one");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(1), &description(""), 1).unwrap();
-    let mut followers = [
-        Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default()),
-        Follower::messages(MessageReader::open(&name, oldest()).unwrap(), Account::default()),
-    ];
+    let mut followers = Follower::open_both(&name, &oldest(), &Ledger::default()).unwrap();
     for frames in [1, 1, 1, 0, 3, 1, 7, 0] {
-        signal::write(&mut writer, frames);
+        signal::write(&mut writer, frames).unwrap();
     }
     for follower in &mut followers {
-        follower.drain();
-        assert_eq!(follower.accounted(), 14);
+        follower.drain().unwrap();
+        assert_eq!(follower.position(), 14);
     }
-    assert_eq!(followers[0].account().read, 1, "the newest");
-    signal::write(&mut writer, 1);
+    assert_eq!(followers[0].ledger.read, 1, "the newest");
+    signal::write(&mut writer, 1).unwrap();
     for follower in &mut followers {
-        follower.drain();
-        assert_eq!(follower.accounted(), 15);
+        follower.drain().unwrap();
+        assert_eq!(follower.position(), 15);
     }
 }
 
@@ -183,18 +178,18 @@ fn chunks_longer_than_the_ring_lose_exactly_what_does_not_fit() {
         let base = writer.stream_position();
         let held = writer.ring_frames();
         for copy in [false, true] {
-            let mut reader = Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::anywhere());
-            reader.drain();
+            let mut reader = Follower::open(&name, Kind::Wait, &oldest(), Ledger::anywhere()).unwrap();
+            reader.drain().unwrap();
             if copy {
-                signal::write_copy(&mut writer, chunk)
+                signal::write_copy(&mut writer, chunk, &mut Vec::new()).unwrap();
             } else {
-                signal::write(&mut writer, chunk)
+                signal::write(&mut writer, chunk).unwrap();
             }
             let mut frames = Frames::new();
             let mut newest = Reader::open(&name, ReaderOptions::default()).unwrap();
             assert_eq!(newest.latest(u64::MAX, &mut frames).unwrap(), chunk.min(held));
-            reader.drain();
-            assert_eq!(reader.account().next, writer.stream_position());
+            reader.drain().unwrap();
+            assert_eq!(reader.ledger.next(), writer.stream_position());
             assert!(writer.stream_position() - base >= chunk);
         }
     }
@@ -218,13 +213,13 @@ fn rings_beyond_the_limit_are_refused_with_both_numbers_and_change_nothing() {
     assert_eq!(writer.generation(), None);
     let fits = (1..).take_while(|&frames| format(frames).ring_bytes(1).unwrap() <= limit).last().unwrap();
     writer.begin(&format(fits), &description(""), 1).unwrap();
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     refused(&mut writer, fits + 1000);
     assert_eq!((writer.generation(), writer.position()), (Some(0), 5));
-    signal::write(&mut writer, 5);
-    let mut reader = Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default());
-    reader.drain();
-    assert_eq!(reader.account().read, 10);
+    signal::write(&mut writer, 5).unwrap();
+    let mut reader = Follower::open(&name, Kind::Wait, &oldest(), Ledger::default()).unwrap();
+    reader.drain().unwrap();
+    assert_eq!(reader.ledger.read, 10);
     let options = ReaderOptions::default().max_ring_bytes(limit / 2);
     assert!(matches!(Reader::open(&name, options), Err(Error::TooLarge { .. })));
 }
@@ -262,7 +257,7 @@ fn a_ring_that_no_memory_has_room_for_is_refused_with_what_is_needed_and_what_is
         }
     }
     writer.begin(&format(8), &description(""), 1).unwrap();
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
 }
 
 #[test]
@@ -270,14 +265,18 @@ fn modes_are_exact_whatever_the_umask() {
     let name = Name::new("umask");
     for mode in [0o600, 0o640, 0o644] {
         for umask in [0, 0o022, 0o077, 0o777] {
-            let mut actor = Actor::start("the_writer_with_a_umask", &format!("{mode}/{umask}/{}", &*name), &[]);
-            actor.expect("written");
+            let mut writer = roles::start("writer", &[&name]);
+            for line in
+                [&format!("umask {umask:o}"), &format!("create {mode:o}"), "begin 4 8 1 first", "describe again"]
+            {
+                writer.ask_for(line, DONE).unwrap();
+            }
             let paths = segments::of(&name);
             assert_eq!(paths.len(), 6);
             for path in paths {
                 assert_eq!(path.metadata().unwrap().mode() & 0o7777, mode, "umask {umask:o}, {path:?}");
             }
-            actor.end_well();
+            writer.end_well().unwrap();
         }
     }
     for mode in [0, 0o400, 0o660, 0o666, 0o602, 0o622, 0o1600, 0o777] {
@@ -286,72 +285,40 @@ fn modes_are_exact_whatever_the_umask() {
     }
 }
 
-#[test]
-#[ignore = "a role: a writer with a umask"]
-fn the_writer_with_a_umask() {
-    let Some(told) = argument() else { return };
-    let mut parts = told.splitn(3, '/');
-    let mut number = || parts.next().unwrap().parse::<u32>().unwrap();
-    let (mode, umask) = (number(), number());
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
-    let mut writer = Writer::create(parts.next().unwrap(), WriterOptions::default().mode(mode)).unwrap();
-    writer.begin(&format(8), &description(""), 1).unwrap();
-    writer.describe(&description("again")).unwrap();
-    tell("written");
-    let _ = listen();
-}
-
-/// Writes, and lives until it is killed.
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn the_writer() {
-    let Some(name) = argument() else { return };
-    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    writer.begin(&format(16), &description("first"), 4).unwrap();
-    signal::write(&mut writer, 5);
-    tell("written");
-    let _ = listen();
-}
-
 /// A stream whose numbers stand just before they wrap: a dead writer's, whose words are set and whose segments are
 /// renamed to fit.
 fn before_the_wrap(name: &str, generation: u32, meta_generation: u32, epoch: u32) {
-    let mut actor = Actor::start("the_writer", name, &[]);
-    actor.expect("written");
-    actor.kill();
-    actor.end_killed();
+    roles::leave_dead_stream(name, 16);
     let header = segments::header(name);
     let ring = segments::ring(name, 0);
     let trailer = ring.metadata().unwrap().len() - trailer_at::LENGTH;
     let metadata = segments::metadata(name, 1);
-    let footer = metadata.metadata().unwrap().len() - 64;
-    patch(&ring, trailer + trailer_at::GENERATION, &generation.to_le_bytes());
-    patch(&metadata, footer + 24, &meta_generation.to_le_bytes());
-    let index = Bytes::of(&ring).u64(trailer as usize + 72);
-    patch(&ring, index + 32, &meta_generation.to_le_bytes());
+    let footer = metadata.metadata().unwrap().len() - footer_at::LENGTH;
+    patch(&ring, trailer + trailer_at::GENERATION, &generation.to_le_bytes()).unwrap();
+    patch(&metadata, footer + footer_at::META_GENERATION, &meta_generation.to_le_bytes()).unwrap();
+    let index = Bytes::of(&ring).u64(trailer + trailer_at::INDEX_OFFSET);
+    patch(&ring, index + record_at::META_GENERATION, &meta_generation.to_le_bytes()).unwrap();
     for (from, to) in [(ring, segments::ring(name, generation)), (metadata, segments::metadata(name, meta_generation))]
     {
         std::fs::rename(segments::anchor(&from), segments::anchor(&to)).unwrap();
         std::fs::rename(from, to).unwrap();
     }
-    patch(&header, header_at::GENERATION, &generation.to_le_bytes());
-    patch(&header, header_at::META_GENERATION, &meta_generation.to_le_bytes());
-    patch(&header, header_at::EPOCH, &epoch.to_le_bytes());
-    patch(&header, header_at::WAKE, &(u32::MAX - 2).to_le_bytes());
+    patch(&header, header_at::GENERATION, &generation.to_le_bytes()).unwrap();
+    patch(&header, header_at::META_GENERATION, &meta_generation.to_le_bytes()).unwrap();
+    patch(&header, header_at::EPOCH, &epoch.to_le_bytes()).unwrap();
+    patch(&header, header_at::WAKE, &(u32::MAX - 2).to_le_bytes()).unwrap();
 }
 
 #[test]
 fn generations_descriptions_epochs_and_the_wake_word_wrap_round() {
     let name = Name::new("wrap");
     before_the_wrap(&name, u32::MAX - 1, u32::MAX, u32::MAX);
-    let mut followers = [
-        Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default()),
-        Follower::messages(MessageReader::open(&name, oldest()).unwrap(), Account::default()),
-    ];
+    let mut followers = Follower::open_both(&name, &oldest(), &Ledger::default()).unwrap();
     for follower in &mut followers {
-        assert_eq!((follower.info().generation, follower.info().epoch), (Some(u32::MAX - 1), Some(u32::MAX)));
-        follower.drain();
-        assert_eq!(follower.account().read, 5);
+        let info = follower.info().unwrap();
+        assert_eq!((info.generation, info.epoch), (Some(u32::MAX - 1), Some(u32::MAX)));
+        follower.drain().unwrap();
+        assert_eq!(follower.ledger.read, 5);
     }
     // Those of the wrapped-to number are removed first.
     for public in [segments::ring(&name, 0), segments::metadata(&name, 1)] {
@@ -365,22 +332,20 @@ fn generations_descriptions_epochs_and_the_wake_word_wrap_round() {
         writer.begin(&format(16), &description(key), 4).unwrap();
         assert_eq!(writer.generation(), Some(generation), "0xFFFFFFFF is no generation");
         let header = Bytes::of(&segments::header(&name));
-        assert_eq!(header.u32(header_at::META_GENERATION as usize), generation + 1, "0 is no description");
+        assert_eq!(header.u32(header_at::META_GENERATION), generation + 1, "0 is no description");
         for _ in 0..3 {
-            signal::write(&mut writer, 4);
+            signal::write(&mut writer, 4).unwrap();
             for follower in &mut followers {
                 // Asleep across the wake word's wrap, too: the news come at once, not with the next slice.
                 assert_eq!(follower.wait(PATIENCE).unwrap(), Wait::Ready);
-                follower.drain();
-                assert_eq!((follower.accounted(), follower.lost()), (writer.stream_position(), 0));
+                follower.drain().unwrap();
+                assert_eq!((follower.position(), follower.lost()), (writer.stream_position(), 0));
             }
         }
-        if let Follower::Frames(reader, ..) = &followers[0] {
-            keys.push(reader.description().unwrap().key.clone());
-        }
+        keys.push(followers[0].description().unwrap().key.clone());
     }
     assert_eq!(keys, ["second", "third"]);
-    let wake = Bytes::of(&segments::header(&name)).u32(header_at::WAKE as usize);
+    let wake = Bytes::of(&segments::header(&name)).u32(header_at::WAKE);
     assert!(wake < 100, "{wake}");
     drop(writer);
 }
@@ -390,7 +355,7 @@ fn a_sleeper_is_woken_across_the_wrap_of_the_wake_word() {
     let name = Name::new("wake-wrap");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(16), &description(""), 1).unwrap();
-    patch(&segments::header(&name), header_at::WAKE, &u32::MAX.to_le_bytes());
+    patch(&segments::header(&name), header_at::WAKE, &u32::MAX.to_le_bytes()).unwrap();
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let asleep = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -398,11 +363,11 @@ fn a_sleeper_is_woken_across_the_wrap_of_the_wake_word() {
             asleep.store(true, std::sync::atomic::Ordering::Relaxed);
             reader.wait(PATIENCE).unwrap()
         });
-        common::wait_until("it sleeps", || asleep.load(std::sync::atomic::Ordering::Relaxed));
-        signal::write(&mut writer, 1);
+        wait_until("it sleeps", || asleep.load(std::sync::atomic::Ordering::Relaxed));
+        signal::write(&mut writer, 1).unwrap();
         assert_eq!(sleeper.join().unwrap(), Wait::Ready);
     });
-    assert_eq!(Bytes::of(&segments::header(&name)).u32(header_at::WAKE as usize), 0);
+    assert_eq!(Bytes::of(&segments::header(&name)).u32(header_at::WAKE), 0);
 }
 
 // What follows happens in a /dev/shm of 64 MB.
@@ -431,147 +396,128 @@ fn fill_up() {
 
 #[test]
 fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
-    stage::play("no_room", 64);
-}
-
-#[test]
-#[ignore = "a role: a writer in a small shared memory"]
-fn no_room() {
-    if !stage::is_on() {
-        return;
-    }
-    let mut writer = Writer::create("small", WriterOptions::default()).unwrap();
-    match writer.begin(&mebibytes(80), &Description::default(), 1) {
-        Err(error @ Error::NoSpace { needed, free }) => {
-            assert_eq!(needed, mebibytes(80).ring_bytes(1).unwrap());
-            assert!((60 * MIB..=64 * MIB).contains(&free), "{free}");
-            let text = error.to_string();
-            assert!(
-                text.contains(&needed.to_string()) && text.contains(&free.to_string()) && text.contains("--shm-size")
-            );
+    with_private_shm(64, || {
+        let mut writer = Writer::create("small", WriterOptions::default()).unwrap();
+        match writer.begin(&mebibytes(80), &Description::default(), 1) {
+            Err(error @ Error::NoSpace { needed, free }) => {
+                assert_eq!(needed, mebibytes(80).ring_bytes(1).unwrap());
+                assert!((60 * MIB..=64 * MIB).contains(&free), "{free}");
+                let text = error.to_string();
+                assert!(
+                    text.contains(&needed.to_string())
+                        && text.contains(&free.to_string())
+                        && text.contains("--shm-size")
+                );
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(stage::listing().len(), 2, "the header only");
-    assert!(matches!(
-        writer.write(&Chunk { samples: &[], times: Times::Values(&[]), send_ns: 0 }),
-        Err(Error::NoGeneration)
-    ));
+        assert_eq!(listing().len(), 2, "the header only");
+        assert!(matches!(
+            writer.write(&Chunk { samples: &[], times: Times::Values(&[]), send_ns: 0 }),
+            Err(Error::NoGeneration)
+        ));
 
-    writer.begin(&mebibytes(20), &Description::default(), 1).unwrap();
-    write_pattern(&mut writer, 0, 100);
-    let mut reader = Reader::open("small", oldest()).unwrap();
-    // Neither beside the old ring nor in its place: the stream stays as it is.
-    assert!(matches!(writer.begin(&mebibytes(70), &Description::default(), 1), Err(Error::NoSpace { .. })));
-    assert_eq!((writer.generation(), writer.position()), (Some(0), 100));
-    // Somebody fills what is left: what was reserved is ours, every page of it.
-    fill_up();
-    write_pattern(&mut writer, 100, 400);
-    let mut frames = Frames::new();
-    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
-    assert_eq!(frames.first() + frames.frames(), 500);
-    assert_eq!(frames.lost() + frames.frames(), 500);
-    check_pattern(&frames, &mut Vec::new());
-    // A new description or a new ring cannot be made; the old ones go on.
-    let described = Description { key: "new".into(), ..Default::default() };
-    assert!(matches!(writer.describe(&described), Err(Error::NoSpace { .. })));
-    write_pattern(&mut writer, 500, 1);
-    assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
-    // When there is room again, it goes on.
-    std::fs::remove_file("/dev/shm/ballast").unwrap();
-    writer.describe(&described).unwrap();
-    writer.begin(&mebibytes(21), &described, 1).unwrap();
-    write_pattern(&mut writer, 0, 1);
-    assert_eq!(writer.generation(), Some(1));
-    while !reader.read(&mut frames, u64::MAX).unwrap().is_data() {}
-    assert_eq!((frames.generation(), frames.frames(), frames.lost()), (1, 1, 0));
-    drop(writer);
-    assert_eq!(stage::listing(), [""; 0]);
+        writer.begin(&mebibytes(20), &Description::default(), 1).unwrap();
+        write_pattern(&mut writer, 0, 100);
+        let mut reader = Reader::open("small", oldest()).unwrap();
+        // Neither beside the old ring nor in its place: the stream stays as it is.
+        assert!(matches!(writer.begin(&mebibytes(70), &Description::default(), 1), Err(Error::NoSpace { .. })));
+        assert_eq!((writer.generation(), writer.position()), (Some(0), 100));
+        // Somebody fills what is left: what was reserved is ours, every page of it.
+        fill_up();
+        write_pattern(&mut writer, 100, 400);
+        let mut frames = Frames::new();
+        assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
+        assert_eq!(frames.first() + frames.frames(), 500);
+        assert_eq!(frames.lost() + frames.frames(), 500);
+        check_pattern(&frames, &mut Vec::new());
+        // A new description or a new ring cannot be made; the old ones go on.
+        let described = Description { key: "new".into(), ..Default::default() };
+        assert!(matches!(writer.describe(&described), Err(Error::NoSpace { .. })));
+        write_pattern(&mut writer, 500, 1);
+        assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
+        // When there is room again, it goes on.
+        std::fs::remove_file("/dev/shm/ballast").unwrap();
+        writer.describe(&described).unwrap();
+        writer.begin(&mebibytes(21), &described, 1).unwrap();
+        write_pattern(&mut writer, 0, 1);
+        assert_eq!(writer.generation(), Some(1));
+        while !reader.read(&mut frames, u64::MAX).unwrap().is_data() {}
+        assert_eq!((frames.generation(), frames.frames(), frames.lost()), (1, 1, 0));
+        drop(writer);
+        assert_eq!(listing(), [""; 0]);
+    });
 }
 
 #[test]
 fn where_only_the_old_rings_room_suffices_the_stream_restarts_and_readers_lose_nothing() {
-    stage::play("restart_for_room", 64);
-}
-
-#[test]
-#[ignore = "a role: a writer that needs the old ring's room"]
-fn restart_for_room() {
-    if !stage::is_on() {
-        return;
-    }
-    // Nobody attached: closing frees the room at once.
-    let mut writer = Writer::create("restart", WriterOptions::default()).unwrap();
-    writer.begin(&mebibytes(40), &Description::default(), 1).unwrap();
-    write_pattern(&mut writer, 0, 10);
-    let before = writer.stream_id();
-    writer.begin(&mebibytes(41), &Description::default(), 1).unwrap();
-    assert_ne!(writer.stream_id(), before);
-    write_pattern(&mut writer, 0, 3);
-    assert_eq!((writer.generation(), writer.position()), (Some(0), 3));
-    // A reader that is attached holds the old ring until it has drained it; it is given the time to.
-    let (frames_read, outcomes) = std::thread::scope(|scope| {
-        let (attached, is_attached) = std::sync::mpsc::channel();
-        let following = scope.spawn(move || {
-            let mut reader = Reader::open("restart", oldest()).unwrap();
-            attached.send(()).unwrap();
-            let (mut frames, mut expected, mut read, mut outcomes) = (Frames::new(), Vec::new(), 0, Vec::new());
-            let deadline = Instant::now() + PATIENCE;
-            while read < 3 + 5 + 2 {
-                assert!(Instant::now() < deadline, "{read} read, {outcomes:?}");
-                if reader.wait(Duration::from_secs(1)).unwrap() == Wait::Ready {
-                    // Busy with something else, while it maps the old ring.
-                    std::thread::sleep(Duration::from_millis(50));
-                    match reader.read(&mut frames, u64::MAX).unwrap() {
-                        Outcome::Data(_) => {
-                            check_pattern(&frames, &mut expected);
-                            read += frames.frames();
+    with_private_shm(64, || {
+        // Nobody attached: closing frees the room at once.
+        let mut writer = Writer::create("restart", WriterOptions::default()).unwrap();
+        writer.begin(&mebibytes(40), &Description::default(), 1).unwrap();
+        write_pattern(&mut writer, 0, 10);
+        let before = writer.stream_id();
+        writer.begin(&mebibytes(41), &Description::default(), 1).unwrap();
+        assert_ne!(writer.stream_id(), before);
+        write_pattern(&mut writer, 0, 3);
+        assert_eq!((writer.generation(), writer.position()), (Some(0), 3));
+        // A reader that is attached holds the old ring until it has drained it; it is given the time to.
+        let (frames_read, outcomes) = std::thread::scope(|scope| {
+            let (attached, is_attached) = std::sync::mpsc::channel();
+            let following = scope.spawn(move || {
+                let mut reader = Reader::open("restart", oldest()).unwrap();
+                attached.send(()).unwrap();
+                let (mut frames, mut expected, mut read, mut outcomes) = (Frames::new(), Vec::new(), 0, Vec::new());
+                let deadline = Instant::now() + PATIENCE;
+                while read < 3 + 5 + 2 {
+                    assert!(Instant::now() < deadline, "{read} read, {outcomes:?}");
+                    if reader.wait(Duration::from_secs(1)).unwrap() == Wait::Ready {
+                        // Busy with something else, while it maps the old ring.
+                        std::thread::sleep(Duration::from_millis(50));
+                        match reader.read(&mut frames, u64::MAX).unwrap() {
+                            Outcome::Data(_) => {
+                                check_pattern(&frames, &mut expected);
+                                read += frames.frames();
+                            }
+                            other => outcomes.push(other),
                         }
-                        other => outcomes.push(other),
                     }
                 }
-            }
-            assert_eq!(reader.lost(), 0);
-            (read, outcomes)
+                assert_eq!(reader.lost(), 0);
+                (read, outcomes)
+            });
+            is_attached.recv().unwrap();
+            write_pattern(&mut writer, 3, 5);
+            writer.begin(&mebibytes(42), &Description::default(), 1).unwrap();
+            write_pattern(&mut writer, 0, 2);
+            following.join().unwrap()
         });
-        is_attached.recv().unwrap();
-        write_pattern(&mut writer, 3, 5);
-        writer.begin(&mebibytes(42), &Description::default(), 1).unwrap();
-        write_pattern(&mut writer, 0, 2);
-        following.join().unwrap()
+        assert_eq!((frames_read, outcomes), (10, vec![Outcome::Closed, Outcome::Generation]));
+        // A reader that does not let go keeps the room; the error says so, the writer goes on when it has gone.
+        let sleepy = Reader::open("restart", oldest()).unwrap();
+        match writer.begin(&mebibytes(43), &Description::default(), 1) {
+            Err(Error::NoSpace { needed, free }) => assert!(free < needed),
+            other => panic!("{other:?}"),
+        }
+        drop(sleepy);
+        writer.begin(&mebibytes(43), &Description::default(), 1).unwrap();
+        write_pattern(&mut writer, 0, 1);
+        drop(writer);
+        assert_eq!(listing(), [""; 0]);
     });
-    assert_eq!((frames_read, outcomes), (10, vec![Outcome::Closed, Outcome::Generation]));
-    // A reader that does not let go keeps the room; the error says so, the writer goes on when it has gone.
-    let sleepy = Reader::open("restart", oldest()).unwrap();
-    match writer.begin(&mebibytes(43), &Description::default(), 1) {
-        Err(Error::NoSpace { needed, free }) => assert!(free < needed),
-        other => panic!("{other:?}"),
-    }
-    drop(sleepy);
-    writer.begin(&mebibytes(43), &Description::default(), 1).unwrap();
-    write_pattern(&mut writer, 0, 1);
-    drop(writer);
-    assert_eq!(stage::listing(), [""; 0]);
 }
 
 #[test]
 fn a_header_that_finds_no_room_is_refused_and_leaves_nothing() {
-    stage::play("no_room_at_all", 1);
-}
-
-#[test]
-#[ignore = "a role: a writer in a full shared memory"]
-fn no_room_at_all() {
-    if !stage::is_on() {
-        return;
-    }
-    fill_up();
-    match Writer::create("full", WriterOptions::default()) {
-        Err(Error::NoSpace { needed: 4096, free }) => assert!(free < 4096),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(stage::listing(), ["ballast"]);
-    std::fs::remove_file("/dev/shm/ballast").unwrap();
-    drop(Writer::create("full", WriterOptions::default()).unwrap());
-    assert_eq!(stage::listing(), [""; 0]);
+    with_private_shm(1, || {
+        fill_up();
+        match Writer::create("full", WriterOptions::default()) {
+            Err(Error::NoSpace { needed: 4096, free }) => assert!(free < 4096),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(listing(), ["ballast"]);
+        std::fs::remove_file("/dev/shm/ballast").unwrap();
+        drop(Writer::create("full", WriterOptions::default()).unwrap());
+        assert_eq!(listing(), [""; 0]);
+    });
 }

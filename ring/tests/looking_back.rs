@@ -1,9 +1,7 @@
 //! Frames by their positions and times, without the cursor.
 
-mod common;
-
-use common::{Name, signal};
 use dora_shm_ring::*;
+use dora_shm_testkit::{Name, signal};
 use proptest::prelude::*;
 
 fn stream(name: &str, frames: u64) -> Writer {
@@ -15,7 +13,7 @@ fn stream(name: &str, frames: u64) -> Writer {
 /// The positions that the frames say they have.
 fn positions(frames: &Frames) -> Vec<u64> {
     let words: &[u64] = frames.samples_as().unwrap();
-    words.chunks_exact(signal::WORDS).map(|frame| frame[0]).collect()
+    words.chunks_exact(signal::LEAST_WORDS).map(|frame| frame[0]).collect()
 }
 
 #[test]
@@ -33,7 +31,7 @@ fn what_is_older_than_the_ring_or_not_written_yet_is_left_out() {
     let name = Name::new("around");
     let mut writer = stream(&name, 40);
     for _ in 0..10 {
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let mut frames = Frames::new();
@@ -41,7 +39,7 @@ fn what_is_older_than_the_ring_or_not_written_yet_is_left_out() {
     assert_eq!(reader.read_at(55..63, &mut frames).unwrap(), 3);
     assert_eq!((frames.first(), positions(&frames)), (60, vec![60, 61, 62]));
     assert_eq!(reader.read_at(98..u64::MAX, &mut frames).unwrap(), 2);
-    assert_eq!((positions(&frames), frames.times()), (vec![98, 99], &[0.098, 0.099][..]));
+    assert_eq!((positions(&frames), frames.times()), (vec![98, 99], &[98, 99].map(signal::time_of)[..]));
     for nothing in [0..60, 100..200, 70..70, u64::MAX..u64::MAX] {
         assert_eq!(reader.read_at(nothing, &mut frames).unwrap(), 0);
         assert!(frames.is_empty());
@@ -53,7 +51,7 @@ fn frames_are_read_by_position_into_memory_of_the_callers() {
     let name = Name::new("into");
     let mut writer = stream(&name, 40);
     for _ in 0..10 {
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let frame_bytes = reader.format().unwrap().frame_bytes() as usize;
@@ -75,7 +73,7 @@ fn frames_are_read_by_position_into_memory_of_the_callers() {
 fn looking_back_moves_no_cursor_and_counts_nothing_as_lost() {
     let name = Name::new("cursor");
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     let options = ReaderOptions::default().start(Start::Oldest);
     let mut reader = Reader::open(&name, options).unwrap();
     let mut frames = Frames::new();
@@ -98,7 +96,7 @@ proptest! {
         let times: Vec<f64> = steps.iter().scan(0.0, |time, &step| { *time += f64::from(step); Some(*time) }).collect();
         for &time in &times {
             let start = Times::Linear { start: time, step: 0.0 };
-            writer.write(&Chunk { samples: &[0; signal::FRAME_BYTES], times: start, send_ns: 0 }).unwrap();
+            writer.write(&Chunk { samples: &[0; signal::LEAST_BYTES], times: start, send_ns: 0 }).unwrap();
         }
         let reader = Reader::open(&name, ReaderOptions::default()).unwrap();
         let held = reader.held();
@@ -113,7 +111,7 @@ fn times_that_are_no_numbers_lead_to_some_position_that_is_held() {
     let mut writer = stream(&name, 40);
     for _ in 0..60 {
         let times = Times::Values(&[f64::NAN]);
-        writer.write(&Chunk { samples: &[0; signal::FRAME_BYTES], times, send_ns: 0 }).unwrap();
+        writer.write(&Chunk { samples: &[0; signal::LEAST_BYTES], times, send_ns: 0 }).unwrap();
     }
     let reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     for time in [f64::NEG_INFINITY, 0.0, f64::INFINITY, f64::NAN] {

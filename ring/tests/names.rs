@@ -1,14 +1,16 @@
 //! The names of a stream's segments: kept while it lives, listed, and cleaned up after the dead.
 
-mod common;
-
 use std::path::Path;
 
-use common::process::{Actor, argument, listen, tell};
-use common::segments::{self, anchor, footer_at, header_at, patch, trailer_at};
-use common::signal::{self, Account, Follower, description, format};
-use common::{Name, PATIENCE, stage, wait_until};
 use dora_shm_ring::*;
+use dora_shm_testkit::follower::{Follower, Kind, Step, oldest};
+use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::programs::root;
+use dora_shm_testkit::roles::{DONE, leave_dead_stream, start_writer};
+use dora_shm_testkit::segments::{self, Bytes, anchor, header_at, listing, patch};
+use dora_shm_testkit::signal::{self, description, format};
+use dora_shm_testkit::{Flag, Name, PATIENCE, wait_until};
 
 fn stream(name: &str) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -17,8 +19,7 @@ fn stream(name: &str) -> Writer {
 }
 
 fn follower(name: &str) -> Follower {
-    let options = ReaderOptions::default().start(Start::Oldest);
-    Follower::frames(Reader::open(name, options).unwrap(), Account::default())
+    Follower::open(name, Kind::Wait, &oldest(), Ledger::default()).unwrap()
 }
 
 #[test]
@@ -31,13 +32,13 @@ fn each_name_that_is_removed_comes_back_as_the_same_file() {
         for path in [public.clone(), anchor(&public)] {
             let inode = path.metadata().unwrap().ino();
             std::fs::remove_file(&path).unwrap();
-            signal::write(&mut writer, 3);
+            signal::write(&mut writer, 3).unwrap();
             wait_until("the name comes back", || path.exists());
             assert_eq!(path.metadata().unwrap().ino(), inode);
         }
     }
-    reader.drain();
-    assert_eq!((reader.account().read, reader.lost()), (18, 0));
+    reader.drain().unwrap();
+    assert_eq!((reader.ledger.read, reader.lost()), (18, 0));
     assert_eq!((writer.generation(), writer.warnings()), (Some(0), Vec::new()));
 }
 
@@ -58,13 +59,13 @@ fn a_public_name_that_somebody_else_took_is_reported_once_and_taken_back_when_it
         });
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains(&*name) && warnings[0].contains(public.file_name().unwrap().to_str().unwrap()));
-        signal::write(&mut writer, 3);
+        signal::write(&mut writer, 3).unwrap();
         assert_eq!(std::fs::read(&public).unwrap(), b"somebody else's", "it is not ours to remove");
         std::fs::remove_file(&public).unwrap();
         wait_until("our name is back", || public.exists());
     }
-    reader.drain();
-    assert_eq!((reader.account().read, reader.lost()), (9, 0), "those attached go on");
+    reader.drain().unwrap();
+    assert_eq!((reader.ledger.read, reader.lost()), (9, 0), "those attached go on");
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_foreign_file_under_our_name_survives_our_close() {
     let name = Name::new("survives");
     for i in 0..3 {
         let mut writer = stream(&name);
-        signal::write(&mut writer, 1);
+        signal::write(&mut writer, 1).unwrap();
         let public = segments::publics(&name)[i].clone();
         let foreign = public.with_extension("foreign");
         std::fs::write(&foreign, "somebody else's").unwrap();
@@ -90,40 +91,36 @@ fn a_segment_that_lost_both_names_is_made_anew_by_maintain_or_by_the_next_write(
         for i in 0..3 {
             let name = Name::new("both");
             let mut writer = stream(&name);
-            signal::write(&mut writer, 5);
-            let mut reader = follower(&name);
-            let mut by_message = {
-                let options = ReaderOptions::default().start(Start::Oldest);
-                Follower::messages(MessageReader::open(&name, options).unwrap(), Account::default())
-            };
+            signal::write(&mut writer, 5).unwrap();
+            let [mut reader, mut by_message] = Follower::open_both(&name, &oldest(), &Ledger::default()).unwrap();
             let public = segments::publics(&name)[i].clone();
             let before = (writer.stream_id(), writer.generation());
             std::fs::remove_file(anchor(&public)).unwrap();
             std::fs::remove_file(&public).unwrap();
             wait_until("it is made anew", || {
                 if by_write {
-                    signal::write(&mut writer, 0);
+                    signal::write(&mut writer, 0).unwrap();
                 } else {
                     writer.maintain().unwrap();
                 }
                 // So many empty messages would lap a reader that does not follow.
-                reader.drain();
-                by_message.drain();
+                reader.drain().unwrap();
+                by_message.drain().unwrap();
                 segments::of(&name).len() == 6 && (i != 1 || writer.generation() != before.1)
             });
             let same_stream = writer.stream_id() == before.0;
             assert_eq!(same_stream, i != 0, "without its header it is another stream");
             assert_eq!(writer.generation(), if i == 1 { Some(1) } else { before.1 });
-            signal::write(&mut writer, 2);
+            signal::write(&mut writer, 2).unwrap();
             for reader in [&mut reader, &mut by_message] {
-                while reader.account().read < 7 {
+                while reader.ledger.read < 7 {
                     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
-                    reader.drain();
+                    reader.drain().unwrap();
                 }
                 assert_eq!(reader.lost(), 0);
             }
             // Those who come now find it.
-            assert_eq!(follower(&name).info().liveness, Liveness::Live);
+            assert_eq!(follower(&name).info().unwrap().liveness, Liveness::Live);
             let found = Reader::open(&name, ReaderOptions::default()).unwrap();
             assert_eq!(found.description().unwrap().key, "kept");
         }
@@ -133,10 +130,7 @@ fn a_segment_that_lost_both_names_is_made_anew_by_maintain_or_by_the_next_write(
 #[test]
 fn a_reader_waits_for_a_ring_that_has_lost_its_name_without_being_busy() {
     let name = Name::new("nameless");
-    let mut actor = Actor::start("the_writer", &name, &[]);
-    actor.expect("written");
-    actor.kill();
-    actor.end_killed();
+    leave_dead_stream(&name, 64);
     // A dead stream: nobody puts the name back until the next writer takes over.
     let ring = segments::ring(&name, 0);
     let hidden = ring.with_extension("hidden");
@@ -147,22 +141,21 @@ fn a_reader_waits_for_a_ring_that_has_lost_its_name_without_being_busy() {
     let timeout = std::time::Duration::from_millis(120);
     assert_eq!(reader.wait(timeout).unwrap(), Wait::Quiet(Liveness::Dead));
     assert!(started.elapsed() >= timeout);
-    assert_eq!(reader.read(1).unwrap(), dora_shm_ring::Outcome::Nothing);
+    assert_eq!(reader.step().unwrap(), Step::Nothing);
     std::fs::rename(&hidden, &ring).unwrap();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
-    reader.drain();
-    assert_eq!(reader.account().read, 5);
+    reader.drain().unwrap();
+    assert_eq!(reader.ledger.read, 5);
     drop(Writer::create(&name, WriterOptions::default()).unwrap());
 }
 
 #[test]
 fn a_dead_stream_whose_public_names_were_removed_is_taken_over_by_its_anchors() {
     let name = Name::new("by-anchor");
-    let mut actor = Actor::start("the_writer", &name, &[]);
-    actor.expect("written");
+    let mut dead = start_writer(&name, 64);
+    dead.ask_for("write 5", DONE).unwrap();
     let mut reader = follower(&name);
-    actor.kill();
-    actor.end_killed();
+    dead.kill_and_wait().unwrap();
     for public in segments::publics(&name) {
         std::fs::remove_file(public).unwrap();
     }
@@ -170,62 +163,39 @@ fn a_dead_stream_whose_public_names_were_removed_is_taken_over_by_its_anchors() 
     assert_eq!((writer.epoch(), writer.stream_position()), (2, 5));
     assert_eq!(segments::of(&name).len(), 6, "public again");
     let mut late = follower(&name);
-    late.drain();
-    assert_eq!(late.account().read, 5);
+    late.drain().unwrap();
+    assert_eq!(late.ledger.read, 5);
     writer.begin(&format(64), &description("next"), 4).unwrap();
-    signal::write(&mut writer, 2);
-    reader.drain();
-    assert_eq!((reader.account().read, reader.lost()), (7, 0));
+    signal::write(&mut writer, 2).unwrap();
+    reader.drain().unwrap();
+    assert_eq!((reader.ledger.read, reader.lost()), (7, 0));
 }
 
 #[test]
 fn a_dead_stream_whose_anchors_were_removed_is_a_leftover_that_the_next_writer_replaces() {
     let name = Name::new("by-public");
-    let mut actor = Actor::start("the_writer", &name, &[]);
-    actor.expect("written");
-    let mut reader = follower(&name);
-    actor.kill();
-    actor.end_killed();
+    let mut dead = start_writer(&name, 64);
+    dead.ask_for("write 5", DONE).unwrap();
+    let mut reader = Reader::open(&name, oldest()).unwrap();
+    dead.kill_and_wait().unwrap();
     for public in segments::publics(&name) {
         std::fs::remove_file(anchor(&public)).unwrap();
     }
     let mut writer = stream(&name);
     assert_eq!((writer.epoch(), writer.stream_position()), (1, 0));
-    signal::write(&mut writer, 2);
+    signal::write(&mut writer, 2).unwrap();
     // It drains what it has of the dead, sees that the name stands for another stream, and goes there.
-    let mut read = 0;
+    let (mut frames, mut read) = (Frames::new(), 0);
     wait_until("it follows", || {
         let _ = reader.wait(PATIENCE).unwrap();
-        read = match &mut reader {
-            Follower::Frames(reader, ..) => {
-                let mut frames = Frames::new();
-                if reader.read(&mut frames, u64::MAX).unwrap().is_data() { read + frames.frames() } else { read }
-            }
-            Follower::Messages(..) => unreachable!(),
-        };
+        if reader.read(&mut frames, u64::MAX).unwrap().is_data() {
+            read += frames.frames();
+        }
         read == 7
     });
 }
 
-/// Writes, and lives until it is killed.
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn the_writer() {
-    let Some(name) = argument() else { return };
-    let mut writer = stream(&name);
-    signal::write(&mut writer, 5);
-    tell("written");
-    let _ = listen();
-}
-
 // What follows lists or cleans all of /dev/shm, so it has one of its own.
-
-fn dead(name: &str) {
-    let mut actor = Actor::start("the_writer", name, &[]);
-    actor.expect("written");
-    actor.kill();
-    actor.end_killed();
-}
 
 fn listed() -> Vec<(String, Liveness)> {
     let mut found: Vec<_> = streams()
@@ -242,227 +212,205 @@ fn listed() -> Vec<(String, Liveness)> {
 
 #[test]
 fn all_streams_are_listed_by_their_full_names_whoever_writes_them() {
-    stage::play("list", 64);
-}
-
-#[test]
-#[ignore = "a role: lists a shared memory of its own"]
-fn list() {
-    if !stage::is_on() {
-        return;
-    }
-    assert!(streams().unwrap().is_empty());
-    let long = "é".repeat(512);
-    let mut live = stream("größe/live");
-    signal::write(&mut live, 7);
-    let waiting = Writer::create(&long, WriterOptions::default()).unwrap();
-    dead("dead");
-    let closed = stream("closed");
-    drop(closed);
-    let expected = [
-        ("dead".to_owned(), Liveness::Dead),
-        ("größe/live".to_owned(), Liveness::Live),
-        (long.clone(), Liveness::Waiting),
-    ];
-    assert_eq!(listed(), expected);
-    // Without its public name, until it is put back, a stream is still listed.
-    let public = segments::header("dead");
-    std::fs::remove_file(&public).unwrap();
-    assert_eq!(listed().len(), 3);
-    assert!(listed().iter().any(|(name, _)| name == "dead"));
-    std::fs::hard_link(anchor(&public), &public).unwrap();
-    let info = streams().unwrap().into_iter().find_map(|stream| match stream {
-        StreamInfo::Stream(info) if info.name == "größe/live" => Some(info),
-        _ => None,
+    with_private_shm(64, || {
+        assert!(streams().unwrap().is_empty());
+        let long = "é".repeat(512);
+        let mut live = stream("größe/live");
+        signal::write(&mut live, 7).unwrap();
+        let waiting = Writer::create(&long, WriterOptions::default()).unwrap();
+        leave_dead_stream("dead", 64);
+        let closed = stream("closed");
+        drop(closed);
+        let expected = [
+            ("dead".to_owned(), Liveness::Dead),
+            ("größe/live".to_owned(), Liveness::Live),
+            (long.clone(), Liveness::Waiting),
+        ];
+        assert_eq!(listed(), expected);
+        // Without its public name, until it is put back, a stream is still listed.
+        let public = segments::header("dead");
+        std::fs::remove_file(&public).unwrap();
+        assert_eq!(listed().len(), 3);
+        assert!(listed().iter().any(|(name, _)| name == "dead"));
+        std::fs::hard_link(anchor(&public), &public).unwrap();
+        let info = streams().unwrap().into_iter().find_map(|stream| match stream {
+            StreamInfo::Stream(info) if info.name == "größe/live" => Some(info),
+            _ => None,
+        });
+        let info = info.unwrap();
+        assert_eq!((info.position, info.stream_position, info.chunks), (7, 7, 1));
+        assert_eq!(info.writer_pid, Some(std::process::id()));
+        // A closed header that its writer had no time to remove is a leftover, not a stream.
+        patch(&public, header_at::STATE, &2u32.to_le_bytes()).unwrap();
+        assert_eq!(listed().len(), 2);
+        let left = leftovers().unwrap();
+        assert_eq!((left[0].stream.as_deref(), left[0].closed, left.len()), (Some("dead"), true, 1));
+        // Files that are none of ours are passed over; a header that lies about its name is told of.
+        std::fs::write("/dev/shm/other", "x").unwrap();
+        std::fs::write("/dev/shm/sm_other", "x").unwrap();
+        std::fs::create_dir("/dev/shm/sm_folder.anchor").unwrap();
+        assert_eq!(listed().len(), 2);
+        std::fs::copy(segments::header("größe/live"), "/dev/shm/sm_liar.anchor").unwrap();
+        let liars = streams().unwrap();
+        let told =
+            liars.iter().any(|stream| matches!(stream, StreamInfo::Unreadable { segment, .. } if segment == "sm_liar"));
+        assert!(told, "{liars:?}");
+        drop((live, waiting));
     });
-    let info = info.unwrap();
-    assert_eq!((info.position, info.stream_position, info.chunks), (7, 7, 1));
-    assert_eq!(info.writer_pid, Some(std::process::id()));
-    // A closed header that its writer had no time to remove is a leftover, not a stream.
-    patch(&public, header_at::STATE, &2u32.to_le_bytes());
-    assert_eq!(listed().len(), 2);
-    let left = leftovers().unwrap();
-    assert_eq!((left[0].stream.as_deref(), left[0].closed, left.len()), (Some("dead"), true, 1));
-    // Files that are none of ours are passed over; a header that lies about its name is told of.
-    std::fs::write("/dev/shm/other", "x").unwrap();
-    std::fs::write("/dev/shm/sm_other", "x").unwrap();
-    std::fs::create_dir("/dev/shm/sm_folder.anchor").unwrap();
-    assert_eq!(listed().len(), 2);
-    std::fs::copy(segments::header("größe/live"), "/dev/shm/sm_liar.anchor").unwrap();
-    let liars = streams().unwrap();
-    let told =
-        liars.iter().any(|stream| matches!(stream, StreamInfo::Unreadable { segment, .. } if segment == "sm_liar"));
-    assert!(told, "{liars:?}");
-    drop((live, waiting));
 }
 
 #[test]
 fn clean_removes_what_the_dead_left_and_nothing_else() {
-    stage::play("sweep", 64);
-}
+    with_private_shm(64, || {
+        let mut live = stream("live");
+        signal::write(&mut live, 3).unwrap();
+        let waiting = Writer::create("waiting", WriterOptions::default()).unwrap();
+        let mut elsewhere = start_writer("elsewhere", 64);
+        let foreign = ["sm_ezmsgs_header", "sm_ezmsgs_ring", "sm_ezmsgs_metadata", "somebody-elses", "sm_x.anchored"];
+        let golden = root().join("tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin");
+        std::fs::copy(golden, "/dev/shm/sm_ezmsgs_header").unwrap();
+        for (name, length) in foreign[1..].iter().zip([16384, 699, 5, 7]) {
+            std::fs::write(Path::new("/dev/shm").join(name), vec![7; length]).unwrap();
+        }
+        // A ring and a description of later versions, whose stream_id may be elsewhere: whose they are is not known.
+        leave_dead_stream("later", 64);
+        let [header, ring, metadata] = segments::publics("later");
+        patch(&ring, Bytes::of(&ring).trailer() + 8, &2u16.to_le_bytes()).unwrap();
+        patch(&metadata, Bytes::of(&metadata).footer() + 12, &1u32.to_le_bytes()).unwrap();
+        std::fs::remove_file(anchor(&header)).unwrap();
+        std::fs::remove_file(header).unwrap();
+        let before = listing();
+        assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
+        assert_eq!(leftovers().unwrap(), []);
+        assert_eq!(listing(), before);
 
-#[test]
-#[ignore = "a role: cleans a shared memory of its own"]
-fn sweep() {
-    if !stage::is_on() {
-        return;
-    }
-    let mut live = stream("live");
-    signal::write(&mut live, 3);
-    let waiting = Writer::create("waiting", WriterOptions::default()).unwrap();
-    let mut elsewhere = Actor::start("the_writer", "elsewhere", &[]);
-    elsewhere.expect("written");
-    let foreign = ["sm_ezmsgs_header", "sm_ezmsgs_ring", "sm_ezmsgs_metadata", "somebody-elses", "sm_x.anchored"];
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin");
-    std::fs::copy(golden, "/dev/shm/sm_ezmsgs_header").unwrap();
-    for (name, length) in foreign[1..].iter().zip([16384, 699, 5, 7]) {
-        std::fs::write(Path::new("/dev/shm").join(name), vec![7; length]).unwrap();
-    }
-    // A ring and a description of later versions, whose stream_id may be elsewhere: whose they are is not known.
-    dead("later");
-    let [header, ring, metadata] = segments::publics("later");
-    patch(&ring, segments::Bytes::of(&ring).0.len() as u64 - trailer_at::LENGTH + 8, &2u16.to_le_bytes());
-    patch(&metadata, segments::Bytes::of(&metadata).0.len() as u64 - footer_at::LENGTH + 12, &1u32.to_le_bytes());
-    std::fs::remove_file(anchor(&header)).unwrap();
-    std::fs::remove_file(header).unwrap();
-    let before = stage::listing();
-    assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
-    assert_eq!(leftovers().unwrap(), []);
-    assert_eq!(stage::listing(), before);
+        // The dead: a whole stream; one without anchors; one without public names; one whose creation was cut short; a ring
+        // and a description without a header; one whose header names segments that it does not have.
+        leave_dead_stream("whole", 64);
+        let mut reader = follower("whole");
+        leave_dead_stream("without-anchors", 64);
+        for public in segments::publics("without-anchors") {
+            std::fs::remove_file(anchor(&public)).unwrap();
+        }
+        leave_dead_stream("without-publics", 64);
+        for public in segments::publics("without-publics") {
+            std::fs::remove_file(public).unwrap();
+        }
+        std::fs::write(anchor(&segments::header("cut-short")), [0; 100]).unwrap();
+        std::fs::write(anchor(&segments::header("cut-shorter")), "").unwrap();
+        leave_dead_stream("without-header", 64);
+        std::fs::remove_file(segments::header("without-header")).unwrap();
+        std::fs::remove_file(anchor(&segments::header("without-header"))).unwrap();
+        leave_dead_stream("misnaming", 64);
+        patch(&segments::header("misnaming"), header_at::GENERATION, &77u32.to_le_bytes()).unwrap();
+        patch(&segments::header("misnaming"), header_at::META_GENERATION, &77u32.to_le_bytes()).unwrap();
+        assert_eq!(listing().len(), before.len() + 6 + 3 + 3 + 2 + 4 + 6);
 
-    // The dead: a whole stream; one without anchors; one without public names; one whose creation was cut short; a ring
-    // and a description without a header; one whose header names segments that it does not have.
-    dead("whole");
-    let mut reader = follower("whole");
-    dead("without-anchors");
-    for public in segments::publics("without-anchors") {
-        std::fs::remove_file(anchor(&public)).unwrap();
-    }
-    dead("without-publics");
-    for public in segments::publics("without-publics") {
-        std::fs::remove_file(public).unwrap();
-    }
-    std::fs::write(anchor(&segments::header("cut-short")), [0; 100]).unwrap();
-    std::fs::write(anchor(&segments::header("cut-shorter")), "").unwrap();
-    dead("without-header");
-    std::fs::remove_file(segments::header("without-header")).unwrap();
-    std::fs::remove_file(anchor(&segments::header("without-header"))).unwrap();
-    dead("misnaming");
-    patch(&segments::header("misnaming"), header_at::GENERATION, &77u32.to_le_bytes());
-    patch(&segments::header("misnaming"), header_at::META_GENERATION, &77u32.to_le_bytes());
-    assert_eq!(stage::listing().len(), before.len() + 6 + 3 + 3 + 2 + 4 + 6);
+        let whole = listing();
+        let to_go = leftovers().unwrap();
+        assert_eq!(listing(), whole, "looking changes nothing");
+        let mut told: Vec<(Option<&str>, usize)> =
+            to_go.iter().map(|left| (left.stream.as_deref(), left.segments.len())).collect();
+        told.sort();
+        let expected = [
+            (None, 1),
+            (None, 2),
+            (Some("misnaming"), 3),
+            (Some("whole"), 3),
+            (Some("without-anchors"), 3),
+            (Some("without-publics"), 3),
+        ];
+        assert_eq!(told, expected);
+        let allocated = |segment: &String| {
+            use std::os::unix::fs::MetadataExt;
+            let path = segments::path(segment);
+            let file = if path.exists() { path } else { anchor(&path) };
+            file.metadata().unwrap().blocks() * 512
+        };
+        for left in &to_go {
+            assert_eq!(left.bytes, left.segments.iter().map(allocated).sum::<u64>(), "{left:?}");
+        }
 
-    let whole = stage::listing();
-    let to_go = leftovers().unwrap();
-    assert_eq!(stage::listing(), whole, "looking changes nothing");
-    let mut told: Vec<(Option<&str>, usize)> =
-        to_go.iter().map(|left| (left.stream.as_deref(), left.segments.len())).collect();
-    told.sort();
-    let expected = [
-        (None, 1),
-        (None, 2),
-        (Some("misnaming"), 3),
-        (Some("whole"), 3),
-        (Some("without-anchors"), 3),
-        (Some("without-publics"), 3),
-    ];
-    assert_eq!(told, expected);
-    let allocated = |segment: &String| {
-        use std::os::unix::fs::MetadataExt;
-        let path = segments::path(segment);
-        let file = if path.exists() { path } else { anchor(&path) };
-        file.metadata().unwrap().blocks() * 512
-    };
-    for left in &to_go {
-        assert_eq!(left.bytes, left.segments.iter().map(allocated).sum::<u64>(), "{left:?}");
-    }
+        let removed = clean().unwrap();
+        assert_eq!(listing(), before, "removed: {removed:?}");
+        assert_eq!(leftovers().unwrap(), []);
+        for name in ["whole", "without-anchors", "without-publics", "misnaming"] {
+            assert!(removed.iter().any(|found| found == name), "{name} among {removed:?}");
+        }
+        assert!(removed.contains(&format!("{}.anchor", shorten("cut-short"))));
+        assert!(!removed.iter().any(|name| name.contains("live") || name.contains("ezmsg")), "{removed:?}");
+        // Who was attached drains and sees the end.
+        assert!(reader.drain().unwrap());
+        assert_eq!((reader.ledger.read, reader.lost()), (5, 0));
+        assert_eq!(clean().unwrap(), [""; 0]);
 
-    let removed = clean().unwrap();
-    assert_eq!(stage::listing(), before, "removed: {removed:?}");
-    assert_eq!(leftovers().unwrap(), []);
-    for name in ["whole", "without-anchors", "without-publics", "misnaming"] {
-        assert!(removed.iter().any(|found| found == name), "{name} among {removed:?}");
-    }
-    assert!(removed.contains(&format!("{}.anchor", shorten("cut-short"))));
-    assert!(!removed.iter().any(|name| name.contains("live") || name.contains("ezmsg")), "{removed:?}");
-    // Who was attached drains and sees the end.
-    assert!(reader.drain());
-    assert_eq!((reader.account().read, reader.lost()), (5, 0));
-    assert_eq!(clean().unwrap(), [""; 0]);
+        // A live stream that has lost a name, or all, is not dead.
+        for path in segments::publics("live").iter().flat_map(|public| [public.clone(), anchor(public)]) {
+            let whole = listing();
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!(clean().unwrap(), [""; 0], "without {path:?}");
+            wait_until("the name is back", || listing() == whole);
+        }
+        let mut attached = follower("live");
+        signal::write(&mut live, 4).unwrap();
+        attached.drain().unwrap();
+        assert_eq!((attached.ledger.read, attached.lost()), (7, 0));
+        assert_eq!((live.generation(), live.stream_position()), (Some(0), 7));
 
-    // A live stream that has lost a name, or all, is not dead.
-    for path in segments::publics("live").iter().flat_map(|public| [public.clone(), anchor(public)]) {
-        let whole = stage::listing();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(clean().unwrap(), [""; 0], "without {path:?}");
-        wait_until("the name is back", || stage::listing() == whole);
-    }
-    let mut attached = follower("live");
-    signal::write(&mut live, 4);
-    attached.drain();
-    assert_eq!((attached.account().read, attached.lost()), (7, 0));
-    assert_eq!((live.generation(), live.stream_position()), (Some(0), 7));
-
-    // Nor is one that is stopped.
-    elsewhere.signal(rustix::process::Signal::STOP);
-    assert_eq!(clean().unwrap(), [""; 0]);
-    elsewhere.signal(rustix::process::Signal::CONT);
-    elsewhere.say("go on");
-    elsewhere.end_well();
-    drop((live, waiting));
-    let later = [ring, metadata].map(|public| [anchor(&public), public]).concat();
-    let later = later.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
-    let mut left: Vec<String> = foreign.map(str::to_owned).into_iter().chain(later).collect();
-    left.sort();
-    assert_eq!(stage::listing(), left);
+        // Nor is one that is stopped.
+        elsewhere.signal(rustix::process::Signal::STOP);
+        assert_eq!(clean().unwrap(), [""; 0]);
+        elsewhere.signal(rustix::process::Signal::CONT);
+        elsewhere.ask_for("write 1", DONE).unwrap();
+        elsewhere.end_well().unwrap();
+        drop((live, waiting));
+        let later = [ring, metadata].map(|public| [anchor(&public), public]).concat();
+        let later = later.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        let mut left: Vec<String> = foreign.map(str::to_owned).into_iter().chain(later).collect();
+        left.sort();
+        assert_eq!(listing(), left);
+    });
 }
 
 #[test]
 fn clean_beside_writers_that_come_switch_and_go_takes_nothing_of_theirs() {
-    stage::play("sweep_beside_writers", 64);
-}
-
-#[test]
-#[ignore = "a role: cleans a shared memory of its own while streams are made"]
-fn sweep_beside_writers() {
-    if !stage::is_on() {
-        return;
-    }
-    let stop = common::Flag::new();
-    std::thread::scope(|scope| {
-        let _stop = stop.raise_at_end();
-        let sweeper = scope.spawn(|| {
-            let mut sweeps = 0;
-            while !stop.is_raised() {
-                assert_eq!(leftovers().unwrap(), [], "nobody is dead");
-                assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
-                sweeps += 1;
+    with_private_shm(64, || {
+        let stop = Flag::new();
+        std::thread::scope(|scope| {
+            let _stop = stop.raise_at_end();
+            let sweeper = scope.spawn(|| {
+                let mut sweeps = 0;
+                while !stop.is_raised() {
+                    assert_eq!(leftovers().unwrap(), [], "nobody is dead");
+                    assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
+                    sweeps += 1;
+                }
+                sweeps
+            });
+            for round in 0..60 {
+                let mut writer = stream("busy");
+                let mut reader = follower("busy");
+                for generation in 0..6 {
+                    signal::write(&mut writer, 3).unwrap();
+                    writer.describe(&description(format!("{round}/{generation}"))).unwrap();
+                    signal::write(&mut writer, 3).unwrap();
+                    reader.drain().unwrap();
+                    writer.begin(&format(32 + generation), &description("again"), 4).unwrap();
+                }
+                drop(writer);
+                assert!(reader.drain().unwrap());
+                assert_eq!((reader.ledger.read, reader.lost()), (36, 0));
             }
-            sweeps
+            // Names that are only just being taken.
+            let header = segments::header("busy");
+            for _ in 0..2000 {
+                let writer = Writer::create("busy", WriterOptions::default()).unwrap();
+                assert!(header.exists() && anchor(&header).exists());
+                drop(writer);
+            }
+            stop.raise();
+            assert!(sweeper.join().unwrap() > 20);
         });
-        for round in 0..60 {
-            let mut writer = stream("busy");
-            let mut reader = follower("busy");
-            for generation in 0..6 {
-                signal::write(&mut writer, 3);
-                writer.describe(&description(&format!("{round}/{generation}"))).unwrap();
-                signal::write(&mut writer, 3);
-                reader.drain();
-                writer.begin(&format(32 + generation), &description("again"), 4).unwrap();
-            }
-            drop(writer);
-            assert!(reader.drain());
-            assert_eq!((reader.account().read, reader.lost()), (36, 0));
-        }
-        // Names that are only just being taken.
-        let header = segments::header("busy");
-        for _ in 0..2000 {
-            let writer = Writer::create("busy", WriterOptions::default()).unwrap();
-            assert!(header.exists() && anchor(&header).exists());
-            drop(writer);
-        }
-        stop.raise();
-        assert!(sweeper.join().unwrap() > 20);
+        assert_eq!(listing(), [""; 0]);
     });
-    assert_eq!(stage::listing(), [""; 0]);
 }

@@ -1,12 +1,10 @@
 //! Which messages brought the frames that were read, what described them, and who wrote them; and frames copied into
 //! memory of the caller's.
 
-mod common;
-
-use common::signal::{self, description, format, format_as};
-use common::source::{CHANNELS, Source, from_oldest, samples_at, time_at};
-use common::{Name, PATIENCE};
 use dora_shm_ring::*;
+use dora_shm_testkit::signal::{self, description, format, format_of};
+use dora_shm_testkit::source::{CHANNELS, Source, from_oldest, samples_at, time_at};
+use dora_shm_testkit::{Name, PATIENCE};
 
 fn each() -> ReaderOptions {
     ReaderOptions::default().start(Start::Oldest).each_description(true)
@@ -43,8 +41,8 @@ fn a_read_ends_where_the_description_changes() {
     let mut writer = keeping(&name, 1000);
     for label in ["a", "b", "c"] {
         writer.describe(&labelled(label)).unwrap();
-        signal::write(&mut writer, 10);
-        signal::write(&mut writer, 5);
+        signal::write(&mut writer, 10).unwrap();
+        signal::write(&mut writer, 5).unwrap();
     }
     for views in [false, true] {
         let mut reader = Reader::open(&name, each()).unwrap();
@@ -81,7 +79,7 @@ fn a_description_that_is_gone_is_missed_and_its_frames_still_come_apart() {
     writer.begin(&format(1000), &labelled("a"), 10).unwrap();
     for label in ["a", "b", "c"] {
         writer.describe(&labelled(label)).unwrap();
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     let mut reader = Reader::open(&name, each()).unwrap();
     let mut frames = Frames::new();
@@ -97,9 +95,9 @@ fn a_description_of_the_next_generation_changes_nothing_for_the_frames_before_it
     let name = Name::new("each-next");
     let mut writer = keeping(&name, 100);
     let mut reader = Reader::open(&name, each()).unwrap();
-    signal::write(&mut writer, 10);
-    writer.begin(&format_as(&[2, 2], 100), &description("second"), 10).unwrap();
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
+    writer.begin(&format_of(&[2, 2], 100), &description("second"), 10).unwrap();
+    signal::write(&mut writer, 10).unwrap();
     let mut frames = Frames::new();
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!((frames.frames(), key(&reader)), (10, "first".into()));
@@ -177,28 +175,28 @@ fn a_read_is_continued_only_by_what_goes_on_from_it() {
     let name = Name::new("continue");
     let mut writer = keeping(&name, 64);
     let mut reader = Reader::open(&name, each()).unwrap();
-    let mut samples = vec![0; 64 * signal::FRAME_BYTES];
+    let mut samples = vec![0; 64 * signal::LEAST_BYTES];
     let mut times = vec![0.0; 64];
     let mut read = |reader: &mut Reader, continuing: bool| {
         let read = if continuing { Reader::continue_into } else { Reader::read_into };
         let outcome = read(reader, &mut samples, &mut times).unwrap();
         outcome.map(|copied| (copied.first, copied.frames, copied.lost))
     };
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     assert_eq!(read(&mut reader, false), Outcome::Data((0, 10, 0)));
     assert_eq!(read(&mut reader, true), Outcome::Nothing);
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     assert_eq!(read(&mut reader, true), Outcome::Data((10, 5, 0)));
 
     writer.describe(&labelled("b")).unwrap();
-    signal::write(&mut writer, 5);
+    signal::write(&mut writer, 5).unwrap();
     assert_eq!(read(&mut reader, true), Outcome::Nothing, "another description");
     assert_eq!((label(&reader), reader.position()), (String::new(), 15));
     assert_eq!(read(&mut reader, false), Outcome::Data((15, 5, 0)));
     assert_eq!(label(&reader), "b");
 
-    signal::write(&mut writer, 64);
-    signal::write(&mut writer, 6);
+    signal::write(&mut writer, 64).unwrap();
+    signal::write(&mut writer, 6).unwrap();
     assert_eq!(read(&mut reader, true), Outcome::Nothing, "lapped");
     assert_eq!((reader.position(), reader.lost()), (20, 0));
     assert_eq!(read(&mut reader, false), Outcome::Data((58, 32, 38)));
@@ -254,7 +252,7 @@ fn a_reader_moves_on_without_reading_when_nothing_is_left_to_read() {
     assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Nothing, 0));
     source.write(5);
     assert_eq!((reader.advance().unwrap(), reader.unread()), (Outcome::Data(5), 5));
-    source.writer.begin(&common::source::format(32), &common::source::description(), 1).unwrap();
+    source.writer.begin(&dora_shm_testkit::source::format(32), &dora_shm_testkit::source::description(), 1).unwrap();
     assert_eq!((reader.advance().unwrap(), reader.unread(), reader.position()), (Outcome::Data(5), 5, 0));
     let mut frames = Frames::new();
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());

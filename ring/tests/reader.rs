@@ -1,16 +1,12 @@
 //! What a reader is told and what it counts, when streams come, change and go while it looks elsewhere.
 
-mod common;
-
 use std::time::Duration;
 
-use common::signal::{self, Account, Follower, description, format, format_as};
-use common::{Name, PATIENCE, segments};
 use dora_shm_ring::*;
-
-fn oldest() -> ReaderOptions {
-    ReaderOptions::default().start(Start::Oldest)
-}
+use dora_shm_testkit::follower::{Follower, Kind, Step, oldest};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::signal::{self, description, format, format_of};
+use dora_shm_testkit::{Name, PATIENCE, segments};
 
 fn stream(name: &str, frames: u64) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -31,14 +27,14 @@ fn a_reader_that_started_at_the_oldest_frames_counts_every_frame_that_it_misses_
     let name = Name::new("oldest");
     let mut writer = stream(&name, 40);
     for _ in 0..10 {
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     let mut frames = Frames::new();
     let mut reader = Reader::open(&name, oldest()).unwrap();
     assert!(reader.read(&mut frames, 5).unwrap().is_data());
     assert_eq!((frames.first(), frames.lost()), (60, 0), "what was gone when the reader came is not lost");
     for _ in 0..6 {
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert_eq!(frames.lost(), frames.first() - 65);
@@ -47,27 +43,23 @@ fn a_reader_that_started_at_the_oldest_frames_counts_every_frame_that_it_misses_
 
 #[test]
 fn a_stream_that_ran_and_closed_unseen_is_counted_by_the_reader_that_waited_for_its_first_frame() {
-    for messages in [false, true] {
+    for kind in [Kind::Wait, Kind::Messages] {
         let name = Name::new("unseen");
         let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-        let mut reader = if messages {
-            Follower::messages(MessageReader::open(&name, ReaderOptions::default()).unwrap(), Account::default())
-        } else {
-            Follower::frames(Reader::open(&name, ReaderOptions::default()).unwrap(), Account::default())
-        };
-        assert_eq!(reader.liveness(), Liveness::Waiting);
+        let mut reader = Follower::open(&name, kind, &ReaderOptions::default(), Ledger::default()).unwrap();
+        assert_eq!(reader.liveness().unwrap(), Liveness::Waiting);
         writer.begin(&format(20), &description(""), 10).unwrap();
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
         writer.close();
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
-        assert_eq!(reader.read(u64::MAX).unwrap(), Outcome::Closed);
+        assert_eq!(reader.step().unwrap(), Step::Closed);
         assert_eq!(reader.lost(), 10);
-        assert_eq!(reader.read(u64::MAX).unwrap(), Outcome::Nothing);
+        assert_eq!(reader.step().unwrap(), Step::Nothing);
         // The next stream is accounted from its first frame.
         let mut writer = stream(&name, 20);
-        signal::write(&mut writer, 7);
-        reader.drain();
-        assert_eq!((reader.account().read, reader.lost()), (7, 10));
+        signal::write(&mut writer, 7).unwrap();
+        reader.drain().unwrap();
+        assert_eq!((reader.ledger.read, reader.lost()), (7, 10));
     }
 }
 
@@ -77,17 +69,17 @@ fn a_description_that_was_missed_does_not_hide_the_next_one() {
     let mut writer = stream(&name, 40);
     // The service thread puts the name back within a quarter of a second: remove it again until a reader has missed it.
     let mut reader = Reader::open(&name, oldest()).unwrap();
-    common::wait_until("a reader misses it", || {
+    dora_shm_testkit::wait_until("a reader misses it", || {
         std::fs::remove_file(segments::metadata(&name, 1)).unwrap();
         reader = Reader::open(&name, oldest()).unwrap();
         reader.description_missed() || {
-            common::wait_until("the name is back", || segments::metadata(&name, 1).exists());
+            dora_shm_testkit::wait_until("the name is back", || segments::metadata(&name, 1).exists());
             false
         }
     });
     assert_eq!(reader.description(), None);
     writer.describe(&description("second")).unwrap();
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     let mut frames = Frames::new();
     assert!(reader.read(&mut frames, 1).unwrap().is_data());
     assert_eq!(reader.description().map(|found| found.key.as_str()), Some("second"));
@@ -101,7 +93,7 @@ fn every_message_of_a_burst_is_read_with_the_description_that_was_in_force_for_i
     let mut writer = keeping(&name, 40);
     let mut message = Message::new();
     // The reader has come to the first ring.
-    signal::write(&mut writer, 2);
+    signal::write(&mut writer, 2).unwrap();
     assert_eq!(reader.next(&mut message).unwrap(), Outcome::Generation);
     let keys = ["first", "2", "3", "4", "5", "6", "7", "8"];
     for (i, key) in keys.into_iter().enumerate().skip(1) {
@@ -109,7 +101,7 @@ fn every_message_of_a_burst_is_read_with_the_description_that_was_in_force_for_i
             writer.begin(&format(50), &description(key), 10).unwrap();
         }
         writer.describe(&description(key)).unwrap();
-        signal::write(&mut writer, 2);
+        signal::write(&mut writer, 2).unwrap();
     }
     let mut found = Vec::new();
     loop {
@@ -130,12 +122,12 @@ fn descriptions_that_were_replaced_in_a_burst_are_few_and_gone_after_a_while() {
     let name = Name::new("replaced");
     let mut writer = keeping(&name, 40);
     for key in 0..20 {
-        writer.describe(&description(&key.to_string())).unwrap();
+        writer.describe(&description(key.to_string())).unwrap();
     }
     let left = segments::of(&name).len();
     // Unless this thread was kept from the processor for the whole while.
     assert!((SEGMENTS..=SEGMENTS + 2 * MOST_REPLACED).contains(&left), "{left}");
-    common::wait_until("the end of those that were replaced", || segments::of(&name).len() == SEGMENTS);
+    dora_shm_testkit::wait_until("the end of those that were replaced", || segments::of(&name).len() == SEGMENTS);
 }
 
 #[test]
@@ -143,7 +135,7 @@ fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
     let name = Name::new("latest");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 3);
+    signal::write(&mut writer, 3).unwrap();
     let mut frames = Frames::new();
     assert_eq!(reader.latest(2, &mut frames).unwrap(), 2);
     assert_eq!(frames.first(), 1);
@@ -165,7 +157,7 @@ fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
 fn no_patience_is_too_long() {
     let name = Name::new("patience");
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     let mut reader = Reader::open(&name, oldest()).unwrap();
     // Just beyond what 64 bits of nanoseconds hold.
     for idle_after in [Duration::new(18_446_744_073, 709_551_616), Duration::MAX] {
@@ -181,10 +173,10 @@ fn no_patience_is_too_long() {
 fn a_writer_is_not_idle_because_its_reader_is_a_generation_behind() {
     let name = Name::new("behind");
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     let mut reader = Reader::open(&name, oldest()).unwrap();
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Idle);
-    writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
+    writer.begin(&format_of(&[2, 2], 40), &description("second"), 10).unwrap();
     assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Live);
 }
 
@@ -194,7 +186,7 @@ fn a_view_says_what_became_of_it_as_a_read_does() {
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "there is no stream");
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     assert!(matches!(reader.view(0).unwrap(), Outcome::Nothing), "none are asked for");
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Generation), "the first one");
     for positions in [0..4, 4..8, 8..10] {
@@ -203,9 +195,9 @@ fn a_view_says_what_became_of_it_as_a_read_does() {
         assert_eq!(reader.finish(view), positions);
     }
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing));
-    signal::write(&mut writer, 1);
-    writer.begin(&format_as(&[2, 2], 40), &description("second"), 10).unwrap();
-    signal::write(&mut writer, 2);
+    signal::write(&mut writer, 1).unwrap();
+    writer.begin(&format_of(&[2, 2], 40), &description("second"), 10).unwrap();
+    signal::write(&mut writer, 2).unwrap();
     let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("the old ring is drained first") };
     assert_eq!(reader.finish(view), 10..11);
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Generation));
@@ -227,14 +219,14 @@ fn frames_that_are_skipped_count_as_read_and_those_that_were_lapped_as_lost() {
         reader.skip(frames).unwrap().map(|skipped| (skipped.first, skipped.frames, skipped.lost))
     };
     assert_eq!(skip(&mut reader, 1), Outcome::Nothing);
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     assert_eq!(skip(&mut reader, 0), Outcome::Nothing);
     assert_eq!(skip(&mut reader, 3), Outcome::Data((0, 3, 0)));
     let mut frames = Frames::new();
     assert_eq!(reader.read(&mut frames, 2).unwrap(), Outcome::Data(2));
     assert_eq!(frames.first(), 3);
     assert_eq!(skip(&mut reader, u64::MAX), Outcome::Data((5, 5, 0)));
-    signal::write(&mut writer, 100);
+    signal::write(&mut writer, 100).unwrap();
     let Outcome::Data((first, count, lost)) = skip(&mut reader, u64::MAX) else { panic!("there are frames") };
     assert_eq!((first + count, first - lost), (110, 10));
     assert!(lost >= 60 && reader.lost() == lost, "{lost}");
@@ -249,10 +241,10 @@ fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_wh
     let name = Name::new("lost-view");
     let mut writer = stream(&name, 40);
     let mut reader = Reader::open(&name, oldest()).unwrap();
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("ten frames are there") };
     for _ in 0..10 {
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     let whole = reader.finish(view);
     assert!(whole.is_empty());
@@ -265,16 +257,16 @@ fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_wh
 #[test]
 fn message_readers_that_come_while_messages_are_written_find_a_beginning() {
     let name = Name::new("beginning");
-    let stop = common::Flag::new();
+    let stop = dora_shm_testkit::Flag::new();
     std::thread::scope(|scope| {
         let _stop = stop.raise_at_end();
         scope.spawn(|| {
             let mut writer = stream(&name, 400);
             while !stop.is_raised() {
-                signal::write(&mut writer, 3);
+                signal::write(&mut writer, 3).unwrap();
             }
         });
-        common::wait_until("the stream is there", || {
+        dora_shm_testkit::wait_until("the stream is there", || {
             Reader::open(&name, oldest()).unwrap().info().unwrap().position > 0
         });
         for i in 0..3000 {

@@ -1,16 +1,14 @@
 //! Who sleeps is woken by every write, and while nobody sleeps no write wakes anybody.
 
-mod common;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::process::{Actor, argument, listen, tell};
-use common::segments::{self, Bytes, header_at};
-use common::{Name, PATIENCE, signal, wait_until};
 use dora_shm_ring::{
     Description, Frames, Message, MessageReader, Outcome, Reader, ReaderOptions, Wait, Writer, WriterOptions,
 };
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::segments::{self, Bytes, header_at};
+use dora_shm_testkit::{Name, PATIENCE, signal, wait_until};
 
 fn writer(name: &Name) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -24,7 +22,7 @@ fn begin(writer: &mut Writer) {
 
 /// Whether the writer says that its writes wake sleepers.
 fn wakes(name: &str) -> bool {
-    Bytes::of(&segments::header(name)).u32(header_at::WAKING as usize) == 1
+    Bytes::of(&segments::header(name)).u32(header_at::WAKING) == 1
 }
 
 #[test]
@@ -34,7 +32,7 @@ fn writes_wake_only_while_somebody_sleeps_and_a_while_after() {
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let mut frames = Frames::new();
     assert!(!wakes(&name), "nobody sleeps");
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
     assert!(reader.read(&mut frames, 10).unwrap().is_data());
     assert!(!wakes(&name), "it has found what it waited for without going to sleep");
@@ -43,7 +41,7 @@ fn writes_wake_only_while_somebody_sleeps_and_a_while_after() {
     assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
     drop(reader);
     wait_until("the sleeper is forgotten", || !wakes(&name));
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
 }
 
 #[test]
@@ -66,7 +64,7 @@ fn a_sleeper_that_is_noticed_is_woken_by_each_write() {
         });
         let started = std::time::Instant::now();
         for written in 0..200 {
-            signal::write(&mut writer, 1);
+            signal::write(&mut writer, 1).unwrap();
             wait_until("it is read", || read.load(Ordering::Relaxed) > written);
         }
         sleeper.join().unwrap();
@@ -150,7 +148,7 @@ fn a_wait_after_a_read_that_found_nothing_ends_at_what_was_written_in_between() 
         let started = std::time::Instant::now();
         for _ in 0..400 {
             // The read before has found nothing more, and has looked at the wake word; this changes it.
-            signal::write(&mut writer, 1);
+            signal::write(&mut writer, 1).unwrap();
             assert_eq!(take_all(true), 1, "{way}");
         }
         // Not a matter of speed: 400 slices are 100 seconds.
@@ -177,7 +175,7 @@ fn a_sleeper_is_woken_by_each_write_in_whatever_way_it_reads() {
             wait_until("it is noticed", || wakes(&name) || sleeper.is_finished());
             let started = std::time::Instant::now();
             for written in 0..200 {
-                signal::write(&mut writer, 1);
+                signal::write(&mut writer, 1).unwrap();
                 wait_until("it is read", || read.load(Ordering::Relaxed) > written || sleeper.is_finished());
             }
             sleeper.join().unwrap();
@@ -190,11 +188,9 @@ fn a_sleeper_is_woken_by_each_write_in_whatever_way_it_reads() {
 #[test]
 fn a_writer_that_takes_over_wakes_the_sleepers_it_finds() {
     let name = Name::new("sleepers-takeover");
-    let mut first = Actor::start("lives_until_it_is_killed", &name, &[]);
-    first.expect("writes");
+    let first = roles::start_writer(&name, 64);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-    first.kill();
-    first.end_killed();
+    first.kill_and_wait().unwrap();
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     assert!(wakes(&name), "nobody has looked yet whether there are any");
     begin(&mut writer);
@@ -207,29 +203,11 @@ fn a_writer_that_takes_over_wakes_the_sleepers_it_finds() {
 fn a_killed_sleeper_is_forgotten() {
     let name = Name::new("sleeper-killed");
     let mut writer = writer(&name);
-    let mut sleeper = Actor::start("sleeps_until_it_is_killed", &name, &[]);
+    let mut sleeper = roles::start("reader", &[&name]);
+    sleeper.ask_for("open", DONE).unwrap();
+    sleeper.say(&format!("wait {}", PATIENCE.as_millis()));
     wait_until("it is noticed", || wakes(&name));
     sleeper.kill();
     wait_until("it is forgotten", || !wakes(&name));
-    signal::write(&mut writer, 1);
-}
-
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn lives_until_it_is_killed() {
-    let Some(name) = argument() else { return };
-    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    begin(&mut writer);
-    tell("writes");
-    while listen().is_some() {}
-}
-
-#[test]
-#[ignore = "a role: a reader that is killed"]
-fn sleeps_until_it_is_killed() {
-    let Some(name) = argument() else { return };
-    let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-    loop {
-        reader.wait(PATIENCE).unwrap();
-    }
+    signal::write(&mut writer, 1).unwrap();
 }

@@ -6,9 +6,8 @@ use std::process::Command;
 use dora_shm_ring::{Attr, Axis, Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten};
 use serde_json::{Value, json};
 
-mod common;
-use common::process::Actor;
-use common::{Name, wait_until};
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::{Name, wait_until};
 
 const SPEC: &str = include_str!("../../SPEC.md");
 const CHANNELS: u64 = 2;
@@ -38,22 +37,21 @@ fn samples(positions: std::ops::Range<u64>) -> Value {
 }
 
 /// The reader in Python, in a process of its own.
-struct Outsider(Actor);
+struct Outsider(Process);
 
 impl Outsider {
     fn open(kind: &str, name: &str, start: &str) -> Self {
         let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON").unwrap_or_else(|| "python3".into());
         let mut command = Command::new(python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spec_reader.py"));
-        let mut outsider = Self(Actor::program(&mut command));
+        let mut outsider = Self(Process::start(&mut command).unwrap());
         outsider.ask(&format!("open {kind} {name} {start}"));
         outsider
     }
 
     #[track_caller]
     fn ask(&mut self, line: &str) -> Value {
-        self.0.say(line);
-        let answer = self.0.hear().expect("the reader in Python is there");
+        let answer = self.0.ask(line).unwrap().expect("the reader in Python is there");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert!(answer.get("corrupt").is_none(), "{line}: {answer}");
         answer
@@ -257,7 +255,7 @@ fn a_reader_written_from_the_page_alone_throws_away_what_was_overwritten_during_
         // A lap begins: the frames that are copied already are still the old ones, the next are new.
         write(&mut writer, 5);
         reader.0.say("go on");
-        let answer: Value = serde_json::from_str(&reader.0.hear().unwrap()).unwrap();
+        let answer: Value = serde_json::from_str(&reader.0.hear().unwrap().unwrap()).unwrap();
         let got: Value = ["outcome", "first", "samples"].iter().map(|name| answer[name].clone()).collect();
         assert_eq!(got, found, "begun at {start}");
         assert_eq!(answer["lost"], found[1].as_u64().unwrap() - start);
@@ -288,7 +286,7 @@ fn a_reader_written_from_the_page_alone_never_takes_a_torn_frame_and_counts_ever
     reader.0.say(&format!("storm {STORM_CHANNELS}"));
     let written = storm(&mut writer);
     drop(writer);
-    let totals: Value = serde_json::from_str(&reader.0.hear().unwrap()).unwrap();
+    let totals: Value = serde_json::from_str(&reader.0.hear().unwrap().unwrap()).unwrap();
     let (read, lost) = (totals["read"].as_u64(), totals["lost"].as_u64());
     assert_eq!(read.zip(lost).map(|(read, lost)| read + lost), Some(written), "{totals}");
     assert!(read > Some(0), "{totals}");
@@ -363,8 +361,8 @@ fn the_reader_in_c_that_the_page_shows_compiles_and_reads() {
     let name = Name::new("spec-c");
     let long = [name.to_string()].into_iter().chain((0..4).map(|g| format!("{name}/buffer{g}")));
     let table: Vec<String> = long.map(|long| format!("{long}={}", shorten(&long))).collect();
-    let mut reader = Actor::program(Command::new(&program).arg(&*name).args(table));
-    reader.expect("ready");
+    let mut reader = Process::start(Command::new(&program).arg(&*name).args(table)).unwrap();
+    reader.expect("ready").unwrap();
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     // It looks for the stream every 50 ms; one that is closed before that was never there for it.
     writer.begin(&format(STORM_CHANNELS, STORM_FRAMES), &description(""), 8).unwrap();
@@ -374,11 +372,11 @@ fn the_reader_in_c_that_the_page_shows_compiles_and_reads() {
     });
     let written = storm(&mut writer);
     drop(writer);
-    let said = reader.hear().expect("its account");
+    let said = reader.hear().unwrap().expect("its account");
     let numbers: Vec<u64> = said.split(' ').map(|word| word.parse().unwrap_or_else(|_| panic!("{said}"))).collect();
     assert_eq!((numbers[0], numbers[1] + numbers[2]), (3, written), "closed, and every position once: {said}");
     assert!(numbers[1] > 0);
-    reader.end_well();
+    reader.end_well().unwrap();
 }
 
 #[test]

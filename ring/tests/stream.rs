@@ -1,11 +1,9 @@
 //! A writer and readers of one process: what is written is read, generation after generation, to the close.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{Name, PATIENCE, segments, wait_until};
 use dora_shm_ring::*;
+use dora_shm_testkit::{Name, PATIENCE, segments, wait_until};
 
 fn format(frames: u64) -> Format {
     Format::new(Dtype::F32, &[3], 100.0, frames).unwrap()

@@ -1,13 +1,11 @@
 //! Our readers, and the one that is written from `SPEC.md` alone, find in each stream of `tests/vectors/streams` what its
 //! `expected.json` says.
 
-mod common;
-
 use std::process::Command;
 
-use common::segments::{self, header_at};
-use common::vectors::{Stage, cases, folder, integer, real};
 use dora_shm_ring::*;
+use dora_shm_testkit::segments::{self, header_at};
+use dora_shm_testkit::vectors::{Reservation, cases, folder, integer, real};
 use serde_json::{Value, json};
 
 fn expected(case: &str) -> Value {
@@ -22,15 +20,15 @@ fn from_oldest() -> ReaderOptions {
 /// Puts each case on the stage; those that are closed as if they were about to be.
 #[track_caller]
 fn for_each(mut try_it: impl FnMut(&str, &Value)) {
-    let stage = Stage::enter();
+    let reservation = Reservation::wait();
     let cases = cases();
     assert!(cases.len() > 30, "{cases:?}");
     for case in cases {
         let expected = expected(&case);
         let name = expected["name"].as_str().unwrap();
-        let _taken = stage.put(&case, name);
+        let _taken = reservation.place(&case, name);
         if expected["state"] == "closed" {
-            segments::patch(&segments::header(name), header_at::STATE, &1_u32.to_le_bytes());
+            segments::patch(&segments::header(name), header_at::STATE, &1_u32.to_le_bytes()).unwrap();
         }
         println!("case {case}");
         try_it(name, &expected);
@@ -38,7 +36,7 @@ fn for_each(mut try_it: impl FnMut(&str, &Value)) {
 }
 
 fn close(name: &str) {
-    segments::patch(&segments::header(name), header_at::STATE, &2_u32.to_le_bytes());
+    segments::patch(&segments::header(name), header_at::STATE, &2_u32.to_le_bytes()).unwrap();
 }
 
 #[test]
@@ -122,12 +120,12 @@ fn the_newest_frames_of_each_vector_are_the_last_ones_expected() {
 
 #[test]
 fn a_vector_that_is_closed_is_absent_for_who_opens_it() {
-    let stage = Stage::enter();
+    let reservation = Reservation::wait();
     let closed: Vec<_> = cases().into_iter().filter(|case| expected(case)["state"] == "closed").collect();
     assert!(!closed.is_empty());
     for case in closed {
         let name = expected(&case)["name"].as_str().unwrap().to_owned();
-        let _taken = stage.put(&case, &name);
+        let _taken = reservation.place(&case, &name);
         let mut reader = Reader::open(&name, from_oldest()).unwrap();
         assert_eq!(reader.read(&mut Frames::new(), 9).unwrap(), Outcome::Nothing);
         assert_eq!((reader.format(), reader.lost()), (None, 0));

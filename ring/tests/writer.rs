@@ -1,13 +1,13 @@
 //! What a writer stores, refuses and says.
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::segments::{Bytes, header_at, trailer_at};
-use common::signal::{self, Account, Follower, description, format, format_as};
-use common::{Name, segments};
 use dora_shm_ring::*;
+use dora_shm_testkit::follower::Follower;
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::segments::{Bytes, header_at, trailer_at};
+use dora_shm_testkit::signal::{self, description, format, format_of};
+use dora_shm_testkit::{Name, segments};
 
 fn stream(name: &str, frames: u64) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -19,33 +19,33 @@ fn stream(name: &str, frames: u64) -> Writer {
 fn a_chunk_that_was_given_up_half_way_never_was_neither_for_readers_nor_for_mirrors() {
     let name = Name::new("given-up");
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     let reader = Reader::open(&name, ReaderOptions::default().start(Start::Oldest)).unwrap();
-    let mut reader = Follower::frames(reader, Account::default());
+    let mut reader = Follower::of_frames(reader, Ledger::default());
     let times = Times::Linear { start: 0.0, step: 0.0 };
     let result = catch_unwind(AssertUnwindSafe(|| writer.write_with(35, times, 0, |_, _| panic!("no more samples"))));
     assert!(result.is_err());
     let write_index = || Bytes::of(&segments::header(&name)).u64(1318);
     assert_eq!(write_index(), 10, "ezmsg's counter");
-    reader.drain();
-    assert_eq!((reader.account().read, reader.lost()), (5, 5), "the chunk would have overwritten 35 - 30 frames");
-    signal::write(&mut writer, 7);
+    reader.drain().unwrap();
+    assert_eq!((reader.ledger.read, reader.lost()), (5, 5), "the chunk would have overwritten 35 - 30 frames");
+    signal::write(&mut writer, 7).unwrap();
     assert_eq!(write_index(), 17);
-    reader.drain();
-    assert_eq!((reader.account().read, reader.lost()), (12, 5));
+    reader.drain().unwrap();
+    assert_eq!((reader.ledger.read, reader.lost()), (12, 5));
 }
 
 #[test]
 fn more_frames_than_a_position_can_count_are_refused() {
     let name = Name::new("too-many");
     let mut writer = stream(&name, 40);
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     for frames in [u64::MAX, u64::MAX - 9] {
         let times = Times::Linear { start: 0.0, step: 0.0 };
         let refused = writer.write_with(frames, times, 0, |_, _| panic!("nothing is asked for"));
         assert!(matches!(refused, Err(Error::BadArgument { .. })), "{refused:?}");
     }
-    signal::write(&mut writer, 10);
+    signal::write(&mut writer, 10).unwrap();
     assert_eq!(writer.position(), 20);
 }
 
@@ -55,10 +55,9 @@ fn a_rings_trailer_names_the_description_that_is_in_force_at_its_start() {
     let mut writer = stream(&name, 40);
     let check = |generation, meta_generation| {
         let ring = Bytes::of(&segments::ring(&name, generation));
-        let trailer = ring.0.len() - trailer_at::LENGTH as usize;
-        assert_eq!(ring.u32(trailer + trailer_at::META_GENERATION as usize), meta_generation);
+        assert_eq!(ring.u32(ring.trailer() + trailer_at::META_GENERATION), meta_generation);
         let header = Bytes::of(&segments::header(&name));
-        assert_eq!(header.u32(header_at::META_GENERATION as usize), meta_generation);
+        assert_eq!(header.u32(header_at::META_GENERATION), meta_generation);
     };
     check(0, 1);
     writer.begin(&format(80), &description("first"), 10).unwrap();
@@ -66,7 +65,7 @@ fn a_rings_trailer_names_the_description_that_is_in_force_at_its_start() {
     writer.begin(&format(80), &description("second"), 10).unwrap();
     check(2, 2);
     writer.describe(&description("third")).unwrap();
-    writer.begin(&format_as(&[2, 2], 80), &description("third"), 10).unwrap();
+    writer.begin(&format_of(&[2, 2], 80), &description("third"), 10).unwrap();
     check(3, 3);
 }
 
@@ -78,7 +77,7 @@ fn errors_and_warnings_of_taken_names_name_the_stream() {
     std::fs::remove_file(&public).unwrap();
     std::fs::write(&public, "somebody else's").unwrap();
     let mut warnings = Vec::new();
-    common::wait_until("the service thread sees it", || {
+    dora_shm_testkit::wait_until("the service thread sees it", || {
         warnings.extend(writer.warnings());
         // It may have been quick enough to put the name back between our two steps.
         !warnings.is_empty() || {
@@ -91,9 +90,9 @@ fn errors_and_warnings_of_taken_names_name_the_stream() {
     });
     assert!(warnings[0].contains(&format!("{:?}", &*name)), "{warnings:?}");
     // Those attached go on, and the name comes back when it is free again.
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     std::fs::remove_file(&public).unwrap();
-    common::wait_until("the name is back", || public.exists());
+    dora_shm_testkit::wait_until("the name is back", || public.exists());
 }
 
 /// Resident kilobytes of this process's mappings of a segment's anchor.
@@ -123,5 +122,5 @@ fn all_of_a_ring_is_made_ready_beside_the_first_chunks() {
     writer.begin(&format, &description(""), 10).unwrap();
     let ring = segments::ring(&name, 0);
     let kib = ring.metadata().unwrap().len() / 1024;
-    common::wait_until("every page is there", || resident_kib(&ring) >= kib);
+    dora_shm_testkit::wait_until("every page is there", || resident_kib(&ring) >= kib);
 }

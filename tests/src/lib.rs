@@ -2,7 +2,6 @@
 //! that send and record scripted messages.
 
 pub mod dora;
-pub mod process;
 pub mod programs;
 pub mod reading;
 pub mod record;

@@ -2,13 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
-/// The workspace's root folder.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
-}
+pub use dora_shm_testkit::programs::root;
+use dora_shm_testkit::programs::{build, built_folder};
 
 /// A program of the workspace in release, built if it is not up to date.
 ///
@@ -27,25 +24,15 @@ pub fn program(name: &str) -> PathBuf {
 /// When they cannot be built.
 pub fn folder() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        if let Some(folder) = std::env::var_os("DORA_SHM_PROGRAMS") {
-            return PathBuf::from(folder);
+    let bring_up_to_date = || {
+        if let Some(folder) = built_folder() {
+            return folder;
         }
         // cargo builds a test together with the programs of its own package only.
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--release", "--workspace", "--bins", "--quiet"]).current_dir(root());
-        // What cargo says of this test to itself is nothing for another cargo: a build script deep under dora reads it.
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-                command.env_remove(name);
-            }
-        }
-        let output = command.output().expect("cargo runs");
-        assert!(output.status.success(), "cargo build failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        build(&["--release", "--workspace", "--bins"]);
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("release")
     };
-    FOLDER.get_or_init(build).clone()
+    FOLDER.get_or_init(bring_up_to_date).clone()
 }
 
 /// The PATH with `folder` before everything else.

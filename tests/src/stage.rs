@@ -5,24 +5,23 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dora_shm_ring::{SHM_DIR, shorten};
+use dora_shm_testkit::logged::LoggedProcess;
+use dora_shm_testkit::sandbox::Sandbox;
+use dora_shm_testkit::segments;
+use dora_shm_testkit::until::try_until;
 use rustix::process::{Pid, Signal};
 
-use crate::process::Process;
 use crate::until::until;
 
-/// Environment variable by which all processes of a test, also those that dora starts, are known.
-const MARK: &str = "DORA_SHM_STAGE";
-
-/// Generations looked at for what a stream left; no test makes more.
-const GENERATIONS: u32 = 64;
+/// How long nodes may take to end after the command line that started them.
+const END: Duration = Duration::from_secs(15);
 
 /// Everything one test owns. When it is dropped, its processes must be gone and its streams removed.
 pub struct Stage {
     name: String,
-    folder: PathBuf,
+    sandbox: Sandbox,
     streams: RefCell<Vec<String>>,
 }
 
@@ -33,14 +32,18 @@ impl Stage {
     /// When the folder cannot be made.
     pub fn new(name: &str) -> Self {
         let name = format!("{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(format!("dora-shm-{name}"));
-        fs::create_dir_all(folder.join("home")).expect("a folder for the test");
-        Self { name, folder, streams: RefCell::default() }
+        let sandbox = Sandbox::new(&name).expect("a folder for the test").with_groups();
+        Self { name, sandbox, streams: RefCell::default() }
+    }
+
+    /// The folder and the environment.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 
     /// The test's own folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.sandbox.folder()
     }
 
     /// A stream's name that no other test uses. It must be gone when the test ends.
@@ -60,84 +63,59 @@ impl Stage {
     /// # Panics
     /// When it cannot be written.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.join(name);
-        fs::write(&path, text).expect("the test's folder is writable");
-        path
+        self.sandbox.file(name, text).expect("the test's folder is writable")
     }
 
-    /// `program` in the test's folder, with an environment that is the same at every desk.
+    /// `program` in the test's folder, with an environment that is the same on every machine.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .current_dir(&self.folder)
-            .env(MARK, &self.name)
-            .env("HOME", self.folder.join("home"))
-            .env("RUST_BACKTRACE", "0")
-            // Daemons of tests that run at the same time would find each other.
-            .env("DORA_ZENOH_MULTICAST", "off")
-            // Published nodes behave differently under it.
-            .env_remove("CI");
-        command
+        self.sandbox.command(program)
     }
 
     /// Starts `command` as `name`, which is also the name of its log.
-    pub fn start(&self, name: &str, command: &mut Command) -> Process {
-        Process::start(name, command, &self.folder.join(format!("{name}.log")))
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    pub fn start(&self, name: &str, command: &mut Command) -> LoggedProcess {
+        self.sandbox.start(name, command).unwrap_or_else(|sentence| panic!("{sentence}"))
     }
 
-    /// Ids of this test's running processes of `program`, wherever in its graphs they are.
-    pub fn processes_of(&self, program: &Path) -> Vec<u32> {
-        let ours = self.processes();
-        ours.into_iter()
-            .filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program))
-            .collect()
+    /// This test's running processes of `program`, wherever in its graphs they are.
+    pub fn processes_of(&self, program: &Path) -> Vec<Pid> {
+        self.sandbox.processes_of(program)
     }
 
-    /// Waits until exactly one process of `program` runs, and gives its id.
-    pub fn the_process_of(&self, program: &Path) -> u32 {
-        until(&format!("one process of {}", program.display()), || match self.processes_of(program)[..] {
+    /// Waits until exactly one process of `program` runs.
+    #[track_caller]
+    pub fn the_process_of(&self, program: &Path) -> Pid {
+        until(&format!("one process of {} runs", program.display()), || match self.processes_of(program)[..] {
             [pid] => Some(pid),
             _ => None,
         })
     }
 
-    /// Kills the process `pid`, which must be one of this test's.
+    /// Sends a signal to `pid`, which must be one of this test's processes.
     ///
     /// # Panics
     /// When it is not, or is gone already.
-    pub fn kill(&self, pid: u32, signal: Signal) {
-        assert!(self.processes().contains(&pid), "process {pid} is none of this test's");
-        let pid = Pid::from_raw(pid.cast_signed()).expect("a process id is not 0");
+    pub fn kill(&self, pid: Pid, signal: Signal) {
+        assert!(
+            self.sandbox.processes().iter().any(|&(own, _)| own == pid),
+            "process {pid:?} is not one of this test's"
+        );
         rustix::process::kill_process(pid, signal).expect("a process of ours can be killed");
     }
 
     /// Segments of this test's streams that are in shared memory now.
-    pub fn segments(&self) -> Vec<String> {
-        let names = self.streams.borrow().iter().flat_map(|stream| segment_names(stream)).collect::<Vec<_>>();
-        names.into_iter().filter(|name| Path::new(SHM_DIR).join(name).exists()).collect()
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        let mark = format!("{MARK}={}", self.name);
-        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter(|pid| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
-        })
-        .collect()
+    pub fn segments(&self) -> Vec<PathBuf> {
+        self.streams.borrow().iter().flat_map(|stream| segments::of(stream)).collect()
     }
 
     /// Nodes end a moment after the command line that started them.
-    fn processes_that_stay(&self) -> Vec<u32> {
-        let start = Instant::now();
-        loop {
-            let left = self.processes();
-            if left.is_empty() || start.elapsed() > Duration::from_secs(15) {
-                return left;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    fn processes_that_stay(&self) -> Vec<(Pid, PathBuf)> {
+        let ended = || Ok(self.sandbox.processes().is_empty().then_some(()));
+        let _ = try_until(END, "all processes have ended", ended);
+        self.sandbox.processes()
     }
 }
 
@@ -145,33 +123,20 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
         if failed {
-            print_logs(&self.folder);
+            print_logs(self.folder());
         }
         let processes = self.processes_that_stay();
-        for &pid in &processes {
-            self.kill(pid, Signal::KILL);
-        }
+        self.sandbox.kill_all();
         let segments = self.segments();
         for segment in &segments {
-            let _ = fs::remove_file(Path::new(SHM_DIR).join(segment));
+            let _ = fs::remove_file(segment);
         }
-        let _ = fs::remove_dir_all(&self.folder);
+        self.sandbox.remove();
         if !failed {
             assert!(processes.is_empty(), "processes still ran at the end of the test: {processes:?}");
             assert!(segments.is_empty(), "segments were left in shared memory: {segments:?}");
         }
     }
-}
-
-fn segment_names(stream: &str) -> Vec<String> {
-    let rings = (0..GENERATIONS).map(|generation| format!("{stream}/buffer{generation}"));
-    let metadata = (1..GENERATIONS).map(|generation| format!("{stream}/meta{generation}"));
-    let long = std::iter::once(stream.to_owned()).chain(rings).chain(metadata);
-    long.flat_map(|name| {
-        let public = shorten(&name);
-        [format!("{public}.anchor"), public]
-    })
-    .collect()
 }
 
 fn print_logs(folder: &Path) {

@@ -26,8 +26,8 @@ while True:
 fn every_picture_of_a_published_camera_node_arrives_pixel_for_pixel() {
     let stage = Stage::new("camera");
     let stream = stage.stream("camera");
-    stage.start("video", stage.command(python()).arg(root().join("dataflows/make-video.py"))).succeed();
-    stage.start("decode", stage.command(python()).args(["-c", DECODE, "video.avi", "pixels"])).succeed();
+    stage.start("video", stage.command(python()).arg(root().join("dataflows/make-video.py"))).succeed().unwrap();
+    stage.start("decode", stage.command(python()).args(["-c", DECODE, "video.avi", "pixels"])).succeed().unwrap();
     let pixels = std::fs::read(stage.folder().join("pixels")).expect("the decoded video");
     let picture_bytes = (WIDTH * HEIGHT * 3) as usize;
     assert_eq!(pixels.len(), PICTURES * picture_bytes, "the video that the script makes");
@@ -51,5 +51,5 @@ fn every_picture_of_a_published_camera_node_arrives_pixel_for_pixel() {
     }
     assert_eq!(received.len(), PICTURES);
     // The node raises at the end of its file, so dora calls the graph failed.
-    assert!(!graph.wait().success());
+    assert!(!graph.wait().unwrap().success());
 }

@@ -26,7 +26,7 @@ fn each_change_of_dtype_shape_or_rate_starts_a_generation_and_loses_nothing_and_
     let graph = script_in_step_into_sink("changes", &receipts, &stream, &["BUF_FRAMES: 400"]);
     let mut dora = run(&stage, "graph", &graph);
     let received = messages_with_receipts(&mut reader, &receipts);
-    dora.succeed();
+    dora.succeed().unwrap();
     check(&received);
     assert_eq!(received.len(), script::messages("changes").unwrap().len());
     assert!(received.iter().all(|message| message.info.lost == 0));
@@ -45,7 +45,7 @@ fn generations_that_end_before_a_reader_comes_to_them_are_lost_and_counted_to_th
     // The removal of the old ring follows the switch to the new one.
     until("the removal of the old generations", || (stage.segments().len() == SEGMENTS_OF_A_STREAM).then_some(()));
     dora.signal(Signal::INT);
-    dora.succeed();
+    dora.succeed().unwrap();
 }
 
 /// Checks all that came of the changing script, and that every frame of it is accounted for.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::dora::{project_graph, run_with};
-use dora_shm_tests::process::Process;
 use dora_shm_tests::programs::program;
 use dora_shm_tests::stage::Stage;
 use rustix::process::Signal;
@@ -22,7 +22,7 @@ fn the_commands_of_the_readme_work_on_the_demo() {
     let (stream, again) = (stage.stream("signal"), stage.stream("again"));
     let graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &format!("SHMEM_NAME: {stream}"))]);
     let mut graph = run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=60s"]);
-    graph.wait_for_line("generation 0 of");
+    graph.wait_for_line("generation 0 of").unwrap();
 
     let lines = blocks("sh")[1..].concat();
     let mut seen = Vec::new();
@@ -36,10 +36,10 @@ fn the_commands_of_the_readme_work_on_the_demo() {
         let output = match command {
             "scope" => at_a_terminal(&stage, &words, "kHz"),
             // Finds what there is to find on this machine.
-            "doctor" => start(&stage, &words).wait_for_line(" kernel "),
+            "doctor" => start(&stage, &words).wait_for_line(" kernel ").unwrap(),
             _ => {
                 let mut process = start(&stage, &words);
-                process.succeed();
+                process.succeed().unwrap();
                 process.log()
             }
         };
@@ -54,10 +54,10 @@ fn the_commands_of_the_readme_work_on_the_demo() {
     }
     assert_eq!(seen, ["list", "info", "watch", "scope", "plot", "record", "export", "replay", "doctor"]);
     graph.signal(Signal::INT);
-    graph.succeed();
+    graph.succeed().unwrap();
 }
 
-fn start(stage: &Stage, words: &[&str]) -> Process {
+fn start(stage: &Stage, words: &[&str]) -> LoggedProcess {
     stage.start(words[1], stage.command(program("dora-shm")).args(&words[1..]))
 }
 
@@ -67,7 +67,7 @@ fn at_a_terminal(stage: &Stage, words: &[&str], text: &str) -> String {
     stage.file("screen", "");
     let mut shell = stage.command("sh");
     let shell = shell.args(["-c", AT_A_TERMINAL, "sh", &line, text]).env("TERM", "xterm-256color");
-    stage.start("terminal", shell).succeed();
+    stage.start("terminal", shell).succeed().unwrap();
     std::fs::read_to_string(stage.folder().join("screen")).expect("what the terminal got")
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dora_shm_tests::dora::{Engine, run_with};
-use dora_shm_tests::process::Process;
+use dora_shm_testkit::logged::LoggedProcess;
+use dora_shm_tests::dora::{engine, run_with};
 use dora_shm_tests::programs::{program, root};
 use dora_shm_tests::reading::SignalReader;
 use dora_shm_tests::stage::Stage;
@@ -16,16 +16,16 @@ const UNTIL_THERE_ARE_FRAMES: [&str; 7] =
 const TO_THE_END: [&str; 3] = ["buffer cleanup", "meta cleanup", "close"];
 
 /// Starts a listener at `<name>.sock` of the test's folder.
-fn listener(stage: &Stage, name: &str, arguments: &[&str]) -> (Process, PathBuf) {
+fn listener(stage: &Stage, name: &str, arguments: &[&str]) -> (LoggedProcess, PathBuf) {
     let socket = stage.folder().join(format!("{name}.sock"));
     let script = root().join("node/tests/conn/listener.py");
     let mut process = stage.start(name, stage.command("python3").arg(script).arg(&socket).args(arguments));
-    process.wait_for_line("listening");
+    process.wait_for_line("listening").unwrap();
     (process, socket)
 }
 
 /// What a listener has heard by now.
-fn heard(listener: &Process) -> Vec<String> {
+fn heard(listener: &LoggedProcess) -> Vec<String> {
     listener.log().lines().filter_map(|line| line.strip_prefix("got ")).map(str::to_owned).collect()
 }
 
@@ -57,7 +57,7 @@ fn a_listener_that_says_quit_ends_its_sink_well_and_the_rest_of_the_graph_goes_o
 
     reader_of_ended.until_closed();
     assert!(reader_of_ended.judge.is_content());
-    gui.wait_for_line("end EOFError");
+    gui.wait_for_line("end EOFError").unwrap();
     assert_eq!(heard(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
     assert!(dora.ended().is_none(), "the graph goes on:\n{}", dora.log());
 
@@ -65,7 +65,7 @@ fn a_listener_that_says_quit_ends_its_sink_well_and_the_rest_of_the_graph_goes_o
     reader_of_other.judge.finish(4000);
     assert!(reader_of_other.judge.is_content());
     assert!(reader_of_ended.judge.frames < 4000);
-    dora.succeed();
+    dora.succeed().unwrap();
 }
 
 #[test]
@@ -74,24 +74,26 @@ fn a_listener_that_never_reads_costs_no_frame_and_a_missing_one_is_found_later()
     let stage = Stage::new("conn-asleep");
     let stream = stage.stream("signal");
     let (mut asleep, socket) = listener(&stage, "asleep", &["--asleep"]);
-    let engine = Engine::start(&stage);
+    let engine = engine(&stage);
     let mut reader = SignalReader::join(&stream);
-    let graph = engine.start_graph("signal", &signal_into_sink(&stream, &[&conn(&socket)], ""), &[]);
-    asleep.wait_for_line("accepted");
+    let graph = engine.start_graph("signal", &signal_into_sink(&stream, &[&conn(&socket)], ""), &[]).unwrap();
+    asleep.wait_for_line("accepted").unwrap();
     reader.more(2000);
 
     // Another one that nobody listens at yet, by the command line.
     let late = stage.folder().join("late.sock");
     let path = serde_json::to_string(late.to_str().expect("a path of letters")).expect("a string");
-    engine.must(&["param", "set", "--dataflow", &graph, "sink", "conn", &path]);
-    until("the sink looks for a listener", || engine.log(&graph, "sink").contains("cannot connect yet").then_some(()));
+    engine.must(&["param", "set", "--dataflow", &graph, "sink", "conn", &path]).unwrap();
+    until("the sink looks for a listener", || {
+        engine.log(&graph, "sink").unwrap().contains("cannot connect yet").then_some(())
+    });
     let (mut gui, _) = listener(&stage, "late", &["--quit-after", "aux updated"]);
-    gui.wait_for_line("end EOFError");
+    gui.wait_for_line("end EOFError").unwrap();
     assert_eq!(heard(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
     reader.until_closed();
     assert!(reader.judge.is_content(), "no frame was lost");
-    engine.stop(&graph);
-    assert_eq!(engine.end_of_graph(&graph), "Finished");
+    engine.stop(&graph).unwrap();
+    assert_eq!(engine.end_of_graph(&graph).unwrap(), "Finished");
 }
 
 #[test]
@@ -106,8 +108,8 @@ fn a_listener_that_wants_a_key_is_named_in_a_warning() {
     reader.until_closed();
     reader.judge.finish(2000);
     assert!(reader.judge.is_content());
-    dora.succeed();
-    gui.wait_for_line("refused AuthenticationError");
+    dora.succeed().unwrap();
+    gui.wait_for_line("refused AuthenticationError").unwrap();
     let warning = dora.line("authkey").expect("a warning");
     assert!(warning.contains("CONN") && warning.contains(&socket.display().to_string()), "{warning}");
 }

@@ -39,7 +39,7 @@ fn an_attached_reader_goes_on_when_dora_restarts_a_killed_sink() {
     assert_eq!(reader.reader.liveness(IDLE).unwrap(), Liveness::Live);
 
     reader.until_closed();
-    dora.wait();
+    dora.wait().unwrap();
     // What the source sent while there was no sink never was in the stream; all that was, has come and is right.
     assert_eq!((reader.judge.wrong, reader.reader.lost()), (0, 0));
     assert_eq!(reader.formats.len(), 2, "the new sink begins a generation of the same stream");
@@ -59,15 +59,15 @@ fn a_killed_reader_disturbs_neither_the_stream_nor_other_readers() {
     for process in &mut killed {
         assert!(process.ended().is_none(), "a reader ended too early:\n{}", process.log());
         process.signal(Signal::KILL);
-        assert!(!process.wait().success());
+        assert!(!process.wait().unwrap().success());
     }
     let mut late = stage.start("late", stage.command(program("demo-reader")).args(["--stream", &stream]));
 
     reader.until_closed();
     reader.judge.finish(3000);
     assert!(reader.judge.is_content() && reader.reader.lost() == 0);
-    dora.succeed();
-    late.succeed();
+    dora.succeed().unwrap();
+    late.succeed().unwrap();
     assert!(late.line("demo: 3000 frames").is_some(), "a new reader can attach, and gets what the ring still holds");
 }
 
@@ -82,9 +82,9 @@ fn a_sink_that_is_told_to_terminate_closes_its_stream_and_ends_well() {
     stage.kill(stage.the_process_of(&program("dora-shm-sink")), Signal::TERM);
     reader.until_closed();
     assert!(reader.judge.is_content() && reader.reader.lost() == 0);
-    dora.wait_for_line("sink finished successfully");
+    dora.wait_for_line("sink finished successfully").unwrap();
     dora.signal(Signal::INT);
-    dora.succeed();
+    dora.succeed().unwrap();
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_mirror_goes_on_when_its_sink_is_killed_and_when_it_is_killed_itself() {
         until(what, || (received() >= wanted).then_some(()));
     };
     let mut mirror = run(&stage, "mirror", &mirror);
-    mirror.wait_for_line(&stream);
+    mirror.wait_for_line(&stream).unwrap();
     let mut signal = run(&stage, "signal", &signal_into_sink(&stream, &["BUF_DUR: 10.0"], restart));
     more("messages of the first sink");
 
@@ -121,7 +121,7 @@ fn a_mirror_goes_on_when_its_sink_is_killed_and_when_it_is_killed_itself() {
 
     for graph in [&mut signal, &mut mirror] {
         graph.signal(Signal::INT);
-        graph.wait();
+        graph.wait().unwrap();
     }
     // Between the deaths the messages follow each other, and each is whole.
     let messages = Message::read_all(&record).expect("a whole record");

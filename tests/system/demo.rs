@@ -12,8 +12,8 @@ fn a_process_outside_the_graph_reads_every_sample_of_the_demo() {
     let graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &format!("SHMEM_NAME: {stream}"))]);
     let mut reader =
         stage.start("reader", stage.command(program("demo-reader")).args(["--stream", &stream, "--duration", "3s"]));
-    run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed();
-    reader.succeed();
+    run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed().unwrap();
+    reader.succeed().unwrap();
     let line = reader.line("demo: ").expect("the demo's line");
     assert!(line.starts_with("demo: 3000 frames x 64 float32 read outside the graph, 0 lost, latency p50 "), "{line}");
 }

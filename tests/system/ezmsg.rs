@@ -14,11 +14,11 @@ fn every_sample_that_ezmsg_writes_comes_out_of_the_mirror_with_its_description()
         let graph = project_graph("ezmsg-to-dora.yml", &[("SHMEM_NAME: ezmsg", &settings)]);
         let mut dora = run_with(&stage, "graph", &graph, &[]);
         // From now on it misses nothing.
-        dora.wait_for_line("mirrors stream");
+        dora.wait_for_line("mirrors stream").unwrap();
         let script = root().join("dataflows/ezmsg-source.py");
         let mut original = stage.start("ezmsg", stage.command(python).arg(script).args([&stream, "3"]));
-        dora.succeed();
-        original.succeed();
+        dora.succeed().unwrap();
+        original.succeed().unwrap();
         let line = dora.line("signal-check: ").unwrap_or_else(|| panic!("no verdict in\n{}", dora.log()));
         assert!(line.contains(" 3000 frames, 0 missing, 0 wrong"), "{release}: {line}");
     }
@@ -32,8 +32,8 @@ fn ezmsgs_own_mirror_reads_every_sample_of_a_graph() {
     let script = root().join("dataflows/ezmsg-mirror.py");
     let mut original = stage.start("ezmsg", stage.command(python()).arg(script).args([&stream, "2000"]));
     let graph = project_graph("dora-to-ezmsg.yml", &[("SHMEM_NAME: dora", &format!("SHMEM_NAME: {stream}"))]);
-    run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed();
-    original.succeed();
+    run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed().unwrap();
+    original.succeed().unwrap();
     let said = original.line("dims ").expect("what the stream is");
     assert!(said.contains("['time', 'ch'], 64 channels") && said.contains("'unit': 'uV'"), "{said}");
 }

@@ -42,14 +42,14 @@ fn parameters_that_change_while_the_rate_is_measured_come_out_of_the_mirror_with
     let stream = stage.stream("messages");
     let record = stage.folder().join("record");
     let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
-    mirror.wait_for_line(&stream);
+    mirror.wait_for_line(&stream).unwrap();
     // The sink keeps the first messages back, and writes them all at once when it knows their rate.
     let mut source = run(&stage, "source", &script_into_sink("parameters", "20ms", true, &stream, &["BUF_DUR: 2.0"]));
     let sent = script::messages("parameters").unwrap();
     until("the last message", || receipt(&record, sent.len() - 1).exists().then_some(()));
     source.signal(Signal::INT);
-    source.succeed();
-    mirror.succeed();
+    source.succeed().unwrap();
+    mirror.succeed().unwrap();
     compare(&sent, &Message::read_all(&record).expect("a whole record"));
 }
 
@@ -62,12 +62,12 @@ fn the_demos_signal_comes_through_the_mirrors_graph_whole() {
     let mirror_graph = project_graph("mirror.yml", &[("SHMEM_NAME: demo", &renamed)]);
     // The graph waits for the next writer; here it must end.
     let mut mirror = run_with(&stage, "mirror", &mirror_graph, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
-    mirror.wait_for_line(&stream);
+    mirror.wait_for_line(&stream).unwrap();
     let demo_graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &renamed)]);
-    run_with(&stage, "demo", &demo_graph, &["--env", "SIGNAL_DURATION=2s"]).succeed();
-    let line = mirror.wait_for_line("signal-check: 200 messages");
+    run_with(&stage, "demo", &demo_graph, &["--env", "SIGNAL_DURATION=2s"]).succeed().unwrap();
+    let line = mirror.wait_for_line("signal-check: 200 messages").unwrap();
     assert!(line.contains("2000 frames, 0 missing, 0 wrong"), "{line}");
-    mirror.succeed();
+    mirror.succeed().unwrap();
 }
 
 /// Runs `script` in one graph, into a sink with `settings`, and the mirror in another; gives what the second one received.
@@ -77,9 +77,9 @@ fn through_the_mirror(test: &str, script: &str, settings: &[&str]) -> Vec<Messag
     let record = stage.folder().join("record");
     let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
     // Attached before the stream exists, it starts with the first message.
-    mirror.wait_for_line(&stream);
-    run(&stage, "source", &script_in_step_into_sink(script, &record, &stream, settings)).succeed();
-    mirror.succeed();
+    mirror.wait_for_line(&stream).unwrap();
+    run(&stage, "source", &script_in_step_into_sink(script, &record, &stream, settings)).succeed().unwrap();
+    mirror.succeed().unwrap();
     Message::read_all(&record).expect("a whole record")
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::Float32Type;
 use dora_node_api::Parameter;
+use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::dora::run;
-use dora_shm_tests::process::Process;
 use dora_shm_tests::programs::program;
 use dora_shm_tests::reading::{message_reader, messages};
 use dora_shm_tests::record::{Message, receipt};
@@ -50,7 +50,7 @@ fn messages_are_cut_anew_into_a_duration() {
 fn a_lapped_mirror_marks_the_next_message_with_the_exact_loss() {
     let stage = Stage::new("mirror-mark");
     let (mut mirror, record) = lapped_mirror(&stage, &["ON_CLOSE: stop", "ON_LOSS: mark"]);
-    mirror.succeed();
+    mirror.succeed().unwrap();
     let received = Message::read_all(&record).expect("a whole record");
     let mut next = 0;
     for (index, message) in received.iter().enumerate() {
@@ -69,7 +69,7 @@ fn a_lapped_mirror_marks_the_next_message_with_the_exact_loss() {
 fn a_lapped_mirror_that_must_stop_fails_and_says_how_many_frames_it_lost() {
     let stage = Stage::new("mirror-stop");
     let (mut mirror, _) = lapped_mirror(&stage, &["ON_CLOSE: stop", "ON_LOSS: stop"]);
-    let status = mirror.wait();
+    let status = mirror.wait().unwrap();
     assert!(!status.success(), "the graph says nothing of it:\n{}", mirror.log());
     let line = mirror.line("ON_LOSS: stop").unwrap_or_else(|| panic!("no reason in\n{}", mirror.log()));
     assert!(line.contains("frames were lost") && line.contains("BUF_DUR"), "{line}");
@@ -83,7 +83,7 @@ fn a_mirror_that_waits_goes_on_with_the_streams_next_writer() {
     let record = stage.folder().join("record");
     // `wait` is the default.
     let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &[], &record));
-    mirror.wait_for_line(&stream);
+    mirror.wait_for_line(&stream).unwrap();
     let mut expected = 0;
     for _ in 0..2 {
         expected += script::messages("steady").unwrap().len();
@@ -96,7 +96,7 @@ fn a_mirror_that_waits_goes_on_with_the_streams_next_writer() {
         check_samples(message, position);
     }
     mirror.signal(Signal::INT);
-    mirror.succeed();
+    mirror.succeed().unwrap();
 }
 
 /// All messages of the script `steady`, through a mirror with `setting`; every sample is checked.
@@ -104,12 +104,12 @@ fn whole_through_the_mirror(stage: &Stage, setting: &str) -> Vec<Message> {
     let stream = stage.stream("signal");
     let record = stage.folder().join("record");
     let mut mirror = run(stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop", setting], &record));
-    mirror.wait_for_line(&stream);
+    mirror.wait_for_line(&stream).unwrap();
     // What does not fill a message any more comes when the stream closes.
     let rest = 25;
     let recorded = || Message::read_all(&record).expect("a record").iter().map(frames_of).sum::<i64>();
     send_steady(stage, &stream, || recorded() > total_frames() - rest);
-    mirror.succeed();
+    mirror.succeed().unwrap();
     let received = Message::read_all(&record).expect("a whole record");
     let mut next = 0;
     for message in &received {
@@ -125,17 +125,18 @@ fn whole_through_the_mirror(stage: &Stage, setting: &str) -> Vec<Message> {
 /// Sends the script `steady`, and closes the stream when `arrived` says that its messages have come.
 fn send_steady(stage: &Stage, stream: &str, arrived: impl Fn() -> bool) {
     let mut source = run(stage, "source", &script_into_sink("steady", "2ms", true, stream, &["BUF_FRAMES: 10000"]));
-    until("the messages of one writer", || arrived().then_some(()));
+    source.wait_for_line("sent all").unwrap();
+    until("the messages of one writer have come", || arrived().then_some(()));
     source.signal(Signal::INT);
-    source.succeed();
+    source.succeed().unwrap();
 }
 
 /// A mirror that was stopped while the writer went round its short ring, and goes on; and where its messages are.
-fn lapped_mirror(stage: &Stage, settings: &[&str]) -> (Process, PathBuf) {
+fn lapped_mirror(stage: &Stage, settings: &[&str]) -> (LoggedProcess, PathBuf) {
     let stream = stage.stream("signal");
     let record = stage.folder().join("record");
     let mut mirror = run(stage, "mirror", &mirror_into_recorder(&stream, settings, &record));
-    mirror.wait_for_line(&stream);
+    mirror.wait_for_line(&stream).unwrap();
     let ring = format!("BUF_FRAMES: {SHORT_RING}");
     // So slow that only a mirror which is stopped is lapped, on a machine that stalls, too.
     let mut source = run(stage, "source", &script_into_sink("steady", "40ms", false, &stream, &[&ring]));
@@ -147,7 +148,7 @@ fn lapped_mirror(stage: &Stage, settings: &[&str]) -> (Process, PathBuf) {
     // What is in the ring, and then three times round it.
     messages(&mut message_reader(&stream), 4 * SHORT_RING);
     stage.kill(pid, Signal::CONT);
-    source.succeed();
+    source.succeed().unwrap();
     (mirror, record)
 }
 

@@ -19,14 +19,14 @@ fn a_second_sink_of_the_same_name_is_refused_and_the_first_goes_on() {
     reader.more(100);
 
     let mut second = run(&stage, "second", &graph);
-    assert!(!second.wait().success(), "the graph of the second sink fails");
+    assert!(!second.wait().unwrap().success(), "the graph of the second sink fails");
     let refusal = second.line("already has a live writer").expect("a sentence that says why");
     assert!(refusal.contains(&stream), "{refusal}");
 
     reader.until_closed();
     reader.judge.finish(5000);
     assert!(reader.judge.is_content(), "the first stream came whole");
-    first.succeed();
+    first.succeed().unwrap();
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_sink_without_a_name_chooses_a_fresh_one_and_says_it() {
     }
     for dora in &mut graphs {
         dora.signal(Signal::INT);
-        dora.succeed();
+        dora.succeed().unwrap();
     }
 }
 
@@ -61,7 +61,7 @@ fn a_key_that_is_nearly_a_setting_or_a_value_that_is_none_stops_either_node_at_i
         ("mirror", mirror, ["ON_CLOSED", "ON_CLOSE", "CHUNK", "some", "20ms"]),
     ] {
         let mut dora = run(&stage, name, &graph);
-        assert!(!dora.wait().success(), "the graph of the {name} starts");
+        assert!(!dora.wait().unwrap().success(), "the graph of the {name} starts");
         let line = dora.line("settings of this node are wrong").unwrap_or_else(|| panic!("no reason:\n{}", dora.log()));
         for word in words {
             assert!(line.contains(word), "{word} is not in {line}");

@@ -6,8 +6,8 @@ use std::process::Command;
 use arrow::array::{Array, Float64Array, Int16Array};
 use dora_node_api::Parameter;
 use dora_shm_dataflows::signal::CHANNELS;
+use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::dora::{project_graph, run, run_with};
-use dora_shm_tests::process::Process;
 use dora_shm_tests::programs::{c_prefix, package_python, root};
 use dora_shm_tests::record::Message;
 use dora_shm_tests::stage::Stage;
@@ -26,17 +26,17 @@ fn folder() -> PathBuf {
 }
 
 /// Starts one test of `file`; it has said that it is there when this returns.
-fn pytest(stage: &Stage, file: &str, test: &str, stream: &str) -> Process {
+fn pytest(stage: &Stage, file: &str, test: &str, stream: &str) -> LoggedProcess {
     start_pytest(stage, file, test, &[("STREAM", stream), ("FRAMES", FRAMES)])
 }
 
-fn start_pytest(stage: &Stage, file: &str, test: &str, environment: &[(&str, &str)]) -> Process {
+fn start_pytest(stage: &Stage, file: &str, test: &str, environment: &[(&str, &str)]) -> LoggedProcess {
     let mut command = stage.command(package_python());
     command.args(["-m", "pytest", "--quiet", "-s", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60"]);
     command.arg(format!("{}::{test}", folder().join(file).display()));
     command.envs(environment.iter().copied()).env("PYTHONDONTWRITEBYTECODE", "1");
     let mut process = stage.start(test, &mut command);
-    process.wait_for_line("ready");
+    process.wait_for_line("ready").unwrap();
     process
 }
 
@@ -61,7 +61,7 @@ fn compile(stage: &Stage, source: &str, kind: &str, flags: &[&str]) -> PathBuf {
 }
 
 /// Starts a program that was compiled, as it is or in valgrind.
-fn start(stage: &Stage, program: &Path, in_valgrind: bool, arguments: &[&str]) -> Process {
+fn start(stage: &Stage, program: &Path, in_valgrind: bool, arguments: &[&str]) -> LoggedProcess {
     let name = program.file_name().expect("a program has a name").to_string_lossy().into_owned();
     let (name, mut command) = if in_valgrind {
         let mut command = stage.command("valgrind");
@@ -71,7 +71,7 @@ fn start(stage: &Stage, program: &Path, in_valgrind: bool, arguments: &[&str]) -
         (name, stage.command(program))
     };
     let mut process = stage.start(&name, command.args(arguments));
-    process.wait_for_line("ready");
+    process.wait_for_line("ready").unwrap();
     process
 }
 
@@ -81,8 +81,8 @@ fn python_reads_every_sample_of_a_graph_in_every_way_there_is() {
     let stage = Stage::new("outside-python");
     let stream = stage.stream("signal");
     let mut readers = pytest(&stage, "test_reader.py", "test_every_way_to_read_gets_every_frame", &stream);
-    run_with(&stage, "graph", &signal_into_sink(&stream, &[LONG_RING], ""), &DURATION).succeed();
-    readers.succeed();
+    run_with(&stage, "graph", &signal_into_sink(&stream, &[LONG_RING], ""), &DURATION).succeed().unwrap();
+    readers.succeed().unwrap();
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn a_python_reader_that_is_lapped_by_a_graph_accounts_for_every_frame() {
     let stage = Stage::new("outside-python-slow");
     let stream = stage.stream("signal");
     let mut reader = pytest(&stage, "test_reader.py", "test_a_slow_reader_accounts_for_every_frame", &stream);
-    run_with(&stage, "graph", &signal_into_sink(&stream, &[SHORT_RING], ""), &DURATION).succeed();
-    reader.succeed();
+    run_with(&stage, "graph", &signal_into_sink(&stream, &[SHORT_RING], ""), &DURATION).succeed().unwrap();
+    reader.succeed().unwrap();
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn our_mirror_of_ezmsgs_reads_every_sample_of_a_graph() {
     let stream = stage.stream("signal");
     let mut mirror = pytest(&stage, "test_mirror.py", "test_the_mirror_gets_every_frame", &stream);
     // It wraps several times over, and fills exactly, where the original hands out a whole ring again.
-    run_with(&stage, "graph", &signal_into_sink(&stream, &["BUF_FRAMES: 1000"], ""), &DURATION).succeed();
-    mirror.succeed();
+    run_with(&stage, "graph", &signal_into_sink(&stream, &["BUF_FRAMES: 1000"], ""), &DURATION).succeed().unwrap();
+    mirror.succeed().unwrap();
 }
 
 #[test]
@@ -114,11 +114,11 @@ fn a_signal_that_python_writes_comes_out_of_a_mirrors_graph_whole() {
     let renamed = format!("SHMEM_NAME: {stream}");
     let graph = project_graph("mirror.yml", &[("SHMEM_NAME: demo", &renamed)]);
     let mut dora = run_with(&stage, "mirror", &graph, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
-    dora.wait_for_line(&stream);
-    pytest(&stage, "test_writer.py", "test_the_signal", &stream).succeed();
-    let line = dora.wait_for_line("signal-check: ");
+    dora.wait_for_line(&stream).unwrap();
+    pytest(&stage, "test_writer.py", "test_the_signal", &stream).succeed().unwrap();
+    let line = dora.wait_for_line("signal-check: ").unwrap();
     assert!(line.contains(" 200 messages, 2000 frames, 0 missing, 0 wrong"), "{line}");
-    dora.succeed();
+    dora.succeed().unwrap();
 }
 
 #[test]
@@ -128,11 +128,11 @@ fn what_python_writes_at_once_is_a_message_in_the_mirrors_graph() {
     let stream = stage.stream("messages");
     let record = stage.folder().join("record");
     let mut dora = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
-    dora.wait_for_line(&stream);
+    dora.wait_for_line(&stream).unwrap();
     let folder = record.display().to_string();
     let environment = [("STREAM", &*stream), ("FRAMES", FRAMES), ("RECORD", &folder)];
-    start_pytest(&stage, "test_writer.py", "test_messages", &environment).succeed();
-    dora.succeed();
+    start_pytest(&stage, "test_writer.py", "test_messages", &environment).succeed().unwrap();
+    dora.succeed().unwrap();
     let received = Message::read_all(&record).expect("a whole record");
     let [one, several, none, described, another] = &received[..] else { panic!("{received:#?}") };
     assert_eq!(&*one.data, &Int16Array::from_iter_values(0..6) as &dyn Array);
@@ -176,9 +176,9 @@ fn programs_in_c_and_cpp_read_every_sample_of_a_graph_plainly_in_valgrind_and_wi
             readers.push(start(&stage, program, in_valgrind, &[&stream, FRAMES, "all"]));
         }
     }
-    run_with(&stage, "graph", &signal_into_sink(&stream, &[LONG_RING], ""), &DURATION).succeed();
+    run_with(&stage, "graph", &signal_into_sink(&stream, &[LONG_RING], ""), &DURATION).succeed().unwrap();
     for reader in &mut readers {
-        reader.succeed();
+        reader.succeed().unwrap();
         assert!(reader.line(&format!("{FRAMES} frames x {CHANNELS}, 0 lost")).is_some(), "{}", reader.log());
     }
 }
@@ -190,6 +190,6 @@ fn readers_in_c_and_cpp_that_are_lapped_by_a_graph_account_for_every_frame() {
     let stream = stage.stream("signal");
     let programs = ["reader.c", "reader.cpp"].map(|source| compile(&stage, source, "plain", &[]));
     let mut readers = programs.map(|program| start(&stage, &program, false, &[&stream, FRAMES, "slow"]));
-    run_with(&stage, "graph", &signal_into_sink(&stream, &[SHORT_RING], ""), &DURATION).succeed();
-    readers.iter_mut().for_each(Process::succeed);
+    run_with(&stage, "graph", &signal_into_sink(&stream, &[SHORT_RING], ""), &DURATION).succeed().unwrap();
+    readers.iter_mut().for_each(|reader| reader.succeed().unwrap());
 }

@@ -106,7 +106,7 @@ fn read(page: &str) -> String {
 /// Every page of the project.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
-    collect(&root(), &mut pages);
+    collect(root(), &mut pages);
     assert!(pages.len() >= 20, "{pages:?}");
     pages
 }

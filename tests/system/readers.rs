@@ -24,8 +24,8 @@ fn two_readers_and_an_unmodified_ezmsg_mirror_read_the_same_stream_at_once() {
     inside.until_closed();
     inside.judge.finish(4000);
     assert!(inside.judge.is_content());
-    dora.succeed();
-    outside.succeed();
-    original.succeed();
+    dora.succeed().unwrap();
+    outside.succeed().unwrap();
+    original.succeed().unwrap();
     assert!(outside.line("demo: 4000 frames x 64 float32 read outside the graph, 0 lost").is_some());
 }

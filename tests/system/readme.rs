@@ -24,14 +24,14 @@ fn the_graphs_of_the_readme_run_together() {
     let [sink, mirror] = &graphs[..] else { panic!("expected the sink's and the mirror's graph") };
 
     let mut mirrored = run_with(&stage, "mirrored", mirror, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
-    mirrored.wait_for_line(&stream);
+    mirrored.wait_for_line(&stream).unwrap();
     let mut source = run(&stage, "source", sink);
     SignalReader::join(&stream).more(1000);
     source.signal(Signal::INT);
-    source.succeed();
-    let line = mirrored.wait_for_line("signal-check: ");
+    source.succeed().unwrap();
+    let line = mirrored.wait_for_line("signal-check: ").unwrap();
     assert!(line.contains("0 missing, 0 wrong") && !line.contains(" 0 frames"), "{line}");
-    mirrored.succeed();
+    mirrored.succeed().unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Settings that change while the graph runs.
 
-use dora_shm_tests::dora::{Engine, project_graph, run_with};
+use dora_shm_tests::dora::{engine, project_graph, run_with};
 use dora_shm_tests::reading::SignalReader;
 use dora_shm_tests::stage::Stage;
 use dora_shm_tests::until::until;
@@ -28,7 +28,7 @@ fn settings_sent_from_the_graph_take_effect_and_bad_ones_change_nothing() {
     after.until_closed();
     assert!(before.judge.is_content() && after.judge.is_content(), "the signal is whole in both streams");
     assert_eq!(before.judge.frames + after.judge.frames, 8000, "no frame was lost between the streams");
-    dora.succeed();
+    dora.succeed().unwrap();
     let refusal = dora.line("a while").expect("the refused document is named");
     assert!(refusal.contains("buf_dur"), "{refusal}");
 }
@@ -38,13 +38,14 @@ fn settings_sent_from_the_graph_take_effect_and_bad_ones_change_nothing() {
 fn parameters_set_from_the_command_line_take_effect_and_bad_ones_change_nothing() {
     let stage = Stage::new("settings-param");
     let (first, second) = (stage.stream("first"), stage.stream("second"));
-    let engine = Engine::start(&stage);
-    let graph = engine.start_graph("signal", &signal_into_sink(&first, &["BUF_DUR: 2.0"], ""), &[]);
+    let engine = engine(&stage);
+    let graph = engine.start_graph("signal", &signal_into_sink(&first, &["BUF_DUR: 2.0"], ""), &[]).unwrap();
     let (mut before, mut after) = (SignalReader::join(&first), SignalReader::join(&second));
     before.more(100);
 
-    let set = |key: &str, value: &str| engine.must(&["param", "set", "--dataflow", &graph, "sink", key, value]);
-    let logs = || engine.log(&graph, "sink");
+    let set =
+        |key: &str, value: &str| engine.must(&["param", "set", "--dataflow", &graph, "sink", key, value]).unwrap();
+    let logs = || engine.log(&graph, "sink").unwrap();
     set("buf_dur", "5.0");
     before.until("a ring of five seconds", |reader| reader.formats.last().is_some_and(|last| last.frames() >= 5000));
 
@@ -64,7 +65,7 @@ fn parameters_set_from_the_command_line_take_effect_and_bad_ones_change_nothing(
     after.more(100);
     assert_eq!(before.formats.len(), 3, "refused settings made no generation");
     assert!(before.judge.is_content() && after.judge.is_content());
-    engine.stop(&graph);
+    engine.stop(&graph).unwrap();
     after.until_closed();
-    assert_eq!(engine.end_of_graph(&graph), "Finished");
+    assert_eq!(engine.end_of_graph(&graph).unwrap(), "Finished");
 }

@@ -1,8 +1,8 @@
 //! What the sink's settings promise, in running graphs.
 
 use dora_shm_ring::MessageReader;
+use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::dora::run;
-use dora_shm_tests::process::Process;
 use dora_shm_tests::reading::{Received, message_reader, messages, messages_until_closed, messages_with_receipts};
 use dora_shm_tests::script::{self, REPEATS};
 use dora_shm_tests::stage::Stage;
@@ -52,7 +52,7 @@ fn a_ring_in_seconds_of_a_source_that_states_no_rate_has_the_length_that_was_mea
 fn shapes_that_change_with_every_message_are_refused_after_three_with_the_settings_that_help() {
     let stage = Stage::new("varying");
     let (mut reader, mut dora) = staying(&stage, "lengths", &["BUF_FRAMES: 100"]);
-    dora.wait_for_line("refused=9");
+    dora.wait_for_line("refused=9").unwrap();
     // A generation of a single message may be over before the reader comes to it; then it is counted.
     for message in messages(&mut reader, 3) {
         assert_eq!(message.format.frame_shape(), [message.info.stream_position + 1]);
@@ -73,7 +73,7 @@ fn shapes_that_change_with_every_message_are_refused_after_three_with_the_settin
 fn messages_missing_in_the_sources_sequence_are_counted_as_gaps() {
     let stage = Stage::new("gaps");
     let (received, mut dora) = in_step(&stage, "gaps", &["BUF_FRAMES: 100"]);
-    dora.succeed();
+    dora.succeed().unwrap();
     assert_eq!(received.len(), 6);
     assert_last_status(&dora, "gaps=4");
 }
@@ -86,7 +86,7 @@ fn changes_that_are_to_be_skipped_leave_the_first_format_and_are_counted() {
     let received = messages(&mut reader, FRAMES * REPEATS as u64);
     assert_eq!(received.len(), REPEATS);
     assert!(received.iter().all(|message| message.info.generation == 0));
-    dora.wait_for_line("refused=12");
+    dora.wait_for_line("refused=12").unwrap();
     stop(&mut dora);
     assert_eq!(messages_until_closed(&mut reader).len(), 0);
     assert_last_status(&dora, "refused=12");
@@ -99,9 +99,9 @@ fn a_change_that_is_to_stop_the_sink_closes_the_stream_and_fails_the_graph_with_
     let (received, mut dora) = in_step(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: stop"]);
     assert_eq!(received.len(), REPEATS);
     // The source waits for a receipt of the message that nobody took.
-    dora.wait_for_line("ON_CHANGE");
+    dora.wait_for_line("ON_CHANGE").unwrap();
     dora.signal(Signal::INT);
-    let status = dora.wait();
+    let status = dora.wait().unwrap();
     assert!(!status.success(), "the graph says nothing of it:\n{}", dora.log());
     let reason = dora.line("ON_CHANGE").unwrap_or_else(|| panic!("no reason in\n{}", dora.log()));
     assert!(reason.contains("float32") && reason.contains("float64"), "it names both formats: {reason}");
@@ -109,7 +109,7 @@ fn a_change_that_is_to_stop_the_sink_closes_the_stream_and_fails_the_graph_with_
 
 /// Runs `script` into a sink with `settings`, each message after the one before has been read, and reads until the
 /// stream closes.
-fn in_step(stage: &Stage, script: &str, settings: &[&str]) -> (Vec<Received>, Process) {
+fn in_step(stage: &Stage, script: &str, settings: &[&str]) -> (Vec<Received>, LoggedProcess) {
     let stream = stage.stream(script);
     let receipts = stage.folder().join("receipts");
     let mut reader = message_reader(&stream);
@@ -118,15 +118,15 @@ fn in_step(stage: &Stage, script: &str, settings: &[&str]) -> (Vec<Received>, Pr
 }
 
 /// Runs `script` into a sink with `settings`, from a source that stays until it is stopped, with a reader from the start.
-fn staying(stage: &Stage, script: &str, settings: &[&str]) -> (MessageReader, Process) {
+fn staying(stage: &Stage, script: &str, settings: &[&str]) -> (MessageReader, LoggedProcess) {
     let stream = stage.stream(script);
     let reader = message_reader(&stream);
     (reader, run(stage, "graph", &script_into_sink(script, "5ms", true, &stream, settings)))
 }
 
-fn stop(dora: &mut Process) {
+fn stop(dora: &mut LoggedProcess) {
     dora.signal(Signal::INT);
-    dora.succeed();
+    dora.succeed().unwrap();
 }
 
 /// Message `index` of a script, as it lies in memory.
@@ -134,7 +134,7 @@ fn bytes_of(script: &str, index: usize) -> Vec<u8> {
     script::messages(script).unwrap()[index].data.to_data().buffers()[0].as_slice().to_vec()
 }
 
-fn assert_last_status(dora: &Process, counter: &str) {
+fn assert_last_status(dora: &LoggedProcess, counter: &str) {
     let log = dora.log();
     let last = log.lines().rfind(|line| line.contains("status stream=")).expect("a last status");
     assert!(last.split_whitespace().any(|word| word == counter), "{counter} is not in {last}");

@@ -1,6 +1,6 @@
 //! A shared memory that is too small, as containers have it.
 
-use dora_shm_tests::process::Process;
+use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::programs::dora;
 use dora_shm_tests::stage::Stage;
 
@@ -14,9 +14,9 @@ fn a_ring_larger_than_shared_memory_is_a_clear_error_and_no_crash() {
     // 64 channels of f32 at 1 kHz for 1000 s: 256 MB of samples and 8 MB of times. 64 MB are docker's default.
     let graph = signal_into_sink(&stream, &["BUF_DUR: 1000.0"], "");
     let mut graph = run_in(&stage, "64m", &graph, "exec \"$0\" run --env SIGNAL_DURATION=1s \"$1\"");
-    let error = graph.wait_for_line("no room in shared memory");
+    let error = graph.wait_for_line("no room in shared memory").unwrap();
     assert!(error.contains("bytes needed") && error.contains("free in /dev/shm"), "{error}");
-    graph.succeed();
+    graph.succeed().unwrap();
     assert!(!graph.log().contains("SIGBUS"), "{}", graph.log());
 }
 
@@ -37,7 +37,7 @@ fn a_stream_without_room_because_a_reader_holds_the_old_ring_goes_on_when_the_re
         exec 3<&-
         wait $run; ended=$?; cat run.log; exit $ended";
     let mut graph = run_in(&stage, "128m", &graph, script);
-    graph.succeed();
+    graph.succeed().unwrap();
     let log = graph.log();
     let last = log.lines().rfind(|line| line.contains("status stream=")).expect("a last status");
     let counter = |name: &str| -> u64 {
@@ -51,7 +51,7 @@ fn a_stream_without_room_because_a_reader_holds_the_old_ring_goes_on_when_the_re
 }
 
 /// Runs `script` in a shell with a /dev/shm of `size` of its own; `$0` is the dora command line, `$1` the graph.
-fn run_in(stage: &Stage, size: &str, graph: &str, script: &str) -> Process {
+fn run_in(stage: &Stage, size: &str, graph: &str, script: &str) -> LoggedProcess {
     let path = stage.file("graph.yml", graph);
     let script = format!("mount -t tmpfs -o size={size} tmpfs /dev/shm\n{script}");
     let mut command = stage.command("unshare");

@@ -36,7 +36,7 @@ fn messages_that_wait_in_the_sinks_queue_at_stop_are_in_the_stream_when_it_close
     let last = record.join(format!("{:06}.json", sent - 1));
     until("the last message at the other consumer", || last.exists().then_some(()));
     dora.signal(Signal::INT);
-    dora.wait_for_line("stopping all dataflows");
+    dora.wait_for_line("stopping all dataflows").unwrap();
     stage.kill(sink, Signal::CONT);
 
     received.extend(messages_until_closed(&mut reader));
@@ -49,5 +49,5 @@ fn messages_that_wait_in_the_sinks_queue_at_stop_are_in_the_stream_when_it_close
         .collect();
     let expected = (0..).zip(&values).find(|(expected, value)| expected != *value);
     assert_eq!((values.len(), expected), (sent, None), "number of messages, and the first that is another");
-    dora.succeed();
+    dora.succeed().unwrap();
 }

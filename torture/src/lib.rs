@@ -1,7 +1,4 @@
-//! What the campaigns share with the nodes that they run in dora's graphs: frames that say where they belong, and what the
-//! nodes tell.
+//! What the campaign `graph` shares with the nodes that it runs: the numbering of their messages, and what the nodes report.
 
-pub mod dice;
-pub mod news;
+pub mod events;
 pub mod sequence;
-pub mod signal;

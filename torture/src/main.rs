@@ -1,16 +1,13 @@
 //! `dora-shm-torture`: injects faults into streams, campaign after campaign, while readers verify every frame and account
 //! for every position as read or lost.
 
-mod actor;
-mod book;
 mod campaigns;
-mod conductor;
-mod follower;
+mod counters;
+mod fixture;
+mod follow;
 mod report;
 mod roles;
-mod scene;
-mod segments;
-mod tally;
+mod runner;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,16 +16,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand, ValueEnum as _};
-use dora_shm_torture::{dice, news, sequence, signal};
+use dora_shm_testkit::process::{listen, tell};
+use dora_shm_testkit::{rng, segments};
+use dora_shm_torture::{events, sequence};
 use eyre::{WrapErr as _, bail};
 use rustix::process::{Signal, kill_current_process_group};
 
 use campaigns::Campaign;
-use conductor::{LIVE_MARK, REPORT_MARK, Report};
+use counters::Counters;
+use fixture::Fixture;
 use report::{Machine, Run};
 use roles::Role;
-use scene::Scene;
-use tally::{Tally, tell};
+use runner::{LIVE_MARK, REPORT_MARK, Report};
 
 /// Injects faults into streams while readers verify every frame and account for every position as read or lost.
 /// Without a form: `--short`.
@@ -75,7 +74,7 @@ fn main() -> ExitCode {
             perform(campaign, seed, Duration::from_millis(milliseconds), evidence);
             Ok(ExitCode::SUCCESS)
         }
-        None => conduct(&arguments),
+        None => run_all(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -83,10 +82,10 @@ fn main() -> ExitCode {
     })
 }
 
-fn conduct(arguments: &Arguments) -> eyre::Result<ExitCode> {
+fn run_all(arguments: &Arguments) -> eyre::Result<ExitCode> {
     let campaigns = if arguments.only.is_empty() { Campaign::value_variants() } else { &arguments.only };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seed = arguments.seed.unwrap_or_else(|| dice::mix(now.as_nanos() as u64) >> 32);
+    let seed = arguments.seed.unwrap_or_else(|| rng::mix(now.as_nanos() as u64) >> 32);
     let form = match arguments.minutes {
         Some(minutes) if !(minutes > 0.0 && minutes.is_finite()) => bail!("--minutes {minutes}, expected more than 0"),
         Some(minutes) => format!("--minutes {minutes}"),
@@ -101,8 +100,8 @@ fn conduct(arguments: &Arguments) -> eyre::Result<ExitCode> {
             Some(minutes) => minutes * 60.0 * campaign.share() / shares,
             None => campaign.short_seconds(),
         };
-        let evidence = conductor::evidence_of(&folder, campaign, seed);
-        done.push(conductor::run(campaign, seed, Duration::from_secs_f64(seconds), &evidence)?);
+        let evidence = runner::evidence_of(&folder, campaign, seed);
+        done.push(runner::run(campaign, seed, Duration::from_secs_f64(seconds), &evidence)?);
     }
     let run = Run { form, seed, unix_seconds: now.as_secs(), machine: Machine::this(), campaigns: done };
     run.print();
@@ -114,32 +113,32 @@ fn conduct(arguments: &Arguments) -> eyre::Result<ExitCode> {
 
 /// Runs one campaign and prints its report as the last line.
 fn perform(campaign: Campaign, seed: u64, budget: Duration, evidence: PathBuf) {
-    // Who conducts us holds our input open: when it ends, so does all that we have started.
+    // The runner holds our input open: when it ends, so does all that we have started.
     std::thread::spawn(|| {
-        while roles::listen().is_some() {}
+        while listen().is_some() {}
         let _ = kill_current_process_group(Signal::KILL);
     });
-    let tally = Arc::new(Tally::of_campaign(evidence));
+    let counters = Arc::new(Counters::of_campaign(evidence));
     let performed = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !performed.load(Ordering::Relaxed) {
-                tell(&format!("{LIVE_MARK}{}", serde_json::json!(tally.count())));
+                tell(&format!("{LIVE_MARK}{}", serde_json::json!(counters.counts())));
                 std::thread::park_timeout(Duration::from_millis(500));
             }
         });
         let name = format!("torture/{}/{}", campaign.word(), std::process::id());
-        let scene = Scene { name, seed, budget, started: Instant::now(), tally: tally.clone() };
-        if let Err(defect) = campaign.run(&scene) {
-            tally.defect(&defect);
+        let fixture = Fixture { name, seed, budget, started: Instant::now(), counters: counters.clone() };
+        if let Err(defect) = campaign.run(&fixture) {
+            counters.defect(&defect);
         }
         let mut left = segments::listing();
         left.retain(|segment| !campaign.may_leave(segment));
         if !left.is_empty() {
-            tally.defect(&format!("left in shared memory: {left:?}"));
+            counters.defect(&format!("left in shared memory: {left:?}"));
         }
         performed.store(true, Ordering::Relaxed);
     });
-    let report = Report { count: tally.count(), notes: tally.notes(), defect: tally.found() };
+    let report = Report { count: counters.counts(), notes: counters.notes(), defect: counters.found() };
     tell(&format!("{REPORT_MARK}{}", serde_json::json!(report)));
 }

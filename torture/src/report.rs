@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eyre::WrapErr as _;
 
-use crate::conductor::Result as Done;
+use crate::runner::Result as Done;
 
 /// The machine and the run.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -1,13 +1,13 @@
 //! Messages of a source in a graph. It does not know where in a stream its frames will stand, and any message may be
 //! missing there; but what comes must come in order, whole and once.
 
-use crate::signal::{self, Stamp};
+use dora_shm_testkit::signal::{self, Stamp};
 
 /// Numbers that one message takes: its frames are fewer.
 pub const ROOM: u64 = 64;
 
-/// What frame `index` of a message of `frames` says of itself. `run` is the number of the source's first message, by which
-/// what one source left out is told from what lies between two sources.
+/// What frame `index` of a message of `frames` carries. `run` is the number of the source's first message: it tells a message
+/// that one source left out from those between two sources.
 pub fn stamp(run: u64, message: u64, index: u64, frames: u64) -> Stamp {
     Stamp { position: number(message, index), stream_id: run, epoch: frames }
 }

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use steps::Generated;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's tasks; each one does its own set-up")]
 struct Arguments {
@@ -44,6 +46,18 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Make the C library's header anew, from the sources as they are now
+    Header {
+        /// Only compare: fail where the committed header is another one
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make the first inputs of the fuzzers anew, from streams that the writer makes now
+    FuzzSeeds {
+        /// Only compare: fail where the committed inputs are others
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure the ring beside its alternatives: prints the tables and targets, and writes the page docs/bench/README.md
     #[command(disable_help_flag = true)]
     Bench {
@@ -62,8 +76,9 @@ fn main() -> ExitCode {
         Task::Test => steps::run_all(),
         Task::Torture { arguments } => torture::run(&arguments),
         Task::Fuzz { target, seconds } => torture::fuzz(target, seconds),
-        Task::Vectors { check: true } => steps::vectors::check(),
-        Task::Vectors { check: false } => steps::vectors::make(),
+        Task::Vectors { check } => Generated::Vectors.run(check),
+        Task::FuzzSeeds { check } => Generated::FuzzSeeds.run(check),
+        Task::Header { check } => Generated::Header.run(check),
         Task::Bench { arguments } => bench::run_with(&arguments),
         Task::Stubs => steps::write_stub(),
         Task::Step(step) => step.run(),

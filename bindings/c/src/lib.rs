@@ -1,6 +1,6 @@
 //! The C interface of dora-shm.
 //!
-//! `include/dora_shm.h` is generated from these sources; `tests/header.rs` has the conventions at its top. Each function here
+//! `include/dora_shm.h` is generated from these sources; `header/src/main.rs` has the conventions at its top. Each function here
 //! checks its arguments, calls the library and returns a code. Nothing else is decided here.
 
 // Names and documentation are written for C, where they are read.

@@ -4,13 +4,15 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::process::Actor;
-use common::{Name, compile, segments};
+use common::{compile, start};
+use dora_shm_testkit::Name;
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::segments;
 use serde_json::{Value, json};
 
 /// The original's sink, driven line by line, which is the ring's own test's.
 struct Original {
-    actor: Actor,
+    process: Process,
 }
 
 impl Original {
@@ -20,15 +22,15 @@ impl Original {
         let mut command = Command::new(python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ring/tests/ezmsg_writer/writer.py"));
         // Its resource tracker warns of what the original leaks.
-        let mut actor = Actor::program(command.stderr(Stdio::null()));
-        assert_eq!(actor.hear().as_deref(), Some("ready"));
-        Self { actor }
+        let mut process = start(command.stderr(Stdio::null()));
+        assert_eq!(process.hear().unwrap().as_deref(), Some("ready"));
+        Self { process }
     }
 
     #[track_caller]
     fn call(&mut self, command: Value) {
-        self.actor.say(&command.to_string());
-        let line = self.actor.hear().expect("the original's process is there");
+        self.process.say(&command.to_string());
+        let line = self.process.hear().unwrap().expect("the original's process is there");
         let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{answer}");
     }
@@ -43,13 +45,13 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         let mut original = Original::start(variable);
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]).arg(&program);
-        let mut reader = Actor::program(valgrind.arg(&*name));
-        assert_eq!(reader.hear().as_deref(), Some("ready "));
+        let mut reader = start(valgrind.arg(&*name));
+        assert_eq!(reader.hear().unwrap().as_deref(), Some("ready "));
         original.call(json!({"do": "open", "name": &*name, "seconds": 1.0}));
         original.call(json!({"do": "describe", "attrs": true, "labels": "plain"}));
         original.call(json!({"do": "write", "frames": 30}));
         reader.say("30");
-        let hear = |reader: &mut Actor| reader.hear().expect("it tells what it finds");
+        let hear = |reader: &mut Process| reader.hear().unwrap().expect("it tells what it finds");
         // Version 1 has no times: there they begin with the stream.
         let since = if version == 1 { "0.000 to 0.029" } else { "100.000 to 100.029" };
         assert_eq!(hear(&mut reader), format!("times {since}"));
@@ -77,9 +79,9 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         for _ in 0..6 {
             hear(&mut reader);
         }
-        reader.end_well();
+        reader.end_well().unwrap();
         original.call(json!({"do": "close"}));
         // Defect D7 of the original.
-        segments::of(&name).iter().for_each(|path| _ = std::fs::remove_file(path));
+        segments::remove(&name);
     }
 }

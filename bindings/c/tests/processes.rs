@@ -5,21 +5,22 @@ mod common;
 
 use std::process::Command;
 
-use common::process::Actor;
-use common::{Name, PATIENCE, compile, wait_until};
+use common::{PATIENCE, compile, wait_until};
 use dora_shm_ring::{
     Chunk, Description, Dtype, Format, Liveness, Message, MessageReader, Outcome, Reader, ReaderOptions, Start, Times,
     Wait, Writer, WriterOptions, shorten,
 };
+use dora_shm_testkit::Name;
+use dora_shm_testkit::process::Process;
 use rustix::process::Signal;
 
 const CHANNELS: u64 = 3;
 
 /// Starts a program in C that takes a stream's name.
 #[track_caller]
-fn start(program: &str, kind: &str, name: &str) -> Actor {
+fn start(program: &str, kind: &str, name: &str) -> Process {
     let program = compile(&format!("tests/programs/{program}.c"), kind, &[]);
-    Actor::program(Command::new(program).arg(name))
+    common::start(Command::new(program).arg(name))
 }
 
 /// The test signal of `tests/programs/check.h`.
@@ -43,10 +44,10 @@ fn write(writer: &mut Writer, frames: u64) {
 
 /// Listens until the follower has come to position `end` of this generation; how many frames it lost on the way.
 #[track_caller]
-fn frames_up_to(follower: &mut Actor, begin: u64, end: u64) -> u64 {
+fn frames_up_to(follower: &mut Process, begin: u64, end: u64) -> u64 {
     let (mut next, mut lost) = (begin, 0);
     while next < end {
-        let line = follower.hear().expect("it follows");
+        let line = follower.hear().unwrap().expect("it follows");
         let numbers = line.strip_prefix("frames ").and_then(|line| line.split_once(" lost "));
         let (range, lost_now) = numbers.unwrap_or_else(|| panic!("{line:?}, expected frames"));
         let (first, last) = range.split_once("..").unwrap();
@@ -59,12 +60,12 @@ fn frames_up_to(follower: &mut Actor, begin: u64, end: u64) -> u64 {
 }
 
 #[track_caller]
-fn hears(actor: &mut Actor, line: &str) {
-    assert_eq!(actor.hear().as_deref(), Some(line));
+fn hears(process: &mut Process, line: &str) {
+    assert_eq!(process.hear().unwrap().as_deref(), Some(line));
 }
 
 #[track_caller]
-fn tell(producer: &mut Actor, line: &str) {
+fn tell(producer: &mut Process, line: &str) {
     producer.say(line);
     hears(producer, "done");
 }
@@ -84,7 +85,7 @@ fn c_reads_what_rust_writes_and_sees_generations_descriptions_and_the_end() {
     writer.describe(&description("second")).unwrap();
     write(&mut writer, 5);
     // Whichever of the two it tells first.
-    let mut lines = [follower.hear().unwrap(), follower.hear().unwrap()];
+    let mut lines = [follower.hear().unwrap().unwrap(), follower.hear().unwrap().unwrap()];
     lines.sort();
     assert_eq!(lines, ["description second", "frames 300..305 lost 0"]);
     writer.begin(&format(Dtype::U32), &description("third"), 10).unwrap();
@@ -94,7 +95,7 @@ fn c_reads_what_rust_writes_and_sees_generations_descriptions_and_the_end() {
     writer.close();
     assert!(frames_up_to(&mut follower, 0, 2000) < 2000);
     hears(&mut follower, "closed");
-    follower.end_well();
+    follower.end_well().unwrap();
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_reader_in_c_that_was_stopped_is_told_what_it_lost() {
     assert!((4000..5000).contains(&lost), "{lost} lost of 5000, in a ring of 1000");
     writer.close();
     hears(&mut follower, "closed");
-    follower.end_well();
+    follower.end_well().unwrap();
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn a_reader_in_c_sees_a_killed_writer_and_follows_the_one_that_takes_over() {
     tell(&mut producer, "write 20");
     assert_eq!(frames_up_to(&mut follower, 0, 20), 0);
     producer.kill();
-    producer.end_killed();
+    producer.end_killed().unwrap();
     hears(&mut follower, "dead");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(Dtype::I32), &description("second"), 10).unwrap();
@@ -143,7 +144,7 @@ fn a_reader_in_c_sees_a_killed_writer_and_follows_the_one_that_takes_over() {
     assert_eq!(frames_up_to(&mut follower, 0, 7), 0);
     writer.close();
     hears(&mut follower, "closed");
-    follower.end_well();
+    follower.end_well().unwrap();
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn rust_reads_what_c_writes_with_its_description_and_send_times() {
         assert_eq!(message.times()[0], first as f64 * 0.001);
     }
     assert_eq!(**reader.description().unwrap(), description("second"));
-    producer.end_well();
+    producer.end_well().unwrap();
     assert!(matches!(reader.view().unwrap(), Outcome::Closed));
 }
 
@@ -189,9 +190,9 @@ fn c_reads_what_c_writes() {
     hears(&mut follower, "generation 0 epoch 1 of int32");
     hears(&mut follower, "description first");
     assert_eq!(frames_up_to(&mut follower, 0, 100), 0);
-    producer.end_well();
+    producer.end_well().unwrap();
     hears(&mut follower, "closed");
-    follower.end_well();
+    follower.end_well().unwrap();
 }
 
 /// Begins a ring of float32, as the examples expect one.
@@ -207,7 +208,7 @@ fn write_floats(writer: &mut Writer) {
 
 /// Waits until a process has mapped the first ring of a stream and sleeps on a futex: from then on it misses nothing.
 #[track_caller]
-fn wait_until_attached(process: &Actor, name: &str) {
+fn wait_until_attached(process: &Process, name: &str) {
     let ring = shorten(&format!("{name}/buffer0"));
     let about = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.pid())).unwrap_or_default();
     // The system's number of futex, and of futex_waitv, on x86-64.
@@ -223,8 +224,8 @@ fn the_examples_print_what_comes_and_end_when_told_and_when_the_stream_does() {
         let program = compile(&format!("examples/{example}"), "example", &[]);
         let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
         begin_floats(&mut writer, 50);
-        let mut enough = Actor::program(Command::new(&program).args([&name[..], "4"]));
-        let mut all = Actor::program(Command::new(&program).arg(&name[..]));
+        let mut enough = common::start(Command::new(&program).args([&name[..], "4"]));
+        let mut all = common::start(Command::new(&program).arg(&name[..]));
         wait_until_attached(&enough, &name);
         wait_until_attached(&all, &name);
         write_floats(&mut writer);
@@ -233,12 +234,12 @@ fn the_examples_print_what_comes_and_end_when_told_and_when_the_stream_does() {
             _ => format!("{frames} frames from 0 at 1.5 s, 0 lost: 0, ..."),
         };
         hears(&mut enough, &expected(4));
-        enough.end_well();
+        enough.end_well().unwrap();
         hears(&mut all, &expected(10));
         begin_floats(&mut writer, 60);
-        assert!(all.hear().unwrap().starts_with("frames are now 8 bytes"));
+        assert!(all.hear().unwrap().unwrap().starts_with("frames are now 8 bytes"));
         writer.close();
-        all.end_well();
+        all.end_well().unwrap();
     }
 }
 
@@ -252,7 +253,7 @@ fn a_reader_in_rust_sees_a_writer_in_c_that_was_killed() {
     tell(&mut producer, "write 3");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     producer.kill();
-    producer.end_killed();
+    producer.end_killed().unwrap();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
     Writer::create(&name, WriterOptions::default()).unwrap().close();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);

@@ -6,7 +6,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use common::{Language, Name, compile, pkg_config, run, source, text};
+use common::{Language, compile, pkg_config, run, source, text};
+use dora_shm_testkit::Name;
 
 /// Whether a program can give back all memory that it has taken.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,16 +2,12 @@
 
 mod common;
 
-#[allow(dead_code, reason = "making vectors is the ring's")]
-#[path = "../../../ring/tests/common/vectors.rs"]
-mod shared;
-
 use std::process::Command;
 
-use common::process::Actor;
-use common::{compile, segments};
+use common::{compile, start};
+use dora_shm_testkit::segments;
+use dora_shm_testkit::vectors::{Reservation, cases, folder};
 use serde_json::{Value, json};
-use shared::{Stage, cases, folder};
 
 /// The send times that the messages' table says the frames have, where it says one.
 fn send_times(expected: &Value, found: &Value) -> Value {
@@ -29,7 +25,7 @@ fn send_times(expected: &Value, found: &Value) -> Value {
 #[ignore = "needs a compiler for C and pkg-config: cargo xtask c"]
 fn a_reader_in_c_finds_in_each_vector_what_is_expected_of_it() {
     let program = compile("tests/programs/vector.c", "plain", &[]);
-    let stage = Stage::enter();
+    let reservation = Reservation::wait();
     let cases = cases();
     assert!(cases.len() > 30, "{cases:?}");
     for case in cases {
@@ -37,16 +33,16 @@ fn a_reader_in_c_finds_in_each_vector_what_is_expected_of_it() {
         let text = std::fs::read_to_string(folder().join(&case).join("expected.json")).unwrap();
         let expected: Value = serde_json::from_str(&text).unwrap();
         let name = expected["name"].as_str().unwrap();
-        let _taken = stage.put(&case, name);
+        let _taken = reservation.place(&case, name);
         let closes = expected["state"] == "closed";
         let set_state = |state: u32| {
-            segments::patch(&segments::header(name), segments::header_at::STATE, &state.to_le_bytes());
+            segments::patch(&segments::header(name), segments::header_at::STATE, &state.to_le_bytes()).unwrap();
         };
         if closes {
             set_state(1);
         }
-        let mut reader = Actor::program(Command::new(&program).arg(name));
-        let line = reader.hear().expect("it reads the stream");
+        let mut reader = start(Command::new(&program).arg(name));
+        let line = reader.hear().unwrap().expect("it reads the stream");
         let mut found: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let send_ns = found.as_object_mut().unwrap().remove("send_ns").unwrap();
         assert_eq!(send_ns, send_times(&expected, &send_ns));
@@ -59,7 +55,7 @@ fn a_reader_in_c_finds_in_each_vector_what_is_expected_of_it() {
             set_state(2);
         }
         reader.say("again");
-        assert_eq!(json!(reader.hear()), json!(if closes { "DORA_SHM_CLOSED" } else { "DORA_SHM_NOTHING" }));
-        reader.end_well();
+        assert_eq!(json!(reader.hear().unwrap()), json!(if closes { "DORA_SHM_CLOSED" } else { "DORA_SHM_NOTHING" }));
+        reader.end_well().unwrap();
     }
 }

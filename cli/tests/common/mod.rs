@@ -4,15 +4,12 @@
 
 pub mod pty;
 
-#[path = "../../../ring/tests/common/mod.rs"]
-mod ring;
-
 use std::path::PathBuf;
 use std::process::Command;
 
 use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
 
-pub use self::ring::{Name, PATIENCE, wait_until};
+pub use dora_shm_testkit::{Name, PATIENCE, wait_until};
 
 /// A name that no other test and no other run uses, and of which nothing may be left at the end.
 pub fn name(test: &str) -> Name {

@@ -3,14 +3,14 @@ use std::path::Path;
 
 use dora_shm_ring::{Chunk, Description, Dtype, Format, Times};
 
-use crate::stage::*;
+use crate::fixture::*;
 
 /// A recording of two generations: 12 frames of a [`Source`], then 4 frames of 2 x 2 float16.
 fn recording(folder: &Path) -> std::path::PathBuf {
     let (name, file) = (Name::new("recording"), folder.join("r.arrow"));
     let mut recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap()]));
     recorder.wait_for("waiting for it");
-    let mut source = Source::new(&name, 1000);
+    let mut source = Source::float32(&name, 1000);
     source.write(5);
     source.write(0);
     source.write(7);

@@ -2,8 +2,9 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
-use crate::common::process::{Actor, argument, listen, tell};
-use crate::stage::*;
+use dora_shm_testkit::roles::{self, DONE};
+
+use crate::fixture::*;
 
 #[test]
 fn a_stream_that_is_waited_for_is_recorded_from_its_first_frame_to_its_end() {
@@ -11,7 +12,7 @@ fn a_stream_that_is_waited_for_is_recorded_from_its_first_frame_to_its_end() {
     let file = folder.path().join("r.arrow");
     let mut recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap(), "--json"]));
     recorder.wait_for("waiting for it");
-    let mut source = Source::new(&name, 1000);
+    let mut source = Source::float32(&name, 1000);
     source.write(5);
     source.write(0);
     source.write(3);
@@ -28,7 +29,7 @@ fn a_stream_that_is_waited_for_is_recorded_from_its_first_frame_to_its_end() {
 #[test]
 fn the_pre_roll_takes_what_is_in_the_ring_and_nothing_else_does() {
     let (name, folder) = (Name::new("preroll"), tempfile::tempdir().unwrap());
-    let mut source = Source::new(&name, 100_000);
+    let mut source = Source::float32(&name, 100_000);
     (0..10).for_each(|_| source.write(5));
     let cases: [(&[&str], u64); 4] =
         [(&[], 50), (&["--pre-roll", "all"], 0), (&["--pre-roll", "1h"], 0), (&["--pre-roll", "0"], 50)];
@@ -54,7 +55,7 @@ fn the_pre_roll_takes_what_is_in_the_ring_and_nothing_else_does() {
 fn a_recording_stops_after_its_time_and_at_its_size_with_whole_messages() {
     let (name, folder) = (Name::new("limits"), tempfile::tempdir().unwrap());
     let (short, small) = (folder.path().join("short"), folder.path().join("small"));
-    let mut source = Source::new(&name, 10_000);
+    let mut source = Source::float32(&name, 10_000);
     (0..1000).for_each(|_| source.write(5));
     let arguments = ["record", &name, "--pre-roll", "all", "-o"];
     let timed = dora_shm(&[&arguments[..], &[short.to_str().unwrap(), "--for", "200ms", "--json"]].concat());
@@ -73,7 +74,7 @@ fn a_recording_stops_after_its_time_and_at_its_size_with_whole_messages() {
 #[test]
 fn a_recorder_that_is_killed_leaves_all_but_its_last_batch() {
     let (name, folder) = (Name::new("killed"), tempfile::tempdir().unwrap());
-    let mut source = Source::new(&name, 100_000);
+    let mut source = Source::float32(&name, 100_000);
     for round in 0..6_u64 {
         let file = folder.path().join(round.to_string());
         let recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap()]));
@@ -100,7 +101,7 @@ fn a_recorder_that_is_killed_leaves_all_but_its_last_batch() {
 #[test]
 fn a_full_disk_is_an_error_and_what_was_written_can_be_read() {
     let (name, folder) = (Name::new("full"), tempfile::tempdir().unwrap());
-    let mut source = Source::new(&name, 1_200_000);
+    let mut source = Source::float32(&name, 1_200_000);
     (0..100).for_each(|_| source.write(10_000));
     let arguments = ["record", &name, "--pre-roll", "all", "-o"];
     // Nothing fits.
@@ -128,7 +129,7 @@ fn a_file_that_exists_is_kept_unless_forced_and_an_empty_recording_leaves_none()
     let (code, _, stderr) = Running::start(dora_shm(&record)).end();
     assert!(code == Some(1) && stderr.contains("--force"), "{stderr}");
     assert_eq!(fs::read(&file).unwrap(), b"precious");
-    let mut source = Source::new(&name, 100);
+    let mut source = Source::float32(&name, 100);
     source.write(5);
     let forced = dora_shm(&[&record[..], &["--force", "--pre-roll", "all", "--for", "10ms"]].concat());
     assert_eq!(Running::start(forced).end().0, Some(0));
@@ -154,7 +155,7 @@ fn a_stream_is_waited_for_no_longer_than_asked() {
     assert!(stderr.contains("did not come within 50.0 ms"), "{stderr}");
     assert!(!file.exists());
     // One that is there is recorded for its time, however long that is.
-    let mut source = Source::new(&name, 100);
+    let mut source = Source::float32(&name, 100);
     source.write(5);
     let recorder = Running::start(dora_shm(&[&record[..], &["0s", "--pre-roll", "all"]].concat()));
     assert_eq!(recorder.end().0, Some(0));
@@ -165,7 +166,7 @@ fn a_stream_is_waited_for_no_longer_than_asked() {
 fn frames_that_were_lost_are_told_in_the_file_at_the_end_and_by_the_exit_code() {
     let (name, folder) = (Name::new("lost"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
-    let mut source = Source::new(&name, 64);
+    let mut source = Source::float32(&name, 64);
     source.write(1);
     let recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap(), "--json"]));
     wait_until("a batch is written", || {
@@ -193,7 +194,7 @@ fn the_next_stream_of_the_name_is_followed_when_asked() {
     let recorder =
         Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap(), "--follow", "--json", "--force"]));
     for streams in 1..=2_usize {
-        let mut source = Source::new(&name, 100_000);
+        let mut source = Source::float32(&name, 100_000);
         wait_until("it has been recorded", || {
             source.write(1);
             batches(&file).iter().filter(|batches| !batches.is_empty()).count() == streams
@@ -210,25 +211,23 @@ fn a_writer_that_takes_over_from_a_killed_one_goes_on_in_the_same_recording() {
     let (name, folder) = (Name::new("taken-over"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     let start = || {
-        let mut writer = Actor::start("record::the_writer", &name, &[]);
-        writer.expect("written");
-        writer
+        let mut source = roles::start("source", &[&name, "1000", "5", "float32"]);
+        source.expect("begins").unwrap();
+        source.ask_for("write 5", DONE).unwrap();
+        source
     };
     let mut writer = start();
     let record = ["record", &name, "-o", file.to_str().unwrap(), "--pre-roll", "all", "--json"];
     let recorder = Running::start(dora_shm(&record));
     let has_some_of = |generations: usize| batches(&file).iter().filter(|of| !of.is_empty()).count() == generations;
     wait_until("the first writer is recorded", || has_some_of(1));
-    writer.say("write");
-    writer.expect("written");
-    writer.kill();
-    writer.end_killed();
+    writer.ask_for("write 5", DONE).unwrap();
+    writer.kill_and_wait().unwrap();
     let mut writer = start();
     wait_until("the second writer is recorded", || has_some_of(2));
     // Closes the stream.
-    writer.say("write");
-    writer.expect("written");
-    writer.end_well();
+    writer.ask_for("write 5", DONE).unwrap();
+    writer.end_well().unwrap();
     let (code, stdout, stderr) = recorder.end();
     assert_eq!(code, Some(0), "{stderr}");
     for part in ["\"generations\":2", "\"frames\":20,\"lost\":0", "\"end\":\"closed\""] {
@@ -243,18 +242,4 @@ fn a_writer_that_takes_over_from_a_killed_one_goes_on_in_the_same_recording() {
     assert_eq!((of("generation"), of("epoch")), (vec!["0".into(), "1".into()], vec!["1".into(), "2".into()]));
     assert_eq!(of("base"), ["0", "10"]);
     assert_eq!(of("stream_id")[0], of("stream_id")[1]);
-}
-
-#[test]
-#[ignore = "a role: writes a stream"]
-fn the_writer() {
-    let Some(name) = argument() else { return };
-    let mut source = Source::new(&name, 1000);
-    source.write(5);
-    tell("written");
-    while let Some(word) = listen() {
-        assert_eq!(word, "write");
-        source.write(5);
-        tell("written");
-    }
 }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
 
-use crate::stage::*;
+use crate::fixture::*;
 
 /// A recording of `messages` messages of 5 frames.
 fn recording(folder: &Path, messages: u64) -> std::path::PathBuf {
     let (name, file) = (Name::new("recording"), folder.join("r.arrow"));
-    let mut source = Source::new(&name, 10_000);
+    let mut source = Source::float32(&name, 10_000);
     for _ in 0..messages {
         source.write(5);
         std::thread::sleep(Duration::from_millis(5));
@@ -43,7 +43,7 @@ fn messages(name: &str) -> Vec<(Vec<u8>, Vec<f64>, i64)> {
 fn a_recording_is_played_at_its_pace_or_another_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = recording(folder.path(), 60);
-    for (speed, least, most) in [("1", 0.29, 20.0), ("0.5", 0.59, 20.0), ("inf", 0.0, 20.0)] {
+    for (speed, least) in [("1", 0.29), ("0.5", 0.59), ("inf", 0.0)] {
         let name = Name::new("paced");
         let arguments = ["replay", file.to_str().unwrap(), "--as", &name, "--speed", speed];
         let began = Instant::now();
@@ -53,7 +53,7 @@ fn a_recording_is_played_at_its_pace_or_another_one() {
         let (code, _, stderr) = player.end();
         assert_eq!(code, Some(0), "{stderr}");
         assert!(stderr.contains("60 messages with 300 frames replayed"), "{stderr}");
-        assert!((least..most).contains(&took), "at speed {speed}: {took} s");
+        assert!(took >= least, "at speed {speed}: {took} s");
         assert_eq!(read.len(), 60);
         let times: Vec<f64> = read.iter().flat_map(|(_, times, _)| times.clone()).collect();
         assert_eq!(times, (0..300).map(|position| f64::from(position) / 100.0).collect::<Vec<_>>());

@@ -2,81 +2,68 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{segments, stage};
 use crate::tool::*;
+use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::segments::{self, listing};
 
 #[test]
 fn clean_removes_what_the_dead_left_and_nothing_else() {
-    stage::play("clean::sweep", 64);
-}
+    with_private_shm(64, || {
+        let mut writer = live("living");
+        write(&mut writer, 5);
+        let stopped = start_writer("stopped");
+        stopped.signal(rustix::process::Signal::STOP);
+        std::fs::write("/dev/shm/somebody-elses", "x").unwrap();
+        let before = listing();
+        let ran = done(&["clean"]);
+        assert_eq!((&*ran.out, &*ran.err), ("", "nothing was left by dead writers\n"));
 
-#[test]
-#[ignore = "a role: cleans a shared memory of its own"]
-fn sweep() {
-    if !stage::is_on() {
-        return;
-    }
-    let mut writer = live("living");
-    write(&mut writer, 5);
-    let stopped = start_writer("stopped");
-    stopped.signal(rustix::process::Signal::STOP);
-    std::fs::write("/dev/shm/somebody-elses", "x").unwrap();
-    let before = stage::listing();
-    let ran = done(&["clean"]);
-    assert_eq!((&*ran.out, &*ran.err), ("", "nothing was left by dead writers\n"));
+        dead("eeg");
+        dead("headless");
+        for path in [segments::header("headless"), segments::anchor(&segments::header("headless"))] {
+            std::fs::remove_file(path).unwrap();
+        }
+        let with_the_dead = listing();
+        let ran = done(&["clean", "--dry-run"]);
+        let lines: Vec<&str> = ran.out.lines().collect();
+        assert_eq!(lines.len(), 2, "{}", ran.out);
+        assert!(ran.out.contains("would remove stream \"eeg\" (3 segments, "), "{}", ran.out);
+        assert!(ran.out.contains("would remove parts of a stream that is gone: sm_"), "{}", ran.out);
+        assert!(ran.err.starts_with("`dora-shm clean` frees "), "{}", ran.err);
+        let planned = json(&["clean", "--dry-run", "--json"]);
+        assert_eq!((&planned["dry_run"], planned["removed"].as_array().unwrap().len()), (&json!(true), 2));
+        assert_eq!(listing(), with_the_dead, "looking removes nothing");
 
-    dead("eeg");
-    dead("headless");
-    for path in [segments::header("headless"), segments::anchor(&segments::header("headless"))] {
-        std::fs::remove_file(path).unwrap();
-    }
-    let with_the_dead = stage::listing();
-    let ran = done(&["clean", "--dry-run"]);
-    let lines: Vec<&str> = ran.out.lines().collect();
-    assert_eq!(lines.len(), 2, "{}", ran.out);
-    assert!(ran.out.contains("would remove stream \"eeg\" (3 segments, "), "{}", ran.out);
-    assert!(ran.out.contains("would remove parts of a stream that is gone: sm_"), "{}", ran.out);
-    assert!(ran.err.starts_with("`dora-shm clean` frees "), "{}", ran.err);
-    let planned = json(&["clean", "--dry-run", "--json"]);
-    assert_eq!((&planned["dry_run"], planned["removed"].as_array().unwrap().len()), (&json!(true), 2));
-    assert_eq!(stage::listing(), with_the_dead, "looking removes nothing");
+        let removed = json(&["clean", "--json"]);
+        assert_eq!(listing(), before);
+        assert_eq!((&removed["dry_run"], &removed["removed"]), (&json!(false), &planned["removed"]));
+        let eeg = planned["removed"].as_array().unwrap().iter().find(|left| left["stream"] == "eeg").unwrap();
+        assert_eq!(eeg["segments"].as_array().unwrap().len(), 3);
+        let sum: u64 = planned["removed"].as_array().unwrap().iter().map(|left| left["bytes"].as_u64().unwrap()).sum();
+        assert_eq!((planned["bytes"].as_u64(), sum > 0), (Some(sum), true));
 
-    let removed = json(&["clean", "--json"]);
-    assert_eq!(stage::listing(), before);
-    assert_eq!((&removed["dry_run"], &removed["removed"]), (&json!(false), &planned["removed"]));
-    let eeg = planned["removed"].as_array().unwrap().iter().find(|left| left["stream"] == "eeg").unwrap();
-    assert_eq!(eeg["segments"].as_array().unwrap().len(), 3);
-    let sum: u64 = planned["removed"].as_array().unwrap().iter().map(|left| left["bytes"].as_u64().unwrap()).sum();
-    assert_eq!((planned["bytes"].as_u64(), sum > 0), (Some(sum), true));
-
-    write(&mut writer, 5);
-    assert_eq!(json(&["info", "--json", "living"])["position"], 10);
-    stopped.signal(rustix::process::Signal::CONT);
-    stopped.end_well();
-    assert_eq!(json(&["clean", "--json"]), json!({"dry_run": false, "removed": [], "bytes": 0}));
+        write(&mut writer, 5);
+        assert_eq!(json(&["info", "--json", "living"])["position"], 10);
+        stopped.signal(rustix::process::Signal::CONT);
+        stopped.end_well().unwrap();
+        assert_eq!(json(&["clean", "--json"]), json!({"dry_run": false, "removed": [], "bytes": 0}));
+    });
 }
 
 #[test]
 fn a_dead_stream_that_is_listed_can_be_cleaned_and_is_gone() {
-    stage::play("clean::one", 64);
-}
-
-#[test]
-#[ignore = "a role: cleans a shared memory of its own"]
-fn one() {
-    if !stage::is_on() {
-        return;
-    }
-    dead("eeg");
-    assert_eq!(json(&["list", "--json"])[0]["state"], "dead");
-    for name in ["d", "b", "a", "c"] {
-        dead(name);
-    }
-    let ran = done(&["clean"]);
-    let names: Vec<&str> = ran.out.lines().map(|line| line.split('"').nth(1).unwrap()).collect();
-    assert_eq!(names, ["a", "b", "c", "d", "eeg"], "by name, as in the list");
-    assert!(ran.out.lines().all(|line| line.contains("\" (3 segments, ")), "{}", ran.out);
-    assert!(ran.err.ends_with(" freed\n"), "{}", ran.err);
-    assert_eq!(json(&["list", "--json"]), Value::Array(Vec::new()));
-    assert_eq!(stage::listing(), [""; 0]);
+    with_private_shm(64, || {
+        dead("eeg");
+        assert_eq!(json(&["list", "--json"])[0]["state"], "dead");
+        for name in ["d", "b", "a", "c"] {
+            dead(name);
+        }
+        let ran = done(&["clean"]);
+        let names: Vec<&str> = ran.out.lines().map(|line| line.split('"').nth(1).unwrap()).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "eeg"], "by name, as in the list");
+        assert!(ran.out.lines().all(|line| line.contains("\" (3 segments, ")), "{}", ran.out);
+        assert!(ran.err.ends_with(" freed\n"), "{}", ran.err);
+        assert_eq!(json(&["list", "--json"]), Value::Array(Vec::new()));
+        assert_eq!(listing(), [""; 0]);
+    });
 }

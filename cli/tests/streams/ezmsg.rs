@@ -5,9 +5,9 @@ use std::path::Path;
 use dora_shm_ring::shorten;
 use serde_json::{Value, json};
 
-use crate::common::{Name, segments};
 use crate::list::row;
 use crate::tool::*;
+use dora_shm_testkit::{Name, segments};
 
 /// A stream as ezmsg wrote it, put into shared memory under a name of our own.
 struct Golden(Name);
@@ -56,8 +56,8 @@ fn a_stream_of_ezmsgs_is_listed_by_its_segment_with_what_its_header_says() {
 fn a_stream_of_ezmsgs_whose_key_is_its_name_is_listed_by_it() {
     let golden = Golden::put("ezmsg/key", "v2");
     let header = segments::header(&golden.0);
-    segments::patch(&header, 290, golden.0.as_bytes());
-    segments::patch(&header, 1314, &(golden.0.len() as u32).to_le_bytes());
+    segments::patch(&header, 290, golden.0.as_bytes()).unwrap();
+    segments::patch(&header, 1314, &(golden.0.len() as u32).to_le_bytes()).unwrap();
     assert_eq!(row(&golden.0, &["list", "--json"])["state"], "ezmsg");
     assert_eq!(json(&["info", "--json", &shorten(&golden.0)])["name"], &*golden.0);
 }

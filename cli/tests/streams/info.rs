@@ -3,9 +3,9 @@
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-use crate::common::Name;
-use crate::common::segments::{self, header_at, patch};
 use crate::tool::*;
+use dora_shm_testkit::Name;
+use dora_shm_testkit::segments::{self, header_at, patch};
 
 #[test]
 fn everything_of_a_stream_is_told() {
@@ -66,7 +66,7 @@ fn the_program_of_a_process_that_does_not_write_the_stream_is_not_told() {
     assert!(out.contains(&own), "{own} in {out}");
     // As of a writer in a container, which has a number there that another process has here.
     let mut other = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-    patch(&segments::header(&name), header_at::WRITER_PID, &other.id().to_le_bytes());
+    patch(&segments::header(&name), header_at::WRITER_PID, &other.id().to_le_bytes()).unwrap();
     let ran = run(&["info", &name]);
     other.kill().unwrap();
     other.wait().unwrap();

@@ -3,9 +3,10 @@
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-use crate::common::segments::{self, header_at, patch};
-use crate::common::{Name, stage};
 use crate::tool::*;
+use dora_shm_testkit::Name;
+use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::segments::{self, header_at, patch};
 
 /// The row of a stream.
 #[track_caller]
@@ -57,7 +58,7 @@ fn every_state_of_a_stream_is_told() {
     let found = row(&dead_one, &["list", "--json"]);
     assert_eq!((&found["state"], &found["pid"], &found["position"]), (&json!("dead"), &json!(pid), &json!(5)));
     // Its writer had closed it, and died before it could remove it.
-    patch(&segments::header(&dead_one), header_at::STATE, &2u32.to_le_bytes());
+    patch(&segments::header(&dead_one), header_at::STATE, &2u32.to_le_bytes()).unwrap();
     assert_eq!(row(&dead_one, &["list", "--json"])["state"], "closed");
     for path in segments::of(&dead_one) {
         std::fs::remove_file(path).unwrap();
@@ -66,7 +67,7 @@ fn every_state_of_a_stream_is_told() {
     let quiet = Name::new("list/idle");
     let mut writer = live(&quiet);
     write(&mut writer, 1);
-    crate::common::wait_until("it is idle", || row(&quiet, &["list", "--json"])["state"] == "idle");
+    dora_shm_testkit::wait_until("it is idle", || row(&quiet, &["list", "--json"])["state"] == "idle");
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn the_newest_frame_has_an_age_however_fast_they_come() {
                 write(&mut writer, 1);
             }
         });
-        crate::common::wait_until("there are frames", || row(&name, &["list", "--json"])["position"] != 0);
+        dora_shm_testkit::wait_until("there are frames", || row(&name, &["list", "--json"])["position"] != 0);
         let ages: Vec<Value> = (0..20).map(|_| row(&name, &["list", "--json"])["age_s"].clone()).collect();
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(ages.iter().all(|age| age.as_f64().unwrap() > 0.0), "{ages:?}");
@@ -130,30 +131,23 @@ fn people_are_shown_a_table_without_colours_where_nobody_sees_them() {
 
 #[test]
 fn a_row_fits_into_a_terminal_of_eighty_columns() {
-    stage::play("list::narrow", 16);
-}
-
-#[test]
-#[ignore = "a role: lists a shared memory of its own"]
-fn narrow() {
-    if !stage::is_on() {
-        return;
-    }
-    let mut writer = Writer::create("left-camera", WriterOptions::default()).unwrap();
-    let format = Format::new(Dtype::F32, &[48, 64, 3], 29.97, 60).unwrap();
-    writer.begin(&format, &Description::default(), 1).unwrap();
-    let samples = vec![0; 2 * 48 * 64 * 3 * 4];
-    for _ in 0..2 {
-        let times = Times::Linear { start: 0.0, step: 0.1 };
-        writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
-    }
-    let line = format!("stty cols 80; {} list", env!("CARGO_BIN_EXE_dora-shm"));
-    let mut script = std::process::Command::new("script");
-    script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1");
-    let ran: Ran = script.stdin(std::process::Stdio::null()).output().unwrap().into();
-    let lines: Vec<&str> = ran.out.lines().collect();
-    assert!(lines.len() == 2 && lines[1].contains("48x64x3") && lines[1].contains("29.97 Hz"), "{}", ran.out);
-    assert!(lines.iter().all(|line| line.trim_end().chars().count() <= 80), "{}", ran.out);
+    with_private_shm(16, || {
+        let mut writer = Writer::create("left-camera", WriterOptions::default()).unwrap();
+        let format = Format::new(Dtype::F32, &[48, 64, 3], 29.97, 60).unwrap();
+        writer.begin(&format, &Description::default(), 1).unwrap();
+        let samples = vec![0; 2 * 48 * 64 * 3 * 4];
+        for _ in 0..2 {
+            let times = Times::Linear { start: 0.0, step: 0.1 };
+            writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
+        }
+        let line = format!("stty cols 80; {} list", env!("CARGO_BIN_EXE_dora-shm"));
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env("NO_COLOR", "1");
+        let ran: Ran = script.stdin(std::process::Stdio::null()).output().unwrap().into();
+        let lines: Vec<&str> = ran.out.lines().collect();
+        assert!(lines.len() == 2 && lines[1].contains("48x64x3") && lines[1].contains("29.97 Hz"), "{}", ran.out);
+        assert!(lines.iter().all(|line| line.trim_end().chars().count() <= 80), "{}", ran.out);
+    });
 }
 
 #[test]
@@ -167,20 +161,13 @@ fn a_name_cannot_write_to_the_terminal() {
 
 #[test]
 fn with_no_streams_there_is_nothing_to_list() {
-    stage::play("list::nothing", 16);
-}
-
-#[test]
-#[ignore = "a role: lists a shared memory of its own"]
-fn nothing() {
-    if !stage::is_on() {
-        return;
-    }
-    let ran = done(&["list"]);
-    assert_eq!((&*ran.out, &*ran.err), ("", "no streams on this machine\n"));
-    assert_eq!(json(&["list", "--json"]), json!([]));
-    std::fs::write("/dev/shm/sm_somebody_elses", "x").unwrap();
-    std::fs::write("/dev/shm/something", "x").unwrap();
-    assert_eq!(json(&["list", "--json"]), json!([]));
-    assert!(failed(&["info", "eeg"]).contains("no other on this machine"));
+    with_private_shm(16, || {
+        let ran = done(&["list"]);
+        assert_eq!((&*ran.out, &*ran.err), ("", "no streams on this machine\n"));
+        assert_eq!(json(&["list", "--json"]), json!([]));
+        std::fs::write("/dev/shm/sm_somebody_elses", "x").unwrap();
+        std::fs::write("/dev/shm/something", "x").unwrap();
+        assert_eq!(json(&["list", "--json"]), json!([]));
+        assert!(failed(&["info", "eeg"]).contains("no other on this machine"));
+    });
 }

@@ -1,8 +1,6 @@
 //! `list`, `info`, `watch`, `clean`, `doctor` and what all commands share, as processes, with real streams.
 
 mod clean;
-#[path = "../../../ring/tests/common/mod.rs"]
-mod common;
 mod doctor;
 mod ezmsg;
 mod info;

@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::common::Name;
 use crate::tool::*;
+use dora_shm_testkit::Name;
 
 /// Runs it with a stdout that nobody reads any more.
 fn into_closed_pipe(arguments: &[&str]) -> Ran {

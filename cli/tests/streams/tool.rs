@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 use dora_shm_ring::*;
 use serde_json::Value;
 
-use crate::common::process::{Actor, argument, listen, tell};
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::roles::{self, DONE};
 
 /// The program, built for this test.
 pub fn tool() -> Command {
@@ -97,32 +98,18 @@ pub fn write(writer: &mut Writer, frames: usize) {
     writer.write(&Chunk { samples: &samples, times, send_ns: unix_ns() }).unwrap();
 }
 
-/// A stream whose writer, a process, was killed.
+/// Leaves a stream with five frames whose writer was killed. Returns the writer's process id.
 pub fn dead(name: &str) -> u32 {
-    let mut writer = start_writer(name);
-    writer.kill();
+    let writer = start_writer(name);
     let pid = writer.pid();
-    writer.end_killed();
+    writer.kill_and_wait().unwrap();
     pid
 }
 
-/// A process that writes a stream with five frames in it and then does as it is told: `write`, or nothing more.
-pub fn start_writer(name: &str) -> Actor {
-    let mut writer = Actor::start("tool::the_writer", name, &[]);
-    writer.expect("written");
+/// A process that has written a stream with five frames, and obeys.
+pub fn start_writer(name: &str) -> Process {
+    let mut writer = roles::start("source", &[name, "200", "10", "float32"]);
+    writer.expect("begins").unwrap();
+    writer.ask_for("write 5", DONE).unwrap();
     writer
-}
-
-#[test]
-#[ignore = "a role: writes a stream"]
-fn the_writer() {
-    let Some(name) = argument() else { return };
-    let mut writer = live(&name);
-    write(&mut writer, 5);
-    tell("written");
-    while let Some(word) = listen() {
-        assert_eq!(word, "write");
-        write(&mut writer, 5);
-        tell("written");
-    }
 }

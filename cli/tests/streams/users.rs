@@ -6,9 +6,10 @@ use std::process::Command;
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-use crate::common::{Name, segments, stage};
 use crate::list::row;
 use crate::tool::*;
+use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::{Name, segments};
 
 const OTHER: u32 = 54321;
 const NOBODY: &str = "65534";
@@ -53,24 +54,17 @@ fn who_may_not_look_into_shared_memory_is_told_so_and_not_that_a_writer_refuses(
     if !is_root() {
         return;
     }
-    stage::play("users::locked", 16);
-}
-
-#[test]
-#[ignore = "a role: locks a shared memory of its own"]
-fn locked() {
-    if !stage::is_on() {
-        return;
-    }
-    std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o700)).unwrap();
-    let ran = as_nobody(&["info", "eeg"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("you are nobody and may not look into /dev/shm"), "{}", ran.err);
-    assert!(ran.err.contains("dora-shm doctor") && !ran.err.contains("MODE"), "{}", ran.err);
-    let ran = as_nobody(&["doctor"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.out.contains("mode 0700: you may neither make streams nor see any"), "{}", ran.out);
-    assert!(ran.out.contains("listing /dev/shm failed: Permission denied"), "{}", ran.out);
+    with_private_shm(16, || {
+        std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o700)).unwrap();
+        let ran = as_nobody(&["info", "eeg"]);
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.err.contains("you are nobody and may not look into /dev/shm"), "{}", ran.err);
+        assert!(ran.err.contains("dora-shm doctor") && !ran.err.contains("MODE"), "{}", ran.err);
+        let ran = as_nobody(&["doctor"]);
+        assert_eq!(ran.code, Some(1));
+        assert!(ran.out.contains("mode 0700: you may neither make streams nor see any"), "{}", ran.out);
+        assert!(ran.out.contains("listing /dev/shm failed: Permission denied"), "{}", ran.out);
+    });
 }
 
 /// The tool as another user would run it.

@@ -3,23 +3,24 @@
 use std::process::{Command, Stdio};
 
 use dora_shm_ring::*;
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::roles::DONE;
+use dora_shm_testkit::{Name, segments};
 use serde_json::{Value, json};
 
-use crate::common::process::Actor;
-use crate::common::{Name, segments};
 use crate::tool::*;
 
 /// The watch of a stream, in lines of JSON.
-struct Watch(Actor);
+struct Watch(Process);
 
 impl Watch {
     fn start(name: &str, more: &[&str]) -> Self {
-        Self(Actor::program(tool().args(["watch", "--json", "--every", "50ms", name]).args(more)))
+        Self(Process::start(tool().args(["watch", "--json", "--every", "50ms", name]).args(more)).unwrap())
     }
 
     #[track_caller]
     fn next(&mut self) -> Value {
-        let line = self.0.hear_raw().expect("it goes on");
+        let line = self.0.hear().unwrap().expect("it goes on");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
@@ -90,18 +91,17 @@ fn what_happens_to_a_stream_is_told_from_before_its_beginning_to_after_its_end()
     watch.expect("closed");
 
     watch.0.signal(rustix::process::Signal::INT);
-    watch.0.end_well();
+    watch.0.end_well().unwrap();
 }
 
 #[test]
 fn a_writers_death_and_who_comes_after_it_are_told() {
     let name = Name::new("watch/death");
-    let mut first = start_writer(&name);
+    let first = start_writer(&name);
     let mut watch = Watch::start(&name, &[]);
     watch.expect("attached");
-    first.kill();
     let pid = first.pid();
-    first.end_killed();
+    first.kill_and_wait().unwrap();
     let says = watch.expect("dead")["says"].as_str().unwrap().to_owned();
     assert!(says.contains(&format!("process {pid}")), "{says}");
     watch.status(|status| status["state"] == "dead");
@@ -111,13 +111,12 @@ fn a_writers_death_and_who_comes_after_it_are_told() {
     assert!(says.contains("took the stream over") && says.contains(&format!("process {}", second.pid())), "{says}");
     watch.expect("generation");
     let before = watch.status(|status| status["state"] == "live")["frames"].as_u64().unwrap();
-    second.say("write");
-    second.expect("written");
+    second.ask_for("write 5", DONE).unwrap();
     let after = watch.status(|status| status["frames"].as_u64().unwrap() >= before + 5);
     assert_eq!(after["lost"], 0);
     watch.0.signal(rustix::process::Signal::TERM);
-    watch.0.end_well();
-    second.end_well();
+    watch.0.end_well().unwrap();
+    second.end_well().unwrap();
     assert!(segments::of(&name).is_empty());
 }
 
@@ -161,7 +160,7 @@ fn messages_are_measured_and_losses_counted() {
     assert_eq!(total(&status), frames);
     assert!(status["lost"].as_u64().unwrap() >= 1000 - writer.ring_frames(), "{status}");
     watch.0.kill();
-    watch.0.end_killed();
+    watch.0.end_killed().unwrap();
 }
 
 #[test]
@@ -252,6 +251,6 @@ fn ctrl_c_ends_a_watch_in_order_also_while_it_waits_for_a_stream() {
         let mut watch = Watch::start(&name, &[]);
         watch.expect(if there { "attached" } else { "absent" });
         watch.0.signal(rustix::process::Signal::INT);
-        watch.0.end_well();
+        watch.0.end_well().unwrap();
     }
 }

@@ -6,8 +6,8 @@ use dora_shm_ring::{
 };
 use serde_json::json;
 
-use crate::common::source::*;
-use crate::common::{Name, segments, wait_until};
+use dora_shm_testkit::source::*;
+use dora_shm_testkit::{Name, segments, wait_until};
 
 // D13: a pickle in the segment runs code in the reader.
 #[test]
@@ -17,7 +17,7 @@ fn a_hostile_pickle_in_the_metadata_is_not_even_looked_at() {
     source.write(1);
     let proof = std::env::temp_dir().join(format!("dora-shm-d13-{}", std::process::id()));
     let pickle = format!("cos\nsystem\n(S'touch {}'\ntR.", proof.display());
-    segments::patch(&segments::metadata(&name, 1), 0, pickle.as_bytes());
+    segments::patch(&segments::metadata(&name, 1), 0, pickle.as_bytes()).unwrap();
     let mut reader = from_oldest(&name);
     assert_eq!(drain(&mut reader, u64::MAX).read, 1);
     assert_eq!(**reader.description().expect("a description"), description());
@@ -31,7 +31,7 @@ fn whatever_stands_in_ezmsgs_part_of_the_header_is_nothing_to_our_reader() {
     let mut source = Source::new(&name, 100);
     source.write(10);
     for byte in [0x00, 0x01, 0x7f, 0xff] {
-        segments::patch(&segments::header(&name), 0, &[byte; 1334]);
+        segments::patch(&segments::header(&name), 0, &[byte; 1334]).unwrap();
         let mut reader = from_oldest(&name);
         assert_eq!(drain(&mut reader, u64::MAX).read, 10);
         assert_eq!(reader.format().unwrap().frames(), 100);
@@ -46,7 +46,7 @@ fn a_header_of_which_any_byte_is_wrong_gives_a_typed_error_or_the_data() {
     source.write(10);
     let header = segments::header(&name);
     let good = std::fs::read(&header).unwrap();
-    let write = |offset: usize, bytes: &[u8]| segments::patch(&header, offset as u64, bytes);
+    let write = |offset: usize, bytes: &[u8]| segments::patch(&header, offset as u64, bytes).unwrap();
     let mut frames = Frames::default();
     // Of numbers that only have to be the right ones (stream_id, generation) the first byte: a reader that finds no such
     // ring waits a moment for it.

@@ -9,9 +9,10 @@ use dora_shm_ring::{
     Dtype, Error, Format, Frames, Liveness, Outcome, Reader, ReaderOptions, Wait, Writer, WriterOptions,
 };
 
-use crate::common::process::{Actor, argument, listen, tell};
-use crate::common::source::*;
-use crate::common::{Flag, Name, PATIENCE, segments, stage, wait_until};
+use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::source::*;
+use dora_shm_testkit::{Flag, Name, PATIENCE, segments, wait_until};
 
 // D5, second part.
 #[test]
@@ -19,31 +20,17 @@ fn a_reader_maps_nothing_that_it_could_write() {
     let name = Name::new("d5-maps");
     let mut source = Source::new(&name, 100);
     source.write(10);
-    let mut child = Actor::start("life::reader_that_shows_its_mappings", &name, &[]);
-    let mut mappings = Vec::new();
-    child.expect("mappings");
-    while let Some(line) = child.hear().filter(|line| line != "end") {
-        mappings.push(line);
-    }
-    child.end_well();
+    let mut reader = roles::start("reader", &[&name]);
+    reader.ask_for("open", DONE).unwrap();
+    reader.ask_for("read 100", "Data(10)").unwrap();
+    let maps = fs::read_to_string(format!("/proc/{}/maps", reader.pid())).unwrap();
+    reader.end_well().unwrap();
+    let mappings: Vec<_> = maps.lines().filter(|line| line.contains("/sm_")).collect();
     assert!(mappings.len() >= 2, "header and ring: {mappings:?}");
     for mapping in mappings {
         let permissions = mapping.split_whitespace().nth(1).unwrap();
         assert_eq!(permissions, "r--s", "{mapping}");
     }
-}
-
-#[test]
-#[ignore = "a role: a reader that shows its mappings"]
-fn reader_that_shows_its_mappings() {
-    let Some(name) = argument() else { return };
-    let mut reader = from_oldest(&name);
-    assert_eq!(drain(&mut reader, u64::MAX).read, 10);
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    tell("mappings");
-    maps.lines().filter(|line| line.contains("/sm_")).for_each(tell);
-    tell("end");
-    listen();
 }
 
 // D7: every change leaks the old ring; an irregular time axis rebuilds the ring again and again; times that do not grow
@@ -108,13 +95,13 @@ fn a_reader_follows_a_writer_that_ended_in_order_and_came_back() {
 fn a_killed_writer_is_known_dead_and_its_reader_goes_on_with_the_next_one() {
     let name = Name::new("d10-kill");
     let mut reader = from_oldest(&name);
-    let mut child = Actor::start("life::writer_that_waits_to_be_killed", &name, &[]);
-    child.expect("written");
+    let mut source = roles::start("source", &[&name, "100", "1", "int64"]);
+    source.expect("begins").unwrap();
+    source.ask_for("write 10", DONE).unwrap();
     wait_ready(&mut reader);
     assert_eq!(drain(&mut reader, u64::MAX).read, 10);
     assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Live);
-    child.kill();
-    child.end_killed();
+    source.kill_and_wait().unwrap();
     wait_until("the writer is known to be dead", || reader.liveness(PATIENCE).unwrap() == Liveness::Dead);
 
     let mut source = Source::new(&name, 100);
@@ -125,16 +112,6 @@ fn a_killed_writer_is_known_dead_and_its_reader_goes_on_with_the_next_one() {
     assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Live);
     source.writer.close();
     assert!(segments::of(&name).is_empty());
-}
-
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn writer_that_waits_to_be_killed() {
-    let Some(name) = argument() else { return };
-    let mut source = Source::new(&name, 100);
-    source.write(10);
-    tell("written");
-    while listen().is_some() {}
 }
 
 // D11: the exit of one reader unlinks header, ring and metadata of the live stream. (`ezmsg_mirror/` shows it with
@@ -168,20 +145,12 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
     source.write(10);
     let error = Writer::create(&name, WriterOptions::default()).expect_err("refused");
     assert!(matches!(&error, Error::Live { .. }), "{error}");
-    let mut other_process = Actor::start("life::writer_that_is_refused", &name, &[]);
-    other_process.expect("refused");
-    other_process.end_well();
+    let mut other = roles::start("writer", &[&name]);
+    let answer = other.ask("create").unwrap().expect("it lives");
+    assert!(answer.starts_with("failed: Live"), "{answer}");
+    other.end_well().unwrap();
     source.write(10);
     assert_eq!(drain(&mut reader, u64::MAX), Taken { read: 20, lost: 0, next: 20 });
-}
-
-#[test]
-#[ignore = "a role: a second writer"]
-fn writer_that_is_refused() {
-    let Some(name) = argument() else { return };
-    if let Err(Error::Live { .. }) = Writer::create(&name, WriterOptions::default()) {
-        tell("refused");
-    }
 }
 
 // D12, second part.
@@ -271,33 +240,26 @@ fn attaching_in_a_storm_of_restarts_never_fails() {
 // D17: a ring larger than shared memory kills its writer with SIGBUS; the number of frames is cut to 32 bits.
 #[test]
 fn a_ring_that_does_not_fit_is_refused_with_the_bytes_needed_and_free() {
-    let mut child = stage::start("life::writer_in_a_small_shared_memory", 8);
-    child.expect("all written");
-    child.end_well();
+    with_private_shm(8, || {
+        let name = "small";
+        let mut source = Source::new(name, 1000);
+        source.write(10);
+        let error = source.writer.begin(&format(1 << 20), &description(), 1).unwrap_err();
+        let Error::NoSpace { needed, free } = error else { panic!("expected no space, got {error}") };
+        assert!(needed > 16 << 20 && free < 8 << 20, "{needed} {free}");
+        // The generation that was there goes on.
+        source.write(5000);
+        let mut reader = from_oldest(name);
+        assert_eq!(drain(&mut reader, u64::MAX).next, 5010);
+    });
+}
 
+#[test]
+fn a_ring_beyond_the_limits_is_refused() {
     let name = Name::new("d17");
     let error = Format::new(Dtype::U8, &[], 0.0, 1 << 32).unwrap_err();
     assert!(matches!(error, Error::BadFormat { .. }), "{error}");
     let mut writer = Writer::create(&name, WriterOptions::default().max_ring_bytes(1 << 20)).unwrap();
     let error = writer.begin(&format(1 << 20), &description(), 1).unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit: 1_048_576, .. }), "{error}");
-}
-
-#[test]
-#[ignore = "a role: a writer in a small shared memory"]
-fn writer_in_a_small_shared_memory() {
-    if !stage::is_on() {
-        return;
-    }
-    let name = "small";
-    let mut source = Source::new(name, 1000);
-    source.write(10);
-    let error = source.writer.begin(&format(1 << 20), &description(), 1).unwrap_err();
-    let Error::NoSpace { needed, free } = error else { panic!("expected no space, got {error}") };
-    assert!(needed > 16 << 20 && free < 8 << 20, "{needed} {free}");
-    // The generation that was there goes on.
-    source.write(5000);
-    let mut reader = from_oldest(name);
-    assert_eq!(drain(&mut reader, u64::MAX).next, 5010);
-    tell("all written");
 }

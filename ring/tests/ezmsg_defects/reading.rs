@@ -6,8 +6,8 @@ use dora_shm_ring::{
     Chunk, Dtype, Format, Frames, Outcome, Reader, ReaderOptions, Start, Times, Writer, WriterOptions,
 };
 
-use crate::common::source::*;
-use crate::common::{Flag, Name};
+use dora_shm_testkit::source::*;
+use dora_shm_testkit::{Flag, Name};
 
 // D1: when write_index equals the ring's length, every poll hands out the whole ring again.
 #[test]

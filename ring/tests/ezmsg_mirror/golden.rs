@@ -8,7 +8,7 @@ use dora_shm_ring::{Attr, Axis, Chunk, Description, Dtype, Format, Times, Writer
 use serde_json::{Value, json};
 
 use crate::Mirror;
-use crate::common::{Name, segments};
+use dora_shm_testkit::{Name, segments};
 
 /// A stream that ezmsg itself wrote.
 struct Golden {

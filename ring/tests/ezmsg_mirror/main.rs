@@ -9,15 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use dora_shm_ring::{Attr, Axis, Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
 use serde_json::{Value, json};
 
-#[path = "../common/mod.rs"]
-mod common;
 mod golden;
 #[cfg(feature = "stop-points")]
 mod steps;
 
-use common::process::{Actor, argument, listen, tell};
-use common::source::*;
-use common::{Name, segments, wait_until};
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::source::*;
+use dora_shm_testkit::{Name, segments, wait_until};
 
 fn python() -> Command {
     let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON").unwrap_or_else(|| {
@@ -32,7 +31,7 @@ fn python() -> Command {
 }
 
 /// A Python process with an `EZShmMirror`.
-struct Mirror(Actor);
+struct Mirror(Process);
 
 /// What a poll of the mirror gave.
 struct Polled {
@@ -46,9 +45,9 @@ struct Polled {
 
 impl Mirror {
     fn start(command: &mut Command) -> Self {
-        let mut actor = Actor::program(command);
-        actor.expect("ready");
-        Self(actor)
+        let mut process = Process::start(command).unwrap();
+        process.expect("ready").unwrap();
+        Self(process)
     }
 
     /// Attached to the stream, which is there already.
@@ -61,8 +60,7 @@ impl Mirror {
 
     #[track_caller]
     fn call(&mut self, command: Value) -> Value {
-        self.0.say(&command.to_string());
-        let line = self.0.hear().expect("the mirror's process is there");
+        let line = self.0.ask(&command.to_string()).unwrap().expect("the mirror's process is there");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{command}: {answer}");
         answer["answer"].take()
@@ -312,11 +310,11 @@ fn a_python_reader_that_leaves_takes_nothing_with_it() {
     let public = segments::publics(&name);
     for _ in 0..2 {
         let mut leaving = Mirror::start(python().stderr(Stdio::piped()));
-        let mut stderr = leaving.0.stderr();
+        let mut stderr = leaving.0.stderr().expect("piped");
         leaving.call(json!({"do": "open", "name": &*name}));
         leaving.expect_positions(0..10);
         leaving.describe();
-        leaving.0.end_well();
+        leaving.0.end_well().unwrap();
         // Python's resource tracker outlives Python and holds its stderr; at its end it removes the names it knows.
         let mut farewell = String::new();
         stderr.read_to_string(&mut farewell).unwrap();
@@ -334,12 +332,12 @@ fn a_python_reader_that_leaves_takes_nothing_with_it() {
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
 fn a_mirror_stays_attached_when_a_killed_writer_is_taken_over() {
     let name = Name::new("mirror-takeover");
-    let mut child = Actor::start("writer_that_waits_to_be_killed", &name, &[]);
-    child.expect("written");
+    let mut first = roles::start("source", &[&name, "100", "1", "int64"]);
+    first.expect("begins").unwrap();
+    first.ask_for("write 10", DONE).unwrap();
     let mut mirror = Mirror::open(&name);
     mirror.expect_positions(0..10);
-    child.kill();
-    child.end_killed();
+    first.kill_and_wait().unwrap();
     assert_eq!(mirror.poll().frames(), 0);
     let mut source = Source::new(&name, 50);
     source.write(20);
@@ -349,14 +347,4 @@ fn a_mirror_stays_attached_when_a_killed_writer_is_taken_over() {
     source.writer.close();
     let after = mirror.poll();
     assert_eq!((after.frames(), after.overflow), (0, false), "a closed stream has nothing for a mirror");
-}
-
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn writer_that_waits_to_be_killed() {
-    let Some(name) = argument() else { return };
-    let mut source = Source::new(&name, 100);
-    source.write(10);
-    tell("written");
-    while listen().is_some() {}
 }

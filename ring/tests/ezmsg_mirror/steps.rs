@@ -1,42 +1,40 @@
 //! The mirror, polled between any two stores of the writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use dora_shm_ring::{Attr, Chunk, Description, Times, Writer, WriterOptions};
 use serde_json::json;
 
 use crate::Mirror;
-use crate::common::process::{Actor, argument, tell};
-use crate::common::source::*;
-use crate::common::{Name, segments};
-
-/// Whether a line is the label of a stop point, such as `W9` or `S7-shape`.
-fn is_stop_label(line: &str) -> bool {
-    let [first, second, ..] = line.as_bytes() else { return false };
-    first.is_ascii_uppercase() && second.is_ascii_digit() && !line.contains(' ')
-}
+use dora_shm_testkit::crash_table::labels_in_the_sources;
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::source::*;
+use dora_shm_testkit::{Name, segments};
 
 // Defects D1 and D6: a poll between two stores finds phantom frames and an overflow that never was.
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
 fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
     let name = Name::new("mirror-steps");
-    let environment = [("DORA_SHM_STOP_MODE", "step")];
-    let mut child = Actor::start("steps::writer_that_stops_after_each_store", &name, &environment);
+    let frames = RINGS[0].to_string();
+    let chunk = CHUNK.to_string();
+    let arguments = [&*name, &frames, &chunk, "int64"];
+    let mut source = roles::start_with("source", &arguments, &[("DORA_SHM_STOP_MODE", "step")]);
+    let mut orders = orders();
+    let labels = labels_in_the_sources();
     let mut mirror: Option<Mirror> = None;
     // Generation and position of the frame that comes next, and how many came of each generation.
     let (mut generation, mut next) = (0, 0);
-    let mut came = [0_u64; STEP_GENERATIONS as usize];
+    let mut came = [0_u64; RINGS.len()];
     let mut stops = BTreeMap::<String, u64>::new();
-    while let Some(line) = child.hear_raw() {
-        if line.ends_with("all written") {
-            break;
-        }
-        // The harness leaves a line of its own unfinished before the first label.
-        let line = line.split_whitespace().last().unwrap_or_default().to_owned();
-        if !is_stop_label(&line) {
+    while let Some(line) = source.hear().unwrap() {
+        if line == "begins" || line == DONE {
+            match orders.pop_front() {
+                Some(order) => source.say(&order),
+                None => break,
+            }
             continue;
         }
+        assert!(labels.contains(&line), "{line}");
         // A mirror that finds no stream tries again half a second later.
         if mirror.is_none() && segments::header(&name).exists() {
             mirror = Some(Mirror::open(&name));
@@ -55,15 +53,15 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
                     (generation, next) = (of, 0);
                 }
                 assert_eq!(position, next, "after {line}");
-                assert_eq!(*time, sample as f64);
+                assert_eq!(*time, time_at(sample));
                 next += 1;
                 came[generation as usize] += 1;
             }
         }
-        child.say("");
+        source.say("go on");
     }
-    child.end_well();
-    assert_eq!(came, [STEP_CHUNKS * STEP_CHUNK; STEP_GENERATIONS as usize], "each frame once");
+    source.end_well().unwrap();
+    assert_eq!(came, [CHUNKS * CHUNK; RINGS.len()], "each frame once");
     for label in [
         "W1",
         "W2",
@@ -96,28 +94,22 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
     }
 }
 
-const STEP_GENERATIONS: u64 = 3;
-const STEP_CHUNKS: u64 = 9;
-const STEP_CHUNK: u64 = 4;
+/// Frames of each generation's ring: chunks divide the first, do not divide the second, and all but one of them end a lap
+/// in the third.
+const RINGS: [u64; 3] = [3 * CHUNK, 3 * CHUNK - 1, CHUNK + 1];
+const CHUNKS: u64 = 9;
+const CHUNK: u64 = 4;
 
-#[test]
-#[ignore = "a role: a writer that stops after each store"]
-fn writer_that_stops_after_each_store() {
-    let Some(name) = argument() else { return };
-    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    for generation in 0..STEP_GENERATIONS {
-        // Chunks that divide the ring, that do not, and of which one ends a lap each time but one.
-        let frames = [3 * STEP_CHUNK, 3 * STEP_CHUNK - 1, STEP_CHUNK + 1][generation as usize];
-        let attrs = BTreeMap::from([("generation".to_owned(), Attr::Integer(generation as i64))]);
-        writer.begin(&format(frames), &Description { attrs, ..description() }, STEP_CHUNK).unwrap();
-        for first in (0..STEP_CHUNKS).map(|chunk| chunk * STEP_CHUNK) {
-            let frames: Vec<u64> = (first..first + STEP_CHUNK).map(|position| generation << 32 | position).collect();
-            let samples: Vec<u8> =
-                frames.iter().flat_map(|frame| [*frame; CHANNELS as usize]).flat_map(u64::to_le_bytes).collect();
-            let times: Vec<f64> = frames.iter().map(|&frame| frame as f64).collect();
-            writer.write(&Chunk { samples: &samples, times: Times::Values(&times), send_ns: 0 }).unwrap();
+/// What the source does after it has begun: the position of a frame is its generation in the upper half, and its place in
+/// the generation in the lower.
+fn orders() -> VecDeque<String> {
+    let mut orders = VecDeque::new();
+    for (generation, frames) in (0_u64..).zip(RINGS) {
+        if generation > 0 {
+            orders.push_back(format!("begin {frames} {CHUNK} {}", generation << 32));
         }
+        orders.extend((0..CHUNKS).map(|_| format!("write {CHUNK}")));
     }
-    writer.close();
-    tell("all written");
+    orders.push_back("close".to_owned());
+    orders
 }

@@ -4,8 +4,8 @@ use std::os::fd::AsRawFd;
 
 use dora_shm_ring::*;
 
-use crate::common::wait_until;
 use crate::stage::{CHANNELS, Stage, frame_at, time_at};
+use dora_shm_testkit::wait_until;
 
 const FRAME_BYTES: usize = 8 * CHANNELS;
 

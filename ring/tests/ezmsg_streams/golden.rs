@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-use crate::common::{Name, segments};
 use crate::from;
+use dora_shm_testkit::{Name, segments};
 
 /// A real stream, put back into shared memory.
 struct Golden {

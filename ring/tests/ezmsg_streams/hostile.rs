@@ -4,9 +4,9 @@
 use dora_shm_ring::*;
 use proptest::prelude::*;
 
-use crate::common::segments;
 use crate::from;
 use crate::stage::{HEADER_BYTES, Stage, at};
+use dora_shm_testkit::segments;
 
 /// Everything that readers of both kinds have, from every start.
 fn probe(name: &str) -> Result<()> {

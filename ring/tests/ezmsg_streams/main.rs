@@ -2,8 +2,6 @@
 //! two looks, and ones that nobody would write.
 
 mod bindings;
-#[path = "../common/mod.rs"]
-mod common;
 mod counters;
 mod golden;
 mod hostile;

@@ -89,7 +89,7 @@ fn a_description_whose_segment_is_gone_or_short_leaves_the_samples() {
     stage.write(0..1);
     read(&mut reader);
     stage.describe(2, &described("new", b"}"));
-    std::fs::remove_file(crate::common::segments::metadata(&stage.name, 2)).unwrap();
+    std::fs::remove_file(dora_shm_testkit::segments::metadata(&stage.name, 2)).unwrap();
     stage.write(1..2);
     assert_eq!(read(&mut reader).1, [1]);
     assert_eq!((&*reader.description().unwrap().key, reader.description_missed()), ("old", true));

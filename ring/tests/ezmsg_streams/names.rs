@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use dora_shm_ring::*;
 
-use crate::common::{PATIENCE, segments, wait_until};
 use crate::stage::{Stage, at};
 use crate::{expect, read};
+use dora_shm_testkit::{PATIENCE, segments, wait_until};
 
 /// Reads until something other than nothing is told.
 #[track_caller]

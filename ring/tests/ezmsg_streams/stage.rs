@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dora_shm_ring::Frames;
 
-use crate::common::{Name, segments};
+use dora_shm_testkit::{Name, segments};
 
 /// Offsets of ezmsg's header (`SPEC.md`).
 pub mod at {
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     pub fn patch(&self, offset: u64, bytes: &[u8]) {
-        segments::patch(&self.header(), offset, bytes);
+        segments::patch(&self.header(), offset, bytes).unwrap();
     }
 
     /// Stores the index, then the laps, as ezmsg does.
@@ -107,11 +107,11 @@ impl Stage {
             let slot = position % self.frames;
             let mut samples = 0;
             if self.version == 2 {
-                segments::patch(&self.ring(), 8 * slot, &time_at(position).to_le_bytes());
+                segments::patch(&self.ring(), 8 * slot, &time_at(position).to_le_bytes()).unwrap();
                 samples = 8 * self.frames;
             }
             let bytes: Vec<u8> = frame_at(position).iter().flat_map(|sample| sample.to_le_bytes()).collect();
-            segments::patch(&self.ring(), samples + slot * 8 * CHANNELS as u64, &bytes);
+            segments::patch(&self.ring(), samples + slot * 8 * CHANNELS as u64, &bytes).unwrap();
         }
     }
 

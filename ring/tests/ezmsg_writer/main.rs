@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 use dora_shm_ring::*;
 use serde_json::{Value, json};
 
-#[path = "../common/mod.rs"]
-mod common;
-
-use common::process::Actor;
-use common::{Name, PATIENCE, segments, wait_until};
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::{Name, PATIENCE, segments, wait_until};
 
 /// Both releases: the struct version that each writes, and the variable that names a Python which has it.
 const RELEASES: [(u32, &str); 2] = [(1, "DORA_SHM_EZMSG06_PYTHON"), (2, "DORA_SHM_EZMSG_PYTHON")];
@@ -22,7 +19,7 @@ const RATE: f64 = 1000.0;
 
 /// A Python process with a `ShMemCircBuff`.
 struct Original {
-    actor: Actor,
+    process: Process,
     version: u32,
 }
 
@@ -44,19 +41,19 @@ impl Original {
         let mut command = Command::new(python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ezmsg_writer/writer.py"));
         // Its resource tracker warns of what the original leaks.
-        let mut actor = Actor::program(command.stderr(Stdio::null()));
-        actor.expect("ready");
-        Self { actor, version }
+        let mut process = Process::start(command.stderr(Stdio::null())).unwrap();
+        process.expect("ready").unwrap();
+        Self { process, version }
     }
 
     /// A command whose answer is heard later.
     fn begin(&mut self, command: Value) {
-        self.actor.say(&command.to_string());
+        self.process.say(&command.to_string());
     }
 
     #[track_caller]
     fn answer(&mut self) -> Value {
-        let line = self.actor.hear().expect("the original's process is there");
+        let line = self.process.hear().unwrap().expect("the original's process is there");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{answer}");
         answer["answer"].take()
@@ -82,8 +79,8 @@ fn with_each(what: &str, test: impl Fn(&mut Original, &Leaky)) {
     }
 }
 
-/// A reader with a book: every frame it gets is compared with what the writer writes at that position.
-struct Book {
+/// A reader with a ledger: every frame it gets is compared with what the writer writes at that position.
+struct Ledger {
     reader: Reader,
     frames: Frames,
     next: u64,
@@ -92,7 +89,7 @@ struct Book {
     version: u32,
 }
 
-impl Book {
+impl Ledger {
     fn new(reader: Reader, channels: i64, version: u32) -> Self {
         Self { reader, frames: Frames::new(), next: 0, read: 0, channels, version }
     }
@@ -139,19 +136,19 @@ fn every_frame_is_read_once_at_speed_whatever_the_messages_are_long() {
         let mut position = 0;
         original.open(name, 1.0);
         let reader = Reader::open(&name.0, ReaderOptions::default()).unwrap();
-        let mut book = Book::new(reader, 16, original.version);
+        let mut ledger = Ledger::new(reader, 16, original.version);
         original.call(json!({"do": "shape", "channels": 16}));
         // As fast as it can, but never more than the ring's 1000 frames ahead. Divisors of the ring (defect D1) and others.
         for (frames, messages) in [(10, 90), (7, 130), (1, 500), (100, 9), (250, 3), (33, 30), (1000, 1)] {
             for _ in 0..15 {
                 original.begin(json!({"do": "write", "frames": frames, "messages": messages}));
                 position += frames * messages;
-                book.read_up_to(position);
+                ledger.read_up_to(position);
                 assert_eq!(original.answer(), json!(position));
-                assert_eq!(book.read(u64::MAX), Outcome::Nothing, "{frames}");
+                assert_eq!(ledger.read(u64::MAX), Outcome::Nothing, "{frames}");
             }
         }
-        assert_eq!((book.reader.lost(), book.read), (0, position), "version {}", original.version);
+        assert_eq!((ledger.reader.lost(), ledger.read), (0, position), "version {}", original.version);
     });
 }
 
@@ -162,19 +159,19 @@ fn a_reader_that_cannot_keep_up_accounts_for_every_frame_and_gets_none_of_anothe
         original.call(json!({"do": "shape", "channels": 64}));
         original.open(name, 0.2);
         let reader = Reader::open(&name.0, ReaderOptions::default().start(Start::Oldest)).unwrap();
-        let mut book = Book::new(reader, 64, original.version);
+        let mut ledger = Ledger::new(reader, 64, original.version);
         let total = 10 * 8000;
         original.begin(json!({"do": "write", "frames": 10, "messages": 8000}));
         let deadline = Instant::now() + PATIENCE;
-        while book.next < total {
-            assert!(Instant::now() < deadline, "{} of {total}", book.next);
-            book.reader.wait(PATIENCE).unwrap();
+        while ledger.next < total {
+            assert!(Instant::now() < deadline, "{} of {total}", ledger.next);
+            ledger.reader.wait(PATIENCE).unwrap();
             // Long enough for laps.
             std::thread::sleep(Duration::from_millis(3));
-            book.read(u64::MAX);
+            ledger.read(u64::MAX);
         }
         original.answer();
-        assert_eq!(book.read + book.reader.lost(), total, "version {}", original.version);
+        assert_eq!(ledger.read + ledger.reader.lost(), total, "version {}", original.version);
     });
 }
 
@@ -284,8 +281,7 @@ fn a_restarted_writer_is_followed_after_an_orderly_end_and_after_a_kill() {
             original.begin(json!({"do": "write", "frames": 10}));
             original.answer();
             if killed {
-                original.actor.kill();
-                original.actor.end_killed();
+                original.process.kill_and_wait().unwrap();
                 assert!(reader.read(&mut frames, 100).unwrap().is_data());
                 assert_eq!(frames.first(), 30, "what a killed writer left is read");
             } else {

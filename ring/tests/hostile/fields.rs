@@ -5,20 +5,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use dora_shm_ring::*;
+use dora_shm_testkit::specimen::{RING_FRAMES, Specimen, WRITTEN, write};
 
-use crate::common::segments::{self, Bytes, header_at, patch, trailer_at};
-use crate::common::{Dice, PATIENCE};
 use crate::probe::probe;
-use crate::specimen::{RING_FRAMES, Specimen, WRITTEN, take_name, write_specimen};
+use crate::specimen::{specimen, take_name};
+use dora_shm_testkit::PATIENCE;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::segments::{self, Bytes, footer_at, header_at, patch, trailer_at};
 
 #[test]
 fn truncated_segments_are_told_from_whole_ones_before_they_are_read() {
-    let specimen = Specimen::new("truncated");
+    let specimen = specimen("truncated");
     let mut errors = 0;
     let lengths = [0, 1, 63, 64, 1333, 1334, 2047, 2048, 2056, 4095, 4096, 4097, 12288, 16383, 16384];
     for (i, path) in specimen.paths().into_iter().enumerate() {
         for length in lengths {
-            specimen.put();
+            specimen.put().unwrap();
             let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
             let whole = file.metadata().unwrap().len();
             if length < whole {
@@ -36,7 +38,7 @@ fn truncated_segments_are_told_from_whole_ones_before_they_are_read() {
         }
     }
     assert!(errors > 20, "{errors}");
-    specimen.put();
+    specimen.put().unwrap();
     take_name(&specimen.name);
 }
 
@@ -60,12 +62,12 @@ fn corrupt_each(
     whole: &Bytes,
     places: impl Iterator<Item = (usize, Vec<u8>)>,
 ) -> u32 {
-    specimen.put();
+    specimen.put().unwrap();
     let mut errors = 0;
     for (offset, bytes) in places.step_by(one_of()) {
-        patch(path, offset as u64, &bytes);
+        patch(path, offset as u64, &bytes).unwrap();
         errors += u32::from(probe(&specimen.name).is_some());
-        patch(path, offset as u64, &whole.0[offset..offset + bytes.len()]);
+        patch(path, offset as u64, &whole.0[offset..offset + bytes.len()]).unwrap();
     }
     assert!(probe(&specimen.name).is_none(), "whole again");
     errors
@@ -94,7 +96,7 @@ fn edges(range: Range<usize>) -> impl Iterator<Item = (usize, Vec<u8>)> {
 
 #[test]
 fn every_field_of_a_header_may_be_corrupt() {
-    let specimen = Specimen::new("header");
+    let specimen = specimen("header");
     let path = segments::header(&specimen.name);
     let name_end = header_at::NAME as usize + specimen.name.len();
     let fields = header_at::MAGIC as usize..name_end;
@@ -109,9 +111,9 @@ fn every_field_of_a_header_may_be_corrupt() {
 
 #[test]
 fn every_field_of_a_trailer_may_be_corrupt() {
-    let specimen = Specimen::new("trailer");
+    let specimen = specimen("trailer");
     let path = segments::ring(&specimen.name, 0);
-    let trailer = specimen.ring.0.len() - trailer_at::LENGTH as usize;
+    let trailer = specimen.ring.trailer() as usize;
     let fields = trailer..trailer + trailer_at::COMMITTED_CHUNKS as usize + 8;
     let flipped = corrupt_each(&specimen, &path, &specimen.ring, flips(&specimen.ring, fields.clone()));
     assert_more_errors(flipped, 200);
@@ -121,17 +123,17 @@ fn every_field_of_a_trailer_may_be_corrupt() {
 
 #[test]
 fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours() {
-    let specimen = Specimen::new("another");
+    let specimen = specimen("another");
     let [_, ring, metadata] = specimen.paths();
-    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
-    let footer = specimen.metadata.0.len() as u64 - 64;
+    let trailer = specimen.ring.trailer();
+    let footer = specimen.metadata.footer();
     let options = ReaderOptions::default().start(Start::Oldest);
     let mut frames = Frames::new();
     let mut message = Message::new();
     for (offset, right) in [(trailer_at::STREAM_ID, &specimen.ring), (trailer_at::GENERATION, &specimen.ring)] {
-        specimen.put();
+        specimen.put().unwrap();
         let place = (trailer + offset) as usize;
-        patch(&ring, trailer + offset, &[right.0[place] ^ 1]);
+        patch(&ring, trailer + offset, &[right.0[place] ^ 1]).unwrap();
         let mut reader = Reader::open(&specimen.name, options.clone()).unwrap();
         let mut by_message = MessageReader::open(&specimen.name, options.clone()).unwrap();
         assert_eq!((reader.generation(), by_message.generation()), (None, None));
@@ -139,15 +141,15 @@ fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours
         assert_eq!(by_message.next(&mut message).unwrap(), Outcome::Nothing);
         assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Dead));
         // It is tried again: the right one may come under that name.
-        patch(&ring, trailer + offset, &[right.0[place]]);
+        patch(&ring, trailer + offset, &[right.0[place]]).unwrap();
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
         assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     }
     for offset in [16, 24] {
-        specimen.put();
+        specimen.put().unwrap();
         let place = (footer + offset) as usize;
-        patch(&metadata, footer + offset, &[specimen.metadata.0[place] ^ 1]);
+        patch(&metadata, footer + offset, &[specimen.metadata.0[place] ^ 1]).unwrap();
         let reader = Reader::open(&specimen.name, options.clone()).unwrap();
         assert!(reader.description().is_none() && reader.description_missed());
     }
@@ -155,10 +157,9 @@ fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours
 
 #[test]
 fn every_field_of_the_chunk_records_may_be_corrupt() {
-    let specimen = Specimen::new("records");
+    let specimen = specimen("records");
     let path = segments::ring(&specimen.name, 0);
-    let trailer = specimen.ring.0.len() - trailer_at::LENGTH as usize;
-    let index = specimen.ring.u64(trailer + 72) as usize;
+    let index = specimen.ring.u64(specimen.ring.trailer() + trailer_at::INDEX_OFFSET) as usize;
     let records = index..index + 6 * 64;
     let flipped = corrupt_each(&specimen, &path, &specimen.ring, flips(&specimen.ring, records.clone()));
     let edged = corrupt_each(&specimen, &path, &specimen.ring, edges(records));
@@ -168,10 +169,11 @@ fn every_field_of_the_chunk_records_may_be_corrupt() {
 
 #[test]
 fn every_byte_of_a_description_and_its_footer_may_be_corrupt() {
-    let specimen = Specimen::new("footer");
+    let specimen = specimen("footer");
     let path = segments::metadata(&specimen.name, 1);
-    let footer = specimen.metadata.0.len() - 64;
-    let (json, json_len) = (specimen.metadata.u64(footer + 40) as usize, specimen.metadata.u64(footer + 48) as usize);
+    let footer = specimen.metadata.footer() as usize;
+    let word = |at| specimen.metadata.u64(specimen.metadata.footer() + at) as usize;
+    let (json, json_len) = (word(footer_at::JSON_OFFSET), word(footer_at::JSON_LEN));
     let flipped = corrupt_each(&specimen, &path, &specimen.metadata, flips(&specimen.metadata, footer..footer + 64));
     let edged = corrupt_each(&specimen, &path, &specimen.metadata, edges(footer..footer + 64));
     assert_more_errors(flipped, 16);
@@ -182,42 +184,42 @@ fn every_byte_of_a_description_and_its_footer_may_be_corrupt() {
 
 #[test]
 fn counters_and_records_that_belong_together_but_not_to_a_writer_of_ours_keep_nobody_busy() {
-    let specimen = Specimen::new("together");
+    let specimen = specimen("together");
     let ring = segments::ring(&specimen.name, 0);
-    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
-    let index = specimen.ring.u64(trailer as usize + 72) as usize;
+    let trailer = specimen.ring.trailer();
+    let index = specimen.ring.u64(trailer + trailer_at::INDEX_OFFSET) as usize;
     let mut records = specimen.ring.0[index..index + 64 * 64].to_vec();
     let words = [0, 1, WRITTEN, RING_FRAMES, 64, 65, 1 << 32, u64::MAX / 2, u64::MAX - 64, u64::MAX - 1, u64::MAX];
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     for round in 0..1500 / one_of() {
-        specimen.put();
-        let mut roll = || words[dice.below(words.len() as u64) as usize];
+        specimen.put().unwrap();
+        let mut roll = || words[rng.below(words.len() as u64) as usize];
         let counters =
             [trailer_at::RESERVED, trailer_at::RESERVED_CHUNKS, trailer_at::COMMITTED, trailer_at::COMMITTED_CHUNKS];
         for counter in counters {
-            patch(&ring, trailer + counter, &roll().to_le_bytes());
+            patch(&ring, trailer + counter, &roll().to_le_bytes()).unwrap();
         }
         if round % 2 == 0 {
-            patch(&ring, trailer + trailer_at::BASE, &roll().to_le_bytes());
+            patch(&ring, trailer + trailer_at::BASE, &roll().to_le_bytes()).unwrap();
         }
         // All records alike: a search for the right one never finds any.
         let alike = [roll(), roll()].map(u64::to_le_bytes).concat();
         for record in records.chunks_exact_mut(64) {
             record[..16].copy_from_slice(&alike);
         }
-        patch(&ring, index as u64, &records);
+        patch(&ring, index as u64, &records).unwrap();
         probe(&specimen.name);
     }
 }
 
 #[test]
 fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_say() {
-    let specimen = Specimen::new("dead");
+    let specimen = specimen("dead");
     let name_end = header_at::NAME + specimen.name.len() as u64;
-    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
-    let footer = specimen.metadata.0.len() as u64 - 64;
+    let trailer = specimen.ring.trailer();
+    let footer = specimen.metadata.footer();
     let [header, ring, metadata] = specimen.paths();
-    let mut dice = Dice::new(2);
+    let mut rng = Rng::new(2);
     let fields = (header_at::MAGIC..name_end)
         .step_by(4)
         .map(|offset| (&header, offset))
@@ -225,10 +227,10 @@ fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_say() {
         .chain((footer..footer + 64).step_by(4).map(|offset| (&metadata, offset)))
         // ezmsg's length of a description, which must never shrink.
         .chain([(&header, 1328)]);
-    let values = |(path, offset)| [0, u32::MAX, dice.below(1 << 32) as u32].map(|value| (path, offset, value));
+    let values = |(path, offset)| [0, u32::MAX, rng.below(1 << 32) as u32].map(|value| (path, offset, value));
     for (path, offset, value) in fields.flat_map(values).step_by(one_of()) {
-        specimen.put();
-        patch(path, offset, &value.to_le_bytes());
+        specimen.put().unwrap();
+        patch(path, offset, &value.to_le_bytes()).unwrap();
         take_name(&specimen.name);
         // Segments that a header misnames cannot be found from it; `clean` sweeps them up.
         if path != &header || ![header_at::GENERATION, header_at::META_GENERATION].contains(&offset) {
@@ -240,15 +242,15 @@ fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_say() {
 
 #[test]
 fn versions_and_extensions_that_this_library_does_not_know_are_refused_and_later_minor_ones_are_read() {
-    let specimen = Specimen::new("version");
-    let trailer = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
-    let footer = specimen.metadata.0.len() as u64 - 64;
+    let specimen = specimen("version");
+    let trailer = specimen.ring.trailer();
+    let footer = specimen.metadata.footer();
     let [header, ring, metadata] = specimen.paths();
     for (path, start) in [(header, header_at::MAGIC), (ring, trailer), (metadata, footer)] {
         for (offset, value, refused) in [(8, 2, true), (8, 0, true), (10, 7, false), (12, 1, true), (12, 1 << 15, true)]
         {
-            specimen.put();
-            patch(&path, start + offset, &u16::to_le_bytes(value));
+            specimen.put().unwrap();
+            patch(&path, start + offset, &u16::to_le_bytes(value)).unwrap();
             let error = probe(&specimen.name);
             match &error {
                 Some(Error::Version { major, minor, must_understand, .. }) => {
@@ -263,12 +265,12 @@ fn versions_and_extensions_that_this_library_does_not_know_are_refused_and_later
 
 #[test]
 fn a_takeover_does_not_go_on_with_a_description_of_a_version_that_it_does_not_know() {
-    let specimen = Specimen::new("takeover");
-    let footer = specimen.metadata.0.len() as u64 - 64;
+    let specimen = specimen("takeover");
+    let footer = specimen.metadata.footer();
     let [_, ring, metadata] = specimen.paths();
     for (offset, value) in [(8, 2), (12, 1)] {
-        specimen.put();
-        patch(&metadata, footer + offset, &u16::to_le_bytes(value));
+        specimen.put().unwrap();
+        patch(&metadata, footer + offset, &u16::to_le_bytes(value)).unwrap();
         let mut writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
         assert_eq!(writer.epoch(), 2, "taken over");
         assert!(ring.exists() && !metadata.exists() && !segments::anchor(&metadata).exists());
@@ -277,7 +279,7 @@ fn a_takeover_does_not_go_on_with_a_description_of_a_version_that_it_does_not_kn
         let mut frames = Frames::new();
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(RING_FRAMES));
         assert!(reader.description().is_none() && reader.description_missed());
-        write_specimen(&mut writer);
+        write(&mut writer).unwrap();
         while reader.read(&mut frames, u64::MAX).unwrap() != Outcome::Generation {}
         assert_eq!(reader.description().map(|described| described.dims.len()), Some(2));
     }
@@ -285,12 +287,12 @@ fn a_takeover_does_not_go_on_with_a_description_of_a_version_that_it_does_not_kn
 
 #[test]
 fn a_takeover_does_not_go_on_with_a_ring_that_has_holes() {
-    let specimen = Specimen::new("holes");
+    let specimen = specimen("holes");
     let [_, ring, _] = specimen.paths();
-    specimen.put();
-    let end = specimen.ring.0.len() as u64 - trailer_at::LENGTH;
+    specimen.put().unwrap();
+    let end = specimen.ring.trailer();
     std::fs::write(&ring, "").unwrap();
-    patch(&ring, end, &specimen.ring.0[end as usize..]);
+    patch(&ring, end, &specimen.ring.0[end as usize..]).unwrap();
     assert!(matches!(probe(&specimen.name), Some(Error::Corrupt { .. })));
     let writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
     assert_eq!((writer.epoch(), writer.stream_position()), (1, 0), "finished, and made anew");

@@ -1,102 +1,46 @@
 //! What is no segment of ours in a segment's place.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 
 use dora_shm_ring::*;
+use dora_shm_testkit::Name;
+use dora_shm_testkit::impostors::{self, Answer};
+use dora_shm_testkit::programs::root;
+use dora_shm_testkit::segments::{self, patch, trailer_at};
+use dora_shm_testkit::signal::LEAST_BYTES;
 
-use crate::common::Name;
-use crate::common::segments::{self, Bytes, patch, trailer_at};
-use crate::common::signal::{FRAME_BYTES, description, format};
 use crate::probe::probe;
-use crate::specimen::{Specimen, remove};
-
-/// Puts something that is no segment in a segment's place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Impostor {
-    Fifo,
-    Link,
-    DanglingLink,
-    Folder,
-    Socket,
-    Empty,
-    Zeros,
-    HugeAndSparse,
-}
-
-const IMPOSTORS: [Impostor; 8] = [
-    Impostor::Fifo,
-    Impostor::Link,
-    Impostor::DanglingLink,
-    Impostor::Folder,
-    Impostor::Socket,
-    Impostor::Empty,
-    Impostor::Zeros,
-    Impostor::HugeAndSparse,
-];
-
-fn impose(impostor: Impostor, path: &Path, whole: &Bytes) {
-    remove(path);
-    match impostor {
-        Impostor::Fifo => {
-            let mode = rustix::fs::Mode::from_raw_mode(0o600);
-            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-            assert!(path.metadata().unwrap().file_type().is_fifo());
-        }
-        Impostor::Link => symlink(segments::anchor(path), path).unwrap(),
-        Impostor::DanglingLink => symlink("nothing-here", path).unwrap(),
-        Impostor::Folder => std::fs::create_dir(path).unwrap(),
-        Impostor::Socket => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
-        Impostor::Empty => std::fs::write(path, "").unwrap(),
-        Impostor::Zeros => std::fs::write(path, vec![0; whole.0.len()]).unwrap(),
-        Impostor::HugeAndSparse => {
-            // Its last page is that of a good segment, so that all that it says fits.
-            let file = std::fs::File::create(path).unwrap();
-            let length = 1 << 40;
-            file.set_len(length).unwrap();
-            let tail = whole.0.len().min(4096);
-            patch(path, length - tail as u64, &whole.0[whole.0.len() - tail..]);
-        }
-    }
-}
+use crate::specimen::specimen;
 
 #[test]
 fn whatever_stands_in_the_place_of_a_segment_readers_neither_block_nor_follow_it() {
-    let specimen = Specimen::new("impostor");
-    let wholes = [&specimen.header, &specimen.ring, &specimen.metadata];
-    for (i, (path, whole)) in specimen.paths().iter().zip(wholes).enumerate() {
-        for impostor in IMPOSTORS {
-            specimen.put();
-            impose(impostor, path, whole);
-            let error = probe(&specimen.name);
-            // An empty header is one that is not ready.
-            let ready = !(i == 0 && impostor == Impostor::Empty);
-            assert_eq!(error.is_some(), ready, "{impostor:?} for {path:?}: {error:?}");
-            assert!(streams().is_ok());
-            remove(path);
-        }
-    }
+    let specimen = specimen("impostor");
+    let tried = impostors::check_readers(&specimen, || {
+        let error = probe(&specimen.name);
+        assert!(streams().is_ok());
+        Ok(Answer::of(error.as_ref()))
+    });
+    assert!(tried.unwrap() >= 3 * 8);
 }
 
 #[test]
 fn a_huge_ring_that_claims_to_be_full_but_has_no_memory_is_not_read() {
-    let specimen = Specimen::new("sparse");
-    specimen.put();
+    let specimen = specimen("sparse");
+    specimen.put().unwrap();
     let path = segments::ring(&specimen.name, 0);
     let length: u64 = 1 << 40;
-    let trailer = specimen.ring.0.len() - trailer_at::LENGTH as usize;
-    let mut page = specimen.ring.0[trailer..].to_vec();
+    let mut page = specimen.ring.0[specimen.ring.trailer() as usize..].to_vec();
     let mut set = |offset: u64, value: u64| {
         page[offset as usize..offset as usize + 8].copy_from_slice(&value.to_le_bytes());
     };
     let frames = (1 << 32) - 8;
     set(40, frames);
     set(64, 8 * frames);
-    set(72, (8 + FRAME_BYTES as u64) * frames);
+    set(72, (8 + LEAST_BYTES as u64) * frames);
     set(trailer_at::RESERVED, frames);
     set(trailer_at::COMMITTED, frames);
     std::fs::File::create(&path).unwrap().set_len(length).unwrap();
-    patch(&path, length - trailer_at::LENGTH, &page);
+    patch(&path, length - trailer_at::LENGTH, &page).unwrap();
     match probe(&specimen.name) {
         Some(Error::Corrupt { reason, .. }) => assert!(reason.contains("reserved"), "{reason}"),
         other => panic!("{other:?}"),
@@ -109,53 +53,15 @@ fn a_huge_ring_that_claims_to_be_full_but_has_no_memory_is_not_read() {
 
 #[test]
 fn whatever_stands_in_the_place_of_a_segment_writers_say_so_or_replace_it() {
-    let specimen = Specimen::new("squatter");
-    let [header, ring, metadata] = specimen.paths();
-    for impostor in IMPOSTORS {
-        // Under the header's public name, which we must not remove: somebody may use it.
-        impose(impostor, &header, &specimen.header);
-        let refused = Writer::create(&specimen.name, WriterOptions::default());
-        let Err(error) = refused else { panic!("{impostor:?}") };
-        assert!(matches!(error, Error::NameTaken { .. }), "{impostor:?} {error:?}");
-        assert!(error.to_string().contains(&*specimen.name));
-        assert!(!segments::anchor(&header).exists(), "{impostor:?}");
-        assert!(header.symlink_metadata().is_ok(), "it is still there");
-        remove(&header);
-        // Under the header's anchor: a name that only writers of ours use, but not every kind of file is one.
-        impose(impostor, &segments::anchor(&header), &specimen.header);
-        match Writer::create(&specimen.name, WriterOptions::default()) {
-            Ok(writer) => {
-                assert!(
-                    matches!(impostor, Impostor::Empty | Impostor::Zeros | Impostor::HugeAndSparse),
-                    "{impostor:?}"
-                );
-                drop(writer);
-                assert!(!segments::anchor(&header).exists());
-            }
-            Err(error) => assert!(matches!(error, Error::NameTaken { .. }), "{impostor:?} {error:?}"),
-        }
-        remove(&segments::anchor(&header));
-        // Where its ring and its description will be: orphans, which go.
-        for path in [ring.clone(), segments::anchor(&ring), metadata.clone(), segments::anchor(&metadata)] {
-            impose(impostor, &path, &specimen.ring);
-            let mut writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
-            let begun = writer.begin(&format(8), &description(""), 1);
-            if impostor == Impostor::Folder {
-                assert!(matches!(begun, Err(Error::Io { .. })), "{begun:?}");
-            } else {
-                begun.unwrap();
-            }
-            drop(writer);
-            remove(&path);
-        }
-    }
+    let tried = impostors::check_writers(&specimen("squatter")).unwrap();
+    assert!(tried >= 6 * 8, "{tried}");
 }
 
 #[test]
 fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
     let name = Name::new("ezmsg");
     let path = segments::header(&name);
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ezmsg");
+    let vectors = root().join("tests/vectors/ezmsg");
     for (version, golden) in [(1, "v1/eeg_f32_wrapped/header.bin"), (2, "v2/eeg_f32_wrapped/header.bin")] {
         let bytes = std::fs::read(vectors.join(golden)).unwrap();
         for length in [bytes.len(), 4096, 8192] {
@@ -181,12 +87,12 @@ fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
 #[test]
 fn a_pickle_of_ezmsgs_cannot_ask_for_memory_or_keep_anybody_busy() {
     let name = Name::new("ezmsg-pickle");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ezmsg/v2/eeg_f32_wrapped");
+    let golden = root().join("tests/vectors/ezmsg/v2/eeg_f32_wrapped");
     let mut header = std::fs::read(golden.join("header.bin")).unwrap();
     // Frames as long as those that the probe expects: four u64.
     header[9] = b'L';
     header[26..30].copy_from_slice(&4_u32.to_le_bytes());
-    std::fs::write(segments::ring(&name, 0), vec![0; 20 * (8 + FRAME_BYTES)]).unwrap();
+    std::fs::write(segments::ring(&name, 0), vec![0; 20 * (8 + LEAST_BYTES)]).unwrap();
     // Lists of twice the list before, down to one that holds a number.
     let laughs: Vec<u8> = (0..200).flat_map(|i| [b']', 0x94, b'(', b'h', i, b'h', i, b'e']).collect();
     let bombs = [

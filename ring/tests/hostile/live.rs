@@ -6,32 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::*;
+use dora_shm_testkit::probe;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::roles::{self, DONE, leave_dead_stream};
+use dora_shm_testkit::segments::{self, header_at, trailer_at};
+use dora_shm_testkit::signal::{self, format};
+use dora_shm_testkit::specimen::description;
+use dora_shm_testkit::{Flag, Name, PATIENCE, wait_until};
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::common::process::{Actor, argument, listen, tell};
-use crate::common::segments::{self, header_at, trailer_at};
-use crate::common::signal::{self, format};
-use crate::common::{Dice, Flag, Name, PATIENCE, wait_until};
-use crate::probe::{assert_about_segments, probe_frames, probe_messages};
-use crate::specimen::{Specimen, described, take_name, write_specimen};
-
-/// Holds a stream until it is killed.
-#[test]
-#[ignore = "a role: a writer that is killed"]
-fn the_writer() {
-    let Some(name) = argument() else { return };
-    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    write_specimen(&mut writer);
-    tell("written");
-    let _ = listen();
-}
-
-fn dead_stream(name: &str) {
-    let mut actor = Actor::start("live::the_writer", name, &[]);
-    actor.expect("written");
-    actor.kill();
-    actor.end_killed();
-}
+use crate::probe::assert_about_segments;
+use crate::specimen::{specimen, take_name};
 
 fn read_lock(path: &Path) -> std::fs::File {
     let file = std::fs::File::open(path).unwrap();
@@ -43,7 +28,7 @@ fn read_lock(path: &Path) -> std::fs::File {
 #[test]
 fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held() {
     let name = Name::new("obstructed");
-    dead_stream(&name);
+    leave_dead_stream(&name, 32);
     let anchor = segments::anchor(&segments::header(&name));
     let lock = read_lock(&anchor);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
@@ -61,29 +46,19 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
     assert!(segments::of(&name).is_empty());
 }
 
-/// Reads the first frame, and on as soon as its input ends.
-#[test]
-#[ignore = "a role: a reader whose segment is truncated"]
-fn the_victim() {
-    let Some(name) = argument() else { return };
-    let mut reader = Reader::open(&name, ReaderOptions::default().start(Start::Oldest)).unwrap();
-    let mut frames = Frames::new();
-    while !reader.read(&mut frames, 1).unwrap().is_data() {}
-    tell("reads");
-    let _ = listen();
-    let _ = reader.read(&mut frames, u64::MAX);
-}
-
 #[test]
 fn who_may_write_a_segment_can_kill_who_reads_it_by_truncating_it_and_the_next_writer_goes_on() {
-    let specimen = Specimen::new("cut-short");
-    specimen.put();
+    let specimen = specimen("cut-short");
+    specimen.put().unwrap();
     // Where AddressSanitizer is there, it would take the signal and end the process in its own way.
-    let mut victim = Actor::start("live::the_victim", &specimen.name, &[("ASAN_OPTIONS", "handle_sigbus=0")]);
-    victim.expect("reads");
+    let environment = [("ASAN_OPTIONS", "handle_sigbus=0")];
+    let mut victim = roles::start_with("reader", &[&specimen.name], &environment);
+    victim.ask_for("open", DONE).unwrap();
+    victim.ask_for("read 1", "Data(1)").unwrap();
     let [_, ring, _] = specimen.paths();
     std::fs::OpenOptions::new().write(true).open(ring).unwrap().set_len(0).unwrap();
-    let status = victim.end();
+    victim.say("read 100");
+    let status = victim.end().unwrap();
     assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
     take_name(&specimen.name);
 }
@@ -91,7 +66,7 @@ fn who_may_write_a_segment_can_kill_who_reads_it_by_truncating_it_and_the_next_w
 #[test]
 fn a_leftover_header_without_an_anchor_is_replaced_unless_somebody_holds_it() {
     let name = Name::new("leftover");
-    dead_stream(&name);
+    leave_dead_stream(&name, 32);
     let public = segments::header(&name);
     std::fs::remove_file(segments::anchor(&public)).unwrap();
     let lock = read_lock(&public);
@@ -105,7 +80,7 @@ fn a_leftover_header_without_an_anchor_is_replaced_unless_somebody_holds_it() {
 fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_trailer() {
     let name = Name::new("scribbler");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    writer.begin(&format(256), &described(), 8).unwrap();
+    writer.begin(&format(256), &description(), 8).unwrap();
     let stop = Flag::new();
     let (answers, errors, scribbles) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -113,7 +88,7 @@ fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_t
         let scribbler = scope.spawn(|| {
             // The scribbler: one field of the header or the trailer at a time, then what stood there before.
             let header = std::fs::OpenOptions::new().read(true).write(true).open(segments::header(&name)).unwrap();
-            let mut dice = Dice::new(3);
+            let mut rng = Rng::new(3);
             let deadline = Instant::now() + Duration::from_secs(3);
             let mut generation = 0;
             while Instant::now() < deadline && !stop.is_raised() {
@@ -125,19 +100,19 @@ fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_t
                 };
                 let length = ring.metadata().unwrap().len();
                 for _ in 0..200 {
-                    let (file, offset) = if dice.below(2) == 0 {
+                    let (file, offset) = if rng.below(2) == 0 {
                         // Up to the name; a word at a time, so that the writer's own stores of the others stand.
-                        (&header, header_at::MAGIC + 4 * dice.below((header_at::NAME - header_at::MAGIC) / 4 + 4))
+                        (&header, header_at::MAGIC + 4 * rng.below((header_at::NAME - header_at::MAGIC) / 4 + 4))
                     } else {
-                        (&ring, length - trailer_at::LENGTH + 4 * dice.below(100))
+                        (&ring, length - trailer_at::LENGTH + 4 * rng.below(100))
                     };
                     let mut before = [0; 4];
                     file.read_exact_at(&mut before, offset).unwrap();
-                    let value = match dice.below(4) {
+                    let value = match rng.below(4) {
                         0 => 0,
                         1 => u32::MAX,
-                        2 => dice.below(1 << 32) as u32,
-                        _ => u32::from_le_bytes(before) ^ (1 << dice.below(32)),
+                        2 => rng.below(1 << 32) as u32,
+                        _ => u32::from_le_bytes(before) ^ (1 << rng.below(32)),
                     };
                     file.write_all_at(&value.to_le_bytes(), offset).unwrap();
                     std::thread::yield_now();
@@ -150,15 +125,15 @@ fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_t
         for i in 0..2 {
             let (answers, errors, name, stop) = (&answers, &errors, &name, &stop);
             scope.spawn(move || {
-                let mut dice = Dice::new(10 + i);
+                let mut rng = Rng::new(10 + i);
                 let _stop = stop.raise_at_end();
                 while !stop.is_raised() {
-                    let start = [Start::Oldest, Start::Newest, Start::Last(20)][dice.below(3) as usize];
+                    let start = [Start::Oldest, Start::Newest, Start::Last(20)][rng.below(3) as usize];
                     let options = ReaderOptions::default().start(start);
                     let result = if i == 0 {
-                        probe_frames(name, &options).and_then(|()| follow_frames(name, &options))
+                        probe::frames(name, &options).and_then(|()| follow_frames(name, &options))
                     } else {
-                        probe_messages(name, &options).and_then(|()| follow_messages(name, &options))
+                        probe::messages(name, &options).and_then(|()| follow_messages(name, &options))
                     };
                     match result {
                         Ok(()) => answers.fetch_add(1, Ordering::Relaxed),
@@ -170,14 +145,14 @@ fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_t
                 }
             });
         }
-        let mut dice = Dice::new(4);
+        let mut rng = Rng::new(4);
         let mut generations = 1;
         while !stop.is_raised() {
             for _ in 0..20 {
-                signal::write(&mut writer, dice.below(40));
+                signal::write(&mut writer, rng.below(40)).unwrap();
             }
-            if generations < 100 && dice.below(50) == 0 {
-                writer.begin(&format(128 + 8 * dice.below(4)), &described(), 8).unwrap();
+            if generations < 100 && rng.below(50) == 0 {
+                writer.begin(&format(128 + 8 * rng.below(4)), &description(), 8).unwrap();
                 generations += 1;
             }
             std::thread::yield_now();

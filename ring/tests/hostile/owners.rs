@@ -1,21 +1,24 @@
 //! Segments of other users, and other users as readers.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use dora_shm_ring::*;
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::programs::role_program;
+use dora_shm_testkit::roles::{DONE, REFUSED};
+use dora_shm_testkit::signal::{self, description, format};
+use dora_shm_testkit::specimen::RING_FRAMES;
+use dora_shm_testkit::{Name, segments};
 
-use crate::common::Name;
-use crate::common::process::{Actor, argument, tell};
-use crate::common::segments;
-use crate::common::signal::{self, description, format};
 use crate::probe::probe;
-use crate::specimen::{RING_FRAMES, Specimen};
+use crate::specimen::specimen;
 
 #[test]
 fn segments_of_other_users_are_read_only_when_the_user_is_named() {
-    let specimen = Specimen::new("owner");
-    specimen.put();
+    let specimen = specimen("owner");
+    specimen.put().unwrap();
     let me = segments::header(&specimen.name).metadata().unwrap().uid();
     let other = me + 1;
     let named = |owner| ReaderOptions::default().owner(Some(owner)).start(Start::Oldest);
@@ -33,7 +36,7 @@ fn segments_of_other_users_are_read_only_when_the_user_is_named() {
     }
     let mut frames = Frames::new();
     for path in specimen.paths() {
-        specimen.put();
+        specimen.put().unwrap();
         chown(&path, Some(other), None).unwrap();
         assert!(matches!(probe(&specimen.name), Some(Error::WrongOwner { .. })), "{path:?}");
         if path == segments::header(&specimen.name) {
@@ -59,55 +62,46 @@ fn segments_of_other_users_are_read_only_when_the_user_is_named() {
     }
 }
 
-/// Reads root's stream as somebody else, whom the mode allows it or not; nothing allows him to write or remove it.
-#[test]
-#[ignore = "a role: a reader who is another user"]
-fn the_other_user() {
-    let Some(name) = argument() else { return };
-    let mut frames = Frames::new();
-    let options = ReaderOptions::default().start(Start::Oldest);
-    for path in segments::of(&name) {
-        let refused = [std::fs::OpenOptions::new().write(true).open(&path).err(), std::fs::remove_file(&path).err()];
-        let refused = refused.map(|error| error.map(|error| error.kind()));
-        assert_eq!(refused, [Some(std::io::ErrorKind::PermissionDenied); 2], "{path:?}");
-    }
-    assert!(Writer::create(&name, WriterOptions::default()).is_err());
-    let read = Reader::open(&name, options).and_then(|mut reader| reader.read(&mut frames, u64::MAX));
-    tell(&match read {
-        Ok(outcome) => format!("{outcome:?}"),
-        Err(Error::Permission { .. }) => "Permission".to_owned(),
-        Err(error) => format!("{error:?}"),
-    });
-}
-
 #[test]
 fn the_mode_decides_which_other_users_may_read_and_none_can_write_or_remove() {
-    use std::os::unix::process::CommandExt;
     const USER: u32 = 54321;
     const GROUP: u32 = 54322;
     if rustix::process::geteuid().as_raw() != 0 {
         eprintln!("not root: reading as another user was not tried");
         return;
     }
-    // Where the other user may run it, wherever this program lives.
+    // Where the other user may run it, wherever the program with the roles lies.
     let program = std::env::temp_dir().join(format!("dora-shm-ring-other-user-{}", std::process::id()));
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    std::fs::copy(role_program(), &program).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    for (mode, group, expected) in
-        [(0o600, GROUP, "Permission"), (0o640, GROUP, "Permission"), (0o640, 0, "Data(5)"), (0o644, GROUP, "Data(5)")]
-    {
+    let allowed = [(0o600, GROUP, false), (0o640, GROUP, false), (0o640, 0, true), (0o644, GROUP, true)];
+    for (mode, group, may_read) in allowed {
         let name = Name::new("mode");
         let mut writer = Writer::create(&name, WriterOptions::default().mode(mode)).unwrap();
         writer.begin(&format(8), &description(""), 1).unwrap();
-        signal::write(&mut writer, 5);
+        signal::write(&mut writer, 5).unwrap();
         for path in segments::of(&name) {
             assert_eq!(path.metadata().unwrap().mode() & 0o7777, mode, "{path:?}");
         }
-        let mut command = Command::new(&program);
-        command.uid(USER).gid(group).current_dir("/");
-        let mut reader = Actor::start_by(command, "owners::the_other_user", &name, &[]);
-        reader.expect(expected);
-        reader.end_well();
+        let start = |role: &str| {
+            let mut command = Command::new(&program);
+            command.uid(USER).gid(group).current_dir("/").args([role, &name]);
+            Process::start(&mut command).unwrap()
+        };
+        let mut intruder = start("intruder");
+        for attempt in 0..2 * 6 + 1 {
+            assert_eq!(intruder.hear().unwrap().as_deref(), Some(REFUSED), "attempt {attempt}");
+        }
+        intruder.end_well().unwrap();
+        let mut reader = start("reader");
+        if may_read {
+            reader.ask_for("open", DONE).unwrap();
+            reader.ask_for("read 100", "Data(5)").unwrap();
+        } else {
+            let answer = reader.ask("open").unwrap().expect("it lives");
+            assert!(answer.starts_with("failed: Permission"), "{answer}");
+        }
+        reader.end_well().unwrap();
     }
     std::fs::remove_file(program).unwrap();
 }

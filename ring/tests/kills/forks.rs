@@ -1,12 +1,16 @@
 //! Writers that fork, and what their children have of the stream.
 
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
+
 use dora_shm_ring::*;
+use dora_shm_testkit::follower::{Follower, oldest};
+use dora_shm_testkit::isolated::in_own_process;
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::signal::{self, description, format};
+use dora_shm_testkit::{Name, PATIENCE, segments, wait_until};
 use rustix::process::{Pid, Signal};
 
-use crate::common::process::{Actor, argument, listen, tell};
-use crate::common::signal::{self, Account, Follower, description, format};
-use crate::common::{Name, PATIENCE, segments, wait_until};
-use crate::{oldest, stream};
+use crate::stream;
 
 /// Forks. In the child, which has one thread only, `child` is called, whose answer is the child's exit status.
 fn fork(child: impl FnOnce() -> i32) -> Pid {
@@ -27,37 +31,53 @@ fn exit_status(pid: Pid) -> Option<i32> {
     rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap().unwrap().1.exit_status()
 }
 
-/// Has a child without exec, which outlives it.
-#[test]
-#[ignore = "a role: a writer that forks"]
-fn the_forking_writer() {
-    let Some(name) = argument() else { return };
-    let mut writer = stream(&name);
-    signal::write(&mut writer, 5);
-    let child = fork(|| {
-        loop {
-            std::thread::sleep(PATIENCE);
-        }
-    });
-    tell(&child.as_raw_nonzero().to_string());
-    while listen().is_some() {
-        signal::write(&mut writer, 1);
-        tell("written");
+/// Waits for a byte.
+fn await_byte(mut from: &PipeReader) {
+    from.read_exact(&mut [0]).unwrap();
+}
+
+/// In a forked child: writes five frames and forks a child without exec, which lives until the lifeline is closed; then
+/// writes one frame for each order. It reports the child's process id, then a byte for each frame.
+fn write_and_fork(name: &str, orders: &PipeReader, mut reports: PipeWriter, mut lifeline: PipeReader) -> ! {
+    let mut writer = stream(name);
+    signal::write(&mut writer, 5).unwrap();
+    let child = fork(|| lifeline.read(&mut [0]).map_or(1, |_| 0));
+    reports.write_all(&child.as_raw_nonzero().get().to_le_bytes()).unwrap();
+    loop {
+        await_byte(orders);
+        signal::write(&mut writer, 1).unwrap();
+        reports.write_all(b"!").unwrap();
     }
 }
 
 #[test]
 fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
-    let name = Name::new("fork");
-    let mut actor = Actor::start("forks::the_forking_writer", &name, &[]);
-    let Some(child) = actor.hear() else { panic!("it ended") };
-    let child = Pid::from_raw(child.parse().unwrap()).unwrap();
-    let mut reader = Reader::open(&name, oldest()).unwrap();
-    actor.say("one more");
-    actor.expect("written");
-    assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Live);
-    actor.kill();
-    actor.end_killed();
+    in_own_process(|| {
+        let name = Name::new("fork");
+        let ((orders, mut order), (mut report, reports)) = (pipe().unwrap(), pipe().unwrap());
+        // This process alone holds the other end: when it ends, the child does.
+        let (lifeline, held) = pipe().unwrap();
+        let mut held = Some(held);
+        let parent = fork(|| {
+            held = None;
+            write_and_fork(&name, &orders, reports, lifeline)
+        });
+        let mut child = [0; 4];
+        report.read_exact(&mut child).unwrap();
+        let child = Pid::from_raw(i32::from_le_bytes(child)).unwrap();
+        let mut reader = Reader::open(&name, oldest()).unwrap();
+        order.write_all(b"!").unwrap();
+        await_byte(&report);
+        assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Live);
+        rustix::process::kill_process(parent, Signal::KILL).unwrap();
+        assert_eq!(exit_status(parent), None, "killed");
+        the_stream_is_free(&name, reader, child);
+        rustix::process::kill_process(child, Signal::KILL).unwrap();
+        drop(held);
+    });
+}
+
+fn the_stream_is_free(name: &str, mut reader: Reader, child: Pid) {
     // The child lives, and has the parent's descriptors and mappings.
     rustix::process::test_kill_process(child).unwrap();
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", child.as_raw_nonzero())).unwrap();
@@ -69,9 +89,9 @@ fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
         .count();
     assert!(segments_open > 0, "else this test proves nothing");
     wait_until("the stream is dead", || reader.liveness(PATIENCE).unwrap() == Liveness::Dead);
-    let mut writer = stream(&name);
+    let mut writer = stream(name);
     assert_eq!(writer.epoch(), 2);
-    signal::write(&mut writer, 1);
+    signal::write(&mut writer, 1).unwrap();
     let mut frames = Frames::new();
     let mut read = 0;
     wait_until("all is read", || {
@@ -81,22 +101,22 @@ fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
         read >= 7
     });
     assert_eq!(reader.lost(), 0);
-    rustix::process::kill_process(child, Signal::KILL).unwrap();
 }
 
-/// Uses and drops, in a forked child, what it inherited.
 #[test]
-#[ignore = "a role: forks, and uses the writer in the child"]
-fn the_heir() {
-    let Some(name) = argument() else { return };
+fn a_writer_that_is_used_or_dropped_in_a_forked_child_does_nothing_to_the_stream() {
+    in_own_process(|| use_and_drop_in_a_child(&Name::new("heir")));
+}
+
+fn use_and_drop_in_a_child(name: &str) {
     // Each process drops its own copy.
-    let mut inherited = Some(stream(&name));
-    signal::write(inherited.as_mut().unwrap(), 5);
-    let before = segments::of(&name);
-    let mut reader = Reader::open(&name, oldest()).unwrap();
+    let mut inherited = Some(stream(name));
+    signal::write(inherited.as_mut().unwrap(), 5).unwrap();
+    let before = segments::of(name);
+    let mut reader = Reader::open(name, oldest()).unwrap();
     let child = fork(|| {
         let mut writer = inherited.take().unwrap();
-        let chunk = Chunk { samples: &[0; signal::FRAME_BYTES], times: Times::Values(&[0.0]), send_ns: 0 };
+        let chunk = Chunk { samples: &[0; signal::LEAST_BYTES], times: Times::Values(&[0.0]), send_ns: 0 };
         let answers = [
             writer.write(&chunk),
             writer.write_with(0, Times::Values(&[]), 0, |_, _| {}),
@@ -109,7 +129,7 @@ fn the_heir() {
         }
         let _ = (writer.warnings(), format!("{writer:?}"), writer.position());
         // A writer of one's own is refused: the parent lives.
-        if !matches!(Writer::create(&name, WriterOptions::default()), Err(Error::Live { .. })) {
+        if !matches!(Writer::create(name, WriterOptions::default()), Err(Error::Live { .. })) {
             return 2;
         }
         let mut frames = Frames::new();
@@ -117,42 +137,32 @@ fn the_heir() {
             return 3;
         }
         drop(writer);
-        if segments::of(&name) == before { 0 } else { 4 }
+        if segments::of(name) == before { 0 } else { 4 }
     });
     assert_eq!(exit_status(child), Some(0));
-    assert_eq!(segments::of(&name), before);
-    signal::write(inherited.as_mut().unwrap(), 1);
-    let mut follower = Follower::frames(reader, Account::default());
-    follower.drain();
-    assert_eq!((follower.account().read, follower.lost()), (6, 0));
-    assert!(matches!(Writer::create(&name, WriterOptions::default()), Err(Error::Live { .. })));
+    assert_eq!(segments::of(name), before);
+    signal::write(inherited.as_mut().unwrap(), 1).unwrap();
+    let mut follower = Follower::of_frames(reader, Ledger::default());
+    follower.drain().unwrap();
+    assert_eq!((follower.ledger.read, follower.lost()), (6, 0));
+    assert!(matches!(Writer::create(name, WriterOptions::default()), Err(Error::Live { .. })));
 
     // An inherited handle that is dropped while a new stream of that name lives leaves that one alone.
-    let (mut go, come) = std::io::pipe().map(|(come, go)| (go, come)).unwrap();
+    let (come, mut go) = pipe().unwrap();
     let child = fork(|| {
-        use std::io::Read;
-        let _ = (&come).read(&mut [0]);
+        await_byte(&come);
         drop(inherited.take());
         0
     });
     drop(inherited.take());
-    let mut next = stream(&name);
-    let before = segments::of(&name);
+    let mut next = stream(name);
+    let before = segments::of(name);
     assert_eq!(before.len(), 6);
-    std::io::Write::write_all(&mut go, b"!").unwrap();
+    go.write_all(b"!").unwrap();
     assert_eq!(exit_status(child), Some(0));
-    assert_eq!(segments::of(&name), before);
-    signal::write(&mut next, 1);
-    follower.drain();
+    assert_eq!(segments::of(name), before);
+    signal::write(&mut next, 1).unwrap();
+    follower.drain().unwrap();
     let found = streams().unwrap();
-    assert!(found.iter().any(|stream| matches!(stream, StreamInfo::Stream(info) if *info.name == *name)));
-    tell("done");
-}
-
-#[test]
-fn a_writer_that_is_used_or_dropped_in_a_forked_child_does_nothing_to_the_stream() {
-    let name = Name::new("heir");
-    let mut actor = Actor::start("forks::the_heir", &name, &[]);
-    actor.expect("done");
-    actor.end_well();
+    assert!(found.iter().any(|stream| matches!(stream, StreamInfo::Stream(info) if info.name == name)));
 }

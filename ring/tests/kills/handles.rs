@@ -1,55 +1,57 @@
 //! Writers whose names somebody removed, beside the next writer of that name.
 
 use dora_shm_ring::*;
+use dora_shm_testkit::follower::{Follower, oldest};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::roles::{self, DONE};
+use dora_shm_testkit::segments::anchor;
+use dora_shm_testkit::signal;
+use dora_shm_testkit::{Name, segments, wait_until};
 
-use crate::common::process::Actor;
-use crate::common::segments::anchor;
-use crate::common::signal::{self, Account, Follower};
-use crate::common::{Name, segments, wait_until};
-use crate::{oldest, stream};
+use crate::stream;
 
 #[test]
 fn an_old_handle_that_is_dropped_while_a_new_stream_of_that_name_lives_leaves_that_one_alone() {
     let name = Name::new("old-handle");
     let mut old = stream(&name);
-    signal::write(&mut old, 3);
-    let mut attached = Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default());
+    signal::write(&mut old, 3).unwrap();
+    let mut attached = Follower::of_frames(Reader::open(&name, oldest()).unwrap(), Ledger::default());
     // All names at once, before the service thread of the old one can put any back, and it has no header to put back then.
-    let actor = loop {
-        for path in segments::of(&name) {
-            let _ = std::fs::remove_file(path);
+    let mut other = roles::start("writer", &[&name]);
+    loop {
+        segments::remove(&name);
+        if other.ask("create").unwrap().as_deref() == Some(DONE) {
+            break;
         }
-        let mut actor = Actor::start("the_obedient_writer", &name, &[]);
-        if actor.tells("written") {
-            break actor;
-        }
-    };
+    }
+    other.ask_for("begin 4 64 4 first", DONE).unwrap();
+    other.ask_for("write 5", DONE).unwrap();
     let theirs = segments::of(&name);
     assert_eq!(theirs.len(), 6);
     drop(old);
     assert_eq!(segments::of(&name), theirs);
-    let mut reader = Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default());
-    reader.drain();
-    assert_eq!((reader.account().read, reader.liveness()), (5, Liveness::Live));
+    let mut reader = Follower::of_frames(Reader::open(&name, oldest()).unwrap(), Ledger::default());
+    reader.drain().unwrap();
+    assert_eq!((reader.ledger.read, reader.liveness().unwrap()), (5, Liveness::Live));
     // Who was attached to the old one drains it, sees it closed, and goes on with the new one.
-    assert!(attached.drain());
-    assert_eq!((attached.account().read, attached.lost()), (3, 0));
-    attached.drain();
-    assert_eq!((attached.account().read, attached.lost()), (8, 0));
-    actor.end_well();
+    assert!(attached.drain().unwrap());
+    assert_eq!((attached.ledger.read, attached.lost()), (3, 0));
+    attached.drain().unwrap();
+    assert_eq!((attached.ledger.read, attached.lost()), (8, 0));
+    other.end_well().unwrap();
 }
 
 #[test]
 fn a_writer_that_lost_its_header_to_another_writer_says_so_and_takes_it_back_when_that_one_has_gone() {
     let name = Name::new("usurped");
     let mut old = stream(&name);
-    signal::write(&mut old, 3);
+    signal::write(&mut old, 3).unwrap();
     let public = segments::header(&name);
     // Both names at once: the service thread looks four times a second.
     std::fs::remove_file(anchor(&public)).unwrap();
     std::fs::remove_file(&public).unwrap();
-    let mut actor = Actor::start("the_obedient_writer", &name, &[]);
-    assert!(actor.tells("written"), "the other one came to own the name");
+    let mut other = roles::start_writer(&name, 64);
+    other.ask_for("write 5", DONE).unwrap();
     let mut refused = Ok(());
     wait_until("it notices", || {
         refused = old.maintain();
@@ -58,10 +60,10 @@ fn a_writer_that_lost_its_header_to_another_writer_says_so_and_takes_it_back_whe
     assert!(matches!(refused, Err(Error::Live { .. })), "{refused:?}");
     let chunk = Chunk { samples: &[], times: Times::Values(&[]), send_ns: 0 };
     assert!(matches!(old.write(&chunk), Err(Error::Live { .. })), "as long as the other one lives");
-    actor.end_well();
+    other.end_well().unwrap();
     old.maintain().unwrap();
-    signal::write(&mut old, 2);
-    let mut reader = Follower::frames(Reader::open(&name, oldest()).unwrap(), Account::default());
-    reader.drain();
-    assert_eq!(reader.account().read, 2);
+    signal::write(&mut old, 2).unwrap();
+    let mut reader = Follower::of_frames(Reader::open(&name, oldest()).unwrap(), Ledger::default());
+    reader.drain().unwrap();
+    assert_eq!(reader.ledger.read, 2);
 }

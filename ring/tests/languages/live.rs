@@ -1,4 +1,4 @@
-//! A live stream, and the book of a program that follows it: every frame checked, every position once read or lost.
+//! A live stream, and the ledger of a program that follows it: every frame checked, every position once read or lost.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
 use serde_json::Value;
 
-use crate::common::process::Actor;
-use crate::common::{Dice, Name, PATIENCE};
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::{Name, PATIENCE};
 
 /// Frame shapes and lengths of the generations.
 const RINGS: [(&[u64], u64); 4] = [(&[16], 96), (&[3, 2], 250), (&[], 512), (&[2], 600)];
@@ -28,16 +29,16 @@ impl Weather {
     const PAUSE: Duration = Duration::from_millis(3);
     const STORM: Duration = Duration::from_millis(20);
 
-    fn next(dice: &mut Dice, ring_frames: u64) -> Self {
-        match dice.below(4) {
-            0 => Self::Burst { frames: dice.below(ring_frames / 2) },
-            1 => Self::Burst { frames: dice.below(4 * ring_frames) },
-            _ => Self::Storm { between: Duration::from_micros([0, 10, 30, 100, 300, 1000][dice.below(6) as usize]) },
+    fn next(rng: &mut Rng, ring_frames: u64) -> Self {
+        match rng.below(4) {
+            0 => Self::Burst { frames: rng.below(ring_frames / 2) },
+            1 => Self::Burst { frames: rng.below(4 * ring_frames) },
+            _ => Self::Storm { between: Duration::from_micros([0, 10, 30, 100, 300, 1000][rng.below(6) as usize]) },
         }
     }
 
-    fn pass(&self, dice: &mut Dice, mut write: impl FnMut(u64)) {
-        let mut chunk = || 1 + dice.below(2 * CHUNK - 1);
+    fn pass(&self, rng: &mut Rng, mut write: impl FnMut(u64)) {
+        let mut chunk = || 1 + rng.below(2 * CHUNK - 1);
         match *self {
             Self::Burst { mut frames } => {
                 while frames > 0 {
@@ -80,22 +81,22 @@ fn width(generation: u64) -> u64 {
 #[track_caller]
 pub fn follow(language: &str, mut program: Command) {
     let name = Name::new(&format!("follow-{language}"));
-    let mut program = Actor::program(program.args(["follow", &name]));
-    let mut book = Book::default();
-    assert_eq!(book.enter(program.hear()), "waits");
+    let mut program = Process::start(program.args(["follow", &name])).unwrap();
+    let mut ledger = Ledger::default();
+    assert_eq!(ledger.enter(program.hear().unwrap()), "waits");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    let mut dice = Dice::new(7);
+    let mut rng = Rng::new(7);
     for (generation, (shape, frames)) in RINGS.into_iter().enumerate() {
         let format = Format::new(Dtype::I64, shape, 1000.0, frames).unwrap();
         writer.begin(&format, &Description::default(), CHUNK).unwrap();
-        book.generations.push(Generation { base: writer.stream_position(), ..Generation::default() });
+        ledger.generations.push(Generation { base: writer.stream_position(), ..Generation::default() });
         let deadline = Instant::now() + 2 * PATIENCE;
-        while book.generations[generation].reads < READS || book.generations[generation].laps < LAPS {
-            assert!(Instant::now() < deadline, "generation {generation}: {book:?}");
-            let weather = Weather::next(&mut dice, frames);
-            weather.pass(&mut dice, |frames| write(&mut writer, generation as u64, frames));
-            while let Some(line) = program.overhear() {
-                book.enter(Some(line));
+        while ledger.generations[generation].reads < READS || ledger.generations[generation].laps < LAPS {
+            assert!(Instant::now() < deadline, "generation {generation}: {ledger:?}");
+            let weather = Weather::next(&mut rng, frames);
+            weather.pass(&mut rng, |frames| write(&mut writer, generation as u64, frames));
+            while let Some(line) = program.try_hear() {
+                ledger.enter(Some(line));
             }
         }
     }
@@ -105,15 +106,15 @@ pub fn follow(language: &str, mut program: Command) {
         let (shape, frames) = RINGS[unseen as usize];
         let format = Format::new(Dtype::I64, shape, 1000.0, frames).unwrap();
         writer.begin(&format, &Description::default(), CHUNK).unwrap();
-        book.generations.push(Generation { base: writer.stream_position(), ..Generation::default() });
+        ledger.generations.push(Generation { base: writer.stream_position(), ..Generation::default() });
         write(&mut writer, unseen, CHUNK);
     }
     let written = writer.stream_position();
     drop(writer);
-    while book.enter(program.hear()) != "closed" {}
-    assert_eq!(book.read + book.lost_in_all, written, "{book:?}");
-    program.end_well();
-    println!("{language}: {book:?}");
+    while ledger.enter(program.hear().unwrap()) != "closed" {}
+    assert_eq!(ledger.read + ledger.lost_in_all, written, "{ledger:?}");
+    program.end_well().unwrap();
+    println!("{language}: {ledger:?}");
 }
 
 fn write(writer: &mut Writer, generation: u64, frames: u64) {
@@ -125,7 +126,7 @@ fn write(writer: &mut Writer, generation: u64, frames: u64) {
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct Ledger {
     generations: Vec<Generation>,
     /// Position in the stream up to which frames are read, or said to be lost before one that was.
     accounted: u64,
@@ -143,7 +144,7 @@ struct Generation {
     laps: u64,
 }
 
-impl Book {
+impl Ledger {
     /// Enters what the program told; gives its outcome.
     #[track_caller]
     fn enter(&mut self, line: Option<String>) -> String {
@@ -174,10 +175,10 @@ impl Book {
             let (p, i) = (first + n / width(kind), n % width(kind));
             assert_eq!(found.as_i64(), Some(sample(kind, p, i)), "sample {i} of {p} in generation {generation}");
         }
-        let book = &mut self.generations[generation as usize];
-        let position = book.base + first;
-        book.laps += u64::from(lost > 0 && book.reads > 0);
-        book.reads += 1;
+        let ledger = &mut self.generations[generation as usize];
+        let position = ledger.base + first;
+        ledger.laps += u64::from(lost > 0 && ledger.reads > 0);
+        ledger.reads += 1;
         assert_eq!(self.accounted + lost, position, "{lost} were said to be lost before {position}; {self:?}");
         self.accounted = position + times.len() as u64;
         self.read += times.len() as u64;

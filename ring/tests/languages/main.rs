@@ -1,9 +1,6 @@
 //! Readers in other languages, each a program that was written from `SPEC.md` and tells in lines of JSON what it finds: in the
 //! streams of `tests/vectors/streams`, and in one whose writer laps it and switches generations.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod live;
 mod page;
 mod vectors;
@@ -99,7 +96,7 @@ fn the_reader_in_csharp_follows_a_stream_that_laps_it_and_switches_generations()
 #[test]
 #[ignore = "needs Octave; `cargo xtask languages` installs it"]
 fn the_program_for_matlab_on_the_page_reads_in_octave_until_the_stream_ends() {
-    let name = common::Name::new("page-octave");
+    let name = dora_shm_testkit::Name::new("page-octave");
     // Octave flushes what it prints at its end, and draws on a display, which there is none.
     let program = page::program("matlab", &name).replace("frames.lost);\n", "frames.lost); fflush(stdout);\n");
     let (program, _) = program.split_once("plot(").expect("a last line that draws");
@@ -114,7 +111,7 @@ fn the_program_for_matlab_on_the_page_reads_in_octave_until_the_stream_ends() {
 #[test]
 #[ignore = "needs Mono; `cargo xtask languages` installs it"]
 fn the_program_in_csharp_on_the_page_reads_until_the_stream_ends() {
-    let name = common::Name::new("page-csharp");
+    let name = dora_shm_testkit::Name::new("page-csharp");
     let program = page::program("csharp", &name);
     let body = program.strip_prefix("using DoraShm;\n").expect("the namespace first");
     let (source, compiled) = (page::file("Page.cs"), page::file("page.exe"));

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
 
-use crate::common::{Name, wait_until};
+use dora_shm_testkit::{Name, wait_until};
 
 /// The first block of `language` on the page, which reads the stream `name`.
 pub fn program(language: &str, name: &str) -> String {

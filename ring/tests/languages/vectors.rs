@@ -4,19 +4,19 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::vectors::{Stage, cases, folder};
+use dora_shm_testkit::vectors::{Reservation, cases, folder};
 
 /// Starts `program` with each case on the stage.
 #[track_caller]
 pub fn all(program: fn() -> Command) {
-    let stage = Stage::enter();
+    let reservation = Reservation::wait();
     let cases = cases();
     assert!(cases.len() > 30, "{cases:?}");
     for case in cases {
         let text = std::fs::read_to_string(folder().join(&case).join("expected.json")).unwrap();
         let expected: Value = serde_json::from_str(&text).unwrap();
         let name = expected["name"].as_str().unwrap();
-        let _taken = stage.put(&case, name);
+        let _taken = reservation.place(&case, name);
         println!("case {case}");
         let output = program().args(["all", name]).output().expect("the language's program");
         let said = String::from_utf8(output.stdout).unwrap();

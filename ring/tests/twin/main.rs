@@ -2,15 +2,13 @@
 //! must say the same. Nothing runs at the same time, so everything can be foretold to the last frame: what is read, what
 //! is lost and when, where a lapped reader goes on, which description is in force.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod model;
 mod steps;
 
 use std::time::Duration;
 
-use common::Name;
 use dora_shm_ring::*;
+use dora_shm_testkit::Name;
 use proptest::prelude::*;
 use steps::{READERS, Step};
 

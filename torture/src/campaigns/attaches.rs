@@ -4,59 +4,60 @@
 use std::time::Duration;
 
 use dora_shm_ring::{Error, ReaderOptions, Start};
+use dora_shm_testkit::follower::{Follower, Kind, Step};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::process::tell;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::signal;
 
-use crate::book::Book;
-use crate::dice::Dice;
-use crate::follower::{ALL_KINDS, Follower, Kind, Step};
+use crate::counters::{Counters, FAULTS_MARK};
+use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::roles::{Role, until_input_ends};
-use crate::scene::{Outcome, Scene, create_patiently};
-use crate::signal;
-use crate::tally::{FAULTS_MARK, Tally, tell};
 
-pub fn run(scene: &Scene) -> Outcome {
+pub fn run(fixture: &Fixture) -> Outcome {
     // Those that stay go from stream to stream.
-    scene.among_followers(&[Kind::Wait, Kind::Messages], &Book::default(), |_| {
-        let mut dice = scene.dice(1);
-        let mut seeds = || dice.roll().to_string();
-        let restarter = scene.actor(Role::Restarter, &[&seeds(), &scene.name])?;
+    fixture.among_followers(&[Kind::Wait, Kind::Messages], &Ledger::default(), |_| {
+        let mut rng = fixture.rng(1);
+        let mut seeds = || rng.next_u64().to_string();
+        let restarter = fixture.start(Role::Restarter, &[&seeds(), &fixture.name])?;
         let attachers = [
-            scene.actor(Role::Attacher, &[&seeds(), &scene.name])?,
-            scene.actor(Role::Attacher, &[&seeds(), &scene.name])?,
+            fixture.start(Role::Attacher, &[&seeds(), &fixture.name])?,
+            fixture.start(Role::Attacher, &[&seeds(), &fixture.name])?,
         ];
-        while scene.goes_on() {
+        while fixture.goes_on() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        let seconds = scene.started.elapsed().as_secs_f64();
+        let seconds = fixture.started.elapsed().as_secs_f64();
         for attacher in attachers {
             attacher.end_well()?;
         }
         restarter.end_well()?;
-        let attaches = scene.tally.count().faults;
-        scene.tally.note(format!("{attaches} attaches, {:.0} a second", attaches as f64 / seconds));
-        scene.last_writer()
+        let attaches = fixture.counters.counts().faults;
+        fixture.counters.note(format!("{attaches} attaches, {:.0} a second", attaches as f64 / seconds));
+        fixture.last_writer()
     })
 }
 
-pub fn restarter(mut dice: Dice, name: &str) -> eyre::Result<()> {
+pub fn restarter(mut rng: Rng, name: &str) -> eyre::Result<()> {
     until_input_ends(|| {
         let mut writer = create_patiently(name)?;
-        for _ in 0..1 + dice.below(3) {
-            writer.begin(&signal::random_format(&mut dice, 100), &signal::description("restart"), 4)?;
-            for _ in 0..dice.below(6) {
-                signal::write(&mut writer, dice.below(9))?;
+        for _ in 0..1 + rng.below(3) {
+            writer.begin(&signal::random_format(&mut rng, 100), &signal::description("restart"), 4)?;
+            for _ in 0..rng.below(6) {
+                signal::write(&mut writer, rng.below(9))?;
             }
         }
-        std::thread::sleep(Duration::from_micros(dice.below(800)));
+        std::thread::sleep(Duration::from_micros(rng.below(800)));
         Ok(())
     })
 }
 
-pub fn attacher(mut dice: Dice, name: &str) -> eyre::Result<()> {
-    let tally = Tally::of_role();
+pub fn attacher(mut rng: Rng, name: &str) -> eyre::Result<()> {
+    let counters = Counters::of_role();
     let mut attaches = 0;
     until_input_ends(|| {
-        if let Err(defect) = attach(&mut dice, name, &tally) {
-            tally.defect(&defect);
+        if let Err(defect) = attach(&mut rng, name, &counters) {
+            counters.defect(&defect);
         }
         attaches += 1;
         if attaches == 100 {
@@ -66,20 +67,20 @@ pub fn attacher(mut dice: Dice, name: &str) -> eyre::Result<()> {
         Ok(())
     })?;
     tell(&format!("{FAULTS_MARK}{attaches}"));
-    tally.tell_rest();
+    counters.report_rest();
     Ok(())
 }
 
-fn attach(dice: &mut Dice, name: &str, tally: &Tally) -> Result<(), String> {
-    let kind = *dice.pick(&ALL_KINDS);
-    let start = [Start::Oldest, Start::Newest, Start::Last(dice.below(20))][dice.below(3) as usize];
+fn attach(rng: &mut Rng, name: &str, counters: &Counters) -> Result<(), String> {
+    let kind = *rng.pick(&Kind::ALL);
+    let start = [Start::Oldest, Start::Newest, Start::Last(rng.below(20))][rng.below(3) as usize];
     let told = |error: Error| format!("attaching as {kind:?} from {start:?}: {error:?}");
     let options = ReaderOptions::default().start(start);
-    let mut follower = Follower::open(name, kind, &options, Book::anywhere()).map_err(told)?;
+    let mut follower = Follower::open(name, kind, &options, Ledger::anywhere()).map_err(told)?;
     let before = follower.info().map_err(told)?.stream_id;
-    for _ in 0..dice.below(3) {
+    for _ in 0..rng.below(3) {
         match follower.step()? {
-            Step::Read(frames) => tally.checked(frames),
+            Step::Read(frames) => counters.checked(frames),
             Step::Moved | Step::Closed => {}
             Step::Nothing => break,
         }

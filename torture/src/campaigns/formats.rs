@@ -3,35 +3,36 @@
 use std::time::Duration;
 
 use dora_shm_ring::Writer;
+use dora_shm_testkit::follower::Kind;
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::process::tell;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::signal;
 use rustix::process::Signal;
 
-use crate::book::Book;
-use crate::dice::Dice;
-use crate::follower::ALL_KINDS;
+use crate::counters::FAULTS_MARK;
+use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::roles::{Role, input_ends};
-use crate::scene::{Outcome, Scene, create_patiently};
-use crate::signal;
-use crate::tally::{FAULTS_MARK, tell};
 
-pub fn run(scene: &Scene) -> Outcome {
-    scene.among_followers(&ALL_KINDS, &Book::default(), |_| {
-        let mut dice = scene.dice(1);
-        let mut changer = scene.actor(Role::Changer, &[&dice.roll().to_string(), &scene.name])?;
+pub fn run(fixture: &Fixture) -> Outcome {
+    fixture.among_followers(&Kind::ALL, &Ledger::default(), |_| {
+        let mut rng = fixture.rng(1);
+        let mut changer = fixture.start(Role::Changer, &[&rng.next_u64().to_string(), &fixture.name])?;
         changer.expect("begins")?;
         let mut newcomers = Vec::new();
-        while scene.goes_on() {
+        while fixture.goes_on() {
             // Newcomers live for a moment: each attaches in the middle of a change.
-            let kind = *dice.pick(&["wait", "poll", "view", "messages", "message-views"]);
-            newcomers.push(scene.actor(Role::Reader, &[kind, &dice.roll().to_string(), &scene.name])?);
-            std::thread::sleep(Duration::from_millis(dice.below(60)));
+            let kind = rng.pick(&Kind::ALL).word();
+            newcomers.push(fixture.start(Role::Reader, &[kind, &rng.next_u64().to_string(), &fixture.name])?);
+            std::thread::sleep(Duration::from_millis(rng.below(60)));
             if newcomers.len() > 2 {
                 let mut newcomer = newcomers.remove(0);
                 newcomer.kill();
                 newcomer.end_killed()?;
             }
-            if dice.one_in(50) {
+            if rng.one_in(50) {
                 changer.signal(Signal::STOP);
-                std::thread::sleep(Duration::from_millis(dice.below(30)));
+                std::thread::sleep(Duration::from_millis(rng.below(30)));
                 changer.signal(Signal::CONT);
             }
         }
@@ -39,23 +40,25 @@ pub fn run(scene: &Scene) -> Outcome {
             newcomer.kill();
             newcomer.end_killed()?;
         }
-        let seconds = scene.started.elapsed().as_secs_f64();
+        let seconds = fixture.started.elapsed().as_secs_f64();
         changer.end_well()?;
-        let changes = scene.tally.count().faults;
-        scene.tally.note(format!("{changes} generations and descriptions, {:.0} a second", changes as f64 / seconds));
-        scene.last_writer()
+        let changes = fixture.counters.counts().faults;
+        fixture
+            .counters
+            .note(format!("{changes} generations and descriptions, {:.0} a second", changes as f64 / seconds));
+        fixture.last_writer()
     })
 }
 
 /// The role that changes formats. It ends without closing: the last writer takes over.
-pub fn changer(mut dice: Dice, name: &str) -> eyre::Result<()> {
+pub fn changer(mut rng: Rng, name: &str) -> eyre::Result<()> {
     let mut writer = create_patiently(name)?;
-    change(&mut writer, &mut dice)?;
+    change(&mut writer, &mut rng)?;
     tell("begins");
     let ended = input_ends();
     let mut changes = 0;
     while !ended.load(std::sync::atomic::Ordering::Relaxed) {
-        change(&mut writer, &mut dice)?;
+        change(&mut writer, &mut rng)?;
         changes += 1;
         if changes == 100 {
             tell(&format!("{FAULTS_MARK}{changes}"));
@@ -63,21 +66,21 @@ pub fn changer(mut dice: Dice, name: &str) -> eyre::Result<()> {
         }
     }
     tell(&format!("{FAULTS_MARK}{changes}"));
-    if dice.one_in(2) {
+    if rng.one_in(2) {
         std::process::exit(0);
     }
     Ok(())
 }
 
-fn change(writer: &mut Writer, dice: &mut Dice) -> dora_shm_ring::Result<()> {
-    if dice.one_in(5) && writer.generation().is_some() {
-        writer.describe(&signal::description(dice.roll().to_string()))?;
+fn change(writer: &mut Writer, rng: &mut Rng) -> dora_shm_ring::Result<()> {
+    if rng.one_in(5) && writer.generation().is_some() {
+        writer.describe(&signal::description(rng.next_u64().to_string()))?;
     } else {
-        let key = signal::description(dice.below(3).to_string());
-        writer.begin(&signal::random_format(dice, 100), &key, 1 + dice.below(20))?;
+        let key = signal::description(rng.below(3).to_string());
+        writer.begin(&signal::random_format(rng, 100), &key, 1 + rng.below(20))?;
     }
-    for _ in 0..dice.below(4) {
-        signal::write(writer, dice.below(30))?;
+    for _ in 0..rng.below(4) {
+        signal::write(writer, rng.below(30))?;
     }
     Ok(())
 }

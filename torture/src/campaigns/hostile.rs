@@ -2,64 +2,67 @@
 //! segment at all stands under the stream's names. Readers answer with typed errors or go on; they never crash, hang, or
 //! ask for memory that a number in a segment asks for.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Frames, Message, MessageReader, Reader, ReaderOptions, Start, Writer};
+use dora_shm_testkit::PATIENCE;
+use dora_shm_testkit::follower::{Follower, Kind, oldest};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::probe;
+use dora_shm_testkit::process::tell;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::segments;
+use dora_shm_testkit::segments::{Snapshot, footer_at, header_at, trailer_at};
+use dora_shm_testkit::signal;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::book::Book;
 use crate::campaigns::impostors;
-use crate::dice::Dice;
-use crate::follower::{Follower, Kind, PATIENCE, oldest};
-use crate::roles::{Role, is_about_segments, until_input_ends};
-use crate::scene::{Outcome, Scene, create_patiently};
-use crate::segments::{self, FOOTER_BYTES, Snapshot, TRAILER_BYTES, header_at, trailer_at};
-use crate::signal;
-use crate::tally::{Tally, tell};
+use crate::counters::Counters;
+use crate::fixture::{Fixture, Outcome, create_patiently};
+use crate::roles::{Role, until_input_ends};
 
 /// Address space of a victim: no number in a segment may make it ask for more.
 const VICTIM_BYTES: u64 = 4 << 30;
 
 const RING_FRAMES: u64 = 256;
 
-pub fn run(scene: &Scene) -> Outcome {
-    scribbled_over(scene)?;
-    impostors::run(scene)
+pub fn run(fixture: &Fixture) -> Outcome {
+    scribbled_over(fixture)?;
+    impostors::run(fixture)
 }
 
-fn scribbled_over(scene: &Scene) -> Outcome {
+fn scribbled_over(fixture: &Fixture) -> Outcome {
     let told = |error| format!("the writer: {error:?}");
-    let mut writer = create_patiently(&scene.name).map_err(told)?;
+    let mut writer = create_patiently(&fixture.name).map_err(told)?;
     begin(&mut writer, 0)?;
-    let mut dice = scene.dice(1);
+    let mut rng = fixture.rng(1);
     let mut victims = Vec::new();
-    for kind in ["wait", "poll", "view", "messages", "message-views"] {
-        let mut victim = scene.actor(Role::Victim, &[kind, &dice.roll().to_string(), &scene.name])?;
+    for kind in Kind::ALL {
+        let mut victim = fixture.start(Role::Victim, &[kind.word(), &rng.next_u64().to_string(), &fixture.name])?;
         victim.expect("begins")?;
         victims.push(victim);
     }
     let stop = AtomicBool::new(false);
     // The impostors take a second or two.
-    let time = scene.part(1).saturating_sub(Duration::from_secs(2));
+    let time = fixture.part(1).saturating_sub(Duration::from_secs(2));
     std::thread::scope(|scope| {
         let scribbler = scope.spawn(|| {
-            let scribbled = scribble(scene, time);
+            let scribbled = scribble(fixture, time);
             stop.store(true, Ordering::Relaxed);
             scribbled
         });
-        let mut dice = scene.dice(2);
+        let mut rng = fixture.rng(2);
         let mut generation = 0;
         let written = loop {
-            if stop.load(Ordering::Relaxed) || scene.tally.is_over() {
+            if stop.load(Ordering::Relaxed) || fixture.counters.is_over() {
                 break Ok(());
             }
             // The writer trusts nothing that it once stored: it never fails.
-            let wrote = signal::write(&mut writer, dice.below(40)).map_err(told).and_then(|()| {
-                if dice.one_in(400) {
+            let wrote = signal::write(&mut writer, rng.below(40)).map_err(told).and_then(|()| {
+                if rng.one_in(400) {
                     generation += 1;
                     begin(&mut writer, generation)
                 } else {
@@ -69,7 +72,7 @@ fn scribbled_over(scene: &Scene) -> Outcome {
             if wrote.is_err() {
                 break wrote;
             }
-            std::thread::sleep(Duration::from_micros(dice.below(60)));
+            std::thread::sleep(Duration::from_micros(rng.below(60)));
         };
         scribbler.join().map_err(|_| "the scribbler panicked".to_owned())?.and(written)
     })?;
@@ -79,11 +82,12 @@ fn scribbled_over(scene: &Scene) -> Outcome {
     // Nothing of it lasts: the next generation is read by everybody, and the close leaves nothing.
     begin(&mut writer, 0)?;
     signal::write(&mut writer, 9).map_err(told)?;
-    let newcomer = Follower::open(&scene.name, Kind::Messages, &oldest(), Book::anywhere());
+    let newcomer = Follower::open(&fixture.name, Kind::Messages, &oldest(), Ledger::anywhere());
     let mut newcomer = newcomer.map_err(|error| format!("after the scribbling: {error:?}"))?;
-    newcomer.drain(&scene.tally)?;
-    if newcomer.book.read != 9 {
-        return Err(format!("after the scribbling 9 frames were written, {} read", newcomer.book.read));
+    newcomer.drain()?;
+    fixture.counters.checked(newcomer.ledger.read);
+    if newcomer.ledger.read != 9 {
+        return Err(format!("after the scribbling 9 frames were written, {} read", newcomer.ledger.read));
     }
     drop(writer);
     let left = segments::listing();
@@ -93,7 +97,7 @@ fn scribbled_over(scene: &Scene) -> Outcome {
 fn begin(writer: &mut Writer, i: u64) -> Outcome {
     let description = signal::description(format!("described {i}"));
     writer
-        .begin(&signal::format(4 + i % 3, RING_FRAMES - 8 * (i % 4)), &description, 8)
+        .begin(&signal::format_of(&[4 + i % 3], RING_FRAMES - 8 * (i % 4)), &description, 8)
         .map_err(|error| format!("the writer begins: {error:?}"))
 }
 
@@ -113,31 +117,31 @@ fn fields(name: &str) -> Vec<Field> {
     let mut fields: Vec<Field> = words(0..64).chain(words(header_at::MAGIC..name_end)).map(Field::Header).collect();
     fields.extend(words(0..trailer_at::COMMITTED_CHUNKS + 8).map(Field::Trailer));
     fields.extend(words(0..8 * 64).map(Field::Record));
-    fields.extend(words(0..FOOTER_BYTES).map(Field::Footer));
+    fields.extend(words(0..footer_at::LENGTH).map(Field::Footer));
     fields.extend(words(0..160).map(Field::Description));
     fields
 }
 
-fn scribble(scene: &Scene, time: Duration) -> Outcome {
-    let mut dice = scene.dice(3);
+fn scribble(fixture: &Fixture, time: Duration) -> Outcome {
+    let mut rng = fixture.rng(3);
     let until = Instant::now() + time;
-    let fields = fields(&scene.name);
+    let fields = fields(&fixture.name);
     let mut passes = 0;
     while passes == 0 || Instant::now() < until {
         for &field in &fields {
-            if passes > 0 && Instant::now() >= until || scene.tally.is_over() {
+            if passes > 0 && Instant::now() >= until || fixture.counters.is_over() {
                 break;
             }
-            if let Some(injected) = spoil(scene, field, &mut dice) {
-                scene.tally.faults(injected);
+            if let Some(injected) = spoil(fixture, field, &mut rng) {
+                fixture.counters.faults(injected);
             }
         }
         passes += 1;
-        if scene.tally.is_over() {
+        if fixture.counters.is_over() {
             break;
         }
     }
-    scene.tally.note(format!(
+    fixture.counters.note(format!(
         "{} fields of header, trailer, records and description scribbled over, {passes} times",
         fields.len()
     ));
@@ -145,44 +149,44 @@ fn scribble(scene: &Scene, time: Duration) -> Outcome {
 }
 
 /// Puts wrong values into a field, for a moment each; how many. `None`: its segment has just gone.
-fn spoil(scene: &Scene, field: Field, dice: &mut Dice) -> Option<u64> {
-    let open = |path: &Path| File::options().read(true).write(true).open(path).ok();
-    let now = Snapshot::of(&scene.name);
+fn spoil(fixture: &Fixture, field: Field, rng: &mut Rng) -> Option<u64> {
+    let open = |path: &Path| segments::open(path).ok();
+    let now = Snapshot::of(&fixture.name);
     let (file, offset) = match field {
-        Field::Header(offset) => (open(&segments::header(&scene.name))?, offset),
+        Field::Header(offset) => (open(&segments::header(&fixture.name))?, offset),
         Field::Trailer(offset) => {
-            let ring = open(&segments::ring(&scene.name, now.generation?))?;
+            let ring = open(&segments::ring(&fixture.name, now.generation?))?;
             let length = ring.metadata().ok()?.len();
-            (ring, length - TRAILER_BYTES + offset)
+            (ring, length - trailer_at::LENGTH + offset)
         }
         Field::Record(offset) => {
-            let ring = open(&segments::ring(&scene.name, now.generation?))?;
+            let ring = open(&segments::ring(&fixture.name, now.generation?))?;
             let length = ring.metadata().ok()?.len();
             let mut index = [0; 8];
-            ring.read_exact_at(&mut index, length - TRAILER_BYTES + trailer_at::INDEX_OFFSET).ok()?;
+            ring.read_exact_at(&mut index, length - trailer_at::LENGTH + trailer_at::INDEX_OFFSET).ok()?;
             (ring, u64::from_le_bytes(index).checked_add(offset).filter(|end| end + 4 <= length)?)
         }
         Field::Footer(offset) => {
-            let metadata = open(&segments::metadata(&scene.name, now.meta_generation))?;
+            let metadata = open(&segments::metadata(&fixture.name, now.meta_generation))?;
             let length = metadata.metadata().ok()?.len();
-            (metadata, length - FOOTER_BYTES + offset)
+            (metadata, length - footer_at::LENGTH + offset)
         }
         Field::Description(offset) => {
-            let metadata = open(&segments::metadata(&scene.name, now.meta_generation))?;
+            let metadata = open(&segments::metadata(&fixture.name, now.meta_generation))?;
             let length = metadata.metadata().ok()?.len();
             let mut json = [0; 8];
-            metadata.read_exact_at(&mut json, length - FOOTER_BYTES + 40).ok()?;
+            metadata.read_exact_at(&mut json, length - footer_at::LENGTH + footer_at::JSON_OFFSET).ok()?;
             (metadata, u64::from_le_bytes(json).checked_add(offset).filter(|end| end + 4 <= length)?)
         }
     };
     let mut before = [0; 4];
     file.read_exact_at(&mut before, offset).ok()?;
     let old = u32::from_le_bytes(before);
-    let values = [0, u32::MAX, dice.roll() as u32, old ^ 1 << dice.below(32), old.wrapping_add(1), 1 << 31];
+    let values = [0, u32::MAX, rng.next_u64() as u32, old ^ 1 << rng.below(32), old.wrapping_add(1), 1 << 31];
     for value in values {
         file.write_all_at(&value.to_le_bytes(), offset).ok()?;
-        match dice.below(3) {
-            0 => std::thread::sleep(Duration::from_micros(dice.below(100))),
+        match rng.below(3) {
+            0 => std::thread::sleep(Duration::from_micros(rng.below(100))),
             1 => std::thread::yield_now(),
             _ => {}
         }
@@ -192,63 +196,54 @@ fn spoil(scene: &Scene, field: Field, dice: &mut Dice) -> Option<u64> {
 }
 
 /// The role that reads what somebody scribbles over.
-pub fn victim(kind: Kind, mut dice: Dice, name: &str) -> eyre::Result<()> {
+pub fn victim(kind: Kind, mut rng: Rng, name: &str) -> eyre::Result<()> {
     setrlimit(Resource::As, Rlimit { current: Some(VICTIM_BYTES), maximum: Some(VICTIM_BYTES) })?;
-    let tally = Tally::of_role();
+    let counters = Counters::of_role();
     tell("begins");
     until_input_ends(|| {
-        let start = [Start::Oldest, Start::Newest, Start::Last(20)][dice.below(3) as usize];
+        let start = [Start::Oldest, Start::Newest, Start::Last(20)][rng.below(3) as usize];
         let options = ReaderOptions::default().start(start);
         let started = Instant::now();
         let result = match kind {
-            Kind::Messages | Kind::MessageViews => read_messages(name, options, &mut dice),
-            Kind::Wait | Kind::Poll | Kind::View => read_frames(name, options, &mut dice),
+            Kind::Messages | Kind::MessageViews => read_messages(name, options, &mut rng),
+            Kind::Wait | Kind::Poll | Kind::View => read_frames(name, options, &mut rng),
         };
         match result {
             Ok(()) => {}
-            Err(error) if is_about_segments(&error) => {}
-            Err(error) => tally.defect(&format!("{kind:?} reader from {start:?}: {error:?}")),
+            Err(error) if impostors::is_about_segments(&error) => {}
+            Err(error) => counters.defect(&format!("{kind:?} reader from {start:?}: {error:?}")),
         }
         if started.elapsed() > PATIENCE {
-            tally.defect(&format!("{kind:?} reader from {start:?}: kept busy for {:?}", started.elapsed()));
+            counters.defect(&format!("{kind:?} reader from {start:?}: kept busy for {:?}", started.elapsed()));
         }
         Ok(())
     })
 }
 
-fn read_frames(name: &str, options: ReaderOptions, dice: &mut Dice) -> dora_shm_ring::Result<()> {
+fn read_frames(name: &str, options: ReaderOptions, rng: &mut Rng) -> dora_shm_ring::Result<()> {
     let mut reader = Reader::open(name, options)?;
     let mut frames = Frames::new();
-    for _ in 0..1 + dice.below(40) {
-        reader.wait(Duration::from_micros(dice.below(1000)))?;
-        reader.read(&mut frames, 1 + dice.below(300))?;
-        if dice.one_in(4) {
-            reader.latest(dice.below(1000), &mut frames)?;
-            let within = reader.frames_within(dice.below(1000) as f64)?;
-            reader.latest(within, &mut frames)?;
+    for _ in 0..1 + rng.below(40) {
+        reader.wait(Duration::from_micros(rng.below(1000)))?;
+        probe::read(&mut reader, &mut frames, 1 + rng.below(300))?;
+        if rng.one_in(4) {
+            probe::look_back(&mut reader, &mut frames)?;
         }
-        let _ = (reader.lag(), reader.lost(), reader.description().is_some());
-        reader.info()?;
-        if let dora_shm_ring::Outcome::Data(view) = reader.view(u64::MAX)? {
-            std::hint::black_box(view.samples().map(|run| run.to_vec()));
-            reader.finish(view);
-        }
+        probe::state(&mut reader)?;
+        probe::view(&mut reader, u64::MAX)?;
     }
     Ok(())
 }
 
-fn read_messages(name: &str, options: ReaderOptions, dice: &mut Dice) -> dora_shm_ring::Result<()> {
+fn read_messages(name: &str, options: ReaderOptions, rng: &mut Rng) -> dora_shm_ring::Result<()> {
     let mut reader = MessageReader::open(name, options)?;
     let mut message = Message::new();
-    for _ in 0..1 + dice.below(40) {
-        reader.wait(Duration::from_micros(dice.below(1000)))?;
-        reader.next(&mut message)?;
+    for _ in 0..1 + rng.below(40) {
+        reader.wait(Duration::from_micros(rng.below(1000)))?;
+        probe::next(&mut reader, &mut message)?;
         let _ = (reader.lag(), reader.lost(), reader.description().is_some());
         reader.info()?;
-        if let dora_shm_ring::Outcome::Data(view) = reader.view()? {
-            std::hint::black_box(view.samples().map(|run| run.to_vec()));
-            reader.finish(view);
-        }
+        probe::view_message(&mut reader)?;
     }
     Ok(())
 }

@@ -4,34 +4,34 @@
 use std::time::Duration;
 
 use dora_shm_ring::{Error, Liveness, Writer, WriterOptions};
+use dora_shm_testkit::follower::{Follower, Kind, oldest};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::rng::Rng;
 use rustix::process::Signal;
 
-use crate::actor::Actor;
-use crate::book::Book;
-use crate::dice::Dice;
-use crate::follower::{ALL_KINDS, Follower, Kind, oldest};
+use crate::fixture::{Fixture, Outcome};
 use crate::roles::Role;
-use crate::scene::{Outcome, Scene};
 
 /// Dead writers that have not been waited for, at most.
 const ZOMBIES: usize = 6;
 /// Readers in processes of their own that live at the same time.
 const VICTIMS: usize = 2;
 
-pub fn run(scene: &Scene) -> Outcome {
-    scene.among_followers(&ALL_KINDS, &Book::default(), |_| {
-        let mut dice = scene.dice(1);
-        let mut killing = Killing { scene, zombies: Vec::new(), victims: Vec::new(), counts: Counts::default() };
+pub fn run(fixture: &Fixture) -> Outcome {
+    fixture.among_followers(&Kind::ALL, &Ledger::default(), |_| {
+        let mut rng = fixture.rng(1);
+        let mut killing = Killing { fixture, zombies: Vec::new(), victims: Vec::new(), counts: Counts::default() };
         // The first one makes the stream that readers attach to.
-        killing.kill_a_writer(&mut dice)?;
-        while scene.goes_on() {
-            killing.kill_a_writer(&mut dice)?;
-            if dice.one_in(3) {
-                killing.kill_a_reader(&mut dice)?;
+        killing.kill_a_writer(&mut rng)?;
+        while fixture.goes_on() {
+            killing.kill_a_writer(&mut rng)?;
+            if rng.one_in(3) {
+                killing.kill_a_reader(&mut rng)?;
             }
         }
         killing.end()?;
-        scene.last_writer()
+        fixture.last_writer()
     })
 }
 
@@ -44,25 +44,25 @@ struct Counts {
 }
 
 struct Killing<'a> {
-    scene: &'a Scene,
-    zombies: Vec<Actor>,
-    victims: Vec<Actor>,
+    fixture: &'a Fixture,
+    zombies: Vec<Process>,
+    victims: Vec<Process>,
     counts: Counts,
 }
 
 impl Killing<'_> {
-    fn kill_a_writer(&mut self, dice: &mut Dice) -> Outcome {
-        let scene = self.scene;
-        let mut writer = scene.actor(Role::Storm, &[&dice.roll().to_string(), &scene.name])?;
+    fn kill_a_writer(&mut self, rng: &mut Rng) -> Outcome {
+        let fixture = self.fixture;
+        let mut writer = fixture.start(Role::Storm, &[&rng.next_u64().to_string(), &fixture.name])?;
         writer.expect("begins")?;
-        std::thread::sleep(Duration::from_micros(dice.below(9000)));
-        if dice.one_in(40) {
-            self.stop_a_writer(&writer, dice)?;
+        std::thread::sleep(Duration::from_micros(rng.below(9000)));
+        if rng.one_in(40) {
+            self.stop_a_writer(&writer, rng)?;
         }
         writer.kill();
         self.counts.writers += 1;
-        scene.tally.fault();
-        if dice.one_in(8) {
+        fixture.counters.fault();
+        if rng.one_in(8) {
             writer.comes_to('Z')?;
             self.counts.zombies += 1;
             self.zombies.push(writer);
@@ -76,17 +76,17 @@ impl Killing<'_> {
     }
 
     /// A stopped writer keeps its stream: a second one is refused, readers see it live or idle.
-    fn stop_a_writer(&mut self, writer: &Actor, dice: &mut Dice) -> Outcome {
-        let scene = self.scene;
+    fn stop_a_writer(&mut self, writer: &Process, rng: &mut Rng) -> Outcome {
+        let fixture = self.fixture;
         writer.signal(Signal::STOP);
         writer.comes_to('T')?;
-        scene.tally.fault();
+        fixture.counters.fault();
         self.counts.stops += 1;
         // Between two streams of its, or in the middle of making one, it has none to be seen.
-        let refused = Writer::create(&scene.name, WriterOptions::default());
+        let refused = Writer::create(&fixture.name, WriterOptions::default());
         match refused {
             Err(Error::Live { .. }) => {
-                let seen = Follower::open(&scene.name, Kind::Wait, &oldest(), Book::anywhere());
+                let seen = Follower::open(&fixture.name, Kind::Wait, &oldest(), Ledger::anywhere());
                 let liveness = seen.and_then(|mut reader| reader.liveness()).map_err(|error| format!("{error:?}"))?;
                 if ![Liveness::Live, Liveness::Idle, Liveness::Waiting, Liveness::Absent].contains(&liveness) {
                     return Err(format!("a stopped writer's stream is {liveness:?}"));
@@ -96,35 +96,34 @@ impl Killing<'_> {
             Ok(_) => {}
             Err(error) => return Err(format!("beside a stopped writer: {error:?}")),
         }
-        let most = if scene.budget > Duration::from_secs(60) { 3000 } else { 600 };
-        std::thread::sleep(Duration::from_millis(100 + dice.below(most)));
-        if dice.one_in(2) {
+        let most = if fixture.budget > Duration::from_secs(60) { 3000 } else { 600 };
+        std::thread::sleep(Duration::from_millis(100 + rng.below(most)));
+        if rng.one_in(2) {
             writer.signal(Signal::CONT);
-            std::thread::sleep(Duration::from_micros(dice.below(5000)));
+            std::thread::sleep(Duration::from_micros(rng.below(5000)));
         }
         Ok(())
     }
 
-    fn kill_a_reader(&mut self, dice: &mut Dice) -> Outcome {
-        let scene = self.scene;
+    fn kill_a_reader(&mut self, rng: &mut Rng) -> Outcome {
+        let fixture = self.fixture;
         if self.victims.len() >= VICTIMS {
-            let mut victim = self.victims.swap_remove(dice.below(VICTIMS as u64) as usize);
-            if dice.one_in(6) {
+            let mut victim = self.victims.swap_remove(rng.below(VICTIMS as u64) as usize);
+            if rng.one_in(6) {
                 // Stopped, lapped, and then it has to account for what it missed.
                 victim.signal(Signal::STOP);
-                scene.tally.fault();
-                std::thread::sleep(Duration::from_millis(dice.below(100)));
+                fixture.counters.fault();
+                std::thread::sleep(Duration::from_millis(rng.below(100)));
                 victim.signal(Signal::CONT);
-                std::thread::sleep(Duration::from_millis(dice.below(20)));
+                std::thread::sleep(Duration::from_millis(rng.below(20)));
             }
             victim.kill();
             victim.end_killed()?;
             self.counts.readers += 1;
-            scene.tally.fault();
+            fixture.counters.fault();
         }
-        let kind = format!("{:?}", dice.pick(&ALL_KINDS)).to_lowercase();
-        let kind = if kind == "messageviews" { "message-views" } else { &kind };
-        let victim = scene.actor(Role::Reader, &[kind, &dice.roll().to_string(), &scene.name])?;
+        let kind = rng.pick(&Kind::ALL).word();
+        let victim = fixture.start(Role::Reader, &[kind, &rng.next_u64().to_string(), &fixture.name])?;
         self.victims.push(victim);
         Ok(())
     }
@@ -138,7 +137,7 @@ impl Killing<'_> {
             zombie.end_killed()?;
         }
         let Counts { writers, readers, stops, zombies } = self.counts;
-        self.scene.tally.note(format!(
+        self.fixture.counters.note(format!(
             "{writers} writers killed ({zombies} of them zombies while the next took over, {stops} stopped before), \
              {readers} readers killed"
         ));

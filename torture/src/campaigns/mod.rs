@@ -9,14 +9,13 @@ pub mod impostors;
 pub mod kills;
 pub mod names;
 pub mod racers;
-pub mod rows;
 pub mod small_shm;
 pub mod soak;
 pub mod stores;
 
 use clap::ValueEnum;
 
-use crate::scene::{Outcome, Scene};
+use crate::fixture::{Fixture, Outcome};
 
 /// A kind of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,19 +86,19 @@ impl Campaign {
         }
     }
 
-    pub fn run(self, scene: &Scene) -> Outcome {
+    pub fn run(self, fixture: &Fixture) -> Outcome {
         match self {
-            Self::Kills => kills::run(scene),
-            Self::Stores => stores::run(scene),
-            Self::Formats => formats::run(scene),
-            Self::Names => names::run(scene),
-            Self::Racers => racers::run(scene),
-            Self::Attaches => attaches::run(scene),
-            Self::Edges => edges::run(scene),
-            Self::SmallShm => small_shm::run(scene),
-            Self::Hostile => hostile::run(scene),
-            Self::Graph => graph::run(scene),
-            Self::Soak => soak::run(scene),
+            Self::Kills => kills::run(fixture),
+            Self::Stores => stores::run(fixture),
+            Self::Formats => formats::run(fixture),
+            Self::Names => names::run(fixture),
+            Self::Racers => racers::run(fixture),
+            Self::Attaches => attaches::run(fixture),
+            Self::Edges => edges::run(fixture),
+            Self::SmallShm => small_shm::run(fixture),
+            Self::Hostile => hostile::run(fixture),
+            Self::Graph => graph::run(fixture),
+            Self::Soak => soak::run(fixture),
         }
     }
 }

@@ -5,31 +5,33 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Error, Writer, WriterOptions};
+use dora_shm_testkit::PATIENCE;
+use dora_shm_testkit::follower::Kind;
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::segments;
+use dora_shm_testkit::signal;
 
-use crate::book::Book;
-use crate::dice::Dice;
-use crate::follower::{ALL_KINDS, PATIENCE};
-use crate::scene::{Outcome, Scene};
-use crate::{segments, signal};
+use crate::fixture::{Fixture, Outcome};
 
 const MIB: u64 = 1 << 20;
 
-pub fn run(scene: &Scene) -> Outcome {
-    full_before(scene)?;
-    scene.among_followers(&ALL_KINDS, &Book::default(), |_| {
-        let mut dice = scene.dice(1);
-        let mut writer = Writer::create(&scene.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
+pub fn run(fixture: &Fixture) -> Outcome {
+    full_before(fixture)?;
+    fixture.among_followers(&Kind::ALL, &Ledger::default(), |_| {
+        let mut rng = fixture.rng(1);
+        let mut writer = Writer::create(&fixture.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
         let mut counts = Counts::default();
-        begin_patiently(&mut writer, &mut dice, &mut counts)?;
-        while scene.goes_on() {
-            one_event(scene, &mut writer, &mut dice, &mut counts)?;
+        begin_patiently(&mut writer, &mut rng, &mut counts)?;
+        while fixture.goes_on() {
+            one_event(fixture, &mut writer, &mut rng, &mut counts)?;
         }
         // There is room again: any ring that fits can be begun.
         empty();
-        begin_patiently(&mut writer, &mut dice, &mut counts)?;
+        begin_patiently(&mut writer, &mut rng, &mut counts)?;
         signal::write(&mut writer, 9).map_err(|error| format!("with room again: {error:?}"))?;
         let Counts { begun, refused, restarts, filled } = counts;
-        scene.tally.note(format!(
+        fixture.counters.note(format!(
             "filled {filled} times; {begun} rings begun, {restarts} of them by a restart in the old one's room, {refused} \
              refused for want of room"
         ));
@@ -73,10 +75,10 @@ fn empty() {
     let _ = std::fs::remove_file(ballast());
 }
 
-fn full_before(scene: &Scene) -> Outcome {
+fn full_before(fixture: &Fixture) -> Outcome {
     fill_up(0)?;
-    scene.tally.fault();
-    match Writer::create(&scene.name, WriterOptions::default()) {
+    fixture.counters.fault();
+    match Writer::create(&fixture.name, WriterOptions::default()) {
         Err(Error::NoSpace { needed: 4096, free }) if free < 4096 => {}
         other => return Err(format!("in a full shared memory: {other:?}")),
     }
@@ -86,8 +88,8 @@ fn full_before(scene: &Scene) -> Outcome {
     // Room for the header only.
     empty();
     fill_up(8 * 4096)?;
-    let mut writer = Writer::create(&scene.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
-    let format = signal::format(4, 100_000);
+    let mut writer = Writer::create(&fixture.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
+    let format = signal::format(100_000);
     match writer.begin(&format, &signal::description(""), 4) {
         Err(Error::NoSpace { needed, free }) if free < needed => {}
         other => return Err(format!("with room for a header only: {other:?}")),
@@ -100,7 +102,7 @@ fn full_before(scene: &Scene) -> Outcome {
     for _ in 0..30 {
         signal::write(&mut writer, 5000).map_err(|error| format!("{error:?}"))?;
     }
-    scene.tally.fault();
+    fixture.counters.fault();
     drop(writer);
     empty();
     let left = segments::listing();
@@ -108,16 +110,16 @@ fn full_before(scene: &Scene) -> Outcome {
 }
 
 /// A ring of a few MB, some of them larger than what can ever fit beside another.
-fn some_format(dice: &mut Dice) -> dora_shm_ring::Format {
-    let megabytes = [1, 4, 12, 25, 40][dice.below(5) as usize];
-    let words = 4 + dice.below(500);
-    signal::format(words, (megabytes * MIB / (8 * words + 8)).max(1))
+fn some_format(rng: &mut Rng) -> dora_shm_ring::Format {
+    let megabytes = [1, 4, 12, 25, 40][rng.below(5) as usize];
+    let words = 4 + rng.below(500);
+    signal::format_of(&[words], (megabytes * MIB / (8 * words + 8)).max(1))
 }
 
 /// Begins a ring, which there must be room for within a moment: readers let go of the old one.
-fn begin_patiently(writer: &mut Writer, dice: &mut Dice, counts: &mut Counts) -> Outcome {
+fn begin_patiently(writer: &mut Writer, rng: &mut Rng, counts: &mut Counts) -> Outcome {
     let deadline = Instant::now() + PATIENCE;
-    let format = some_format(dice);
+    let format = some_format(rng);
     loop {
         match writer.begin(&format, &signal::description("with room"), 4) {
             Ok(()) => {
@@ -133,17 +135,17 @@ fn begin_patiently(writer: &mut Writer, dice: &mut Dice, counts: &mut Counts) ->
     }
 }
 
-fn one_event(scene: &Scene, writer: &mut Writer, dice: &mut Dice, counts: &mut Counts) -> Outcome {
-    match dice.below(30) {
+fn one_event(fixture: &Fixture, writer: &mut Writer, rng: &mut Rng, counts: &mut Counts) -> Outcome {
+    match rng.below(30) {
         0 => {
-            fill_up(dice.below(8) * dice.below(MIB))?;
-            scene.tally.fault();
+            fill_up(rng.below(8) * rng.below(MIB))?;
+            fixture.counters.fault();
             counts.filled += 1;
         }
         1 | 2 => empty(),
         3 | 4 => {
             let before = (writer.stream_id(), writer.generation(), writer.stream_position());
-            match writer.begin(&some_format(dice), &signal::description(dice.below(9).to_string()), 4) {
+            match writer.begin(&some_format(rng), &signal::description(rng.below(9).to_string()), 4) {
                 Ok(()) => {
                     counts.begun += 1;
                     counts.restarts += u64::from(writer.stream_id() != before.0);
@@ -161,7 +163,7 @@ fn one_event(scene: &Scene, writer: &mut Writer, dice: &mut Dice, counts: &mut C
                 Err(error) => return Err(format!("beginning a ring: {error:?}")),
             }
         }
-        5 => match writer.describe(&signal::description(dice.roll().to_string())) {
+        5 => match writer.describe(&signal::description(rng.next_u64().to_string())) {
             Ok(()) | Err(Error::NoSpace { .. }) => {}
             // Between a restart and the ring that has no room yet.
             Err(Error::NoGeneration) if writer.generation().is_none() => {}
@@ -172,10 +174,10 @@ fn one_event(scene: &Scene, writer: &mut Writer, dice: &mut Dice, counts: &mut C
     if writer.generation().is_none() {
         // The restart that was to make room found none, since readers held on to the old ring for too long.
         empty();
-        return begin_patiently(writer, dice, counts);
+        return begin_patiently(writer, rng, counts);
     }
-    for _ in 0..dice.below(20) {
-        signal::write(writer, dice.below(200)).map_err(|error| format!("writing: {error:?}"))?;
+    for _ in 0..rng.below(20) {
+        signal::write(writer, rng.below(200)).map_err(|error| format!("writing: {error:?}"))?;
     }
     Ok(())
 }

@@ -3,65 +3,67 @@
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::ReaderOptions;
+use dora_shm_testkit::PATIENCE;
+use dora_shm_testkit::follower::{Follower, Kind, Step};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::process::{listen, tell};
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::signal;
 
-use crate::book::Book;
-use crate::dice::Dice;
-use crate::follower::{Follower, Kind, PATIENCE, Step};
-use crate::roles::{Role, input_ends, listen};
-use crate::scene::{Outcome, Scene, create_patiently};
-use crate::signal;
-use crate::tally::{Tally, tell};
+use crate::counters::Counters;
+use crate::fixture::{Fixture, Outcome, create_patiently};
+use crate::roles::{Role, input_ends};
 
 /// 2 MiB of samples: a ring that stays in the caches of most machines.
 const RING_FRAMES: u64 = 65536;
 
-pub fn run(scene: &Scene) -> Outcome {
-    let mut dice = scene.dice(1);
+pub fn run(fixture: &Fixture) -> Outcome {
+    let mut rng = fixture.rng(1);
     // There before the stream: they have to account for its first frame.
-    let mut drinkers = Vec::new();
+    let mut readers = Vec::new();
     for kind in ["poll", "wait", "message-views", "view"] {
-        let mut drinker = scene.actor(Role::Drinker, &[kind, &scene.name])?;
-        drinker.expect("begins")?;
-        drinkers.push(drinker);
+        let mut reader = fixture.start(Role::FloodReader, &[kind, &fixture.name])?;
+        reader.expect("begins")?;
+        readers.push(reader);
     }
-    let mut torrent = scene.actor(Role::Torrent, &[&dice.roll().to_string(), &scene.name])?;
-    torrent.expect("begins")?;
-    while scene.goes_on() {
+    let mut writer = fixture.start(Role::FloodWriter, &[&rng.next_u64().to_string(), &fixture.name])?;
+    writer.expect("begins")?;
+    while fixture.goes_on() {
         std::thread::sleep(Duration::from_millis(50));
     }
-    let seconds = scene.started.elapsed().as_secs_f64();
-    let frames = scene.tally.count().frames;
-    torrent.say("end");
-    let total = torrent.hear()?.ok_or("the torrent ended before it was told to")?;
+    let seconds = fixture.started.elapsed().as_secs_f64();
+    let frames = fixture.counters.counts().frames;
+    writer.say("end");
+    let total = writer.hear()?.ok_or("the writer ended before it was told to")?;
     let mut lost = 0;
-    for drinker in &mut drinkers {
-        drinker.say(&total);
-        let told = drinker.hear()?.ok_or("a drinker ended before it had accounted for all")?;
-        lost += told.parse::<u64>().map_err(|_| format!("a drinker says {told:?}"))?;
+    for reader in &mut readers {
+        reader.say(&total);
+        let told = reader.hear()?.ok_or("a reader ended before it had accounted for all")?;
+        lost += told.parse::<u64>().map_err(|_| format!("a reader says {told:?}"))?;
     }
-    scene.tally.lost(lost);
-    for drinker in drinkers {
-        drinker.end_well()?;
+    fixture.counters.lost(lost);
+    for reader in readers {
+        reader.end_well()?;
     }
-    torrent.end_well()?;
+    writer.end_well()?;
     let written = total.split(' ').nth(1).unwrap_or("?");
-    scene.tally.note(format!(
+    fixture.counters.note(format!(
         "{written} frames written; {:.1} million frames checked a second by 4 readers",
         frames as f64 / seconds / 1e6
     ));
     Ok(())
 }
 
-pub fn torrent(mut dice: Dice, name: &str) -> eyre::Result<()> {
+pub fn flood(mut rng: Rng, name: &str) -> eyre::Result<()> {
     let mut writer = create_patiently(name)?;
-    writer.begin(&signal::format(4, RING_FRAMES), &signal::description("torrent"), 1024)?;
+    writer.begin(&signal::format(RING_FRAMES), &signal::description("writer"), 1024)?;
     tell("begins");
     let told = input_line();
     let mut buffer = Vec::new();
     while told.lock().is_ok_and(|line| line.is_none()) {
         for _ in 0..64 {
-            let frames = 256 << dice.below(5);
-            if dice.one_in(2) {
+            let frames = 256 << rng.below(5);
+            if rng.one_in(2) {
                 signal::write(&mut writer, frames)?;
             } else {
                 signal::write_copy(&mut writer, frames, &mut buffer)?;
@@ -90,15 +92,15 @@ fn input_line() -> std::sync::Arc<std::sync::Mutex<Option<String>>> {
     line
 }
 
-pub fn drinker(kind: Kind, name: &str) -> eyre::Result<()> {
-    let tally = Tally::of_role();
-    let mut follower = Follower::open(name, kind, &ReaderOptions::default(), Book::default())?;
+pub fn read_flood(kind: Kind, name: &str) -> eyre::Result<()> {
+    let counters = Counters::of_role();
+    let mut follower = Follower::open(name, kind, &ReaderOptions::default(), Ledger::default())?;
     tell("begins");
     let told = input_line();
     let mut last_chance = None;
     loop {
-        if let Err(defect) = drink(&mut follower, kind, &tally) {
-            tally.defect(&format!("{kind:?} reader: {defect}"));
+        if let Err(defect) = read_some(&mut follower, kind, &counters) {
+            counters.defect(&format!("{kind:?} reader: {defect}"));
         }
         let Some(total) = told.lock().ok().and_then(|line| line.clone()) else { continue };
         let place = follower.place();
@@ -107,21 +109,21 @@ pub fn drinker(kind: Kind, name: &str) -> eyre::Result<()> {
         }
         let deadline = *last_chance.get_or_insert_with(|| Instant::now() + PATIENCE);
         if Instant::now() > deadline {
-            tally.defect(&format!("{kind:?} reader: expected to come to {total}, is at {place:?}"));
+            counters.defect(&format!("{kind:?} reader: expected to come to {total}, is at {place:?}"));
         }
     }
-    tally.tell_rest();
+    counters.report_rest();
     tell(&follower.lost().to_string());
     Ok(())
 }
 
-fn drink(follower: &mut Follower, kind: Kind, tally: &Tally) -> Result<(), String> {
+fn read_some(follower: &mut Follower, kind: Kind, counters: &Counters) -> Result<(), String> {
     if kind != Kind::Poll {
         follower.wait(Duration::from_millis(100))?;
     }
     for _ in 0..64 {
         match follower.step()? {
-            Step::Read(frames) => tally.checked(frames),
+            Step::Read(frames) => counters.checked(frames),
             Step::Moved => {}
             Step::Closed => return Err("the stream was closed".to_owned()),
             Step::Nothing => {

@@ -5,58 +5,57 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dora_shm_ring::{Liveness, Writer};
+use dora_shm_testkit::crash_table::{Death, Next, ROWS, Row};
+use dora_shm_testkit::follower::{Follower, Kind, oldest};
+use dora_shm_testkit::ledger::Ledger;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::segments;
+use dora_shm_testkit::segments::{Names, Snapshot};
+use dora_shm_testkit::signal;
 
-use crate::actor::Actor;
-use crate::book::Book;
-use crate::campaigns::rows::{Look, Next, ROWS, Row};
-use crate::dice::Dice;
-use crate::follower::{ALL_KINDS, Follower, Kind, Places, oldest};
+use crate::fixture::{Fixture, Outcome, create_patiently};
+use crate::follow::Places;
 use crate::roles::Role;
-use crate::scene::{Outcome, Scene, create_patiently};
-use crate::segments::{self, Names, Snapshot};
-use crate::signal;
 
 /// A storm that has not come to its stop point by then has passed all of its passings in another life.
 const STORM: Duration = Duration::from_secs(4);
 
-pub fn run(scene: &Scene) -> Outcome {
+pub fn run(fixture: &Fixture) -> Outcome {
     if !cfg!(feature = "stop-points") {
         return Err("built without the feature `stop-points`".to_owned());
     }
-    scene.among_followers(&ALL_KINDS, &Book::default(), |places| {
-        let mut dice = scene.dice(1);
-        let mut killing = Killing { scene, places, slowest: Duration::ZERO, deaths: BTreeMap::new() };
+    fixture.among_followers(&Kind::ALL, &Ledger::default(), |places| {
+        let mut rng = fixture.rng(1);
+        let mut killing = Killing { fixture, places, slowest: Duration::ZERO, deaths: BTreeMap::new() };
         let mut rounds = 0;
         // Every row at least once, in an order of its own each time.
-        while rounds == 0 || scene.goes_on() {
+        while rounds == 0 || fixture.goes_on() {
             let mut rows: Vec<&Row> = ROWS.iter().collect();
-            for i in (1..rows.len()).rev() {
-                rows.swap(i, dice.below(i as u64 + 1) as usize);
-            }
+            rng.shuffle(&mut rows);
             for row in rows {
-                if scene.tally.is_over() || rounds > 0 && !scene.goes_on() {
+                if fixture.counters.is_over() || rounds > 0 && !fixture.goes_on() {
                     break;
                 }
-                let seed = dice.roll();
+                let seed = rng.next_u64();
                 killing
-                    .die_at(row, &mut Dice::new(seed))
+                    .die_at(row, &mut Rng::new(seed))
                     .map_err(|defect| format!("killed after {} (row seed {seed}): {defect}", row.label))?;
             }
             rounds += 1;
         }
         let least = killing.deaths.values().min().copied().unwrap_or(0);
-        scene.tally.note(format!(
+        fixture.counters.note(format!(
             "{} of {} stop points, each at least {least} times; the slowest reader knew all {:.0} ms after a death",
             killing.deaths.len(),
             ROWS.len(),
             killing.slowest.as_secs_f64() * 1e3
         ));
-        scene.last_writer()
+        fixture.last_writer()
     })
 }
 
 struct Killing<'a> {
-    scene: &'a Scene,
+    fixture: &'a Fixture,
     places: &'a Places,
     /// Longest time from a death until every reader had accounted for everything.
     slowest: Duration,
@@ -64,47 +63,46 @@ struct Killing<'a> {
 }
 
 impl Killing<'_> {
-    fn die_at(&mut self, row: &Row, dice: &mut Dice) -> Outcome {
-        let name = &self.scene.name;
+    fn die_at(&mut self, row: &Row, rng: &mut Rng) -> Outcome {
+        let name = &self.fixture.name;
         // A passing that this storm does not come to is tried again as the first.
-        for passing in [1 + dice.below(row.passings), 1] {
+        for passing in [1 + rng.below(row.passings), 1] {
             let mut before = Snapshot::of(name);
             if row.needs_a_dead_stream() {
                 if !before.magic || before.closed || before.total() == 0 {
-                    self.leave_a_dead_stream(dice)?;
+                    self.leave_a_dead_stream(rng)?;
                     before = Snapshot::of(name);
                 }
                 self.check_attached(&before)?;
             }
-            if !self.storm_dies(row.label, passing, dice)? {
+            if !self.storm_dies(row.label, passing, rng)? {
                 continue;
             }
-            let now = Snapshot::of(name);
-            let look = Look { name, before, now };
-            (row.check)(&look).map_err(|defect| format!("{defect}; {:?}", look.now))?;
-            self.check_attached(&look.now)?;
-            self.check_newcomers(&look.now)?;
-            if dice.one_in(2) {
+            let death = Death { name, before, now: Snapshot::of(name), left: segments::listing() };
+            (row.check)(&death).map_err(|defect| format!("{defect}; {:?}", death.now))?;
+            self.check_attached(&death.now)?;
+            self.check_newcomers(&death.now)?;
+            if rng.one_in(2) {
                 // Every event comes to W10, that of the close too.
-                let next = if look.now.closed { Next::FinishThenCreate } else { row.next };
-                self.check_next_writer(next, &look.now, dice)?;
+                let next = if death.now.closed { Next::FinishThenCreate } else { row.next };
+                self.check_next_writer(next, &death.now, rng)?;
             }
             *self.deaths.entry(row.label).or_default() += 1;
-            self.scene.tally.fault();
+            self.fixture.counters.fault();
             return Ok(());
         }
         Err("no storm came to it".to_owned())
     }
 
     /// Whether the storm came to the stop point, and died there.
-    fn storm_dies(&self, label: &str, passing: u64, dice: &mut Dice) -> Result<bool, String> {
-        let arguments = [dice.roll().to_string(), self.scene.name.clone()];
-        let point = format!("{label}:{passing}");
-        Actor::start_with(&self.scene.tally, Role::Storm, &arguments, &[("DORA_SHM_STOP_AT", &point)])?.dies(STORM)
+    fn storm_dies(&self, label: &str, passing: u64, rng: &mut Rng) -> Result<bool, String> {
+        let (seed, point) = (rng.next_u64().to_string(), format!("{label}:{passing}"));
+        let environment = [("DORA_SHM_STOP_AT", &*point)];
+        self.fixture.start_with(Role::Storm, &[&seed, &self.fixture.name], &environment)?.dies_within(STORM)
     }
 
-    fn leave_a_dead_stream(&self, dice: &mut Dice) -> Outcome {
-        if self.storm_dies("W8", 20 + dice.below(50), dice)? { Ok(()) } else { Err("no storm wrote".to_owned()) }
+    fn leave_a_dead_stream(&self, rng: &mut Rng) -> Outcome {
+        if self.storm_dies("W8", 20 + rng.below(50), rng)? { Ok(()) } else { Err("no storm wrote".to_owned()) }
     }
 
     /// Those who were attached all the time know of every frame that was committed, and of none that was not.
@@ -112,18 +110,16 @@ impl Killing<'_> {
         if !now.magic || now.generation.is_none() || !now.public && !now.closed || now.total() == 0 {
             return Ok(());
         }
-        if now.closed
-            && segments::Names::of(&segments::ring(&self.scene.name, now.generation.unwrap_or(0))) == Names::NONE
-        {
+        if now.closed && Names::of(&segments::ring(&self.fixture.name, now.generation.unwrap_or(0))) == Names::NONE {
             // The total is in the header alone.
-            let took = self.places.all_reach_if_they_came(&self.scene.tally, now.stream_id, now.final_position)?;
+            let took = self.places.all_reach_if_they_came(&self.fixture.counters, now.stream_id, now.final_position)?;
             self.slowest = self.slowest.max(took);
             return Ok(());
         }
         let took = if now.closed {
-            self.places.all_reach_if_they_came(&self.scene.tally, now.stream_id, now.total())?
+            self.places.all_reach_if_they_came(&self.fixture.counters, now.stream_id, now.total())?
         } else {
-            self.places.all_reach(&self.scene.tally, now.stream_id, now.total())?
+            self.places.all_reach(&self.fixture.counters, now.stream_id, now.total())?
         };
         self.slowest = self.slowest.max(took);
         Ok(())
@@ -133,7 +129,7 @@ impl Killing<'_> {
         let absent = !now.public || !now.magic || now.closed;
         for kind in [Kind::Wait, Kind::MessageViews] {
             let told = |error| format!("a newcomer, {kind:?}: {error:?}");
-            let mut follower = Follower::open(&self.scene.name, kind, &oldest(), Book::anywhere()).map_err(told)?;
+            let mut follower = Follower::open(&self.fixture.name, kind, &oldest(), Ledger::anywhere()).map_err(told)?;
             let liveness = follower.liveness().map_err(told)?;
             let expected = if absent { Liveness::Absent } else { Liveness::Dead };
             if liveness != expected {
@@ -146,11 +142,13 @@ impl Killing<'_> {
             if info.epoch != Some(now.epoch) || info.generation != now.generation {
                 return Err(format!("a newcomer is told {info:?}; {now:?}"));
             }
-            if follower.drain(&self.scene.tally)? {
+            let is_closed = follower.drain()?;
+            self.fixture.counters.checked(follower.ledger.read);
+            if is_closed {
                 return Err(format!("to a newcomer the stream is closed; {now:?}"));
             }
             let place = follower.place();
-            let readable = follower.book.read > 0;
+            let readable = follower.ledger.read > 0;
             if readable && (place.stream_id, place.position) != (now.stream_id, now.total()) || follower.lost() > 0 {
                 return Err(format!("a newcomer came to {place:?}, lost {}; {now:?}", follower.lost()));
             }
@@ -162,8 +160,8 @@ impl Killing<'_> {
         Ok(())
     }
 
-    fn check_next_writer(&self, next: Next, now: &Snapshot, dice: &mut Dice) -> Outcome {
-        let name = &self.scene.name;
+    fn check_next_writer(&self, next: Next, now: &Snapshot, rng: &mut Rng) -> Outcome {
+        let name = &self.fixture.name;
         let told = |error| format!("the next writer: {error:?}");
         let mut writer = create_patiently(name).map_err(told)?;
         let found = (writer.stream_id(), writer.epoch(), writer.stream_position());
@@ -185,7 +183,7 @@ impl Killing<'_> {
                 }
             }
         }
-        if dice.one_in(2) {
+        if rng.one_in(2) {
             self.write_on(&mut writer)?;
         }
         drop(writer);
@@ -195,7 +193,7 @@ impl Killing<'_> {
 
     /// Of the segments beside the current ones nothing is left.
     fn check_neighbours(&self, now: &Snapshot) -> Outcome {
-        let name = &self.scene.name;
+        let name = &self.fixture.name;
         let mut expected = vec![segments::header(name)];
         expected.extend(now.generation.map(|generation| segments::ring(name, generation)));
         if now.meta_generation != 0 {
@@ -213,8 +211,8 @@ impl Killing<'_> {
     /// The next writer's frames reach everybody.
     fn write_on(&self, writer: &mut Writer) -> Outcome {
         let told = |error| format!("the next writer: {error:?}");
-        writer.begin(&signal::format(4, 64), &signal::description("next"), 4).map_err(told)?;
+        writer.begin(&signal::format(64), &signal::description("next"), 4).map_err(told)?;
         signal::write(writer, 6).map_err(told)?;
-        self.places.all_reach(&self.scene.tally, writer.stream_id(), writer.stream_position()).map(|_| ())
+        self.places.all_reach(&self.fixture.counters, writer.stream_id(), writer.stream_position()).map(|_| ())
     }
 }

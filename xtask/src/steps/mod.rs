@@ -1,12 +1,12 @@
 //! The checks, each runnable on its own: `cargo xtask clippy`, `cargo xtask system`, ...
 
 mod c;
+mod generated;
 mod languages;
 mod layers;
 mod loom;
 mod memory;
 mod python;
-pub mod vectors;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::transcript::{failures, run_and_keep};
 use crate::workspace::{self, cargo, run};
 use crate::{demo, setup, torture};
 
+pub use generated::Generated;
 pub use python::write_stub;
 
 /// Members that are no default members.
@@ -40,10 +41,10 @@ pub enum Step {
     Unit,
     /// The ring's tests that kill a writer after each store of the crash table
     Crash,
-    /// The streams in tests/vectors are, byte for byte, what the writer makes. As a word it takes an argument, so it is not
-    /// one of this list.
+    /// Committed files are, byte for byte, what their program makes. As a word it takes an argument, so it is not one of
+    /// this list.
     #[command(skip)]
-    Vectors,
+    Generated(Generated),
     /// The short torture campaign: faults under load, every frame verified. As a word it takes arguments, so it is not one
     /// of this list.
     #[command(skip)]
@@ -86,8 +87,9 @@ impl Step {
             Step::Layers => layers::check(),
             Step::Build => run(&mut cargo(words("build --release --all-targets"))),
             Step::Clippy => {
-                // The default members first, in the features they are built in.
-                for packages in ["", "-p dora-shm-torture -p dora-shm-bench ", "-p dora-shm-python "] {
+                // The default members first, in the features they are built in; then what needs others.
+                let stop_points = "-p dora-shm-ring -p dora-shm-testkit --features dora-shm-ring/stop-points ";
+                for packages in ["", stop_points, "-p dora-shm-torture -p dora-shm-bench ", "-p dora-shm-python "] {
                     run(&mut cargo(words(&format!("clippy --release {packages}--all-targets -- -D warnings"))))?;
                 }
                 Ok(())
@@ -95,13 +97,13 @@ impl Step {
             Step::Ring => test("-p dora-shm-ring --no-fail-fast"),
             Step::Unit => test(&format!("--release --workspace --exclude dora-shm-tests {NOT_DEFAULT} --no-fail-fast")),
             Step::Crash => test("--release -p dora-shm-ring --features stop-points --test crash_table"),
-            Step::Vectors => vectors::check(),
+            Step::Generated(files) => files.run(true),
             Step::Torture => {
                 test("--release -p dora-shm-torture")?;
                 torture::run(&[])
             }
             Step::BenchTests => test("--release -p dora-shm-bench"),
-            // Ignored without the real package; elsewhere in the ring's tests what is ignored are roles of processes.
+            // Ignored without the real package.
             Step::Ezmsg => {
                 test(
                     "--release -p dora-shm-ring --features stop-points --test ezmsg_mirror --test ezmsg_writer -- \
@@ -130,12 +132,15 @@ impl Step {
     }
 
     fn word(self) -> String {
-        format!("{self:?}").to_lowercase()
+        match self {
+            Step::Generated(files) => files.word().to_owned(),
+            _ => format!("{self:?}").to_lowercase(),
+        }
     }
 
     /// Words that run it on its own.
     fn arguments(self) -> Vec<String> {
-        let check = (self == Step::Vectors).then(|| "--check".to_owned());
+        let check = matches!(self, Step::Generated(_)).then(|| "--check".to_owned());
         [self.word()].into_iter().chain(check).collect()
     }
 
@@ -155,7 +160,9 @@ fn all() -> Vec<Step> {
         Step::Ring,
         Step::Unit,
         Step::Crash,
-        Step::Vectors,
+        Step::Generated(Generated::Vectors),
+        Step::Generated(Generated::FuzzSeeds),
+        Step::Generated(Generated::Header),
         Step::Torture,
         Step::BenchTests,
         Step::Ezmsg,

@@ -2,16 +2,13 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-#[path = "../../../../ring/tests/common/process.rs"]
-pub mod process;
-#[path = "../../../../ring/tests/common/segments.rs"]
-pub mod segments;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::until::until_within;
 
 /// How long anything may take that takes seconds when all is well, also in valgrind on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,39 +16,13 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Waits until `condition` holds.
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "gave up waiting: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until_within(PATIENCE, what, || condition().then_some(()));
 }
 
-/// A stream's name that no other test and no other run uses. When dropped at the end of a test that passed, nothing of the
-/// stream may be left in shared memory; after a failure what is left is removed.
-pub struct Name(String);
-
-impl Name {
-    pub fn new(test: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(format!("c-test/{}/{number}-{test}", std::process::id()))
-    }
-}
-
-impl std::ops::Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        let left = segments::of(&self.0);
-        left.iter().for_each(|path| _ = std::fs::remove_file(path));
-        assert!(left.is_empty() || std::thread::panicking(), "left in shared memory by {}: {left:?}", self.0);
-    }
+/// Starts a program that exchanges lines with the test.
+#[track_caller]
+pub fn start(command: &mut Command) -> Process {
+    Process::start(command).unwrap_or_else(|sentence| panic!("{sentence}")).with_patience(PATIENCE)
 }
 
 /// The package's folder.

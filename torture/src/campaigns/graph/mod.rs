@@ -1,8 +1,8 @@
 //! The nodes in real graphs, run by the real dora command line: graph A floods a sink with messages and changes of its
 //! settings, graph B mirrors the stream and checks it, readers outside follow it; and everything that can be harmed is.
 
-mod ear;
-mod engine;
+mod listener;
+mod place;
 mod witness;
 
 use std::fs::File;
@@ -11,17 +11,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dora_shm_ring::{Liveness, Reader, ReaderOptions};
+use dora_shm_testkit::PATIENCE;
+use dora_shm_testkit::dora::{Engine, Machine};
+use dora_shm_testkit::follower::Kind;
+use dora_shm_testkit::process::Process;
+use dora_shm_testkit::rng::Rng;
+use dora_shm_testkit::segments::{self, Snapshot};
 
-use crate::actor::Actor;
-use crate::dice::Dice;
-use crate::follower::{Kind, PATIENCE};
-use crate::news::Mark;
+use crate::events::Mark;
+use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::roles::Role;
-use crate::scene::{Outcome, Scene, create_patiently};
-use crate::segments::{self, Snapshot};
 
-use ear::Ear;
-use engine::{Engine, Place, Victim, until};
+use listener::Listener;
+use place::{Place, Victim, until};
 use witness::{Watch, Witness};
 
 /// The sink's queue of messages. dora keeps ten times as many before it drops some.
@@ -56,21 +58,22 @@ enum End {
     Calm,
 }
 
-pub fn run(scene: &Scene) -> Outcome {
+pub fn run(fixture: &Fixture) -> Outcome {
     let place = Place::new()?;
-    let ear = Ear::open(place.folder(), &scene.tally).map_err(|error| format!("the campaign's socket: {error}"))?;
+    let listener = Listener::open(place.sandbox.folder(), &fixture.counters)
+        .map_err(|error| format!("the campaign's socket: {error}"))?;
     let of_main = [Kind::Wait, Kind::Poll, Kind::Messages, Kind::MessageViews];
     let of_main = of_main.map(|kind| Witness { kind, of_main: true });
     let witnesses = [&of_main[..], &[Witness { kind: Kind::Messages, of_main: false }]].concat();
     let watch = Watch::new(&witnesses);
-    let other = format!("{}/other", scene.name);
+    let other = format!("{}/other", fixture.name);
     let mut storm = Storm {
-        scene,
+        fixture,
         place: &place,
-        ear: &ear,
+        listener: &listener,
         watch: &watch,
         other: &other,
-        dice: scene.dice(1),
+        rng: fixture.rng(1),
         sink: Victim::new("dora-shm-sink", "sink"),
         mirror: Victim::new("dora-shm-mirror", "mirror"),
         check: Victim::new("torture-check", "check"),
@@ -80,28 +83,28 @@ pub fn run(scene: &Scene) -> Outcome {
     };
     std::thread::scope(|threads| {
         for (index, witness) in witnesses.iter().enumerate() {
-            let name = if witness.of_main { &scene.name } else { &other };
+            let name = if witness.of_main { &fixture.name } else { &other };
             let watch = &watch;
-            threads.spawn(move || watch.follow(index, name, &scene.tally));
+            threads.spawn(move || watch.follow(index, name, &fixture.counters));
         }
-        threads.spawn(|| watch.come_and_go(&scene.name, scene.dice(2), &scene.tally));
+        threads.spawn(|| watch.come_and_go(&fixture.name, fixture.rng(2), &fixture.counters));
         if let Err(defect) = storm.blow() {
-            scene.tally.defect(&defect);
+            fixture.counters.defect(&defect);
         }
         watch.end();
     });
-    if !scene.tally.is_over() {
+    if !fixture.counters.is_over() {
         storm.clear_away()?;
         storm.note();
     }
     drop(storm);
-    drop(ear);
-    if scene.tally.is_over() {
-        scene.tally.note(format!("the graphs and their logs are in {}", place.folder().display()));
-        place.end_processes();
+    drop(listener);
+    if fixture.counters.is_over() {
+        fixture.counters.note(format!("the graphs and their logs are in {}", place.sandbox.folder().display()));
+        place.sandbox.kill_all();
         return Ok(());
     }
-    place.remove();
+    place.sandbox.remove();
     Ok(())
 }
 
@@ -116,23 +119,23 @@ struct Counts {
 }
 
 struct Storm<'a> {
-    scene: &'a Scene,
+    fixture: &'a Fixture,
     place: &'a Place,
-    ear: &'a Ear,
+    listener: &'a Listener,
     watch: &'a Watch,
     other: &'a str,
-    dice: Dice,
+    rng: Rng,
     sink: Victim,
     mirror: Victim,
     check: Victim,
-    hogs: Vec<Actor>,
+    hogs: Vec<Process>,
     wrong_marks: Vec<String>,
     counts: Counts,
 }
 
 impl Storm<'_> {
     fn blow(&mut self) -> Outcome {
-        let time = self.scene.budget.saturating_sub(END);
+        let time = self.fixture.budget.saturating_sub(END);
         let rounds = (time.as_secs_f64() / ROUND.as_secs_f64()).ceil().max(2.0) as u32;
         for round in 1..=rounds {
             let end = match round {
@@ -141,26 +144,26 @@ impl Storm<'_> {
                 _ => End::Stopped,
             };
             self.round(time * round / rounds, end)?;
-            if self.scene.tally.is_over() {
+            if self.fixture.counters.is_over() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Both graphs from their beginning to their end; faults until the scene is so old.
+    /// Both graphs from their beginning to their end; faults until the fixture is so old.
     fn round(&mut self, until_age: Duration, end: End) -> Outcome {
-        let mut engine = Engine::start(self.place)?;
+        let mut engine = Engine::start(&self.place.dora, &self.place.sandbox, &[Machine::default()])?;
         let [a, b] = self.graphs();
-        let (a, b) = (engine.run("a", &a)?, engine.run("b", &b)?);
+        let (a, b) = (engine.start_graph("a", &a, &[])?, engine.start_graph("b", &b, &[])?);
         for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
             victim.comes(self.place)?;
         }
-        while self.scene.started.elapsed() < until_age && !self.scene.tally.is_over() {
+        while self.fixture.started.elapsed() < until_age && !self.fixture.counters.is_over() {
             self.one_fault()?;
             engine.check()?;
         }
-        if self.scene.tally.is_over() {
+        if self.fixture.counters.is_over() {
             return Ok(());
         }
         for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
@@ -168,9 +171,10 @@ impl Storm<'_> {
         }
         match end {
             End::DaemonKilled => {
-                engine.kill_daemon()?;
+                engine.kill_daemons();
+                self.place.wait_for_nodes_to_end()?;
                 self.counts.daemons += 1;
-                self.scene.tally.fault();
+                self.fixture.counters.fault();
                 self.forget_victims();
                 self.streams_ended()?;
             }
@@ -202,13 +206,14 @@ impl Storm<'_> {
     fn graphs(&mut self) -> [String; 2] {
         let [source, sink, mirror, check] = ["torture-source", "dora-shm-sink", "dora-shm-mirror", "torture-check"]
             .map(|name| self.place.program(name).display().to_string());
-        let (ear, name, other, seed) = (self.ear.path().display(), &self.scene.name, self.other, self.dice.roll());
+        let (socket, name, other, seed) =
+            (self.listener.path().display(), &self.fixture.name, self.other, self.rng.next_u64());
         let a = format!(
             "nodes:
   - id: source
     path: {source}
     outputs: [data, settings]
-    env: {{{ear_key}: {ear}, STREAM: {name}, OTHER_STREAM: {other}, SEED: \"{seed}\"}}
+    env: {{{socket_key}: {socket}, STREAM: {name}, OTHER_STREAM: {other}, SEED: \"{seed}\"}}
 
   - id: sink
     path: {sink}
@@ -218,7 +223,7 @@ impl Storm<'_> {
     env: {{SHMEM_NAME: {name}, BUF_FRAMES: 500}}
     restart_policy: on-failure
 ",
-            ear_key = crate::news::EAR,
+            socket_key = crate::events::SOCKET,
         );
         let b = format!(
             "nodes:
@@ -234,28 +239,28 @@ impl Storm<'_> {
     path: {check}
     inputs:
       data: {{source: mirror/data, queue_size: 2000, queue_policy: backpressure}}
-    env: {{{ear_key}: {ear}}}
+    env: {{{socket_key}: {socket}}}
     restart_policy: on-failure
 ",
-            ear_key = crate::news::EAR,
+            socket_key = crate::events::SOCKET,
         );
         [a, b]
     }
 
     fn one_fault(&mut self) -> Outcome {
-        let tally = &self.scene.tally;
+        let counters = &self.fixture.counters;
         for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
             victim.look(self.place)?;
         }
         self.judge_marks(false)?;
-        match self.dice.below(12) {
-            0..3 => tally.faults(self.sink.kill(self.place)?.into()),
-            3 | 4 => tally.faults(self.mirror.kill(self.place)?.into()),
-            5 => tally.faults(self.check.kill(self.place)?.into()),
+        match self.rng.below(12) {
+            0..3 => counters.faults(self.sink.kill(self.place)?.into()),
+            3 | 4 => counters.faults(self.mirror.kill(self.place)?.into()),
+            5 => counters.faults(self.check.kill(self.place)?.into()),
             6 | 7 => self.audit()?,
             8 => {
                 if let Some(_stopped) = self.mirror.stop(self.place)? {
-                    tally.fault();
+                    counters.fault();
                     self.pass(self.longest_stop());
                 }
             }
@@ -270,10 +275,10 @@ impl Storm<'_> {
     /// missing that it did not mark. `all`: every reader has read everything by now.
     fn judge_marks(&mut self, all: bool) -> Outcome {
         let read = self.watch.seen(true).iter().map(|(_, seen)| seen.last.map_or(0, |last| last.message)).min();
-        let marks = self.ear.with(|heard| {
+        let marks = self.listener.with(|reports| {
             let ready = |mark: &Mark| all || Some(mark.to) < read;
-            let (ready, later): (Vec<_>, Vec<_>) = std::mem::take(&mut heard.marks).into_iter().partition(ready);
-            heard.marks = later;
+            let (ready, later): (Vec<_>, Vec<_>) = std::mem::take(&mut reports.marks).into_iter().partition(ready);
+            reports.marks = later;
             ready
         });
         for mark in marks {
@@ -283,7 +288,7 @@ impl Storm<'_> {
                 None => {}
             }
         }
-        let (jumps, kills) = (self.ear.with(|heard| heard.jumps.clone()), self.mirror.kills);
+        let (jumps, kills) = (self.listener.with(|reports| reports.jumps.clone()), self.mirror.kills);
         if jumps.len() as u64 > kills || self.wrong_marks.len() as u64 > kills {
             return Err(format!(
                 "the mirror was killed {kills} times, and frames that are missing behind it are not accounted for by its \
@@ -296,18 +301,18 @@ impl Storm<'_> {
 
     /// Some time up to `most`, in which nothing is done.
     fn pass(&mut self, most: Duration) {
-        std::thread::sleep(Duration::from_micros(self.dice.below(most.as_micros() as u64)));
+        std::thread::sleep(Duration::from_micros(self.rng.below(most.as_micros() as u64)));
     }
 
     fn longest_stop(&self) -> Duration {
-        if self.scene.budget > Duration::from_secs(60) { Duration::from_secs(2) } else { Duration::from_millis(400) }
+        if self.fixture.budget > Duration::from_secs(60) { Duration::from_secs(2) } else { Duration::from_millis(400) }
     }
 
     fn hogs_come_or_go(&mut self) -> Outcome {
-        if self.hogs.is_empty() || self.hogs.len() < HOGS && self.dice.one_in(2) {
-            self.hogs.push(self.scene.actor(Role::Hog, &[])?);
+        if self.hogs.is_empty() || self.hogs.len() < HOGS && self.rng.one_in(2) {
+            self.hogs.push(self.fixture.start(Role::Hog, &[])?);
             self.counts.hogs += 1;
-            self.scene.tally.fault();
+            self.fixture.counters.fault();
         } else {
             self.hogs.clear();
         }
@@ -317,7 +322,7 @@ impl Storm<'_> {
     /// While the sink is stopped, its files tell how many frames there are; every reader has to come to the same number.
     fn audit(&mut self) -> Outcome {
         let Some(_stopped) = self.sink.stop(self.place)? else { return Ok(()) };
-        self.scene.tally.fault();
+        self.fixture.counters.fault();
         self.account_with_files()?;
         self.counts.audits += 1;
         self.pass(self.longest_stop());
@@ -326,7 +331,7 @@ impl Storm<'_> {
 
     /// While nobody writes.
     fn account_with_files(&self) -> Outcome {
-        for (of_main, name) in [(true, &*self.scene.name), (false, self.other)] {
+        for (of_main, name) in [(true, &*self.fixture.name), (false, self.other)] {
             let files = Snapshot::of(name);
             if !files.magic || files.closed {
                 continue;
@@ -334,7 +339,7 @@ impl Storm<'_> {
             let total = files.total();
             until(&format!("readers of {name} that account for all of {files:?}"), || {
                 let all = self.watch.seen(of_main).iter().all(|(_, seen)| seen.position == total);
-                Ok((all || self.scene.tally.is_over()).then_some(()))
+                Ok((all || self.fixture.counters.is_over()).then_some(()))
             })
             .map_err(|defect| format!("{defect}; they say {:?}", self.watch.seen(of_main)))?;
         }
@@ -343,7 +348,7 @@ impl Storm<'_> {
 
     /// After all nodes have ended: neither stream has a writer, and all readers know all of both.
     fn streams_ended(&self) -> Outcome {
-        for (of_main, name) in [(true, &*self.scene.name), (false, self.other)] {
+        for (of_main, name) in [(true, &*self.fixture.name), (false, self.other)] {
             let mut reader =
                 Reader::open(name, ReaderOptions::default()).map_err(|error| format!("{name}: {error:?}"))?;
             let liveness = reader.liveness(PATIENCE).map_err(|error| format!("{name}: {error:?}"))?;
@@ -361,7 +366,7 @@ impl Storm<'_> {
             until(&format!("the end of {name}"), || {
                 // Not all know the same end: who waits may miss a stream that comes and goes at once.
                 let ended = self.watch.seen(of_main).iter().all(|(_, seen)| seen.position == 0);
-                Ok((ended || self.scene.tally.is_over()).then_some(()))
+                Ok((ended || self.fixture.counters.is_over()).then_some(()))
             })
             .map_err(|defect| format!("{defect}; readers say {:?}", self.watch.seen(of_main)))?;
         }
@@ -370,14 +375,14 @@ impl Storm<'_> {
 
     /// The source is told that it is enough. After what was queued, not one of its messages may be missing.
     fn calm(&mut self) -> Outcome {
-        until("a source to calm", || Ok(self.ear.calm_the_source().then_some(())))?;
+        until("a source to calm", || Ok(self.listener.calm_the_source().then_some(())))?;
         let reached = |storm: &mut Self, what: &str, reached: &dyn Fn(&witness::Seen) -> bool| {
             until(what, || {
                 for victim in [&mut storm.sink, &mut storm.mirror, &mut storm.check] {
                     victim.look(storm.place)?;
                 }
                 let seen = storm.watch.seen(true);
-                let all = seen.iter().all(|(_, seen)| reached(seen)) || storm.scene.tally.is_over();
+                let all = seen.iter().all(|(_, seen)| reached(seen)) || storm.fixture.counters.is_over();
                 Ok(all
                     .then(|| seen.iter().filter_map(|(_, seen)| seen.last).map(|last| last.message).max().unwrap_or(0)))
             })
@@ -388,7 +393,7 @@ impl Storm<'_> {
         let settled = reached(self, "what was queued", &|seen| message(seen) >= begun + SETTLING)?;
         reached(self, "messages in the calm", &|seen| message(seen) >= settled + CALM_MESSAGES)?;
         let seen = self.watch.seen(true);
-        if seen.iter().any(|(_, seen)| seen.whole_since > settled) && !self.scene.tally.is_over() {
+        if seen.iter().any(|(_, seen)| seen.whole_since > settled) && !self.fixture.counters.is_over() {
             return Err(format!("messages after {settled} are missing, when all is calm: {seen:?}"));
         }
         Ok(())
@@ -397,15 +402,15 @@ impl Storm<'_> {
     /// `dora stop`: the stream is closed with all that came before, and everybody has all of it. What the source sends
     /// after dora has told the sink to stop comes to nobody.
     fn end_in_order(&mut self, engine: &Engine<'_>, a: &str, b: &str) -> Outcome {
-        let name = &self.scene.name;
+        let name = &self.fixture.name;
         let header = File::open(segments::header(name)).map_err(|error| format!("the header of {name}: {error}"))?;
         let newest = || self.watch.seen(true).iter().filter_map(|(_, seen)| seen.last).map(|frame| frame.message).max();
         let before = newest();
-        self.ear.with(|heard| heard.last = None);
+        self.listener.with(|reports| reports.last = None);
         self.sink.forget();
         engine.stop(a)?;
         self.counts.stops += 1;
-        let sent = until("the source's last word", || Ok(self.ear.with(|heard| heard.last)))?;
+        let sent = until("the source's last word", || Ok(self.listener.with(|reports| reports.last)))?;
         let mut total = [0; 8];
         until("the closed stream", || {
             let mut state = [0; 4];
@@ -417,7 +422,7 @@ impl Storm<'_> {
         let total = u64::from_le_bytes(total);
         until(&format!("readers that know of all {total} frames and the end"), || {
             let all = self.watch.seen(true).iter().all(|(_, seen)| seen.position == 0 && seen.ended == Some(total));
-            Ok((all || self.scene.tally.is_over()).then_some(()))
+            Ok((all || self.fixture.counters.is_over()).then_some(()))
         })
         .map_err(|defect| format!("{defect}; they say {:?}", self.watch.seen(true)))?;
         let last = newest().unwrap_or(0);
@@ -430,9 +435,10 @@ impl Storm<'_> {
             for victim in [&mut self.mirror, &mut self.check] {
                 victim.look(self.place)?;
             }
-            Ok((self.ear.with(|heard| heard.stands) == Some(last) || self.scene.tally.is_over()).then_some(()))
+            Ok((self.listener.with(|reports| reports.stands) == Some(last) || self.fixture.counters.is_over())
+                .then_some(()))
         })
-        .map_err(|defect| format!("{defect}; it has come to {:?}", self.ear.with(|heard| heard.stands)))?;
+        .map_err(|defect| format!("{defect}; it has come to {:?}", self.listener.with(|reports| reports.stands)))?;
         self.mirror.forget();
         self.check.forget();
         engine.stop(b)?;
@@ -443,19 +449,16 @@ impl Storm<'_> {
     fn nobody_is_left(&self) -> Outcome {
         let programs = ["dora-shm-sink", "dora-shm-mirror", "torture-source", "torture-check"]
             .map(|name| self.place.program(name));
-        until("the end of all nodes after `dora stop`", || {
-            Ok(self.place.processes().iter().all(|(_, exe)| !programs.contains(exe)).then_some(()))
-        })
-        .map_err(|defect| format!("{defect}: {:?}", self.place.processes()))
+        self.place.wait_for_end("all nodes have ended after `dora stop`", |exe| programs.iter().any(|own| own == exe))
     }
 
     /// A stream whose writer was killed stays until the next writer of its name: that is us.
     fn clear_away(&self) -> Outcome {
-        let left = self.place.processes();
+        let left = self.place.sandbox.processes();
         if !left.is_empty() {
             return Err(format!("processes are left: {left:?}"));
         }
-        for name in [&*self.scene.name, self.other] {
+        for name in [&*self.fixture.name, self.other] {
             if Snapshot::of(name).anchor {
                 create_patiently(name).map_err(|error| format!("taking over {name}: {error:?}"))?.close();
             }
@@ -466,8 +469,8 @@ impl Storm<'_> {
     fn note(&self) {
         let Counts { daemons, stops, audits, hogs, marks } = self.counts;
         let victim = |victim: &Victim| format!("{} ({} restarts)", victim.kills, victim.restarts);
-        let tally = &self.scene.tally;
-        tally.note(format!(
+        let counters = &self.fixture.counters;
+        counters.note(format!(
             "killed: sinks {}, mirrors {}, consumers {}, daemons {daemons}; stopped: sinks {audits}, mirrors {}; {hogs} CPU \
              hogs; {stops} `dora stop`",
             victim(&self.sink),
@@ -479,19 +482,19 @@ impl Storm<'_> {
         let (missing, moves) = seen.first().map_or((0, 0), |(_, seen)| (seen.missing, seen.moves));
         let confirmed = self.watch.chart.confirmed.load(Ordering::Relaxed);
         let newcomers = self.watch.newcomers.load(Ordering::Relaxed);
-        self.ear.with(|heard| {
-            tally.note(format!(
+        self.listener.with(|reports| {
+            counters.note(format!(
                 "{} messages sent, {missing} of them missing in the stream, since queues were full or nobody was there; {} \
                  changes of settings and {} wrong ones sent, {moves} new rings seen",
-                heard.messages, heard.documents, heard.refused
+                reports.messages, reports.documents, reports.refused
             ));
-            tally.note(format!(
+            counters.note(format!(
                 "{} frames came out of the mirror, {} more are marked as lost; {marks} of its marks \
                  agree with the other readers, {} times its death left a gap; {newcomers} \
                  readers came and went; {confirmed} frames stood where another reader had found them",
-                heard.received,
-                heard.marked,
-                heard.jumps.len().max(self.wrong_marks.len())
+                reports.received,
+                reports.marked,
+                reports.jumps.len().max(self.wrong_marks.len())
             ));
         });
     }

@@ -1,17 +1,19 @@
-//! Readers outside the graph: each with its book, each of which must say the same of every message.
+//! Readers outside the graph: each with its ledger, each of which must say the same of every message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use dora_shm_ring::{ReaderOptions, Start};
+use dora_shm_ring::{MessageInfo, ReaderOptions, Start};
+use dora_shm_testkit::follower::{Follower, Kind, Step};
+use dora_shm_testkit::ledger::Account;
+use dora_shm_testkit::ledger::Checked;
+use dora_shm_testkit::rng::Rng;
 
-use crate::dice::Dice;
-use crate::follower::{Account, Follower, Kind, Step};
-use crate::news::Mark;
+use crate::counters::{Counters, lock};
+use crate::events::Mark;
 use crate::sequence::{Frame, Sequence};
-use crate::tally::{Tally, lock};
 
 /// Messages whose places are remembered: more than any reader is behind another.
 const REMEMBERED: usize = 200_000;
@@ -70,9 +72,9 @@ impl Chart {
     }
 }
 
-/// The book of a reader that does not know at which positions the source's messages are.
+/// The ledger of a reader that does not know at which positions the source's messages are.
 #[derive(Debug)]
-pub struct Ledger<'a> {
+pub struct MessageLedger<'a> {
     chart: &'a Chart,
     /// Position in the stream of the next frame.
     next: u64,
@@ -82,13 +84,13 @@ pub struct Ledger<'a> {
     anywhere: bool,
     read: u64,
     lost: u64,
-    /// As in [`crate::book::Book`].
+    /// As in [`Ledger`](dora_shm_testkit::ledger::Ledger).
     carried: u64,
     sequence: Sequence,
     ended: Option<u64>,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> MessageLedger<'a> {
     fn new(chart: &'a Chart, tells_ends: bool, anywhere: bool) -> Self {
         let sequence = Sequence::default();
         Self { chart, next: 0, tells_ends, anywhere, read: 0, lost: 0, carried: 0, sequence, ended: None }
@@ -105,12 +107,12 @@ impl<'a> Ledger<'a> {
     }
 }
 
-impl Account for Ledger<'_> {
+impl Account for MessageLedger<'_> {
     fn read(&self) -> u64 {
         self.read
     }
 
-    fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Result<(), String> {
+    fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Checked {
         if times.is_empty() || !samples.len().is_multiple_of(times.len()) {
             return Err(format!("{} bytes of samples for {} times", samples.len(), times.len()));
         }
@@ -128,11 +130,12 @@ impl Account for Ledger<'_> {
         Ok(())
     }
 
-    fn enter_empty(&mut self, stream_position: u64, _lost: u64) -> Result<(), String> {
-        Err(format!("an empty message at {stream_position}, which nobody sent"))
+    fn enter_empty(&mut self, info: &MessageInfo) -> Checked {
+        Err(format!("an empty message, which nobody sent: {info:?}"))
     }
 
-    fn is_at(&self, stream_position: u64) -> Result<(), String> {
+    fn check_message(&mut self, info: &MessageInfo) -> Checked {
+        let stream_position = info.stream_position + info.frames;
         if self.anywhere {
             let Some(last) = self.sequence.last() else { return Ok(()) };
             return self.chart.confirm(last.message, stream_position.saturating_sub(last.index + 1));
@@ -144,7 +147,7 @@ impl Account for Ledger<'_> {
         }
     }
 
-    fn close(&mut self, lost_in_all: u64) -> Result<(), String> {
+    fn close(&mut self, lost_in_all: u64) -> Checked {
         let carried = self.not_entered(lost_in_all)?;
         let total = self.next + (carried - self.carried.min(carried));
         if let Some(last) = self.sequence.last().filter(|_| self.tells_ends) {
@@ -224,15 +227,15 @@ impl Watch {
         own.map(|(witness, seen)| (witness.kind, *lock(seen))).collect()
     }
 
-    /// Follows a stream until all is over. What is wrong goes to the tally.
-    pub fn follow(&self, index: usize, name: &str, tally: &Tally) {
+    /// Follows a stream until all is over. What is wrong goes to the counters.
+    pub fn follow(&self, index: usize, name: &str, counters: &Counters) {
         let (witness, seen) = &self.seen[index];
         let mut lost = 0;
-        let outcome = self.follow_until_over(*witness, seen, name, tally, &mut lost);
+        let outcome = self.follow_until_over(*witness, seen, name, counters, &mut lost);
         if let Err(defect) = outcome {
-            tally.defect(&format!("{:?} reader of {name}: {defect}", witness.kind));
+            counters.defect(&format!("{:?} reader of {name}: {defect}", witness.kind));
         }
-        tally.lost(lost);
+        counters.lost(lost);
     }
 
     fn follow_until_over(
@@ -240,32 +243,32 @@ impl Watch {
         witness: Witness,
         seen: &Mutex<Seen>,
         name: &str,
-        tally: &Tally,
+        counters: &Counters,
         lost: &mut u64,
     ) -> Result<(), String> {
-        let ledger = Ledger::new(&self.chart, witness.of_main, false);
+        let ledger = MessageLedger::new(&self.chart, witness.of_main, false);
         let follower = Follower::open_with(name, witness.kind, &ReaderOptions::default(), ledger);
         let mut follower = follower.map_err(|error| format!("attaching before there is a stream: {error:?}"))?;
         let mut now = Seen::default();
-        while !self.is_over() && !tally.is_over() {
+        while !self.is_over() && !counters.is_over() {
             follower.wait(Duration::from_millis(if witness.kind == Kind::Poll { 1 } else { 100 }))?;
             for _ in 0..64 {
                 match follower.step()? {
-                    Step::Read(frames) => tally.checked(frames),
+                    Step::Read(frames) => counters.checked(frames),
                     Step::Moved => now.moves += 1,
                     Step::Nothing => break,
                     Step::Closed => {
-                        tally.closed();
+                        counters.closed();
                         now.ends += 1;
                     }
                 }
             }
             *lost = follower.lost();
-            let book = &follower.book;
-            now.position = (book.next + *lost).saturating_sub(book.lost + book.carried);
-            now.last = book.sequence.last();
-            (now.whole_since, now.missing) = (book.sequence.whole_since, book.sequence.missing);
-            now.ended = book.ended;
+            let ledger = &follower.ledger;
+            now.position = (ledger.next + *lost).saturating_sub(ledger.lost + ledger.carried);
+            now.last = ledger.sequence.last();
+            (now.whole_since, now.missing) = (ledger.sequence.whole_since, ledger.sequence.missing);
+            now.ended = ledger.ended;
             now.ring = follower.info().ok().and_then(|info| info.format).map_or(0, |format| format.frames());
             *lock(seen) = now;
         }
@@ -273,13 +276,13 @@ impl Watch {
     }
 
     /// Comes again and again as a new reader, from every start, reads a little, and goes.
-    pub fn come_and_go(&self, name: &str, mut dice: Dice, tally: &Tally) {
-        while !self.is_over() && !tally.is_over() {
-            let start = [Start::Oldest, Start::Newest, Start::Last(dice.below(300))][dice.below(3) as usize];
-            let kind = *dice.pick(&[Kind::Wait, Kind::Messages, Kind::MessageViews]);
+    pub fn come_and_go(&self, name: &str, mut rng: Rng, counters: &Counters) {
+        while !self.is_over() && !counters.is_over() {
+            let start = [Start::Oldest, Start::Newest, Start::Last(rng.below(300))][rng.below(3) as usize];
+            let kind = *rng.pick(&[Kind::Wait, Kind::Messages, Kind::MessageViews]);
             let options = ReaderOptions::default().start(start);
             let come = || -> Result<(), String> {
-                let ledger = Ledger::new(&self.chart, false, true);
+                let ledger = MessageLedger::new(&self.chart, false, true);
                 let follower = Follower::open_with(name, kind, &options, ledger);
                 let mut follower = follower.map_err(|error| format!("attaching: {error:?}"))?;
                 for _ in 0..20 {
@@ -288,13 +291,13 @@ impl Watch {
                     }
                     follower.wait(Duration::from_millis(5))?;
                     if let Step::Read(frames) = follower.step()? {
-                        tally.checked(frames);
+                        counters.checked(frames);
                     }
                 }
                 Ok(())
             };
             if let Err(defect) = come() {
-                tally.defect(&format!("{kind:?} reader that came to {name} from {start:?}: {defect}"));
+                counters.defect(&format!("{kind:?} reader that came to {name} from {start:?}: {defect}"));
             }
             self.newcomers.fetch_add(1, Ordering::Relaxed);
         }

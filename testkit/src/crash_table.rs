@@ -1,0 +1,318 @@
+//! The crash table of `SPEC.md`: for each stop point of the ring, what the files of a stream show when its writer died
+//! there, and what the next writer does.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::programs::root;
+use crate::segments::{self, Names, Snapshot};
+
+/// What the next writer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Makes a new stream: no header with a magic is left.
+    Create,
+    /// Goes on with the same stream.
+    TakeOver,
+    /// Removes what is left of a closed stream, then makes a new one.
+    FinishThenCreate,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The stop point.
+    pub label: &'static str,
+    /// Highest number of passings after which a storm of writes still comes to it soon.
+    pub passings: u64,
+    /// What the next writer does.
+    pub next: Next,
+    /// Checks what is special to the row; an error says what was expected.
+    pub check: fn(&Death) -> Result<(), String>,
+}
+
+/// What can be seen after a death.
+#[derive(Clone, Debug)]
+pub struct Death<'a> {
+    /// The stream.
+    pub name: &'a str,
+    /// The stream before the writer that died began.
+    pub before: Snapshot,
+    /// The stream now.
+    pub now: Snapshot,
+    /// Files of the stream that are left in shared memory.
+    pub left: Vec<String>,
+}
+
+impl Row {
+    /// The row of a stop point.
+    pub fn of(label: &str) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.label == label)
+    }
+
+    /// Whether the writer that dies has to find a dead stream: it takes it over, or attached readers have to see the end,
+    /// which readers that attach later do not.
+    pub fn needs_a_dead_stream(&self) -> bool {
+        self.label.starts_with('T') || self.next == Next::FinishThenCreate
+    }
+}
+
+impl Death<'_> {
+    fn ring(&self, step: i64) -> Names {
+        // Never near the wrap: no test makes so many generations.
+        let generation = self.now.generation.map_or(-1, i64::from) + step;
+        u32::try_from(generation).map_or(Names::NONE, |generation| Names::of(&segments::ring(self.name, generation)))
+    }
+
+    fn metadata(&self, step: i64) -> Names {
+        let meta_generation = i64::from(self.now.meta_generation) + step;
+        match u32::try_from(meta_generation) {
+            Ok(meta_generation) if meta_generation > 0 => Names::of(&segments::metadata(self.name, meta_generation)),
+            _ => Names::NONE,
+        }
+    }
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: &[T]) -> Result<(), String> {
+    if expected.contains(&found) { Ok(()) } else { Err(format!("{what}: {found:?}, expected one of {expected:?}")) }
+}
+
+const BOTH: &[Names] = &[Names::BOTH];
+const ANCHOR: &[Names] = &[Names::ANCHOR];
+const NONE: &[Names] = &[Names::NONE];
+
+fn nothing_special(_: &Death) -> Result<(), String> {
+    Ok(())
+}
+
+fn unmade(death: &Death) -> Result<(), String> {
+    expect("anchor", death.now.anchor, &[true])?;
+    expect("magic", death.now.magic, &[false])?;
+    expect("public name", death.now.public, &[false])
+}
+
+fn unlinked(death: &Death) -> Result<(), String> {
+    expect("magic", death.now.magic, &[true])?;
+    expect("public name", death.now.public, &[false])?;
+    expect("generation", death.now.generation, &[None])?;
+    expect("epoch", death.now.epoch, &[1])
+}
+
+fn waiting(death: &Death) -> Result<(), String> {
+    expect("public name", death.now.public, &[true])?;
+    expect("generation", death.now.generation, &[None])?;
+    expect("epoch", death.now.epoch, &[1])
+}
+
+/// The header names g; g + 1 has these names.
+fn next_ring(death: &Death, names: &[Names]) -> Result<(), String> {
+    if death.now.generation.is_some() {
+        expect("names of the current ring", death.ring(0), BOTH)?;
+    }
+    expect("names of the next ring", death.ring(1), names)
+}
+
+/// The header names g', which is empty; the ring before has these names, if there was one.
+fn last_ring(death: &Death, names: &[Names]) -> Result<(), String> {
+    expect("names of the current ring", death.ring(0), BOTH)?;
+    expect("frames in the new ring", (death.now.committed, death.now.reserved), &[(0, 0)])?;
+    if death.now.generation > Some(0) {
+        expect("names of the ring before", death.ring(-1), names)?;
+    }
+    Ok(())
+}
+
+fn next_metadata(death: &Death, names: &[Names]) -> Result<(), String> {
+    expect("names of the next description", death.metadata(1), names)
+}
+
+fn last_metadata(death: &Death, names: &[Names]) -> Result<(), String> {
+    expect("names of the current description", death.metadata(0), BOTH)?;
+    if death.now.meta_generation > 1 {
+        expect("names of the description before", death.metadata(-1), names)?;
+    }
+    Ok(())
+}
+
+/// The chunk is reserved or recorded, and not committed: to readers it never was.
+fn chunk_pending(death: &Death) -> Result<(), String> {
+    expect("reserved_chunks", death.now.reserved_chunks, &[death.now.committed_chunks + 1])?;
+    expect("reserved >= committed", death.now.reserved >= death.now.committed, &[true])
+}
+
+fn chunk_recorded(death: &Death) -> Result<(), String> {
+    expect("reserved_chunks", death.now.reserved_chunks, &[death.now.committed_chunks])?;
+    expect("reserved >= committed", death.now.reserved >= death.now.committed, &[true])
+}
+
+fn chunk_complete(death: &Death) -> Result<(), String> {
+    expect("reserved_chunks", death.now.reserved_chunks, &[death.now.committed_chunks])?;
+    expect("reserved", death.now.reserved, &[death.now.committed])
+}
+
+fn closed(death: &Death, ring: &[Names], metadata: &[Names]) -> Result<(), String> {
+    expect("closed", death.now.closed, &[true])?;
+    expect("names of the ring", death.ring(0), ring)?;
+    expect("names of the description", death.metadata(0), metadata)
+}
+
+/// The same stream, as the takeover found it.
+fn taking_over(death: &Death, epochs: u32) -> Result<(), String> {
+    let stream = |snapshot: &Snapshot| (snapshot.stream_id, snapshot.generation, snapshot.total());
+    expect("stream", stream(&death.now), &[stream(&death.before)])?;
+    expect("closed", death.now.closed, &[false])?;
+    expect("epoch", death.now.epoch, &[death.before.epoch + epochs])
+}
+
+fn neighbours_gone(death: &Death) -> Result<(), String> {
+    taking_over(death, 1)?;
+    expect("names of the rings beside", (death.ring(-1), death.ring(1)), &[(Names::NONE, Names::NONE)])?;
+    expect("names beside the description", (death.metadata(-1), death.metadata(1)), &[(Names::NONE, Names::NONE)])
+}
+
+const fn row(label: &'static str, passings: u64, next: Next, check: fn(&Death) -> Result<(), String>) -> Row {
+    Row { label, passings, next, check }
+}
+
+/// Writes come by hundreds before a stream is closed, generations by tens.
+const WRITES: u64 = 300;
+const SWITCHES: u64 = 8;
+
+/// Every stop point except [`ON_AN_ERROR`].
+pub const ROWS: &[Row] = &[
+    row("C0", 2, Next::Create, unmade),
+    row("C1", 2, Next::Create, unmade),
+    row("C2", 2, Next::Create, unmade),
+    row("C3", 2, Next::Create, unmade),
+    row("C4", 2, Next::TakeOver, unlinked),
+    row("C5", 2, Next::TakeOver, unlinked),
+    row("C6", 2, Next::TakeOver, waiting),
+    row("S1", SWITCHES, Next::TakeOver, |death| next_ring(death, NONE)),
+    row("S2", SWITCHES, Next::TakeOver, |death| next_ring(death, NONE)),
+    row("S3", SWITCHES, Next::TakeOver, |death| next_ring(death, ANCHOR)),
+    row("S4", SWITCHES, Next::TakeOver, |death| next_ring(death, ANCHOR)),
+    row("S5", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S6", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-dtype", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-rate", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-rank", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-shape", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-key-length", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-key", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-index", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7-laps", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S7", SWITCHES, Next::TakeOver, |death| next_ring(death, BOTH)),
+    row("S8", SWITCHES, Next::TakeOver, |death| last_ring(death, BOTH)),
+    row("S9", SWITCHES, Next::TakeOver, |death| last_ring(death, BOTH)),
+    row("S10", SWITCHES, Next::TakeOver, |death| last_ring(death, BOTH)),
+    row("S11-metadata", SWITCHES, Next::TakeOver, |death| {
+        last_ring(death, BOTH)?;
+        last_metadata(death, ANCHOR)
+    }),
+    row("S11-half", SWITCHES, Next::TakeOver, |death| last_ring(death, ANCHOR)),
+    row("S11", SWITCHES, Next::TakeOver, |death| {
+        last_ring(death, NONE)?;
+        last_metadata(death, NONE)
+    }),
+    row("M1-removed", SWITCHES, Next::TakeOver, |death| next_metadata(death, NONE)),
+    row("M1-reserved", SWITCHES, Next::TakeOver, |death| next_metadata(death, ANCHOR)),
+    row("M1-filled", SWITCHES, Next::TakeOver, |death| next_metadata(death, ANCHOR)),
+    row("M1", SWITCHES, Next::TakeOver, |death| next_metadata(death, BOTH)),
+    row("M2-length", SWITCHES, Next::TakeOver, |death| next_metadata(death, BOTH)),
+    row("M2", SWITCHES, Next::TakeOver, |death| next_metadata(death, BOTH)),
+    row("M3", SWITCHES, Next::TakeOver, |death| last_metadata(death, BOTH)),
+    row("M4", 4, Next::TakeOver, |death| last_metadata(death, BOTH)),
+    row("M5-half", 4, Next::TakeOver, |death| last_metadata(death, ANCHOR)),
+    row("M5", 4, Next::TakeOver, |death| last_metadata(death, NONE)),
+    row("W1", WRITES, Next::TakeOver, chunk_pending),
+    row("W2", WRITES, Next::TakeOver, chunk_pending),
+    row("W4", WRITES, Next::TakeOver, chunk_pending),
+    row("W5", WRITES, Next::TakeOver, chunk_pending),
+    row("W7", WRITES, Next::TakeOver, chunk_recorded),
+    row("W8", WRITES, Next::TakeOver, chunk_complete),
+    row("W9-hidden", 20, Next::TakeOver, chunk_complete),
+    row("W9-index", 20, Next::TakeOver, chunk_complete),
+    row("W9-laps", 20, Next::TakeOver, chunk_complete),
+    row("W9", WRITES, Next::TakeOver, chunk_complete),
+    // Every event comes to this one, not writes alone.
+    row("W10", WRITES, Next::TakeOver, nothing_special),
+    row("W11", WRITES, Next::TakeOver, chunk_complete),
+    row("K1", 2, Next::TakeOver, |death| expect("closed", death.now.closed, &[false])),
+    row("K2", 2, Next::TakeOver, |death| {
+        expect("closed", death.now.closed, &[false])?;
+        expect("final_position", death.now.final_position, &[death.now.total()])
+    }),
+    row("K3", 1, Next::FinishThenCreate, |death| closed(death, BOTH, BOTH)),
+    row("K4", 1, Next::FinishThenCreate, |death| closed(death, BOTH, BOTH)),
+    row("K5-half", 1, Next::FinishThenCreate, |death| closed(death, ANCHOR, BOTH)),
+    row("K5-metadata", 1, Next::FinishThenCreate, |death| closed(death, NONE, ANCHOR)),
+    row("K5", 1, Next::FinishThenCreate, |death| closed(death, NONE, NONE)),
+    row("K6", 1, Next::FinishThenCreate, |death| {
+        expect("public name", death.now.public, &[false])?;
+        closed(death, NONE, NONE)
+    }),
+    row("K7", 2, Next::Create, |death| {
+        expect("names of the header", (death.now.public, death.now.anchor), &[(false, false)])?;
+        expect("what is left", &death.left, &[&Vec::new()])
+    }),
+    row("T1", 1, Next::TakeOver, |death| taking_over(death, 0)),
+    row("T2", 1, Next::TakeOver, |death| taking_over(death, 1)),
+    row("T3", 1, Next::TakeOver, neighbours_gone),
+    row("T4", 1, Next::TakeOver, |death| {
+        neighbours_gone(death)?;
+        expect("public name", death.now.public, &[true])
+    }),
+    row("T5", 1, Next::TakeOver, |death| {
+        neighbours_gone(death)?;
+        expect("public name", death.now.public, &[true])
+    }),
+];
+
+/// The stop point on the way back from an error, which neither a storm nor a story comes to.
+pub const ON_AN_ERROR: &str = "S5-undo";
+
+/// The label of every stop point in the ring's sources: `point("..")`, the names in `CreatePoints { .. }`, `unlink("..")`.
+///
+/// # Panics
+/// When the sources cannot be read.
+pub fn labels_in_the_sources() -> BTreeSet<String> {
+    let mut text = String::new();
+    read_sources(&root().join("ring/src"), &mut text);
+    let mut labels = BTreeSet::new();
+    for before in ["point(\"", ".unlink(\""] {
+        labels.extend(text.split(before).skip(1).filter_map(|part| part.split('"').next()).map(str::to_owned));
+    }
+    for part in text.split("CreatePoints {").skip(1) {
+        let inner = part.split('}').next().unwrap_or_default();
+        labels.extend(inner.split('"').skip(1).step_by(2).map(str::to_owned));
+    }
+    labels
+}
+
+fn read_sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("the ring's sources") {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            // The model checker's memory has points of its own, which no process passes.
+            if !path.ends_with("loom") && !path.ends_with("plain") {
+                read_sources(&path, text);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(path).expect("a readable source"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stop_point_of_the_ring_has_a_row() {
+        let mut labels = labels_in_the_sources();
+        assert!(labels.remove(ON_AN_ERROR));
+        let rows: BTreeSet<String> = ROWS.iter().map(|row| row.label.to_owned()).collect();
+        assert_eq!(rows, labels);
+        assert_eq!(rows.len(), ROWS.len(), "a row twice");
+    }
+}

@@ -1,0 +1,39 @@
+//! A flag that ends threads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Tells threads to stop, even when the thread that raises it panics.
+#[derive(Debug, Default)]
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    /// A flag that is down.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises it; it stays up.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is up.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A guard that raises the flag when it is dropped.
+    pub fn raise_at_end(&self) -> RaiseAtEnd<'_> {
+        RaiseAtEnd(self)
+    }
+}
+
+/// Raises a [`Flag`] when dropped.
+#[derive(Debug)]
+pub struct RaiseAtEnd<'a>(&'a Flag);
+
+impl Drop for RaiseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}

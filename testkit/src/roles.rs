@@ -1,0 +1,348 @@
+//! What a process of its own does to a stream: the roles of the program `dora-shm-role`.
+//!
+//! | role | arguments | what it does |
+//! |---|---|---|
+//! | `writer` | name | obeys lines: `create`, `begin`, `write`, `describe`, ... ([`writer`]) |
+//! | `reader` | name | obeys lines: `open`, `read`, `wait` ([`reader`]) |
+//! | `source` | name, frames, chunk, `int64` or `float32` | obeys lines: `write`, `begin`, `close` ([`source`]) |
+//! | `storm` | seed, name, and `keep-replaced` or nothing | does everything that a writer can do, until it is killed |
+//! | `follower` | kind, seed, name | follows the stream and checks it until it is killed |
+//! | `intruder` | name | tries to write, remove and take over the stream, as a user who may not |
+//! | `contender` | seed, token file, name | wants the name all the time, until it is killed |
+//!
+//! Roles that obey answer each line with one line. They end when their input ends, and a writer then closes its stream.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dora_shm_ring::{Error, Frames, Reader, ReaderOptions, Start, Writer, WriterOptions};
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::process::{Signal, getpid, kill_process, umask};
+
+use crate::follower::{Follower, Kind, Step, oldest};
+use crate::ledger::Ledger;
+use crate::process::{Process, listen, tell};
+use crate::programs::role_program;
+use crate::rng::Rng;
+use crate::segments;
+use crate::signal;
+use crate::source::{Samples, Source};
+use crate::until::PATIENCE;
+
+/// What a role's answer to a line is when all went well.
+pub const DONE: &str = "done";
+
+type Played = Result<(), String>;
+
+/// Starts a role in a process of its own.
+///
+/// # Panics
+/// When the program cannot be built or started.
+#[track_caller]
+pub fn start(role: &str, arguments: &[&str]) -> Process {
+    start_with(role, arguments, &[])
+}
+
+/// As [`start`], with variables in its environment.
+///
+/// # Panics
+/// When the program cannot be built or started.
+#[track_caller]
+pub fn start_with(role: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Process {
+    let mut command = Command::new(role_program());
+    command.arg(role).args(arguments).envs(environment.iter().copied());
+    Process::start(&mut command).unwrap_or_else(|sentence| panic!("{sentence}"))
+}
+
+/// A writer in a process of its own, whose stream has a ring of `frames` frames of the [`signal`].
+///
+/// # Panics
+/// When the stream cannot be made.
+#[track_caller]
+pub fn start_writer(name: &str, frames: u64) -> Process {
+    let mut writer = start("writer", &[name]);
+    for line in ["create".to_owned(), format!("begin 4 {frames} 4 first")] {
+        writer.ask_for(&line, DONE).unwrap_or_else(|sentence| panic!("{sentence}"));
+    }
+    writer
+}
+
+/// Leaves a stream with five frames whose writer was killed. Returns the writer's process id.
+///
+/// # Panics
+/// When the stream cannot be made.
+#[track_caller]
+pub fn leave_dead_stream(name: &str, ring_frames: u64) -> u32 {
+    let mut writer = start_writer(name, ring_frames);
+    let died = writer.ask_for("write 5", DONE);
+    let pid = writer.pid();
+    died.and_then(|()| writer.kill_and_wait()).unwrap_or_else(|sentence| panic!("{sentence}"));
+    pid
+}
+
+/// Plays the role that a program's arguments name.
+///
+/// # Errors
+/// A sentence that says what went wrong, or that the arguments name no role.
+pub fn play(arguments: &[String]) -> Played {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["writer", name] => writer(name),
+        ["reader", name] => reader(name),
+        ["source", name, frames, chunk, samples] => source(name, number(frames)?, number(chunk)?, samples),
+        ["storm", seed, name] => storm(&mut Rng::new(number(seed)?), name, false),
+        ["storm", seed, name, "keep-replaced"] => storm(&mut Rng::new(number(seed)?), name, true),
+        ["follower", kind, seed, name] => follow(kind.parse()?, &mut Rng::new(number(seed)?), name, |_| {}),
+        ["intruder", name] => intrude(name),
+        ["contender", seed, token, name] => contend(&mut Rng::new(number(seed)?), Path::new(token), name),
+        _ => Err(format!("{words:?} names no role with its arguments")),
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("{word:?} is not a number here"))
+}
+
+fn octal(word: &str) -> Result<u32, String> {
+    u32::from_str_radix(word, 8).map_err(|_| format!("{word:?} is not an octal number"))
+}
+
+fn sentence(error: Error) -> String {
+    format!("{error:?}")
+}
+
+fn open<T>(handle: &mut Option<T>) -> Result<&mut T, String> {
+    handle.as_mut().ok_or_else(|| "there is no stream yet".to_owned())
+}
+
+/// Obeys until the input ends. An error is the answer to its line.
+fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
+    while let Some(line) = listen() {
+        let words: Vec<&str> = line.split(' ').collect();
+        tell(&one(&words).unwrap_or_else(|error| format!("failed: {error}")));
+    }
+    Ok(())
+}
+
+/// A writer that obeys.
+///
+/// | line | what it does |
+/// |---|---|
+/// | `create [MODE] [keep-replaced]` | makes the stream, with an octal mode |
+/// | `umask MODE` | sets the umask |
+/// | `begin SHAPE FRAMES CHUNK KEY` | begins a ring; the shape is `4` or `2,2` |
+/// | `write FRAMES` | writes a message of the [`signal`] |
+/// | `describe KEY` | replaces the description |
+/// | `close` | closes the stream |
+/// | `die` | kills this process |
+///
+/// # Errors
+/// None; errors are answers, as `failed: Error`.
+pub fn writer(name: &str) -> Played {
+    let mut writer: Option<Writer> = None;
+    obey(|words| {
+        match *words {
+            ["create", ref options @ ..] => {
+                let mut wanted = WriterOptions::default();
+                for option in options {
+                    match *option {
+                        "keep-replaced" => wanted = wanted.keep_replaced(true),
+                        mode => wanted = wanted.mode(octal(mode)?),
+                    }
+                }
+                writer = Some(Writer::create(name, wanted).map_err(sentence)?);
+            }
+            ["umask", mode] => _ = umask(Mode::from_raw_mode(octal(mode)?)),
+            ["begin", shape, frames, chunk, key] => {
+                let shape: Vec<u64> = shape.split(',').map(number).collect::<Result<_, _>>()?;
+                let format = signal::format_of(&shape, number(frames)?);
+                open(&mut writer)?.begin(&format, &signal::description(key), number(chunk)?).map_err(sentence)?;
+            }
+            ["write", frames] => signal::write(open(&mut writer)?, number(frames)?).map_err(sentence)?,
+            ["describe", key] => open(&mut writer)?.describe(&signal::description(key)).map_err(sentence)?,
+            ["close"] => writer = None,
+            ["die"] => _ = kill_process(getpid(), Signal::KILL),
+            _ => return Err(format!("{words:?} is not a line for a writer")),
+        }
+        Ok(DONE.to_owned())
+    })
+}
+
+/// A reader that obeys.
+///
+/// | line | what it does |
+/// |---|---|
+/// | `open` | attaches at the oldest frame |
+/// | `read FRAMES` | reads at most so many frames; the answer is the outcome, such as `Data(5)` |
+/// | `wait MILLISECONDS` | waits once |
+///
+/// # Errors
+/// None; errors are answers, as `failed: Error`.
+pub fn reader(name: &str) -> Played {
+    let mut reader: Option<Reader> = None;
+    let mut frames = Frames::new();
+    obey(|words| {
+        match *words {
+            ["open"] => reader = Some(Reader::open(name, oldest()).map_err(sentence)?),
+            ["read", most] => {
+                let outcome = open(&mut reader)?.read(&mut frames, number(most)?).map_err(sentence)?;
+                return Ok(format!("{outcome:?}"));
+            }
+            ["wait", milliseconds] => {
+                let timeout = Duration::from_millis(number(milliseconds)?);
+                return Ok(format!("{:?}", open(&mut reader)?.wait(timeout).map_err(sentence)?));
+            }
+            _ => return Err(format!("{words:?} is not a line for a reader")),
+        }
+        Ok(DONE.to_owned())
+    })
+}
+
+/// A [`Source`] that obeys. It tells `begins` first.
+///
+/// | line | what it does |
+/// |---|---|
+/// | `write FRAMES` | writes a message |
+/// | `begin FRAMES CHUNK FIRST` | begins the next generation ([`Source::begin`]) |
+/// | `close` | closes the stream |
+///
+/// # Errors
+/// When the arguments are wrong; errors of lines are answers.
+///
+/// # Panics
+/// When the stream cannot be written.
+pub fn source(name: &str, frames: u64, chunk: u64, samples: &str) -> Played {
+    let samples = match samples {
+        "int64" => Samples::Int64,
+        "float32" => Samples::Float32,
+        _ => return Err(format!("{samples:?} is neither int64 nor float32")),
+    };
+    let mut source = Some(Source::of(samples, name, frames, chunk));
+    tell("begins");
+    obey(|words| {
+        match *words {
+            ["write", frames] => open(&mut source)?.write(number(frames)?),
+            ["begin", frames, chunk, first] => {
+                open(&mut source)?.begin(number(frames)?, number(chunk)?, number(first)?);
+            }
+            ["close"] => source = None,
+            _ => return Err(format!("{words:?} is not a line for a source")),
+        }
+        Ok(DONE.to_owned())
+    })
+}
+
+/// As [`Writer::create`], for a moment longer than the last thread of a dead writer lives.
+///
+/// # Errors
+/// Those of [`Writer::create`].
+pub fn create_patiently(name: &str, options: &WriterOptions) -> dora_shm_ring::Result<Writer> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Writer::create(name, options.clone()) {
+            Err(Error::Live { .. }) if Instant::now() < deadline => std::thread::sleep(Duration::from_micros(200)),
+            result => return result,
+        }
+    }
+}
+
+/// Makes the stream again and again, and does everything that a writer can do. It tells `begins` when it has begun the first
+/// ring. `keeps_replaced`: every second writer keeps the descriptions that it replaces for a while.
+///
+/// # Errors
+/// When the writer fails.
+pub fn storm(rng: &mut Rng, name: &str, keeps_replaced: bool) -> Played {
+    let mut buffer = Vec::new();
+    let mut has_begun = false;
+    loop {
+        let keep_replaced = keeps_replaced && rng.one_in(2);
+        let options = WriterOptions::default().keep_replaced(keep_replaced);
+        let mut writer = create_patiently(name, &options).map_err(sentence)?;
+        let format = signal::random_format(rng, signal::RANDOM_FRAMES);
+        writer.begin(&format, &signal::description(""), 4).map_err(sentence)?;
+        if !std::mem::replace(&mut has_begun, true) {
+            tell("begins");
+        }
+        for _ in 0..50 + rng.below(400) {
+            signal::write_anything(&mut writer, rng, &mut buffer).map_err(sentence)?;
+        }
+    }
+}
+
+/// Follows the stream for ever, from a random start, and checks it. It tells `begins` when it is attached; `checked` is
+/// called with the frames of each read.
+///
+/// # Errors
+/// When a frame or a loss is wrong.
+pub fn follow(kind: Kind, rng: &mut Rng, name: &str, mut checked: impl FnMut(u64)) -> Played {
+    let start = [Start::Oldest, Start::Newest, Start::Last(rng.below(50))][rng.below(3) as usize];
+    let options = ReaderOptions::default().start(start);
+    let wrong = |error: String| format!("{kind:?} reader from {start:?}: {error}");
+    let mut follower =
+        Follower::open(name, kind, &options, Ledger::anywhere()).map_err(|error| wrong(sentence(error)))?;
+    tell("begins");
+    loop {
+        follower.wait(Duration::from_millis(rng.below(20))).map_err(wrong)?;
+        for _ in 0..64 {
+            match follower.step().map_err(wrong)? {
+                Step::Read(frames) => checked(frames),
+                Step::Moved | Step::Closed => {}
+                Step::Nothing => break,
+            }
+        }
+    }
+}
+
+/// Wants the name all the time. Whoever has the name also locks the token; it tells `owned` each time.
+///
+/// # Errors
+/// When two processes own the name, or the writer fails.
+pub fn contend(rng: &mut Rng, token: &Path, name: &str) -> Played {
+    // Opened before the stream's lock: a dying process gives up what it opened first, first.
+    let token = std::fs::File::open(token).map_err(|error| format!("{}: {error}", token.display()))?;
+    let mut buffer = Vec::new();
+    tell("begins");
+    loop {
+        match Writer::create(name, WriterOptions::default()) {
+            Ok(mut writer) => {
+                if flock(token.as_fd(), FlockOperation::NonBlockingLockExclusive).is_err() {
+                    tell("two owners");
+                    return Err("two owners".to_owned());
+                }
+                writer.begin(&signal::format(64), &signal::description(""), 4).map_err(sentence)?;
+                for _ in 0..rng.below(30) {
+                    signal::write_anything(&mut writer, rng, &mut buffer).map_err(sentence)?;
+                }
+                tell("owned");
+                flock(token.as_fd(), FlockOperation::Unlock).map_err(|errno| errno.to_string())?;
+            }
+            Err(Error::Live { .. }) => std::thread::yield_now(),
+            Err(error) => {
+                tell(&sentence(error));
+                return Err("the name is neither free nor owned by a live writer".to_owned());
+            }
+        }
+    }
+}
+
+/// What an intruder tells of an attempt that was refused.
+pub const REFUSED: &str = "PermissionDenied";
+
+/// Tries to open each segment for writing, to remove it, and to become the stream's writer. It tells for each attempt how it
+/// ended: `done`, or the kind of the error.
+///
+/// # Errors
+/// None; errors are told.
+pub fn intrude(name: &str) -> Played {
+    let told =
+        |result: std::io::Result<()>| result.map_or_else(|error| format!("{:?}", error.kind()), |()| DONE.to_owned());
+    for path in segments::of(name) {
+        tell(&told(segments::open(&path).map(|_| ())));
+        tell(&told(std::fs::remove_file(&path)));
+    }
+    let created = Writer::create(name, WriterOptions::default());
+    tell(if created.is_ok() { DONE } else { REFUSED });
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `tests/vectors/streams`: segments that are committed as files, each stream with what a reader must find in it.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use dora_shm_ring::SHM_DIR;
+use serde_json::{Value, json};
+
+use crate::programs::root;
+use crate::segments;
+
+/// The start of every stream's name in the vectors.
+pub const PREFIX: &str = "vectors/";
+
+/// The folder of the vectors.
+pub fn folder() -> PathBuf {
+    root().join("tests/vectors/streams")
+}
+
+/// Names of the committed cases, sorted.
+///
+/// # Panics
+/// When the folder cannot be read.
+#[track_caller]
+pub fn cases() -> Vec<String> {
+    let entries = fs::read_dir(folder()).expect("the vectors are there").map(|entry| entry.expect("a readable folder"));
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut cases: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    cases.sort();
+    cases
+}
+
+/// The right to use the vectors' names, which are the same for all processes of a machine. A lock on the folder itself
+/// leaves no file behind, and every user and language can take it.
+#[derive(Debug)]
+pub struct Reservation {
+    _lock: File,
+}
+
+impl Reservation {
+    /// Waits for the right.
+    ///
+    /// # Panics
+    /// When shared memory cannot be opened or locked.
+    pub fn wait() -> Self {
+        let folder = File::open(SHM_DIR).expect("a folder that all can read");
+        folder.lock().expect("a folder can be locked");
+        Self { _lock: folder }
+    }
+
+    /// Clears a stream's name, now and when the guard is dropped. A test that was killed may have left segments.
+    pub fn clear<'a>(&'a self, stream: &str) -> Placed<'a> {
+        segments::remove(stream);
+        Placed { stream: stream.to_owned(), _reservation: self }
+    }
+
+    /// Places the segments of a committed case in shared memory, until the guard is dropped.
+    ///
+    /// # Panics
+    /// When a file cannot be read or written.
+    #[track_caller]
+    pub fn place<'a>(&'a self, case: &str, stream: &str) -> Placed<'a> {
+        let placed = self.clear(stream);
+        for entry in fs::read_dir(folder().join(case).join("segments")).expect("a committed case") {
+            let entry = entry.expect("a readable folder");
+            let (name, bytes) = (entry.file_name(), fs::read(entry.path()).expect("a committed segment"));
+            // Not `fs::copy`: a ring must have no holes, whatever the checkout has.
+            fs::write(PathBuf::from(SHM_DIR).join(name), bytes).expect("there is room");
+        }
+        placed
+    }
+}
+
+/// A stream's segments in shared memory. Removed when dropped.
+#[derive(Debug)]
+pub struct Placed<'a> {
+    stream: String,
+    _reservation: &'a Reservation,
+}
+
+impl Drop for Placed<'_> {
+    fn drop(&mut self) {
+        segments::remove(&self.stream);
+    }
+}
+
+/// Integers of a larger magnitude do not survive as a JSON number in every language.
+const EXACT: i128 = 1 << 53;
+
+/// An integer as `expected.json` has it: a number if every reader of JSON keeps it exactly, else a string of its decimal
+/// digits.
+pub fn integer(value: impl Into<i128>) -> Value {
+    let value = value.into();
+    if value.abs() <= EXACT { json!(value as i64) } else { json!(value.to_string()) }
+}
+
+/// A float as `expected.json` has it: a number, or a word if JSON has no number for it.
+pub fn real(value: f64) -> Value {
+    if value.is_nan() {
+        json!("NaN")
+    } else if value.is_infinite() {
+        json!(if value > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        json!(value)
+    }
+}
