@@ -15,7 +15,7 @@ use dora_shm_testkit::signal;
 
 use crate::counters::{Counters, DEFECT_MARK, FAULTS_MARK, FRAMES_MARK};
 use crate::follow::{Goal, Places, follow};
-use crate::roles::Role;
+use crate::role::Role;
 
 pub struct Fixture {
     /// The stream.

@@ -5,8 +5,9 @@ mod campaigns;
 mod counters;
 mod fixture;
 mod follow;
+mod play;
 mod report;
-mod roles;
+mod role;
 mod runner;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use campaigns::Campaign;
 use counters::Counters;
 use fixture::Fixture;
 use report::{Machine, Run};
-use roles::Role;
+use role::Role;
 use runner::{LIVE_MARK, REPORT_MARK, Report};
 
 /// Injects faults into streams while readers verify every frame and account for every position as read or lost.
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.part {
         Some(Part::Role { role, arguments }) => {
-            role.play(&arguments).wrap_err_with(|| role.word()).map(|()| ExitCode::SUCCESS)
+            play::play(role, &arguments).wrap_err_with(|| role.word()).map(|()| ExitCode::SUCCESS)
         }
         Some(Part::Campaign { campaign, seed, milliseconds, evidence }) => {
             perform(campaign, seed, Duration::from_millis(milliseconds), evidence);

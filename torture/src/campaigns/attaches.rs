@@ -12,7 +12,7 @@ use dora_shm_testkit::signal;
 
 use crate::counters::{Counters, FAULTS_MARK};
 use crate::fixture::{Fixture, Outcome, create_patiently};
-use crate::roles::{Role, until_input_ends};
+use crate::role::{Role, until_input_ends};
 
 pub fn run(fixture: &Fixture) -> Outcome {
     // Those that stay go from stream to stream.

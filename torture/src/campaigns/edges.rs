@@ -14,7 +14,7 @@ use dora_shm_testkit::signal;
 
 use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::follow::Places;
-use crate::roles::Role;
+use crate::role::Role;
 
 type Told = Result<Writer, String>;
 

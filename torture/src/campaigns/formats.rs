@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::counters::FAULTS_MARK;
 use crate::fixture::{Fixture, Outcome, create_patiently};
-use crate::roles::{Role, input_ends};
+use crate::role::{Role, input_ends};
 
 pub fn run(fixture: &Fixture) -> Outcome {
     fixture.among_followers(&Kind::ALL, &Ledger::default(), |_| {

@@ -22,7 +22,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::campaigns::impostors;
 use crate::counters::Counters;
 use crate::fixture::{Fixture, Outcome, create_patiently};
-use crate::roles::{Role, until_input_ends};
+use crate::role::{Role, until_input_ends};
 
 /// Address space of a victim: no number in a segment may make it ask for more.
 const VICTIM_BYTES: u64 = 4 << 30;

@@ -12,7 +12,7 @@ use dora_shm_testkit::specimen::Specimen;
 use rustix::process::{Gid, Uid};
 
 use crate::fixture::{Fixture, Outcome};
-use crate::roles::Role;
+use crate::role::Role;
 
 /// Longest time that an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);

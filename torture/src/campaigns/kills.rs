@@ -11,7 +11,7 @@ use dora_shm_testkit::rng::Rng;
 use rustix::process::Signal;
 
 use crate::fixture::{Fixture, Outcome};
-use crate::roles::Role;
+use crate::role::Role;
 
 /// Dead writers that have not been waited for, at most.
 const ZOMBIES: usize = 6;

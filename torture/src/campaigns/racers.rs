@@ -8,7 +8,7 @@ use dora_shm_testkit::process::Process;
 use dora_shm_testkit::rng::Rng;
 
 use crate::fixture::{Fixture, Outcome};
-use crate::roles::Role;
+use crate::role::Role;
 
 const CONTENDERS: u64 = 6;
 

@@ -12,7 +12,7 @@ use dora_shm_testkit::signal;
 
 use crate::counters::Counters;
 use crate::fixture::{Fixture, Outcome, create_patiently};
-use crate::roles::{Role, input_ends};
+use crate::role::{Role, input_ends};
 
 /// 2 MiB of samples: a ring that stays in the caches of most machines.
 const RING_FRAMES: u64 = 65536;

@@ -15,7 +15,7 @@ use dora_shm_testkit::signal;
 
 use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::follow::Places;
-use crate::roles::Role;
+use crate::role::Role;
 
 /// A storm that has not come to its stop point by then has passed all of its passings in another life.
 const STORM: Duration = Duration::from_secs(4);

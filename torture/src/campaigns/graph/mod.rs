@@ -20,7 +20,7 @@ use dora_shm_testkit::segments::{self, Snapshot};
 
 use crate::events::Mark;
 use crate::fixture::{Fixture, Outcome, create_patiently};
-use crate::roles::Role;
+use crate::role::Role;
 
 use listener::Listener;
 use place::{Place, Victim, until};

@@ -25,7 +25,7 @@ use self::rules::Rules;
 use crate::workspace::root;
 
 /// Imports that climb and files in cycles that there are today, by crate. These numbers may only fall.
-const KNOWN: &[(&str, usize, usize)] = &[("bindings/c", 0, 3), ("torture", 0, 6), ("bench", 0, 2)];
+const KNOWN: &[(&str, usize, usize)] = &[("bindings/c", 0, 3), ("bench", 0, 2)];
 
 /// Checks everything.
 pub fn check() -> eyre::Result<()> {
@@ -35,7 +35,12 @@ pub fn check() -> eyre::Result<()> {
     let members = members()?;
     let mut faults = rules.check_crates(&members);
     for (folder, _) in &members {
-        let files = Files::read(&root().join(folder).join("src"))?;
+        let source = root().join(folder).join("src");
+        if !source.is_dir() {
+            // Programs only, a file each: no file imports another.
+            continue;
+        }
+        let files = Files::read(&source)?;
         let climbs = rules.order(folder).map_or_else(Vec::new, |order| files.climbs(order));
         let cycles = files.cycles();
         let cyclic = cycles.iter().map(Vec::len).sum();
