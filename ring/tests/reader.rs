@@ -237,6 +237,29 @@ fn frames_that_are_skipped_count_as_read_and_those_that_were_lapped_as_lost() {
 }
 
 #[test]
+fn a_reader_can_begin_some_seconds_back_and_what_it_passes_is_not_an_event() {
+    let name = Name::new("seconds-back");
+    let mut late = Reader::open(&name, oldest()).unwrap();
+    late.skip_to_last(1.0).unwrap();
+    let mut writer = keeping(&name, 400);
+    for i in 0..10 {
+        writer.describe(&Description { key: i.to_string(), ..Description::default() }).unwrap();
+        signal::write(&mut writer, 10);
+    }
+    // A frame each millisecond.
+    for (seconds, position) in [(0.0, 100), (0.0045, 95), (0.0305, 69), (1e9, 0)] {
+        let mut reader = Reader::open(&name, oldest().each_description(true)).unwrap();
+        reader.skip_to_last(seconds).unwrap();
+        assert_eq!((reader.position(), reader.lost(), reader.next_event()), (position, 0, None), "{seconds}");
+        signal::write(&mut writer, 0);
+    }
+    let mut frames = Frames::new();
+    assert_eq!(late.read(&mut frames, 1).unwrap(), Outcome::Generation);
+    assert_eq!(late.read(&mut frames, 1).unwrap(), Outcome::Data(1));
+    assert_eq!(frames.first(), 0, "it was there first");
+}
+
+#[test]
 fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_whole() {
     let name = Name::new("lost-view");
     let mut writer = stream(&name, 40);

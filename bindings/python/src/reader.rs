@@ -134,10 +134,11 @@ impl Inside {
         self.described.clone()
     }
 
-    fn described_as(&self, description: Option<Arc<ring::Description>>) -> Option<Arc<Described>> {
+    /// The same object as [`described`](Self::described), if that is the description.
+    fn described_as(&mut self, description: Option<Arc<ring::Description>>) -> Option<Arc<Described>> {
         let description = description?;
-        let known = self.described.as_ref().filter(|described| described.is_of(&description));
-        Some(known.cloned().unwrap_or_else(|| Arc::new(Described::new(description))))
+        let held = self.described().filter(|held| held.is_of(&description));
+        Some(held.unwrap_or_else(|| Arc::new(Described::new(description))))
     }
 
     /// How many frames there are to read, and the arrays for them; or the outcome of a poll. It polls only if there are no
@@ -156,14 +157,19 @@ impl Inside {
         })
     }
 
-    /// As the library's. If there is nothing, it checks from time to time whether the writer lives: its death is an event.
     fn advance(&mut self) -> ring::Result<Outcome<u64>> {
         let outcome = self.reader.advance()?;
-        if outcome == Outcome::Nothing && self.liveness_at.elapsed() >= LIVENESS_PAUSE {
+        self.watch_writer(&outcome)?;
+        Ok(outcome)
+    }
+
+    /// Checks from time to time, when a call found nothing, whether the writer lives: its death is an event.
+    fn watch_writer<T>(&mut self, outcome: &Outcome<T>) -> ring::Result<()> {
+        if matches!(outcome, Outcome::Nothing) && self.liveness_at.elapsed() >= LIVENESS_PAUSE {
             self.liveness_at = Instant::now();
             self.reader.liveness(self.idle_after)?;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// The events that were noticed since the last call.
@@ -260,7 +266,7 @@ impl Reader {
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         let mut reader = ring::Reader::open(name, options).map_err(|error| raise(py, error))?;
         if let Begin::Seconds(seconds) = start {
-            skip_to_last(&mut reader, seconds).map_err(|error| raise(py, error))?;
+            reader.skip_to_last(seconds).map_err(|error| raise(py, error))?;
         }
         let interrupter = reader.interrupter();
         let inside = Inside { reader, idle_after, liveness_at: Instant::now(), arrays: None, described: None };
@@ -308,6 +314,7 @@ impl Reader {
             }
             let read = if from_.is_some() { ring::Reader::continue_into } else { ring::Reader::read_into };
             let outcome = read(reader, to_samples, to_times)?;
+            inside.watch_writer(&outcome)?;
             Ok(Some(outcome.map(|copied| inside.take(copied))))
         })?;
         match found {
@@ -403,19 +410,14 @@ impl Reader {
     /// Lends what is new in place, at most `max_frames` frames. Returns a `View`, or as `read`.
     fn view<'py>(&self, py: Python<'py>, max_frames: u64) -> PyResult<Bound<'py, PyAny>> {
         let found = self.notice(py, Takes::Moments, |inside| {
-            let view = match inside.reader.view(max_frames)? {
-                Outcome::Data(view) => view,
-                // As a read that finds nothing.
-                Outcome::Nothing => return Ok(inside.advance()?.map(|_| None)),
-                other => return Ok(other.map(|_| None)),
-            };
+            let outcome = inside.reader.view(max_frames)?;
+            inside.watch_writer(&outcome)?;
+            let (arrays, described) = (inside.arrays(), inside.described());
             let missed = inside.reader.description_missed();
-            Ok(Outcome::Data(Some(View::new(view, inside.arrays(), inside.described(), missed))))
+            Ok(outcome.map(|view| View::new(view, arrays, described, missed)))
         })?;
         match found {
-            Outcome::Data(Some(view)) => Ok(Bound::new(py, view)?.into_any()),
-            // Frames were written in between, or `max_frames` is 0.
-            Outcome::Data(None) => Ok(word(py, Outcome::<()>::Nothing)),
+            Outcome::Data(view) => Ok(Bound::new(py, view)?.into_any()),
             other => Ok(word(py, other)),
         }
     }
@@ -568,16 +570,4 @@ impl Reader {
             None => Ok(None),
         }
     }
-}
-
-/// Moves a reader that has just begun at the oldest frame on to the frames that are less than `seconds` older than the
-/// newest. Frames that are written meanwhile are read, too.
-fn skip_to_last(reader: &mut ring::Reader, seconds: f64) -> ring::Result<()> {
-    let mut passed = reader.unread().saturating_sub(reader.frames_within(seconds)?);
-    while passed > 0
-        && let Outcome::Data(skipped) = reader.skip(passed)?
-    {
-        passed -= skipped.frames.min(passed);
-    }
-    Ok(())
 }

@@ -265,6 +265,23 @@ impl Reader {
         self.cursor.pass(max_frames)
     }
 
+    /// Passes new frames up to the first one that is less than `seconds` older than the newest, by their times: for a reader
+    /// that has just begun at the oldest frame, and is to begin some seconds back. What it passes is not an event. Frames that
+    /// are written meanwhile are not passed. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn skip_to_last(&mut self, seconds: f64) -> Result<()> {
+        let mut passed = self.unread().saturating_sub(self.frames_within(seconds)?);
+        while passed > 0
+            && let Outcome::Data(skipped) = self.skip(passed)?
+        {
+            passed -= skipped.frames.min(passed);
+        }
+        self.cursor.events().clear();
+        Ok(())
+    }
+
     /// Frames that are committed and not read, at this moment.
     pub fn unread(&self) -> u64 {
         self.cursor.unread()

@@ -288,7 +288,7 @@ pub unsafe extern "C" fn dora_shm_reader_open(
     let frames = |name: &str, options, last_seconds| {
         let mut reader = Reader::open(name, options)?;
         if let Some(seconds) = last_seconds {
-            skip_to_last(&mut reader, seconds)?;
+            reader.skip_to_last(seconds)?;
         }
         Ok(Unit::Frames(Frames::new(reader)))
     };
@@ -322,18 +322,6 @@ pub unsafe extern "C" fn dora_shm_reader_open_messages(
     };
     // SAFETY: the convention for arguments.
     unsafe { open(name, options, reader, messages) }
-}
-
-/// Moves a reader that has just begun at the oldest frame on to the frames whose times are less than `seconds` before the
-/// newest frame's. Frames that are written meanwhile are read, too.
-fn skip_to_last(reader: &mut Reader, seconds: f64) -> dora_shm_ring::Result<()> {
-    let mut passed = reader.unread().saturating_sub(reader.frames_within(seconds)?);
-    while passed > 0
-        && let Outcome::Data(skipped) = reader.skip(passed)?
-    {
-        passed -= skipped.frames.min(passed);
-    }
-    Ok(())
 }
 
 /// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
