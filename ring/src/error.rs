@@ -4,8 +4,7 @@ use std::io;
 
 /// What went wrong, with what was expected, what was found and what can be done.
 ///
-/// Routine states are not errors: no data yet, no writer yet, a closed stream and a timed-out wait are answers of
-/// the calls themselves.
+/// Routine states are not errors: no data yet, no writer yet, a closed stream and a timeout are results of the calls.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,10 +45,10 @@ pub enum Error {
     Live {
         /// The stream.
         name: String,
-        /// The process that says it writes it: a hint for people.
+        /// Process id that its header names, as a hint for people.
         pid: Option<u32>,
     },
-    /// A reader's lock keeps us from owning the stream.
+    /// Another process holds a read lock on the header, so that no writer can acquire the stream.
     #[error(
         "stream {name:?} has no live writer, but some other process holds a read lock on its header, which readers \
          never need; find it with `lslocks` and stop it"
@@ -58,7 +57,7 @@ pub enum Error {
         /// The stream.
         name: String,
     },
-    /// The public name belongs to something that is not ours to remove.
+    /// Another file has the public name, and must not be removed.
     #[error(
         "the segment name of stream {name:?} is taken by something else (/dev/shm/{segment}: {found}); remove it if \
          nobody uses it, or choose another name"
@@ -68,10 +67,10 @@ pub enum Error {
         name: String,
         /// Name of the segment.
         segment: String,
-        /// What is there.
+        /// What that file is.
         found: String,
     },
-    /// A segment belongs to a user that was not asked for.
+    /// A segment belongs to a user other than the requested one.
     #[error(
         "segment {segment} belongs to user {found}, expected {expected}; to read another user's stream, name the \
          owner explicitly"
@@ -79,9 +78,9 @@ pub enum Error {
     WrongOwner {
         /// Name of the segment.
         segment: String,
-        /// Whose it is.
+        /// User id of its owner.
         found: u32,
-        /// Whose it should be.
+        /// Which owner was expected.
         expected: String,
     },
     /// A segment cannot be opened for lack of permission.
@@ -90,7 +89,7 @@ pub enum Error {
         /// Name of the segment.
         segment: String,
     },
-    /// The header was written by a newer or otherwise unknown version of the protocol.
+    /// A segment has a newer or otherwise unknown version of the format.
     #[error(
         "segment {segment} has format version {major}.{minor} (must_understand {must_understand:#x}); this library \
          reads version 1 without extensions; update it"
@@ -105,7 +104,7 @@ pub enum Error {
         /// Feature bits that a reader has to know.
         must_understand: u32,
     },
-    /// The header was written by a version of ezmsg that is not known.
+    /// An unknown version of ezmsg wrote the header.
     #[error(
         "stream {name:?} was written by ezmsg, with struct version {struct_version}; this library reads versions 1 \
          (ezmsg-tools 0.6) and 2 (0.10); update it"
@@ -116,7 +115,7 @@ pub enum Error {
         /// ezmsg's struct version.
         struct_version: u32,
     },
-    /// ezmsg wrote the stream, in order, but its frames are nothing that this library has a format for.
+    /// ezmsg wrote the stream correctly, but this library has no format for its frames.
     #[error("stream {name:?} was written by ezmsg and cannot be read: {reason}; send another array to its writer")]
     Unsupported {
         /// The stream.
@@ -132,7 +131,7 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
-    /// A ring is larger than the caller allows.
+    /// A ring is larger than the limit that the caller set.
     #[error("the ring needs {needed} bytes, more than the limit of {limit}; shorten it or raise the limit")]
     TooLarge {
         /// Bytes of the segment.
@@ -154,15 +153,15 @@ pub enum Error {
     /// The writer has no ring yet.
     #[error("no generation has begun; begin one before writing frames")]
     NoGeneration,
-    /// The handle was inherited by a forked child, which must not touch the stream.
+    /// A forked child used the handle of its parent.
     #[error("this writer belongs to the parent process; a forked child must create a writer of its own")]
     Forked,
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{action} failed")]
     Io {
-        /// What was tried, on which segment.
+        /// What was tried, and on which segment.
         action: String,
-        /// The reason it gave.
+        /// The reason that the system gave.
         #[source]
         source: io::Error,
     },
@@ -171,7 +170,7 @@ pub enum Error {
 /// Result of the library's calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Adds to an error of the system what was tried, and on what.
+/// Adds to an error of the system what was tried, and on which segment.
 pub(crate) fn io_error(action: &str, what: &str) -> impl Fn(io::Error) -> Error + use<> {
     let action = format!("{action} {what}");
     move |source| Error::Io { action: action.clone(), source }

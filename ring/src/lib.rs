@@ -73,30 +73,30 @@
 //!                                    └──────────────────────────────────────┘
 //! ```
 //!
-//! The writer says how far it is going to write (`reserved`), writes, and says how far it has come (`committed`). A reader
-//! copies what is committed and then looks at `reserved`: what the writer may have touched meanwhile is thrown away and
-//! counted as lost. Positions only grow; frame `p` is in slot `p mod N`. `SPEC.md`, at the top of the repository, has every
-//! byte and every order, enough to write a reader in another language.
+//! The writer stores how far it is going to write (`reserved`), writes, and stores how far it has written (`committed`). A
+//! reader copies committed frames and then loads `reserved`: frames that the writer may have overwritten meanwhile are
+//! discarded and counted as lost. Positions only grow; frame `p` is in slot `p mod N`. `SPEC.md`, at the top of the
+//! repository, specifies every byte and every memory order: enough to write a reader in another language.
 //!
 //! # What is promised
 //!
-//! - A reader never gets a torn frame, and every frame is accounted once: read, or lost, with the exact number.
-//! - A reader cannot slow, block or hurt a stream: it has no way to write. Samples are copied once, into the ring.
-//! - A process may be killed between any two of its instructions. The kernel tells that a writer is gone, the next writer of
-//!   the name takes the stream over, and readers that are attached go on.
-//! - After an orderly end nothing is left in shared memory, after a change of generation nothing of the old one.
-//! - What is found in shared memory is checked once, on a private copy, before it is believed: an error, never a panic.
-//! - Readers sleep in the kernel until there is news.
+//! - A reader never gets a torn frame. Each frame is counted exactly once: as read or as lost.
+//! - A reader cannot slow, block or damage a stream, since its mapping is read-only. Samples are copied once, into the ring.
+//! - A process may be killed between any two instructions. The kernel then releases the writer's lock, the next writer of the
+//!   name takes over the stream, and attached readers go on.
+//! - A writer that closes its stream leaves nothing in shared memory; a change of generation leaves nothing of the old one.
+//! - Everything found in shared memory is checked once, on a private copy. A failed check is an error, never a panic.
+//! - Readers sleep in the kernel until something happens.
 //!
 //! # Limits
 //!
-//! - Linux on 64-bit little-endian machines. Everything else is refused when compiling.
-//! - The writer never waits. A reader that is slower than the ring is long loses frames, and is told how many.
+//! - Linux on 64-bit little-endian machines. On other systems the crate does not compile.
+//! - The writer never waits. A reader that falls behind by more than the ring loses frames, and reports how many.
 //! - One writer per stream; frames of one of twelve fixed-size numeric types ([`Dtype`]), of rank 0 to 8.
-//! - Of streams that ezmsg itself wrote, which [`Reader`] reads too, nothing of the above is promised but the checks.
-//! - A process of the same user can truncate a segment (SIGBUS in those who have mapped it) or scribble over it.
+//! - [`Reader`] also reads streams that ezmsg itself wrote. For those, only the checks are promised.
+//! - A process of the same user can truncate a segment (SIGBUS in processes that have mapped it) or overwrite it.
 //! - The copy races with the writer by design, which no language defines (see `racing_copy` in the sources): a torn copy is
-//!   found and thrown away, not prevented.
+//!   detected and discarded, not prevented.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 // Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.

@@ -16,7 +16,7 @@ use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
 pub struct Leftover {
     /// The stream's name; `None` for parts whose header, which had the name, is gone.
     pub stream: Option<String>,
-    /// Whether its writer had closed it and died before it had removed it. Such a stream is absent to readers.
+    /// Whether its writer closed it and died before it removed it. To readers, such a stream is absent.
     pub closed: bool,
     /// Public names of its segments.
     pub segments: Vec<String>,
@@ -51,9 +51,9 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     Ok(leftovers.into_iter().map(|(_, leftover)| leftover).collect())
 }
 
-/// Removes what dead writers of this user left behind: their streams, and rings and descriptions that belong to no
-/// stream any more. Attached readers see these streams closed. Never touches anything whose writer lives, nothing that
-/// ezmsg made, and no ring or description of a later version. Returns the names of the removed streams and segments.
+/// Removes what dead writers of this user left behind: their streams, and rings and descriptions that no longer belong to a
+/// stream. Attached readers see these streams closed. It never touches anything of a live writer, anything that ezmsg made, or
+/// a ring or description of a later version. Returns the names of the removed streams and segments.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed or something cannot be removed.
@@ -76,7 +76,7 @@ pub fn clean() -> Result<Vec<String>> {
             What::Part(_) | What::Unfinished => rest.push(remains),
         }
     }
-    // Once more, since a writer may have taken over a dead stream in between, and goes on with its ring.
+    // Checked again, since a writer may have taken over a dead stream and its ring in between.
     let living = Living::among(&list()?);
     for Remains { segment, is_anchor, stat, what } in rest {
         let name = file_name(&segment, is_anchor);
@@ -97,7 +97,7 @@ pub fn clean() -> Result<Vec<String>> {
     Ok(removed)
 }
 
-/// A file of this user that has no living writer, by one of its names.
+/// A file of this user without a live writer, under one of its names.
 struct Remains {
     /// The public name of the segment.
     segment: String,
@@ -111,13 +111,13 @@ enum What {
     Header(Box<RawHeader>),
     /// A ring or a description of this stream_id.
     Part(u64),
-    /// An anchor behind which nothing was finished.
+    /// An anchor of a segment that was never finished.
     Unfinished,
 }
 
 /// What is to be removed: headers first, each file once.
 fn plan() -> Result<Vec<Remains>> {
-    // Candidates first, then the streams that live: what a live writer makes in between is no candidate.
+    // Candidates first, then the live streams: a segment that a live writer makes in between is not a candidate.
     let candidates = candidates()?;
     let names = list()?;
     let mut plan = dead_headers(&names)?;
@@ -128,7 +128,7 @@ fn plan() -> Result<Vec<Remains>> {
             What::Part(stream_id) => living.stream_ids.contains(&stream_id),
             _ => living.is_making(&remains.segment),
         };
-        // A stream that was closed meanwhile has taken its parts with it, before its header.
+        // If a stream was closed meanwhile, its parts were removed before its header.
         if !lives && is_there(&remains.segment, remains.is_anchor, &remains.stat) {
             plan.push(remains);
         }
@@ -136,7 +136,7 @@ fn plan() -> Result<Vec<Remains>> {
     Ok(plan)
 }
 
-/// Rings, descriptions and unfinished anchors, whosever they are.
+/// Rings, descriptions and unfinished anchors, of live writers too.
 fn candidates() -> Result<Vec<Remains>> {
     let mut candidates = Vec::new();
     let mut seen = HashSet::new();
@@ -144,7 +144,7 @@ fn candidates() -> Result<Vec<Remains>> {
         let Some(opened) = open_own(&file_name(&segment, is_anchor), false) else { continue };
         let what = match kind(&opened) {
             Some(Kind::PartOf(stream_id)) => What::Part(stream_id),
-            // ezmsg's data segments have no magic either, but never an anchor.
+            // The data segments of ezmsg have no magic either, but they never have an anchor.
             Some(Kind::Other) if is_anchor && !is_held(&opened, &segment)? => What::Unfinished,
             _ => continue,
         };
@@ -162,7 +162,7 @@ fn dead_headers(names: &[(String, bool)]) -> Result<Vec<Remains>> {
         let Some((opened, header)) = header_of(segment, *is_anchor) else { continue };
         let has_anchor = !*is_anchor && open_own(&file_name(segment, true), false).is_some();
         let is_known = dead.iter().any(|other| other.stat.id == opened.stat.id);
-        // A writer that has just closed its stream lets go of a header that has no name any more.
+        // A writer that has just closed its stream releases a header that no longer has a name.
         if has_anchor || is_known || is_held(&opened, segment)? || !is_there(segment, *is_anchor, &opened.stat) {
             continue;
         }
@@ -182,7 +182,7 @@ struct Living {
 impl Living {
     fn among(names: &[(String, bool)]) -> Self {
         let mut living = Self { stream_ids: HashSet::new(), being_made: HashSet::new() };
-        // By either name: a live writer's header may be waiting for the other one to be put back.
+        // By either name: the other one may have been removed, and not linked again yet.
         for (_, header) in names.iter().filter_map(|(segment, is_anchor)| header_of(segment, *is_anchor)) {
             let name = header.name_lossy();
             living.stream_ids.insert(header.stream_id);

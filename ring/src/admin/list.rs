@@ -1,4 +1,4 @@
-//! All streams of the machine.
+//! The list of all streams of the machine.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,20 +16,20 @@ use crate::{Error, Format, Result, shorten};
 /// A stream as [`streams`] found it.
 #[derive(Clone, Debug)]
 pub enum StreamInfo {
-    /// A stream of this process's user or of root, with everything that a reader would be told.
+    /// A stream of this process's user or of root, with everything that a reader reports about it.
     Stream(Box<Info>),
-    /// Another user's stream, which is not opened unless the user is named ([`ReaderOptions::owner`]).
+    /// Another user's stream. It is opened only if the user is named ([`ReaderOptions::owner`]).
     OtherUser {
         /// Name of the header segment; the stream's own name is inside.
         segment: String,
         /// User id of its writer.
         owner: u32,
     },
-    /// Something of ours that cannot be read, and why.
+    /// A stream of this format that cannot be read.
     Unreadable {
         /// Name of the header segment.
         segment: String,
-        /// What is wrong with it.
+        /// Why it cannot be read.
         reason: String,
     },
     /// A stream that ezmsg itself wrote. Its name is not in its header.
@@ -44,11 +44,11 @@ pub enum StreamInfo {
         owner: u32,
         /// Number of its ring; `None` before the first, or while its writer makes another.
         generation: Option<u32>,
-        /// Of that ring, where it is one that can be read.
+        /// Format of that ring, if it can be read.
         format: Option<Format>,
-        /// Bytes of that ring.
+        /// Bytes of that ring, if it can be read.
         ring_bytes: Option<u64>,
-        /// Frames that were written to that ring, as far as one look can tell.
+        /// Frames written to that ring, as far as one snapshot shows.
         position: u64,
     },
 }
@@ -61,10 +61,10 @@ pub fn streams() -> Result<Vec<StreamInfo>> {
     streams_of(None)
 }
 
-/// As [`streams`], and those of the user `owner` are opened, too, as far as he lets others read them.
+/// As [`streams`]. Streams of the user `owner` are opened too, if their modes permit it.
 ///
 /// # Errors
-/// As there.
+/// As [`streams`].
 pub fn streams_of(owner: Option<u32>) -> Result<Vec<StreamInfo>> {
     let names = shm::list().map_err(io_error("listing", SHM_DIR))?;
     let anchored: HashSet<&str> =
@@ -80,7 +80,7 @@ pub fn streams_of(owner: Option<u32>) -> Result<Vec<StreamInfo>> {
     Ok(found)
 }
 
-/// Whether what this user owns is opened, and how a reader has to ask for it. `None`: it is not.
+/// The options with which a reader opens this user's streams. `None`: they are not to be opened.
 fn options_for(owner: u32, asked: Option<u32>) -> Option<ReaderOptions> {
     if owner == 0 || owner == shm::effective_user() {
         return Some(ReaderOptions::default());
@@ -96,7 +96,7 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
         return None;
     }
     let Some(options) = options_for(stat.owner, asked) else {
-        // Of a foreign segment only the length is known: headers are the only ones this short.
+        // The segment cannot be opened, and only headers have this length.
         let owner = stat.owner;
         return (stat.length == header::LENGTH as u64)
             .then(|| StreamInfo::OtherUser { segment: segment.to_owned(), owner });
@@ -109,7 +109,7 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
         }
     };
     let header = read_header(&opened.file).ok()??;
-    // Its writer is about to remove it, or had no time to.
+    // Its writer is removing it, or died before it could.
     if header.is_closed() {
         return None;
     }
@@ -137,7 +137,7 @@ fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
         return None;
     }
     let opened = shm::open_segment(segment, false).ok()?;
-    // A header of ours starts with ezmsg's fields too; without its anchor it is a leftover.
+    // A header of ours starts with ezmsg's fields too. Without its anchor it is a leftover.
     if matches!(read_header(&opened.file), Ok(Some(_))) {
         return None;
     }

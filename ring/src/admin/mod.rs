@@ -1,4 +1,4 @@
-//! What is in shared memory: listing the streams there, and removing what dead writers left.
+//! Listing the streams in shared memory, and removing what dead writers left.
 
 mod clean;
 mod list;

@@ -1,19 +1,19 @@
 //! Structures in shared memory, each declared once as a table of fields.
 //!
-//! Each of the tables has the rows of the same table in `SPEC.md`: offset, name, type. From it follow
+//! Each table has the rows of the same table in `SPEC.md`: offset, name, type. [`fields!`] makes from it
 //!
-//! - the struct, a private copy of the structure with the values of all its fields, and its `encode` and `decode`;
-//! - `at`, a module with the place of each field under the field's name;
-//! - a method of [`InPlace`] for each word that is reached in place, as an atomic;
-//! - the checks at compile time that no field overlaps the one before it or leaves the structure, and that the atomic
-//!   words are aligned to their size;
+//! - a struct with the values of all fields, which is a private copy of the structure, with `encode` and `decode`;
+//! - the module `at`, with the place of each field under the field's name;
+//! - a method of [`InPlace`] for each word that is accessed in place, as an atomic;
+//! - checks at compile time: no field overlaps the one before it or leaves the structure, and the atomic words are aligned
+//!   to their size;
 //! - `TABLE`, which a test compares with `SPEC.md`.
 //!
-//! All numbers are little-endian. Bytes between the fields are zero.
+//! All numbers are little-endian. The bytes between the fields are zero.
 
 use std::marker::PhantomData;
 
-/// Declares a structure. A row is `offset name: type`; `as atomic` marks a word that changes while others look at it, and
+/// Declares a structure. A row is `offset name: type`. `as atomic` marks a word that changes while other processes load it,
 /// `as last` the word whose Release store makes the whole structure valid.
 macro_rules! fields {
     (
@@ -85,14 +85,14 @@ macro_rules! fields {
         #[inline]
         pub fn $field(&self) -> &<$type as $crate::layout::fields::Word>::Atomic {
             // SAFETY: `check` has found the field inside the structure and aligned, and `InPlace::new` promises that the
-            // structure is there. Once others can reach the memory, the word is only ever accessed as an atomic.
+            // structure is there. Once other processes can reach the memory, the word is only accessed as an atomic.
             unsafe { <$type as $crate::layout::fields::Word>::at(self.start().add(at::$field.offset())) }
         }
     };
 }
 pub(crate) use fields;
 
-/// What a field can hold. Its bytes in memory are as many as `size_of` says.
+/// What a field can hold. It has `size_of` bytes in memory.
 pub(crate) trait Value: Copy {
     /// The value in `bytes`, which are as long as the value.
     fn load(bytes: &[u8]) -> Self;
@@ -198,9 +198,9 @@ impl<T: Value> Field<T> {
 /// How a field may be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Fixed before others can reach the structure.
+    /// Fixed before other processes can reach the structure.
     Fixed,
-    /// Changes while others look at it.
+    /// Changes while other processes load it.
     Atomic,
     /// Fixed, and stored after everything else.
     Last,
@@ -259,7 +259,7 @@ macro_rules! word {
 #[cfg(not(loom))]
 word!(u8 AtomicU8 u32 AtomicU32 u64 AtomicU64);
 
-/// A structure in memory that others may access at the same time: only its atomic words are reached through it.
+/// A structure in memory that other processes may access at the same time. Only its atomic words are accessed through it.
 #[cfg(not(loom))]
 pub(crate) struct InPlace<S> {
     start: *mut u8,
@@ -276,7 +276,7 @@ impl<S> Clone for InPlace<S> {
 #[cfg(not(loom))]
 impl<S> Copy for InPlace<S> {}
 
-// SAFETY: only atomics are reached through it.
+// SAFETY: only atomics are accessed through it.
 #[cfg(not(loom))]
 unsafe impl<S> Send for InPlace<S> {}
 // SAFETY: as above.

@@ -9,8 +9,8 @@ use crate::{Dtype, Format, Result};
 /// Bytes of a chunk record.
 pub(crate) const RECORD_BYTES: u64 = Record::LENGTH as u64;
 
-/// Geometry of a ring: everything that says where a frame or a record is. Only made by [`Geometry::plan`] (the
-/// writer's side) and [`Geometry::check`] (from shared memory), so every offset in it lies inside the segment.
+/// Where the frames and records of a ring are. Only made by [`Geometry::plan`] (for a writer) and [`Geometry::check`] (from
+/// shared memory), so that every offset lies inside the segment.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Geometry {
     /// Frames in the ring (N).
@@ -121,17 +121,17 @@ impl Geometry {
 }
 
 impl Format {
-    /// Bytes of shared memory that a ring of this format takes, when its first chunk has `first_chunk_frames` frames
-    /// (it decides how many chunk records there are).
+    /// Bytes of shared memory that a ring of this format takes. `first_chunk_frames`, the number of frames of the first chunk,
+    /// decides how many chunk records there are.
     ///
     /// # Errors
-    /// [`BadFormat`](crate::Error::BadFormat) when the size overflows.
+    /// [`BadFormat`](crate::Error::BadFormat) if the size overflows.
     pub fn ring_bytes(&self, first_chunk_frames: u64) -> Result<u64> {
         Ok(Geometry::plan(self, first_chunk_frames)?.length)
     }
 }
 
-/// Rounds the frames up to a multiple of 8, so that samples start on a 64-byte boundary, when that costs little.
+/// Rounds the frames up to a multiple of 8 if that costs little, so that the samples start on a 64-byte boundary.
 fn rounded_frames(frames: u64) -> u64 {
     let rounded = frames.next_multiple_of(8);
     if frames >= 8 * 16 && rounded <= u64::from(u32::MAX) { rounded } else { frames }

@@ -4,7 +4,7 @@ use super::fields::fields;
 use super::{MAX_NAME_BYTES, NO_GENERATION};
 
 fields! {
-    /// A private copy of a header, unchecked. Its atomic words are as they were when it was made, in no order.
+    /// A private copy of a header, unchecked. Its atomic words were copied at about the same time, in no order.
     #[derive(Clone, Debug, PartialEq)]
     pub(crate) struct RawHeader, 4096 bytes;
     /// What an unmodified `EZShmMirror` reads.
@@ -32,13 +32,13 @@ pub(crate) const LENGTH: usize = RawHeader::LENGTH;
 pub(crate) const MAGIC_VALUE: u64 = u64::from_le_bytes(*b"DORASHMH");
 pub(crate) const STATE_OPEN: u32 = 1;
 pub(crate) const STATE_CLOSED: u32 = 2;
-/// Sleepers are woken after every event but a write.
+/// Waiters are woken after every event except a write.
 pub(crate) const WAKING_NOT_FOR_WRITES: u32 = 0;
-/// Sleepers are woken after every event.
+/// Waiters are woken after every event.
 pub(crate) const WAKING_ALWAYS: u32 = 1;
 
 const _: () = {
-    // What a reader polls is one 128-byte block, which the bell is not in.
+    // The words that a reader polls are in one 128-byte block, without the bell.
     assert!(at::wake.offset().is_multiple_of(128) && at::waking.end() <= at::wake.offset() + 128);
     assert!(at::bell.offset() / 128 != at::wake.offset() / 128);
     assert!(at::name.bytes() == MAX_NAME_BYTES);
@@ -58,12 +58,12 @@ impl RawHeader {
         Some(self.generation).filter(|&generation| generation != NO_GENERATION)
     }
 
-    /// The bytes of the stream's name, as many as the field holds when `name_len` says more.
+    /// The bytes of the stream's name; all of the field if `name_len` is larger.
     pub fn name_bytes(&self) -> &[u8] {
         &self.name[..(self.name_len as usize).min(MAX_NAME_BYTES)]
     }
 
-    /// The stream's name as far as it is UTF-8.
+    /// The stream's name. Bytes that are not UTF-8 are replaced.
     pub fn name_lossy(&self) -> String {
         String::from_utf8_lossy(self.name_bytes()).into_owned()
     }

@@ -1,4 +1,4 @@
-//! Where every byte of a segment is, and the one check that untrusted geometry passes through.
+//! Where every byte of a segment is: each structure as a table of its fields, and the geometry of rings.
 
 pub(crate) mod fields;
 pub(crate) mod footer;
@@ -32,13 +32,13 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// Whether this library reads it. A higher minor version only adds what may be ignored.
+    /// Whether this library can read it. A higher minor version only adds what may be ignored.
     pub fn is_known(self) -> bool {
         self.major == MAJOR && self.must_understand == 0
     }
 }
 
-/// The version words of a structure that has some.
+/// Gives structures with version words a method for them.
 macro_rules! versioned {
     ($($Structure:ident)+) => {$(
         impl $Structure {
@@ -54,7 +54,7 @@ versioned!(RawHeader RawTrailer RawFooter);
 pub(crate) const SEGMENT_UNIT: u64 = 16384;
 /// Longest metadata segment that a reader maps.
 pub(crate) const MAX_METADATA_BYTES: u64 = 64 << 20;
-/// `generation` of a stream that has no ring yet.
+/// `generation` of a stream without a ring.
 pub(crate) const NO_GENERATION: u32 = u32::MAX;
-/// `final_position` of a stream whose total is not known.
+/// `final_position` of a stream whose total is unknown.
 pub(crate) const UNKNOWN_POSITION: u64 = u64::MAX;

@@ -14,7 +14,7 @@ fields! {
     16  send_ns: i64,
     /// CLOCK_MONOTONIC when it was committed, nanoseconds.
     24  mono_ns: u64,
-    /// The description in force.
+    /// The description that was current.
     32  meta_generation: u32,
     /// 0; readers ignore bits that they do not know.
     36  flags: u32,

@@ -1,4 +1,4 @@
-//! The tables of `SPEC.md` say what the code says.
+//! The tables of `SPEC.md` agree with the code.
 
 use super::fields::{Kind, Row};
 use super::{RawFooter, RawHeader, RawTrailer, Record, footer, header, trailer};

@@ -4,7 +4,7 @@ use super::fields::fields;
 use super::{MAX_RANK, SEGMENT_UNIT};
 
 fields! {
-    /// A private copy of a trailer, unchecked. Its atomic words are as they were when it was made, in no order.
+    /// A private copy of a trailer, unchecked. Its atomic words were copied at about the same time, in no order.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) struct RawTrailer, 4096 bytes;
     0   magic: u64 as last,
@@ -43,7 +43,7 @@ const _: () = {
     assert!(at::reserved.offset() / 128 == at::reserved_chunks.offset() / 128);
     assert!(at::created_mono_ns.end() <= at::reserved.offset() / 128 * 128);
     assert!(at::reserved_chunks.end() <= at::committed.offset() / 128 * 128);
-    // On the line of the commit, which a reader has to look at anyway.
+    // On the line of the commit, which a reader loads anyway.
     assert!(at::committed.offset().is_multiple_of(64) && at::committed_chunks.end() <= at::committed.offset() + 64);
     assert!(at::committed_meta_generation.end() <= at::committed.offset() + 64);
     assert!(LENGTH.is_multiple_of(128) && SEGMENT_UNIT.is_multiple_of(LENGTH));

@@ -11,7 +11,7 @@ use super::{Interrupter, ReaderOptions, Wait, open};
 use crate::Result;
 use crate::error::io_error;
 use crate::protocol::cursor::{Cursor, Start, Unit};
-use crate::shm::{Event, Home};
+use crate::shm::{Event, ProcessGuard};
 use crate::stream::Liveness;
 
 /// Pause of a thread that could not look at the stream before it tries again, and between its looks for a stream that
@@ -47,7 +47,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Notifier {
     shared: Arc<Shared>,
     interrupter: Interrupter,
-    home: Home,
+    process: ProcessGuard,
     /// Always there until the drop.
     thread: Option<JoinHandle<()>>,
 }
@@ -101,12 +101,12 @@ impl Notifier {
             .name("dora-shm-notify".to_owned())
             .spawn(move || of_thread.watch())
             .map_err(io_error("starting a thread for", name))?;
-        Ok(Self { shared, interrupter, home: Home::here(), thread: Some(thread) })
+        Ok(Self { shared, interrupter, process: ProcessGuard::current(), thread: Some(thread) })
     }
 
     /// Makes the descriptor unreadable until there is something new. Call it before reading, not after.
     pub fn clear(&self) {
-        if !self.home.is_here() {
+        if !self.process.is_current() {
             return;
         }
         let mut state = self.shared.state();
@@ -122,7 +122,7 @@ impl Notifier {
 
     /// Makes the descriptor readable, for a reader that has left something unread.
     pub fn set(&self) {
-        if self.home.is_here() {
+        if self.process.is_current() {
             self.shared.state().set(&self.shared.event);
         }
     }
@@ -143,7 +143,7 @@ impl AsRawFd for Notifier {
 impl Drop for Notifier {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if !self.home.is_here() {
+        if !self.process.is_current() {
             // There is no such thread in this process, and one of the locks may have been held when it was forked.
             std::mem::forget(thread);
             return;

@@ -17,21 +17,21 @@ fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// Whether something (NTP, PTP) keeps this machine's clock, so that it can be compared with those of others: with
-/// [`MessageInfo::send_ns`](crate::MessageInfo::send_ns) of messages from other machines. `None`: the system does not tell.
+/// Whether this machine's clock is synchronized (by NTP or PTP), so that it can be compared with the clocks of other machines:
+/// with [`MessageInfo::send_ns`](crate::MessageInfo::send_ns) of their messages. `None`: the system does not report it.
 pub fn clock_is_synchronized() -> Option<bool> {
     // SAFETY: a plain C structure of numbers, for which zeros are values; with `modes` 0 nothing is set.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: points to a structure of our own, which the kernel fills.
-    let told = unsafe { libc::adjtimex(&mut state) };
-    (told >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
+    let result = unsafe { libc::adjtimex(&mut state) };
+    (result >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Where the wall clock is ahead of the steady one: between these two, however long it took to look.
+    /// How far the wall clock is ahead of the steady one: between these two, however long the calls took.
     fn offset() -> (i64, i64) {
         let before = monotonic_ns() as i64;
         let wall = unix_ns();
@@ -39,13 +39,13 @@ mod tests {
     }
 
     #[test]
-    fn asking_whether_the_clock_is_kept_does_not_set_it() {
+    fn asking_whether_the_clock_is_synchronized_does_not_set_it() {
         let began = monotonic_ns();
         let (low, high) = offset();
         let kept = clock_is_synchronized();
         let (low_now, high_now) = offset();
         assert_eq!(clock_is_synchronized().is_some(), kept.is_some());
-        // What keeps a clock lets it run faster or slower by less than a thousandth.
+        // Synchronization changes the speed of the clock by less than a thousandth.
         let drift = (monotonic_ns() - began) as i64 / 1000 + 1;
         assert!(low_now - drift <= high && low - drift <= high_now, "{kept:?} {low}..{high} {low_now}..{high_now}");
     }

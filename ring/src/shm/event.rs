@@ -15,17 +15,17 @@ impl Event {
         if file < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: just made, and nobody else's.
+        // SAFETY: just made, and owned by nothing else.
         Ok(Self { file: unsafe { OwnedFd::from_raw_fd(file) } })
     }
 
     pub fn set(&self) {
-        // Fails only when the counter is full, and then it is readable.
+        // Fails only if the counter is full, and then it is readable.
         let _ = rustix::io::write(&self.file, &1_u64.to_ne_bytes());
     }
 
     pub fn clear(&self) {
-        // Fails only when nothing is there to be cleared.
+        // Fails only if it was clear.
         let _ = rustix::io::read(&self.file, &mut [0; 8]);
     }
 }

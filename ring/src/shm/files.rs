@@ -1,4 +1,4 @@
-//! Segments as files: opened without following links or blocking, filled under the anchor, linked when whole.
+//! Segments as files: opened without following links or blocking, filled under the anchor, linked when complete.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::stream::name::SHM_DIR;
 use crate::stream::name::{ANCHOR_SUFFIX, SEGMENT_PREFIX};
 
-/// What makes two names the same file.
+/// Identity of a file: two names with the same one are the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
     device: u64,
@@ -17,19 +17,19 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// The file's number, which no other one has while it is there, and none for a long time after.
+    /// The file's number. No other file has it while this one exists, nor for a long time after.
     pub fn number(self) -> u64 {
         self.inode
     }
 }
 
-/// What `stat` says of a segment.
+/// What `stat` reports about a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileStat {
     pub id: FileId,
     pub owner: u32,
     pub length: u64,
-    /// Bytes of memory that the file really has; less than `length` when it has holes.
+    /// Bytes of memory that the file has; fewer than `length` if it has holes.
     pub allocated: u64,
     pub links: u64,
     pub is_file: bool,
@@ -61,7 +61,7 @@ impl FileStat {
     }
 }
 
-/// A segment that is open, with what `fstat` said of it before anything was read.
+/// A segment that is open, and what `fstat` reported before anything was read.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub file: OwnedFd,
@@ -106,7 +106,7 @@ pub(crate) fn link(existing: &str, new: &str) -> io::Result<()> {
     Ok(fs::linkat(CWD, path(existing), CWD, path(new), AtFlags::empty())?)
 }
 
-/// Gives an open file its name again, by whichever of its names is left.
+/// Links an open file under its `missing` name, by the name that is `left`.
 pub(crate) fn relink(id: FileId, left: &str, missing: &str) -> io::Result<()> {
     match stat_name(left)? {
         Some(stat) if stat.id == id => link(left, missing),
@@ -122,7 +122,7 @@ pub(crate) fn unlink(name: &str) -> io::Result<()> {
     }
 }
 
-/// Removes a name if it stands for this file; a foreign one is left alone. Whether it did.
+/// Removes a name if it stands for this file. Returns whether it did.
 pub(crate) fn unlink_if(name: &str, id: FileId) -> io::Result<bool> {
     let ours = stat_name(name)?.is_some_and(|stat| stat.id == id);
     if ours {
@@ -131,10 +131,10 @@ pub(crate) fn unlink_if(name: &str, id: FileId) -> io::Result<bool> {
     Ok(ours)
 }
 
-/// Bytes reserved per call: a signal between two calls does not start a large reservation over again.
+/// Bytes reserved per call, so that a signal does not restart a large reservation.
 const RESERVE_SLICE: u64 = 16 << 20;
 
-/// Sets the file's length and takes the memory for all of it, so that no later store can fail.
+/// Sets the file's length and reserves memory for all of it, so that no later store can fail.
 pub(crate) fn reserve(file: impl AsFd, length: u64) -> io::Result<()> {
     let mut done = 0;
     while done < length {
@@ -148,7 +148,7 @@ pub(crate) fn reserve(file: impl AsFd, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the exact permission bits, whatever the umask.
+/// Sets the exact permission bits; the umask does not matter.
 pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<()> {
     Ok(fs::fchmod(file, Mode::from_raw_mode(mode))?)
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 /// How many forks lie between this process and the one that first loaded the library.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Registered descriptors: a list that only grows, whose entries are used again. A child's handler may run while any
-/// other thread of the parent was in the middle of anything, so it takes no lock.
+/// Registered descriptors: a list that only grows and whose entries are reused. When a child's handler runs, other threads
+/// of the parent may have been in the middle of anything, so it takes no lock.
 static REGISTRY: AtomicPtr<Entry> = AtomicPtr::new(std::ptr::null_mut());
 
 struct Entry {
@@ -70,28 +70,28 @@ extern "C" fn in_child() {
     }
 }
 
-/// Remembers the process that made it.
+/// Knows the process that made it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Home {
+pub(crate) struct ProcessGuard {
     forks: u32,
 }
 
-impl Home {
+impl ProcessGuard {
     /// This process.
-    pub fn here() -> Self {
+    pub fn current() -> Self {
         install_handler();
         Self { forks: FORKS.load(Ordering::Relaxed) }
     }
 
     /// Whether this is the process that made it, not a forked child.
-    pub fn is_here(self) -> bool {
+    pub fn is_current(self) -> bool {
         FORKS.load(Ordering::Relaxed) == self.forks
     }
 }
 
-/// Remembers the process that made it, and keeps one descriptor from living on in a child.
+/// Knows the process that made it, and closes one descriptor in its forked children.
 pub(crate) struct ForkGuard {
-    home: Home,
+    process: ProcessGuard,
     entry: Option<&'static Entry>,
 }
 
@@ -99,17 +99,17 @@ impl ForkGuard {
     /// Registers `descriptor`, which must stay open until the guard is dropped.
     pub fn new(descriptor: RawFd) -> Self {
         let entry = register(descriptor);
-        Self { home: Home::here(), entry: Some(entry) }
+        Self { process: ProcessGuard::current(), entry: Some(entry) }
     }
 
     /// Whether this is the process that made the guard.
-    pub fn is_home(&self) -> bool {
-        self.home.is_here()
+    pub fn is_own_process(&self) -> bool {
+        self.process.is_current()
     }
 
     /// Takes the descriptor off the list, before it is closed.
     pub fn forget(&mut self) {
-        if let Some(entry) = self.entry.take().filter(|_| self.is_home()) {
+        if let Some(entry) = self.entry.take().filter(|_| self.is_own_process()) {
             entry.descriptor.store(FREE, Ordering::Relaxed);
         }
     }

@@ -1,4 +1,4 @@
-//! Who owns a stream: an open-file-description lock, which the kernel drops however its holder dies.
+//! Who owns a stream: an open-file-description lock, which the kernel releases however its holder dies.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
@@ -12,12 +12,11 @@ use super::ForkGuard;
 /// the lock, alive) and never reaches a child.
 pub(crate) struct Lock {
     fork: ForkGuard,
-    /// Always there until the drop.
+    /// Present until the drop.
     file: Option<OwnedFd>,
 }
 
-/// The byte of a header that its writer locks, and the one that waiting readers lock. Locks are of bytes, which need not
-/// have to do with what is stored there.
+/// The byte of a header that its writer locks, and the one that waiting readers lock. What is stored there does not matter.
 const WRITERS_BYTE: libc::off_t = 0;
 const WAITERS_BYTE: libc::off_t = 1;
 
@@ -32,7 +31,7 @@ fn byte(offset: libc::off_t, kind: libc::c_int) -> libc::flock {
 }
 
 impl Lock {
-    /// Takes the lock, or gives the descriptor back when somebody else holds one.
+    /// Takes the lock, or returns the descriptor if another process holds a lock.
     pub fn try_take(file: OwnedFd) -> io::Result<Result<Lock, OwnedFd>> {
         // Registered before it is locked: a child that is forked in between must not keep the lock.
         let fork = ForkGuard::new(file.as_raw_fd());
@@ -49,41 +48,40 @@ impl Lock {
     }
 
     /// Whether this is the process that took the lock, not a forked child.
-    pub fn is_home(&self) -> bool {
-        self.fork.is_home()
+    pub fn is_own_process(&self) -> bool {
+        self.fork.is_own_process()
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
-        if self.fork.is_home() {
-            // Unlocked by name, not by closing: a child forked this instant still has a copy of the descriptor.
+        if self.fork.is_own_process() {
+            // Unlocked explicitly, not by closing: a child forked this instant still has a copy of the descriptor.
             let _ = fcntl(&file, FcntlArg::F_OFD_SETLK(&byte(WRITERS_BYTE, libc::F_UNLCK)));
             self.fork.forget();
         } else {
-            // The fork handler has closed the child's copy already; the number may be another file's by now.
+            // The fork handler has closed the child's copy already. The number may be that of another file by now.
             let _ = file.into_raw_fd();
         }
     }
 }
 
-/// Whether a live writer holds the file's lock. Asks as a reader would (`F_RDLCK`), so that a reader's own lock is not
-/// taken for a writer.
+/// Whether a live writer holds the file's lock. It asks for a read lock (`F_RDLCK`), so that a reader's lock does not count.
 pub(crate) fn is_write_locked(file: impl AsFd) -> io::Result<bool> {
     let mut answer = byte(WRITERS_BYTE, libc::F_RDLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))?;
     Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// Takes a waiter lock on a header that is open for reading: it says that somebody sleeps on the wake word. Any number
-/// of readers can hold one; the kernel drops it with the last descriptor and mapping of this open file.
+/// Takes a waiter lock on a header that is open for reading, which means that a reader waits on the wake word. Any number of
+/// readers can hold one. The kernel releases it with the last descriptor and mapping of this open file.
 pub(crate) fn take_waiter_lock(file: impl AsFd) -> io::Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&byte(WAITERS_BYTE, libc::F_RDLCK)))?;
     Ok(())
 }
 
-/// Whether somebody holds a waiter lock.
+/// Whether a process holds a waiter lock.
 pub(crate) fn has_waiter_lock(file: impl AsFd) -> io::Result<bool> {
     let mut answer = byte(WAITERS_BYTE, libc::F_WRLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))?;

@@ -9,14 +9,14 @@ use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::{FileId, FileStat, stat_name};
 
-/// A read-only mapping: a reader cannot write, whatever it does.
+/// A read-only mapping: the kernel prevents a reader from writing.
 pub(crate) struct ReadMapping {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: the mapping belongs to no thread, and what is done through it is atomic loads and racing copies that are
-// judged afterwards.
+// SAFETY: the mapping does not belong to a thread, and it is only accessed by atomic loads and by racing copies, which are
+// checked afterwards.
 unsafe impl Send for ReadMapping {}
 // SAFETY: as above.
 unsafe impl Sync for ReadMapping {}
@@ -57,7 +57,7 @@ impl WriteMapping {
     /// Maps the segment behind `anchor`, which must still be the file `id` that was opened and checked.
     ///
     /// `shared_memory` opens by name and takes no descriptor, so the name is compared with the checked file after it has
-    /// mapped. As a non-owner it never unlinks; an owner's drop would remove whatever stands under the name by then.
+    /// mapped. As a non-owner it never unlinks; an owner's drop would remove any file that has the name by then.
     pub fn new(anchor: &str, id: FileId, length: usize) -> io::Result<Self> {
         let shmem = ShmemConf::new().os_id(format!("/{anchor}")).open().map_err(|error| match error {
             ShmemError::MapOpenFailed(code) | ShmemError::MapCreateFailed(code) | ShmemError::UnknownOsError(code) => {
@@ -80,11 +80,11 @@ impl WriteMapping {
         self.shmem.len()
     }
 
-    /// Makes the pages of a range present and writable now, so that no store to it faults later. Kernels before 5.14
-    /// refuse; then the first lap takes the faults.
+    /// Prefaults the pages of a range for writing, so that no later store to it faults. Kernels before 5.14 refuse; then the
+    /// first lap faults.
     pub fn populate(&self, offset: usize, length: usize) {
         let end = offset.saturating_add(length).min(self.length());
-        // madvise wants whole pages; 4096 divides every page size's multiples that segments are made of.
+        // madvise needs the start of a page.
         let start = offset.min(end) & !(rustix::param::page_size() - 1);
         // SAFETY: the range lies in this mapping.
         let _ = unsafe { madvise(self.start().add(start).cast(), end - start, Advice::LinuxPopulateWrite) };

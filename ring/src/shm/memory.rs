@@ -1,4 +1,4 @@
-//! Segments as typed memory: where the words, the frames and the records of a mapped (or plain) piece of memory are.
+//! Segments as typed memory: where the words, frames and records are in a mapping, or in plain memory.
 
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use crate::layout::{Geometry, InPlace, RECORD_BYTES, RawHeader, RawTrailer, Reco
 use crate::protocol::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
 use crate::protocol::{HeaderWords, RingWords};
 
-/// A header segment, and how its holder wakes those who wait on its wake word: a reader never does.
+/// A header segment, and how its holder wakes the readers that wait on its wake word. A reader wakes nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderMemory<W = NoWaiter> {
     words: InPlace<RawHeader>,
@@ -30,17 +30,17 @@ impl<W> Deref for HeaderMemory<W> {
     }
 }
 
-/// Wakes those who wait on a header's wake word.
+/// Wakes the readers that wait on a header's wake word.
 pub(crate) trait Wake {
     fn wake(&self, word: &AtomicU32);
 
-    /// The same after a write, unless it is known that nobody waits for one.
+    /// The same after a write, unless it is known that no reader waits for one.
     fn wake_after_write(&self, word: &AtomicU32) {
         self.wake(word);
     }
 }
 
-/// Wakes nobody.
+/// Wakes no reader.
 #[derive(Clone, Copy)]
 pub(crate) struct NoWaiter;
 
@@ -66,18 +66,18 @@ impl HeaderMemory {
         Self { words: unsafe { InPlace::new(start) }, waker: NoWaiter }
     }
 
-    /// C3: the header's fields, but for ezmsg's part and the magic, which follows them.
+    /// C3: stores the header's fields, except ezmsg's part and the magic, which is stored after them.
     pub fn fill(&self, raw: &RawHeader) {
         let bytes = RawHeader { magic: 0, ..raw.clone() }.encode();
         let ours = &bytes[header::at::magic.offset()..];
-        // SAFETY: in bounds, and nobody else has the segment: it has no public name yet.
+        // SAFETY: in bounds, and no other process has the segment: it has no public name yet.
         unsafe { racing_copy(ours.as_ptr(), self.start().add(header::at::magic.offset()), ours.len()) };
     }
 
     /// A private copy.
     pub fn copy(&self) -> Box<RawHeader> {
         let mut bytes = [0; RawHeader::LENGTH];
-        // Acquire, partner of the Release store of the magic (C4): who sees the magic sees the rest.
+        // Acquire, partner of the Release store of the magic (C4): a process that sees the magic sees the rest.
         let _ = self.magic().load(Ordering::Acquire);
         // SAFETY: `new`'s promise; the copy is ours.
         unsafe { racing_copy(self.start(), bytes.as_mut_ptr(), bytes.len()) };
@@ -89,10 +89,10 @@ impl HeaderMemory {
 type TrailerMemory = InPlace<RawTrailer>;
 
 impl TrailerMemory {
-    /// S4: the trailer, its magic last. The description committed last is the ring's as long as there is no chunk.
+    /// S4: stores the trailer, its magic last. Until the first chunk, the description committed last is the ring's.
     fn fill(&self, raw: &RawTrailer) {
         let bytes = RawTrailer { magic: 0, committed_meta_generation: raw.meta_generation, ..*raw }.encode();
-        // SAFETY: in bounds, and nobody else has the segment: it has no public name yet.
+        // SAFETY: in bounds, and no other process has the segment: it has no public name yet.
         unsafe { racing_copy(bytes.as_ptr(), self.start(), bytes.len()) };
         // Release, partner of the Acquire load in `copy`.
         self.magic().store(raw.magic, Ordering::Release);
@@ -154,18 +154,18 @@ impl RingMemory {
         &self.geometry
     }
 
-    /// The description of the newest committed chunk or, before the first, of the ring. To be loaded after R3.
+    /// The description of the newest committed chunk; before the first, the ring's. To be loaded after R3.
     #[inline]
     pub fn committed_meta_generation(&self) -> &AtomicU32 {
         self.trailer.committed_meta_generation()
     }
 
-    /// S4: the trailer, its magic last.
+    /// S4: stores the trailer, its magic last.
     pub fn fill_trailer(&self, raw: &RawTrailer) {
         self.trailer.fill(raw);
     }
 
-    /// A private copy of a trailer, of a segment whose geometry is not known yet.
+    /// A private copy of the trailer of a segment whose geometry is not known yet.
     ///
     /// # Safety
     /// `start` must be valid for `length` bytes, aligned to 128; `length` at least 4096 and a multiple of it.
@@ -218,7 +218,8 @@ impl RingMemory {
         }
     }
 
-    /// Copies the samples of `range` to `to`, which must have room for exactly them. May be torn: R5 to R7 judge.
+    /// Copies the samples of `range` to `to`, which must have room for exactly them. The copy may be torn until R5 to R7 have
+    /// checked it.
     pub fn copy_samples(&self, range: &Range<u64>, to: &mut [u8]) {
         let mut rest = to;
         for run in runs(range, self.geometry.frames) {
@@ -231,8 +232,8 @@ impl RingMemory {
         debug_assert!(rest.is_empty());
     }
 
-    /// Says that frames are about to be copied from `position` on, and the copy judged. Of what the writer has just stored
-    /// to, each line takes a round trip between the cores, and the last one, of R5, would be waited for alone.
+    /// Prefetches for a copy of frames from `position` on, and for its check. Each cache line that the writer has just stored
+    /// to takes a round trip between the cores; without this, the line of R5 would be waited for after all others.
     #[inline]
     pub fn expect_copy(&self, position: u64) {
         let [run, _] = runs(&(position..position + 1), self.geometry.frames);
@@ -240,7 +241,8 @@ impl RingMemory {
         prefetch_to_load(self.trailer.reserved().as_ptr().cast());
     }
 
-    /// Copies the times of `range` to `to`, which must have room for exactly them. May be torn: R5 to R7 judge.
+    /// Copies the times of `range` to `to`, which must have room for exactly them. The copy may be torn until R5 to R7 have
+    /// checked it.
     pub fn copy_times(&self, range: &Range<u64>, to: &mut [f64]) {
         let mut rest = to;
         for run in runs(range, self.geometry.frames) {
@@ -298,7 +300,7 @@ impl RingWords for RingMemory {
 
     #[inline]
     fn announce_description(&self, meta_generation: u32) {
-        // Relaxed: W7 and W8, the Release stores right behind it, carry it along.
+        // Relaxed: W7 and W8, the Release stores that follow, order it.
         self.committed_meta_generation().store(meta_generation, Ordering::Relaxed);
     }
 

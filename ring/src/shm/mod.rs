@@ -24,7 +24,7 @@ pub(crate) use files::{
     FileId, FileStat, Opened, create_anchor, effective_user, free_bytes, link, list, open_segment, random_id,
     read_fully, relink, reserve, set_mode, stat_name, unlink, unlink_if,
 };
-pub(crate) use fork::{ForkGuard, Home};
+pub(crate) use fork::{ForkGuard, ProcessGuard};
 pub(crate) use lock::{Lock, has_waiter_lock, is_write_locked, take_waiter_lock};
 pub(crate) use mapping::{ReadMapping, WriteMapping};
 pub(crate) use wait::{WaitEnd, Word, private_wait, private_wait_or, private_wake, wait, wake};

@@ -1,4 +1,4 @@
-//! The one door to a segment: everything found in shared memory is hostile until it has passed here.
+//! The one door to a segment: everything found in shared memory is untrusted until it has been checked here.
 //!
 //! Readers, writers, the list of streams and cleaning differ in which name they open, and in what they do when something
 //! is refused. The checks are the same for all of them, in the order of `SPEC.md` (hostile input), on private copies.
@@ -22,7 +22,7 @@ use crate::{Description, Error, Format, Result};
 pub(crate) enum Owner {
     /// This process's user, or root.
     OwnOrRoot,
-    /// This user and nobody else.
+    /// Only this user.
     User(u32),
 }
 
@@ -73,9 +73,9 @@ pub(crate) fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>>
     Ok(Some(opened))
 }
 
-/// Opens a file of this process's own user, for reading only or for writing too; `None`: there is none under that name.
+/// Opens a file of this process's own user, for reading, or also for writing. `None`: that name does not stand for one.
 pub(crate) fn open_own(name: &str, write: bool) -> Option<Opened> {
-    // Looked at first: opening a file of another kind can do something to its owner.
+    // Checked first, since opening a file of another kind can have an effect.
     shm::stat_name(name).ok()?.filter(FileStat::is_own_file)?;
     shm::open_segment(name, write).ok().filter(|opened| opened.stat.is_own_file())
 }
@@ -88,7 +88,7 @@ fn check_version(segment: &str, version: Version) -> Result<()> {
     Err(Error::Version { segment: segment.to_owned(), major, minor, must_understand })
 }
 
-/// A private copy of a header, through a descriptor; `None`: the file is shorter, or no header of ours.
+/// A private copy of a header, read through a descriptor. `None`: the file is shorter, or not a header of ours.
 pub(crate) fn read_header(file: &OwnedFd) -> io::Result<Option<Box<RawHeader>>> {
     let mut bytes = [0; header::LENGTH];
     let read = read_fully(file, &mut bytes, 0)?;
@@ -111,7 +111,7 @@ pub(crate) fn check_header(segment: &str, raw: &RawHeader, name: &str) -> Result
     Ok(())
 }
 
-/// Checks the file of a ring. Its length.
+/// Checks the file of a ring. Returns its length.
 pub(crate) fn check_ring_file(segment: &str, stat: &FileStat, max_bytes: u64) -> Result<u64> {
     let length = stat.length;
     if length < SEGMENT_UNIT || !length.is_multiple_of(SEGMENT_UNIT) || length > isize::MAX as u64 {
@@ -120,14 +120,14 @@ pub(crate) fn check_ring_file(segment: &str, stat: &FileStat, max_bytes: u64) ->
     if length > max_bytes {
         return Err(Error::TooLarge { needed: length, limit: max_bytes });
     }
-    // A writer reserves all of a ring. Of one with holes, each frame that is read would take memory, up to any length.
+    // A writer reserves all of a ring. In a ring with holes, each frame that is read would take memory, without limit.
     if stat.allocated < length {
         return Err(corrupt(segment, format!("only {} of its {length} bytes are reserved", stat.allocated)));
     }
     Ok(length)
 }
 
-/// Checks the trailer of a ring of `length` bytes; `None`: it is the ring of another stream or generation.
+/// Checks the trailer of a ring of `length` bytes. `None`: it belongs to another stream or generation.
 pub(crate) fn check_trailer(
     segment: &str,
     raw: &RawTrailer,
@@ -145,7 +145,7 @@ pub(crate) fn check_trailer(
     Geometry::check(raw, length).map(Some).map_err(|reason| corrupt(segment, reason))
 }
 
-/// Reads and checks the footer of a metadata segment; `None`: it is that of another stream or description.
+/// Reads and checks the footer of a metadata segment. `None`: it belongs to another stream or description.
 pub(crate) fn read_footer(
     segment: &str,
     opened: &Opened,
@@ -187,19 +187,19 @@ fn read_exactly(segment: &str, opened: &Opened, to: &mut [u8], offset: u64) -> R
     }
 }
 
-/// What a file is, as far as its own bytes say.
+/// What a file is, judged by its bytes.
 pub(crate) enum Kind {
-    /// A header of ours, of whatever version.
+    /// A header of ours, of any version.
     Header,
     /// A ring or a metadata segment of this stream_id.
     PartOf(u64),
-    /// A ring or a metadata segment of a version that is not known, so that whose it is cannot be told either.
+    /// A ring or a metadata segment of an unknown version. Its stream_id may lie elsewhere.
     UnknownPart,
-    /// None of these: unfinished, or not ours.
+    /// Something else: unfinished, or not ours.
     Other,
 }
 
-/// Looks at a file from whichever end it says what it is; `None`: it cannot be read.
+/// Finds out what a file is by its beginning and its end. `None`: it cannot be read.
 pub(crate) fn kind(opened: &Opened) -> Option<Kind> {
     if read_header(&opened.file).ok()?.is_some() {
         return Some(Kind::Header);
@@ -219,7 +219,7 @@ pub(crate) fn kind(opened: &Opened) -> Option<Kind> {
     Some(Kind::Other)
 }
 
-/// The last `N` bytes of a file; the inner `None`: it is shorter.
+/// The last `N` bytes of a file. The inner `None`: it is shorter.
 fn read_end<const N: usize>(opened: &Opened) -> Option<Option<[u8; N]>> {
     let Some(start) = opened.stat.length.checked_sub(N as u64) else { return Some(None) };
     let mut bytes = [0; N];
@@ -233,7 +233,7 @@ pub(crate) struct HeaderSegment {
     pub stream_id: u64,
     pub created_ns: i64,
     pub id: FileId,
-    /// Whose the stream is: its rings and metadata must belong to the same user.
+    /// The owner of the stream: its rings and metadata must belong to the same user.
     pub owner: u32,
     pub segment: String,
     /// For asking who holds the writer's lock, and for the waiter lock.
@@ -286,7 +286,7 @@ pub(crate) struct RingSegment {
     /// Of the writer that made it.
     pub epoch: u32,
     pub base: u64,
-    /// The description in force when the generation began.
+    /// The description that was current when the generation began.
     pub meta_generation: u32,
     pub created_mono_ns: u64,
     pub segment: String,
@@ -294,7 +294,7 @@ pub(crate) struct RingSegment {
     pub map: Arc<ReadMapping>,
 }
 
-/// Opens the ring of a generation; `None`: it is absent, or that of another stream or generation, so that the header has
+/// Opens the ring of a generation. `None`: it is absent, or belongs to another stream or generation, since the header has
 /// moved on.
 pub(crate) fn open_ring(
     name: &str,
@@ -326,7 +326,7 @@ pub(crate) fn open_ring(
     })))
 }
 
-/// Reads a description; `None`: it is gone, or that of another stream or number.
+/// Reads a description. `None`: it is absent, or belongs to another stream or has another number.
 pub(crate) fn open_description(
     name: &str,
     header: &HeaderSegment,

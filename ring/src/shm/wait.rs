@@ -1,4 +1,4 @@
-//! Sleeping on a word of shared memory, and waking those who do.
+//! Sleeping on a word of shared memory, and waking those that sleep.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub(crate) fn wait(shared: Word<'_>, private: Option<Word<'_>>, timeout: Duratio
     ended(futex::wait(shared.word, Flags::empty(), shared.expected, Some(&timespec(timeout))))
 }
 
-/// Whether the kernel was asked to wait for two words and cannot. Relaxed: it is only a hint.
+/// Whether the kernel is known not to wait for two words. Relaxed: it is only a hint.
 static CANNOT_WAIT_FOR_EITHER: AtomicBool = AtomicBool::new(false);
 
 /// `None` where the kernel cannot.
@@ -68,7 +68,7 @@ fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Op
         tv_nsec: nanoseconds % 1_000_000_000,
     };
     match futex::waitv(&waiters, WaitvFlags::empty(), Some(&deadline), futex::ClockId::Monotonic) {
-        // Filters of system calls that are older than this one answer with either.
+        // System call filters that do not know this call return either.
         Err(Errno::NOSYS | Errno::PERM) => {
             CANNOT_WAIT_FOR_EITHER.store(true, Ordering::Relaxed);
             None
@@ -77,13 +77,12 @@ fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Op
     }
 }
 
-/// Wakes at most `count` of those who sleep on `word`, in whatever process; returns how many.
+/// Wakes at most `count` of the threads that sleep on `word`, in any process. Returns how many.
 pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
     futex::wake(word, Flags::empty(), count).unwrap_or(0)
 }
 
-/// As [`private_wait`], and whoever wakes one that sleeps on `shared` ends it as well, where the kernel can wait for two
-/// words.
+/// As [`private_wait`]. A wake on `shared` ends it as well, if the kernel can wait for two words.
 pub(crate) fn private_wait_or(private: Word<'_>, shared: Word<'_>, timeout: Duration) -> WaitEnd {
     wait_for_either(shared, private, timeout).unwrap_or_else(|| private_wait(private, timeout))
 }

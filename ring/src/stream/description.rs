@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The static description of a stream. It changes rarely; what changes with every message does not belong here.
+/// The static description of a stream. It changes rarely; values that change with every message do not belong here.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Description {
     /// A name for each dimension in the ring's order: the buffered axis first, then those of the frame.
     pub dims: Vec<String>,
     /// Axes by the name of their dimension. A dimension without an entry has no known coordinates.
     pub axes: BTreeMap<String, Axis>,
-    /// Everything else that the source says of its signal and that does not change from message to message.
+    /// Everything else that the source states about its signal and that does not change from message to message.
     pub attrs: BTreeMap<String, Attr>,
-    /// The source's own name for the signal; empty when it has none.
+    /// The source's own name for the signal; empty if it has none.
     pub key: String,
-    /// The dim along which messages accumulate, when the source names one.
+    /// The dim along which messages accumulate, if the source names one.
     pub stream_dim: Option<String>,
-    /// How one message is rebuilt from its frames (its Arrow type and layout). `SPEC.md` has the members that the
-    /// nodes write; the ring itself carries it without looking.
+    /// How a message is rebuilt from its frames (its Arrow type and layout). `SPEC.md` lists the members that the nodes write;
+    /// the ring stores it without interpreting it.
     pub message: Option<Value>,
 }
 
@@ -29,14 +29,14 @@ impl Description {
     }
 }
 
-/// Coordinates along one dimension. Floats are equal as those of [`Attr`] are.
+/// Coordinates along one dimension. Floats are compared as those of [`Attr`].
 #[derive(Clone, Debug)]
 pub enum Axis {
     /// Evenly spaced: `offset + gain * index`, in `unit`.
     Linear {
-        /// Unit of the coordinate, e.g. `s`; empty when unknown.
+        /// Unit of the coordinate, e.g. `s`; empty if unknown.
         unit: String,
-        /// Step between neighbours. Of a time axis, the inverse of the rate.
+        /// Step between neighbours; for a time axis, the inverse of the rate.
         gain: f64,
         /// Coordinate of the first entry. `None` for the buffered axis, whose coordinates are the frames' times.
         offset: Option<f64>,
@@ -51,10 +51,10 @@ pub enum Axis {
     },
 }
 
-/// Value of an attribute: the types that dora's metadata parameters have.
+/// Value of an attribute: a scalar, a list of scalars, or a time.
 ///
-/// Two are equal when a reader could not tell them apart: NaN equals NaN, -0.0 and 0.0 differ. So a description with a
-/// NaN in it is no change when it comes again.
+/// Two values are equal if a reader cannot distinguish them: NaN equals NaN, and -0.0 differs from 0.0. So publishing a
+/// description with a NaN again does not count as a change.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Attr {

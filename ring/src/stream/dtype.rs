@@ -9,7 +9,7 @@ use crate::Error;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
-    /// One byte, 0 or 1. Readers treat it as a byte: a hostile writer may store other values.
+    /// One byte, 0 or 1. Readers treat it as a byte, since a hostile writer may store other values.
     Bool = 1,
     /// Signed 8-bit integer.
     I8 = 2,
@@ -103,7 +103,7 @@ impl FromStr for Dtype {
     /// Parses numpy's name (`float32`).
     ///
     /// # Errors
-    /// [`Error::UnknownDtype`] when `name` is none of [`Dtype::ALL`]'s names.
+    /// [`Error::UnknownDtype`] if no element type has that name.
     fn from_str(name: &str) -> Result<Self, Error> {
         Self::ALL
             .into_iter()

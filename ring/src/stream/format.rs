@@ -1,12 +1,12 @@
-//! Format of a generation: what one frame is, how many the ring holds, and at which rate they come.
+//! Format of a generation: what one frame is, how many the ring holds, and their rate.
 
 use crate::{Dtype, Error, Result};
 
 /// Largest rank of a frame.
 pub const MAX_RANK: usize = 8;
 
-/// Most bytes of times and samples. A ring of as many, whose frames are rounded up and which has records besides, still has
-/// fewer than `isize::MAX`.
+/// Most bytes of times and samples. With frames rounded up and with records and trailer, a ring still has fewer than
+/// `isize::MAX`.
 const MAX_BYTES: u64 = 7 << 60;
 
 /// Dtype, frame shape, rate and length of one generation.
@@ -20,10 +20,10 @@ pub struct Format {
 
 impl Format {
     /// A format of `frames` frames of shape `frame_shape` (rank 0..=8, each at least 1; `[]` is one sample per frame)
-    /// at `rate_hz` frames a second (0: irregular or unknown).
+    /// at `rate_hz` frames per second (0: irregular or unknown).
     ///
     /// # Errors
-    /// [`Error::BadFormat`] when a value is out of range or the ring's size overflows.
+    /// [`Error::BadFormat`] if a value is out of range or the ring's size overflows.
     pub fn new(dtype: Dtype, frame_shape: &[u64], rate_hz: f64, frames: u64) -> Result<Self> {
         let bad = |reason: String| Err(Error::BadFormat { reason });
         if frame_shape.len() > MAX_RANK {
@@ -59,19 +59,19 @@ impl Format {
         &self.frame_shape
     }
 
-    /// Frames a second along the buffered axis; 0 when irregular or unknown.
+    /// Frames per second along the buffered axis; 0 if irregular or unknown.
     pub fn rate_hz(&self) -> f64 {
         self.rate_hz
     }
 
-    /// Frames that the ring holds (when asked for), or really holds (when read from a ring).
+    /// Frames that the ring is to hold or, in the format of a ring that is read, holds.
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
     /// Samples in one frame.
     pub fn frame_samples(&self) -> u64 {
-        // Cannot overflow: `new` multiplied it out, or the check that `from_checked` asks for.
+        // Cannot overflow: checked by `new`, or by the check that `from_checked` requires.
         self.frame_shape.iter().product()
     }
 

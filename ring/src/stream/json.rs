@@ -31,8 +31,7 @@
 //! | empty list | `{"$integers":[]}`, `{"$floats":[]}`, `{"$strings":[]}` |
 //! | timestamp | `{"$timestamp_ns":integer}`, nanoseconds since the Unix epoch |
 //!
-//! So that later minor versions can add to it: a member that a reader does not know is ignored, and so are an axis of
-//! a `kind` and an attribute of a `$` tag that it does not know.
+//! Later minor versions may add to it: a reader ignores members, kinds of axis and `$` tags of attributes that it does not know.
 
 use std::collections::BTreeMap;
 
@@ -65,10 +64,10 @@ impl Description {
         Self::parse(json).map_err(|reason| Error::BadArgument { reason })
     }
 
-    /// As [`from_json`](Self::from_json), for callers that say themselves where the JSON is from.
+    /// As [`from_json`](Self::from_json), for callers that make an error of their own.
     ///
     /// # Errors
-    /// A sentence that says what was expected and what was found.
+    /// A sentence with what was expected and what was found.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         if json.len() > MAX_JSON_BYTES {
             return Err(format!("the JSON has {} bytes, at most {MAX_JSON_BYTES} are allowed", json.len()));
@@ -114,12 +113,11 @@ impl Description {
         })
     }
 
-    /// Checks that every reader can take this description, of frames of rank `rank`: as many dims as the ring has (or
-    /// none when they are unknown), each of another name, and JSON of which [`from_json`](Self::from_json) reads the
-    /// length and depth.
+    /// Checks that every reader can read this description of frames of rank `rank`: as many dims as the ring has (or none, if
+    /// they are unknown), with different names, and JSON within the limits of [`from_json`](Self::from_json).
     ///
     /// # Errors
-    /// A sentence that says what was expected and what was found.
+    /// A sentence with what was expected and what was found.
     pub(crate) fn check(&self, rank: usize) -> Result<(), String> {
         if !self.dims.is_empty() && self.dims.len() != rank + 1 {
             return Err(format!(
@@ -327,7 +325,7 @@ fn attr(value: Value, name: &str) -> Result<Option<Attr>, String> {
     }))
 }
 
-/// A plain list: its first entry tells the type of all.
+/// A plain list: the type of its first entry is the type of all.
 fn list(values: Vec<Value>, what: &str) -> Result<Attr, String> {
     let what = format!("an entry of {what}");
     match values.first() {
@@ -345,7 +343,7 @@ fn list(values: Vec<Value>, what: &str) -> Result<Attr, String> {
             Ok(Attr::ListFloat(values.iter().map(float).collect::<Result<_, _>>()?))
         }
         Some(other) => Err(wrong(&what, "an integer, a float or a string", other)),
-        None => Err(format!("{what} is missing: an empty list needs a tag that tells its type")),
+        None => Err(format!("{what} is missing: an empty list needs a tag for its type")),
     }
 }
 
@@ -395,7 +393,7 @@ fn wrong(what: &str, expected: &str, found: &Value) -> String {
     format!("{what} is {}, expected {expected}", shown(found))
 }
 
-/// A value's text, short enough for a message whatever a hostile writer put there.
+/// A value's text, shortened, since a hostile writer may have stored any length.
 fn shown(value: &Value) -> String {
     match value {
         Value::Array(values) => format!("a list of {}", values.len()),

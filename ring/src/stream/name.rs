@@ -18,7 +18,7 @@ pub const SEGMENT_NAME_BYTES: usize = SEGMENT_PREFIX.len() + 20;
 /// What every segment name starts with.
 pub(crate) const SEGMENT_PREFIX: &str = "sm_";
 
-/// What the writer's own name of a segment ends with.
+/// What the anchor of a segment, the writer's own name of it, ends with.
 pub(crate) const ANCHOR_SUFFIX: &str = ".anchor";
 
 /// The segment name of `long_name`: `sm_` and the first 20 characters of the URL-safe base64 of its SHA-256.
@@ -35,7 +35,7 @@ pub fn shorten(long_name: &str) -> String {
     name
 }
 
-/// Whether `name` has the form of a segment's public name: what [`shorten`] returns.
+/// Whether `name` has the form of a segment's public name, as [`shorten`] returns it.
 ///
 /// ```
 /// assert!(dora_shm_ring::is_segment_name("sm_KpdRbDVLaISM29j1SiJq"));

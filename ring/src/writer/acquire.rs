@@ -16,7 +16,7 @@ use crate::shm::{self, FileStat, Lock, Opened};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
-/// How long an obstacle that goes away by itself is waited for: a writer that is just leaving, a reader that asks.
+/// How long to wait for an obstacle that goes away by itself: a writer that is closing, a reader that asks for the lock.
 const OBSTACLE_PATIENCE: Duration = Duration::from_secs(2);
 const OBSTACLE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -30,7 +30,7 @@ pub(crate) struct Acquired {
     pub words: HeaderMemory,
     pub stream_id: u64,
     pub epoch: u32,
-    /// The generation in the header, whose ring (if any) is `ring`.
+    /// The generation in the header; `ring` is its ring, if there is one.
     pub generation: Option<u32>,
     pub ring: Option<Segment>,
     /// Frames committed under this stream_id so far.
@@ -58,7 +58,7 @@ pub(crate) fn next_meta_generation(meta_generation: u32) -> u32 {
     meta_generation.wrapping_add(1).max(1)
 }
 
-/// How many descriptions before the current one can still have their names.
+/// How many descriptions before the current one can still be linked.
 pub(super) const MOST_REPLACED: u32 = 8;
 
 fn previous_meta_generation(meta_generation: u32) -> u32 {
@@ -103,7 +103,7 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
                 return Err(Error::Live { name: name.to_owned(), pid });
             }
         };
-        // The name may have been removed, or made anew, between the open and the lock.
+        // The name may have been removed, or given to a new file, between the open and the lock.
         let now = shm::stat_name(&names.anchor).map_err(io_error("looking at", &names.anchor))?;
         if now.is_none_or(|now| now.id != stat.id) {
             continue;
@@ -143,13 +143,13 @@ fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory
         return Err(io_error("opening", anchor)(io::Error::other("it was replaced by another file")));
     }
     let segment = Segment::adopt(names.clone(), opened, anchor, header::LENGTH)?;
-    // SAFETY: the mapping is as long as a header, starts on a page, and the segment that owns it goes wherever the
-    // words go: into `Acquired` and from there into the service, which is stopped before it is unmapped.
+    // SAFETY: the mapping is as long as a header and starts on a page. The segment that owns it stays with the words, in
+    // `Acquired` and then in the service, which is stopped before it is unmapped.
     let words = unsafe { HeaderMemory::new(segment.map.start()) };
     Ok((segment, words))
 }
 
-/// C1 to C6. The anchor is ours and holds no header.
+/// C1 to C6. The anchor is locked by us and holds no header.
 fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acquired> {
     failpoint::point("C0");
     let unlink_anchor = |error| {
@@ -182,7 +182,7 @@ fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acq
     raw.name[..name.len()].copy_from_slice(name.as_bytes());
     words.fill(&raw);
     failpoint::point("C3");
-    // Release, partner of the Acquire load with which readers begin.
+    // Release, partner of the Acquire load in `HeaderMemory::copy`.
     words.magic().store(header::MAGIC_VALUE, Ordering::Release);
     failpoint::point("C4");
     shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor)).map_err(unlink_anchor)?;
@@ -203,7 +203,7 @@ fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acq
     })
 }
 
-/// C6 and the header's part of T4: gives the header its public name, over an old leftover of ours but nothing else.
+/// C6 and the header's part of T4: gives the header its public name. An old leftover that has it is removed, nothing else.
 fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()> {
     loop {
         match shm::link(&names.anchor, &names.public) {
@@ -224,7 +224,7 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
     }
 }
 
-/// Whether a public name stands for a header of ours that nobody owns any more: its anchor is gone.
+/// Whether a public name stands for a header of ours without an owner: it can be locked.
 fn is_leftover(public: &str) -> bool {
     let Some(Opened { file, .. }) = open_own(public, true) else { return false };
     matches!(read_header(&file), Ok(Some(_))) && matches!(Lock::try_take(file), Ok(Ok(_)))
@@ -247,7 +247,7 @@ fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     let (geometry, _) = check_trailer(&by_name, &raw, length, stream_id, generation).ok()??;
     // SAFETY: mapped, and the geometry has just been checked against its length.
     let ring = unsafe { RingMemory::new(segment.map.start(), geometry) };
-    // Acquire, partner of W8: the dead writer's last commit.
+    // Acquire, partner of W8, to see the dead writer's last commit.
     let committed = ring.committed().load(Ordering::Acquire);
     let reserved = ring.reserved().load(Ordering::Relaxed);
     let end = raw.base.checked_add(committed).filter(|&end| end <= MOST_FRAMES && committed <= reserved)?;
@@ -269,7 +269,7 @@ fn find_metadata(name: &str, stream_id: u64, meta_generation: u32) -> Option<(Se
     (raw.aux_len <= length).then_some((segment, raw.aux_len))
 }
 
-/// T1 to T5. `None`: the header's ring is not what it should be, the stream has to be finished.
+/// T1 to T5. `None`: the header's ring is absent or fails a check, and the stream has to be finished.
 fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, mode: u32) -> Result<Option<Acquired>> {
     let stream_id = header.stream_id;
     let generation = header.current_generation();
@@ -293,7 +293,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     failpoint::point("T2");
     remove_orphans(name, generation, meta_generation);
     if metadata.is_none() {
-        // Not one of this stream that we can read: nobody would remove it later.
+        // It is not this stream's, or fails a check: nothing would remove it later.
         remove_names(&SegmentName::metadata(name, meta_generation));
     }
     failpoint::point("T3");
@@ -309,8 +309,8 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     let announced = if announced <= MAX_METADATA_BYTES / 2 { announced } else { 0 };
     let aux_len = footer_aux_len.max(announced);
     for segment in [&ring, &metadata].into_iter().flatten() {
-        // What cannot be put back now is tried again by the service thread.
-        let _ = segment.keep();
+        // If a name cannot be linked now, the service thread tries again.
+        let _ = segment.ensure_linked();
     }
     failpoint::point("T4");
     protocol::bump(&words.with_waker(EveryWaiter));
@@ -329,7 +329,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     }))
 }
 
-/// T3: what a writer that died in the middle of a switch or a publication left behind.
+/// T3: removes what a writer left that died during a switch or while it published a description.
 fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32) {
     let (rings, metas) = neighbours(generation, meta_generation);
     for ring in rings.into_iter().filter(|&ring| Some(ring) != generation) {
@@ -340,7 +340,7 @@ fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32) {
     }
 }
 
-/// The generations and metadata generations whose segments can exist beside a header that names these two.
+/// The generations and metadata generations of segments that can exist while the header names these two.
 pub(crate) fn neighbours(generation: Option<u32>, meta_generation: u32) -> (Vec<u32>, Vec<u32>) {
     let rings = match generation {
         None => vec![0],
@@ -357,7 +357,7 @@ fn remove_names(names: &SegmentName) {
     let _ = shm::unlink(&names.anchor);
 }
 
-/// Ends what a dead writer left and nobody can go on with: K1 to K7 as far as they are known.
+/// Ends a dead writer's stream that cannot be taken over: K1 to K7, as far as its header can be used.
 pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader) -> Result<()> {
     let (segment, words) = map_header(names, lock)?;
     let stream_id = header.stream_id;
@@ -385,7 +385,7 @@ pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &RawH
     Ok(())
 }
 
-/// Locks a header's anchor and, if its writer is dead, finishes it. For [`crate::clean`]; `false`: it is live, or gone.
+/// Locks a header's anchor and, if its writer is dead, finishes it, for [`crate::clean`]. `false`: it is live, or gone.
 pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
     let names =
         SegmentName { public: public.to_owned(), anchor: format!("{public}{}", crate::stream::name::ANCHOR_SUFFIX) };
@@ -394,7 +394,7 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
         Some(header) => {
             let name = header.name_lossy();
             if crate::shorten(&name) != names.public {
-                // Its name does not lead here, so its rings cannot be found from it; the sweep by stream_id does.
+                // Its name does not lead here, so its rings cannot be found from it. `clean` finds them by stream_id.
                 shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
                 shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
                 return Ok(true);
@@ -424,7 +424,7 @@ pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
     Ok(removed && length > 0)
 }
 
-/// Locks a file of our own user, if nobody holds it, and it has this name still.
+/// Locks a file of our own user, if no process holds it and it still has this name.
 fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
     let opened = match shm::open_segment(anchor, true) {
         Ok(opened) => opened,
@@ -435,7 +435,7 @@ fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
         return Ok(None);
     }
     let Ok(lock) = Lock::try_take(opened.file).map_err(io_error("locking", anchor))? else { return Ok(None) };
-    // As it is now: it may have been finished before it was locked.
+    // Looked at again: it may have been finished before it was locked.
     let now = shm::stat_name(anchor).map_err(io_error("looking at", anchor))?;
     Ok(now.filter(|now| now.id == opened.stat.id).map(|now| (lock, now)))
 }

@@ -17,7 +17,7 @@ pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
 
-/// How long a restart waits for readers to let go of the old ring: they look at least four times a second.
+/// How long a restart waits for readers to unmap the old ring: they check at least four times a second.
 const RESTART_PATIENCE: Duration = Duration::from_millis(500);
 const RESTART_PAUSE: Duration = Duration::from_millis(2);
 
@@ -26,7 +26,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(2);
 #[non_exhaustive]
 pub struct WriterOptions {
     /// Permission bits of the segments: `0o600` (only this user reads; the default), `0o640` (the group too) or `0o644`
-    /// (everybody). Nobody else may ever write.
+    /// (all users). Other users may never write.
     pub mode: u32,
     /// Largest ring, in bytes of shared memory; default 1 GiB.
     pub max_ring_bytes: u64,
@@ -61,7 +61,7 @@ impl Default for WriterOptions {
     }
 }
 
-/// Values of a chunk's frames on the buffered axis: seconds for a time axis.
+/// Values of a chunk's frames on the buffered axis; seconds if that is a time axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Times<'a> {
     /// Frame `i` of the chunk is at `start + i * step`.
@@ -78,8 +78,7 @@ pub enum Times<'a> {
 /// The frames that one message brings, contiguous in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
-    /// Whole frames in C order, in the machine's (little-endian) byte order. No frames at all are allowed: an empty
-    /// message.
+    /// Whole frames in C order, little-endian. An empty slice is an empty message.
     pub samples: &'a [u8],
     /// The frames' values on the buffered axis.
     pub times: Times<'a>,
@@ -87,16 +86,16 @@ pub struct Chunk<'a> {
     pub send_ns: i64,
 }
 
-/// The one writer of a stream. Dropping it closes the stream in order: readers drain and see it closed.
+/// The writer of a stream; there is at most one. Dropping it closes the stream cleanly: readers drain it and see it closed.
 ///
-/// A process that dies instead leaves a stream that readers see as dead and the next writer of that name takes over.
-/// In a forked child every call fails with [`Error::Forked`] and dropping does nothing.
+/// If the process dies instead, readers see the stream as dead, and the next writer of that name takes it over. In a forked
+/// child, every call fails with [`Error::Forked`] and dropping does nothing.
 pub struct Writer {
     name: String,
     options: WriterOptions,
-    /// `None` after a restart that failed half-way; the next write tries again.
+    /// `None` after a restart that failed halfway; the next write tries again.
     publisher: Option<Publisher>,
-    /// What the current generation was begun with, to begin it again.
+    /// The arguments of the current generation, to begin it again.
     begun: Option<Begun>,
 }
 
@@ -108,10 +107,10 @@ struct Begun {
 }
 
 impl Writer {
-    /// Makes the stream `name` ours: creates it, or takes over what a dead writer left, whose readers just go on. The
-    /// stream has no ring of ours until [`begin`](Self::begin).
+    /// Creates the stream `name`, or takes it over from a dead writer, whose readers go on. The writer has no ring until
+    /// [`begin`](Self::begin).
     ///
-    /// Waits up to 2 s for a writer that is just leaving.
+    /// Blocks for at most 2 s, while another writer is closing the stream.
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::BadArgument`] for a mode that is not allowed, [`Error::Live`] when another live
@@ -127,17 +126,17 @@ impl Writer {
         Ok(Writer { name: name.to_owned(), options, publisher: Some(publisher), begun: None })
     }
 
-    /// Starts the next generation: a ring of `format`, described by `description`. Readers drain the ring before it and
-    /// move on; nothing of it is left behind.
+    /// Begins the next generation: a ring of `format`, described by `description`. Readers drain the previous ring, which
+    /// is removed, and move on.
     ///
-    /// `first_chunk_frames` is how many frames a chunk is expected to have; it decides how many chunk records a ring of
-    /// small frames gets. Takes as long as the ring's memory takes to reserve (about 60 ms per GiB); the pages are made
-    /// ready for writing beside it, by a thread of the writer.
+    /// `first_chunk_frames` is the expected number of frames in a chunk. It decides how many chunk records a ring of small
+    /// frames gets. Blocks while the ring's memory is reserved (about 60 ms per GiB); a thread of the writer prefaults most
+    /// of the pages afterwards.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::NoSpace`] and [`Error::BadArgument`] (the description's dims do not fit the format)
-    /// leave the current generation as it is. When there is room only without the old ring, the stream is restarted:
-    /// readers of ours follow and lose nothing. If they hold on to the old ring for longer than half a second, this is
+    /// leave the current generation as it is. If the new ring fits only without the old one, the stream is restarted:
+    /// readers of this library follow and lose nothing. If they map the old ring for longer than half a second, this is
     /// [`Error::NoSpace`], too, and the stream has no ring until a later call succeeds.
     pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<()> {
         let geometry = Geometry::plan(format, first_chunk_frames)?;
@@ -145,7 +144,7 @@ impl Writer {
             return Err(Error::TooLarge { needed: geometry.length, limit: self.options.max_ring_bytes });
         }
         description.check(format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
-        self.check_home()?;
+        self.check_process()?;
         let publisher = self.publisher()?;
         match publisher.switch(format, geometry.clone(), description) {
             Err(Error::NoSpace { needed, free }) if publisher.would_fit_alone(needed, free) => {
@@ -158,15 +157,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Publishes a new description of the current generation. Does nothing when it is the one in force.
+    /// Publishes a new description of the current generation. Does nothing if it equals the current description.
     ///
-    /// Unless [`WriterOptions::keep_replaced`] says otherwise, the one that it replaces is gone at once: a reader that has
-    /// not come to the last frames of that one by then reads them without it, and is told so.
+    /// Unless [`WriterOptions::keep_replaced`] is set, the replaced description is removed at once. A reader that has not
+    /// yet reached the last frames it describes reads them without it, and reports that it was missed.
     ///
     /// # Errors
     /// [`Error::NoGeneration`] before the first [`begin`](Self::begin), [`Error::BadArgument`], [`Error::NoSpace`].
     pub fn describe(&mut self, description: &Description) -> Result<()> {
-        self.check_home()?;
+        self.check_process()?;
         let Some(begun) = &mut self.begun else { return Err(Error::NoGeneration) };
         if begun.description == *description {
             return Ok(());
@@ -180,12 +179,12 @@ impl Writer {
 
     /// Writes one chunk: one copy of its samples into the ring. Never waits for readers.
     ///
-    /// When the chunk is longer than the ring, its newest frames are kept; the others count as written and are lost for
-    /// readers.
+    /// If the chunk is longer than the ring, the ring keeps the newest frames; the others count as written, and readers
+    /// count them as lost.
     ///
     /// # Errors
-    /// [`Error::NoGeneration`], [`Error::BadArgument`] when the samples are no whole number of frames or the times are
-    /// not one per frame. Nothing is written then.
+    /// [`Error::NoGeneration`], [`Error::BadArgument`] when the samples are not a whole number of frames, or the number
+    /// of times differs from the number of frames. Nothing is written then.
     pub fn write(&mut self, chunk: &Chunk<'_>) -> Result<()> {
         let Some(begun) = &self.begun else { return Err(Error::NoGeneration) };
         let frame_bytes = begun.format.frame_bytes();
@@ -203,12 +202,12 @@ impl Writer {
         })
     }
 
-    /// Writes one chunk of `frames` frames, whose samples `fill` puts straight into the ring.
+    /// Writes one chunk of `frames` frames, whose samples `fill` stores directly into the ring.
     ///
-    /// `fill(range, memory)` is called once, or twice where the ring wraps, with consecutive ranges of this chunk's
-    /// frames and the memory of exactly these, in C order. It must overwrite all of `memory`, whose old content belongs
-    /// to frames long gone. When the chunk is longer than the ring, only its newest frames are asked for; of an empty
-    /// chunk nothing is. If `fill` panics, the chunk never was, and the frames it has overwritten are lost for readers.
+    /// `fill(range, memory)` is called once, or twice where the ring wraps, with consecutive ranges of this chunk's frames
+    /// (numbered from 0) and their memory, in C order. It must overwrite all of `memory`, which holds older frames. If the
+    /// chunk is longer than the ring, `fill` is called for its newest frames only; for an empty chunk it is not called. If
+    /// `fill` panics, the chunk is not written, and readers count the frames that it has overwritten as lost.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -231,7 +230,7 @@ impl Writer {
         stores: Stores,
         mut fill: impl FnMut(Range<u64>, &mut [u8]),
     ) -> Result<()> {
-        self.check_home()?;
+        self.check_process()?;
         if let Times::Values(values) = times
             && values.len() as u64 != frames
         {
@@ -240,21 +239,20 @@ impl Writer {
             });
         }
         if self.publisher.as_ref().is_none_or(|publisher| publisher.has_lost()) {
-            self.mend()?;
+            self.repair()?;
         }
         let Some(publisher) = &mut self.publisher else { return Err(Error::NoGeneration) };
         publisher.write(frames, times, send_ns, stores, &mut fill)
     }
 
-    /// Does what only the writer's own thread can do: when both names of a segment were removed (`rm`, a session manager
-    /// that cleans up), makes it anew. [`write`](Self::write) does the same; call this about once a second while there is
-    /// nothing to write.
+    /// Creates again a segment whose two names were both removed (by `rm`, or by a session manager that cleans up).
+    /// [`write`](Self::write) does the same; call this about once a second while there is nothing to write.
     ///
     /// # Errors
-    /// Those of [`create`](Self::create) and [`begin`](Self::begin); it is tried again by the next call.
+    /// Those of [`create`](Self::create) and [`begin`](Self::begin); the next call tries again.
     pub fn maintain(&mut self) -> Result<()> {
-        self.check_home()?;
-        self.mend()
+        self.check_process()?;
+        self.repair()
     }
 
     /// The stream's name.
@@ -267,12 +265,12 @@ impl Writer {
         self.publisher.as_ref().and_then(Publisher::generation)
     }
 
-    /// The format that the current generation was begun with. Its ring may have up to 7 frames more.
+    /// The format that the current generation was begun with. Its ring may hold up to 7 frames more.
     pub fn format(&self) -> Option<&Format> {
         self.begun.as_ref().map(|begun| &begun.format)
     }
 
-    /// The description in force.
+    /// The current description.
     pub fn description(&self) -> Option<&Description> {
         self.begun.as_ref().map(|begun| &begun.description)
     }
@@ -282,23 +280,23 @@ impl Writer {
         self.publisher.as_ref().map_or(0, Publisher::position)
     }
 
-    /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what its readers are
-    /// told, too ([`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns)). 0 before the first.
+    /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what readers get as
+    /// [`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns). 0 before the first.
     pub fn committed_ns(&self) -> u64 {
         self.publisher.as_ref().map_or(0, Publisher::committed_ns)
     }
 
-    /// Frames that the current ring really holds; 0 before the first.
+    /// Frames that the current ring holds; 0 before the first.
     pub fn ring_frames(&self) -> u64 {
         self.publisher.as_ref().map_or(0, Publisher::ring_frames)
     }
 
-    /// Frames ever committed under this stream_id, those of a dead writer that was taken over included.
+    /// Frames ever committed under this stream_id, including those of a dead writer that was taken over.
     pub fn stream_position(&self) -> u64 {
         self.publisher.as_ref().map_or(0, Publisher::stream_position)
     }
 
-    /// Identity of the stream; a new one after every close.
+    /// Identity of the stream; it changes with every close.
     pub fn stream_id(&self) -> u64 {
         self.publisher.as_ref().map_or(0, Publisher::stream_id)
     }
@@ -308,20 +306,25 @@ impl Writer {
         self.publisher.as_ref().map_or(0, Publisher::epoch)
     }
 
-    /// What a user should know and no call could report: names that somebody else has taken. Each is given once.
+    /// Warnings for the user that no call could return as an error, such as a name that another file has taken. Each is
+    /// returned once.
     pub fn warnings(&mut self) -> Vec<String> {
         self.publisher.as_mut().map_or_else(Vec::new, Publisher::take_warnings)
     }
 
-    /// Closes the stream: readers drain and see it closed, nothing is left in shared memory. The same as dropping.
+    /// Closes the stream, as dropping does: readers drain it and see it closed, and its shared memory is freed.
     pub fn close(self) {}
 
     #[inline]
-    fn check_home(&self) -> Result<()> {
-        if self.publisher.as_ref().is_some_and(|publisher| !publisher.is_home()) { Err(Error::Forked) } else { Ok(()) }
+    fn check_process(&self) -> Result<()> {
+        if self.publisher.as_ref().is_some_and(|publisher| !publisher.is_own_process()) {
+            Err(Error::Forked)
+        } else {
+            Ok(())
+        }
     }
 
-    /// The stream, acquired anew if a restart had failed half-way.
+    /// The publisher; acquired again if a restart failed halfway.
     fn publisher(&mut self) -> Result<&mut Publisher> {
         let publisher = match self.publisher.take() {
             Some(publisher) => publisher,
@@ -337,7 +340,7 @@ impl Writer {
         Ok(())
     }
 
-    /// After a restart: the old ring's memory is free once the last reader that maps it has drained it.
+    /// After a restart: the memory of the old ring is free once the last reader that maps it has drained it.
     fn switch_when_readers_let_go(
         &mut self,
         format: &Format,
@@ -353,9 +356,9 @@ impl Writer {
         }
     }
 
-    /// Makes anew what has lost both names.
+    /// Creates again what has lost both names.
     #[cold]
-    fn mend(&mut self) -> Result<()> {
+    fn repair(&mut self) -> Result<()> {
         let lost = match &self.publisher {
             Some(publisher) => publisher.take_lost(),
             None => LOST_HEADER,
@@ -363,7 +366,7 @@ impl Writer {
         if lost == 0 {
             return Ok(());
         }
-        let result = self.mend_lost(lost);
+        let result = self.repair_lost(lost);
         if result.is_err()
             && let Some(publisher) = &self.publisher
         {
@@ -372,7 +375,7 @@ impl Writer {
         result
     }
 
-    fn mend_lost(&mut self, lost: u32) -> Result<()> {
+    fn repair_lost(&mut self, lost: u32) -> Result<()> {
         if lost & LOST_HEADER != 0 {
             self.restart_empty()?;
         }

@@ -23,15 +23,15 @@ use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
 use crate::stream::name::SegmentName;
 use crate::{Description, Error, Format, MAX_RANK, Result};
 
-/// Bytes of frames that are prefaulted before a new ring's first chunk: what a few chunks need while the service thread
-/// does the rest.
+/// Bytes of frames that are prefaulted before a ring is announced: enough for a few chunks while the service thread does the
+/// rest.
 const PREFAULT_AT_ONCE: u64 = 1 << 20;
 
 /// A stream that is ours, as long as it lives under one header.
 pub(super) struct Publisher {
     name: String,
     mode: u32,
-    /// Whether descriptions that are replaced keep their names for a while.
+    /// Whether replaced descriptions stay linked for a while.
     keep_replaced: bool,
     lock: Lock,
     header: HeaderMemory<Waker>,
@@ -155,7 +155,7 @@ impl Publisher {
         let (segment, metadata) = match self.make(format, &geometry, generation, base, description) {
             Ok(made) => made,
             Err(error) => {
-                // A dead writer's ring stays hidden from mirrors: its ezmsg counters are not ours to vouch for.
+                // A dead writer's ring stays hidden from mirrors, since its ezmsg counters cannot be relied on.
                 if self.ring.is_some() {
                     self.ezmsg.set_valid(true);
                 }
@@ -363,8 +363,8 @@ impl Publisher {
         old > 0 && needed <= free.saturating_add(old)
     }
 
-    pub fn is_home(&self) -> bool {
-        self.lock.is_home()
+    pub fn is_own_process(&self) -> bool {
+        self.lock.is_own_process()
     }
 
     pub fn has_lost(&self) -> bool {
@@ -380,7 +380,7 @@ impl Publisher {
     }
 
     pub fn take_warnings(&mut self) -> Vec<String> {
-        if self.is_home() { std::mem::take(&mut self.service.shared().names().warnings) } else { Vec::new() }
+        if self.is_own_process() { std::mem::take(&mut self.service.shared().names().warnings) } else { Vec::new() }
     }
 
     pub fn generation(&self) -> Option<u32> {
@@ -412,11 +412,11 @@ impl Publisher {
     }
 }
 
-/// K1 to K8, unless this is a forked child, which leaves everything to its parent.
+/// K1 to K8. A forked child leaves everything to its parent.
 impl Drop for Publisher {
     fn drop(&mut self) {
-        if !self.is_home() {
-            // The service's thread does not exist here and its mutex may be held for ever: neither is touched.
+        if !self.is_own_process() {
+            // The service thread does not exist here, and its mutex may be locked for ever: neither is touched.
             return;
         }
         let names = std::mem::take(&mut *self.service.shared().names());
@@ -466,7 +466,7 @@ fn prefaulted_at_once(geometry: &Geometry) -> usize {
     (geometry.samples_offset + samples).min(geometry.length) as usize
 }
 
-/// Where the second thread goes on: with the times, if they were not all prefaulted.
+/// Where the service thread goes on: with the times, if they were not all prefaulted.
 fn first_not_prefaulted(geometry: &Geometry) -> usize {
     if geometry.samples_offset > PREFAULT_AT_ONCE { PREFAULT_AT_ONCE as usize } else { prefaulted_at_once(geometry) }
 }

@@ -1,4 +1,4 @@
-//! A segment of the writer's own: made under its anchor, linked when whole, kept under both names, removed in order.
+//! A segment that the writer owns: made under its anchor, linked when complete, kept linked under both names, removed.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,29 +10,30 @@ use crate::shm::{self, FileId, FileStat, Opened, WriteMapping};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
-/// What became of a segment's two names.
+/// What a segment's two names stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// Both names stand for it.
-    Whole,
-    /// Somebody else's file has the public name.
+pub(crate) enum Links {
+    /// For the segment, both.
+    Both,
+    /// The public name stands for another file.
     Taken,
     /// Both names are gone; the file lives only as long as it is open.
     Lost,
 }
 
+/// A segment that is open and mapped for writing.
 pub(crate) struct Segment {
     pub name: SegmentName,
     pub id: FileId,
-    /// For `fstat`; of a header not the locked descriptor.
+    /// For `fstat`. A header's locked descriptor is another one.
     file: OwnedFd,
     pub map: Arc<WriteMapping>,
 }
 
 impl Segment {
-    /// Makes a segment of `length` bytes under its anchor, all zero and with its memory reserved; `fill` writes it; then
-    /// it gets `mode` and its public name. Whatever stood under either name before is an orphan and goes. `stream` is for
-    /// errors.
+    /// Makes a segment of `length` bytes under its anchor, all zero and with its memory reserved. Then `fill` writes it, and
+    /// it gets `mode` and its public name. A file that had one of the names before is an orphan, and is removed. `stream` is
+    /// for errors.
     pub fn create(
         stream: &str,
         name: SegmentName,
@@ -44,7 +45,7 @@ impl Segment {
         shm::unlink(&name.public).map_err(io_error("removing", &name.public))?;
         shm::unlink(&name.anchor).map_err(io_error("removing", &name.anchor))?;
         failpoint::point(points.removed);
-        // Looked at first, so that a ring that cannot fit does not take away everybody's room while it fails.
+        // Checked first, so that a ring that cannot fit does not take all free memory while it fails.
         let free = shm::free_bytes();
         if free < length {
             return Err(Error::NoSpace { needed: length, free });
@@ -60,8 +61,8 @@ impl Segment {
             fill(&map);
             failpoint::point(points.filled);
             shm::set_mode(&file, mode).map_err(io_error("setting the mode of", &name.anchor))?;
-            // A writer that has lost the stream to us and not noticed it may have put back an orphan's public name while we
-            // removed its anchor: that is an orphan still.
+            // A writer that lost the stream to us and has not noticed may have linked an orphan's public name again while we
+            // removed its anchor. It is still an orphan.
             for attempt in 0.. {
                 match shm::link(&name.anchor, &name.public) {
                     Ok(()) => break,
@@ -82,7 +83,7 @@ impl Segment {
             Err(error) => {
                 let _ = shm::unlink_if(&name.anchor, stat.id);
                 drop(file);
-                // What is free once the part that was reserved has been given back.
+                // Free once the part that was reserved has been given back.
                 Err(match error {
                     Error::NoSpace { needed, .. } => Error::NoSpace { needed, free: shm::free_bytes() },
                     other => other,
@@ -91,32 +92,32 @@ impl Segment {
         }
     }
 
-    /// A segment that exists already and has been checked: `opened` by `by_name`.
+    /// A segment that exists already and has been checked; `opened` was opened by the name `by_name`.
     pub fn adopt(name: SegmentName, opened: Opened, by_name: &str, length: usize) -> Result<Segment> {
         let map = WriteMapping::new(by_name, opened.stat.id, length).map_err(io_error("mapping", by_name))?;
         Ok(Segment { name, id: opened.stat.id, file: opened.file, map: Arc::new(map) })
     }
 
-    /// A descriptor that carries no lock of the writer's.
+    /// A descriptor without the writer's lock.
     pub fn file(&self) -> &OwnedFd {
         &self.file
     }
 
-    /// Puts a missing name back.
-    pub fn keep(&self) -> io::Result<Kept> {
-        // A name can come back or go between any two steps: look again a few times, then at the next turn.
+    /// Links a missing name again.
+    pub fn ensure_linked(&self) -> io::Result<Links> {
+        // A name can appear or disappear between any two steps: tried a few times, then again at the next turn.
         for _ in 0..4 {
             let stat = FileStat::of(&self.file)?;
             if stat.links >= 2 {
-                return Ok(Kept::Whole);
+                return Ok(Links::Both);
             }
             if stat.links == 0 {
-                return Ok(Kept::Lost);
+                return Ok(Links::Lost);
             }
             let public = shm::stat_name(&self.name.public)?;
             let result = match public {
                 Some(stat) if stat.id == self.id => shm::relink(self.id, &self.name.public, &self.name.anchor),
-                Some(_) => return Ok(Kept::Taken),
+                Some(_) => return Ok(Links::Taken),
                 None => shm::relink(self.id, &self.name.anchor, &self.name.public),
             };
             match result {
@@ -124,19 +125,19 @@ impl Segment {
                 result => result?,
             }
         }
-        Ok(Kept::Whole)
+        Ok(Links::Both)
     }
 
-    /// Removes both names, public first, leaving foreign files alone.
+    /// Removes both names, public first. A name that stands for another file is left alone.
     pub fn unlink(&self, between: &'static str) {
-        // A name that cannot be removed is left to the next owner of the stream, who removes orphans.
+        // A name that cannot be removed is left to the next writer of the stream, which removes orphans.
         let _ = shm::unlink_if(&self.name.public, self.id);
         failpoint::point(between);
         let _ = shm::unlink_if(&self.name.anchor, self.id);
     }
 }
 
-/// Stop points on the way to a segment.
+/// Failpoints on the way to a segment.
 pub(crate) struct CreatePoints {
     pub removed: &'static str,
     pub reserved: &'static str,
@@ -144,9 +145,9 @@ pub(crate) struct CreatePoints {
     pub linked: &'static str,
 }
 
-/// `ENOSPC` becomes an error that says how much is missing.
+/// Turns `ENOSPC` into an error that says how much is missing.
 pub(crate) fn no_space(error: io::Error, needed: u64, name: &str) -> Error {
-    // A length that no file of the system can have, or no memory for the pages: to the user the same as no room.
+    // A length that no file can have, or no memory for the pages: to the user the same as no room.
     match error.raw_os_error() {
         Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => Error::NoSpace { needed, free: shm::free_bytes() },
         _ => io_error("reserving memory for", name)(error),

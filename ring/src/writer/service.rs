@@ -1,4 +1,4 @@
-//! The writer's one thread of its own: keeps the names, looks for waiters and wakes crowds of them, prefaults pages.
+//! The writer's one thread of its own: keeps the segments linked, looks for waiters, wakes many of them, prefaults pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -7,51 +7,50 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::acquire::MOST_REPLACED;
-use super::segment::{Kept, Segment};
+use super::segment::{Links, Segment};
 use crate::Result;
 use crate::error::io_error;
 use crate::protocol::wake::{NotifyFlag, WaiterLocks, WaiterWatch};
 use crate::shm::memory::{HeaderMemory, Wake};
 use crate::shm::{self, Word, WriteMapping};
 
-/// How often the names are looked at: what `SPEC.md` promises to those who attach after somebody removed a name.
+/// How often the names are checked: what `SPEC.md` promises to readers that attach after a name was removed.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
 
-/// How long a description that was replaced in a burst of frames stays: longer than a reader that is awake needs to come
-/// to the frames it describes.
+/// How long a replaced description stays: longer than a reader that is awake needs to reach the frames it describes.
 const KEEP_REPLACED: Duration = Duration::from_secs(1);
 
-/// Bytes prefaulted between two looks at everything else: a few milliseconds.
+/// Bytes prefaulted between two turns of the loop: a few milliseconds.
 const PREFAULT_SLICE: usize = 16 << 20;
 
-/// The segments whose names are kept.
+/// The segments that are kept linked under both names.
 #[derive(Default)]
 pub(crate) struct Names {
     pub header: Option<Segment>,
     /// The header's ring; after a takeover the dead writer's, readable until the next generation begins.
     pub ring: Option<Segment>,
     pub metadata: Option<Segment>,
-    /// Descriptions that were replaced in a burst of frames, oldest first, and when.
+    /// Replaced descriptions that stay for a while, oldest first, and when they were replaced.
     pub replaced: VecDeque<(Instant, Segment)>,
     /// Warnings for the user, each sentence once.
     pub warnings: Vec<String>,
 }
 
 impl Names {
-    /// To be called before the next description is announced: from then on, those before it that have names must be no more
-    /// than a takeover looks for.
+    /// Removes replaced descriptions until a takeover would find all that are left. To be called before the next description
+    /// is announced.
     pub fn make_room_for_replaced(&mut self) {
         while self.replaced.len() >= MOST_REPLACED as usize {
-            self.forget_oldest_replaced();
+            self.remove_oldest_replaced();
         }
     }
 
-    /// Takes over the segment of the description that another one has just replaced.
+    /// Keeps the segment of a description that has just been replaced.
     pub fn keep_replaced(&mut self, segment: Segment) {
         self.replaced.push_back((Instant::now(), segment));
     }
 
-    fn forget_oldest_replaced(&mut self) {
+    fn remove_oldest_replaced(&mut self) {
         if let Some((_, segment)) = self.replaced.pop_front() {
             segment.unlink("M5-half");
         }
@@ -63,13 +62,13 @@ pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
     notify: NotifyFlag,
-    /// Bell of the service thread: it sleeps on this word.
-    bell: AtomicU32,
+    /// The service thread sleeps on this word.
+    doorbell: AtomicU32,
     ending: AtomicBool,
-    /// A wake of all sleepers is asked for.
+    /// The service thread is to wake all waiters.
     wake_all: AtomicBool,
-    /// More than one reader sleeps: the writer leaves the waking to the service thread.
-    crowd: AtomicBool,
+    /// More than one reader waits, so that the writer leaves waking to the service thread.
+    many_waiters: AtomicBool,
     /// Which segments lost both names: bits of `LOST_*`.
     lost: AtomicU32,
     prefault: Mutex<VecDeque<Prefault>>,
@@ -91,17 +90,17 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// `taken_over`: there may be readers already.
+    /// Starts the thread. `taken_over`: readers may be attached already.
     pub fn start(stream: &str, header: Segment, words: HeaderMemory, taken_over: bool) -> Result<Self> {
         let map = header.map.clone();
         let shared = Arc::new(Shared {
             stream: stream.to_owned(),
             names: Mutex::new(Names { header: Some(header), ..Names::default() }),
             notify: NotifyFlag::new(words.waking(), taken_over, shm::register_barrier()),
-            bell: AtomicU32::new(0),
+            doorbell: AtomicU32::new(0),
             ending: AtomicBool::new(false),
             wake_all: AtomicBool::new(false),
-            crowd: AtomicBool::new(false),
+            many_waiters: AtomicBool::new(false),
             lost: AtomicU32::new(0),
             prefault: Mutex::new(VecDeque::new()),
         });
@@ -126,14 +125,14 @@ impl Service {
         Waker(self.shared.clone())
     }
 
-    /// A ring has begun: prefaults its `map` from `offset` on, beside everything else.
+    /// A ring has begun: the thread prefaults its `map` from `offset` on.
     pub fn begun(&self, map: Arc<WriteMapping>, offset: usize) {
         let mut queue = self.shared.prefault.lock().unwrap_or_else(PoisonError::into_inner);
-        // An older ring that is still being prefaulted is of no use any more.
+        // Prefaulting an older ring is of no use any more.
         queue.clear();
         queue.push_back(Prefault { map, next: offset });
         drop(queue);
-        self.shared.ring_bell();
+        self.shared.wake_service();
     }
 
     /// Whether some segment has lost both names.
@@ -148,7 +147,7 @@ impl Service {
         self.shared.lost.swap(0, Ordering::Relaxed)
     }
 
-    /// Puts bits back that could not be mended.
+    /// Puts back the bits of segments that could not be created again.
     pub fn set_lost(&self, lost: u32) {
         self.shared.lost.fetch_or(lost, Ordering::Relaxed);
     }
@@ -156,15 +155,15 @@ impl Service {
     /// Ends the thread. In a forked child the thread does not exist: forget the service instead.
     pub fn stop(mut self) {
         self.shared.ending.store(true, Ordering::Relaxed);
-        self.shared.ring_bell();
+        self.shared.wake_service();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-/// How the writer wakes waiters. The first two it wakes itself; a crowd is left to the service thread, since the cost of a
-/// wake grows with the number of waiters.
+/// How the writer wakes waiters. It wakes two itself and leaves more to the service thread, since the cost of a wake grows
+/// with the number of waiters.
 pub(crate) struct Waker(Arc<Shared>);
 
 impl Wake for Waker {
@@ -172,11 +171,11 @@ impl Wake for Waker {
     fn wake(&self, word: &AtomicU32) {
         let shared = &self.0;
         // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
-        if shared.crowd.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
-            shared.crowd.store(true, Ordering::Relaxed);
+        if shared.many_waiters.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
+            shared.many_waiters.store(true, Ordering::Relaxed);
             // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
             if !shared.wake_all.swap(true, Ordering::AcqRel) {
-                shared.ring_bell();
+                shared.wake_service();
             }
         }
     }
@@ -195,41 +194,41 @@ impl Shared {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ring_bell(&self) {
+    fn wake_service(&self) {
         // Release, partner of the Acquire load in `run`.
-        self.bell.fetch_add(1, Ordering::Release);
-        shm::private_wake(&self.bell);
+        self.doorbell.fetch_add(1, Ordering::Release);
+        shm::private_wake(&self.doorbell);
     }
 
     fn run(&self, header: HeaderMemory) {
         let mut next_keep = Instant::now() + KEEP_EVERY;
         let mut watch = WaiterWatch::default();
         loop {
-            // Acquire, partner of the Release in `ring_bell`: what was asked before the bell is seen below.
-            let bell = self.bell.load(Ordering::Acquire);
+            // Acquire, partner of the Release in `wake_service`: what was asked for before the ring is seen below.
+            let doorbell = self.doorbell.load(Ordering::Acquire);
             if self.ending.load(Ordering::Relaxed) {
                 return;
             }
             if self.wake_all.swap(false, Ordering::AcqRel) {
                 let woken = shm::wake(header.wake(), i32::MAX as u32);
-                self.crowd.store(woken > 1, Ordering::Relaxed);
+                self.many_waiters.store(woken > 1, Ordering::Relaxed);
             }
             if !self.notify.is_set() {
-                // A reader may have rung; and who has slept until the first ring began is to be noticed at once.
+                // A reader may have rung, or may have waited until the first ring began: it is to be noticed at once.
                 self.watch_waiters(&mut watch, &header);
             }
             let more = self.prefault_slice();
             let now = Instant::now();
             if now >= next_keep {
-                self.keep_names();
+                self.ensure_all_linked();
                 self.watch_waiters(&mut watch, &header);
                 next_keep = now + KEEP_EVERY;
             }
             if !more {
-                let word = Word { word: &self.bell, expected: bell };
+                let word = Word { word: &self.doorbell, expected: doorbell };
                 let left = next_keep.saturating_duration_since(Instant::now());
                 let readers = header.bell();
-                // Only a scribbler makes it another number, on which nobody can sleep.
+                // Always 0, unless another process corrupts it; then the thread cannot sleep on it.
                 if self.notify.is_set() || readers.load(Ordering::Relaxed) != 0 {
                     shm::private_wait(word, left);
                 } else {
@@ -240,7 +239,7 @@ impl Shared {
     }
 
     fn watch_waiters(&self, watch: &mut WaiterWatch, words: &HeaderMemory) {
-        // A switch holds the names for as long as it reserves memory; readers that have just come look for themselves.
+        // A switch holds the names while it reserves memory. Readers that have just come look for themselves.
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
         if watch.look(&self.notify, words.waking(), header, Instant::now()) {
@@ -268,26 +267,26 @@ impl Shared {
         !queue.is_empty()
     }
 
-    fn keep_names(&self) {
-        // A switch holds the names for as long as it reserves memory; then they are fine anyway.
+    fn ensure_all_linked(&self) {
+        // A switch holds the names while it reserves memory; it has just linked them.
         let Ok(mut names) = self.names.try_lock() else { return };
         let mut warnings = Vec::new();
-        let mut keep = |segment: &Option<Segment>, lost_bit: u32| {
+        let mut ensure_linked = |segment: &Option<Segment>, lost_bit: u32| {
             let Some(segment) = segment else { return };
-            match segment.keep() {
-                Ok(Kept::Whole) => {}
-                Ok(Kept::Lost) => {
+            match segment.ensure_linked() {
+                Ok(Links::Both) => {}
+                Ok(Links::Lost) => {
                     self.lost.fetch_or(lost_bit, Ordering::Relaxed);
                 }
-                Ok(Kept::Taken) => warnings.push(super::segment::taken(&self.stream, &segment.name).to_string()),
+                Ok(Links::Taken) => warnings.push(super::segment::taken(&self.stream, &segment.name).to_string()),
                 Err(error) => warnings.push(format!("keeping the names of {}: {error}", segment.name.public)),
             }
         };
-        keep(&names.header, LOST_HEADER);
-        keep(&names.ring, LOST_RING);
-        keep(&names.metadata, LOST_METADATA);
+        ensure_linked(&names.header, LOST_HEADER);
+        ensure_linked(&names.ring, LOST_RING);
+        ensure_linked(&names.metadata, LOST_METADATA);
         while names.replaced.front().is_some_and(|(since, _)| since.elapsed() >= KEEP_REPLACED) {
-            names.forget_oldest_replaced();
+            names.remove_oldest_replaced();
         }
         for warning in warnings {
             if !names.warnings.contains(&warning) {
@@ -308,7 +307,7 @@ impl WaiterLocks for Segment {
         shm::has_waiter_lock(self.file()).unwrap_or(true)
     }
 
-    /// The service thread rings nobody: it is the one that the bell is for.
+    /// The doorbell is this thread's own.
     fn ring_doorbell(&self) {}
 
     fn barrier_in_other_threads(&self) {
