@@ -304,7 +304,7 @@ mod tests {
     use crate::ezmsg::header::RawMeta;
     use crate::layout::{RawFooter, RawHeader, RawTrailer, Record};
 
-    use super::Row;
+    use super::{Kind, Row, Value as _, check};
 
     /// `code` decodes and encodes again.
     fn survives<const N: usize>(table: &[Row], code: fn(&[u8; N]) -> [u8; N]) {
@@ -329,5 +329,15 @@ mod tests {
         survives(RawFooter::TABLE, |bytes| RawFooter::decode(bytes).encode());
         survives(Record::TABLE, |bytes| Record::decode(bytes).encode());
         survives(RawMeta::TABLE, |bytes| RawMeta::decode(bytes).encode());
+    }
+
+    #[test]
+    fn tables_with_fields_that_overlap_leave_the_structure_or_are_misaligned_are_refused() {
+        let row = |offset, bytes, kind| Row { name: "field", offset, bytes, kind, type_name: u64::type_name };
+        let passes = |table: &[Row]| std::panic::catch_unwind(|| check(table, 32)).is_ok();
+        assert!(passes(&[row(0, 4, Kind::Fixed), row(4, 8, Kind::Fixed), row(24, 8, Kind::Atomic)]));
+        assert!(!passes(&[row(0, 8, Kind::Fixed), row(4, 8, Kind::Fixed)]), "overlap");
+        assert!(!passes(&[row(28, 8, Kind::Fixed)]), "beyond the end");
+        assert!(!passes(&[row(4, 8, Kind::Atomic)]) && !passes(&[row(4, 8, Kind::Last)]), "misaligned");
     }
 }
