@@ -1,7 +1,7 @@
 //! The crash table of `SPEC.md`: a writer is killed after each of its stores; readers and the next writer see what the
 //! table says, every position is accounted for, and nothing is left behind.
 //!
-//! The stop points are taken from a run that passes all of them one by one, and that run is compared with the sources, so
+//! The failpoints are taken from a run that passes all of them one by one, and that run is compared with the sources, so
 //! that a new one is killed at without being listed here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +71,7 @@ impl Step {
 /// Takes over, or finishes and creates, and closes.
 const NEXT_STEPS: [Step; 2] = [Step::Create, Step::Close];
 
-/// One passing of a stop point.
+/// One passing of a failpoint.
 #[derive(Clone, Debug)]
 struct Passing {
     label: String,
@@ -80,9 +80,9 @@ struct Passing {
     step: usize,
 }
 
-/// The stop points that a writer of these steps passes, in order.
+/// The failpoints that a writer of these steps passes, in order.
 fn trace(steps: &[Step], name: &str) -> Vec<Passing> {
-    let mut writer = roles::start_with("writer", &[name], &[("DORA_SHM_STOP_MODE", "step")]);
+    let mut writer = roles::start_with("writer", &[name], &[("DORA_SHM_FAILPOINT_MODE", "step")]);
     let mut passings = Vec::new();
     let mut counts = BTreeMap::new();
     for (step, does) in steps.iter().enumerate() {
@@ -179,7 +179,7 @@ struct Readers {
 /// Starts a writer that dies at a passing, and lets it take its steps.
 fn start_doomed(name: &str, at: &Passing) -> Process {
     let point = format!("{}:{}", at.label, at.count);
-    roles::start_with("writer", &[name], &[("DORA_SHM_STOP_AT", &point)])
+    roles::start_with("writer", &[name], &[("DORA_SHM_FAILPOINT", &point)])
 }
 
 /// Runs the first writer until it dies.
@@ -349,7 +349,7 @@ fn a_writer_may_die_after_any_store() {
     let passed: BTreeSet<String> = trace.iter().map(|passing| passing.label.clone()).collect();
     let unreached: Vec<String> = labels_in_the_sources().difference(&passed).cloned().collect();
     // Those of the next writer have a test of their own.
-    assert_eq!(unreached, [ON_AN_ERROR, "T1", "T2", "T3", "T4", "T5"], "nobody is killed at these stop points");
+    assert_eq!(unreached, [ON_AN_ERROR, "T1", "T2", "T3", "T4", "T5"], "nobody is killed at these failpoints");
 
     for (i, at) in trace.iter().enumerate() {
         let name = Name::new(&format!("die/{}/{}", at.label, at.count));
@@ -386,7 +386,7 @@ fn remove_ring(name: &str, now: &Expected, readers: &mut Readers) {
     std::fs::remove_file(public).unwrap();
 }
 
-/// Kills a writer at `trace[i]`, and the next writer at each of its stop points up to where the stream is its own. Which
+/// Kills a writer at `trace[i]`, and the next writer at each of its failpoints up to where the stream is its own. Which
 /// these were.
 fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeSet<String> {
     let first = &trace_of_first[i];
@@ -474,7 +474,7 @@ fn take_steps(writer: &mut Process, steps: &[Step], label: &str) {
     panic!("it did not stop at {label}");
 }
 
-/// Lets a writer that has stopped go on to the stop point `label`.
+/// Lets a writer that has stopped go on to the failpoint `label`.
 fn go_on_to(writer: &mut Process, label: &str) {
     while writer.ask("go on").unwrap().expect("it lives") != label {}
 }
@@ -483,7 +483,7 @@ fn go_on_to(writer: &mut Process, label: &str) {
 fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames() {
     let name = Name::new("early");
     // The third description is published with the second generation, which the header does not name yet.
-    let environment = [("DORA_SHM_STOP_MODE", "step"), ("DORA_SHM_STOP_AT", "M3:3")];
+    let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "M3:3")];
     let mut writer = roles::start_with("writer", &[&name], &environment);
     STEPS[..READERS_COME].iter().for_each(|step| writer.ask_for(&step.line(), DONE).unwrap());
     let by_frames = || Reader::open(&name, oldest()).unwrap();
@@ -519,7 +519,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
 fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_message() {
     let name = Name::new("between");
     // The second message's record is committed, its frames are not.
-    let environment = [("DORA_SHM_STOP_MODE", "step"), ("DORA_SHM_STOP_AT", "W7:2")];
+    let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "W7:2")];
     let mut writer = roles::start_with("writer", &[&name], &environment);
     take_steps(&mut writer, &STEPS, "W7");
     let mut newest = MessageReader::open(&name, ReaderOptions::default()).unwrap();
@@ -544,7 +544,7 @@ fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_me
 #[test]
 fn a_message_whose_writer_died_between_its_two_commits_holds_no_skipping_reader_up() {
     let name = Name::new("between-skip");
-    let environment = [("DORA_SHM_STOP_MODE", "step"), ("DORA_SHM_STOP_AT", "W7:2")];
+    let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "W7:2")];
     let mut dying = roles::start_with("writer", &[&name], &environment);
     take_steps(&mut dying, &STEPS, "W7");
     dying.kill_and_wait().unwrap();

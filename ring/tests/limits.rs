@@ -351,7 +351,7 @@ fn generations_descriptions_epochs_and_the_wake_word_wrap_round() {
 }
 
 #[test]
-fn a_sleeper_is_woken_across_the_wrap_of_the_wake_word() {
+fn a_waiter_is_woken_across_the_wrap_of_the_wake_word() {
     let name = Name::new("wake-wrap");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(16), &description(""), 1).unwrap();
@@ -359,13 +359,13 @@ fn a_sleeper_is_woken_across_the_wrap_of_the_wake_word() {
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let asleep = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let sleeper = scope.spawn(|| {
+        let waiter = scope.spawn(|| {
             asleep.store(true, std::sync::atomic::Ordering::Relaxed);
             reader.wait(PATIENCE).unwrap()
         });
         wait_until("it sleeps", || asleep.load(std::sync::atomic::Ordering::Relaxed));
         signal::write(&mut writer, 1).unwrap();
-        assert_eq!(sleeper.join().unwrap(), Wait::Ready);
+        assert_eq!(waiter.join().unwrap(), Wait::Ready);
     });
     assert_eq!(Bytes::of(&segments::header(&name)).u32(header_at::WAKE), 0);
 }

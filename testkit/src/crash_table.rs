@@ -1,4 +1,4 @@
-//! The crash table of `SPEC.md`: for each stop point of the ring, what the files of a stream show when its writer died
+//! The crash table of `SPEC.md`: for each failpoint of the ring, what the files of a stream show when its writer died
 //! there, and what the next writer does.
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub enum Next {
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The stop point.
+    /// The failpoint.
     pub label: &'static str,
     /// Highest number of passings after which a storm of writes still comes to it soon.
     pub passings: u64,
@@ -45,7 +45,7 @@ pub struct Death<'a> {
 }
 
 impl Row {
-    /// The row of a stop point.
+    /// The row of a failpoint.
     pub fn of(label: &str) -> Option<&'static Row> {
         ROWS.iter().find(|row| row.label == label)
     }
@@ -178,7 +178,7 @@ const fn row(label: &'static str, passings: u64, next: Next, check: fn(&Death) -
 const WRITES: u64 = 300;
 const SWITCHES: u64 = 8;
 
-/// Every stop point except [`ON_AN_ERROR`].
+/// Every failpoint except [`ON_AN_ERROR`].
 pub const ROWS: &[Row] = &[
     row("C0", 2, Next::Create, unmade),
     row("C1", 2, Next::Create, unmade),
@@ -268,10 +268,10 @@ pub const ROWS: &[Row] = &[
     }),
 ];
 
-/// The stop point on the way back from an error, which neither a storm nor a story comes to.
+/// The failpoint on the way back from an error, which neither a storm nor a story comes to.
 pub const ON_AN_ERROR: &str = "S5-undo";
 
-/// The label of every stop point in the ring's sources: `point("..")`, the names in `CreatePoints { .. }`, `unlink("..")`.
+/// The label of every failpoint in the ring's sources: `point("..")`, the names in `CreatePoints { .. }`, `unlink("..")`.
 ///
 /// # Panics
 /// When the sources cannot be read.
@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stop_point_of_the_ring_has_a_row() {
+    fn every_failpoint_of_the_ring_has_a_row() {
         let mut labels = labels_in_the_sources();
         assert!(labels.remove(ON_AN_ERROR));
         let rows: BTreeSet<String> = ROWS.iter().map(|row| row.label.to_owned()).collect();

@@ -9,7 +9,7 @@
 //! | give a test a `/dev/shm` or a process of its own | [`isolated`] |
 //! | look at a stream's segments as files, or change them | [`segments`], [`specimen`], [`impostors`] |
 //! | call everything that a reader has | [`probe`] |
-//! | know what each stop point of the ring leaves behind | [`crash_table`] |
+//! | know what each failpoint of the ring leaves behind | [`crash_table`] |
 //! | use the streams in `tests/vectors` | [`vectors`] |
 //! | wait for a condition | [`until`] |
 //! | run programs and dora graphs in a folder of their own | [`sandbox`], [`logged`], [`dora`] |

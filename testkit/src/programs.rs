@@ -24,10 +24,10 @@ pub fn built_folder() -> Option<PathBuf> {
 pub fn role_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        // cargo builds no program of another package for a test. The named folder has release builds without stop points.
+        // cargo builds no program of another package for a test. The named folder has release builds without failpoints.
         let release = !cfg!(debug_assertions);
         if release
-            && !cfg!(feature = "stop-points")
+            && !cfg!(feature = "failpoints")
             && let Some(folder) = built_folder()
         {
             return folder.join(ROLE_PROGRAM);
@@ -36,8 +36,8 @@ pub fn role_program() -> &'static Path {
         if release {
             arguments.push("--release");
         }
-        if cfg!(feature = "stop-points") {
-            arguments.extend(["--features", "stop-points"]);
+        if cfg!(feature = "failpoints") {
+            arguments.extend(["--features", "failpoints"]);
         }
         let folder = profile_folder();
         let target = target_of(&folder);

@@ -25,8 +25,8 @@ pub enum Target {
 /// `dora-shm-torture`; none are its short form.
 pub fn run(arguments: &[String]) -> eyre::Result<()> {
     setup::debian_command("unshare", "util-linux")?;
-    // With the ring's stop points, which no other program may have: a build of its own.
-    run_command(&mut cargo("build --release -p dora-shm-torture --features stop-points".split(' ')))?;
+    // With the ring's failpoints, which no other program may have: a build of its own.
+    run_command(&mut cargo("build --release -p dora-shm-torture --features failpoints".split(' ')))?;
     let asks = |word: &str| arguments.iter().any(|argument| argument.split('=').next() == Some(word));
     let for_help = asks("--help") || asks("-h");
     let mut torture = command(programs().join("dora-shm-torture"));

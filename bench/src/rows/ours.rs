@@ -18,7 +18,7 @@ pub const NAME: &str = "dora-shm";
 /// Most bytes of one read: small messages that have piled up are read together.
 const READ_BYTES: usize = 1 << 20;
 const SLICE: Duration = Duration::from_millis(50);
-/// What a reader that spins may spend on each side of a message's time: twice what a sleeper needs to get up.
+/// What a reader that spins may spend on each side of a message's time: twice what a waiting reader needs to wake up.
 const SPIN: Duration = Duration::from_micros(200);
 const NO_TIMES: Times<'static> = Times::Linear { start: 0.0, step: 0.0 };
 

@@ -162,11 +162,11 @@ mod tests {
 
     use super::*;
 
-    /// The slow twin: every sample of every column, in a list.
+    /// The reference model: every sample of every column, in a list.
     #[derive(Default)]
-    struct Twin(BTreeMap<i64, (Vec<u64>, Vec<Vec<f64>>)>);
+    struct Reference(BTreeMap<i64, (Vec<u64>, Vec<Vec<f64>>)>);
 
-    impl Twin {
+    impl Reference {
         fn add(&mut self, column: i64, position: u64, samples: Vec<f64>) {
             let (positions, frames) = self.0.entry(column).or_default();
             positions.push(position);
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn columns_are_what_the_slow_twin_finds_among_all_samples(
+        fn columns_are_what_the_reference_model_finds_among_all_samples(
             frames in prop::collection::vec(prop::collection::vec(sample(), 5), 1..200),
             frames_per_column in 1u64..20,
             offset in -50i64..50,
@@ -202,7 +202,7 @@ mod tests {
             again in any::<bool>(),
         ) {
             let mut columns = Columns::new(chosen.len(), 300);
-            let mut twin = Twin::default();
+            let mut reference = Reference::default();
             let which = Chosen::new(&chosen, 5);
             for pass in 0..=u8::from(again) {
                 // Backwards the second time, as history is read.
@@ -210,18 +210,18 @@ mod tests {
                 for i in order {
                     let column = (i as u64 / frames_per_column) as i64 + offset;
                     columns.add(column, i as u64..i as u64 + 1, &frames[i], &which, f64::from);
-                    twin.add(column, i as u64, chosen.iter().map(|&channel| f64::from(frames[i][channel])).collect());
+                    reference.add(column, i as u64, chosen.iter().map(|&channel| f64::from(frames[i][channel])).collect());
                 }
             }
             for column in offset - 2..offset + 202 {
                 let found = columns.get(column);
-                prop_assert_eq!(found.is_some(), twin.0.contains_key(&column));
+                prop_assert_eq!(found.is_some(), reference.0.contains_key(&column));
                 let Some(found) = found else { continue };
-                let positions = &twin.0[&column].0;
+                let positions = &reference.0[&column].0;
                 prop_assert_eq!(Some(&found.first), positions.iter().min());
                 prop_assert_eq!(Some(found.end - 1), positions.iter().max().copied());
                 for channel in 0..chosen.len() {
-                    prop_assert_eq!(found.extent(channel), twin.extent(column, channel));
+                    prop_assert_eq!(found.extent(channel), reference.extent(column, channel));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Every type and shape there and back: messages of random structure, through frames that a slow twin works out by
+//! Every type and shape there and back: messages of random structure, through frames that a reference model works out by
 //! hand, and back to what they were.
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn leaves(array: &dyn Array, row: usize, into: &mut Vec<Vec<u8>>) {
 }
 
 /// The frames of a message of shape `shape` whose axis `axis` is buffered: every sample looked up on its own.
-fn twin(array: &dyn Array, shape: &[usize], axis: usize) -> Vec<u8> {
+fn reference(array: &dyn Array, shape: &[usize], axis: usize) -> Vec<u8> {
     let mut samples = Vec::new();
     for row in 0..array.len() {
         leaves(array, row, &mut samples);
@@ -211,7 +211,7 @@ proptest! {
 
         let stored = interpret(&array, &sent, settings()).unwrap();
         prop_assert_eq!(stored.frames, shape[axis] as u64);
-        prop_assert_eq!(&stored.samples, &twin(&array, &shape, axis));
+        prop_assert_eq!(&stored.samples, &reference(&array, &shape, axis));
         assert_comes_back(&stored, &array, &sent);
     }
 
@@ -234,7 +234,7 @@ proptest! {
             stored => stored.unwrap(),
         };
         prop_assert_eq!(stored.frames, frames as u64);
-        prop_assert_eq!(&stored.samples, &twin(&array, &[rows, numbers.len()], 0));
+        prop_assert_eq!(&stored.samples, &reference(&array, &[rows, numbers.len()], 0));
         assert_comes_back(&stored, &array, &sent);
     }
 
@@ -260,7 +260,7 @@ proptest! {
         dims[axis] = "time".to_owned();
         let sent = MetadataParameters::from([("dims".to_owned(), Parameter::ListString(dims))]);
         let stored = interpret(&array, &sent, settings()).unwrap();
-        prop_assert_eq!(&stored.samples, &twin(&array, &shape, axis));
+        prop_assert_eq!(&stored.samples, &reference(&array, &shape, axis));
         assert_comes_back(&stored, &array, &sent);
     }
 

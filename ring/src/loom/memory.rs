@@ -69,7 +69,7 @@ pub struct Header {
     final_position: AtomicU64,
     /// The kernel's lock of the futex queue, and whether whoever comes to it is let go at once.
     queue: Mutex<bool>,
-    sleepers: Condvar,
+    waiters: Condvar,
 }
 
 impl Header {
@@ -80,7 +80,7 @@ impl Header {
             generation: AtomicU32::new(NO_GENERATION),
             final_position: AtomicU64::new(UNKNOWN_POSITION),
             queue: Mutex::new(false),
-            sleepers: Condvar::new(),
+            waiters: Condvar::new(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Header {
         // The kernel's own load: only its lock orders it.
         let sleeps = !*queue && self.wake.load(Ordering::Relaxed) == seen;
         if sleeps {
-            drop(self.sleepers.wait(queue));
+            drop(self.waiters.wait(queue));
         }
         sleeps
     }
@@ -99,7 +99,7 @@ impl Header {
     /// The slice of whoever sleeps is over, and so is every later one.
     pub fn end_slices(&self) {
         *self.queue.lock().expect("nobody dies holding it") = true;
-        self.sleepers.notify_all();
+        self.waiters.notify_all();
     }
 }
 
@@ -120,9 +120,9 @@ impl HeaderWords for Header {
         &self.final_position
     }
 
-    fn wake_sleepers(&self) {
+    fn wake_waiters(&self) {
         let _queue = self.queue.lock().expect("nobody dies holding it");
-        self.sleepers.notify_all();
+        self.waiters.notify_all();
     }
 }
 

@@ -52,7 +52,7 @@ impl Story {
         witness
     }
 
-    /// Explores the story once for each stop point of its acts with a writer that dies there, and a second one in its
+    /// Explores the story once for each failpoint of its acts with a writer that dies there, and a second one in its
     /// place that begins a generation, writes one frame, and stays. How many points there were.
     pub fn explore_deaths(self, preemptions: usize) -> (u32, Witness) {
         let witness = Witness::default();
@@ -109,7 +109,7 @@ impl Story {
     }
 }
 
-/// A life that ends at stop point number `point`, if it has so many, and the next writer's. The frames of the stream.
+/// A life that ends at failpoint number `point`, if it has so many, and the next writer's. The frames of the stream.
 fn die_at(point: u32, mut writer: Writer, acts: &[Act], witness: &Witness) -> u64 {
     let stream = writer.stream().clone();
     failpoint::arm(Some(point));

@@ -64,7 +64,7 @@ impl Stream {
         let now = Instant::now();
         for now in [now, now + AFTERWARDS] {
             if watch.look(&self.flag, &self.waking, &self.locks, now) {
-                self.header.wake_sleepers();
+                self.header.wake_waiters();
             }
         }
     }
@@ -110,16 +110,16 @@ impl HeaderWords for WriterHeader<'_> {
         self.stream.header.final_position()
     }
 
-    fn wake_sleepers(&self) {
-        self.stream.header.wake_sleepers();
+    fn wake_waiters(&self) {
+        self.stream.header.wake_waiters();
     }
 
-    fn wake_sleepers_of_writes(&self) {
+    fn wake_waiters_of_writes(&self) {
         if self.barrier {
             fence(Ordering::SeqCst);
         }
         if self.stream.flag.is_set() {
-            self.wake_sleepers();
+            self.wake_waiters();
         }
     }
 }

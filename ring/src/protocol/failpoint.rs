@@ -1,19 +1,19 @@
-//! Stop points: one after each store of the crash table (`SPEC.md`, "What everybody sees when a writer dies").
+//! Failpoints: one after each store of the crash table (`SPEC.md`, "What everybody sees when a writer dies").
 //!
-//! In normal builds [`point`] is empty. With the feature `stop-points` it obeys the environment, so that tests can end
+//! In normal builds [`point`] is empty. With the feature `failpoints` it obeys the environment, so that tests can end
 //! or hold a real writer between any two stores:
 //!
-//! - `DORA_SHM_STOP_AT=LABEL` or `LABEL:N`: SIGKILL to this process at the N-th passing (default 1) of that point.
-//! - `DORA_SHM_STOP_MODE=step`: print the label to standard output and wait for a line on standard input. With
-//!   `DORA_SHM_STOP_AT` set as well, stepping starts only at that passing.
+//! - `DORA_SHM_FAILPOINT=LABEL` or `LABEL:N`: SIGKILL to this process at the N-th passing (default 1) of that point.
+//! - `DORA_SHM_FAILPOINT_MODE=step`: print the label to standard output and wait for a line on standard input. With
+//!   `DORA_SHM_FAILPOINT` set as well, stepping starts only at that passing.
 //!
 //! Under loom, [`arm`] lets a modelled writer die at its n-th point.
 
-#[cfg(all(not(loom), not(feature = "stop-points")))]
+#[cfg(all(not(loom), not(feature = "failpoints")))]
 #[inline(always)]
 pub(crate) fn point(_label: &'static str) {}
 
-#[cfg(all(not(loom), feature = "stop-points"))]
+#[cfg(all(not(loom), feature = "failpoints"))]
 pub(crate) fn point(label: &'static str) {
     real::point(label);
 }
@@ -21,7 +21,7 @@ pub(crate) fn point(label: &'static str) {
 #[cfg(loom)]
 pub(crate) use model::{Died, arm, point};
 
-#[cfg(all(not(loom), feature = "stop-points"))]
+#[cfg(all(not(loom), feature = "failpoints"))]
 mod real {
     use std::io::{BufRead as _, Write as _};
     use std::sync::OnceLock;
@@ -37,15 +37,15 @@ mod real {
     fn plan() -> &'static Plan {
         static PLAN: OnceLock<Plan> = OnceLock::new();
         PLAN.get_or_init(|| {
-            let at = std::env::var("DORA_SHM_STOP_AT").ok();
+            let at = std::env::var("DORA_SHM_FAILPOINT").ok();
             let (label, passing) = match at.as_deref().map(|at| at.split_once(':')) {
                 Some(Some((label, passing))) => {
-                    (Some(label.to_owned()), passing.parse().expect("DORA_SHM_STOP_AT=LABEL:N needs a number"))
+                    (Some(label.to_owned()), passing.parse().expect("DORA_SHM_FAILPOINT=LABEL:N needs a number"))
                 }
                 Some(None) => (at, 1),
                 None => (None, 1),
             };
-            let step = std::env::var("DORA_SHM_STOP_MODE").is_ok_and(|mode| mode == "step");
+            let step = std::env::var("DORA_SHM_FAILPOINT_MODE").is_ok_and(|mode| mode == "step");
             Plan { label, passing, step, passed: AtomicU64::new(0) }
         })
     }
@@ -91,7 +91,7 @@ mod model {
         static LEFT: Cell<Option<u32>> = Cell::new(None);
     }
 
-    /// The calling thread dies after passing `points` more stop points; `None`: it lives.
+    /// The calling thread dies after passing `points` more failpoints; `None`: it lives.
     pub(crate) fn arm(points: Option<u32>) {
         LEFT.with(|left| left.set(points));
     }

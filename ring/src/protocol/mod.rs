@@ -24,10 +24,10 @@ pub(crate) trait HeaderWords {
     fn generation(&self) -> &AtomicU32;
     fn final_position(&self) -> &AtomicU64;
     /// Wakes those who sleep on [`wake`](Self::wake).
-    fn wake_sleepers(&self);
+    fn wake_waiters(&self);
     /// The same after a write, unless nobody can be asleep: as often as this comes, it is worth to know.
-    fn wake_sleepers_of_writes(&self) {
-        self.wake_sleepers();
+    fn wake_waiters_of_writes(&self) {
+        self.wake_waiters();
     }
 }
 
@@ -128,18 +128,18 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     failpoint::point("W11");
 }
 
-/// The last step of every event but a write (S10, M4, K4, T5): the word changes, then sleepers are woken.
+/// The last step of every event but a write (S10, M4, K4, T5): the word changes, then waiters are woken.
 #[inline]
 pub(crate) fn bump<H: HeaderWords>(header: &H) {
     count_event(header);
-    header.wake_sleepers();
+    header.wake_waiters();
 }
 
 /// W10 and W11.
 #[inline]
 pub(crate) fn bump_after_write<H: HeaderWords>(header: &H) {
     count_event(header);
-    header.wake_sleepers_of_writes();
+    header.wake_waiters_of_writes();
 }
 
 /// W10 and its like. A plain increment is enough, since only the holder of the stream's lock stores it.

@@ -335,12 +335,12 @@ impl<W: Wake> HeaderWords for HeaderMemory<W> {
     }
 
     #[inline]
-    fn wake_sleepers(&self) {
+    fn wake_waiters(&self) {
         self.waker.wake(self.words.wake());
     }
 
     #[inline]
-    fn wake_sleepers_of_writes(&self) {
+    fn wake_waiters_of_writes(&self) {
         self.waker.wake_after_write(self.words.wake());
     }
 }

@@ -10,7 +10,7 @@ use dora_shm_ring::{Attr, Axis, Chunk, Description, Dtype, Format, Times, Writer
 use serde_json::{Value, json};
 
 mod golden;
-#[cfg(feature = "stop-points")]
+#[cfg(feature = "failpoints")]
 mod steps;
 
 use dora_shm_testkit::process::Process;

@@ -18,7 +18,7 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
     let frames = RINGS[0].to_string();
     let chunk = CHUNK.to_string();
     let arguments = [&*name, &frames, &chunk, "int64"];
-    let mut source = roles::start_with("source", &arguments, &[("DORA_SHM_STOP_MODE", "step")]);
+    let mut source = roles::start_with("source", &arguments, &[("DORA_SHM_FAILPOINT_MODE", "step")]);
     let mut orders = orders();
     let labels = labels_in_the_sources();
     let mut mirror: Option<Mirror> = None;

@@ -82,7 +82,7 @@ fn wrap_round(fixture: &Fixture) -> Outcome {
             signal::write(&mut writer, 1).map_err(told)?;
             places.all_reach(&fixture.counters, stream_id, total + 1)?;
         }
-        sleepers_wake_at_once(fixture, &mut writer)?;
+        waiters_wake_at_once(fixture, &mut writer)?;
         places.all_reach(&fixture.counters, stream_id, writer.stream_position())?;
         Ok(writer)
     })
@@ -92,28 +92,28 @@ fn set_wake_word(name: &str, word: u32) -> Outcome {
     patch(&segments::header(name), header_at::WAKE, &word.to_le_bytes()).map_err(|error| error.to_string())
 }
 
-/// A forgotten sleeper finds the frame with its next slice, a quarter of a second later. A machine with other things to do
+/// A forgotten waiter finds the frame with its next slice, a quarter of a second later. A machine with other things to do
 /// is late, too, but not every time.
-fn sleepers_wake_at_once(fixture: &Fixture, writer: &mut Writer) -> Outcome {
+fn waiters_wake_at_once(fixture: &Fixture, writer: &mut Writer) -> Outcome {
     let mut late = Duration::MAX;
     for _ in 0..8 {
         set_wake_word(&fixture.name, u32::MAX)?;
         let mut reader = Follower::open(&fixture.name, Kind::Wait, &ReaderOptions::default(), Ledger::anywhere())
             .map_err(|error| format!("{error:?}"))?;
         let woken = std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| reader.wait(PATIENCE).map(|wait| (wait, Instant::now())));
+            let waiter = scope.spawn(|| reader.wait(PATIENCE).map(|wait| (wait, Instant::now())));
             std::thread::sleep(Duration::from_millis(60));
             let written = Instant::now();
             signal::write(writer, 1).map_err(told)?;
-            let (wait, woken) = sleeper.join().map_err(|_| "the sleeper panicked".to_owned())??;
+            let (wait, woken) = waiter.join().map_err(|_| "the waiter panicked".to_owned())??;
             match wait {
                 Wait::Ready => Ok(woken.saturating_duration_since(written)),
-                other => Err(format!("a sleeper is told {other:?} of a frame")),
+                other => Err(format!("a waiter got {other:?} of a frame")),
             }
         })?;
         late = late.min(woken);
     }
-    if late < Duration::from_millis(50) { Ok(()) } else { Err(format!("sleepers wake {late:?} after a frame at best")) }
+    if late < Duration::from_millis(50) { Ok(()) } else { Err(format!("waiters wake {late:?} after a frame at best")) }
 }
 
 /// Sets a dead stream's numbers to just before they wrap.

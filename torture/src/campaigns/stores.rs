@@ -17,12 +17,12 @@ use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::follow::Places;
 use crate::role::Role;
 
-/// A storm that has not come to its stop point by then has passed all of its passings in another life.
+/// A storm that has not come to its failpoint by then has passed all of its passings in another life.
 const STORM: Duration = Duration::from_secs(4);
 
 pub fn run(fixture: &Fixture) -> Outcome {
-    if !cfg!(feature = "stop-points") {
-        return Err("built without the feature `stop-points`".to_owned());
+    if !cfg!(feature = "failpoints") {
+        return Err("built without the feature `failpoints`".to_owned());
     }
     fixture.among_followers(&Kind::ALL, &Ledger::default(), |places| {
         let mut rng = fixture.rng(1);
@@ -45,7 +45,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
         }
         let least = killing.deaths.values().min().copied().unwrap_or(0);
         fixture.counters.note(format!(
-            "{} of {} stop points, each at least {least} times; the slowest reader knew all {:.0} ms after a death",
+            "{} of {} failpoints, each at least {least} times; the slowest reader knew all {:.0} ms after a death",
             killing.deaths.len(),
             ROWS.len(),
             killing.slowest.as_secs_f64() * 1e3
@@ -94,10 +94,10 @@ impl Killing<'_> {
         Err("no storm came to it".to_owned())
     }
 
-    /// Whether the storm came to the stop point, and died there.
+    /// Whether the storm came to the failpoint, and died there.
     fn storm_dies(&self, label: &str, passing: u64, rng: &mut Rng) -> Result<bool, String> {
         let (seed, point) = (rng.next_u64().to_string(), format!("{label}:{passing}"));
-        let environment = [("DORA_SHM_STOP_AT", &*point)];
+        let environment = [("DORA_SHM_FAILPOINT", &*point)];
         self.fixture.start_with(Role::Storm, &[&seed, &self.fixture.name], &environment)?.dies_within(STORM)
     }
 

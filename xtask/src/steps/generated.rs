@@ -31,7 +31,7 @@ impl Generated {
             setup::debian_command("unshare", "util-linux")?;
         }
         let program = match self {
-            Self::Vectors => "-p dora-shm-testkit --features stop-points --bin make-vectors",
+            Self::Vectors => "-p dora-shm-testkit --features failpoints --bin make-vectors",
             Self::FuzzSeeds => "-p dora-shm-testkit --bin make-fuzz-seeds",
             Self::Header => "-p dora-shm-c-header",
         };

@@ -4,7 +4,7 @@ use super::words;
 use crate::setup;
 use crate::workspace::{cargo, on_path, run};
 
-const TEST: &str = "test --release -p dora-shm-ring --features stop-points --test languages -- --include-ignored";
+const TEST: &str = "test --release -p dora-shm-ring --features failpoints --test languages -- --include-ignored";
 
 /// Program and Debian's package. Octave is some 80 MB to download, Mono 7 MB.
 const NEEDED: [(&str, &str); 3] = [("octave-cli", "octave"), ("mcs", "mono-mcs"), ("mono", "mono-runtime")];

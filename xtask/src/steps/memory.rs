@@ -8,11 +8,11 @@ use crate::workspace::{answer, cargo, run, rustup_cargo, target_dir};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// All of the ring's, but for `ezmsg_mirror` and `ezmsg_writer`, whose other halves are Python.
-const ASAN_TESTS: &str = "test -p dora-shm-ring --features stop-points --lib --test allocations --test corrupt_generations \
+const ASAN_TESTS: &str = "test -p dora-shm-ring --features failpoints --lib --test allocations --test corrupt_generations \
     --test crash_table \
     --test events --test ezmsg_defects --test ezmsg_streams --test hostile --test kills --test limits \
-    --test looking_back --test names --test notifier --test provenance --test reader --test sleepers \
-    --test spec_reader --test spinning --test stream --test twin --test vectors --test writer";
+    --test looking_back --test names --test notifier --test provenance --test reader --test waiters \
+    --test spec_reader --test spinning --test stream --test reference_model --test vectors --test writer";
 
 /// The checks of memory that this machine's toolchains can do.
 pub fn fitting_steps() -> Vec<Step> {

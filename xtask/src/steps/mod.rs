@@ -88,15 +88,15 @@ impl Step {
             Step::Build => run(&mut cargo(words("build --release --all-targets"))),
             Step::Clippy => {
                 // The default members first, in the features they are built in; then what needs others.
-                let stop_points = "-p dora-shm-ring -p dora-shm-testkit --features dora-shm-ring/stop-points ";
-                for packages in ["", stop_points, "-p dora-shm-torture -p dora-shm-bench ", "-p dora-shm-python "] {
+                let failpoints = "-p dora-shm-ring -p dora-shm-testkit --features dora-shm-ring/failpoints ";
+                for packages in ["", failpoints, "-p dora-shm-torture -p dora-shm-bench ", "-p dora-shm-python "] {
                     run(&mut cargo(words(&format!("clippy --release {packages}--all-targets -- -D warnings"))))?;
                 }
                 Ok(())
             }
             Step::Ring => test("-p dora-shm-ring --no-fail-fast"),
             Step::Unit => test(&format!("--release --workspace --exclude dora-shm-tests {NOT_DEFAULT} --no-fail-fast")),
-            Step::Crash => test("--release -p dora-shm-ring --features stop-points --test crash_table"),
+            Step::Crash => test("--release -p dora-shm-ring --features failpoints --test crash_table"),
             Step::Generated(files) => files.run(true),
             Step::Torture => {
                 test("--release -p dora-shm-torture")?;
@@ -106,7 +106,7 @@ impl Step {
             // Ignored without the real package.
             Step::Ezmsg => {
                 test(
-                    "--release -p dora-shm-ring --features stop-points --test ezmsg_mirror --test ezmsg_writer -- \
+                    "--release -p dora-shm-ring --features failpoints --test ezmsg_mirror --test ezmsg_writer -- \
                      --include-ignored",
                 )?;
                 test("--release -p dora-shm-sink --test node original -- --include-ignored")

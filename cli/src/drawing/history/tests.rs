@@ -1,4 +1,4 @@
-//! Histories of real streams, against a slow twin that looks at every frame.
+//! Histories of real streams, against a reference model that looks at every frame.
 
 use dora_shm_ring::{Chunk, ReaderOptions, Times, Writer, WriterOptions};
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ impl Stage {
         }
     }
 
-    /// What the twin finds in a column.
+    /// What the reference model finds in a column.
     fn extent(&self, history: &History, column: i64, channel: usize) -> Option<(f64, f64)> {
         let inside = self.frames.iter().filter(|(time, _)| history.column_of(*time) == column);
         let samples = inside.map(|(_, samples)| f64::from(samples[channel])).filter(|sample| sample.is_finite());
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_window_is_shown_its_columns_are_those_that_the_slow_twin_finds(steps in prop::collection::vec(step(), 1..30)) {
+    fn whatever_window_is_shown_its_columns_are_those_that_the_reference_model_finds(steps in prop::collection::vec(step(), 1..30)) {
         // Longer than all that is written: what is read does not depend on when.
         let mut stage = stage(0.0, 2000);
         let mut history = stage.history(live(2.0, 10));
@@ -126,7 +126,7 @@ proptest! {
             }
         }
         stage.read_all(&mut history);
-        // Constant times are no axis; the twin knows of times only.
+        // Constant times are no axis; the reference model knows of times only.
         if history.clock == Clock::Times {
             stage.check(&history);
         }

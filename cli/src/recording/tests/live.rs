@@ -73,13 +73,13 @@ impl Source {
 type Identity = (Format, u32, WriterId);
 
 /// Reads message after message into plain lists.
-struct Twin {
+struct Reference {
     reader: MessageReader,
     message: Message,
     read: Vec<(Identity, Vec<Plain>)>,
 }
 
-impl Twin {
+impl Reference {
     fn read(&mut self) {
         loop {
             match self.reader.next(&mut self.message).unwrap() {
@@ -143,24 +143,24 @@ impl Recording {
     }
 }
 
-/// Records what `ops` do to a stream into `path`; what the twin read of it, and how many frames it lost in all.
+/// Records what `ops` do to a stream into `path`; what the reference model read of it, and how many frames it lost in all.
 fn record(path: &Path, ops: &[Op]) -> (Vec<(Identity, Vec<Plain>)>, u64) {
     let name = unique_name();
     let mut source = Source { name: name.clone(), writer: None, written: 0 };
-    let mut twin = Twin { reader: reader(&name), message: Message::new(), read: Vec::new() };
+    let mut reference = Reference { reader: reader(&name), message: Message::new(), read: Vec::new() };
     let mut recording = Recording::begin(&name, path);
     for op in ops.iter().chain([&Op::Close, &Op::Read]) {
         source.act(op);
         if matches!(op, Op::Read) {
-            twin.read();
+            reference.read();
             recording.read();
         }
     }
     let counts = recording.finish();
-    assert_eq!(counts.lost, twin.reader.lost());
+    assert_eq!(counts.lost, reference.reader.lost());
     let left = dora_shm_ring::streams().unwrap();
     assert!(!left.iter().any(|stream| matches!(stream, StreamInfo::Stream(info) if info.name == name)));
-    (twin.read, counts.lost)
+    (reference.read, counts.lost)
 }
 
 fn identity(generation: &Generation) -> Identity {

@@ -187,12 +187,12 @@ fn write(writer: &mut Writer, ring: &Ring, chunk: u64, frames: u64) {
 /// A writer's life in a process of its own, to its death.
 fn live_and_die(case: &Case, number: usize, life: &[Step]) {
     let (last, before) = life.split_last().expect("it is killed in a step");
-    // The stop point may have been passed in steps of the same kind before.
+    // The failpoint may have been passed in steps of the same kind before.
     let passing = before.iter().filter(|step| std::mem::discriminant(*step) == kind_of(last)).count() + 1;
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args([LIVE, case.folder, &number.to_string()]);
     if let Some(label) = last.stop() {
-        command.env("DORA_SHM_STOP_AT", format!("{label}:{passing}"));
+        command.env("DORA_SHM_FAILPOINT", format!("{label}:{passing}"));
     }
     Process::start(&mut command).and_then(Process::end_killed).expect("it is killed");
 }

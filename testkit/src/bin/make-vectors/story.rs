@@ -22,9 +22,9 @@ pub enum Step {
     Chunk(u64),
     /// The writer is killed; the next step is the next writer's.
     Killed,
-    /// The writer is killed at this stop point (`src/protocol/failpoint.rs`) of a message of so many frames, before the commit.
+    /// The writer is killed at this failpoint (`src/protocol/failpoint.rs`) of a message of so many frames, before the commit.
     KilledInChunk(&'static str, u64),
-    /// The writer is killed at this stop point of a switch to another generation.
+    /// The writer is killed at this failpoint of a switch to another generation.
     KilledInBegin(&'static str, Ring),
     /// The writer is killed while it closes the stream, which says so, but still has its names.
     KilledInClose,
@@ -53,7 +53,7 @@ pub struct Described {
 }
 
 impl Step {
-    /// The stop point of a step at which its writer dies; `None` for all steps that a writer survives.
+    /// The failpoint of a step at which its writer dies; `None` for all steps that a writer survives.
     pub fn stop(&self) -> Option<&'static str> {
         match self {
             Step::KilledInChunk(label, _) | Step::KilledInBegin(label, _) => Some(label),

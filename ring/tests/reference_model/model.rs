@@ -1,4 +1,4 @@
-//! The twin: what a stream and its readers are, said as simply as possible. No shared memory, no atomics, no positions
+//! The reference model: what a stream and its readers are, said as simply as possible. No shared memory, no atomics, no positions
 //! taken modulo anything: frames in a queue that forgets the oldest.
 
 use std::collections::VecDeque;
@@ -162,7 +162,7 @@ enum Place {
     Ring(usize, usize),
 }
 
-/// A reader's twin, of frames or of messages.
+/// A reader's model, of frames or of messages.
 #[derive(Clone, Debug)]
 pub struct Reader {
     messages: bool,

@@ -20,14 +20,14 @@ fn begin(writer: &mut Writer) {
     writer.begin(&signal::format(64), &Description::default(), 1).unwrap();
 }
 
-/// Whether the writer says that its writes wake sleepers.
+/// Whether the writer says that its writes wake waiters.
 fn wakes(name: &str) -> bool {
     Bytes::of(&segments::header(name)).u32(header_at::WAKING) == 1
 }
 
 #[test]
 fn writes_wake_only_while_somebody_sleeps_and_a_while_after() {
-    let name = Name::new("sleepers");
+    let name = Name::new("waiters");
     let mut writer = writer(&name);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let mut frames = Frames::new();
@@ -37,15 +37,15 @@ fn writes_wake_only_while_somebody_sleeps_and_a_while_after() {
     assert!(reader.read(&mut frames, 10).unwrap().is_data());
     assert!(!wakes(&name), "it has found what it waited for without going to sleep");
     assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
-    wait_until("the sleeper is noticed", || wakes(&name));
+    wait_until("the waiter is noticed", || wakes(&name));
     assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
     drop(reader);
-    wait_until("the sleeper is forgotten", || !wakes(&name));
+    wait_until("the waiter is forgotten", || !wakes(&name));
     signal::write(&mut writer, 1).unwrap();
 }
 
 #[test]
-fn a_sleeper_that_is_noticed_is_woken_by_each_write() {
+fn a_waiter_that_is_noticed_is_woken_by_each_write() {
     let name = Name::new("woken");
     let mut writer = writer(&name);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
@@ -53,7 +53,7 @@ fn a_sleeper_that_is_noticed_is_woken_by_each_write() {
     wait_until("it is noticed", || wakes(&name));
     let read = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        let sleeper = scope.spawn(|| {
+        let waiter = scope.spawn(|| {
             let mut frames = Frames::new();
             while read.load(Ordering::Relaxed) < 200 {
                 // Nothing but a wake-up ends a wait early: a slice that ends says how the writer is, or sleeps on.
@@ -67,7 +67,7 @@ fn a_sleeper_that_is_noticed_is_woken_by_each_write() {
             signal::write(&mut writer, 1).unwrap();
             wait_until("it is read", || read.load(Ordering::Relaxed) > written);
         }
-        sleeper.join().unwrap();
+        waiter.join().unwrap();
         // Not a matter of speed: 200 slices are 50 seconds.
         assert!(started.elapsed() < PATIENCE, "slices ended, and no wake-up came: {:?}", started.elapsed());
     });
@@ -157,7 +157,7 @@ fn a_wait_after_a_read_that_found_nothing_ends_at_what_was_written_in_between() 
 }
 
 #[test]
-fn a_sleeper_is_woken_by_each_write_in_whatever_way_it_reads() {
+fn a_waiter_is_woken_by_each_write_in_whatever_way_it_reads() {
     let name = Name::new("every-way");
     let mut writer = writer(&name);
     for (way, open) in EVERY_WAY {
@@ -165,20 +165,20 @@ fn a_sleeper_is_woken_by_each_write_in_whatever_way_it_reads() {
         assert_eq!(take_all(false), 0, "{way}");
         let read = AtomicU64::new(0);
         std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| {
+            let waiter = scope.spawn(|| {
                 while read.load(Ordering::Relaxed) < 200 {
                     let taken = take_all(true);
                     assert!(taken > 0, "{way}");
                     read.fetch_add(taken, Ordering::Relaxed);
                 }
             });
-            wait_until("it is noticed", || wakes(&name) || sleeper.is_finished());
+            wait_until("it is noticed", || wakes(&name) || waiter.is_finished());
             let started = std::time::Instant::now();
             for written in 0..200 {
                 signal::write(&mut writer, 1).unwrap();
-                wait_until("it is read", || read.load(Ordering::Relaxed) > written || sleeper.is_finished());
+                wait_until("it is read", || read.load(Ordering::Relaxed) > written || waiter.is_finished());
             }
-            sleeper.join().unwrap();
+            waiter.join().unwrap();
             // Not a matter of speed: 200 slices are 50 seconds.
             assert!(started.elapsed() < PATIENCE, "{way}: slices ended, and no wake-up came: {:?}", started.elapsed());
         });
@@ -186,8 +186,8 @@ fn a_sleeper_is_woken_by_each_write_in_whatever_way_it_reads() {
 }
 
 #[test]
-fn a_writer_that_takes_over_wakes_the_sleepers_it_finds() {
-    let name = Name::new("sleepers-takeover");
+fn a_writer_that_takes_over_wakes_the_waiters_it_finds() {
+    let name = Name::new("waiters-takeover");
     let first = roles::start_writer(&name, 64);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     first.kill_and_wait().unwrap();
@@ -200,14 +200,14 @@ fn a_writer_that_takes_over_wakes_the_sleepers_it_finds() {
 }
 
 #[test]
-fn a_killed_sleeper_is_forgotten() {
-    let name = Name::new("sleeper-killed");
+fn a_killed_waiter_is_forgotten() {
+    let name = Name::new("waiter-killed");
     let mut writer = writer(&name);
-    let mut sleeper = roles::start("reader", &[&name]);
-    sleeper.ask_for("open", DONE).unwrap();
-    sleeper.say(&format!("wait {}", PATIENCE.as_millis()));
+    let mut waiter = roles::start("reader", &[&name]);
+    waiter.ask_for("open", DONE).unwrap();
+    waiter.say(&format!("wait {}", PATIENCE.as_millis()));
     wait_until("it is noticed", || wakes(&name));
-    sleeper.kill();
+    waiter.kill();
     wait_until("it is forgotten", || !wakes(&name));
     signal::write(&mut writer, 1).unwrap();
 }

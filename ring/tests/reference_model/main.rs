@@ -1,4 +1,4 @@
-//! A slow, obvious twin judges the library: random histories of one writer and several readers, step by step, and both
+//! A slow, obvious reference model judges the library: random histories of one writer and several readers, step by step, and both
 //! must say the same. Nothing runs at the same time, so everything can be foretold to the last frame: what is read, what
 //! is lost and when, where a lapped reader goes on, which description is in force.
 
@@ -21,20 +21,20 @@ fn options(start: Start) -> ReaderOptions {
 
 struct Pair {
     reader: Reader,
-    twin: model::Reader,
+    model: model::Reader,
     frames: Frames,
-    /// The ring (by the twin's count), and positions.
+    /// The ring (by the model's count), and positions.
     view: Option<(View, (usize, usize), u64, u64)>,
 }
 
 struct MessagePair {
     reader: MessageReader,
-    twin: model::Reader,
+    model: model::Reader,
     message: Message,
     view: Option<(MessageView, (usize, usize), model::Got)>,
 }
 
-/// The library on the one side, the twin on the other.
+/// The library on the one side, the model on the other.
 struct Bench {
     name: String,
     writer: Option<Writer>,
@@ -90,7 +90,7 @@ impl Bench {
     fn pair(&self, start: Start) -> Pair {
         Pair {
             reader: Reader::open(&self.name, options(start)).unwrap(),
-            twin: model::Reader::open(&self.world, false, start),
+            model: model::Reader::open(&self.world, false, start),
             frames: Frames::new(),
             view: None,
         }
@@ -99,7 +99,7 @@ impl Bench {
     fn message_pair(&self, start: Start) -> MessagePair {
         MessagePair {
             reader: MessageReader::open(&self.name, options(start)).unwrap(),
-            twin: model::Reader::open(&self.world, true, start),
+            model: model::Reader::open(&self.world, true, start),
             message: Message::new(),
             view: None,
         }
@@ -204,49 +204,49 @@ impl Bench {
 
     /// What is told without moving anything.
     fn compare(&mut self) {
-        for Pair { reader, twin, .. } in &mut self.readers {
-            assert_eq!(reader.lost(), twin.lost);
-            assert_eq!(reader.position(), twin.position);
-            assert_eq!(reader.lag().frames, twin.lag(&self.world));
-            assert_eq!(reader.generation(), twin.ring_id().map(|(_, ring)| ring as u32));
-            assert_eq!(reader.format(), twin.ring(&self.world).map(|ring| &ring.format));
-            assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
-            assert_eq!(reader.description_missed(), twin.description_missed);
-            assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+        for Pair { reader, model, .. } in &mut self.readers {
+            assert_eq!(reader.lost(), model.lost);
+            assert_eq!(reader.position(), model.position);
+            assert_eq!(reader.lag().frames, model.lag(&self.world));
+            assert_eq!(reader.generation(), model.ring_id().map(|(_, ring)| ring as u32));
+            assert_eq!(reader.format(), model.ring(&self.world).map(|ring| &ring.format));
+            assert_eq!(reader.description().map(|d| &**d), model.description(&self.world));
+            assert_eq!(reader.description_missed(), model.description_missed);
+            assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), model.liveness(&self.world));
             let events: Vec<_> = std::iter::from_fn(|| reader.next_event()).map(model::Event::from).collect();
-            assert_eq!(events, std::mem::take(&mut twin.events));
+            assert_eq!(events, std::mem::take(&mut model.events));
         }
-        for MessagePair { reader, twin, .. } in &mut self.message_readers {
-            assert_eq!(reader.lost(), twin.lost);
-            assert_eq!(reader.lag().frames, twin.lag(&self.world));
-            assert_eq!(reader.generation(), twin.ring_id().map(|(_, ring)| ring as u32));
-            assert_eq!(reader.format(), twin.ring(&self.world).map(|ring| &ring.format));
-            assert_eq!(reader.description().map(|d| &**d), twin.description(&self.world));
-            assert_eq!(reader.description_missed(), twin.description_missed);
-            assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), twin.liveness(&self.world));
+        for MessagePair { reader, model, .. } in &mut self.message_readers {
+            assert_eq!(reader.lost(), model.lost);
+            assert_eq!(reader.lag().frames, model.lag(&self.world));
+            assert_eq!(reader.generation(), model.ring_id().map(|(_, ring)| ring as u32));
+            assert_eq!(reader.format(), model.ring(&self.world).map(|ring| &ring.format));
+            assert_eq!(reader.description().map(|d| &**d), model.description(&self.world));
+            assert_eq!(reader.description_missed(), model.description_missed);
+            assert_eq!(reader.liveness(NEVER_IDLE).unwrap(), model.liveness(&self.world));
             let events: Vec<_> = std::iter::from_fn(|| reader.next_event()).map(model::Event::from).collect();
-            assert_eq!(events, std::mem::take(&mut twin.events));
+            assert_eq!(events, std::mem::take(&mut model.events));
         }
     }
 }
 
 impl Pair {
     fn read(&mut self, world: &model::World, step: &Step) {
-        let Self { reader, twin, frames, .. } = self;
+        let Self { reader, model, frames, .. } = self;
         let (from, to, lost) = match *step {
             Step::Latest(_, wanted) => {
-                let (from, to) = twin.latest(world, wanted);
+                let (from, to) = model.latest(world, wanted);
                 assert_eq!(reader.latest(wanted, frames).unwrap(), to - from);
                 (from, to, 0)
             }
             Step::LatestDuration(_, seconds) => {
-                let (from, to) = twin.latest_duration(world, seconds);
+                let (from, to) = model.latest_duration(world, seconds);
                 let within = reader.frames_within(seconds).unwrap();
                 assert_eq!(reader.latest(within, frames).unwrap(), to - from);
                 (from, to, 0)
             }
             Step::Read(_, max) => {
-                let outcome = twin.read(world, max);
+                let outcome = model.read(world, max);
                 assert_eq!(reader.read(frames, max).unwrap(), outcome.map(|(from, to, _)| to - from));
                 outcome.data().unwrap_or_default()
             }
@@ -254,8 +254,8 @@ impl Pair {
         };
         assert_eq!((frames.frames(), frames.lost()), (to - from, lost));
         if from < to {
-            assert_eq!((frames.first(), frames.generation()), (from, twin.ring_id().unwrap().1 as u32));
-            same_frames(frames.times(), frames.samples(), twin.ring(world).unwrap(), from, to);
+            assert_eq!((frames.first(), frames.generation()), (from, model.ring_id().unwrap().1 as u32));
+            same_frames(frames.times(), frames.samples(), model.ring(world).unwrap(), from, to);
         }
     }
 
@@ -268,32 +268,32 @@ impl Pair {
                     lent = Some((view, from, to));
                     (from, to)
                 });
-                assert_eq!(outcome, self.twin.view(world, max));
-                self.view = lent.map(|(view, from, to)| (view, self.twin.ring_id().unwrap(), from, to));
+                assert_eq!(outcome, self.model.view(world, max));
+                self.view = lent.map(|(view, from, to)| (view, self.model.ring_id().unwrap(), from, to));
             }
             Step::Finish(_) => {
                 let Some((view, ring, from, to)) = self.view.take() else { return };
                 let mut times = Vec::new();
                 view.copy_times_to(&mut times);
                 let samples = view.samples().map(|part| part.to_vec()).concat();
-                let whole = self.twin.finish(world, ring, from, to);
+                let whole = self.model.finish(world, ring, from, to);
                 assert_eq!(self.reader.finish(view), whole.0..whole.1);
                 if whole.0 < whole.1 {
                     let skipped = (whole.0 - from) as usize;
-                    let model = self.twin.ring(world).unwrap();
+                    let model = self.model.ring(world).unwrap();
                     let bytes = skipped * model.format.frame_bytes() as usize;
                     same_frames(&times[skipped..], &samples[bytes..], model, whole.0, whole.1);
                 }
             }
-            Step::Wait(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
-            Step::Skip(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.twin.skip_to_newest(world)),
+            Step::Wait(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.model, world),
+            Step::Skip(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.model.skip_to_newest(world)),
             _ => unreachable!(),
         }
     }
 }
 
-fn assert_wait(wait: Result<Wait>, twin: &mut model::Reader, world: &model::World) {
-    let expected = if twin.would_be_ready(world) { Wait::Ready } else { Wait::Quiet(twin.liveness(world)) };
+fn assert_wait(wait: Result<Wait>, model: &mut model::Reader, world: &model::World) {
+    let expected = if model.would_be_ready(world) { Wait::Ready } else { Wait::Quiet(model.liveness(world)) };
     assert_eq!(wait.unwrap(), expected);
 }
 
@@ -301,26 +301,26 @@ impl MessagePair {
     fn step(&mut self, world: &model::World, step: &Step) {
         match step {
             Step::Next(_) => {
-                let found = self.twin.find(world);
+                let found = self.model.find(world);
                 let read = self.reader.next(&mut self.message).unwrap();
                 assert_eq!(read.map(|_| ()), found.map(|_| ()));
                 if let (Outcome::Data(info), Outcome::Data(got)) = (read, found) {
                     let message = &self.message;
-                    self.twin.pass(&got);
+                    self.model.pass(&got);
                     assert_eq!(*message.info(), info);
                     self.same(world, &info, &got);
                     let (from, to) = (got.message.first, got.message.first + got.message.frames);
-                    same_frames(message.times(), message.samples(), self.twin.ring(world).unwrap(), from, to);
+                    same_frames(message.times(), message.samples(), self.model.ring(world).unwrap(), from, to);
                 }
             }
             Step::ViewMessage(_) => {
-                let found = self.twin.find(world);
+                let found = self.model.find(world);
                 let mut lent = None;
                 let outcome = self.reader.view().unwrap().map(|view| lent = Some(view));
                 assert_eq!(outcome, found.map(|_| ()));
                 self.view = lent.zip(found.data()).map(|(view, got)| {
                     self.same(world, view.info(), &got);
-                    (view, self.twin.ring_id().unwrap(), got)
+                    (view, self.model.ring_id().unwrap(), got)
                 });
             }
             Step::FinishMessage(_) => {
@@ -328,23 +328,25 @@ impl MessagePair {
                 let mut times = Vec::new();
                 view.copy_times_to(&mut times);
                 let samples = view.samples().map(|part| part.to_vec()).concat();
-                let whole = self.twin.finish_message(world, ring, &got);
+                let whole = self.model.finish_message(world, ring, &got);
                 assert_eq!(self.reader.finish(view), whole);
                 if whole {
                     let (from, to) = (got.message.first, got.message.first + got.message.frames);
-                    same_frames(&times, &samples, self.twin.ring(world).unwrap(), from, to);
+                    same_frames(&times, &samples, self.model.ring(world).unwrap(), from, to);
                 }
             }
-            Step::WaitMessages(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.twin, world),
-            Step::SkipMessages(_) => assert_eq!(self.reader.skip_to_newest().unwrap(), self.twin.skip_to_newest(world)),
+            Step::WaitMessages(_) => assert_wait(self.reader.wait(Duration::ZERO), &mut self.model, world),
+            Step::SkipMessages(_) => {
+                assert_eq!(self.reader.skip_to_newest().unwrap(), self.model.skip_to_newest(world))
+            }
             _ => unreachable!(),
         }
     }
 
     #[track_caller]
     fn same(&self, world: &model::World, info: &MessageInfo, got: &model::Got) {
-        let (_, generation) = self.twin.ring_id().unwrap();
-        let base = self.twin.ring(world).unwrap().base;
+        let (_, generation) = self.model.ring_id().unwrap();
+        let base = self.model.ring(world).unwrap().base;
         let message = got.message;
         assert_eq!((info.chunk, info.generation, info.lost), (got.chunk, generation as u32, got.lost));
         assert_eq!((info.first, info.frames, info.send_ns), (message.first, message.frames, message.send_ns));
@@ -353,7 +355,7 @@ impl MessagePair {
 }
 
 fn judge(history: &[Step]) {
-    let name = Name::new("twin");
+    let name = Name::new("model");
     let mut bench = Bench::new(name.to_string());
     for step in history {
         bench.step(step);
@@ -376,7 +378,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_library_says_what_its_slow_twin_says(history in history()) {
+    fn the_library_says_what_its_reference_model_says(history in history()) {
         judge(&history);
     }
 }
