@@ -2,9 +2,9 @@
 
 use std::io;
 
-/// What went wrong, with what was expected, what was found and what can be done.
+/// An error. Its message gives what was expected, what was found and what to do next.
 ///
-/// Routine states are not errors: no data yet, no writer yet, a closed stream and a timeout are results of the calls.
+/// Routine states are not errors: no data yet, no writer yet, a closed stream and a timeout are ordinary results.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,10 +13,10 @@ pub enum Error {
     BadName {
         /// The name as given.
         name: String,
-        /// Why.
+        /// Why it cannot be used.
         reason: String,
     },
-    /// No element type of that name.
+    /// No element type has that name.
     #[error(
         "unknown dtype {name:?}; expected one of bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, \
          float16, float32, float64"
@@ -31,7 +31,7 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
-    /// A call's argument does not fit the stream.
+    /// An argument of a call does not fit the stream.
     #[error("{reason}")]
     BadArgument {
         /// What was expected and what was found.
@@ -45,7 +45,7 @@ pub enum Error {
     Live {
         /// The stream.
         name: String,
-        /// Process id that its header names, as a hint for people.
+        /// Process ID that its header names: a hint for people, not verified.
         pid: Option<u32>,
     },
     /// Another process holds a read lock on the header, so that no writer can acquire the stream.
@@ -57,7 +57,7 @@ pub enum Error {
         /// The stream.
         name: String,
     },
-    /// Another file has the public name, and must not be removed.
+    /// Another file already has the stream's segment name, and the library must not remove it.
     #[error(
         "the segment name of stream {name:?} is taken by something else (/dev/shm/{segment}: {found}); remove it if \
          nobody uses it, or choose another name"
@@ -78,7 +78,7 @@ pub enum Error {
     WrongOwner {
         /// Name of the segment.
         segment: String,
-        /// User id of its owner.
+        /// User ID of its owner.
         found: u32,
         /// Which owner was expected.
         expected: String,
@@ -161,7 +161,7 @@ pub enum Error {
     Io {
         /// What was tried, and on which segment.
         action: String,
-        /// The reason that the system gave.
+        /// The error that the system call returned.
         #[source]
         source: io::Error,
     },
@@ -170,7 +170,7 @@ pub enum Error {
 /// Result of the library's calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Adds to an error of the system what was tried, and on which segment.
+/// Adds the attempted action and its segment to an error of a system call.
 pub(crate) fn io_error(action: &str, what: &str) -> impl Fn(io::Error) -> Error + use<> {
     let action = format!("{action} {what}");
     move |source| Error::Io { action: action.clone(), source }

@@ -1,25 +1,28 @@
-//! Entries for the fuzzers of `fuzz/`, compiled for them and for the test of their corpus.
+//! Entry points for the fuzzers in `fuzz/`, compiled for them and for the test of their corpus.
 
 use crate::Description;
 use crate::ezmsg::{metadata, pickle};
 
-/// Any bytes are refused in a sentence, or are a description that survives being written and read again.
+/// Any bytes are either refused with an error or decode to a description that is unchanged after being written and read
+/// again.
 pub fn description(json: &[u8]) {
     let Ok(description) = Description::from_json(json) else { return };
     let written = description.to_json();
-    // What a reader accepts may be more than what a writer publishes; then it may be longer than a reader accepts.
+    // A reader accepts more than a writer publishes. What a writer would not publish may be too long for a reader once
+    // written again.
     if description.check(description.dims.len().saturating_sub(1)).is_ok() {
         assert_eq!(Description::from_json(&written).unwrap(), description);
     }
 }
 
-/// Any bytes are refused in a sentence, or are metadata whose description can be written and read again.
+/// Any bytes are either refused with a short error or decode to metadata whose description can be written and read
+/// again.
 pub fn pickle(bytes: &[u8]) {
     match metadata::decode(bytes) {
         Err(reason) => assert!(reason.len() < 1000, "{reason}"),
         Ok(read) => {
             assert!(read.left_out.len() <= 65);
-            // Ours may be larger than what it is made of, and then too large.
+            // The pickle written here may be larger than its source, and so exceed the reader's limit.
             if let Ok(again) = metadata::decode(&pickle::encode(&read.description, 0.0)) {
                 assert_eq!(again.description.attrs.len(), read.description.attrs.len());
             }
@@ -38,7 +41,7 @@ mod tests {
         for input in inputs {
             let path = input.expect("the corpus").path();
             let bytes = std::fs::read(&path).expect("an input");
-            // Whole, and cut short anywhere: where the fuzzer begins.
+            // The fuzzer starts from these inputs, and from all their prefixes.
             for end in 0..=bytes.len() {
                 entry(&bytes[..end]);
             }
@@ -47,13 +50,13 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "reads files")]
-    fn the_fuzzers_corpus_of_descriptions_holds_wherever_it_is_cut() {
+    fn every_prefix_of_the_corpus_of_descriptions_is_refused_or_survives_a_round_trip() {
         play("description", super::description);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "reads files")]
-    fn the_fuzzers_corpus_of_pickles_holds_wherever_it_is_cut() {
+    fn every_prefix_of_the_corpus_of_pickles_is_refused_or_can_be_written_again() {
         play("pickle", super::pickle);
     }
 }

@@ -1,9 +1,9 @@
 //! Live arrays in shared memory: one writer, any number of readers that map it read-only, a name that connects them.
 //!
 //! A **stream** is a sequence of **frames** of one type and shape, each with a value on the buffered axis (usually its
-//! time). The newest frames are kept in a ring. What the writer brings at once is a **chunk**, or message; readers take
-//! frames one by one ([`Reader`]) or messages as they were ([`MessageReader`]). A change of type, shape, rate or length
-//! begins the next **generation** in a new ring; readers finish the old one first.
+//! time). The newest frames are kept in a ring. The frames that the writer writes at once are a **chunk**, or message.
+//! Readers take single frames ([`Reader`]) or whole messages ([`MessageReader`]). A change of type, shape, rate or
+//! length begins the next **generation** in a new ring; readers finish the old one first.
 //!
 //! ```
 //! use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
@@ -37,7 +37,7 @@
 //! # };
 //! # let mut read = 0;
 //!
-//! // May come before the writer does.
+//! // A reader may open a stream before its writer exists.
 //! let mut reader = Reader::open(&name, ReaderOptions::default())?;
 //! # let thread = std::thread::spawn(write);
 //! let mut frames = Frames::new();
@@ -45,7 +45,7 @@
 //!     match reader.read(&mut frames, 1000)? {
 //!         Outcome::Data(_) => println!("{} lost, then {:?}", frames.lost(), frames.samples_as::<f32>()),
 //!         Outcome::Generation => println!("frames are now {:?}", reader.format()),
-//!         Outcome::Nothing => _ = reader.wait(Duration::from_secs(1))?, // sleeps, without polling
+//!         Outcome::Nothing => _ = reader.wait(Duration::from_secs(1))?, // blocks in the kernel
 //!         Outcome::Closed => break,
 //!     }
 //! #   read += frames.frames();
@@ -56,7 +56,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! # What lies in memory
+//! # Layout in memory
 //!
 //! ```text
 //! header, one per stream              description, one at a time
@@ -73,10 +73,11 @@
 //!                                    └──────────────────────────────────────┘
 //! ```
 //!
-//! The writer stores how far it is going to write (`reserved`), writes, and stores how far it has written (`committed`). A
-//! reader copies committed frames and then loads `reserved`: frames that the writer may have overwritten meanwhile are
-//! discarded and counted as lost. Positions only grow; frame `p` is in slot `p mod N`. `SPEC.md`, at the top of the
-//! repository, specifies every byte and every memory order: enough to write a reader in another language.
+//! The writer stores the position up to which it is going to write (`reserved`), writes, and stores the position up to
+//! which it has written (`committed`). A reader copies committed frames and then loads `reserved`: frames that the
+//! writer may have overwritten in the meantime are discarded and counted as lost. Positions only grow; frame `p` is in
+//! slot `p mod N`. `SPEC.md`, at the top of the repository, specifies every byte and every memory order: enough to
+//! write a reader in another language.
 //!
 //! # What is promised
 //!
@@ -85,8 +86,8 @@
 //! - A process may be killed between any two instructions. The kernel then releases the writer's lock, the next writer of the
 //!   name takes over the stream, and attached readers go on.
 //! - A writer that closes its stream leaves nothing in shared memory; a change of generation leaves nothing of the old one.
-//! - Everything found in shared memory is checked once, on a private copy. A failed check is an error, never a panic.
-//! - Readers sleep in the kernel until something happens.
+//! - Each value read from shared memory is checked once, on a private copy. A failed check is an error, never a panic.
+//! - A waiting reader sleeps in the kernel until the stream changes.
 //!
 //! # Limits
 //!
@@ -95,11 +96,11 @@
 //! - One writer per stream; frames of one of twelve fixed-size numeric types ([`Dtype`]), of rank 0 to 8.
 //! - [`Reader`] also reads streams that ezmsg itself wrote. For those, only the checks are promised.
 //! - A process of the same user can truncate a segment (SIGBUS in processes that have mapped it) or overwrite it.
-//! - The copy races with the writer by design, which no language defines (see `racing_copy` in the sources): a torn copy is
-//!   detected and discarded, not prevented.
+//! - The copy races with the writer by design, which no language's memory model defines (see `racing_copy` in the
+//!   sources). A torn copy is detected and discarded, not prevented.
 
 #![deny(unsafe_op_in_unsafe_fn)]
-// Under loom only the protocol and what it needs are compiled: loom's atomics cannot lie in a mapping.
+// Under loom, only the protocol and its dependencies are compiled: loom's atomics cannot be placed in a mapping.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(not(loom))]

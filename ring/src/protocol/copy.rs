@@ -1,29 +1,30 @@
-//! The copies between the ring and memory of our own.
+//! The copies between the ring and private memory.
 //!
-//! They race: another process may store to the same bytes at the same time, which no memory model of a language allows for
-//! plain copies. What makes them work is outside the language: they go through raw pointers into a shared mapping, the
-//! bytes are never looked at before the check of R5 to R7 has said that they were whole, and every bit pattern is a valid
-//! byte.
+//! They race: another process may store to the same bytes at the same time, which no language's memory model allows for
+//! plain copies. They work for reasons outside the language: they use raw pointers into a shared mapping, the bytes are
+//! not interpreted before R5 to R7 have shown them to be whole, and every bit pattern is a valid byte.
 
-/// Whether stores of a copy may be streaming ones, which the commit overtakes unless a store fence comes between.
+/// Whether the stores of a copy may be streaming stores, which the commit can overtake unless a store fence separates
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stores {
-    /// Each becomes visible before any store after it, given what fences of the language give.
+    /// The fences of the language suffice to order each store before later ones.
     #[cfg_attr(loom, allow(dead_code))]
     Ordinary,
-    /// Whoever made the copy cannot say.
+    /// The copying code cannot know.
     MayStream,
 }
 
-/// Below, a loop beats the processor's own string copy on every x86-64: that one takes tens of cycles to start.
+/// Below this size, a loop beats the processor's string copy on every x86-64, since the latter takes tens of cycles to
+/// start.
 #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
 const STRING_COPY_FROM: usize = 4096;
 
-/// Asks the caches for the line at `at`, to be stored to: a store that comes soon does not wait for it, nor do those behind.
+/// Prefetches the cache line at `at` for a store, so that neither the store nor those after it wait for the line.
 #[inline]
 pub(crate) fn prefetch_to_store(at: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
-    // SAFETY: a hint, which accesses nothing that a program could notice and faults at no address.
+    // SAFETY: a hint without architectural effect, which faults at no address.
     unsafe {
         std::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags));
     }
@@ -31,7 +32,8 @@ pub(crate) fn prefetch_to_store(at: *const u8) {
     let _ = at;
 }
 
-/// Asks the caches for the line at `at`, to be loaded: one that another core has comes while others do.
+/// Prefetches the cache line at `at` for a load, so that a transfer from another core overlaps with those of other
+/// lines.
 #[inline]
 pub(crate) fn prefetch_to_load(at: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
@@ -43,8 +45,7 @@ pub(crate) fn prefetch_to_load(at: *const u8) {
     let _ = at;
 }
 
-/// Copies `length` bytes between the ring and memory of our own, either way: the racing copy. Into the ring, its stores may
-/// be streaming ones.
+/// The racing copy: copies `length` bytes from the ring to private memory or back. Its stores may be streaming stores.
 ///
 /// # Safety
 /// `from` and `to` must be valid for `length` bytes and must not overlap.
@@ -54,7 +55,7 @@ pub(crate) unsafe fn racing_copy(from: *const u8, to: *mut u8, length: usize) {
     unsafe { std::ptr::copy_nonoverlapping(from, to, length) };
 }
 
-/// As [`racing_copy`], into the ring, by ordinary stores only.
+/// As [`racing_copy`], but with ordinary stores only.
 ///
 /// # Safety
 /// As [`racing_copy`].
@@ -65,7 +66,7 @@ pub(crate) unsafe fn ordinary_copy(from: *const u8, to: *mut u8, length: usize) 
     unsafe {
         copy_by_known_instructions(from, to, length);
     }
-    // On other machines no store is exempt from a Release fence.
+    // On other machines, a Release fence orders all stores.
     #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
     // SAFETY: the caller's promise.
     unsafe {
@@ -73,9 +74,9 @@ pub(crate) unsafe fn ordinary_copy(from: *const u8, to: *mut u8, length: usize) 
     }
 }
 
-/// `memcpy` of a C library streams where it likes, and then the commit needs two store fences, which wait until the caches
-/// have taken everything: 0.1 us after 1 KiB, 0.4 us after 64 KiB. What is here is as fast as that at every size where it was
-/// measured (`docs/bench`), and needs none.
+/// A C library's `memcpy` may use streaming stores at sizes that it chooses. The commit then needs two store fences,
+/// which wait until the caches have taken all stores: 0.1 us after 1 KiB, 0.4 us after 64 KiB. This copy is as fast at
+/// every measured size (`docs/bench`) and needs no store fence.
 ///
 /// # Safety
 /// As [`racing_copy`].
@@ -85,8 +86,8 @@ unsafe fn copy_by_known_instructions(mut from: *const u8, mut to: *mut u8, mut l
     use std::arch::asm;
 
     if length >= STRING_COPY_FROM && string_copy_is_fast() {
-        // SAFETY: the caller's promise; the direction flag is clear at every call. Its stores come in any order among
-        // themselves, but after those before the instruction and before those after it (Intel SDM 3A, 9.2.4).
+        // SAFETY: the caller's promise; the direction flag is clear at every call. Its stores may be reordered among
+        // themselves, but not with stores before or after the instruction (Intel SDM 3A, 9.2.4).
         unsafe {
             asm!("rep movsb", inout("rsi") from => _, inout("rdi") to => _, inout("rcx") length => _,
                 options(nostack, preserves_flags));
@@ -94,9 +95,9 @@ unsafe fn copy_by_known_instructions(mut from: *const u8, mut to: *mut u8, mut l
         return;
     }
     if length >= 256 {
-        // Stores of 16 bytes at multiples of 16 never lie on two lines.
+        // Aligned stores of 16 bytes never cross a cache line.
         let head = to.align_offset(16);
-        // SAFETY: fewer than 16 bytes of both.
+        // SAFETY: `head` is below 16, and both are valid for `length`, at least 256 bytes.
         unsafe {
             racing_copy(from, to, head);
             (from, to, length) = (from.add(head), to.add(head), length - head);
@@ -127,12 +128,12 @@ unsafe fn copy_by_known_instructions(mut from: *const u8, mut to: *mut u8, mut l
             );
         }
     }
-    // SAFETY: the rest of both. Fewer than 64 bytes: no library streams them.
+    // SAFETY: the remaining bytes of both. There are fewer than 64, for which no library uses streaming stores.
     unsafe { racing_copy(from.add(blocks), to.add(blocks), length - blocks) };
 }
 
-/// Whether the processor's string copy takes whole lines without reading them first. Intel's does where it says so (ERMS),
-/// and its C libraries use it; AMD's never beat a loop where it was measured.
+/// Whether the processor's string copy writes whole cache lines without reading them first. Intel processors that
+/// report ERMS do so, and C libraries use it there. On AMD processors, it never beat a loop in measurements.
 #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
 fn string_copy_is_fast() -> bool {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -144,17 +145,17 @@ fn string_copy_is_fast() -> bool {
     static FAST: AtomicU8 = AtomicU8::new(UNKNOWN);
 
     #[cold]
-    fn ask() -> bool {
+    fn detect() -> bool {
         let vendor = __cpuid(0);
         let intel = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel";
         let fast = intel && vendor.eax >= 7 && __cpuid_count(7, 0).ebx & 1 << 9 != 0;
-        // Relaxed: everybody who asks comes to the same answer.
+        // Relaxed: every thread detects the same value.
         FAST.store(if fast { YES } else { NO }, Ordering::Relaxed);
         fast
     }
 
     match FAST.load(Ordering::Relaxed) {
-        UNKNOWN => ask(),
+        UNKNOWN => detect(),
         known => known == YES,
     }
 }
@@ -167,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_byte_is_copied_and_none_beside_them(
+        fn exactly_the_requested_bytes_are_copied(
             length in prop_oneof![0..600usize, 3900..4300usize, 65_000..66_000usize],
             from in 0..70usize,
             to in 0..70usize,

@@ -1,13 +1,14 @@
 //! Failpoints: one after each store of the crash table (`SPEC.md`, "What everybody sees when a writer dies").
 //!
-//! In normal builds [`point`] is empty. With the feature `failpoints` it obeys the environment, so that tests can end
-//! or hold a real writer between any two stores:
+//! In normal builds, [`point`] is empty. With the feature `failpoints`, environment variables control it, so that tests
+//! can kill or pause a real writer between any two stores:
 //!
-//! - `DORA_SHM_FAILPOINT=LABEL` or `LABEL:N`: SIGKILL to this process at the N-th passing (default 1) of that point.
+//! - `DORA_SHM_FAILPOINT=LABEL` or `LABEL:N`: send SIGKILL to this process at the N-th passing (default 1) of that
+//!   point.
 //! - `DORA_SHM_FAILPOINT_MODE=step`: print the label to standard output and wait for a line on standard input. With
 //!   `DORA_SHM_FAILPOINT` set as well, stepping starts only at that passing.
 //!
-//! Under loom, [`arm`] lets a modelled writer die at its n-th point.
+//! Under loom, [`arm`] makes a modelled writer die at its n-th point.
 
 #[cfg(all(not(loom), not(feature = "failpoints")))]
 #[inline(always)]
@@ -66,7 +67,7 @@ mod real {
 
     fn step(label: &str) {
         let mut stdout = std::io::stdout().lock();
-        // A driver that has gone away no longer holds us.
+        // If the test that drives this process has ended, both calls fail and the process continues.
         let _ = writeln!(stdout, "{label}").and_then(|()| stdout.flush());
         let _ = std::io::stdin().lock().read_line(&mut String::new());
     }
@@ -84,14 +85,14 @@ mod real {
 mod model {
     use std::cell::Cell;
 
-    /// What a modelled writer unwinds with when it dies.
+    /// The panic payload of a modelled writer that dies.
     pub(crate) struct Died;
 
     loom::thread_local! {
         static LEFT: Cell<Option<u32>> = Cell::new(None);
     }
 
-    /// The calling thread dies after passing `points` more failpoints; `None`: it lives.
+    /// Makes the calling thread die after it has passed `points` more failpoints. `None`: it does not die.
     pub(crate) fn arm(points: Option<u32>) {
         LEFT.with(|left| left.set(points));
     }

@@ -1,7 +1,8 @@
-//! The protocol itself: who stores and loads what, in which order. The steps carry the labels of `SPEC.md`.
+//! The protocol: which words the writer stores and readers load, and in which order. The steps carry the labels of
+//! `SPEC.md`.
 //!
-//! It is generic over where the memory comes from: mapped segments in production, plain memory in unit tests and under
-//! Miri, loom's atomics in the model checker.
+//! It is generic over the memory: mapped segments in production, plain memory in unit tests and under Miri, loom's
+//! atomics in the model checker.
 
 pub(crate) mod copy;
 pub(crate) mod cursor;
@@ -23,15 +24,15 @@ pub(crate) trait HeaderWords {
     fn state(&self) -> &AtomicU32;
     fn generation(&self) -> &AtomicU32;
     fn final_position(&self) -> &AtomicU64;
-    /// Wakes those who sleep on [`wake`](Self::wake).
+    /// Wakes the processes that sleep on [`wake`](Self::wake).
     fn wake_waiters(&self);
-    /// The same after a write, unless nobody can be asleep: as often as this comes, it is worth to know.
+    /// Wakes waiters after a write, unless none can be asleep. Writes are frequent enough for that check to save time.
     fn wake_waiters_of_writes(&self) {
         self.wake_waiters();
     }
 }
 
-/// One ring: its counters and its chunk records. How frames are stored and copied is the caller's.
+/// One ring: its counters and its chunk records. The caller stores and copies the frames.
 pub(crate) trait RingWords {
     /// Frames in the ring (N).
     fn frames(&self) -> u64;
@@ -43,32 +44,33 @@ pub(crate) trait RingWords {
     fn committed_chunks(&self) -> &AtomicU64;
     /// Stores a record into `slot`, below `records()`.
     fn store_record(&self, slot: u64, record: &Record);
-    /// Says that a record is about to be stored into `slot`.
+    /// Announces that a record is about to be stored into `slot`, so that its cache line can be prefetched.
     fn expect_record(&self, _slot: u64) {}
-    /// Copies the record in `slot`, below `records()`. It may be torn until [`recheck`] says otherwise.
+    /// Copies the record in `slot`, below `records()`. The copy may be torn until [`recheck`] has judged it.
     fn load_record(&self, slot: u64) -> Record;
-    /// Stores which description the chunk that is about to be committed has, beside the counters that readers look at
-    /// anyway. Whoever sees the commit sees it; that it differs from the one held is a reason to look, and nothing else is
-    /// concluded from it.
+    /// Stores the number of the description of the chunk that is about to be committed, next to the counters that
+    /// readers load anyway. A reader that sees the commit sees the number. A number that differs from the description
+    /// held is a hint to look for a newer one, and proves nothing else.
     fn announce_description(&self, meta_generation: u32);
 }
 
-/// The writer's private copies of what it stores; it never reads them back from shared memory.
+/// The writer's private copies of the counters; it never reads them back from shared memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     /// Frames committed in this generation.
     pub position: u64,
     /// Chunks committed in this generation.
     pub chunks: u64,
-    /// Highest `reserved` ever stored. A write that was given up has overwritten old frames up to here, so the word must
-    /// not go back.
+    /// Highest `reserved` ever stored. A write that was abandoned has overwritten old frames up to here, so the word
+    /// must never decrease.
     reserved: u64,
 }
 
-/// Writes one chunk of `frames` frames: W1 to W11, but for the ezmsg part (W9), which is `published`'s.
+/// Writes one chunk of `frames` frames: W1 to W11. The ezmsg part (W9) is left to `published`.
 ///
-/// `store` puts times and samples of the given positions into the ring; when the chunk is longer than the ring, these
-/// are its newest frames only; `stores` says what it uses for that. `record` is asked after the data are in place.
+/// `store` puts the times and samples of the given positions into the ring, using stores of the kind `stores`. If the
+/// chunk is longer than the ring, it is called for the newest frames only. `record` is called once the data are in
+/// place.
 #[inline]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn write<H: HeaderWords, R: RingWords>(
@@ -85,7 +87,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     let end = start + frames;
     let chunk = counters.chunks;
     let slot = chunk & (ring.records() - 1);
-    // The record's line comes while the samples are copied, not between them and the commit.
+    // Fetches the record's cache line while the samples are copied, rather than between them and the commit.
     ring.expect_record(slot);
     if mutated(Mutation::BumpBeforeCommit) {
         bump(header);
@@ -128,7 +130,7 @@ pub(crate) fn write<H: HeaderWords, R: RingWords>(
     failpoint::point("W11");
 }
 
-/// The last step of every event but a write (S10, M4, K4, T5): the word changes, then waiters are woken.
+/// The last step of every event except a write (S10, M4, K4, T5): the word changes, then waiters are woken.
 #[inline]
 pub(crate) fn bump<H: HeaderWords>(header: &H) {
     count_event(header);
@@ -142,7 +144,8 @@ pub(crate) fn bump_after_write<H: HeaderWords>(header: &H) {
     header.wake_waiters_of_writes();
 }
 
-/// W10 and its like. A plain increment is enough, since only the holder of the stream's lock stores it.
+/// W10, and its counterpart in other events. A load and a store suffice, since only the holder of the stream's lock
+/// changes the word.
 #[inline]
 fn count_event<H: HeaderWords>(header: &H) {
     let wake = header.wake().load(Ordering::Relaxed);
@@ -165,7 +168,7 @@ pub(crate) fn switch<H: HeaderWords>(header: &H, generation: u32, published: imp
     failpoint::point("S10");
 }
 
-/// K2 to K4: the stream is over, after `final_position` frames in all.
+/// K2 to K4: closes the stream after `final_position` frames in all.
 pub(crate) fn close<H: HeaderWords>(header: &H, final_position: u64) {
     header.final_position().store(final_position, Ordering::Relaxed);
     failpoint::point("K2");
@@ -182,8 +185,8 @@ pub(crate) struct Committed {
     pub chunks: u64,
 }
 
-/// R3 alone. What it shows as committed can be delivered: R1 and R2 matter only to a reader that finds nothing new, and the
-/// words they load lie on a line that the writer stores to right after each commit.
+/// R3 alone. This suffices to deliver committed frames. R1 and R2 matter only to a reader that finds nothing new, and
+/// they load words from a cache line that the writer stores to right after each commit.
 #[inline]
 pub(crate) fn load_committed<R: RingWords>(ring: &R) -> Committed {
     let frames = ring.committed().load(order::commit_load());
@@ -199,8 +202,8 @@ pub(crate) struct Snapshot {
     pub committed: Committed,
 }
 
-/// R1 to R3. The wake word comes first, so that an event after it is not slept through; state and generation before
-/// the counters, so that a generation seen as over is seen with its last commit.
+/// R1 to R3. The wake word is loaded first, so that a reader cannot sleep through a later event. State and generation
+/// are loaded before the counters, so that a reader that sees a generation as over also sees its last commit.
 #[inline]
 pub(crate) fn snapshot<H: HeaderWords, R: RingWords>(header: &H, ring: &R) -> Snapshot {
     let early_committed = mutated(Mutation::CommitLoadedBeforeGeneration).then(|| load_committed(ring));
@@ -212,18 +215,18 @@ pub(crate) fn snapshot<H: HeaderWords, R: RingWords>(header: &H, ring: &R) -> Sn
     Snapshot { wake, state, generation, committed }
 }
 
-/// What a look for something new found.
+/// The result of a poll for something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Update {
-    /// There is something, committed by then.
+    /// Something new is committed.
     Committed(Committed),
-    /// There is nothing; the snapshot that shows it.
+    /// Nothing new, as the snapshot shows.
     Nothing(Snapshot),
-    /// There is nothing, and another stream has the name: no more comes of this one, and nobody closed it.
+    /// Nothing new, and another stream has the name: this one ended without being closed.
     Replaced(Committed),
 }
 
-/// R3 and, where that `is_new` of nothing, R1 to R3.
+/// R3 and, if that is not `is_new`, R1 to R3.
 #[inline]
 pub(crate) fn update<H: HeaderWords, R: RingWords>(header: &H, ring: &R, is_new: impl Fn(Committed) -> bool) -> Update {
     let committed = load_committed(ring);
@@ -234,7 +237,7 @@ pub(crate) fn update<H: HeaderWords, R: RingWords>(header: &H, ring: &R, is_new:
     if is_new(snapshot.committed) { Update::Committed(snapshot.committed) } else { Update::Nothing(snapshot) }
 }
 
-/// A copy of the record of `chunk`; `None` when it has been lapped.
+/// A copy of the record of `chunk`; `None` if it has been lapped.
 #[inline]
 pub(crate) fn record<R: RingWords>(ring: &R, chunk: u64) -> Option<Record> {
     let record = ring.load_record(chunk & (ring.records() - 1));
@@ -254,7 +257,7 @@ pub(crate) struct Reserved {
     pub chunks: u64,
 }
 
-/// R5 and R6: to be called after the copy whose bytes are to be judged.
+/// R5 and R6. Must be called after the copy that it judges.
 #[inline]
 pub(crate) fn recheck<R: RingWords>(ring: &R) -> Reserved {
     order::after_copy();
@@ -262,8 +265,8 @@ pub(crate) fn recheck<R: RingWords>(ring: &R) -> Reserved {
 }
 
 impl Reserved {
-    /// R7: of a copy of positions `copied` from a ring of `ring_frames`, where the whole frames begin. All before may
-    /// be torn.
+    /// R7: the position from which a copy of positions `copied` from a ring of `ring_frames` is whole. Earlier frames
+    /// may be torn.
     #[inline]
     pub fn whole_from(self, ring_frames: u64, copied: &Range<u64>) -> u64 {
         self.frames.saturating_sub(ring_frames).clamp(copied.start, copied.end)
@@ -276,11 +279,11 @@ impl Reserved {
     }
 }
 
-/// R4 to R7: makes a copy of `positions`, of which frames below `committed` had been committed, and judges it. Where the
-/// whole frames begin; all before may be torn.
+/// R4 to R7: copies `positions`, whose frames below `committed` were committed, and judges the copy. Returns the
+/// position from which it is whole; earlier frames may be torn.
 ///
 /// # Errors
-/// What was reserved, where that is less than had been committed: no writer that keeps the protocol does this.
+/// Returns what is reserved if that is less than `committed`, which contradicts the protocol.
 #[inline]
 pub(crate) fn copy_whole<R: RingWords>(
     ring: &R,
@@ -296,10 +299,10 @@ pub(crate) fn copy_whole<R: RingWords>(
     Ok(reserved.whole_from(ring.frames(), positions))
 }
 
-/// R8: what to do once nothing new is left in my generation.
+/// R8: what follows once nothing new is left in the reader's generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
-    /// The header names another generation: mine is sealed.
+    /// The header names another generation: the reader's is sealed.
     NextGeneration(u32),
     /// The stream is closed.
     Closed,

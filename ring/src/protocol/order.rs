@@ -1,10 +1,11 @@
-//! Every memory order of the protocol, in one place, with its partner. `SPEC.md` argues each; loom checks that they
-//! suffice and that each weaker one (`Mutation`) is found.
+//! Every memory order of the protocol, with its partner. `SPEC.md` gives the reason for each. Loom checks that they
+//! suffice, and that it detects each weaker one (`Mutation`).
 
 use crate::protocol::copy::Stores;
 use crate::protocol::sync::{AtomicU64, Ordering, fence};
 
-/// Ways to break the protocol, for loom to find, or for real cores. Only loom's build and tests can switch one on.
+/// Ways to break the protocol, which loom or tests on real cores must detect. Only loom builds and test builds can
+/// enable one.
 #[cfg_attr(not(loom), allow(dead_code))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mutation {
@@ -28,7 +29,7 @@ pub(crate) enum Mutation {
     NoReserve,
     NoReserveOfChunks,
     RecordAfterCommit,
-    /// Loom knows no streaming stores; real cores find it.
+    /// Loom does not model streaming stores; a test on real cores detects this one.
     #[cfg(not(loom))]
     NoStoreFence,
 }
@@ -50,19 +51,20 @@ mod switch {
     use super::Mutation;
 
     thread_local! {
-        // Of the system's thread: loom runs all threads of a model on one, and each test has its own.
+        // One per thread of the operating system: loom runs all threads of a model on one such thread, and each test
+        // has its own.
         static ACTIVE: Cell<Option<Mutation>> = const { Cell::new(None) };
     }
 
     /// Runs `model` with the protocol broken in one way, in this thread.
     pub(crate) fn with_mutation<T>(mutation: Mutation, model: impl FnOnce() -> T) -> T {
-        struct Mend;
-        impl Drop for Mend {
+        struct Reset;
+        impl Drop for Reset {
             fn drop(&mut self) {
                 ACTIVE.set(None);
             }
         }
-        let _mend = Mend;
+        let _reset = Reset;
         ACTIVE.set(Some(mutation));
         model()
     }
@@ -86,7 +88,8 @@ pub(crate) fn store_reserved(reserved: &AtomicU64, end: u64) {
     }
 }
 
-/// W3, partner of [`after_copy`] (R5): whoever copied a byte stored after this sees `reserved` as stored before it.
+/// W3, partner of [`after_copy`] (R5): a reader that copied a byte stored after this fence sees the `reserved` stored
+/// before it.
 #[inline(always)]
 pub(crate) fn after_reserve(stores: Stores) {
     if !(mutated(Mutation::NoFenceAfterReserve)
@@ -98,8 +101,8 @@ pub(crate) fn after_reserve(stores: Stores) {
     }
 }
 
-/// W6: streaming stores of the data become visible before the commit does. For ordinary stores the fence and the Release
-/// store of the commit each suffice, so a commit is relaxed only when both are gone.
+/// W6: streaming stores of the data become visible before the commit does. For ordinary stores the fence and the
+/// Release store of the commit each suffice, so the mutations remove both.
 #[inline(always)]
 pub(crate) fn before_commit(stores: Stores) {
     order_streaming_stores(stores);
@@ -122,8 +125,8 @@ pub(crate) fn recheck() -> Ordering {
     if mutated(Mutation::RecheckByAcquireLoad) { Ordering::Acquire } else { Ordering::Relaxed }
 }
 
-/// `memcpy` streams above a size that the C library chooses, and neither a Release store nor `fence(Release)` orders
-/// streaming stores on x86 (`fence(Release)` emits nothing there).
+/// `memcpy` uses streaming stores above a size that the C library chooses. On x86, neither a Release store nor
+/// `fence(Release)` orders those (`fence(Release)` emits no instruction there).
 #[inline(always)]
 fn order_streaming_stores(stores: Stores) {
     if stores == Stores::Ordinary {
@@ -134,7 +137,7 @@ fn order_streaming_stores(stores: Stores) {
         return;
     }
     #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
-    // SAFETY: sfence needs SSE, which every x86-64 processor has, and touches no memory of Rust's.
+    // SAFETY: sfence needs SSE, which every x86-64 processor has, and accesses no memory.
     #[allow(unused_unsafe)]
     unsafe {
         core::arch::x86_64::_mm_sfence();
@@ -152,19 +155,19 @@ macro_rules! orders {
 }
 
 orders! {
-    /// W8, partner of [`commit_load`] (R3): who sees the commit sees its frames.
+    /// W8, partner of [`commit_load`] (R3): a reader that sees the commit sees its frames.
     commit = Release, weakened by RelaxedCommit;
     /// R3, partner of [`commit`].
     commit_load = Acquire, weakened by RelaxedCommitLoad;
-    /// W7, partner of [`chunk_load`] (R3): who sees the chunk sees its record.
+    /// W7, partner of [`chunk_load`] (R3): a reader that sees the chunk sees its record.
     chunk_commit = Release, weakened by RelaxedChunkCommit;
     /// R3, partner of [`chunk_commit`].
     chunk_load = Acquire, weakened by RelaxedChunkLoad;
-    /// S8 and K3, partner of [`generation_load`] (R2): who sees that a generation is over sees its last commit.
+    /// S8 and K3, partner of [`generation_load`] (R2): a reader that sees a generation as over sees its last commit.
     generation = Release, weakened by RelaxedGenerationStore;
     /// R2, partner of [`generation`].
     generation_load = Acquire, weakened by RelaxedGenerationLoad;
-    /// W10, partner of [`wake_load`] (R1): who sees the new word sees the event.
+    /// W10, partner of [`wake_load`] (R1): a reader that sees the new word sees the event.
     wake = Release, weakened by RelaxedWakeStore;
     /// R1, partner of [`wake`].
     wake_load = Acquire, weakened by RelaxedWakeLoad;

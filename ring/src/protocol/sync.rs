@@ -1,4 +1,4 @@
-//! The atomics of the protocol: those of the machine, or loom's, which explore every order they allow.
+//! The atomics of the protocol: the machine's, or loom's, which explore every allowed order.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
