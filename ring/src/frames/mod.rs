@@ -1,12 +1,12 @@
-//! What readers give out: frames copied into memory of the reader's own, which is used again from read to read, and
-//! frames in place (`view`).
+//! What readers return: frames copied into private memory, which is reused from read to read, and frames in place
+//! (`view`).
 
 pub(crate) mod view;
 
 use crate::protocol::cursor::{Copied, Target};
 use crate::{Dtype, Format};
 
-/// Samples of a type that Rust has, for [`Frames::samples_as`].
+/// A sample type that Rust has, for [`Frames::samples_as`].
 pub trait Sample: sealed::Sealed + Copy {
     /// The element type in the ring.
     const DTYPE: Dtype;
@@ -27,7 +27,7 @@ macro_rules! samples {
 
 samples!(i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, u32 => U32, i64 => I64, u64 => U64, f32 => F32, f64 => F64);
 
-/// Bytes on a 64-byte boundary that keep their memory when they get fewer.
+/// Bytes on a 64-byte boundary that keep their memory when their number shrinks.
 #[derive(Clone, Default)]
 pub(crate) struct AlignedBytes {
     blocks: Vec<Block>,
@@ -49,7 +49,7 @@ impl AlignedBytes {
         unsafe { std::slice::from_raw_parts_mut(self.blocks.as_mut_ptr().cast(), self.length) }
     }
 
-    /// Sets the length; bytes that were not there before have any content.
+    /// Sets the length. The content of added bytes is unspecified.
     pub fn set_length(&mut self, length: usize) {
         let blocks = length.div_ceil(64);
         if blocks > self.blocks.len() {
@@ -71,7 +71,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// No frames yet; the first read makes room.
+    /// No frames; the first read allocates memory.
     pub fn new() -> Self {
         Self::default()
     }
@@ -91,12 +91,12 @@ impl Frames {
         self.first
     }
 
-    /// Frames lost just before the first one, since the read before: exact.
+    /// Exact number of frames lost between the previous read and the first of these frames.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// The generation they belong to.
+    /// The generation that the frames belong to.
     pub fn generation(&self) -> u32 {
         self.generation
     }
@@ -111,25 +111,25 @@ impl Frames {
         &self.times
     }
 
-    /// All samples as numbers; `None` when the stream has another element type. bool and float16 streams are read as
-    /// bytes.
+    /// All samples as numbers; `None` if the stream has another element type. Read bool and float16 streams as bytes,
+    /// with [`samples`](Self::samples).
     pub fn samples_as<T: Sample>(&self) -> Option<&[T]> {
         if self.dtype != Some(T::DTYPE) {
             return None;
         }
         let bytes = self.samples.as_slice();
-        // SAFETY: on a 64-byte boundary, initialised, and every bit pattern is a `T`: `Sample` is sealed and only for
-        // plain numbers.
+        // SAFETY: the bytes are initialised, on a 64-byte boundary, and every bit pattern is a `T`, since `Sample` is
+        // sealed and only implemented for plain numbers.
         Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) })
     }
 
-    /// Forgets all frames.
+    /// Removes all frames.
     pub(crate) fn clear(&mut self) {
         self.set_frames(0, 0);
         self.lost = 0;
     }
 
-    /// Keeps of what lies there the frames that were copied whole, of a ring of this format.
+    /// Keeps only the frames that were copied whole, from a ring of this format.
     pub(crate) fn set_copied(&mut self, copied: &Copied, format: Option<&Format>) {
         let Some(format) = format.filter(|_| copied.frames > 0) else { return self.clear() };
         self.set_frames(copied.frames, format.frame_bytes());
@@ -137,13 +137,13 @@ impl Frames {
         self.lost = copied.lost;
     }
 
-    /// Makes room for `frames` frames of `frame_bytes` in all, keeping those that are there.
+    /// Makes room for `frames` frames of `frame_bytes` in all, and keeps those that it holds.
     pub(crate) fn set_frames(&mut self, frames: u64, frame_bytes: u64) {
         self.samples.set_length((frames * frame_bytes) as usize);
         self.times.resize(frames as usize, 0.0);
     }
 
-    /// The frames that lie there begin at `first` in a ring of `generation` and this format.
+    /// States that the frames begin at `first` in a ring of `generation` and this format.
     pub(crate) fn set_place(&mut self, first: u64, generation: u32, format: &Format) {
         (self.first, self.generation, self.dtype) = (first, generation, Some(format.dtype()));
     }
@@ -159,7 +159,7 @@ impl Target for Frames {
     }
 }
 
-/// Memory of the caller's, which has room for all that is going to be copied.
+/// The caller's memory, which has room for everything that is going to be copied.
 pub(crate) struct Lent<'a> {
     pub samples: &'a mut [u8],
     pub times: &'a mut [f64],

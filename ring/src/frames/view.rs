@@ -1,4 +1,4 @@
-//! Frames in place: borrowed from the ring, checked when they are given back.
+//! Frames in place: borrowed from the ring, and checked when they are given back.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::shm::open::RingSegment;
 
 /// Frames lent in place by [`Reader::view`](crate::Reader::view): one run, or two where the ring wraps.
 ///
-/// The writer may overwrite them at any moment; the bytes are only to be trusted once the view has been given back and
-/// they were found whole. (The view of a stream that ezmsg itself wrote is a copy, which stays as it is.)
+/// The writer may overwrite them at any moment. Trust the bytes only after the view has been given back and found
+/// whole. (A view of a stream that ezmsg wrote is a copy, which does not change.)
 pub struct View {
     lent: Lent,
     range: Range<u64>,
@@ -26,7 +26,7 @@ enum Lent {
         memory: RingMemory,
         map: Arc<ReadMapping>,
     },
-    /// Copied from the ring that has this token.
+    /// A copy from the ring that has this token.
     Copy {
         frames: Arc<Frames>,
         token: Arc<()>,
@@ -45,7 +45,7 @@ impl View {
         Self { lent: Lent::Copy { frames: Arc::new(frames), token }, range, generation }
     }
 
-    /// The memory of the ring behind `map`, if it is lent from there.
+    /// The memory of the ring behind `map`, if the view was lent from there.
     pub(crate) fn memory_in(&self, map: &Arc<ReadMapping>) -> Option<&RingMemory> {
         match &self.lent {
             Lent::Ring { memory, map: mine } if Arc::ptr_eq(mine, map) => Some(memory),
@@ -71,7 +71,7 @@ impl View {
         self.range.end - self.range.start
     }
 
-    /// The generation they belong to.
+    /// The generation that the frames belong to.
     pub fn generation(&self) -> u32 {
         self.generation
     }
@@ -109,8 +109,8 @@ impl View {
         }
     }
 
-    /// Copies the times into `into`, whose old content is gone. Like the samples, they are to be trusted once the view has
-    /// been found whole.
+    /// Copies the times into `into` and replaces its old content. As with the samples, trust them only after the view
+    /// has been found whole.
     pub fn copy_times_to(&self, into: &mut Vec<f64>) {
         into.clear();
         match &self.lent {
@@ -129,10 +129,10 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// Bytes of a view, which keep its memory alive.
+/// Bytes of a view. They keep its memory alive.
 ///
-/// They are another process's memory, which it may change at any moment: there is no safe slice of them. Copy them out,
-/// and trust the copy once the view has been given back and found whole.
+/// They are shared memory that another process may change at any moment, so there is no safe slice of them. Copy them,
+/// and trust the copy only after the view has been given back and found whole.
 #[derive(Clone)]
 pub struct SharedBytes {
     start: *mut u8,
@@ -142,7 +142,7 @@ pub struct SharedBytes {
 }
 
 impl SharedBytes {
-    /// `values`, which are `frames`' own, and nothing behind them.
+    /// `values`, which belong to `frames`, followed by an empty part.
     fn of_copy<T>(values: &[T], frames: &Arc<Frames>) -> [Self; 2] {
         [values, &values[values.len()..]].map(|part| Self {
             start: part.as_ptr().cast::<u8>().cast_mut(),
@@ -161,7 +161,7 @@ impl SharedBytes {
         self.length == 0
     }
 
-    /// Where they are: valid for reads of [`len`](Self::len) bytes as long as a clone of this value lives.
+    /// Address of the bytes: valid for reads of [`len`](Self::len) bytes as long as a clone of this value lives.
     pub fn as_ptr(&self) -> *const u8 {
         self.start
     }
@@ -174,9 +174,9 @@ impl SharedBytes {
     /// Copies all of them into `to`.
     ///
     /// # Panics
-    /// When `to` has another length.
+    /// If the length of `to` is not [`len`](Self::len).
     pub fn copy_to(&self, to: &mut [u8]) {
-        assert_eq!(to.len(), self.length, "room for another number of bytes");
+        assert_eq!(to.len(), self.length, "expected room for exactly the bytes of the view");
         // SAFETY: valid for `length` bytes, kept by `owner`; `to` is as long, and is the caller's alone. The copy may be
         // torn: see `racing_copy`.
         unsafe { racing_copy(self.start, to.as_mut_ptr(), self.length) };
@@ -192,16 +192,16 @@ impl SharedBytes {
     /// The bytes in place.
     ///
     /// # Safety
-    /// While the slice lives, no other process may store to the memory. A live writer that comes round does, which no
-    /// memory model allows; what readers get away with is said at the library's `racing_copy`: look at each byte once,
-    /// and let nothing depend on it before the view has been found whole.
+    /// While the slice lives, no other process may store to the memory. A live writer that laps the view does store to
+    /// it, which no memory model allows. The comments of the library's `racing_copy` state what works in practice: read
+    /// each byte once, and let nothing depend on it before the view has been found whole.
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: valid for `length` bytes, kept by `owner`; the rest is the caller's promise.
         unsafe { std::slice::from_raw_parts(self.start, self.length) }
     }
 }
 
-// SAFETY: memory that belongs to no thread, kept alive by its owner, and only ever read through this.
+// SAFETY: the memory belongs to no thread, is kept alive by `owner`, and is only read through this type.
 unsafe impl Send for SharedBytes {}
 // SAFETY: as above.
 unsafe impl Sync for SharedBytes {}

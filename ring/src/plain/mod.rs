@@ -1,4 +1,4 @@
-//! The protocol over plain memory of this process: what Miri and valgrind can watch.
+//! The protocol over plain memory of this process, which Miri and valgrind can check.
 
 mod beginnings;
 mod concurrent;
@@ -18,13 +18,13 @@ use crate::protocol::{self, Counters, RingWords as _};
 use crate::shm::memory::{HeaderMemory, RingMemory, runs};
 use crate::{Dtype, Format};
 
-/// Zeroed memory on a page, freed when dropped.
+/// Zeroed, page-aligned memory, freed when dropped.
 struct Pages {
     start: *mut u8,
     layout: Layout,
 }
 
-// SAFETY: plain memory; what threads do with it is the business of the tests.
+// SAFETY: plain memory; the tests are responsible for how threads access it.
 unsafe impl Send for Pages {}
 // SAFETY: as above.
 unsafe impl Sync for Pages {}
@@ -48,7 +48,7 @@ impl Drop for Pages {
     }
 }
 
-/// A header and one ring of it.
+/// A header and one of its rings.
 struct Memory {
     header: HeaderMemory,
     ring: RingMemory,
@@ -68,7 +68,7 @@ impl Memory {
         let pages = [Pages::new(header::LENGTH), Pages::new(geometry.length as usize)];
         // SAFETY: zeroed, aligned, as long as a header, and kept as long as the value.
         let header = unsafe { HeaderMemory::new(pages[0].start) };
-        // SAFETY: zeroed, aligned, as long as the geometry says, and kept as long as the value.
+        // SAFETY: zeroed, aligned, as long as the geometry states, and kept as long as the value.
         let ring = unsafe { RingMemory::new(pages[1].start, geometry) };
         header.state().store(header::STATE_OPEN, Ordering::Relaxed);
         header.generation().store(NO_GENERATION, Ordering::Relaxed);
@@ -76,7 +76,7 @@ impl Memory {
     }
 }
 
-/// What a frame at `position` holds.
+/// The samples of the frame at `position`.
 fn samples_at(position: u64) -> [u32; FRAME_SAMPLES as usize] {
     let low = position as u32;
     [low, !low, low.rotate_left(16)]
@@ -86,7 +86,7 @@ fn time_at(position: u64) -> f64 {
     position as f64 * 0.5
 }
 
-/// Writes chunks of frames that tell their position.
+/// Writes chunks of frames whose content follows from their position.
 struct Scribe<'a> {
     memory: &'a Memory,
     counters: Counters,
@@ -137,7 +137,7 @@ impl<'a> Scribe<'a> {
     }
 }
 
-/// R4 to R7 for positions `range`: the copy, and from where on it is whole.
+/// R4 to R7 for positions `range`: the copy, and the position from which it is whole.
 fn copy(memory: &Memory, range: &Range<u64>) -> (u64, Vec<u32>, Vec<f64>) {
     let frames = (range.end - range.start) as usize;
     let mut bytes = vec![0; frames * 4 * FRAME_SAMPLES as usize];
@@ -149,7 +149,7 @@ fn copy(memory: &Memory, range: &Range<u64>) -> (u64, Vec<u32>, Vec<f64>) {
     (whole, samples, times)
 }
 
-/// Copies `range`, and checks what is whole of it.
+/// Copies `range`, and checks the frames that are whole.
 #[track_caller]
 fn check(memory: &Memory, range: Range<u64>) -> u64 {
     let (whole, samples, times) = copy(memory, &range);

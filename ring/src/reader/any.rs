@@ -1,4 +1,4 @@
-//! A stream of whichever kind has the name.
+//! A stream of any kind, as a cursor's source.
 
 use std::ops::Range;
 
@@ -12,16 +12,15 @@ use crate::shm::open::Owner;
 use crate::stream::WriterId;
 use crate::{Description, Error, Result};
 
-/// A stream of ours, or one that ezmsg wrote while it has the name. Which one it is may change only while no cursor is
-/// attached.
+/// A stream in this library's format, or one that ezmsg wrote. The kind changes only while no cursor is attached.
 pub(crate) struct AnyStream {
     mapped: MappedStream,
-    /// Boxed, since it is large and rare.
+    /// Boxed, since it is large and rarely used.
     ezmsg: Option<Box<EzmsgStream>>,
 }
 
 impl AnyStream {
-    /// The stream `name`, not looked for yet.
+    /// The stream `name`, which is not looked for yet.
     pub fn new(name: &str, owner: Owner, max_ring_bytes: u64) -> Self {
         Self { mapped: MappedStream::new(name, owner, max_ring_bytes), ezmsg: None }
     }
@@ -44,7 +43,7 @@ impl AnyStream {
     }
 }
 
-/// Gives `$call` the one of the two streams that has the name.
+/// Evaluates `$call` with the stream that has the name, of the two.
 macro_rules! either {
     ($self:ident, $stream:ident => $call:expr) => {
         match &$self.ezmsg {

@@ -1,4 +1,4 @@
-//! What can be told of a stream beside its frames: how it is, how far behind the reader is, and whose it is.
+//! Facts about a stream apart from its frames: its state, its writer, and how far the reader is behind.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::shm;
 use crate::stream::Liveness;
 use crate::{Description, Error, Format, Result};
 
-/// Everything that can be told of a stream.
+/// Everything that is known about a stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Info {
@@ -23,46 +23,47 @@ pub struct Info {
     pub name: String,
     /// Name of the header segment in shared memory.
     pub segment: String,
-    /// How the stream is.
+    /// State of the stream.
     pub liveness: Liveness,
-    /// Identity of the stream; a new one after every close. `None`: there is no stream, or ezmsg wrote it.
+    /// Identity of the stream, which changes with each close. `None`: there is no stream, or ezmsg wrote it.
     pub stream_id: Option<u64>,
     /// When the stream was created, Unix nanoseconds.
     pub created_ns: Option<i64>,
-    /// User id of the writer.
+    /// User ID of the writer.
     pub owner: Option<u32>,
-    /// A hint: the process that says it writes the stream.
+    /// Process ID that the writer gives itself: a hint, not verified.
     pub writer_pid: Option<u32>,
-    /// 1 for the stream's first writer, one more for each that took over.
+    /// 1 for the stream's first writer, plus one for each takeover.
     pub epoch: Option<u32>,
     /// The generation that is read; `None` before the first.
     pub generation: Option<u32>,
-    /// Format of the ring that is read, with the frames that it really holds.
+    /// Format of the ring that is read, with the number of frames that it actually holds.
     pub format: Option<Format>,
-    /// Shared memory that the ring takes, in bytes.
+    /// Size of the ring's segment, in bytes.
     pub ring_bytes: Option<u64>,
     /// Frames committed in this generation.
     pub position: u64,
-    /// Frames committed in all generations of this stream. If ezmsg wrote it: since the generation at which the reader came.
+    /// Frames committed in all generations of this stream. If ezmsg wrote it: since the generation in which the reader
+    /// attached.
     pub stream_position: u64,
     /// Messages committed in this generation; 0 if ezmsg wrote the stream.
     pub chunks: u64,
-    /// When the newest message was committed, CLOCK_MONOTONIC in nanoseconds; `None` before the first, and if ezmsg wrote
-    /// the stream.
+    /// When the newest message was committed, CLOCK_MONOTONIC in nanoseconds; `None` before the first message, or if
+    /// ezmsg wrote the stream.
     pub newest_ns: Option<u64>,
-    /// Where things are in the ring's segment; `None` if ezmsg wrote the stream.
+    /// Layout of the ring's segment; `None` if ezmsg wrote the stream.
     pub layout: Option<RingLayout>,
-    /// Frames a second as they really came; also where the format states no rate. If ezmsg wrote the stream: since the
-    /// reader came.
+    /// Measured frames per second, also if the format states no rate. If ezmsg wrote the stream: measured since the
+    /// reader attached.
     pub measured_rate_hz: Option<f64>,
     /// As [`Reader::description`](super::Reader::description).
     pub description: Option<Arc<Description>>,
-    /// What is known besides if ezmsg itself wrote the stream; else `None`.
+    /// Further facts if ezmsg wrote the stream; else `None`.
     pub ezmsg: Option<EzmsgInfo>,
 }
 
 impl Info {
-    /// A stream of which nothing but its name is known.
+    /// A stream of which only the name is known.
     fn new(name: &str, segment: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -88,7 +89,7 @@ impl Info {
     }
 }
 
-/// Where things are in a ring's segment (`SPEC.md`, ring segment).
+/// Layout of a ring's segment (`SPEC.md`, ring segment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RingLayout {
@@ -96,7 +97,7 @@ pub struct RingLayout {
     pub samples_offset: u64,
     /// Offset of the chunk records, in bytes.
     pub records_offset: u64,
-    /// How many messages have a record: the ring remembers no more.
+    /// How many of the newest messages have a record.
     pub records: u64,
     /// Offset of the trailer, with which the segment ends.
     pub trailer_offset: u64,
@@ -113,16 +114,16 @@ impl From<&Geometry> for RingLayout {
     }
 }
 
-/// How the stream is (`SPEC.md`, "Liveness").
+/// State of the stream (`SPEC.md`, "Liveness"). A death that it finds becomes an event.
 pub(super) fn liveness(cursor: &mut Cursor<AnyStream>, idle_after: Duration) -> Result<Liveness> {
-    let liveness = look_at_liveness(cursor, idle_after)?;
+    let liveness = poll_liveness(cursor, idle_after)?;
     if liveness == Liveness::Dead {
         cursor.notice_death();
     }
     Ok(liveness)
 }
 
-fn look_at_liveness(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<Liveness> {
+fn poll_liveness(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<Liveness> {
     if cursor.has_ended() {
         return Ok(Liveness::Closed);
     }
@@ -142,19 +143,20 @@ fn look_at_liveness(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<
             _ => return Ok(Liveness::Absent),
         },
     };
-    // L1 before L2: a writer that lets go has said "closed" before.
+    // L1 before L2: a writer stores "closed" before it releases its lock.
     let held = shm::is_write_locked(&header.file)
         .map_err(crate::error::io_error("asking for the lock of", &header.segment))?;
     let closed = header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED;
     let generation = header.words.generation().load(Ordering::Acquire);
     Ok(match (closed, held, generation == NO_GENERATION) {
-        // To newcomers a closed stream is absent already.
+        // For a new reader, a closed stream is absent.
         (true, _, _) if mapped.header().is_none() => Liveness::Absent,
         (true, _, _) => Liveness::Closed,
         (false, false, _) => Liveness::Dead,
         (false, true, true) => Liveness::Waiting,
         (false, true, false) => {
-            // What a ring that is being drained was last given says nothing of the one that the writer is at.
+            // The age of the newest message in a ring that is being drained does not show whether the writer is idle in
+            // the current one.
             let current = cursor.ring().is_some_and(|ring| ring.generation == generation);
             let newest = current.then(|| cursor.newest_record()).flatten();
             let idle = newest.is_some_and(|(_, record)| {
@@ -184,9 +186,9 @@ pub(super) fn format(cursor: &Cursor<AnyStream>) -> Option<&Format> {
     }
 }
 
-/// Everything that can be told of the stream.
+/// Everything that is known about the stream.
 pub(super) fn info(cursor: &Cursor<AnyStream>, idle_after: Duration) -> Result<Info> {
-    let liveness = look_at_liveness(cursor, idle_after)?;
+    let liveness = poll_liveness(cursor, idle_after)?;
     let mut info = match cursor.source().ezmsg() {
         Some(ezmsg) => ezmsg_info(cursor, ezmsg.facts()?),
         None => mapped_info(cursor),
@@ -234,7 +236,7 @@ fn mapped_info(cursor: &Cursor<AnyStream>) -> Info {
     info
 }
 
-/// Frames a second over what the chunk records remember: for streams that do not state their rate.
+/// Frames per second, measured over the newer half of the chunk records.
 fn measured_rate_hz(cursor: &Cursor<AnyStream>, records: u64) -> Option<f64> {
     let (newest_chunk, newest) = cursor.newest_record()?;
     let oldest = cursor.source().record(newest_chunk.saturating_sub(records / 2))?;

@@ -1,4 +1,4 @@
-//! Looking up frames without moving: the newest, and those of certain positions and times.
+//! Looks up frames without moving the cursor: the newest, and those at given positions and times.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use crate::Result;
 use crate::frames::{Frames, Lent};
 
 impl Reader {
-    /// Copies the newest `frames` frames into `into`, fewer if there are fewer, without moving the cursor. Returns how
-    /// many. Never blocks.
+    /// Copies the newest `frames` frames into `into`, or fewer if the ring holds fewer, without moving the cursor.
+    /// Returns how many were copied. Never blocks.
     ///
-    /// They are those of the generation that the cursor is in. A stream that has moved on is followed by
-    /// [`read`](Self::read) or [`view`](Self::view), once the cursor has passed what is left of the old generation.
+    /// They are from the cursor's generation. [`read`](Self::read) and [`view`](Self::view) move the cursor to the
+    /// stream's next generation, once it has passed the remaining frames of the old one.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -23,8 +23,8 @@ impl Reader {
         Ok(copied.frames)
     }
 
-    /// As [`latest`](Self::latest), into memory of the caller's: at most as many frames as `times` has room for. `samples`
-    /// has room for as many bytes as they have, and any content. Never blocks.
+    /// As [`latest`](Self::latest), into the caller's memory: at most `times.len()` frames. `samples` must have exactly
+    /// the size of that many frames; its old content does not matter. Never blocks.
     ///
     /// # Errors
     /// As [`read_into`](Self::read_into).
@@ -44,19 +44,20 @@ impl Reader {
         Ok(self.cursor.frames_within(seconds))
     }
 
-    /// Positions of the frames that the ring holds, at this moment; empty before there is a ring. Of the generation that
-    /// the cursor is in. Never blocks.
+    /// Positions of the frames that the ring of the cursor's generation currently holds; empty before there is a ring.
+    /// Never blocks.
     ///
-    /// The oldest ones may be gone as soon as this has been said: what [`read_at`](Self::read_at) gives is whole.
+    /// The oldest ones may be overwritten before this call returns. [`read_at`](Self::read_at) returns only whole
+    /// frames.
     pub fn held(&self) -> Range<u64> {
         self.cursor.held()
     }
 
-    /// Copies the frames at `positions`, as far as the ring still holds them, into `into`, without moving the cursor.
-    /// Returns how many; [`Frames::first`] tells from which on. Never blocks.
+    /// Copies the frames at `positions` that the ring still holds into `into`, without moving the cursor. Returns how
+    /// many were copied; [`Frames::first`] returns the position of the first. Never blocks.
     ///
-    /// They are those of the generation that the cursor is in, as with [`latest`](Self::latest). What is older than the
-    /// ring is long, or not written yet, is left out: that is no loss, and is counted nowhere.
+    /// They are from the cursor's generation, as with [`latest`](Self::latest). Frames that the ring has overwritten,
+    /// and frames not written yet, are left out. They do not count as lost.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -68,8 +69,8 @@ impl Reader {
         Ok(copied.frames)
     }
 
-    /// As [`read_at`](Self::read_at), into memory of the caller's: the frames from position `first` on, at most as many as
-    /// `times` has room for. `samples` has room for as many bytes as they have, and any content. Never blocks.
+    /// As [`read_at`](Self::read_at), into the caller's memory: at most `times.len()` frames from position `first` on.
+    /// `samples` must have exactly the size of that many frames; its old content does not matter. Never blocks.
     ///
     /// # Errors
     /// As [`read_into`](Self::read_into).
@@ -80,10 +81,11 @@ impl Reader {
         self.cursor.copy_at(positions, &mut Lent { samples, times })
     }
 
-    /// The position from which on the held frames are at `time` or later: [`held`](Self::held)'s end when none is. For
-    /// times that do not fall and are no NaN; of others it is some position that is held. Never blocks.
+    /// The first position held whose frame is at `time` or later, or the end of [`held`](Self::held) if there is none.
+    /// Requires times that never decrease and are not NaN; with other times, the result is an arbitrary position held.
+    /// Never blocks.
     ///
-    /// It looks at as many times as a binary search does.
+    /// It is a binary search, and copies one time per step.
     pub fn position_at(&self, time: f64) -> u64 {
         self.cursor.position_at(time)
     }

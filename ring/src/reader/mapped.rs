@@ -1,4 +1,4 @@
-//! A stream of our own as a cursor's source: mapped segments, checked when they were opened.
+//! A stream in this library's format as a cursor's source: mapped segments, which were checked when they were opened.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ pub(crate) struct MappedStream {
 }
 
 impl MappedStream {
-    /// The stream `name`, not looked for yet.
+    /// The stream `name`, which is not looked for yet.
     pub fn new(name: &str, owner: Owner, max_ring_bytes: u64) -> Self {
         let segment = SegmentName::header(name).public;
         Self { name: name.to_owned(), segment, owner, max_ring_bytes, header: None, ring: None }
@@ -57,13 +57,13 @@ impl MappedStream {
         self.ring.as_deref()
     }
 
-    /// Whether another file has the stream's public name by now.
+    /// Whether another file has taken the stream's public name.
     pub fn is_replaced(&self) -> bool {
         let now = open::public_id(&self.segment);
         self.header.as_ref().is_some_and(|header| now.is_ok_and(|id| id.is_some_and(|id| id != header.id)))
     }
 
-    /// Acquire, as R2 and partner of K3: who sees the end sees the final position.
+    /// Acquire, as R2 and partner of K3: a reader that sees the end sees the final position.
     fn is_closed(header: &HeaderSegment) -> bool {
         header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED
     }
@@ -74,7 +74,7 @@ impl Source for MappedStream {
 
     fn find_stream(&mut self) -> Result<bool> {
         if self.header.is_none() {
-            // A closed header's writer is about to remove it: to newcomers the stream is absent.
+            // A closed header is about to be removed by its writer: for a new reader, the stream is absent.
             let found = ezmsg::open_header(&self.name, self.owner)?;
             self.header = found.filter(|header| !Self::is_closed(header));
         }
@@ -133,7 +133,7 @@ impl Source for MappedStream {
         Some(WriterId { stream_id: header.stream_id, epoch: header.words.epoch().load(Ordering::Acquire) })
     }
 
-    /// The clock of the header may have been set in between; that of its first ring not.
+    /// The header's wall clock may have been set in the meantime; the monotonic clock of its first ring cannot be set.
     fn is_younger_than(&self, came: &Came) -> bool {
         let (Some(header), Some(ring)) = (&self.header, &self.ring) else { return false };
         came.unix_ns <= header.created_ns || (ring.base == 0 && came.mono_ns <= ring.created_mono_ns)
@@ -158,7 +158,7 @@ impl Source for MappedStream {
     #[inline]
     fn update(&mut self, is_new: impl Fn(Committed) -> bool) -> Result<Update> {
         let (Some(header), Some(ring)) = (&self.header, &self.ring) else {
-            return Err(self.corrupt_header("its ring is read, and its header is gone".to_owned()));
+            return Err(self.corrupt_header("the cursor has a ring and no header".to_owned()));
         };
         Ok(protocol::update(&header.words, &ring.memory, is_new))
     }
@@ -179,7 +179,7 @@ impl Source for MappedStream {
         let Some(ring) = &self.ring else { return 0..0 };
         let committed = self.committed();
         let reserved = protocol::recheck(&ring.memory).frames;
-        // Of a writer of ours, never less than is committed; and never more frames than the ring has room for.
+        // A correct writer never reserves less than it has committed, nor keeps more frames than fit into the ring.
         reserved.max(committed).saturating_sub(ring.memory.frames()).min(committed)..committed
     }
 
@@ -187,7 +187,7 @@ impl Source for MappedStream {
         let Some(ring) = &self.ring else { return 0..0 };
         // Acquire, as R3.
         let newest = ring.memory.committed_chunks().load(Ordering::Acquire);
-        // Of a writer of ours, never less than is committed; and never more records than there is room for.
+        // A correct writer never reserves less than it has committed, nor keeps more records than fit into the ring.
         let reserved = protocol::recheck(&ring.memory).chunks.max(newest);
         reserved.saturating_sub(ring.memory.records()).min(newest)..newest
     }
@@ -218,7 +218,7 @@ impl Source for MappedStream {
             ring.memory.copy_samples(positions, samples);
         };
         protocol::copy_whole(&ring.memory, positions, committed, copy).map_err(|reserved| {
-            self.corrupt(format!("reserved is {}, below the {committed} committed", reserved.frames))
+            self.corrupt(format!("reserved is {}, expected at least the {committed} frames committed", reserved.frames))
         })
     }
 

@@ -1,4 +1,4 @@
-//! A stream as the messages that were written, one at a time.
+//! Reads a stream message by message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,17 +21,17 @@ pub struct Message {
 }
 
 impl Message {
-    /// No message yet; the first read makes room.
+    /// An empty message; the first read allocates memory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What is known of it beside its frames.
+    /// Facts about the message, apart from its frames.
     pub fn info(&self) -> &MessageInfo {
         &self.info
     }
 
-    /// Its samples in C order, frame after frame.
+    /// The samples in C order, frame after frame.
     pub fn samples(&self) -> &[u8] {
         self.samples.as_slice()
     }
@@ -61,7 +61,7 @@ pub struct MessageView {
 }
 
 impl MessageView {
-    /// What is known of it beside its frames.
+    /// Facts about the message, apart from its frames.
     pub fn info(&self) -> &MessageInfo {
         &self.info
     }
@@ -71,7 +71,7 @@ impl MessageView {
         self.view.copy_times_to(into);
     }
 
-    /// The samples, in order; the second part is empty unless the message wraps round the ring's end.
+    /// The samples, in order; the second part is empty unless the message wraps around the ring's end.
     pub fn samples(&self) -> [SharedBytes; 2] {
         self.view.samples()
     }
@@ -82,13 +82,13 @@ impl MessageView {
     }
 }
 
-/// A cursor over the messages of a stream: each comes whole, or all its frames are counted as lost.
+/// A cursor over the messages of a stream. Each message is delivered whole, or all its frames are counted as lost.
 ///
-/// Everything said of [`Reader`](super::Reader) holds; only the unit is another.
+/// Everything documented for [`Reader`](super::Reader) holds, except that the unit is a message.
 ///
-/// A stream that ezmsg itself wrote does not say where its messages end: there a message is what is new at a look, at most
-/// 1 MiB or half the ring (and one frame at least), sent at the moment when it was found. [`Start::Last`](crate::Start)
-/// counts frames.
+/// A stream that ezmsg wrote does not record where its messages end. There, a message is the frames that one poll
+/// finds, at most 1 MiB or half the ring (and at least one frame), sent when they were found.
+/// [`Start::Last`](crate::Start) counts frames.
 pub struct MessageReader {
     cursor: Cursor<AnyStream>,
     waiter: Waiter,
@@ -98,7 +98,7 @@ impl MessageReader {
     /// As [`Reader::open`](super::Reader::open). Never blocks.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Reader::open`](super::Reader::open).
     pub fn open(name: &str, options: ReaderOptions) -> Result<Self> {
         Ok(Self { cursor: open(name, &options, Unit::Messages)?, waiter: Waiter::new(&options) })
     }
@@ -121,7 +121,7 @@ impl MessageReader {
         Ok(self.cursor.view_message()?.map(|(info, view)| MessageView { info, view }))
     }
 
-    /// Takes a message back and moves on. `true`: it was whole all the time. `false`: it was lapped, and its frames are
+    /// Takes a message back and moves on. `true`: it was whole throughout. `false`: it was lapped, and its frames are
     /// counted as lost. Never blocks.
     pub fn finish(&mut self, message: MessageView) -> bool {
         self.cursor.finish_message(&message.info, &message.view)

@@ -1,4 +1,4 @@
-//! The reading half of a stream: faces of the one cursor (`protocol::cursor`).
+//! The reading half of a stream: thin wrappers around the one cursor (`protocol::cursor`).
 
 mod any;
 mod info;
@@ -27,7 +27,7 @@ use crate::{Description, Format, Result, shm};
 use any::AnyStream;
 use wait::Waiter;
 
-/// A cursor that has attached to the stream `name`, if there is one.
+/// A cursor that is attached to the stream `name`, if that exists.
 fn open(name: &str, options: &ReaderOptions, unit: Unit) -> Result<Cursor<AnyStream>> {
     name::check_name(name)?;
     let came = Came { unix_ns: shm::unix_ns(), mono_ns: shm::monotonic_ns() };
@@ -38,13 +38,13 @@ fn open(name: &str, options: &ReaderOptions, unit: Unit) -> Result<Cursor<AnyStr
     Ok(cursor)
 }
 
-/// What readers of frames and of messages have in common.
+/// The methods that readers of frames and of messages share.
 macro_rules! reader_methods {
     () => {
-        /// Sleeps until there is something to read, at most `timeout`. Unless it may [`spin`](ReaderOptions::spin), it uses
-        /// no CPU meanwhile: it wakes four times a second to see whether the writer lives (and, while the stream does not
-        /// exist, twenty times to look for it). The one call that sleeps; another thread ends it by an
-        /// [`interrupter`](Self::interrupter).
+        /// Blocks until there is something to read, at most `timeout`. Unless [`spin`](ReaderOptions::spin) is set, it
+        /// sleeps in the kernel and wakes four times a second to check whether the writer lives (or, while the stream
+        /// does not exist, twenty times a second to look for it). No other method blocks. Another thread can end the
+        /// wait with an [`interrupter`](Self::interrupter).
         ///
         /// # Errors
         /// Those of [`open`](Self::open).
@@ -57,15 +57,15 @@ macro_rules! reader_methods {
             self.waiter.interrupter()
         }
 
-        /// What happened to the stream beside its frames: the oldest event that was not taken yet. Never blocks, and makes
-        /// no system call.
+        /// Takes the oldest event that has not been taken yet. Events report what happens to a stream apart from its
+        /// frames. Never blocks, and makes no system call.
         pub fn next_event(&mut self) -> Option<Event> {
             self.cursor.events().take()
         }
 
-        /// Passes everything that is there, generations included, without counting it as lost. Returns the most important
-        /// thing that was met on the way: the stream's end, else a new generation, else how many frames were passed, else
-        /// nothing. Never blocks. A writer that is faster is not chased for ever.
+        /// Skips everything that is committed, generations included, without counting it as lost. Returns the most
+        /// important outcome on the way: the stream's end, else a new generation, else how many frames were skipped,
+        /// else nothing. Never blocks. The number of steps is bounded, even if the writer is faster than this call.
         ///
         /// # Errors
         /// Those of [`open`](Self::open), and [`Error::Corrupt`](crate::Error::Corrupt).
@@ -73,30 +73,30 @@ macro_rules! reader_methods {
             self.cursor.skip_to_newest()
         }
 
-        /// Format of the ring that is read; `None` before there is one.
+        /// Format of the ring that is read; `None` before there is a ring.
         pub fn format(&self) -> Option<&Format> {
             info::format(&self.cursor)
         }
 
-        /// Whether the description in force was gone before it could be read; then [`description`](Self::description) is
-        /// another one of the same generation, or none.
+        /// Whether the description in force was gone before it could be read. [`description`](Self::description) then
+        /// returns another one of the same generation, or `None`.
         pub fn description_missed(&self) -> bool {
             self.cursor.description_missed()
         }
 
-        /// The generation that is read.
+        /// The generation that is read; `None` before there is a ring.
         pub fn generation(&self) -> Option<u32> {
             self.cursor.ring().map(|ring| ring.generation)
         }
 
-        /// The writer that made the ring that is read; another one than before means that the stream was restarted.
+        /// The writer that made the ring that is read. If it changes, the stream was restarted.
         pub fn writer_of_ring(&self) -> Option<WriterId> {
             self.cursor.source().ring_writer()
         }
 
-        /// The writer that has the stream that the reader is attached to, or last had it. If it is not the one of
-        /// [`writer_of_ring`](Self::writer_of_ring), it has taken the stream over and begun no ring yet, or its ring comes
-        /// next.
+        /// The current or last writer of the stream that the reader is attached to. If it differs from
+        /// [`writer_of_ring`](Self::writer_of_ring), it has taken the stream over, and the reader has not reached a
+        /// ring of it yet.
         pub fn newest_writer(&self) -> Option<WriterId> {
             self.cursor.source().newest_writer()
         }
@@ -106,7 +106,7 @@ macro_rules! reader_methods {
             self.cursor.position()
         }
 
-        /// Frames lost since the reader began, in all: exact.
+        /// Exact total number of frames lost since the reader was opened.
         pub fn lost(&self) -> u64 {
             self.cursor.lost()
         }
@@ -116,15 +116,16 @@ macro_rules! reader_methods {
             info::lag(&self.cursor)
         }
 
-        /// How the stream is; [`Liveness::Idle`] after `idle_after` without a message. A death that is found is an event.
+        /// State of the stream; [`Liveness::Idle`] after `idle_after` without a message. If this finds the writer dead,
+        /// that is also an event.
         ///
         /// # Errors
-        /// [`Error::Io`](crate::Error::Io) when the system does not say who holds the stream's lock.
+        /// [`Error::Io`](crate::Error::Io) if the system cannot determine whether the stream's lock is held.
         pub fn liveness(&mut self, idle_after: Duration) -> Result<Liveness> {
             info::liveness(&mut self.cursor, idle_after)
         }
 
-        /// Everything that can be told of the stream.
+        /// Everything that is known about the stream.
         ///
         /// # Errors
         /// As [`liveness`](Self::liveness).
@@ -135,14 +136,14 @@ macro_rules! reader_methods {
 }
 use reader_methods;
 
-/// A cursor over the frames of a stream. It maps the stream read-only: it cannot slow, block or hurt it.
+/// A cursor over the frames of a stream. It maps the stream read-only, so it cannot slow, block or damage it.
 ///
-/// Every frame is delivered whole or counted as lost, exactly once. A reader moves on with the stream's generations and
-/// with its writers, dead or restarted.
+/// Every frame is delivered whole or counted as lost, exactly once. A reader follows the stream through its
+/// generations, and from one writer to the next.
 ///
-/// Only [`wait`](Self::wait) sleeps. Everything else answers with what is there: a stream, a ring or a description that is
-/// not there yet, or has lost its name, is looked for again by the next call. It takes as long as its system calls and
-/// its copies, and no writer can make it take more: each loop over what a writer says has an end of its own.
+/// Only [`wait`](Self::wait) blocks. The other methods return what there is; if a stream, a ring or a description does
+/// not exist yet or has lost its name, the next call looks for it again. They take as long as their system calls and
+/// copies. No writer can make them take longer, since each loop over a writer's data is bounded.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -161,51 +162,54 @@ use reader_methods;
 /// # Ok::<(), dora_shm_ring::Error>(())
 /// ```
 ///
-/// # Streams that ezmsg itself wrote
+/// # Streams that ezmsg wrote
 ///
-/// ezmsg-tools 0.6 and 0.10 (struct versions 1 and 2 of its header) are read as well as they can be; [`Info::ezmsg`]
-/// shows that a stream is one of theirs. Nothing above is then promised but this: a reader cannot hurt the stream, and what
-/// is found there is checked before it is believed.
+/// A reader also reads streams of ezmsg-tools 0.6 and 0.10 (struct versions 1 and 2 of its header), as far as those
+/// formats allow; [`Info::ezmsg`] identifies such a stream. Of the promises above, only these hold then: a reader
+/// cannot damage the stream, and each value is checked before it is used.
 ///
-/// - **Frames.** Positions are made of the header's index and laps. What the writer has overwritten by the time a copy is
-///   checked is lost and counted. Its writer does not say beforehand what it will overwrite: a torn frame is unlikely, and
-///   cannot be excluded. Of a generation that is over, frames not read yet are counted as lost as far as they were seen.
-/// - **Times.** Version 2 has one for each frame. Version 1 has none: a frame's time is its position divided by the rate
-///   (seconds since the generation began), or NaN without a rate.
-/// - **Waiting** is polling, since such a writer wakes nobody: every millisecond while frames come, every 20 ms after
-///   0.16 s without.
-/// - **Messages**: it does not say which frames came together. What is new at a look is a message, sent when it was found;
-///   and with [`each_description`](ReaderOptions::each_description) the description is that of the newest look.
-/// - **Views** are copies. [`Lag::time`] is the time since a look found the oldest unread frame.
-/// - **Descriptions** are decoded from a pickle, of which nothing is ever run. One that wants to call something, or is
-///   broken, leaves the samples as they are: there is no [`description`](Self::description),
-///   [`description_missed`](Self::description_missed) is true, and [`EzmsgInfo::refused`](crate::EzmsgInfo::refused) has the reason.
-/// - **The end** is [`Outcome::Closed`], a quarter of a second after the writer has removed the stream in order. A writer
-///   that was killed is not seen to be dead; the next one of the name is followed at once.
+/// - **Frames.** Positions are computed from the header's index and laps. Frames that the writer has overwritten by the
+///   time a copy is checked are counted as lost. ezmsg's writer does not announce what it will overwrite, so a torn
+///   frame is unlikely but possible. When a generation is over, its unread frames are counted as lost, as far as the
+///   reader has seen them.
+/// - **Times.** Version 2 stores one for each frame. Version 1 stores none: a frame's time is its position divided by
+///   the rate (seconds since the generation began), or NaN without a rate.
+/// - **Waiting** is polling, since ezmsg's writer does not wake readers: every millisecond while frames arrive, every
+///   20 ms after 0.16 s without any.
+/// - **Messages.** ezmsg's writer does not record which frames were sent together. The frames that one poll finds are a
+///   message, sent when they were found. With [`each_description`](ReaderOptions::each_description), the description is
+///   that of the newest poll.
+/// - **Views** are copies. [`Lag::time`] is the time since a poll found the oldest unread frame.
+/// - **Descriptions** are decoded from a pickle, and no code in it is ever executed. If the pickle requires a call or
+///   is broken, the samples can still be read: [`description`](Self::description) returns `None`,
+///   [`description_missed`](Self::description_missed) returns true, and
+///   [`EzmsgInfo::refused`](crate::EzmsgInfo::refused) holds the reason.
+/// - **The end** is [`Outcome::Closed`], a quarter of a second after the writer has removed the stream cleanly. A
+///   reader cannot detect that a writer was killed; it follows the next stream of the name at once.
 pub struct Reader {
     cursor: Cursor<AnyStream>,
     waiter: Waiter,
 }
 
 impl Reader {
-    /// Attaches to the stream `name`, or, if it does not exist, will attach as soon as it does. Never blocks.
+    /// Attaches to the stream `name`. If that does not exist, the reader attaches as soon as it does. Never blocks.
     ///
     /// # Errors
-    /// [`Error::BadName`](crate::Error::BadName); whatever is wrong with what is found under that name
-    /// (`Corrupt`, `Version`, `WrongOwner`, `Permission`, `Ezmsg`, `Unsupported`, `TooLarge`).
+    /// [`Error::BadName`](crate::Error::BadName), or the error for the segment found under that name (`Corrupt`,
+    /// `Version`, `WrongOwner`, `Permission`, `Ezmsg`, `Unsupported`, `TooLarge`).
     pub fn open(name: &str, options: ReaderOptions) -> Result<Reader> {
         Ok(Self { cursor: open(name, &options, Unit::Frames)?, waiter: Waiter::new(&options) })
     }
 
-    /// Copies what is new, at most `max_frames`, into `into`, whose old content is gone. Returns how many frames they are.
+    /// Copies new frames into `into`, at most `max_frames`, and replaces its old content. Returns how many were copied.
     /// Never blocks.
     ///
-    /// A reader that was lapped goes on half a ring behind the writer, so that it is not lapped again at once; what it
-    /// passes over is in [`Frames::lost`].
+    /// A reader that was lapped continues half a ring behind the writer, so that it is not lapped again at once.
+    /// [`Frames::lost`] counts the frames that it skips.
     ///
     /// # Errors
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when shared memory contradicts the protocol: the reader has let go of
-    /// the stream and attaches anew when read again.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if shared memory contradicts the protocol. The reader has then
+    /// detached from the stream, and attaches anew at the next read.
     pub fn read(&mut self, into: &mut Frames, max_frames: u64) -> Result<Outcome<u64>> {
         into.clear();
         let outcome = self.cursor.read(into, max_frames, false).inspect_err(|_| into.clear())?;
@@ -214,23 +218,24 @@ impl Reader {
         Ok(outcome.map(|copied| copied.frames))
     }
 
-    /// As [`read`](Self::read), into memory of the caller's: at most as many frames as `times` has room for. `samples` has
-    /// room for as many bytes as they have, and any content. Never blocks.
+    /// As [`read`](Self::read), into the caller's memory: at most `times.len()` frames. `samples` must have exactly the
+    /// size of that many frames; its old content does not matter. Never blocks.
     ///
-    /// A new format is reported by [`Outcome::Generation`] before a frame of it is read.
+    /// A new format is reported by [`Outcome::Generation`] before a frame in that format is read.
     ///
     /// # Errors
-    /// [`Error::BadArgument`](crate::Error::BadArgument) when `samples` has another size, with nothing read; else as
-    /// [`read`](Self::read).
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if `samples` has another size; nothing is read then. Otherwise
+    /// as [`read`](Self::read).
     pub fn read_into(&mut self, samples: &mut [u8], times: &mut [f64]) -> Result<Outcome<Copied>> {
         self.read_lent(samples, times, false)
     }
 
-    /// As [`read_into`](Self::read_into), but only what goes on from the frames that were read before: of the same
-    /// generation and, with [`each_description`](ReaderOptions::each_description), description, and with none lost in
-    /// between. Else this is [`Outcome::Nothing`], and the next `read_into` gives what is there. Never blocks.
+    /// As [`read_into`](Self::read_into), but only for frames that directly follow those read before: with none lost in
+    /// between, from the same generation and, with [`each_description`](ReaderOptions::each_description), under the
+    /// same description. Otherwise returns [`Outcome::Nothing`], and the next `read_into` returns the frames. Never
+    /// blocks.
     ///
-    /// So a read of a certain number of frames is made of several.
+    /// This fills a block of a given number of frames with several reads.
     ///
     /// # Errors
     /// As [`read_into`](Self::read_into).
@@ -247,8 +252,9 @@ impl Reader {
         self.cursor.read(&mut Lent { samples, times }, max_frames, continuing)
     }
 
-    /// Moves on to the next generation, or to the stream's end, if nothing is left to read in this one; reports it as
-    /// [`read`](Self::read) does. [`Outcome::Data`]: there are so many frames to read here. Never blocks.
+    /// Moves on to the next generation, or to the stream's end, if nothing is left to read in this one, and reports it
+    /// as [`read`](Self::read) does. [`Outcome::Data`] holds the number of frames left to read in this one. Never
+    /// blocks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -256,8 +262,8 @@ impl Reader {
         self.cursor.advance()
     }
 
-    /// Passes new frames, at most `max_frames`, as [`read`](Self::read) does, without copying them: they count as read.
-    /// Never blocks.
+    /// Skips new frames, at most `max_frames`: as [`read`](Self::read), without the copy. They count as read. Never
+    /// blocks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -265,9 +271,9 @@ impl Reader {
         self.cursor.pass(max_frames)
     }
 
-    /// Passes new frames up to the first one that is less than `seconds` older than the newest, by their times: for a reader
-    /// that has just begun at the oldest frame, and is to begin some seconds back. What it passes is not an event. Frames that
-    /// are written meanwhile are not passed. Never blocks.
+    /// Skips new frames up to the first one whose time is less than `seconds` before that of the newest. Use it to
+    /// begin some seconds back, right after opening a reader at the oldest frame. Events of the skipped frames are
+    /// dropped. Frames that are written during the call are not skipped. Never blocks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -282,13 +288,14 @@ impl Reader {
         Ok(())
     }
 
-    /// Frames that are committed and not read, at this moment.
+    /// How many frames are currently committed and not read.
     pub fn unread(&self) -> u64 {
         self.cursor.unread()
     }
 
-    /// Lends what is new, at most `max_frames`, in place. The writer may overwrite it at any moment: what was whole is
-    /// known when it is given back to [`finish`](Self::finish), so act on nothing read from it before that. Never blocks.
+    /// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment. Only
+    /// [`finish`](Self::finish) reports which of them were whole, so do not act on their content before that. Never
+    /// blocks.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -296,22 +303,23 @@ impl Reader {
         self.cursor.view(max_frames)
     }
 
-    /// Takes a view back and moves behind it. Returns the positions that were whole all the time: the end of the view, or
-    /// all of it. What was not is counted as lost. A view of a ring that the reader has left is empty. Never blocks.
+    /// Takes a view back and moves behind it. Returns the positions that were whole throughout: the end of the view, or
+    /// all of it. The others are counted as lost. For a view of a ring that the reader has left, the range is empty.
+    /// Never blocks.
     pub fn finish(&mut self, view: View) -> Range<u64> {
         self.cursor.finish(&view)
     }
 
     /// The description of the newest frames of the ring that is read, or, with
-    /// [`each_description`](ReaderOptions::each_description), of those that were read last. One that was published since,
-    /// and has no frames yet, comes with its first.
+    /// [`each_description`](ReaderOptions::each_description), of those that were read last. A description that has been
+    /// published since and has no frames yet takes effect with its first frame.
     pub fn description(&self) -> Option<&Arc<Description>> {
         self.cursor.description()
     }
 
-    /// Adds to `into` the messages that brought the frames at `positions` of the generation that is read, oldest first;
-    /// the first and the last one may have brought others, too. Messages without frames are left out, and so are those
-    /// whose records have been overwritten, which may happen before their frames are. Never blocks.
+    /// Adds to `into` the messages that contain the frames at `positions` of the generation that is read, oldest first.
+    /// The first and the last one may contain other frames, too. Messages without frames are left out, and so are those
+    /// whose records have been overwritten, which may happen before their frames are overwritten. Never blocks.
     pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
         self.cursor.messages(positions, into);
     }

@@ -1,4 +1,4 @@
-//! A stream's news as a file descriptor, for loops that sleep on many things at once: epoll, Qt, asyncio.
+//! A stream's updates as a file descriptor, for event loops: epoll, Qt, asyncio.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,22 +14,21 @@ use crate::protocol::cursor::{Cursor, Start, Unit};
 use crate::shm::{Event, ProcessGuard};
 use crate::stream::Liveness;
 
-/// Pause of a thread that could not look at the stream before it tries again, and between its looks for a stream that
-/// does not exist.
+/// Pause of the thread after a poll that failed, and between two attempts to find a stream that does not exist.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A file descriptor that becomes readable when a stream has something for a reader: frames, a new generation, its end, or
-/// the news that its writer died.
+/// A file descriptor that becomes readable when a stream has something for a reader: frames, a new generation, its end,
+/// or the death of its writer.
 ///
-/// A thread of its own sleeps on the stream; it follows generations and writers, and wakes four times a second while
-/// nothing comes. Once the descriptor is readable the thread rests until [`clear`](Self::clear), so a stream that nobody
-/// reads costs nothing, however fast it is.
+/// A dedicated thread waits for the stream. It follows generations and writers, and wakes four times a second while
+/// nothing is new. Once the descriptor is readable, the thread sleeps until [`clear`](Self::clear), so a stream that is
+/// not read costs nothing, at any rate.
 ///
-/// The descriptor begins readable. Each time it is: **clear first, then read until nothing is left** (or
-/// [`set`](Self::set) it again). What comes after the clearing makes it readable again, so nothing is slept through; now
-/// and then it does so for frames that have just been read.
+/// The descriptor is readable at first. Whenever it is readable, **clear it first, then read until nothing is left**
+/// (or [`set`](Self::set) it again). Anything committed after the clearing makes it readable again, so no update is
+/// missed. It may also become readable for frames that have just been read.
 ///
-/// It can be used from any thread. In a forked child, which has no copy of the thread, it does nothing.
+/// It can be used from any thread. In a forked child, which does not have the thread, its methods do nothing.
 ///
 /// ```
 /// use std::os::fd::AsFd;
@@ -48,16 +47,16 @@ pub struct Notifier {
     shared: Arc<Shared>,
     interrupter: Interrupter,
     process: ProcessGuard,
-    /// Always there until the drop.
+    /// `Some` until the drop.
     thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
     event: Event,
     state: Mutex<State>,
-    /// Told when `fired` is taken back, and when to stop.
+    /// Notified when `fired` is cleared and when `stop` is set.
     changed: Condvar,
-    /// Held by the thread while it looks and sleeps, that is, never while `fired` is set.
+    /// Locked by the thread while it polls and waits, so never while `fired` is set.
     watched: Mutex<Watched>,
 }
 
@@ -68,20 +67,20 @@ struct Watched {
 
 #[derive(Default)]
 struct State {
-    /// What the descriptor is.
+    /// Whether the descriptor is readable.
     readable: bool,
-    /// The thread has seen news and rests.
+    /// The thread has seen an update and sleeps.
     fired: bool,
     stop: bool,
 }
 
 impl Notifier {
-    /// Watches the stream `name`, which need not exist yet. Of the options, `owner` and `max_ring_bytes` count. Never
+    /// Watches the stream `name`, which need not exist yet. Of the options, `owner` and `max_ring_bytes` matter. Never
     /// blocks.
     ///
     /// # Errors
-    /// Those of [`Reader::open`](super::Reader::open); [`Error::Io`](crate::Error::Io) when there are no descriptors or
-    /// threads left.
+    /// Those of [`Reader::open`](super::Reader::open); [`Error::Io`](crate::Error::Io) if the process or the system has
+    /// no descriptors or threads left.
     pub fn open(name: &str, options: ReaderOptions) -> Result<Notifier> {
         let options = ReaderOptions { start: Start::Newest, ..options };
         let cursor = open(name, &options, Unit::Frames)?;
@@ -114,7 +113,7 @@ impl Notifier {
             self.shared.event.clear();
         }
         if std::mem::take(&mut state.fired) {
-            // What is there by now is for the read that follows.
+            // Everything committed by now is left to the read that follows.
             let _ = self.shared.watched().cursor.skip_to_newest();
             self.shared.changed.notify_all();
         }
@@ -144,14 +143,14 @@ impl Drop for Notifier {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if !self.process.is_current() {
-            // There is no such thread in this process, and one of the locks may have been held when it was forked.
+            // A forked child does not have this thread, and one of the locks may have been held at the fork.
             std::mem::forget(thread);
             return;
         }
         self.shared.state().stop = true;
         self.shared.changed.notify_all();
         self.interrupter.interrupt();
-        // It panics only when a lock is poisoned, that is, when it has panicked before.
+        // An error means that the thread panicked, which the panic hook has reported.
         let _ = thread.join();
     }
 }
@@ -179,29 +178,29 @@ impl Shared {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread.
+    /// The body of the thread.
     fn watch(&self) {
         loop {
             let state = self.changed.wait_while(self.state(), |state| state.fired && !state.stop);
             if state.unwrap_or_else(PoisonError::into_inner).stop {
                 return;
             }
-            let news = {
+            let update = {
                 let Watched { cursor, waiter } = &mut *self.watched();
                 waiter.wait(cursor, Duration::MAX)
             };
-            let failed = news.is_err();
-            match news {
+            let failed = update.is_err();
+            match update {
                 Ok(Wait::Interrupted) => continue,
                 Ok(Wait::Quiet(liveness)) if liveness != Liveness::Dead => continue,
-                // A failure is news, too: the reader's own call will say which.
+                // A failure is an update, too: the reader's own call returns the error.
                 Ok(Wait::Ready | Wait::Quiet(_)) | Err(_) => {}
             }
             let mut state = self.state();
             state.set(&self.event);
             state.fired = true;
             if failed {
-                // What fails once may do so for ever, and a reader may not care.
+                // The failure may persist, and the reader may ignore it, so this must not become a busy loop.
                 let _ = self.changed.wait_timeout_while(state, PAUSE, |state| !state.stop);
             }
         }

@@ -1,4 +1,4 @@
-//! How a stream is to be read, and what became of a wait.
+//! Options of readers, and results of waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,22 +22,24 @@ use crate::stream::Liveness;
 pub struct ReaderOptions {
     /// Where to begin; default [`Start::Newest`].
     pub start: Start,
-    /// Read the stream of this user. Default: only streams of this process's own user or root.
+    /// Read a stream of the user with this ID. Default: only streams of this process's own user or of root.
     pub owner: Option<u32>,
     /// Largest ring that is mapped, in bytes. Default: no limit.
     pub max_ring_bytes: u64,
-    /// A live stream without a new message for this long is called [`Liveness::Idle`]; default 1 s.
+    /// A live stream without a new message for this long is reported as [`Liveness::Idle`]; default 1 s.
     pub idle_after: Duration,
     /// A [`Reader`](super::Reader)'s read or view ends where the description changes, so that
-    /// [`Reader::description`](super::Reader::description) is the one of the frames that it gave. Default: it is that of the
-    /// ring's newest frames. (Each message of a [`MessageReader`](super::MessageReader) comes with its own in any case.)
+    /// [`Reader::description`](super::Reader::description) returns that of the frames just read. Default: it returns
+    /// that of the ring's newest frames. (Each message of a [`MessageReader`](super::MessageReader) has its own
+    /// description in any case.)
     pub each_description: bool,
-    /// For a steady stream: a wait does not sleep but polls from this long before the next message is due until this long
-    /// after, so that the message is seen within a microsecond instead of after the 10 to 50 us in which a system wakes a
-    /// thread. It costs that much of a core's time each message, and all of a core where messages come closer together.
-    /// When one is due is told by the distances of the last eight. 100 to 300 us are of use: less is shorter than the
-    /// system's own delay in waking the reader in time. It needs a core that nobody else wants: where all are busy, what the
-    /// reader waits for only comes later. Of a stream that ezmsg wrote, ignored. Default: zero, always to sleep.
+    /// For a steady stream: a wait polls instead of sleeping, from this long before the next message is due until this
+    /// long after. The reader then sees the message within a microsecond, rather than after the 10 to 50 us that the
+    /// system takes to wake a thread. The time at which a message is due is estimated from the last eight messages.
+    /// Polling uses up to twice this time of a core for each message, and a whole core if messages arrive closer
+    /// together. Useful values are 100 to 300 us: less is shorter than the system's own delay in waking the reader in
+    /// time. It requires a free core; if all cores are busy, messages only arrive later. Ignored for a stream that
+    /// ezmsg wrote. Default: zero, which always sleeps.
     pub spin: Duration,
 }
 
@@ -96,12 +98,12 @@ impl Default for ReaderOptions {
     }
 }
 
-/// What became of a wait.
+/// The result of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// There is something to read: data, a new generation, or the stream's end.
     Ready,
-    /// The time is over, or the writer has just died (which ends a wait early, once); how the stream is.
+    /// The timeout expired, or the writer has just died (which ends one wait early). Holds the state of the stream.
     Quiet(Liveness),
     /// [`Interrupter::interrupt`] was called.
     Interrupted,

@@ -1,4 +1,4 @@
-//! R9: sleeping until there may be something to read, and looking at the writer after each slice.
+//! R9: sleeping until there may be something to read, and checking after each slice whether the writer lives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use crate::shm::open::HeaderSegment;
 use crate::shm::{self, WaitEnd, Word};
 use crate::stream::Liveness;
 
-/// Pause between two looks for a stream that does not exist yet, or whose ring has lost its name.
+/// Pause between two attempts to find a stream that does not exist yet, or whose ring has lost its name.
 const ATTACH_PAUSE: Duration = Duration::from_millis(50);
 
 /// How one reader waits.
@@ -40,7 +40,7 @@ impl Waiter {
         }
     }
 
-    /// Looks less often, or more often, for a stream that does not exist.
+    /// Sets the pause between two attempts to find a stream that does not exist.
     pub fn set_attach_pause(&mut self, pause: Duration) {
         self.attach_pause = pause;
     }
@@ -53,13 +53,13 @@ impl Waiter {
         Interrupter { word: self.interrupts.clone() }
     }
 
-    /// Whether somebody wants the wait to end.
+    /// Whether the wait has been interrupted.
     fn is_interrupted(&self) -> bool {
         // Acquire, partner of `Interrupter::interrupt`.
         self.interrupts.load(Ordering::Acquire) != self.interrupts_seen
     }
 
-    /// The same, which is then done with.
+    /// As [`is_interrupted`](Self::is_interrupted), and consumes the interrupt.
     fn take_interrupt(&mut self) -> bool {
         // Acquire, partner of `Interrupter::interrupt`.
         let interrupts = self.interrupts.load(Ordering::Acquire);
@@ -77,7 +77,7 @@ impl Waiter {
             let Some(sleep) = cursor.would_block()? else { return Ok(Wait::Ready) };
             let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                // What the last read saw is no answer: something may have come since.
+                // The result of the last read is outdated: something may have been committed since.
                 if cursor.would_block()?.is_none() {
                     return Ok(Wait::Ready);
                 }
@@ -109,7 +109,7 @@ impl Waiter {
         let interrupt = Word { word: &self.interrupts, expected: self.interrupts_seen };
         match (cursor.source().mapped().header(), wake) {
             (Some(header), Some(expected)) => {
-                // Nobody can interrupt a reader that has given no interrupter away: then one word is enough.
+                // Without an interrupter, nothing can interrupt this reader, so one word is enough.
                 let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
                 shm::wait(Word { word: header.words.wake(), expected }, private, longest)
             }
@@ -117,7 +117,7 @@ impl Waiter {
         }
     }
 
-    /// Polls for at most `longest`, as a sleep would take it.
+    /// Polls for at most `longest`, in place of a sleep.
     fn poll_instead(&self, cursor: &mut Cursor<AnyStream>, longest: Duration) -> Result<WaitEnd> {
         let begin = Instant::now();
         while !self.is_interrupted() && cursor.would_block()?.is_some() {
@@ -129,7 +129,7 @@ impl Waiter {
         Ok(WaitEnd::LookAgain)
     }
 
-    /// Section "Liveness" of `SPEC.md`, after a slice without news.
+    /// Section "Liveness" of `SPEC.md`, after a slice in which nothing was new.
     fn after_slice(&mut self, cursor: &mut Cursor<AnyStream>) -> Result<Option<Wait>> {
         if cursor.source().mapped().header().is_none() {
             return Ok(None);
@@ -139,18 +139,18 @@ impl Waiter {
             && cursor.source().mapped().is_replaced()
             && cursor.would_block()?.is_some()
         {
-            // Everything of the old stream has been drained.
+            // The old stream has been drained.
             cursor.detach();
             return Ok(None);
         }
-        // A writer's death is reported once, and at once rather than at the end of a long wait.
+        // A writer's death is reported once, and immediately rather than at the end of a long wait.
         let newly_dead = liveness == Liveness::Dead && self.liveness != Some(Liveness::Dead);
         self.liveness = Some(liveness);
         Ok(newly_dead.then_some(Wait::Quiet(liveness)))
     }
 }
 
-/// The longest sleep until the next look, by how the writer wakes.
+/// The longest sleep until the next poll, given how the writer wakes readers.
 fn longest_sleep(cursor: &mut Cursor<AnyStream>) -> Duration {
     let has_ring = cursor.ring().is_some();
     let stream = cursor.source_mut();
@@ -174,11 +174,11 @@ impl WaiterLocks for HeaderSegment {
         shm::has_waiter_lock(&self.file).unwrap_or(true)
     }
 
-    /// Works on memory that is mapped read-only.
+    /// FUTEX_WAKE also works on memory that is mapped read-only.
     fn ring_doorbell(&self) {
         shm::wake(self.words.bell(), 1);
     }
 
-    /// A reader has no writer's thread beside it.
+    /// A reader's process has no writer's thread to order.
     fn barrier_in_other_threads(&self) {}
 }

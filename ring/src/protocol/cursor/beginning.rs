@@ -1,31 +1,32 @@
-//! Where a reader begins in a ring that is there already (A6).
+//! Where a reader begins in a ring that exists already (A6).
 
 use super::{Unit, resume_position};
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, RingWords};
 
-/// Where a reader begins in a stream that is there already. A reader that came before the stream's first ring always
-/// begins at its first frame.
+/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring
+/// existed always begins at its first frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// The oldest frame or message that is still there.
+    /// The oldest frame or message that the ring still holds.
     Oldest,
-    /// Only what comes from now on.
+    /// Only what is written from now on.
     #[default]
     Newest,
-    /// The last `n` frames (with a [`MessageReader`](crate::MessageReader): messages) that are there, then what comes.
+    /// The last `n` frames (with a [`MessageReader`](crate::MessageReader): messages) that the ring holds, then what
+    /// follows.
     Last(u64),
 }
 
-/// A place in a ring to go on from.
+/// A place in a ring to continue from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Beginning {
     /// Position of the next frame.
     pub position: u64,
     /// Number of the next chunk.
     pub chunk: u64,
-    /// Until the first delivery, what is lapped below this position counts as before the beginning: a reader that starts
-    /// at the oldest frames of a ring that goes round cannot have them all.
+    /// Until the first delivery, frames lapped below this position do not count as lost: a reader that starts at the
+    /// oldest frames of a ring that the writer is overwriting cannot get them all.
     pub not_lost_below: u64,
 }
 
@@ -55,7 +56,7 @@ impl Ends {
 }
 
 impl Beginning {
-    /// Where a reader begins in `ring`. `None`: the writer has overtaken the look, which has to be repeated.
+    /// Where a reader begins in `ring`. `None`: the writer overtook the loads, so the caller must repeat the call.
     pub fn in_ring(ring: &impl RingWords, start: Start, unit: Unit) -> Option<Self> {
         // The order of R3: a chunk that `committed` covers is among the chunks.
         let committed = ring.committed().load(Ordering::Acquire);
@@ -70,10 +71,10 @@ impl Beginning {
 }
 
 fn in_messages(ring: &impl RingWords, start: Start, ends: Ends, chunks: u64) -> Option<Beginning> {
-    // Chunks beyond `committed` came between the two loads, or are half-committed (W7 without W8). They are still to
-    // come for this reader, or it would miss their frames.
+    // Chunks beyond `committed` were committed between the two loads, or are half-committed (W7 without W8). This
+    // reader has to deliver them later, or it would miss their frames.
     let mut chunk = chunks;
-    // No more records than there are: a hostile writer can claim any number of chunks.
+    // Bounded by the number of records, since a hostile writer can claim any number of chunks.
     let oldest_record = chunks.saturating_sub(ring.records());
     while let Some(before) = chunk.checked_sub(1) {
         let newest = protocol::record(ring, before).filter(|_| before >= oldest_record)?;
@@ -88,7 +89,7 @@ fn in_messages(ring: &impl RingWords, start: Start, ends: Ends, chunks: u64) -> 
         Start::Last(n) => n.min(ring.records()),
     };
     let mut begin = Beginning { position: ends.committed, chunk, not_lost_below: ends.not_lost_below() };
-    // Back to the last message that is whole and wanted.
+    // Goes back to the oldest message that is whole and wanted.
     for before in (chunk.saturating_sub(wanted)..chunk).rev() {
         match protocol::record(ring, before) {
             Some(found) if found.first >= ends.oldest && found.first.saturating_add(found.frames) <= begin.position => {

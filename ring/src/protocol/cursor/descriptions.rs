@@ -1,4 +1,4 @@
-//! Which description a cursor holds.
+//! The description that a cursor holds.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,31 +7,31 @@ use super::{Cursor, Source};
 use crate::stream::EventKind;
 use crate::{Description, Result};
 
-/// How often the newest description is looked for while newer ones keep coming.
+/// How often the newest description is looked for while newer ones are published.
 const MOST_NEWER: usize = 8;
 
-/// The description that a cursor holds, and the one that it should.
+/// The description that a cursor holds, and the one that it should hold.
 #[derive(Default)]
 pub(super) struct Descriptions {
     held: Option<(u32, Arc<Description>)>,
-    /// The number of the one that could not be opened; the one held is another.
+    /// Number of the description in force, if it could not be opened. The one held is then another.
     missed: Option<u32>,
-    /// What the ring's counters named when it was last looked for.
+    /// The number that the ring's counters named when a description was last looked for.
     looked_for: Option<u32>,
-    /// Whether the ring has been entered with what is held: another one is then a change.
+    /// Whether the ring has been entered with the description held, so that another one is an event.
     in_ring: bool,
 }
 
 impl Descriptions {
-    /// A ring is entered that began with the description `meta_generation`. Another one that is held is of frames of
-    /// another format: better none than that.
+    /// Prepares for a ring that began with the description `meta_generation`. Drops any other, since it may describe
+    /// another format.
     pub fn enter_ring(&mut self, meta_generation: u32) {
         self.held.take_if(|(held, _)| *held != meta_generation);
         self.looked_for = None;
         self.in_ring = false;
     }
 
-    /// The ring has been entered: a description that is held from now on is news.
+    /// The ring has been entered: each new description held from now on is an event.
     pub fn in_force(&mut self) {
         self.in_ring = true;
     }
@@ -40,24 +40,25 @@ impl Descriptions {
         self.held.as_ref().map(|(_, description)| description)
     }
 
-    /// Whether the one in force could not be opened.
+    /// Whether the description in force could not be opened.
     pub fn is_missed(&self) -> bool {
         self.missed.is_some()
     }
 
-    /// Whether the description `meta_generation` is the one that is held, and no other is missed.
+    /// Whether the description `meta_generation` is held, and no other is missed.
     pub fn is(&self, meta_generation: u32) -> bool {
         let held = self.held.as_ref().is_some_and(|(held, _)| *held == meta_generation);
         held && self.missed.is_none()
     }
 
-    /// Whether the description `meta_generation` was looked for and gone.
+    /// Whether the description `meta_generation` was looked for and was gone.
     pub fn has_missed(&self, meta_generation: u32) -> bool {
         self.missed == Some(meta_generation)
     }
 
-    /// Whether counters that name the description `meta_generation` are a reason to look for another one. Once for each: one
-    /// that is gone stays gone. An older one than is held is gone too: it was when the newer one was taken in its place.
+    /// Whether counters that name the description `meta_generation` are a reason to look for it. Returns true once for
+    /// each number, since a description that is gone stays gone. One older than the description held was gone already
+    /// when the newer one was taken in its place.
     #[inline]
     pub fn may_be_new(&mut self, meta_generation: u32) -> bool {
         let held = self.held.as_ref().map_or(0, |(held, _)| *held);
@@ -73,10 +74,10 @@ impl<S: Source> Cursor<S> {
 
     /// Holds the description of the ring's newest frames.
     ///
-    /// It is not simply the header's: that one is the next generation's from M3 on, before S8 says that there is a next
-    /// generation, and stays it if the writer dies in between.
+    /// The header's number is not enough: from M3 on it is the next generation's, before S8 announces that generation,
+    /// and remains so if the writer dies in between.
     pub(super) fn refresh_description(&mut self) -> Result<()> {
-        // Each round that finds nothing has been overtaken by a newer description.
+        // Each round that finds nothing was overtaken by a newer description.
         for _ in 0..MOST_NEWER {
             let (Some(newest), Some(ring)) = (self.source.newest_description(), self.source.ring()) else {
                 return Ok(());
@@ -86,8 +87,8 @@ impl<S: Source> Cursor<S> {
             {
                 return Ok(());
             }
-            // Gone: another one has taken its place since, before it has got frames. In this generation, unless the next
-            // has begun: a switch removes the old description only after S8.
+            // It is gone: another one has replaced it and has no frames yet. That one belongs to this generation,
+            // unless the next one has begun: a switch removes the old description only after S8.
             if self.source.status()?.generation == Some(ring.generation) && self.hold_description(newest)? {
                 return Ok(());
             }
@@ -99,12 +100,12 @@ impl<S: Source> Cursor<S> {
         Ok(())
     }
 
-    /// The number of the description that the newest committed chunk names, or, before the first chunk, the ring itself.
-    /// `None`: the writer overtook the look.
+    /// The number of the description that the newest committed chunk names, or, before the first chunk, the ring
+    /// itself. `None`: the writer overtook the loads.
     fn description_of_newest_frames(&self) -> Option<u32> {
         let ring = self.source.ring()?;
         let chunks = self.source.chunks();
-        // The newest one may be half-committed (W7 without W8); the one before it is not.
+        // The newest chunk may be half-committed (W7 without W8); the one before it is not.
         for chunk in (chunks.end.saturating_sub(2)..chunks.end).rev() {
             let record = self.source.record(chunk)?;
             if record.first.saturating_add(record.frames) <= self.source.committed() {
@@ -114,7 +115,7 @@ impl<S: Source> Cursor<S> {
         Some(ring.meta_generation)
     }
 
-    /// Makes `meta_generation` the description that is held. `false`: it is gone, the old one stays.
+    /// Makes `meta_generation` the description held. `false`: it is gone, and the old one stays.
     pub(super) fn hold_description(&mut self, meta_generation: u32) -> Result<bool> {
         if meta_generation == 0 || self.descriptions.held.as_ref().is_some_and(|(held, _)| *held == meta_generation) {
             self.descriptions.missed = None;
@@ -133,12 +134,12 @@ impl<S: Source> Cursor<S> {
         Ok(true)
     }
 
-    /// The number of the description of the first frame of `range`, which is committed, and the end of those frames that
-    /// have the same one. No number where the records are overwritten sooner than the frames.
+    /// The number of the description of the first frame of `range`, which is committed, and the end of the frames that
+    /// share it. There is no number if the records have been overwritten and the frames have not.
     pub(super) fn described_alike(&self, range: &Range<u64>) -> (Option<u32>, u64) {
-        // Whoever sees a frame committed sees the description it was sent under, or a newer one.
+        // A reader that sees a frame committed also sees the description that it was sent under, or a newer one.
         if let Some(newest) = self.source.newest_description().filter(|&newest| self.descriptions.is(newest)) {
-            // Numbers only go on: nothing older is to come.
+            // Numbers only grow, so no older description follows.
             return (Some(newest), range.end);
         }
         let mut of_first = None;
@@ -152,11 +153,11 @@ impl<S: Source> Cursor<S> {
         (of_first, range.end)
     }
 
-    /// Holds the description `number`, or, without one, that of the newest frames.
+    /// Holds the description `number`, or, without a number, that of the newest frames.
     pub(super) fn hold_or_miss(&mut self, number: Option<u32>) -> Result<()> {
         let Some(number) = number else { return self.refresh_description() };
         if !self.descriptions.has_missed(number) && !self.hold_description(number)? && self.description().is_none() {
-            // Another one of the same generation says more than none.
+            // Another description of the same generation is better than none.
             self.refresh_description()?;
             self.descriptions.missed = Some(number);
         }

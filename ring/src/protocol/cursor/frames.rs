@@ -5,32 +5,32 @@ use std::ops::Range;
 use super::{Cursor, Outcome, Source, TRIES, resume_position};
 use crate::{Error, Result};
 
-/// Most bytes that are copied between two checks: a lapped reader notices before it has copied much in vain.
+/// The most bytes that are copied between two checks, so that a lapped reader does not copy much in vain.
 pub(super) const PIECE_BYTES: u64 = 1 << 20;
 
-/// What a read copied into memory of the caller's: positions `first .. first + frames`, from the memory's start on.
+/// What a read copied into the caller's memory: positions `first .. first + frames`, from the start of that memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
     /// Position of the first frame in its generation.
     pub first: u64,
-    /// How many frames there are.
+    /// How many frames were copied.
     pub frames: u64,
-    /// Frames lost just before the first one, since the read before: exact.
+    /// Exact number of frames lost between the previous read and the first of these frames.
     pub lost: u64,
-    /// The generation they belong to.
+    /// The generation that the frames belong to.
     pub generation: u32,
 }
 
-/// Memory that frames are copied into, from its start on.
+/// Memory that frames are copied into, from its start.
 pub(crate) trait Target {
-    /// Makes room for `frames` frames in all, keeping those that are there.
+    /// Makes room for `frames` frames in all, and keeps those that it holds.
     fn make_room(&mut self, frames: u64, frame_bytes: u64);
 
-    /// Times and samples: at least as many as there was room made for.
+    /// Times and samples, with at least the room that was last made.
     fn parts(&mut self) -> (&mut [f64], &mut [u8]);
 
-    /// Moves what is behind the first `dropped` of `frames` frames to the start.
+    /// Drops the first `dropped` of `frames` frames and moves the rest to the start.
     fn drop_front(&mut self, dropped: u64, frames: u64, frame_bytes: u64) {
         if dropped > 0 {
             let of = |frames: u64| (frames * frame_bytes) as usize;
@@ -42,12 +42,13 @@ pub(crate) trait Target {
 }
 
 impl<S: Source> Cursor<S> {
-    /// Copies what is new, at most `max_frames`; with `continuing`, only what goes on from the frames read before.
+    /// Copies new frames, at most `max_frames`. With `continuing`, copies only frames that directly follow those read
+    /// before.
     pub fn read(&mut self, into: &mut impl Target, max_frames: u64, continuing: bool) -> Result<Outcome<Copied>> {
         if max_frames == 0 {
             return Ok(Outcome::Nothing);
         }
-        // Lapped while copying the first piece: again.
+        // Tries again if it was lapped while it copied the first piece.
         for _ in 0..TRIES {
             let committed = match self.poll()? {
                 Outcome::Data(committed) => committed.frames,
@@ -67,7 +68,7 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
-    /// Passes what is new, at most `max_frames`, as if it had been read.
+    /// Skips new frames, at most `max_frames`, as if they had been read.
     pub fn pass(&mut self, max_frames: u64) -> Result<Outcome<Copied>> {
         if max_frames == 0 {
             return Ok(Outcome::Nothing);
@@ -87,8 +88,8 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Data(Copied { first: passed.start, frames, lost, generation: ring.generation }))
     }
 
-    /// R4 to R7, in pieces, up to `committed`. No frames when the first piece was lapped, or does not go on from what was
-    /// read before and is asked to.
+    /// R4 to R7, in pieces, up to `committed`. Copies no frames if the first piece was lapped, or if `continuing` is
+    /// set and it does not directly follow the frames read before.
     fn copy_new(
         &mut self,
         committed: u64,
@@ -125,7 +126,8 @@ impl<S: Source> Cursor<S> {
         Ok(copied)
     }
 
-    /// Copies and judges one piece, behind `done` frames that are there.
+    /// Copies one piece behind the `done` frames that `into` holds, and judges it. Returns the position from which it
+    /// is whole.
     #[inline]
     pub(super) fn copy_piece(
         &mut self,
@@ -144,7 +146,7 @@ impl<S: Source> Cursor<S> {
         self.checked(whole)
     }
 
-    /// Lends what is new, at most `max_frames`, in place.
+    /// Lends new frames in place, at most `max_frames`.
     pub fn view(&mut self, max_frames: u64) -> Result<Outcome<S::View>> {
         if max_frames == 0 {
             return Ok(Outcome::Nothing);
@@ -170,7 +172,7 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
-    /// Takes a view back and moves behind it. Returns the positions that were whole all the time.
+    /// Takes a view back and moves behind it. Returns the positions that were whole throughout.
     pub fn finish(&mut self, view: &S::View) -> Range<u64> {
         let range = S::lent(view);
         let judged = self.source.judge(view).filter(|_| range.end >= self.next);
@@ -184,13 +186,14 @@ impl<S: Source> Cursor<S> {
         whole..range.end
     }
 
-    /// Frames that are committed and not read, at this moment.
+    /// How many frames are currently committed and not read.
     pub fn unread(&self) -> u64 {
         if self.source.ring().is_some() { self.source.committed().saturating_sub(self.next) } else { 0 }
     }
 
-    /// What a read may take: with [`each_description`](super::Plan::each_description), up to where the description changes;
-    /// and with `continuing`, only what has the same one as the frames before.
+    /// The part of `range` that a read may take. With [`each_description`](super::Plan::each_description), it ends
+    /// where the description changes; with `continuing`, it is empty if the description differs from that of the frames
+    /// before.
     #[inline]
     pub(super) fn readable(&mut self, range: Range<u64>, continuing: bool) -> Result<Range<u64>> {
         if !self.plan.each_description || range.is_empty() {
@@ -209,14 +212,14 @@ impl<S: Source> Cursor<S> {
         Ok(range.start..end)
     }
 
-    /// Moves to the next generation, or to the stream's end, if nothing is left to read in this one. How many frames
-    /// there are to read.
+    /// Moves to the next generation, or to the stream's end, if nothing is left to read in this one. Else returns how
+    /// many frames are left.
     pub fn advance(&mut self) -> Result<Outcome<u64>> {
         let next = self.next;
         Ok(self.poll()?.map(|committed| committed.frames - next))
     }
 
-    /// A part that is the caller's mistake.
+    /// Refuses memory for samples that does not have the size of `frames` frames.
     pub fn check_room(&self, frames: usize, bytes: usize) -> Result<()> {
         let Some(ring) = self.source.ring() else { return Ok(()) };
         if (frames as u64).checked_mul(ring.frame_bytes) == Some(bytes as u64) {
@@ -224,7 +227,7 @@ impl<S: Source> Cursor<S> {
         }
         Err(Error::BadArgument {
             reason: format!(
-                "room for {bytes} bytes of samples, expected that of {frames} frames of {} bytes",
+                "found room for {bytes} bytes of samples, expected room for {frames} frames of {} bytes each",
                 ring.frame_bytes
             ),
         })

@@ -1,4 +1,4 @@
-//! Looking up frames by position and time, without moving.
+//! Looks up frames by position and time, without moving the cursor.
 
 use std::ops::Range;
 
@@ -6,16 +6,16 @@ use super::frames::piece_of;
 use super::{Copied, Cursor, Source, Target};
 use crate::Result;
 
-/// Frames whose times are copied at once.
+/// How many times are copied at once.
 const TIMES_AT_ONCE: usize = 512;
 
 impl<S: Source> Cursor<S> {
-    /// Comes to the first ring, if there was none yet.
+    /// Attaches to the first ring, if the cursor has none yet.
     pub fn settle(&mut self) -> Result<()> {
         self.attach().map(|_| ())
     }
 
-    /// Positions of the frames that the ring holds, at this moment.
+    /// Positions of the frames that the ring currently holds.
     pub fn held(&self) -> Range<u64> {
         if self.source.ring().is_some() { self.source.held() } else { 0..0 }
     }
@@ -26,7 +26,7 @@ impl<S: Source> Cursor<S> {
         self.copy_at(held.end.saturating_sub(frames)..held.end, into)
     }
 
-    /// Copies what is held of `wanted`, from the first frame on that was whole all the time.
+    /// Copies the frames of `wanted` that the ring holds, from the first one that was whole throughout.
     pub fn copy_at(&mut self, wanted: Range<u64>, into: &mut impl Target) -> Result<Copied> {
         let Some(ring) = self.source.ring() else { return Ok(Copied::default()) };
         let held = self.source.held();
@@ -37,7 +37,7 @@ impl<S: Source> Cursor<S> {
             let piece = piece_of(&wanted, at, ring.frame_bytes);
             let whole = self.copy_piece(&piece, held.end, at - wanted.start, ring.frame_bytes, into)?;
             if whole > piece.start {
-                // What was copied before is older than what has been overwritten meanwhile.
+                // Earlier pieces are older than the frames that have been overwritten since, so they may be torn.
                 whole_from = whole;
             }
             at = piece.end;
@@ -54,11 +54,11 @@ impl<S: Source> Cursor<S> {
         while end > held.start {
             let start = end.saturating_sub(block.len() as u64).max(held.start);
             let times = &mut block[..(end - start) as usize];
-            // A ring that cannot be read is an error of the read that follows.
+            // The read that follows reports why the ring cannot be read.
             let Some(whole) = self.source.copy_times_whole(&(start..end), times) else { break };
             for &time in times[(whole - start) as usize..].iter().rev() {
                 let age = *newest.get_or_insert(time) - time;
-                // No number is below or above NaN.
+                // A comparison with NaN has no result, and ends the search.
                 if age.partial_cmp(&seconds) != Some(std::cmp::Ordering::Less) {
                     return found;
                 }
@@ -72,7 +72,7 @@ impl<S: Source> Cursor<S> {
         found
     }
 
-    /// The position from which on the held frames are at `time` or later: the end of what is held when none is.
+    /// The first position held whose frame is at `time` or later; the end of the held positions if there is none.
     pub fn position_at(&self, time: f64) -> u64 {
         let held = self.held();
         let (mut low, mut high) = (held.start, held.end);
@@ -83,7 +83,7 @@ impl<S: Source> Cursor<S> {
                 _ => high = middle,
             }
         }
-        // What has been overwritten meanwhile may have been taken for older or for newer.
+        // Frames overwritten during the search may have compared as older or newer.
         low.max(self.held().start)
     }
 

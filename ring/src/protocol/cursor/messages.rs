@@ -1,4 +1,4 @@
-//! Reading message by message, and which messages brought which frames.
+//! Reading message by message, and finding the messages that frames came with.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::{Committed, Cursor, Outcome, RingFacts, Source, TRIES, Target, Update
 use crate::Result;
 use crate::layout::Record;
 
-/// What is known of a message beside its frames.
+/// Facts about a message, apart from its frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageInfo {
@@ -21,7 +21,7 @@ pub struct MessageInfo {
     pub send_ns: i64,
     /// CLOCK_MONOTONIC when it was committed, nanoseconds.
     pub mono_ns: u64,
-    /// Frames lost just before it, since the message before: exact.
+    /// Exact number of frames lost between the previous message and this one.
     pub lost: u64,
     /// The generation it belongs to.
     pub generation: u32,
@@ -30,7 +30,7 @@ pub struct MessageInfo {
 }
 
 impl Record {
-    /// Position behind its last frame, also of a record that makes no sense.
+    /// Position behind its last frame. Saturates, so that an invalid record cannot overflow it.
     #[inline]
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.frames)
@@ -38,9 +38,9 @@ impl Record {
 }
 
 impl<S: Source> Cursor<S> {
-    /// Copies the next message; each comes whole, or all its frames are counted as lost.
+    /// Copies the next message. Each message is delivered whole, or all its frames are counted as lost.
     pub fn next_message(&mut self, into: &mut impl Target) -> Result<Outcome<MessageInfo>> {
-        // A message that is lapped while it is copied is lost; after some of them the caller gets an answer.
+        // A message that is lapped while it is copied is lost. After `TRIES` of them, the call returns.
         for _ in 0..TRIES {
             let (chunk, record) = match self.find_message()? {
                 Outcome::Data(found) => found,
@@ -79,7 +79,8 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
-    /// Takes a message back and moves on. Whether it was whole all the time; else its frames are counted as lost.
+    /// Takes a message back and moves on. Returns whether it was whole throughout; if not, its frames are counted as
+    /// lost.
     pub fn finish_message(&mut self, info: &MessageInfo, view: &S::View) -> bool {
         let judged = self.source.judge(view).filter(|_| info.chunk == self.next_chunk);
         let Some(whole_from) = judged else { return false };
@@ -117,7 +118,7 @@ impl<S: Source> Cursor<S> {
 
     /// The record of the next message that is committed and not lapped, and its description.
     fn find_message(&mut self) -> Result<Outcome<(u64, Record)>> {
-        // A reader too slow, or a writer that claims to be always ahead, gets an answer, not a loop.
+        // Bounded, so that neither a slow reader nor a writer that claims to be always ahead can cause an endless loop.
         for _ in 0..TRIES {
             let committed = match self.poll()? {
                 Outcome::Data(committed) => committed,
@@ -134,12 +135,12 @@ impl<S: Source> Cursor<S> {
             };
             let Some(end) = record.first.checked_add(record.frames).filter(|_| record.first == self.next) else {
                 return Err(self.corrupt(format!(
-                    "the record of chunk {chunk} says frames {}+{}, expected the first to be {}",
+                    "the record of chunk {chunk} names frames {}+{}, expected the first to be {}",
                     record.first, record.frames, self.next
                 )));
             };
             if end > committed.frames {
-                // Its frames are not committed. If this ring is over, they never will be.
+                // Its frames are not committed. If the ring is sealed, they never will be.
                 return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
             }
             self.hold_description(record.meta_generation)?;
@@ -148,8 +149,9 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Nothing)
     }
 
-    /// The number behind the newest message whose frames are all `committed`: the chunks beyond it came between the loads of
-    /// the two counters, or are half-committed (W7 without W8). The next one where that cannot be found.
+    /// The number behind the newest message whose frames are all `committed`. Later chunks were committed between the
+    /// loads of the two counters, or are half-committed (W7 without W8). If there is no such message, the number of the
+    /// next chunk.
     pub(super) fn behind_whole_messages(&self, committed: Committed) -> u64 {
         let kept = self.source.ring().map_or(0, |ring| ring.records);
         let oldest = self.next_chunk.max(committed.chunks.saturating_sub(kept));
@@ -157,7 +159,8 @@ impl<S: Source> Cursor<S> {
         (oldest..committed.chunks).rev().find(|&chunk| is_whole(chunk)).map_or(self.next_chunk, |newest| newest + 1)
     }
 
-    /// R8 for a message that ends at `end`, whose record is there and whose frames are not. `None` also if they are by now.
+    /// R8 for a message that ends at `end`, whose record is committed and whose frames are not. `None` also if they
+    /// have been committed since.
     pub(super) fn move_on_before<T>(&mut self, end: u64) -> Result<Option<Outcome<T>>> {
         let Some(ring) = self.source.ring() else { return Ok(None) };
         let update = self.source.update(|committed| committed.frames >= end);
@@ -167,8 +170,7 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// Whether all that the next record describes is still to be committed: a writer is between W7 and W8, or died
-    /// there.
+    /// Whether the next record's frames are not committed yet: the writer is between W7 and W8, or died there.
     pub(super) fn is_uncommitted(&self, committed: Committed) -> bool {
         committed.frames == self.next
             && self
@@ -177,8 +179,8 @@ impl<S: Source> Cursor<S> {
                 .is_some_and(|record| record.first == self.next && record.end() > committed.frames)
     }
 
-    /// Lapped: goes on at the first message of the newer half of the ring, or at the newest message where that is too
-    /// long, counting what is passed over as lost.
+    /// Moves a lapped cursor to the first message of the newer half of the ring, or, if no message begins there, to the
+    /// newest. Counts the skipped frames as lost.
     fn skip_lapped_messages(&mut self, committed: Committed, ring: RingFacts) {
         let resume = resume_position(committed.frames, ring.frames);
         let kept = (ring.records / 2).max(1);
@@ -193,16 +195,17 @@ impl<S: Source> Cursor<S> {
                 }
             }
         }
-        // Nothing: everything up to here has been lapped meanwhile; the next look sees newer messages.
+        // If none is found, all messages up to here have been lapped in the meantime, and the next poll finds newer
+        // ones.
         let Some((chunk, record)) = found else { return };
         let oldest = committed.frames.saturating_sub(ring.frames);
-        // A single message longer than the ring: passed over, too.
+        // A single message longer than the ring is skipped, too.
         let (position, chunk) = if record.first < oldest { (record.end(), chunk + 1) } else { (record.first, chunk) };
         self.lose_up_to(position);
         self.next_chunk = chunk;
     }
 
-    /// Copies a message, in pieces. Whether it was whole.
+    /// Copies a message, in pieces. Returns whether it was whole.
     fn copy_message(&mut self, record: &Record, into: &mut impl Target) -> Result<bool> {
         let Some(ring) = self.source.ring() else { return Ok(false) };
         let range = record.first..record.end();
@@ -218,7 +221,7 @@ impl<S: Source> Cursor<S> {
         Ok(true)
     }
 
-    /// The chunk that brought `position`, or, when its record has been overwritten, the oldest that is left.
+    /// The chunk that contains `position`, or, if its record has been overwritten, the oldest that is left.
     fn chunk_of(&self, position: u64) -> u64 {
         let Range { start: mut low, end: mut high } = self.source.chunks();
         // Records are sorted by `first`: the last one that begins at or before the position.
@@ -232,12 +235,12 @@ impl<S: Source> Cursor<S> {
         low
     }
 
-    /// The record of the chunk that brought `position`, or of the oldest that is left.
+    /// The record of the chunk that contains `position`, or of the oldest chunk that is left.
     pub fn record_of(&self, position: u64) -> Option<Record> {
         self.source.record(self.chunk_of(position))
     }
 
-    /// The records of the chunks that brought frames of `range`, with their numbers, oldest first, as far as they are left.
+    /// The remaining records of the chunks that contain frames of `range`, with their numbers, oldest first.
     pub(super) fn records_of(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Record)> {
         let newest = self.source.chunks().end;
         let oldest = if range.is_empty() { newest } else { self.chunk_of(range.start) };
@@ -247,7 +250,7 @@ impl<S: Source> Cursor<S> {
             .filter(move |(_, record)| record.frames > 0 && record.end() > range.start)
     }
 
-    /// Adds to `into` the messages that brought frames of `range`, positions of the ring that is read.
+    /// Adds to `into` the messages that contain frames of `range`, which are positions of the ring that is read.
     pub fn messages(&self, range: Range<u64>, into: &mut Vec<MessageInfo>) {
         if self.source.ring().is_some() {
             into.extend(self.records_of(range).map(|(chunk, record)| self.message_info(chunk, &record, 0)));

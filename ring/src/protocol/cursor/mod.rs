@@ -1,8 +1,8 @@
-//! The one loop of every reader: where it is in a stream, what it has lost, what comes next.
+//! The one loop of every reader: its place in a stream, what it has lost, and what it delivers next.
 //!
-//! A [`Cursor`] is generic over where the frames come from ([`Source`]): mapped rings, files that ezmsg wrote, the model
-//! checker's memory. `Reader`, `MessageReader` and `Notifier` are thin faces of it, and loom explores this code. The steps
-//! carry the labels of `SPEC.md`.
+//! A [`Cursor`] is generic over where the frames come from ([`Source`]): mapped rings, files that ezmsg wrote, the
+//! model checker's memory. `Reader`, `MessageReader` and `Notifier` are thin wrappers around it, and loom explores this
+//! code. The steps carry the labels of `SPEC.md`.
 
 mod beginning;
 mod descriptions;
@@ -30,26 +30,27 @@ use crate::stream::{Event, EventKind, WriterId};
 use crate::{Description, Error, Result};
 use descriptions::Descriptions;
 
-/// How often a call tries again when the writer overtakes it. A reader that is too slow gets an answer, not a loop.
+/// How often a call tries again if the writer overtakes it, so that a slow reader cannot loop forever.
 const TRIES: usize = 4;
 
-/// How many generations that begin while a ring is being opened are followed at once.
+/// How many generations that begin while a ring is being opened are followed in one call.
 const MOST_GENERATIONS: usize = 16;
 
-/// How many moves [`Cursor::skip_to_newest`] makes at most: a writer that is always ahead is not chased for ever.
+/// How many moves [`Cursor::skip_to_newest`] makes at most, so that a writer that is always ahead cannot keep it
+/// forever.
 const MOST_SKIPS: usize = 64;
 
-/// What a call found.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome<T> {
     /// Something was read.
     Data(T),
-    /// There is nothing new.
+    /// Nothing is new.
     Nothing,
-    /// The reader moved on to a new ring, whose format and description are in force now. Read again.
+    /// The reader moved on to a new ring, whose format and description apply to the frames that follow. Read again.
     Generation,
-    /// The stream was closed and everything of it has been read or counted as lost. Reported once; later reads follow the
-    /// next writer of that name.
+    /// The stream was closed, and each of its frames has been read or counted as lost. Reported once; later reads
+    /// follow the next stream of that name.
     Closed,
 }
 
@@ -78,7 +79,7 @@ impl<T> Outcome<T> {
     }
 }
 
-/// What a cursor counts in, and so which counter shows that there is something new.
+/// The unit in which a cursor counts, which determines the counter that shows something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Frames,
@@ -94,19 +95,19 @@ pub(crate) struct Plan {
     pub each_description: bool,
 }
 
-/// How far attaching came.
+/// How far attaching got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reached {
     Ring,
     /// There is no stream, or its ring cannot be found yet.
     Nothing,
-    /// There is a stream, and its first ring will be an event.
+    /// There is a stream without a ring yet; its first ring will be an event.
     Stream,
-    /// The stream has ended meanwhile, and the cursor has let go of it.
+    /// The stream has ended in the meantime, and the cursor has detached from it.
     End,
 }
 
-/// Where the cursor has come to and its caller does not know of yet.
+/// What the cursor has reached and not reported to its caller yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unreported {
     Generation,
@@ -118,12 +119,12 @@ enum Unreported {
 pub(crate) struct Sleep {
     /// The value of the header's wake word at which nothing was new; `None` without a header.
     pub wake: Option<u32>,
-    /// Whether to look again soon, since no event announces what is waited for.
+    /// Whether to poll again soon, since no event announces what the cursor waits for.
     pub retry: bool,
 }
 
-/// Where a reader goes on that was lapped in a ring of `ring_frames`: half a ring behind the writer, so that it is not
-/// lapped again at once. At least one frame, if there is one.
+/// Where a reader continues after it was lapped in a ring of `ring_frames`: half a ring behind the writer, so that it
+/// is not lapped again at once, and at least one frame behind it, if there is one.
 #[inline]
 pub(crate) fn resume_position(committed: u64, ring_frames: u64) -> u64 {
     committed - (ring_frames / 2).max(1).min(committed)
@@ -142,13 +143,13 @@ struct Losses {
 
 impl Losses {
     fn count(&mut self, frames: u64) {
-        // A hostile writer can claim any number, one stream after the other.
+        // A hostile writer can claim any number of frames, in one stream after the other.
         self.total = self.total.saturating_add(frames);
         self.pending = self.pending.saturating_add(frames);
     }
 }
 
-/// A position in a stream of frames or messages, which only moves on.
+/// A position in a stream of frames or messages, which only moves forwards.
 pub(crate) struct Cursor<S> {
     source: S,
     plan: Plan,
@@ -157,22 +158,22 @@ pub(crate) struct Cursor<S> {
     /// The next chunk to deliver; kept by cursors over messages only.
     next_chunk: u64,
     losses: Losses,
-    /// The cursor had to wait for the stream, or was attached to the one before it.
+    /// Whether the cursor had to wait for the stream, or was attached to the one before it.
     waited: bool,
-    /// When the cursor came; `None` once it is sure that it was there before the next ring's stream, which it then reads
-    /// from the first frame on.
+    /// When the cursor was opened. `None` once it certainly predates the next ring's stream, which it then reads from
+    /// the first frame on.
     came: Option<Came>,
     unreported: Option<Unreported>,
     descriptions: Descriptions,
-    /// The snapshot that showed nothing new at the place where the cursor is: what a sleep may rely on.
+    /// The snapshot that showed nothing new at the cursor's place, so that a sleep may rely on it.
     quiet: Option<Snapshot>,
-    /// The writer that the cursor has seen last.
+    /// The writer that the cursor last saw.
     writer: Option<WriterId>,
     events: Events,
 }
 
 impl<S: Source> Cursor<S> {
-    /// A cursor that came at `came`; `None`: before anything was there.
+    /// A cursor that was opened at `came`; `None`: before any stream existed.
     pub fn new(source: S, plan: Plan, came: Option<Came>) -> Self {
         Self {
             source,
@@ -190,8 +191,8 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// Attaches, if there is something to attach to. Where the cursor begins is not an event, and a stream that ended
-    /// before is none of its own.
+    /// Attaches, if there is a stream. The place where the cursor begins is not an event, and neither is the end of an
+    /// earlier stream.
     pub fn begin(&mut self) -> Result<()> {
         self.attach()?;
         self.unreported = None;
@@ -218,7 +219,7 @@ impl<S: Source> Cursor<S> {
         self.next
     }
 
-    /// Number of the next message in its generation; of a cursor over messages.
+    /// Number of the next message in its generation, for a cursor over messages.
     #[cfg(loom)]
     pub fn next_chunk(&self) -> u64 {
         self.next_chunk
@@ -229,7 +230,7 @@ impl<S: Source> Cursor<S> {
         self.losses.total
     }
 
-    /// Whether the stream has ended and the caller does not know yet.
+    /// Whether the stream has ended and the caller has not been notified.
     pub fn has_ended(&self) -> bool {
         self.unreported == Some(Unreported::End)
     }
@@ -243,7 +244,7 @@ impl<S: Source> Cursor<S> {
         self.source.ring().map(|ring| ring.base + self.next)
     }
 
-    /// A1 to A5, where there is no ring yet.
+    /// A1 to A5, if there is no ring yet.
     #[inline]
     fn attach(&mut self) -> Result<Reached> {
         if self.source.ring().is_some() { Ok(Reached::Ring) } else { self.attach_anew() }
@@ -251,7 +252,7 @@ impl<S: Source> Cursor<S> {
 
     fn attach_anew(&mut self) -> Result<Reached> {
         if self.has_ended() {
-            // Reported first, before the next stream begins.
+            // The end is reported before the next stream begins.
             return Ok(Reached::End);
         }
         if !self.source.find_stream()? {
@@ -273,8 +274,8 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// A4: opens the ring of `generation`, or of the generation that the stream has come to by then. Never sleeps: a ring
-    /// without a name is looked for again by the next call.
+    /// A4: opens the ring of `generation`, or of a newer one if the stream has moved on in the meantime. Never blocks:
+    /// if the ring has no name, the next call looks for it again.
     fn enter_ring(&mut self, mut generation: u32) -> Result<Reached> {
         let seen = self.stream_position();
         for _ in 0..MOST_GENERATIONS {
@@ -295,13 +296,13 @@ impl<S: Source> Cursor<S> {
         Ok(Reached::Nothing)
     }
 
-    /// Begins in the ring that the source has just opened: after another ring, at the end of which the cursor had `seen` so
-    /// many frames of the stream, or as the first one.
+    /// Begins in the ring that the source has just opened. `seen`: how many frames of the stream the cursor had passed
+    /// at the end of the previous ring; `None` if this is its first ring.
     fn start_in_ring(&mut self, seen: Option<u64>) -> Result<()> {
         let Some(ring) = self.source.ring() else { return Ok(()) };
         let seen = seen.or_else(|| self.was_there_first().then_some(0));
         if let Some(seen) = seen.filter(|&seen| ring.base < seen) {
-            // The position is of the old ring: without letting go, what was read of it would be read again.
+            // The position belongs to the old ring: without detaching, its frames would be read again.
             return Err(self.corrupt(format!("its base is {}, but {seen} frames came before", ring.base)));
         }
         self.came = None;
@@ -320,7 +321,7 @@ impl<S: Source> Cursor<S> {
             }
         }
         if self.plan.each_description && self.source.committed() > self.next {
-            // That of the first frame, and not of the newest.
+            // The description of the first frame, rather than of the newest.
             self.readable(self.next..self.next + 1, false)?;
         } else {
             self.refresh_description()?;
@@ -331,15 +332,16 @@ impl<S: Source> Cursor<S> {
         Ok(())
     }
 
-    /// Whether the cursor was there before the first frame of the stream. Having waited for it is not enough: a stream that
-    /// runs may have been without its public name for a moment.
+    /// Whether the cursor predates the first frame of the stream. Having waited for the stream is not enough, since a
+    /// running stream may have lacked its public name for a moment.
     fn was_there_first(&self) -> bool {
         self.waited && self.came.as_ref().is_none_or(|came| self.source.is_younger_than(came))
     }
 
     /// A6.
     fn start_in_the_middle(&mut self, ring: RingFacts) -> Result<()> {
-        // Whoever overtakes eight looks by 64 chunks and more each, between a few loads, is not a writer of ours.
+        // A writer that follows the protocol cannot overtake eight tries by at least 64 chunks each, between a few
+        // loads.
         let Some(begin) = (0..8).find_map(|_| self.source.beginning(self.plan.start, self.plan.unit)) else {
             return Err(self.corrupt("its newest chunk records are overwritten whenever they are read".to_owned()));
         };
@@ -353,7 +355,7 @@ impl<S: Source> Cursor<S> {
         Ok(())
     }
 
-    /// Moves to `position` in this ring; what is passed was delivered.
+    /// Moves to `position` in this ring; the frames in between were delivered.
     #[inline]
     fn deliver_up_to(&mut self, position: u64) {
         self.next = position;
@@ -362,27 +364,27 @@ impl<S: Source> Cursor<S> {
         self.quiet = None;
     }
 
-    /// Moves to `position` in this ring; what is passed was lost.
+    /// Moves to `position` in this ring; the frames in between were lost.
     fn lose_up_to(&mut self, position: u64) {
         self.losses.count(position.saturating_sub(self.next.max(self.losses.not_lost_below)));
         self.next = position;
         self.quiet = None;
     }
 
-    /// Frames lost since something was delivered; asked when something is.
+    /// Frames lost since the last delivery; taken at each delivery.
     #[inline]
     fn take_pending_lost(&mut self) -> u64 {
         std::mem::take(&mut self.losses.pending)
     }
 
-    /// Detaches for good from a stream that contradicts the protocol.
+    /// Detaches from a stream that contradicts the protocol, and returns the error.
     fn corrupt(&mut self, reason: String) -> Error {
         let error = self.source.corrupt(reason);
         self.detach();
         error
     }
 
-    /// Detaches from a stream that `result` shows to contradict itself.
+    /// Detaches if `result` shows that the stream contradicts the protocol.
     #[inline]
     fn checked<T>(&mut self, result: Result<T>) -> Result<T> {
         if matches!(result, Err(Error::Corrupt { .. })) {
@@ -391,12 +393,12 @@ impl<S: Source> Cursor<S> {
         result
     }
 
-    /// Detaches because the stream's memory is gone.
+    /// Detaches from a stream whose segment was truncated, and returns the error.
     pub fn truncated(&mut self) -> Error {
         self.corrupt("it was truncated".to_owned())
     }
 
-    /// Lets go of the stream, without a word to the caller.
+    /// Detaches from the stream, without reporting anything to the caller.
     pub fn detach(&mut self) {
         self.source.let_go();
         self.descriptions = Descriptions::default();
@@ -406,13 +408,13 @@ impl<S: Source> Cursor<S> {
         self.quiet = None;
     }
 
-    /// The stream is over: the next one of the name is read from its first frame on.
+    /// The stream has ended: the next one of the name is read from its first frame on.
     fn expect_another(&mut self) {
         self.detach();
         self.came = None;
     }
 
-    /// The stream is over for this cursor: counts what its final position says was missed, and lets go.
+    /// The stream has ended: counts the frames missed up to its final position, and detaches.
     fn leave_stream(&mut self) -> Result<()> {
         let mut result = Ok(());
         if let Some(total) = self.source.final_position() {
@@ -443,7 +445,7 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// The same where there is no ring, or the caller does not know yet that there is.
+    /// As [`poll`](Self::poll), if there is no ring, or if something is unreported.
     #[cold]
     fn poll_attaching(&mut self) -> Result<Outcome<Committed>> {
         self.attach()?;
@@ -454,7 +456,7 @@ impl<S: Source> Cursor<S> {
         })
     }
 
-    /// The same where nothing is new.
+    /// As [`poll`](Self::poll), if nothing is new.
     fn poll_quiet(&mut self, ring: RingFacts, update: Update) -> Result<Outcome<Committed>> {
         match update {
             Update::Committed(committed) => Ok(Outcome::Data(committed)),
@@ -472,11 +474,11 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// What every look brings: counters that may be believed, and the number of the newest frames' description.
+    /// Handles the result of every poll: checks the counters, and holds the description that they name.
     #[inline]
     fn take_in(&mut self, ring: RingFacts, committed: Committed) -> Result<()> {
         self.check_committed(ring, committed)?;
-        // A reader of frames holds the newest description, and is shown its number beside the counters.
+        // A reader of frames holds the newest description, whose number is next to the counters.
         let holds_newest = self.plan.unit == Unit::Frames && !self.plan.each_description;
         if holds_newest && self.descriptions.may_be_new(self.source.described()) {
             self.refresh_description()?;
@@ -484,7 +486,7 @@ impl<S: Source> Cursor<S> {
         Ok(())
     }
 
-    /// What is new at the place where the cursor is.
+    /// What is new at the cursor's place.
     #[inline]
     fn update(&mut self) -> Result<Update> {
         let (next, next_chunk) = (self.next, self.next_chunk);
@@ -517,7 +519,7 @@ impl<S: Source> Cursor<S> {
         })
     }
 
-    /// R8, once nothing that can be delivered is left under `snapshot`. `None`: more may come.
+    /// R8, once `snapshot` shows that nothing is left to deliver. `None`: more may follow.
     fn move_on<T>(&mut self, ring: RingFacts, snapshot: Snapshot) -> Result<Option<Outcome<T>>> {
         match is_over(&snapshot, ring.generation) {
             Over::No => {
@@ -530,7 +532,7 @@ impl<S: Source> Cursor<S> {
                 self.unreported = None;
                 Ok(match reached {
                     Reached::Ring => Some(Outcome::Generation),
-                    // It ended before its next ring could be opened.
+                    // The stream ended before its next ring could be opened.
                     Reached::End => Some(Outcome::Closed),
                     Reached::Nothing | Reached::Stream => None,
                 })
@@ -544,13 +546,13 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// R9: how to sleep, if [`poll`](Self::poll) would find nothing. Moves nothing that a reader could miss.
+    /// R9: how to sleep, if [`poll`](Self::poll) would find nothing. Skips nothing that a reader could miss.
     pub fn would_block(&mut self) -> Result<Option<Sleep>> {
         if self.unreported.is_some() {
             return Ok(None);
         }
         let Some(ring) = self.source.ring() else {
-            // Only attaching finds out, and what it finds is kept. R1: the word is loaded before that.
+            // Only attaching shows what there is, and the result is kept. R1: the word is loaded before that.
             let wake = self.source.wake();
             return Ok(match self.attach()? {
                 Reached::Ring | Reached::End => None,
@@ -576,19 +578,19 @@ impl<S: Source> Cursor<S> {
         Ok(retry.filter(|_| !new).map(|retry| Sleep { wake: Some(snapshot.wake), retry }))
     }
 
-    /// Whether [`enter_ring`](Self::enter_ring) would come to a ring, an end or an error.
+    /// Whether [`enter_ring`](Self::enter_ring) would reach a ring, an end or an error.
     fn could_enter(&mut self, generation: u32) -> Result<bool> {
         Ok(self.source.could_open(generation)
             || self.source.status()?.generation != Some(generation)
             || self.source.is_gone())
     }
 
-    /// Passes everything that is there, generations included, without counting a loss. What was met on the way, the last
-    /// of it: the stream's end, else a new generation, else so many frames, else nothing.
+    /// Skips everything that is committed, generations included, without counting a loss. Returns the first of these
+    /// that it met: the stream's end, a new generation, frames and their number, nothing.
     pub fn skip_to_newest(&mut self) -> Result<Outcome<u64>> {
         let lost = self.losses.total;
         let found = self.skip();
-        // Frames of generations in between are counted where the next one is entered.
+        // Entering a generation counts the skipped frames of earlier ones as lost, which is undone here.
         (self.losses.total, self.losses.pending) = (lost, 0);
         found
     }
@@ -615,12 +617,12 @@ impl<S: Source> Cursor<S> {
         Ok(found)
     }
 
-    /// Passes what is committed. How many frames that was, or, where nothing can be passed, what comes in its place.
+    /// Skips what is committed. Returns how many frames that was, or, if nothing can be skipped, the outcome instead.
     fn pass_all(&mut self, committed: Committed) -> Result<Outcome<u64>> {
         if self.plan.unit == Unit::Messages {
             let chunk = self.behind_whole_messages(committed);
             if chunk == self.next_chunk {
-                // The next message's frames are not committed. If this ring is over, they never will be.
+                // The next message's frames are not committed. If the ring is sealed, they never will be.
                 let end = self.source.record(chunk).map_or(self.next, |record| record.end());
                 return Ok(self.move_on_before(end)?.unwrap_or(Outcome::Nothing));
             }
@@ -631,8 +633,8 @@ impl<S: Source> Cursor<S> {
         Ok(Outcome::Data(frames))
     }
 
-    /// Another writer has made the ring than the one that was seen before: the stream was restarted. One that came before
-    /// the one that was seen is no news.
+    /// Reports a restart if the ring's writer differs from the one last seen. A writer that preceded that one is not
+    /// reported.
     fn notice_ring_writer(&mut self) {
         let found = self.source.ring_writer();
         let is_older =
@@ -642,7 +644,7 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// Another writer has taken the stream over, and has begun no ring yet.
+    /// Reports a restart if another writer has taken the stream over and has not begun a ring yet.
     #[inline]
     fn notice_newest_writer(&mut self) {
         let newest = self.source.newest_writer();
@@ -658,7 +660,7 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// The writer was found dead. Reported once for each writer.
+    /// Reports that the writer was found dead, once for each writer.
     pub fn notice_death(&mut self) {
         let dead = self.source.newest_writer();
         if self.events.is_first_death_of(dead) {
@@ -675,7 +677,7 @@ impl<S: Source> Cursor<S> {
         });
     }
 
-    /// The description that is held, if it is of frames such as those of this ring.
+    /// The description held, if it applies to frames of this ring.
     pub fn description(&self) -> Option<&Arc<Description>> {
         self.descriptions.held()
     }
