@@ -1,5 +1,5 @@
-//! A writer that dies after each of its stores, and the next one that takes its place while readers go on. The stop
-//! points are those of the protocol code, besides one after each word of a frame and of a record, and S4.
+//! A writer that dies after each of its stores, and the next one that takes over while readers continue. The failpoints
+//! are those of the protocol code, plus one after each word of a frame and of a record, and S4.
 
 use super::story::Act::{Begin, Close, Write};
 use super::story::Reads::{Frames, Messages};
@@ -23,7 +23,7 @@ fn every_message_is_accounted_for_wherever_the_writer_dies() {
 }
 
 #[test]
-fn a_write_that_died_costs_only_frames_that_it_may_have_overwritten() {
+fn a_write_that_was_cut_short_costs_only_frames_that_it_may_have_overwritten() {
     let story = Story { before: &[Begin, Write(2)], acts: &[Write(1)], readers: &[Frames] };
     let (points, seen) = story.explore_deaths(2);
     assert_eq!(points, 12);
@@ -31,7 +31,7 @@ fn a_write_that_died_costs_only_frames_that_it_may_have_overwritten() {
 }
 
 #[test]
-fn a_message_whose_writer_died_before_the_commit_never_was() {
+fn a_message_whose_writer_died_before_the_commit_is_never_delivered() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Write(1)], readers: &[Messages] };
     let (points, seen) = story.explore_deaths(2);
     assert_eq!(points, 12);
@@ -43,7 +43,7 @@ fn a_message_whose_writer_died_before_the_commit_never_was() {
 }
 
 #[test]
-fn readers_find_the_next_writer_wherever_a_switch_died() {
+fn readers_find_the_next_writer_wherever_a_switch_was_cut_short() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Begin], readers: &[Frames] };
     let (points, seen) = story.explore_deaths(2);
     assert_eq!(points, 5);
@@ -55,7 +55,7 @@ fn readers_find_the_next_writer_wherever_a_switch_died() {
 }
 
 #[test]
-fn readers_find_the_end_or_the_next_writer_wherever_a_close_died() {
+fn readers_find_the_end_or_the_next_writer_wherever_a_close_was_cut_short() {
     let story = Story { before: &[Begin, Write(1)], acts: &[Close], readers: &[Frames] };
     let (points, seen) = story.explore_deaths(3);
     assert_eq!(points, 4);

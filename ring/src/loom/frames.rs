@@ -18,19 +18,19 @@ fn no_reader_sleeps_past_the_last_write() {
 }
 
 #[test]
-fn a_reader_that_is_lapped_frame_by_frame_goes_on() {
+fn a_reader_that_is_lapped_frame_by_frame_continues() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(1), Write(1)], readers: &[Frames] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }
 
 #[test]
-fn of_a_chunk_longer_than_the_ring_the_newest_frames_are_read() {
+fn the_newest_frames_of_a_chunk_longer_than_the_ring_are_read() {
     let story = Story { before: &[Begin], acts: &[Write(1), Write(3)], readers: &[Frames] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }
 
 #[test]
-fn every_frame_that_is_lent_is_whole_when_it_is_given_back_or_counted_as_lost() {
+fn every_lent_frame_is_whole_when_it_is_given_back_or_counted_as_lost() {
     let story = Story { before: &[Begin, Write(2)], acts: &[Write(2)], readers: &[Views] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }

@@ -27,7 +27,7 @@ fn frames_on_both_sides_of_a_switch_are_read() {
 }
 
 #[test]
-fn generations_that_came_and_went_unseen_are_counted_as_lost() {
+fn generations_that_a_reader_never_saw_are_counted_as_lost() {
     let acts = &[Begin, Write(1), Begin, Write(1), Begin, Write(1)];
     Story { before: &[], acts, readers: &[Frames] }.explore(Some(2)).has_seen(&[Slept, Moved, Skipped]);
     let acts = &[Begin, Write(1), Begin, Write(0), Begin, Write(1)];

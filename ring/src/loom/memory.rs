@@ -17,19 +17,19 @@ pub const RECORDS: u64 = 2;
 /// A frame is two words, so that it can be torn.
 pub type Frame = [u64; 2];
 
-/// The only content that a frame may ever be seen with.
+/// The only content with which a reader may ever see a frame.
 pub fn frame_at(generation: u32, position: u64) -> Frame {
     let number = u64::from(generation + 1) * 1000 + position * 2;
     [number, number + 1]
 }
 
-/// The only record that a chunk may ever be seen with: its send time says which chunk and which frames it is of.
+/// The only record with which a reader may ever see a chunk. Its send time encodes the chunk and its frames.
 pub fn record_of(generation: u32, chunk: u64, first: u64, frames: u64) -> Record {
     let stamp = u64::from(generation + 1) * 1_000_000 + chunk * 10_000 + first * 100 + frames;
     Record { first, frames, send_ns: stamp as i64, ..Record::default() }
 }
 
-/// A stream with room for a number of generations.
+/// A stream with room for a given number of generations.
 pub struct Stream {
     pub header: Header,
     pub rings: Vec<Ring>,
@@ -37,7 +37,7 @@ pub struct Stream {
     pub end: OnceLock<End>,
 }
 
-/// Where a story leaves its stream.
+/// Where the stream is at the end of a story.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     pub generation: u32,
@@ -46,7 +46,7 @@ pub struct End {
 }
 
 impl Stream {
-    /// A stream that has no ring yet.
+    /// A stream without a ring.
     pub fn new(generations: usize) -> Self {
         let rings = (0..generations).map(|_| Ring::new()).collect();
         Self { header: Header::new(), rings, end: OnceLock::new() }
@@ -56,7 +56,7 @@ impl Stream {
         &self.rings[generation as usize]
     }
 
-    /// Frames of the stream before `generation`, which has begun, as an observer outside of the model knows them.
+    /// Frames of the stream before `generation`, which has begun, as an observer outside the model knows them.
     pub fn base_of(&self, generation: u32) -> u64 {
         self.ring(generation).known_base.load(PlainOrdering::Relaxed)
     }
@@ -67,7 +67,7 @@ pub struct Header {
     state: AtomicU32,
     generation: AtomicU32,
     final_position: AtomicU64,
-    /// The kernel's lock of the futex queue, and whether whoever comes to it is let go at once.
+    /// The kernel's lock of the futex queue, and whether every sleep returns at once.
     queue: Mutex<bool>,
     waiters: Condvar,
 }
@@ -84,11 +84,11 @@ impl Header {
         }
     }
 
-    /// R9: FUTEX_WAIT compares and queues under the lock that FUTEX_WAKE takes. Whether it slept. A slice has no end but
-    /// by [`end_slices`](Self::end_slices), so that a wake-up that is missed is missed for good.
+    /// R9: FUTEX_WAIT compares and queues under the lock that FUTEX_WAKE takes. Returns whether it slept. A slice ends
+    /// only by [`end_slices`](Self::end_slices), so that a reader never recovers from a missed wake-up.
     pub fn sleep(&self, seen: u32) -> bool {
-        let queue = self.queue.lock().expect("nobody dies holding it");
-        // The kernel's own load: only its lock orders it.
+        let queue = self.queue.lock().expect("no thread dies holding the lock");
+        // The kernel's own load is ordered by its lock only.
         let sleeps = !*queue && self.wake.load(Ordering::Relaxed) == seen;
         if sleeps {
             drop(self.waiters.wait(queue));
@@ -96,9 +96,9 @@ impl Header {
         sleeps
     }
 
-    /// The slice of whoever sleeps is over, and so is every later one.
+    /// Ends the slices of all sleeping readers, and every later slice.
     pub fn end_slices(&self) {
-        *self.queue.lock().expect("nobody dies holding it") = true;
+        *self.queue.lock().expect("no thread dies holding the lock") = true;
         self.waiters.notify_all();
     }
 }
@@ -121,13 +121,13 @@ impl HeaderWords for Header {
     }
 
     fn wake_waiters(&self) {
-        let _queue = self.queue.lock().expect("nobody dies holding it");
+        let _queue = self.queue.lock().expect("no thread dies holding the lock");
         self.waiters.notify_all();
     }
 }
 
 pub struct Ring {
-    /// Written before S8, as the whole trailer is.
+    /// Stored before S8, as the whole trailer is.
     pub base: AtomicU64,
     reserved: AtomicU64,
     reserved_chunks: AtomicU64,
@@ -136,7 +136,7 @@ pub struct Ring {
     frames: Vec<[AtomicU64; 2]>,
     records: Vec<[AtomicU64; 2]>,
     uncounted: AtomicU64,
-    /// What an observer outside of the model knows: up to where frames and records may have been overwritten.
+    /// Known to an observer outside the model: the ends of the frames and records that may have been overwritten.
     touched: Plain,
     touched_chunks: Plain,
     known_base: Plain,
@@ -160,8 +160,8 @@ impl Ring {
         }
     }
 
-    /// A counter that is never stored to.
-    fn nobody_counts(&self) -> &AtomicU64 {
+    /// A counter that never changes.
+    fn unused_counter(&self) -> &AtomicU64 {
         &self.uncounted
     }
 
@@ -178,24 +178,24 @@ impl Ring {
         [first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)]
     }
 
-    /// The ring begins after `base` frames of the stream.
+    /// Begins the ring after `base` frames of the stream.
     pub fn begin(&self, base: u64) {
         self.known_base.store(base, PlainOrdering::Relaxed);
         self.base.store(base, Ordering::Relaxed);
     }
 
-    /// The writer is about to write the chunk before `chunks`, up to position `end`.
+    /// Notes that the writer is about to write the chunk before `chunks`, up to position `end`.
     pub fn touch(&self, end: u64, chunks: u64) {
         self.touched.store(end, PlainOrdering::Relaxed);
         self.touched_chunks.store(chunks, PlainOrdering::Relaxed);
     }
 
-    /// Positions below this one have been overwritten, or are about to be: nobody can be blamed for losing them.
+    /// Positions below this one have been overwritten, or are about to be, so that a reader may lose them.
     pub fn lapped_below(&self) -> u64 {
         self.touched.load(PlainOrdering::Relaxed).saturating_sub(FRAMES)
     }
 
-    /// As [`lapped_below`](Self::lapped_below), of chunk records.
+    /// As [`lapped_below`](Self::lapped_below), for chunk records.
     pub fn records_lapped_below(&self) -> u64 {
         self.touched_chunks.load(PlainOrdering::Relaxed).saturating_sub(RECORDS)
     }
@@ -234,7 +234,7 @@ impl RingWords for Ring {
         }
     }
 
-    /// A hint, from which nothing is concluded: not worth the orders it would have to be explored in.
+    /// Does nothing, since this is only a hint, and modelling it would multiply the executions.
     fn announce_description(&self, _meta_generation: u32) {}
 
     fn load_record(&self, slot: u64) -> Record {
@@ -245,8 +245,8 @@ impl RingWords for Ring {
     }
 }
 
-/// A ring as a reader of frames has it. It loads the counters of chunks, as part of R3 and R6, and makes no use of them:
-/// were they the real ones, each value they can have would be explored for nothing.
+/// A ring as a reader of frames sees it. Such a reader loads the chunk counters, as part of R3 and R6, and does not use
+/// them. Constant counters spare loom exploring each of their values.
 pub struct FramesOf<'a>(pub &'a Ring);
 
 impl RingWords for FramesOf<'_> {
@@ -263,7 +263,7 @@ impl RingWords for FramesOf<'_> {
     }
 
     fn reserved_chunks(&self) -> &AtomicU64 {
-        self.0.nobody_counts()
+        self.0.unused_counter()
     }
 
     fn committed(&self) -> &AtomicU64 {
@@ -271,18 +271,18 @@ impl RingWords for FramesOf<'_> {
     }
 
     fn committed_chunks(&self) -> &AtomicU64 {
-        self.0.nobody_counts()
+        self.0.unused_counter()
     }
 
     fn store_record(&self, _slot: u64, _record: &Record) {
-        unreachable!("readers store nothing");
+        unreachable!("readers never store");
     }
 
     fn announce_description(&self, _meta_generation: u32) {
-        unreachable!("readers store nothing");
+        unreachable!("readers never store");
     }
 
     fn load_record(&self, _slot: u64) -> Record {
-        unreachable!("a reader of frames needs no records");
+        unreachable!("a reader of frames loads no records");
     }
 }

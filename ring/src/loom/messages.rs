@@ -48,7 +48,7 @@ fn a_message_whose_frames_are_lapped_is_lost_whole() {
 }
 
 #[test]
-fn a_message_longer_than_the_ring_is_passed_over() {
+fn a_message_longer_than_the_ring_is_skipped() {
     let story = Story { before: &[Begin], acts: &[Write(3), Write(1)], readers: &[Messages] };
     story.explore(Some(3)).has_seen(&[Slept, Lapped]);
 }

@@ -1,4 +1,4 @@
-//! Every weaker protocol is found out: the model is checked, not only the code.
+//! Every weakened protocol is detected, which checks the model itself.
 
 use std::panic::catch_unwind;
 
@@ -7,7 +7,7 @@ use super::story::Reads::{Frames, Messages};
 use super::story::Story;
 use crate::protocol::order::{Mutation, with_mutation};
 
-/// The stories in which the mutations show.
+/// The stories in which the mutations are detected.
 const ONE_FRAME: Story = Story { before: &[Begin], acts: &[Write(1)], readers: &[Frames] };
 const LAPPED: Story = Story { before: &[Begin, Write(2)], acts: &[Write(2)], readers: &[Frames] };
 const ONE_MESSAGE: Story = Story { before: &[Begin], acts: &[Write(1)], readers: &[Messages] };
@@ -18,18 +18,18 @@ const SWITCH: Story = Story { before: &[Begin], acts: &[Write(1), Begin], reader
 const TORN_FRAME: &[&str] = &["a torn frame was accepted"];
 const TORN_RECORD: &[&str] = &["a torn record was accepted"];
 const NOT_DRAINED: &[&str] = &["was left before it was drained"];
-/// The next ring is seen, and not yet how it begins: the cursor itself finds that out.
+/// If the next ring is visible before its base is, the cursor itself detects that.
 const LEFT_TOO_SOON: &[&str] = &["was left before it was drained", "frames came before"];
-/// What loom says when everybody sleeps.
+/// Loom's message when all threads sleep.
 const SLEPT_PAST: &[&str] = &["deadlock"];
 
 fn finds(mutation: Mutation, story: Story, complaints: &[&str]) {
     let outcome = with_mutation(mutation, || catch_unwind(|| story.explore(None)));
-    let Err(panic) = outcome else { panic!("{mutation:?} was found in no order of events") };
-    let said = panic.downcast_ref::<String>().expect("a panic with a message");
+    let Err(panic) = outcome else { panic!("{mutation:?} was not detected in any order of events") };
+    let message = panic.downcast_ref::<String>().expect("a panic with a message");
     assert!(
-        complaints.iter().any(|complaint| said.contains(complaint)),
-        "{mutation:?} was found by another complaint: {said}"
+        complaints.iter().any(|complaint| message.contains(complaint)),
+        "{mutation:?} was detected by another check: {message}"
     );
 }
 

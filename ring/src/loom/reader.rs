@@ -1,11 +1,11 @@
-//! Readers of a modelled stream: the real cursor, and a witness who checks all that it says.
+//! Readers of a modelled stream: the production cursor, and checks of everything that it reports.
 
 use super::memory::{End, Ring, Stream, frame_at};
 use super::source::{FRAME_BYTES, Lent, Model};
 use super::witness::{Event, Witness};
 use crate::protocol::cursor::{Cursor, Outcome, Plan, Start, Target, Unit};
 
-/// What became of the frames of a stream.
+/// How many frames of a stream a reader read and lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     pub read: u64,
@@ -30,19 +30,20 @@ impl Target for Memory {
     }
 }
 
-/// Reads every frame of `stream` once, or counts it as lost, up to the stream's end. Its first read may be at any time.
+/// Reads every frame of `stream` once, or counts it as lost, up to the stream's end. Its first read may happen at any
+/// time.
 pub fn read_frames(stream: &Stream, witness: &Witness) -> Counted {
     let mut memory = Memory::default();
     Reader::new(stream, witness, Unit::Frames).read_all(|cursor| {
-        let outcome = cursor.read(&mut memory, u64::MAX, false).expect("an honest stream");
+        let outcome = cursor.read(&mut memory, u64::MAX, false).expect("the stream is correct");
         outcome.map(|copied| (copied.first, frames_of(&memory.samples, copied.frames)))
     })
 }
 
-/// The same, in place.
+/// As [`read_frames`], in place.
 pub fn view_frames(stream: &Stream, witness: &Witness) -> Counted {
     Reader::new(stream, witness, Unit::Frames).read_all(|cursor| {
-        let outcome = cursor.view(u64::MAX).expect("an honest stream");
+        let outcome = cursor.view(u64::MAX).expect("the stream is correct");
         outcome.map(|view| {
             let whole = cursor.finish(&view);
             let Lent { range, mut frames } = view;
@@ -55,7 +56,7 @@ pub fn view_frames(stream: &Stream, witness: &Witness) -> Counted {
 pub fn read_messages(stream: &Stream, witness: &Witness) -> Counted {
     let mut memory = Memory::default();
     Reader::new(stream, witness, Unit::Messages).read_all(|cursor| {
-        let outcome = cursor.next_message(&mut memory).expect("an honest stream");
+        let outcome = cursor.next_message(&mut memory).expect("the stream is correct");
         outcome.map(|info| (info.first, frames_of(&memory.samples, info.frames)))
     })
 }
@@ -73,7 +74,7 @@ struct Reader<'a> {
     read: u64,
 }
 
-/// Where a reader is, as the witness saw it.
+/// A reader's place before a step.
 struct Place<'a> {
     ring: Option<&'a Ring>,
     generation: Option<u32>,
@@ -85,11 +86,11 @@ struct Place<'a> {
 impl<'a> Reader<'a> {
     fn new(stream: &'a Stream, witness: &'a Witness, unit: Unit) -> Self {
         let plan = Plan { unit, start: Start::Newest, each_description: false };
-        // It came before anything was there.
+        // The cursor was opened before the stream existed.
         Self { stream, witness, unit, cursor: Cursor::new(Model::new(stream, unit), plan, None), read: 0 }
     }
 
-    /// Reads by `step` up to the stream's end; it gives the first position and the frames, all of them whole.
+    /// Reads by `step` up to the stream's end. `step` returns the first position and the frames, all of them whole.
     fn read_all(mut self, mut step: impl FnMut(&mut Cursor<Model<'a>>) -> Outcome<(u64, Vec<[u64; 2]>)>) -> Counted {
         loop {
             if self.is_at_end() {
@@ -99,7 +100,7 @@ impl<'a> Reader<'a> {
             let outcome = step(&mut self.cursor);
             match outcome {
                 Outcome::Data((first, frames)) => {
-                    let generation = self.cursor.ring().expect("frames are of a ring").generation;
+                    let generation = self.cursor.ring().expect("frames belong to a ring").generation;
                     for (position, frame) in (first..).zip(&frames) {
                         let expected = frame_at(generation, position);
                         assert_eq!(*frame, expected, "a torn frame was accepted at {position} of {generation}");
@@ -128,7 +129,7 @@ impl<'a> Reader<'a> {
             ring: self.cursor.source().memory(),
             generation: self.cursor.ring().map(|ring| ring.generation),
             next: self.cursor.position(),
-            // Nothing that a reader of frames does depends on records.
+            // A reader of frames does not depend on records.
             next_chunk: if self.unit == Unit::Messages { self.cursor.next_chunk() } else { u64::MAX },
             lost: self.cursor.lost(),
         }
@@ -138,20 +139,20 @@ impl<'a> Reader<'a> {
         self.cursor.lost() - before.lost
     }
 
-    /// Frames are given up only if they had been lapped.
+    /// Frames are skipped only if they have been lapped.
     fn check_losses(&self, before: &Place<'_>) {
         let lost = self.lost_since(before);
         if lost > 0 {
-            assert!(before.is_lapped(), "{lost} frames were given up though they were still whole");
+            assert!(before.is_lapped(), "{lost} frames were skipped although they were still whole");
             self.witness.saw(Event::Lapped);
         }
     }
 
-    /// A generation is left when it has been drained; those that came and went unseen are lost as a whole.
+    /// A generation is left only after it was drained. Generations that the reader never saw are lost entirely.
     fn check_move(&self, before: &Place<'_>) {
-        let now = self.cursor.ring().expect("it has moved to a ring");
+        let now = self.cursor.ring().expect("the cursor has moved to a ring");
         if before.generation == Some(now.generation) {
-            // It is reported now, and came when the reader looked whether it may sleep.
+            // The move happened when the reader checked whether it may sleep, and is reported now.
             return;
         }
         let lost = self.lost_since(before);
@@ -160,7 +161,7 @@ impl<'a> Reader<'a> {
             Some(generation) => {
                 self.witness.saw(Event::Moved);
                 let following = self.stream.base_of(generation + 1);
-                assert!(now.base >= following, "the base went back from {following} to {}", now.base);
+                assert!(now.base >= following, "the base decreased from {following} to {}", now.base);
                 now.base - following
             }
         };
@@ -176,22 +177,22 @@ impl<'a> Reader<'a> {
 
     fn sleep(&mut self) {
         let before = self.place();
-        let Some(sleep) = self.cursor.would_block().expect("an honest stream") else {
+        let Some(sleep) = self.cursor.would_block().expect("the stream is correct") else {
             if before.generation.is_none() && self.cursor.ring().is_some() {
                 self.check_move(&before);
             }
-            // There is something, and it could not be had a moment ago: the writer is ahead of what it said.
+            // Something is new that the step before could not read, since the writer is in the middle of a commit.
             loom::thread::yield_now();
             return;
         };
-        assert!(!sleep.retry, "what it waits for is an event");
+        assert!(!sleep.retry, "an event announces what the cursor waits for");
         if self.stream.header.sleep(sleep.wake.expect("there is a header")) {
             self.witness.saw(Event::Slept);
         }
     }
 
-    /// No event comes after the one that brings a reader to the end of a story: a reader that has slept past it sleeps for
-    /// good, which loom reports as a deadlock.
+    /// The last event of a story brings a reader to its end. A reader that sleeps past that event never wakes, which
+    /// loom reports as a deadlock.
     fn is_at_end(&self) -> bool {
         let generation = self.cursor.ring().map(|ring| ring.generation);
         self.stream.end.get().is_some_and(|&End { generation: last, position, chunks }| {
@@ -209,8 +210,8 @@ impl<'a> Reader<'a> {
 }
 
 impl Place<'_> {
-    /// Whether frames or records from this place on have been overwritten, or are about to be: then nobody can be blamed
-    /// for losing them.
+    /// Whether frames or records from this place on have been overwritten, or are about to be, so that a reader may
+    /// lose them.
     fn is_lapped(&self) -> bool {
         self.ring.is_some_and(|ring| ring.lapped_below() > self.next || ring.records_lapped_below() > self.next_chunk)
     }

@@ -18,7 +18,7 @@ pub const FRAME_BYTES: u64 = 16;
 pub struct Model<'a> {
     stream: &'a Stream,
     unit: Unit,
-    /// The ring that is read, and what does not change of it.
+    /// The ring that is read, and its constant facts.
     ring: Option<(&'a Ring, RingFacts)>,
 }
 
@@ -32,21 +32,21 @@ impl<'a> Model<'a> {
     }
 
     fn current(&self) -> (&'a Ring, RingFacts) {
-        self.ring.expect("asked only where there is a ring")
+        self.ring.expect("called only while there is a ring")
     }
 
     fn copy_whole_into(&self, positions: &Range<u64>, committed: u64, copy: impl FnOnce(&Ring)) -> u64 {
         let (ring, _) = self.current();
         let judged = protocol::copy_whole(&FramesOf(ring), positions, committed, || copy(ring));
         judged.unwrap_or_else(|reserved| {
-            // What readers of an honest stream may take for granted.
+            // Readers of a correct stream may rely on this.
             assert!(mutated(Mutation::NoReserve), "{reserved:?}: committed before it was reserved");
             positions.start
         })
     }
 }
 
-/// Frames as they were loaded in place.
+/// Frames, with the content that was loaded when they were lent.
 pub struct Lent {
     pub range: Range<u64>,
     pub frames: Vec<Frame>,
@@ -120,7 +120,7 @@ impl Source for Model<'_> {
     }
 
     fn beginning(&self, _start: Start, _unit: Unit) -> Option<Beginning> {
-        unreachable!("readers of the model were there first")
+        unreachable!("readers of the model predate the stream")
     }
 
     fn update(&mut self, is_new: impl Fn(Committed) -> bool) -> Result<Update> {
@@ -135,17 +135,17 @@ impl Source for Model<'_> {
         self.current().0.committed().load(Ordering::Acquire)
     }
 
-    /// A hint, from which nothing is concluded: not worth the orders it would have to be explored in.
+    /// Constant, since it is only a hint, and modelling it would multiply the executions.
     fn described(&self) -> u32 {
         0
     }
 
     fn held(&self) -> Range<u64> {
-        unreachable!("nobody looks back in the model")
+        unreachable!("readers of the model look nothing up")
     }
 
     fn chunks(&self) -> Range<u64> {
-        unreachable!("nobody looks back in the model")
+        unreachable!("readers of the model look nothing up")
     }
 
     fn record(&self, chunk: u64) -> Option<Record> {
@@ -199,7 +199,7 @@ impl Source for Model<'_> {
     }
 
     fn corrupt(&self, reason: String) -> Error {
-        panic!("an honest stream was called corrupt: {reason}")
+        panic!("a correct stream was reported as corrupt: {reason}")
     }
 
     fn corrupt_header(&self, reason: String) -> Error {

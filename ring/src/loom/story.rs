@@ -1,4 +1,4 @@
-//! Stories for the model: what a writer does, and who reads meanwhile.
+//! Stories for the model: what a writer does, and which readers read at the same time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -16,33 +16,34 @@ use crate::protocol::failpoint;
 pub enum Act {
     /// Starts the next generation.
     Begin,
-    /// Writes a chunk of so many frames.
+    /// Writes a chunk of that many frames.
     Write(u64),
     /// Closes the stream.
     Close,
 }
 
-/// What a reader makes of the stream.
+/// How a reader reads the stream.
 #[derive(Clone, Copy, Debug)]
 pub enum Reads {
     Frames,
-    /// In place.
+    /// Frames in place.
     Views,
     Messages,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Story {
-    /// Done before any reader comes.
+    /// Performed before any reader starts.
     pub before: &'static [Act],
-    /// Done while the readers read. When the last act is not `Close`, it is the last event of all.
+    /// Performed while the readers read. If the last act is not `Close`, it is the story's last event.
     pub acts: &'static [Act],
-    /// The readers, each a thread.
+    /// The readers, one thread each.
     pub readers: &'static [Reads],
 }
 
 impl Story {
-    /// Plays the story in every way with at most `preemptions`; `None`: in every way. Panics if it goes wrong in one.
+    /// Runs the story in every order with at most `preemptions`; `None`: in every order. Panics if a check fails in any
+    /// of them.
     pub fn explore(self, preemptions: Option<usize>) -> Witness {
         let witness = Witness::default();
         self.explore_with(preemptions, &witness, |mut writer, acts, _| {
@@ -52,8 +53,8 @@ impl Story {
         witness
     }
 
-    /// Explores the story once for each failpoint of its acts with a writer that dies there, and a second one in its
-    /// place that begins a generation, writes one frame, and stays. How many points there were.
+    /// Explores the story once for each failpoint of its acts, with a writer that dies there and a second one that
+    /// takes over, begins a generation, writes one frame and stays. Returns the number of failpoints.
     pub fn explore_deaths(self, preemptions: usize) -> (u32, Witness) {
         let witness = Witness::default();
         for point in 0.. {
@@ -85,7 +86,7 @@ impl Story {
 
     fn play(self, witness: &Witness, life: impl Fn(Writer, &[Act], &Witness) -> u64 + 'static) {
         let begins = |acts: &[Act]| acts.iter().filter(|act| matches!(act, Act::Begin)).count();
-        // One for the second writer.
+        // Plus one for the second writer.
         let stream = Arc::new(Stream::new(begins(self.before) + begins(self.acts) + 1));
         let mut writer = Writer::create(&stream);
         self.before.iter().for_each(|&act| writer.perform(act));
@@ -101,7 +102,7 @@ impl Story {
             })
             .collect();
         let mut counted = vec![read(*first, &stream, witness)];
-        counted.extend(others.into_iter().map(|reader| reader.join().expect("a reader ends in order")));
+        counted.extend(others.into_iter().map(|reader| reader.join().expect("a reader ends cleanly")));
         let total = writer.join().expect("a writer's death is caught");
         for Counted { read, lost } in counted {
             assert_eq!(read + lost, total, "{read} read and {lost} lost");
@@ -109,7 +110,8 @@ impl Story {
     }
 }
 
-/// A life that ends at failpoint number `point`, if it has so many, and the next writer's. The frames of the stream.
+/// Performs `acts` with a writer that dies at failpoint number `point`, if there are that many, and then with the next
+/// writer. Returns the number of frames of the stream.
 fn die_at(point: u32, mut writer: Writer, acts: &[Act], witness: &Witness) -> u64 {
     let stream = writer.stream().clone();
     failpoint::arm(Some(point));
@@ -137,7 +139,7 @@ fn read(reads: Reads, stream: &Stream, witness: &Witness) -> Counted {
     }
 }
 
-/// Performs `acts`, of which the last one is the stream's last event.
+/// Performs `acts`, the last of which is the stream's last event.
 fn perform_all(writer: &mut Writer, acts: &[Act]) {
     let (&last, rest) = acts.split_last().expect("a story has an act");
     rest.iter().for_each(|&act| writer.perform(act));

@@ -1,4 +1,4 @@
-//! Two readers at once: each gets everything, and one wake-up is for both.
+//! Two concurrent readers: each gets everything, and one wake-up wakes both.
 
 use super::story::Act::{Begin, Write};
 use super::story::Reads::{Frames, Messages};

@@ -1,8 +1,8 @@
-//! A writer that wakes only while somebody holds a waiter lock (`SPEC.md`, "Wake only when readers wait"): the real flag, the real
-//! service's look and the real reader's.
+//! A writer that wakes only while a reader holds a waiter lock (`SPEC.md`, "Wake only when readers wait"). The flag,
+//! the service's poll and the reader's are the production code.
 //!
-//! The kernel's barrier in the writer's thread is modelled by a fence where it can matter, between the wake word's store and
-//! the question. The lock is one of loom's.
+//! The kernel's barrier in the writer's thread is modelled by a fence where it matters: between the writer's store of
+//! the wake word and its load of the flag. The lock is loom's.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,17 +16,17 @@ use crate::protocol::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::protocol::wake::{AFTERWARDS, Listening, NotifyFlag, SLICE, WaiterLocks, WaiterWatch};
 use crate::protocol::{self, HeaderWords};
 
-/// Whether a waiter lock is held: the kernel's list of locks. The doorbell is not heard.
+/// Whether a waiter lock is held, as in the kernel's list of locks. The doorbell has no effect.
 struct Locks(Mutex<bool>);
 
 impl WaiterLocks for Locks {
     fn take(&self) -> bool {
-        *self.0.lock().expect("nobody dies holding it") = true;
+        *self.0.lock().expect("no thread dies holding the lock") = true;
         true
     }
 
     fn are_held(&self) -> bool {
-        *self.0.lock().expect("nobody dies holding it")
+        *self.0.lock().expect("no thread dies holding the lock")
     }
 
     fn ring_doorbell(&self) {}
@@ -58,18 +58,19 @@ impl Stream {
         protocol::bump_after_write(&WriterHeader { stream: self, barrier });
     }
 
-    /// The service thread: a look, and another one after two seconds.
+    /// The service thread: one poll, and another one after two seconds.
     fn serve(&self) {
         let mut watch = WaiterWatch::default();
         let now = Instant::now();
         for now in [now, now + AFTERWARDS] {
-            if watch.look(&self.flag, &self.waking, &self.locks, now) {
+            if watch.poll(&self.flag, &self.waking, &self.locks, now) {
                 self.header.wake_waiters();
             }
         }
     }
 
-    /// Waits for the one frame, by R9. A slice does not end by itself: who sleeps past the write sleeps for good.
+    /// Waits for the one frame, by R9. A slice does not end by itself, so a reader that sleeps past the write never
+    /// wakes.
     fn read(&self) {
         let mut listening = Listening::default();
         loop {
@@ -80,14 +81,14 @@ impl Stream {
             if listening.longest_sleep(&self.waking, &self.locks, Instant::now(), true) == SLICE {
                 self.header.sleep(wake);
             } else {
-                // Not noticed yet: the short sleep.
+                // The service has not noticed the lock yet, so this is the short sleep.
                 thread::yield_now();
             }
         }
     }
 }
 
-/// The header as its writer has it.
+/// The header as its writer sees it.
 struct WriterHeader<'a> {
     stream: &'a Stream,
     barrier: bool,
@@ -137,18 +138,19 @@ fn explore(waking: bool, barrier: bool) {
 }
 
 #[test]
-fn who_is_promised_to_be_woken_does_not_sleep_past_a_write_when_waking_begins() {
+fn a_reader_with_a_long_sleep_does_not_sleep_past_a_write_when_waking_begins() {
     explore(false, true);
 }
 
 #[test]
-fn who_is_promised_to_be_woken_does_not_sleep_past_a_write_when_waking_ends() {
+fn a_reader_with_a_long_sleep_does_not_sleep_past_a_write_when_waking_ends() {
     explore(true, true);
 }
 
 #[test]
 fn without_the_barrier_a_reader_sleeps_past_a_write() {
-    let found = std::panic::catch_unwind(|| explore(false, false)).expect_err("no order of events shows it");
-    let said = found.downcast_ref::<String>().expect("a panic with a message");
-    assert!(said.contains("deadlock"), "{said}");
+    let found = std::panic::catch_unwind(|| explore(false, false))
+        .expect_err("expected a reader that sleeps past the write in some order of events");
+    let message = found.downcast_ref::<String>().expect("a panic with a message");
+    assert!(message.contains("deadlock"), "{message}");
 }

@@ -1,4 +1,5 @@
-//! What happened in at least one execution of a story: a model in which nobody is ever lapped proves nothing of lapping.
+//! What happened in at least one execution of a story: a model in which no reader is ever lapped proves nothing about
+//! lapping.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,9 +9,9 @@ pub enum Event {
     Played,
     Slept,
     Lapped,
-    /// A reader went on to the next generation.
+    /// A reader moved on to the next generation.
     Moved,
-    /// A reader went past frames of a generation that came and went unseen.
+    /// A reader skipped the frames of a generation that it never saw.
     Skipped,
     Died,
     Survived,
@@ -41,6 +42,6 @@ impl Witness {
     pub fn has_seen(&self, events: &[Event]) {
         let counts: Vec<_> = events.iter().map(|&event| self.count(event)).collect();
         println!("{} executions, {events:?}: {counts:?}", self.count(Event::Played));
-        assert!(!counts.contains(&0), "{events:?}: {counts:?} times, so the story does not try what it should");
+        assert!(!counts.contains(&0), "{events:?}: {counts:?} times, so the story does not cover all of them");
     }
 }

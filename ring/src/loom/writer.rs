@@ -1,4 +1,4 @@
-//! The writer of a modelled stream, without files: a ring is there before its generation is current.
+//! The writer of a modelled stream, without files: a ring exists before its generation is current.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct Writer {
     counters: Counters,
 }
 
-/// The stream that was to be taken over is closed, after so many frames.
+/// The stream to be taken over was closed after `total` frames.
 pub struct Closed {
     pub total: u64,
 }
@@ -29,8 +29,8 @@ impl Writer {
         Self { stream: stream.clone(), generation: NO_GENERATION, base: 0, counters: Counters::default() }
     }
 
-    /// The next one, in the place of one that died: T5. What that one stored is visible, since the lock that the kernel
-    /// took from it is ours now.
+    /// The writer that takes over from one that died: T5. The dead writer's stores are visible, since this one holds
+    /// the lock that the kernel released at its death.
     pub fn take_over(stream: &Arc<Stream>) -> Result<Self, Closed> {
         let header = &stream.header;
         let generation = header.generation().load(Ordering::Acquire);
@@ -41,7 +41,7 @@ impl Writer {
             ring.base.load(Ordering::Relaxed) + ring.committed().load(Ordering::Relaxed)
         };
         if header.state().load(Ordering::Acquire) == header::STATE_CLOSED {
-            // Who died between K3 and K4 has woken nobody.
+            // A writer that died between K3 and K4 has not woken the readers.
             header.end_slices();
             return Err(Closed { total: base });
         }
@@ -57,7 +57,7 @@ impl Writer {
         }
     }
 
-    /// Performs an act after which nothing happens any more.
+    /// Performs the last act of a story.
     pub fn perform_last(&mut self, act: Act) {
         let Self { generation, counters: Counters { position, chunks, .. }, .. } = *self;
         let end = match act {

@@ -18,9 +18,9 @@ fn place(memory: &Memory, start: Start) -> Option<(u64, u64)> {
 #[test]
 fn a_message_reader_that_attaches_between_the_commits_of_a_chunk_and_its_frames_gets_that_chunk() {
     let memory = Memory::new(10, 2);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     for _ in 0..3 {
-        scribe.write(2);
+        writer.write(2);
     }
     // Restores the state after W7 of the third chunk: its writer has not done W8 yet, or has died.
     memory.ring.committed().store(4, Ordering::Relaxed);
@@ -34,15 +34,15 @@ fn a_message_reader_that_attaches_between_the_commits_of_a_chunk_and_its_frames_
 fn a_message_reader_whose_loads_were_overtaken_by_whole_chunks_begins_before_them() {
     // `committed` is loaded first: any number of chunks may be committed before `committed_chunks` is loaded.
     let memory = Memory::new(100, 50);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     for _ in 0..40 {
-        scribe.write(1);
+        writer.write(1);
     }
     memory.ring.committed().store(10, Ordering::Relaxed);
     assert_eq!(place(&memory, Start::Newest), Some((10, 10)));
     assert_eq!(place(&memory, Start::Last(3)), Some((7, 7)));
     for _ in 0..100 {
-        scribe.write(1);
+        writer.write(1);
     }
     assert_eq!(memory.ring.records(), 64);
     memory.ring.committed().store(10, Ordering::Relaxed);
@@ -52,11 +52,11 @@ fn a_message_reader_whose_loads_were_overtaken_by_whole_chunks_begins_before_the
 #[test]
 fn a_reader_of_the_newest_messages_begins_behind_trailing_empty_ones() {
     let memory = Memory::new(10, 2);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     assert_eq!(place(&memory, Start::Oldest), Some((0, 0)));
-    scribe.write(0);
-    scribe.write(2);
-    scribe.write(0);
+    writer.write(0);
+    writer.write(2);
+    writer.write(0);
     assert_eq!(place(&memory, Start::Newest), Some((2, 3)));
     assert_eq!(place(&memory, Start::Last(2)), Some((0, 1)));
     assert_eq!(place(&memory, Start::Oldest), Some((0, 0)));
@@ -65,9 +65,9 @@ fn a_reader_of_the_newest_messages_begins_behind_trailing_empty_ones() {
 #[test]
 fn frames_that_are_being_overwritten_are_before_every_start() {
     let memory = Memory::new(10, 2);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     for _ in 0..10 {
-        scribe.write(2);
+        writer.write(2);
     }
     let begin = of_frames(&memory.ring, Start::Oldest);
     assert_eq!((begin.position, begin.not_lost_below), (10, 15));
@@ -82,8 +82,8 @@ fn frames_that_are_being_overwritten_are_before_every_start() {
 #[test]
 fn an_impossible_record_counter_ends_the_search() {
     let memory = Memory::new(10, 2);
-    let mut scribe = Scribe::new(&memory);
-    scribe.write(2);
+    let mut writer = PlainWriter::new(&memory);
+    writer.write(2);
     memory.ring.reserved_chunks().store(u64::MAX, Ordering::Relaxed);
     assert_eq!(place(&memory, Start::Oldest), None);
     memory.ring.committed_chunks().store(u64::MAX, Ordering::Relaxed);

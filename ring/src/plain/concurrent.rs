@@ -1,5 +1,5 @@
-//! Two threads at once: whatever is called whole is whole. The copies race with the stores, which Miri and
-//! ThreadSanitizer rightly call a data race (see `racing_copy`): this is for real machines.
+//! Two concurrent threads: frames that the check finds whole are whole. The copies race with the stores, which Miri and
+//! ThreadSanitizer rightly report as a data race (see `racing_copy`), so this test runs on real machines only.
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,9 +16,9 @@ fn no_copy_that_passes_the_check_is_torn() {
         let (mut whole, mut lost) = (0, 0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut scribe = Scribe::new(&memory);
+                let mut writer = PlainWriter::new(&memory);
                 for _ in 0..20_000 {
-                    scribe.write(chunk);
+                    writer.write(chunk);
                     std::thread::yield_now();
                 }
                 done.store(true, Ordering::Release);
@@ -38,7 +38,7 @@ fn no_copy_that_passes_the_check_is_torn() {
                 }
             }
         });
-        assert_eq!(whole + lost, 20_000 * chunk, "every position is read or lost, once");
+        assert_eq!(whole + lost, 20_000 * chunk, "every position is read or lost exactly once");
         assert!(whole > 0);
     }
 }

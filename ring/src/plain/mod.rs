@@ -87,13 +87,13 @@ fn time_at(position: u64) -> f64 {
 }
 
 /// Writes chunks of frames whose content follows from their position.
-struct Scribe<'a> {
+struct PlainWriter<'a> {
     memory: &'a Memory,
     counters: Counters,
     meta_generation: Cell<u32>,
 }
 
-impl<'a> Scribe<'a> {
+impl<'a> PlainWriter<'a> {
     fn new(memory: &'a Memory) -> Self {
         Self { memory, counters: Counters::default(), meta_generation: Cell::new(1) }
     }

@@ -1,4 +1,4 @@
-//! One thread: what each step stores and says.
+//! One thread: what each step stores and returns.
 
 use super::*;
 use crate::layout::{RawTrailer, trailer};
@@ -8,12 +8,12 @@ use crate::protocol::{Committed, Over, Reserved, Update, is_over, load_committed
 fn what_is_written_is_read_lap_after_lap() {
     for (frames, chunk) in [(1, 1), (2, 1), (7, 3), (8, 8), (128, 50)] {
         let memory = Memory::new(frames, chunk);
-        let mut scribe = Scribe::new(&memory);
+        let mut writer = PlainWriter::new(&memory);
         generation(&memory, 0);
         let n = memory.ring.frames();
         let rounds = if cfg!(miri) { 3 } else { 40 };
         for round in 1..=rounds {
-            scribe.write(chunk);
+            writer.write(chunk);
             let committed = load_committed(&memory.ring).frames;
             assert_eq!(load_committed(&memory.ring), Committed { frames: round * chunk, chunks: round });
             assert_eq!(memory.ring.committed_meta_generation().load(Ordering::Relaxed), 1);
@@ -28,9 +28,9 @@ fn what_is_written_is_read_lap_after_lap() {
 #[test]
 fn a_chunk_longer_than_the_ring_stores_its_newest_frames_only() {
     let memory = Memory::new(7, 1);
-    let mut scribe = Scribe::new(&memory);
-    scribe.write(3);
-    scribe.write(25);
+    let mut writer = PlainWriter::new(&memory);
+    writer.write(3);
+    writer.write(25);
     assert_eq!(check(&memory, 21..28), 21);
     let record = memory.ring.load_record(1);
     assert_eq!((record.first, record.frames), (3, 25));
@@ -39,23 +39,23 @@ fn a_chunk_longer_than_the_ring_stores_its_newest_frames_only() {
 #[test]
 fn an_empty_chunk_is_a_record_without_frames() {
     let memory = Memory::new(4, 1);
-    let mut scribe = Scribe::new(&memory);
-    scribe.write(2);
+    let mut writer = PlainWriter::new(&memory);
+    writer.write(2);
     let before = snapshot(&memory.header, &memory.ring);
-    scribe.write(0);
+    writer.write(0);
     let after = snapshot(&memory.header, &memory.ring);
     assert_eq!(after.committed.frames, before.committed.frames);
     assert_eq!(after.committed.chunks, before.committed.chunks + 1);
-    assert_eq!(after.wake, before.wake.wrapping_add(1), "an event for those who wait for messages");
+    assert_eq!(after.wake, before.wake.wrapping_add(1), "an event for readers that wait for messages");
     assert_eq!((memory.ring.load_record(1).first, memory.ring.load_record(1).frames), (2, 0));
 }
 
 #[test]
-fn a_chunk_in_the_making_takes_the_oldest_frames_and_records_from_readers() {
+fn a_chunk_being_written_takes_the_oldest_frames_and_records_from_readers() {
     let memory = Memory::new(10, 1);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     for _ in 0..10 {
-        scribe.write(1);
+        writer.write(1);
     }
     // W1 and W2 of a chunk of 4.
     memory.ring.reserved().store(14, Ordering::Relaxed);
@@ -82,12 +82,12 @@ fn absurd_counters_never_lead_outside_a_copy() {
 }
 
 #[test]
-fn a_chunk_given_up_half_way_keeps_its_frames_from_readers_and_its_position_for_the_next() {
+fn an_abandoned_chunk_hides_the_frames_that_it_may_have_overwritten_and_leaves_its_position_to_the_next() {
     let memory = Memory::new(10, 1);
-    let mut scribe = Scribe::new(&memory);
-    scribe.write(10);
-    let given_up = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let Scribe { memory, counters, .. } = &mut scribe;
+    let mut writer = PlainWriter::new(&memory);
+    writer.write(10);
+    let abandoned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let PlainWriter { memory, counters, .. } = &mut writer;
         let record = |first| Record { first, frames: 6, ..Record::default() };
         protocol::write(
             &memory.header,
@@ -95,28 +95,28 @@ fn a_chunk_given_up_half_way_keeps_its_frames_from_readers_and_its_position_for_
             counters,
             6,
             Stores::MayStream,
-            |_| panic!("the caller's copy fails"),
+            |_| panic!("the caller's copy failed"),
             record,
             || {},
         );
     }));
-    assert!(given_up.is_err());
+    assert!(abandoned.is_err());
     assert_eq!(load_committed(&memory.ring).frames, 10);
-    assert_eq!(check(&memory, 0..10), 6, "what may have been overwritten is not whole");
-    // Shorter than the one given up: what that one overwrote stays lost.
-    scribe.write(2);
+    assert_eq!(check(&memory, 0..10), 6, "frames that may have been overwritten are not whole");
+    // Shorter than the abandoned one: frames that the latter overwrote stay lost.
+    writer.write(2);
     assert_eq!(load_committed(&memory.ring).frames, 12);
     assert_eq!(check(&memory, 2..12), 6);
-    scribe.write(8);
+    writer.write(8);
     assert_eq!(check(&memory, 10..20), 10);
 }
 
 #[test]
-fn a_generation_is_over_when_the_header_names_another_or_says_closed() {
+fn a_generation_is_over_when_the_header_names_another_or_is_closed() {
     let memory = Memory::new(4, 1);
     generation(&memory, 0);
-    let mut scribe = Scribe::new(&memory);
-    scribe.write(1);
+    let mut writer = PlainWriter::new(&memory);
+    writer.write(1);
     assert_eq!(is_over(&snapshot(&memory.header, &memory.ring), 0), Over::No);
     let wake = snapshot(&memory.header, &memory.ring).wake;
     generation(&memory, 1);
@@ -126,33 +126,29 @@ fn a_generation_is_over_when_the_header_names_another_or_says_closed() {
     protocol::close(&memory.header, 17);
     let closed = snapshot(&memory.header, &memory.ring);
     assert_eq!(closed.wake, wake.wrapping_add(2));
-    assert_eq!(
-        is_over(&closed, 0),
-        Over::NextGeneration(1),
-        "the ring after mine may hold frames that I have not seen"
-    );
+    assert_eq!(is_over(&closed, 0), Over::NextGeneration(1), "the next ring may hold unread frames");
     assert_eq!(is_over(&closed, 1), Over::Closed);
     assert_eq!(memory.header.final_position().load(Ordering::Relaxed), 17);
 }
 
 #[test]
-fn news_is_told_without_a_look_at_the_header_and_its_absence_with_one() {
+fn an_update_is_reported_without_loading_the_header_and_its_absence_after_loading_it() {
     let memory = Memory::new(4, 1);
     generation(&memory, 0);
-    let mut scribe = Scribe::new(&memory);
-    scribe.write(3);
-    let news = |next| update(&memory.header, &memory.ring, |committed| committed.frames != next);
-    assert_eq!(news(1), Update::Committed(Committed { frames: 3, chunks: 1 }));
-    assert_eq!(news(3), Update::Nothing(snapshot(&memory.header, &memory.ring)));
-    // What is committed comes first, whatever else has happened since.
+    let mut writer = PlainWriter::new(&memory);
+    writer.write(3);
+    let poll = |next| update(&memory.header, &memory.ring, |committed| committed.frames != next);
+    assert_eq!(poll(1), Update::Committed(Committed { frames: 3, chunks: 1 }));
+    assert_eq!(poll(3), Update::Nothing(snapshot(&memory.header, &memory.ring)));
+    // Committed frames come first, even if the generation has changed since.
     generation(&memory, 1);
-    assert_eq!(news(1), Update::Committed(Committed { frames: 3, chunks: 1 }));
-    let Update::Nothing(snapshot) = news(3) else { panic!("nothing is left") };
+    assert_eq!(poll(1), Update::Committed(Committed { frames: 3, chunks: 1 }));
+    let Update::Nothing(snapshot) = poll(3) else { panic!("expected nothing new") };
     assert_eq!(is_over(&snapshot, 0), Over::NextGeneration(1));
 }
 
 #[test]
-fn the_wake_word_goes_round() {
+fn the_wake_word_wraps_around() {
     let memory = Memory::new(4, 1);
     memory.header.wake().store(u32::MAX, Ordering::Relaxed);
     protocol::bump(&memory.header);
@@ -160,7 +156,7 @@ fn the_wake_word_goes_round() {
 }
 
 #[test]
-fn a_trailer_comes_out_as_it_went_in_and_every_offset_of_the_ring_lies_before_it() {
+fn a_trailer_is_read_as_it_was_written_and_every_offset_of_the_ring_is_before_it() {
     let memory = Memory::new(200, 10);
     let geometry = memory.ring.geometry().clone();
     let raw = RawTrailer {
@@ -186,7 +182,11 @@ fn a_trailer_comes_out_as_it_went_in_and_every_offset_of_the_ring_lies_before_it
     assert_eq!(read, raw);
     assert_eq!(Geometry::check(&read, geometry.length).unwrap().0, geometry);
     assert!(geometry.index_offset + 64 * geometry.records <= geometry.trailer_offset());
-    assert_eq!(memory.ring.committed().load(Ordering::Relaxed), 0, "the counters are not the trailer's fixed part");
+    assert_eq!(
+        memory.ring.committed().load(Ordering::Relaxed),
+        0,
+        "the counters are not part of the trailer's fixed fields"
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! The cursor over plain memory: the loop that ships, without files and without other processes.
+//! The cursor over plain memory: the production loop, without files and without other processes.
 
 use std::ops::Range;
 
-use super::{FRAME_SAMPLES, Memory, Scribe, samples_at, time_at};
+use super::{FRAME_SAMPLES, Memory, PlainWriter, samples_at, time_at};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::protocol::cursor::{
     Beginning, Came, Cursor, Outcome, Plan, RingFacts, Source, Start, Status, Target, Unit, Update,
@@ -12,7 +12,7 @@ use crate::protocol::{self, Committed, RingWords as _};
 use crate::stream::WriterId;
 use crate::{Description, Error, Result};
 
-/// A stream of one ring, which is its first generation.
+/// A stream with one ring, its first generation.
 struct Plain<'a> {
     memory: &'a Memory,
     open: bool,
@@ -198,13 +198,13 @@ fn cursor(memory: &Memory, unit: Unit) -> Cursor<Plain<'_>> {
 fn every_frame_is_copied_once_or_counted_as_lost_lap_after_lap() {
     for (frames, chunk, reads_after) in [(1, 1, 1), (7, 3, 1), (8, 8, 2), (10, 3, 5)] {
         let memory = Memory::new(frames, chunk);
-        let mut scribe = Scribe::new(&memory);
+        let mut writer = PlainWriter::new(&memory);
         super::generation(&memory, 0);
         let (mut cursor, mut copy) = (cursor(&memory, Unit::Frames), Copy::default());
         assert_eq!(cursor.read(&mut copy, 1, false).unwrap(), Outcome::Generation);
         let (mut read, mut written) = (0, 0);
         for round in 0..if cfg!(miri) { 12 } else { 200 } {
-            scribe.write(chunk);
+            writer.write(chunk);
             written += chunk;
             if round % reads_after == 0 {
                 while let Outcome::Data(copied) = cursor.read(&mut copy, 4, false).unwrap() {
@@ -222,14 +222,14 @@ fn every_frame_is_copied_once_or_counted_as_lost_lap_after_lap() {
 #[test]
 fn every_message_is_copied_whole_or_its_frames_are_counted_as_lost() {
     let memory = Memory::new(10, 3);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     super::generation(&memory, 0);
     let (mut cursor, mut copy) = (cursor(&memory, Unit::Messages), Copy::default());
     assert_eq!(cursor.next_message(&mut copy).unwrap().map(|_| ()), Outcome::Generation);
     let (mut read, mut written, mut messages) = (0, 0, 0);
     for round in 0..if cfg!(miri) { 12 } else { 200 } {
         let frames = round % 4;
-        scribe.write(frames);
+        writer.write(frames);
         written += frames;
         if round % 7 == 6 {
             while let Outcome::Data(info) = cursor.next_message(&mut copy).unwrap() {
@@ -244,15 +244,15 @@ fn every_message_is_copied_whole_or_its_frames_are_counted_as_lost() {
 }
 
 #[test]
-fn a_view_is_whole_until_the_writer_comes_round() {
+fn a_view_is_whole_until_the_writer_laps_it() {
     let memory = Memory::new(10, 3);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     super::generation(&memory, 0);
     let mut cursor = cursor(&memory, Unit::Frames);
     assert_eq!(cursor.view(9).unwrap(), Outcome::Generation);
-    scribe.write(8);
+    writer.write(8);
     let view = cursor.view(u64::MAX).unwrap().data().unwrap();
-    scribe.write(6);
+    writer.write(6);
     assert_eq!((cursor.finish(&view), cursor.lost()), (4..8, 4));
     let view = cursor.view(2).unwrap().data().unwrap();
     assert_eq!((cursor.finish(&view), cursor.lost()), (8..10, 4));
@@ -261,27 +261,27 @@ fn a_view_is_whole_until_the_writer_comes_round() {
 #[test]
 fn a_stream_that_is_closed_is_drained_and_reported_once() {
     let memory = Memory::new(10, 3);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     super::generation(&memory, 0);
     let (mut cursor, mut copy) = (cursor(&memory, Unit::Frames), Copy::default());
     assert_eq!(cursor.read(&mut copy, 1, false).unwrap(), Outcome::Generation);
-    scribe.write(3);
+    writer.write(3);
     protocol::close(&memory.header, 5);
     assert!(cursor.read(&mut copy, 9, false).unwrap().is_data());
     assert_eq!(cursor.read(&mut copy, 9, false).unwrap(), Outcome::Closed);
-    assert_eq!(cursor.lost(), 2, "what the final position says was missed");
+    assert_eq!(cursor.lost(), 2, "the frames missed up to the final position");
 }
 
 #[test]
-fn what_was_there_is_skipped_and_is_not_lost() {
+fn skipped_frames_do_not_count_as_lost() {
     let memory = Memory::new(10, 3);
-    let mut scribe = Scribe::new(&memory);
+    let mut writer = PlainWriter::new(&memory);
     super::generation(&memory, 0);
     let mut cursor = cursor(&memory, Unit::Frames);
     assert_eq!(cursor.skip_to_newest().unwrap(), Outcome::Generation);
     assert_eq!(cursor.skip_to_newest().unwrap(), Outcome::Nothing);
     for _ in 0..9 {
-        scribe.write(3);
+        writer.write(3);
     }
     assert_eq!(cursor.skip_to_newest().unwrap(), Outcome::Data(27));
     assert_eq!((cursor.position(), cursor.lost()), (27, 0));

@@ -1,5 +1,6 @@
-//! A copy with streaming stores on real cores: it tears without the `sfence`s of W3 and W6, which nothing else orders, and
-//! does not with them. Two threads are as good as two processes here: the caches know neither.
+//! A copy with streaming stores on real cores: it tears without the `sfence`s of W3 and W6, since nothing else orders
+//! such stores, and does not tear with them. Two threads suffice in place of two processes, since caches treat both
+//! alike.
 
 use std::arch::x86_64::{__m128i, _mm_set1_epi64x, _mm_stream_si128};
 use std::sync::atomic::AtomicBool;
@@ -13,12 +14,12 @@ use crate::protocol::order::{Mutation, with_mutation};
 const WORDS: usize = 512;
 const RING_FRAMES: u64 = 8;
 
-/// How long tearing is waited for, on a machine that has other things to do.
+/// How long the test waits for a torn frame, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a copy with fences must hold.
+/// How long a copy with fences must not tear.
 const PROOF: Duration = Duration::from_secs(4);
 
-/// What a reader found in frames that the check of R5 to R7 called whole.
+/// What a reader found in frames that R5 to R7 judged whole.
 #[derive(Debug, Default)]
 struct Found {
     whole: u64,
@@ -35,7 +36,7 @@ fn stream(memory: &Memory, positions: Range<u64>) {
         for offset in (0..length).step_by(16) {
             let word = (position + (offset / (8 * WORDS)) as u64) as i64;
             // SAFETY: in the run's samples, 16-aligned since the samples begin at 8 N and N is a multiple of 8. SSE2 is
-            // part of x86-64. The `sfence`s are what is tested: the writer passes them in `order`.
+            // part of x86-64. The tested `sfence`s are executed in `order`.
             unsafe { _mm_stream_si128(start.add(offset).cast::<__m128i>(), _mm_set1_epi64x(word)) };
         }
         position += run.frames;
@@ -59,7 +60,7 @@ fn write_until(memory: &Memory, done: &AtomicBool) {
     }
 }
 
-/// Reads the newest frame again and again, until `enough` says so.
+/// Reads the newest frame repeatedly, until `enough` returns true.
 fn read_until(memory: &Memory, enough: impl Fn(&Found) -> bool) -> Found {
     let mut found = Found::default();
     let mut words = vec![0u8; 8 * WORDS];
@@ -100,7 +101,7 @@ fn race(mutation: Option<Mutation>, enough: impl Fn(&Found) -> bool) -> Found {
 }
 
 #[test]
-#[ignore = "of the hardware: needs two cores at the same time, which a busy machine may not give; `cargo xtask torture` runs it"]
+#[ignore = "tests the hardware: needs two free cores, which a busy machine may not have; `cargo xtask torture` runs it"]
 fn a_streaming_copy_tears_without_its_store_fences_and_does_not_with_them() {
     let started = Instant::now();
     let without = race(Some(Mutation::NoStoreFence), |found| {
@@ -109,7 +110,7 @@ fn a_streaming_copy_tears_without_its_store_fences_and_does_not_with_them() {
     eprintln!("without sfence, in {:.1} s: {without:?}", started.elapsed().as_secs_f64());
     let started = Instant::now();
     let with = race(None, |found| {
-        // Long enough, and enough of them.
+        // Both the time and the number of frames must suffice.
         found.whole > 100_000 && started.elapsed() > PROOF || started.elapsed() > PATIENCE
     });
     eprintln!("with sfence, in {:.1} s: {with:?}", started.elapsed().as_secs_f64());

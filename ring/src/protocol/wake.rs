@@ -75,7 +75,7 @@ pub(crate) struct WaiterWatch {
 
 impl WaiterWatch {
     /// Looks for waiter locks; to be called four times a second. `true`: readers that already sleep have to be woken.
-    pub fn look(&mut self, flag: &NotifyFlag, waking: &AtomicU32, locks: &impl WaiterLocks, now: Instant) -> bool {
+    pub fn poll(&mut self, flag: &NotifyFlag, waking: &AtomicU32, locks: &impl WaiterLocks, now: Instant) -> bool {
         if !flag.can_clear {
             return false;
         }

@@ -92,7 +92,7 @@ impl Waiter {
                 Attention::Sleep(longest) => (slice.min(longest), self.sleep(cursor, sleep.wake, slice.min(longest))),
             };
             match end {
-                WaitEnd::LookAgain => {}
+                WaitEnd::PollAgain => {}
                 WaitEnd::Gone => return Err(cursor.truncated()),
                 WaitEnd::TimedOut if slice == left || Instant::now() >= slice_over => {
                     slice_over = Instant::now() + SLICE;
@@ -126,7 +126,7 @@ impl Waiter {
             }
             std::hint::spin_loop();
         }
-        Ok(WaitEnd::LookAgain)
+        Ok(WaitEnd::PollAgain)
     }
 
     /// Section "Liveness" of `SPEC.md`, after a slice in which nothing was new.

@@ -1,4 +1,4 @@
-//! Sleeping on a word of shared memory, and waking those that sleep.
+//! Sleeping on a word of shared memory, and waking the readers that sleep on it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitEnd {
-    /// Woken, or the word had another value, or a signal came: look again.
-    LookAgain,
+    /// Woken, or the word had another value, or a signal arrived: poll again.
+    PollAgain,
     TimedOut,
     /// The word's memory is gone: the segment was truncated.
     Gone,
@@ -32,7 +32,7 @@ fn ended(result: Result<(), Errno>) -> WaitEnd {
     match result {
         Err(Errno::TIMEDOUT) => WaitEnd::TimedOut,
         Err(Errno::FAULT) => WaitEnd::Gone,
-        _ => WaitEnd::LookAgain,
+        _ => WaitEnd::PollAgain,
     }
 }
 

@@ -242,7 +242,7 @@ impl Shared {
         // A switch holds the names while it reserves memory. Readers that have just come look for themselves.
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
-        if watch.look(&self.notify, words.waking(), header, Instant::now()) {
+        if watch.poll(&self.notify, words.waking(), header, Instant::now()) {
             shm::wake(words.wake(), i32::MAX as u32);
         }
     }
