@@ -129,7 +129,7 @@ fn a_damaged_stream_is_refused_by_what_is_wrong_with_it() {
     let header = segments::header(&name);
     std::fs::write(&header, vec![7; 4096]).unwrap();
     let said = failed(&["info", &name]);
-    assert!(said.contains("is corrupt") && said.contains("neither our magic nor ezmsg's"), "{said}");
+    assert!(said.contains("is corrupt") && said.contains("neither dora-shm's magic nor ezmsg's"), "{said}");
     std::fs::remove_file(header).unwrap();
 }
 

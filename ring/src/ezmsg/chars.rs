@@ -20,7 +20,7 @@ pub(super) const fn char_of(dtype: Dtype) -> u8 {
     }
 }
 
-/// The type that numpy gives this character, if it is one of ours. C's long (`l`, `L`) has 64 bits on Linux.
+/// The type that this character means to numpy, if [`Dtype`] has it. C's long (`l`, `L`) has 64 bits on Linux.
 pub(super) fn dtype_of(char: u8) -> Option<Dtype> {
     match char {
         b'l' => Some(Dtype::I64),

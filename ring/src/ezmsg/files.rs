@@ -1,7 +1,7 @@
 //! The segments of a stream that ezmsg wrote, as files.
 //!
-//! They are read, never mapped: a hole that is read takes no memory, a segment that becomes shorter is an error instead
-//! of a SIGBUS, and nothing has to be aligned.
+//! They are read, never mapped: reading a hole allocates no memory, a segment that is truncated causes an error rather
+//! than a SIGBUS, and nothing has to be aligned.
 
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -18,23 +18,23 @@ use crate::shm::{FileId, FileStat, Opened};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
-/// Looks at a header that is being stored to, before the answer is "not now".
-const LOOKS: usize = 8;
-/// Frames whose times are read at once.
+/// How often a header that is being stored to is read before a poll gives up.
+const TRIES: usize = 8;
+/// How many times are read at once.
 const TIMES: usize = 256;
 
 /// A header that ezmsg wrote.
 pub(super) struct HeaderFile {
     file: OwnedFd,
     id: FileId,
-    /// Whose the stream is: its rings and metadata must belong to the same user.
+    /// User ID of the stream's owner. Its rings and metadata must belong to the same user.
     pub owner: u32,
     pub segment: String,
     pub struct_version: u32,
 }
 
 impl HeaderFile {
-    /// Opens the header of the stream `name`; `None` when there is none, or it is no longer ezmsg's.
+    /// Opens the header of the stream `name`; `None` if there is none, or if it is not ezmsg's.
     pub fn open(name: &str, owner: Owner) -> Result<Option<Self>> {
         let segment = SegmentName::header(name).public;
         let Some(Opened { file, stat }) = open_public(&segment, owner)? else { return Ok(None) };
@@ -47,16 +47,17 @@ impl HeaderFile {
         Ok(Some(header))
     }
 
-    /// One copy; `None` of a header that is too short or has no magic.
+    /// A single copy; `None` if the header is too short or has no magic.
     fn read(&self) -> Result<Option<Seen>> {
         let mut bytes = [0; LENGTH];
         let read = read_fully(&self.file, &mut bytes, 0).map_err(io_error("reading", &self.segment))?;
         Ok(if read == LENGTH { Seen::new(bytes) } else { None })
     }
 
-    /// A copy whose fields belong together, as far as two copies that are equal can tell. `None`: not now.
-    pub fn look(&self) -> Result<Option<Seen>> {
-        for _ in 0..LOOKS {
+    /// A copy whose fields belong together, as far as two equal copies can show. `None`: there is no such copy at the
+    /// moment.
+    pub fn poll(&self) -> Result<Option<Seen>> {
+        for _ in 0..TRIES {
             let Some(first) = self.read()? else { return Ok(None) };
             if self.read()? == Some(first) {
                 return Ok(Some(first));
@@ -65,12 +66,12 @@ impl HeaderFile {
         Ok(None)
     }
 
-    /// The file's own number.
+    /// The file's inode number.
     pub fn number(&self) -> u64 {
         self.id.number()
     }
 
-    /// What has become of the stream's public name.
+    /// What the stream's public name refers to.
     pub fn name(&self) -> Result<Name> {
         Ok(match public_id(&self.segment).map_err(io_error("looking for", &self.segment))? {
             Some(id) if id == self.id => Name::Mine,
@@ -80,13 +81,13 @@ impl HeaderFile {
     }
 }
 
-/// What the public name of a header stands for.
+/// What the public name of a header refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Mine,
-    /// Another file has it: another writer's.
+    /// Another writer's file.
     Replaced,
-    /// Nothing. The writer removes it at its end; but so does any mirror of ezmsg's that ends.
+    /// Nothing. The writer removes the name at its end, but so does any of ezmsg's mirrors.
     Gone,
 }
 
@@ -97,14 +98,14 @@ pub(super) struct RingFile {
     pub generation: u32,
     pub track: Track,
     pub segment: String,
-    /// The same for views of this ring, and for no others.
+    /// Shared by the views of this ring, and by no others.
     pub token: Arc<()>,
     /// Frames for which the file is known to have memory.
     backed: u64,
 }
 
 impl RingFile {
-    /// Opens the ring that `seen` describes; `None` when there is no such ring (any more, or yet).
+    /// Opens the ring that `seen` describes; `None` if that ring does not exist yet, or is gone.
     pub fn open(name: &str, header: &HeaderFile, seen: &Seen, max_bytes: u64) -> Result<Option<Self>> {
         let Some(generation) = seen.generation() else { return Ok(None) };
         let layout = seen.layout().map_err(|refusal| match refusal {
@@ -114,22 +115,22 @@ impl RingFile {
         let track = Track::begin(layout.frames, seen).map_err(|reason| corrupt(&header.segment, reason))?;
         let segment = SegmentName::ring(name, generation).public;
         let Some(Opened { file, stat }) = open_public(&segment, Owner::User(header.owner))? else { return Ok(None) };
-        // Its writer may have gone on to another ring meanwhile, and made another file of that name.
-        if !header.look()?.is_some_and(|now| now.is_valid() && now.is_same_ring_as(seen)) {
+        // The writer may have moved on to another ring in the meantime, and made another file of that name.
+        if !header.poll()?.is_some_and(|now| now.is_valid() && now.is_same_ring_as(seen)) {
             return Ok(None);
         }
         if layout.length > max_bytes {
             return Err(Error::TooLarge { needed: layout.length, limit: max_bytes });
         }
         if stat.length < layout.length {
-            let reason = format!("{} bytes, expected {} for what its header says", stat.length, layout.length);
+            let reason = format!("it has {} bytes, expected {} according to its header", stat.length, layout.length);
             return Err(corrupt(&segment, reason));
         }
         Ok(Some(Self { file, layout, generation, track, segment, token: Arc::new(()), backed: 0 }))
     }
 
-    /// Checks that the frames up to `position` take memory: with holes in the file, any number can be claimed, and a
-    /// reader's copies would take memory for all of them. Its writer fills the pages as it goes.
+    /// Checks that the frames up to `position` have memory. A file with holes can claim any number of frames, and a
+    /// reader's copies would allocate memory for all of them. ezmsg's writer fills the pages as it writes.
     pub fn check_backing(&mut self, position: u64) -> Result<()> {
         let frames = position.min(self.layout.frames);
         if frames > self.backed {
@@ -144,7 +145,8 @@ impl RingFile {
         Ok(())
     }
 
-    /// Copies the samples of `range`, no longer than the ring, to `to`, which has room for exactly them. May be torn.
+    /// Copies the samples of `range`, no longer than the ring, to `to`, which has exactly their size. The copy may be
+    /// torn.
     pub fn copy_samples(&self, range: &Range<u64>, to: &mut [u8]) -> Result<()> {
         let frame_bytes = self.layout.frame_bytes;
         let mut rest = to;
@@ -156,8 +158,8 @@ impl RingFile {
         Ok(())
     }
 
-    /// Copies the times of `range`, as [`copy_samples`](Self::copy_samples). Where the ring has none they are seconds
-    /// since the generation's first frame, by its rate, or NaN without one.
+    /// Copies the times of `range`, as [`copy_samples`](Self::copy_samples). If the ring has no times, they are
+    /// computed from the rate, in seconds since the generation's first frame, or NaN without a rate.
     pub fn copy_times(&self, range: &Range<u64>, to: &mut [f64]) -> Result<()> {
         if !self.layout.has_times {
             let rate = self.layout.format.rate_hz();
@@ -186,15 +188,15 @@ impl RingFile {
     fn read(&self, to: &mut [u8], offset: u64) -> Result<()> {
         let read = read_fully(&self.file, to, offset).map_err(io_error("reading", &self.segment))?;
         if read < to.len() {
-            return Err(corrupt(&self.segment, "it became shorter while it was read"));
+            return Err(corrupt(&self.segment, "it was truncated while it was read"));
         }
         Ok(())
     }
 }
 
-/// The pickle of description `seen.meta_generation()`; `None` when its segment is gone.
+/// The pickle of description `seen.meta_generation()`; `None` if its segment is gone.
 ///
-/// The inner error says why it can never be read.
+/// The inner error states why the pickle can never be read.
 pub(super) fn read_pickle(
     name: &str,
     header: &HeaderFile,
@@ -205,7 +207,7 @@ pub(super) fn read_pickle(
     let length = u64::from(seen.aux_nbytes());
     if length > stat.length || length > MAX_METADATA_BYTES {
         return Ok(Some(Err(format!(
-            "the header says that the metadata has {length} bytes, of at most {MAX_METADATA_BYTES}; the segment has {}",
+            "the header states {length} bytes of metadata, expected at most {MAX_METADATA_BYTES} and the segment's {}",
             stat.length
         ))));
     }

@@ -1,7 +1,7 @@
 //! ezmsg's `ShmemArrMeta`, struct version 2: the first 1334 bytes of a header segment.
 //!
-//! We store it and never read it back. An unmodified `EZShmMirror` polls it without any fence of its own, so what it
-//! may see depends on the order of our stores: `valid` is 0 whenever two fields do not belong together.
+//! The writer stores it and never reads it back. An unmodified `EZShmMirror` polls it without any fence, so what it may
+//! see depends on the order of the writer's stores: `bvalid` is 0 whenever two fields do not belong together.
 
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 
@@ -43,20 +43,20 @@ const STRUCT_VERSION_VALUE: u32 = 2;
 pub(super) const NO_GENERATION: u32 = u32::MAX;
 
 const _: () = {
-    // Misaligned, but each within one cache line, where x86 stores it whole.
+    // Misaligned, but each within one cache line, so that x86 stores it in one piece.
     assert!(at::write_index.offset() / 64 == (at::write_index.end() - 1) / 64);
     assert!(at::wrap_counter.offset() / 64 == (at::wrap_counter.end() - 1) / 64);
     assert!(MAX_RANK < MAX_DIMS);
-    // What a header of ours has for it.
+    // Exactly the room that this library's header has for it.
     assert!(LENGTH == crate::layout::header::at::ezmsg.bytes());
 };
 
-/// What a generation looks like to ezmsg.
+/// The facts of a generation that ezmsg's header holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EzmsgFormat<'a> {
     pub dtype: Dtype,
     pub rate_hz: f64,
-    /// Frames that the ring really holds (N).
+    /// Frames that the ring actually holds (N).
     pub frames: u64,
     pub frame_shape: &'a [u64],
     pub key: &'a str,
@@ -67,11 +67,11 @@ pub(crate) struct EzmsgFormat<'a> {
 #[derive(Debug)]
 pub(crate) struct EzmsgHeader {
     base: *mut u8,
-    /// The current format has a dimension that 32 bits cannot hold, so mirrors must not look at it.
+    /// The current format has a dimension that 32 bits cannot hold, so mirrors must not read it.
     hidden: bool,
 }
 
-// SAFETY: the memory is the writer's alone to store to (contract of `new`), from whichever thread has the `&mut`.
+// SAFETY: only this value stores to the memory (contract of `new`), from the thread that holds the `&mut`.
 unsafe impl Send for EzmsgHeader {}
 
 impl EzmsgHeader {
@@ -82,7 +82,7 @@ impl EzmsgHeader {
         Self { base, hidden: false }
     }
 
-    /// C2: what a mirror finds before the first generation. The memory is zero.
+    /// C2: what a mirror finds before the first generation. Expects zeroed memory.
     pub fn placeholders(&mut self) {
         self.set_valid(false);
         self.store(at::struct_version, STRUCT_VERSION_VALUE);
@@ -104,12 +104,12 @@ impl EzmsgHeader {
         }
     }
 
-    /// S7: the next generation, empty. Call it between `set_valid(false)` and `set_valid(true)`.
+    /// S7: stores the next generation, without frames. Call it between `set_valid(false)` and `set_valid(true)`.
     ///
     /// A format that ezmsg's 32-bit fields cannot hold is left invisible to it: `set_valid(true)` does nothing until
     /// the next format.
     pub fn set_format(&mut self, format: &EzmsgFormat<'_>) {
-        // A mirror indexes `frames[a:b, :]`, so it needs a dimension beside the buffered one.
+        // A mirror indexes `frames[a:b, :]`, so it needs a dimension in addition to the buffered one.
         let frame_shape = if format.frame_shape.is_empty() { &[1] } else { format.frame_shape };
         let mut shape = [0; MAX_DIMS];
         self.hidden = false;
@@ -141,10 +141,10 @@ impl EzmsgHeader {
         self.store(at::buffer_generation, format.buffer_generation);
     }
 
-    /// W9: `position` after a chunk. `lap_ended` is what [`EzmsgPosition::advance`] answered.
+    /// W9: stores `position` after a chunk. `lap_ended` is what [`EzmsgPosition::advance`] returned.
     ///
-    /// Either order of the two stores at a wrap shows a mirror a false overflow and N - 1 frames that never were, so
-    /// it must not look between them.
+    /// At a wrap, a mirror that polled between the two stores would see a false overflow and N - 1 frames that never
+    /// existed, in either order of the stores. `set_valid` keeps it from polling between them.
     #[inline]
     pub fn set_position(&mut self, position: EzmsgPosition, lap_ended: bool) {
         if lap_ended {
@@ -160,8 +160,8 @@ impl EzmsgHeader {
         }
     }
 
-    /// M2: a mirror that sees the new generation sees its length too. With the old generation it may see the new
-    /// length, so `aux_nbytes` must never shrink.
+    /// M2: a mirror that sees the new generation also sees its length. It may see the new length with the old
+    /// generation, so `aux_nbytes` must never shrink.
     pub fn set_metadata(&mut self, aux_nbytes: u32, meta_generation: u32) {
         self.store(at::aux_nbytes, aux_nbytes);
         failpoint::point("M2-length");
@@ -178,23 +178,22 @@ impl EzmsgHeader {
     }
 }
 
-/// The longest beginning of `key` that fits into the header and does not end inside a character.
+/// The longest prefix of `key` that fits into the header and does not end inside a character.
 fn truncated(key: &str) -> &str {
     &key[..key.floor_char_boundary(MAX_KEY_BYTES)]
 }
 
-/// Where ezmsg's counters stand: the writer's private copy.
+/// ezmsg's counters: the writer's private copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EzmsgPosition {
-    /// Where the next frame goes, below N at all times: a mirror hands out the whole ring again and again while it is
-    /// N.
+    /// Slot of the next frame, always below N: while it is N, a mirror returns the whole ring on every poll.
     pub write_index: u64,
-    /// Laps ended.
+    /// Number of completed laps.
     pub wrap_counter: u64,
 }
 
 impl EzmsgPosition {
-    /// Moves on by `frames` in a ring of `ring_frames` (N, at least 1). Answers whether a lap ended.
+    /// Moves on by `frames` in a ring of `ring_frames` (N, at least 1). Returns whether a lap ended.
     pub fn advance(&mut self, frames: u64, ring_frames: u64) -> bool {
         let mut laps = frames / ring_frames;
         self.write_index += frames % ring_frames;
@@ -207,26 +206,26 @@ impl EzmsgPosition {
     }
 }
 
-/// What can be told of a header that ezmsg itself wrote.
+/// Facts from a header that ezmsg wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PeekedHeader {
-    /// 1 (ezmsg-tools 0.6) or 2 (0.10); anything in a header that nobody should trust.
+    /// 1 (ezmsg-tools 0.6) or 2 (0.10); unchecked, so it may have any value.
     pub struct_version: u32,
-    /// The signal's key, where it can be read. The stream's name is not in the header.
+    /// The signal's key, if it can be decoded. The stream's name is not in the header.
     pub key: Option<String>,
 }
 
-/// Bytes of the pickle, as a header says it.
+/// Length of the pickle in bytes, as the header states it.
 pub(crate) fn aux_nbytes(bytes: &[u8; LENGTH]) -> u32 {
     at::aux_nbytes.get(bytes)
 }
 
-/// Whether a header begins as ezmsg's do.
+/// Whether a header begins with ezmsg's magic.
 pub(crate) fn has_magic(bytes: &[u8; LENGTH]) -> bool {
     at::magic.get(bytes) == MAGIC_VALUE
 }
 
-/// Recognises ezmsg's header; `None` when its magic is missing.
+/// Recognises ezmsg's header; `None` if its magic is missing.
 pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<PeekedHeader> {
     if !has_magic(bytes) {
         return None;
@@ -236,7 +235,8 @@ pub(crate) fn peek(bytes: &[u8; LENGTH]) -> Option<PeekedHeader> {
     Some(PeekedHeader { struct_version: at::struct_version.get(bytes), key })
 }
 
-/// The text of a key. ezmsg cuts a long one after 1024 bytes even inside a character, whose beginning is left out.
+/// The text of a key. ezmsg cuts a long key after 1024 bytes, even inside a character; the incomplete character is left
+/// out.
 fn readable(key: &[u8]) -> Option<String> {
     match std::str::from_utf8(key) {
         Ok(text) => Some(text.to_owned()),
@@ -261,7 +261,7 @@ mod tests {
         }
 
         fn header(&mut self) -> EzmsgHeader {
-            // SAFETY: LENGTH bytes, borrowed by no one else while the header is used in these tests.
+            // SAFETY: LENGTH bytes, not borrowed elsewhere while these tests use the header.
             unsafe { EzmsgHeader::new(self.0.as_mut_ptr()) }
         }
     }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_that_ezmsg_wrote_for_the_same_stream() {
+    fn the_bytes_equal_those_that_ezmsg_wrote_for_the_same_stream() {
         let golden = include_bytes!("../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin");
         let mut memory = Memory::new();
         let mut header = memory.header();
@@ -308,7 +308,7 @@ mod tests {
         header.set_format(&format(&[], "short"));
         assert_eq!(at::ndim.get(&*memory.0), 2);
         assert_eq!(at::shape.get(&*memory.0)[0], 20);
-        assert_eq!(at::shape.get(&*memory.0)[1], 1, "a frame of rank 0 is shown as (N, 1)");
+        assert_eq!(at::shape.get(&*memory.0)[1], 1, "a frame of rank 0 is stored as (N, 1)");
         assert!(at::shape.get(&*memory.0)[2..].iter().all(|&dim| dim == 0));
         assert!(at::key.get(&*memory.0)[5..].iter().all(|&byte| byte == 0));
         assert_eq!(at::key_len.get(&*memory.0), 5);
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_long_key_is_cut_between_characters() {
-        // Defect D20: cut after 1024 bytes, inside the last character, which no reader can decode.
+        // Defect D20: ezmsg cuts after 1024 bytes, inside the last character, so that no reader can decode the key.
         let key = format!("{}é", "k".repeat(1023));
         let mut memory = Memory::new();
         memory.header().placeholders();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_headers_are_recognised_whatever_the_rest_of_them_says() {
+    fn ezmsgs_headers_are_recognised_by_their_magic_alone() {
         for (golden, struct_version, key) in [
             (include_bytes!("../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin"), 2, "eeg/headset-1"),
             (include_bytes!("../../../tests/vectors/ezmsg/v2/image_u8/header.bin"), 2, "cam0"),
@@ -363,14 +363,14 @@ mod tests {
         }
         at::key_len.put(&mut *memory.0, 1024);
         memory.0[at::key.end() - 1] = 0xC3;
-        assert_eq!(key_of(&memory).unwrap().len(), 1023, "the beginning of a character that was cut");
+        assert_eq!(key_of(&memory).unwrap().len(), 1023, "the incomplete character is left out");
         memory.0[at::key.offset()] = 0xFF;
         assert_eq!(key_of(&memory), None);
     }
 
     #[test]
     fn a_full_ring_is_at_index_0_of_the_next_lap() {
-        // Defect D1: an index of N makes a mirror hand out the whole ring on every poll.
+        // Defect D1: an index of N makes a mirror return the whole ring on every poll.
         let mut position = EzmsgPosition::default();
         assert!(position.advance(100, 100));
         assert_eq!(position, EzmsgPosition { write_index: 0, wrap_counter: 1 });
@@ -384,7 +384,7 @@ mod tests {
 
     proptest! {
         #[test]
-        #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+        #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
         fn counters_agree_with_counting_frame_by_frame(
             ring_frames in 1_u64..50,
             chunks in prop::collection::vec(0_u64..200, 1..50),
@@ -405,7 +405,7 @@ mod tests {
         }
 
         #[test]
-        #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+        #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
         fn no_position_overflows(start in 0_u64..(1 << 32), frames in any::<u64>()) {
             let mut position = EzmsgPosition { write_index: start, wrap_counter: u64::MAX };
             position.advance(frames, 1 << 32);
@@ -415,7 +415,7 @@ mod tests {
         }
 
         #[test]
-        #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+        #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
         fn no_bytes_make_peek_panic(bytes in prop::collection::vec(any::<u8>(), LENGTH)) {
             let mut bytes: [u8; LENGTH] = bytes.try_into().unwrap();
             let _ = peek(&bytes);

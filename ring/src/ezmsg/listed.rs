@@ -1,4 +1,4 @@
-//! What one look at a header that ezmsg wrote shows, for the list of streams.
+//! What a single read of a header that ezmsg wrote shows, for the list of streams.
 
 use std::os::fd::OwnedFd;
 
@@ -7,22 +7,22 @@ use super::seen::{Layout, Seen, Track, is_read};
 use crate::Format;
 use crate::shm::read_fully;
 
-/// A stream of ezmsg's, by its header alone.
+/// A stream that ezmsg wrote, as its header alone describes it.
 pub(crate) struct Listed {
     pub struct_version: u32,
     /// The signal's key, if it has one.
     pub key: Option<String>,
-    /// Number of its ring; `None` before the first, or while its writer makes another.
+    /// Number of its ring; `None` before the first, or while its writer creates another.
     pub generation: Option<u32>,
-    /// Format of that ring, where it is one that can be read.
+    /// Format of that ring, if it is supported.
     pub format: Option<Format>,
-    /// Bytes of that ring.
+    /// Size of that ring, in bytes.
     pub ring_bytes: Option<u64>,
-    /// Frames that were written to that ring, as far as one look can show.
+    /// Frames written to that ring, as far as a single read can show.
     pub position: u64,
 }
 
-/// The stream whose header `file` is; `None`: it is not ezmsg's.
+/// The stream with the header `file`; `None`: ezmsg did not write it.
 pub(crate) fn listed(file: &OwnedFd) -> Option<Listed> {
     let mut bytes = [0; LENGTH];
     let read = read_fully(file, &mut bytes, 0).ok()?;

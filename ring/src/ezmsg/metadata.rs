@@ -1,4 +1,4 @@
-//! The description that ezmsg publishes beside its samples: the inverse of [`pickle`](super::pickle).
+//! Reads the description that ezmsg publishes with its samples: the inverse of [`pickle`](super::pickle).
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use serde_json::{Map, Number, Value, json};
 use super::unpickle::{self, Element, Plain};
 use crate::{Attr, Axis, Description};
 
-/// The one version of the dict that there is.
+/// The only version of the dict.
 const VERSION: i64 = 1;
-/// Most names that are kept of what was left out.
+/// How many omitted parts are named at most.
 const MAX_LEFT_OUT: usize = 64;
 
-/// What a metadata segment says.
+/// The content of a metadata segment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Metadata {
     pub description: Description,
-    /// What a description has no word for, by name and with what it is.
+    /// Parts that a description cannot represent, each with its name and its type.
     pub left_out: Vec<String>,
 }
 
-/// Reads the pickle of a metadata segment. Runs nothing that is in it.
+/// Reads the pickle of a metadata segment. Executes no code in it.
 ///
 /// # Errors
-/// A sentence that says what is refused, or what is wrong.
+/// The reason for which the pickle is refused.
 pub(crate) fn decode(pickle: &[u8]) -> Result<Metadata, String> {
     let value = unpickle::decode(pickle).map_err(|reason| format!("the metadata's pickle is refused: {reason}"))?;
     let mut out = Reading::default();
@@ -37,7 +37,7 @@ pub(crate) fn decode(pickle: &[u8]) -> Result<Metadata, String> {
 #[derive(Default)]
 struct Reading {
     left_out: Vec<String>,
-    /// Left out beyond those that are named.
+    /// Number of omitted parts that are not named.
     more: usize,
 }
 
@@ -57,7 +57,7 @@ impl Reading {
             Some(Plain::Integer(VERSION)) => {}
             other => return Err(format!("its version is {}, expected {VERSION}", shown(other.as_ref()))),
         }
-        let Some(Plain::List(dims, _)) = members.remove("dims") else { return Err("dims is no list".to_owned()) };
+        let Some(Plain::List(dims, _)) = members.remove("dims") else { return Err("dims is not a list".to_owned()) };
         let dims = dims.into_iter().map(|dim| text(dim, "a name in dims")).collect::<Result<Vec<_>, _>>()?;
         let buffered = optional_text(members.remove("buffered_axis"), "buffered_axis")?;
         let mut axes = BTreeMap::new();
@@ -83,13 +83,13 @@ impl Reading {
         })
     }
 
-    /// `None` for a kind of axis that there was not yet when this was written.
+    /// `None` for an unknown kind of axis.
     fn axis(&mut self, name: &str, value: Plain, is_buffered: bool) -> Result<Option<Axis>, String> {
         let mut members: BTreeMap<String, Plain> = table(value, "an axis")?.into_iter().collect();
         let unit = optional_text(members.remove("unit"), "the unit of an axis")?.unwrap_or_default();
         match members.remove("kind") {
             Some(Plain::Text(kind)) if kind == "linear" => {
-                let gain = float(members.remove("gain").as_ref()).ok_or("the gain of an axis is no number")?;
+                let gain = float(members.remove("gain").as_ref()).ok_or("the gain of an axis is not a number")?;
                 // The buffered axis' coordinates are the frames' times.
                 let offset = float(members.remove("offset").as_ref()).filter(|_| !is_buffered);
                 Ok(Some(Axis::Linear { unit, gain, offset }))
@@ -121,7 +121,7 @@ impl Reading {
     }
 }
 
-/// One of the types that attributes have, or why it is none.
+/// An attribute's value, or the reason why it cannot be one.
 fn attr(value: Plain) -> Result<Attr, &'static str> {
     Ok(match value {
         Plain::Bool(value) => Attr::Bool(value),
@@ -134,8 +134,8 @@ fn attr(value: Plain) -> Result<Attr, &'static str> {
     })
 }
 
-/// A list of one type. Integers among floats become floats where floats can hold them; a list of nothing that says no
-/// type is one of floats.
+/// A list of one type. Integers among floats become floats if floats hold them exactly. An empty list without a type is
+/// a list of floats.
 fn list(values: Vec<Plain>, element: Option<Element>) -> Result<Attr, &'static str> {
     if values.is_empty() {
         return Ok(match element {
@@ -164,7 +164,7 @@ fn list(values: Vec<Plain>, element: Option<Element>) -> Result<Attr, &'static s
     })
 }
 
-/// A coordinate or label, or why it is none.
+/// A coordinate or label, or the reason why it cannot be one.
 fn label(value: Plain) -> Result<Value, &'static str> {
     Ok(match value {
         Plain::None => Value::Null,
@@ -173,7 +173,7 @@ fn label(value: Plain) -> Result<Value, &'static str> {
         Plain::Unsigned(value) => value.into(),
         Plain::Float(value) => match Number::from_f64(value) {
             Some(number) => Value::Number(number),
-            // As `SPEC.md` writes what JSON has no number for.
+            // `SPEC.md` specifies these forms, since JSON has no such numbers.
             None if value.is_nan() => json!({"$float": "nan"}),
             None if value > 0.0 => json!({"$float": "inf"}),
             None => json!({"$float": "-inf"}),
@@ -239,7 +239,7 @@ fn kind_of(value: &Plain) -> &'static str {
         Plain::None => "None",
         Plain::Bool(_) => "a boolean",
         Plain::Integer(_) => "an integer",
-        Plain::Unsigned(_) => "an integer above the 64 bits of a signed one",
+        Plain::Unsigned(_) => "an integer above the range of int64",
         Plain::Float(_) => "a float",
         Plain::Text(_) => "a string",
         Plain::Timestamp(_) => "a timestamp",

@@ -1,9 +1,10 @@
 //! Everything that exists because of ezmsg.
 //!
-//! What an unmodified `EZShmMirror` of ezmsg-tools 0.10 reads of our streams: the first 1334 bytes of the header
-//! (`header`) and the pickle in the metadata segment (`pickle`). And what ezmsg-tools 0.6 and 0.10 write themselves: a
-//! header (`seen`), a pickle (`metadata`, by the decoder `unpickle`), and segments as files (`files`), which together are
-//! a stream that our readers read (`source`).
+//! For the unmodified `EZShmMirror` of ezmsg-tools 0.10, which reads dora-shm's streams: the first 1334 bytes of the
+//! header (`header`) and the pickle in the metadata segment (`pickle`).
+//!
+//! For streams that ezmsg-tools 0.6 and 0.10 write: their header (`seen`), their pickle (`metadata`, with the decoder
+//! `unpickle`) and their segments as files (`files`), which together are a cursor's source (`source`).
 
 mod chars;
 #[cfg(not(loom))]

@@ -1,16 +1,16 @@
-//! The pickle in a metadata segment, which `EZShmMirror` decodes. (Those that ezmsg itself writes are read by `metadata`.)
+//! Writes the pickle in a metadata segment, which `EZShmMirror` decodes. (`metadata` reads those that ezmsg writes.)
 //!
 //! A `dict` of plain Python types: `version`, `dims`, `axes`, `attrs`, `key`, `buffered_axis`, `stream_dim`. Arrays and
-//! timestamps are calls of the public `numpy.array` and `numpy.datetime64`, which numpy 1 and 2 both know (what numpy 2
-//! itself pickles, numpy 1 cannot read). Labels of one kind are arrays of strings or numbers; labels that are objects
-//! with the same members are structured arrays, as ezmsg's own are; any other mixture is a list.
+//! timestamps are calls of the public `numpy.array` and `numpy.datetime64`, which exist in numpy 1 and 2 (numpy 1
+//! cannot read what numpy 2 pickles by default). Labels of one kind are arrays of strings or numbers; labels that are
+//! objects with the same members are structured arrays, as in ezmsg's own pickles; other labels are a list.
 //!
-//! Where ezmsg has no word for what we say:
+//! Parts of a description that ezmsg's format does not have:
 //!
-//! - an [`Attr::Timestamp`] is a `numpy.datetime64[ns]`: exact, and it says what it is;
-//! - a frame of rank 0, which the header shows as shape (N, 1), has one more dim, `ch`;
-//! - a buffered axis that the description does not have is made from the rate;
-//! - a linear axis without an offset, other than the buffered one, begins at 0.
+//! - an [`Attr::Timestamp`] is a `numpy.datetime64[ns]`, which is exact and keeps its type;
+//! - a frame of rank 0, which the header stores as shape (N, 1), has an additional dim, `ch`;
+//! - a buffered axis that the description lacks is derived from the rate;
+//! - a linear axis without an offset begins at 0, unless it is the buffered one.
 
 use serde_json::Value;
 
@@ -18,13 +18,14 @@ use crate::{Attr, Axis, Description};
 
 const VERSION: i64 = 1;
 
-/// An array whose strings all have the width of the longest may take this many bytes; beyond, labels are a list.
+/// Largest array of strings, in bytes, where each string takes the width of the longest. Larger ones are stored as a
+/// list.
 const MAX_TEXT_ARRAY_BYTES: usize = 16 << 20;
 
-/// The largest integers that a float holds exactly.
+/// Bound of the integers that a float holds exactly.
 const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
-/// The pickle of `description`, for frames that come at `rate_hz` (0: irregular or unknown).
+/// The pickle of `description`, for frames at `rate_hz` (0: irregular or unknown).
 pub(crate) fn encode(description: &Description, rate_hz: f64) -> Vec<u8> {
     let dims = dims(description);
     let buffered_axis = description.buffered_axis();
@@ -121,7 +122,7 @@ fn attr(out: &mut Pickle, attr: &Attr) {
     }
 }
 
-/// The coordinates of an axis, as the array that they can be.
+/// The coordinates of an axis, as an array if possible.
 fn labels(out: &mut Pickle, data: &[Value]) {
     if let Some(column) = Column::of(data.iter(), data.len()) {
         out.call("numpy", "array", |out| {
@@ -152,7 +153,7 @@ fn labels(out: &mut Pickle, data: &[Value]) {
     }
 }
 
-/// The fields of a structured array, when all of `data` are objects with the same members and each member has one type.
+/// The fields of a structured array, if all of `data` are objects with the same members and each member has one type.
 fn fields(data: &[Value]) -> Option<Vec<(&str, Column)>> {
     let first = data.first()?.as_object()?;
     let rows: Vec<_> = data.iter().map(Value::as_object).collect::<Option<_>>()?;
@@ -173,7 +174,7 @@ enum Column {
 }
 
 impl Column {
-    /// `None` when an array of one type could not hold each of the `count` values exactly.
+    /// `None` if an array of one type cannot hold each of the `count` values exactly.
     fn of<'a>(values: impl Iterator<Item = &'a Value> + Clone, count: usize) -> Option<Self> {
         let all = |holds: fn(&Value) -> bool| values.clone().all(holds);
         // numpy drops NUL characters at the end of a string.
@@ -291,7 +292,7 @@ impl Pickle {
     }
 
     fn unsigned(&mut self, value: u64) {
-        // One byte more, so that the highest bit is not taken for a sign.
+        // One additional byte, so that the highest bit is not read as a sign.
         self.long(&u128::from(value).to_le_bytes()[..9]);
     }
 
@@ -421,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
     fn labels_become_the_array_that_holds_each_of_them_exactly() {
         let dtype_of = |data: Value| Column::of(data.as_array().unwrap().iter(), 2).map(|column| column.dtype());
         for (data, dtype) in [

@@ -1,14 +1,14 @@
-//! What a header that ezmsg itself wrote says of its stream: struct versions 1 and 2.
+//! What a header that ezmsg wrote states about its stream: struct versions 1 and 2.
 //!
-//! Its writer marks nothing before it writes, and stores the index and the number of laps one after the other: what is
-//! made of them here is the best that can be made.
+//! ezmsg's writer does not announce a write, and stores the index and the number of laps one after the other. Positions
+//! are therefore only as exact as these two fields allow.
 
 use super::chars::dtype_of;
 use super::header::{LENGTH, MAX_DIMS, NO_GENERATION, at, has_magic, peek};
 use crate::stream::format::checked_frame_bytes;
 use crate::{Dtype, Format, MAX_RANK};
 
-/// The struct versions that are read: 1 is ezmsg-tools 0.6's, 2 is 0.10's.
+/// Whether the struct version is supported: 1 is that of ezmsg-tools 0.6, 2 that of 0.10.
 pub(crate) fn is_read(struct_version: u32) -> bool {
     matches!(struct_version, 1 | 2)
 }
@@ -20,14 +20,14 @@ pub(crate) struct Seen([u8; LENGTH]);
 /// Why a header describes no ring that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It contradicts itself.
+    /// The header contradicts itself.
     Corrupt(String),
-    /// It is in order, but of frames that a [`Format`] cannot describe.
+    /// The header is valid, but a [`Format`] cannot describe its frames.
     Unsupported(String),
 }
 
 impl Seen {
-    /// `None` when the magic is missing: nobody has filled the header yet.
+    /// `None` if the magic is missing: the header has not been filled yet.
     pub fn new(bytes: [u8; LENGTH]) -> Option<Self> {
         has_magic(&bytes).then_some(Self(bytes))
     }
@@ -36,17 +36,17 @@ impl Seen {
         at::struct_version.get(&self.0)
     }
 
-    /// The signal's key, where it can be read.
+    /// The signal's key, if it can be decoded.
     pub fn key(&self) -> Option<String> {
         peek(&self.0)?.key
     }
 
-    /// Whether both describe the same ring; its writer may have moved on.
+    /// Whether both describe the same ring; the position may differ.
     pub fn is_same_ring_as(&self, other: &Self) -> bool {
         self.0[..at::wrap_counter.offset()] == other.0[..at::wrap_counter.offset()]
     }
 
-    /// The header may be read, and there is a ring.
+    /// Whether the header may be read and there is a ring.
     pub fn is_valid(&self) -> bool {
         at::bvalid.get(&self.0) != 0 && self.generation().is_some()
     }
@@ -85,7 +85,7 @@ impl Seen {
         let dims: Vec<u64> = at::shape.get(&self.0)[..ndim].iter().map(|&dim| dim.into()).collect();
         let (frames, frame_shape) = (dims[0], &dims[1..]);
         if frames == 0 {
-            return corrupt("a ring of no frames".to_owned());
+            return corrupt("its ring has 0 frames, expected at least 1".to_owned());
         }
         let rate = at::srate.get(&self.0);
         if !(rate.is_finite() && rate >= 0.0) {
@@ -94,15 +94,15 @@ impl Seen {
         let char = at::dtype.get(&self.0);
         let Some(dtype) = dtype_of(char) else {
             let shown = char::from(char).escape_debug();
-            // The rest of numpy's characters. Objects are addresses in the writer's memory.
+            // The remaining characters of numpy. Objects are addresses in the writer's memory.
             return if b"gFDGSUVOMm".contains(&char) {
-                unsupported(format!("its samples are of numpy's type {shown}, which is none of {:?}", Dtype::ALL))
+                unsupported(format!("its samples have numpy's type {shown}, expected one of {:?}", Dtype::ALL))
             } else {
-                corrupt(format!("{shown} is no numpy type"))
+                corrupt(format!("{shown} is not a numpy type"))
             };
         };
         if frame_shape.len() > MAX_RANK {
-            return unsupported(format!("its frames have rank {}, at most {MAX_RANK} is possible", frame_shape.len()));
+            return unsupported(format!("its frames have rank {}, expected at most {MAX_RANK}", frame_shape.len()));
         }
         if frame_shape.contains(&0) {
             return unsupported(format!("its frames, of shape {frame_shape:?}, have no samples"));
@@ -122,21 +122,21 @@ impl Seen {
     }
 }
 
-/// Where the frames of a ring are: each in its checked place.
+/// Where the frames of a ring are. All values are checked.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Layout {
     pub format: Format,
     /// Frames in the ring (N).
     pub frames: u64,
     pub frame_bytes: u64,
-    /// Version 2: the segment begins with one f64 a frame.
+    /// Version 2: the segment begins with one f64 per frame.
     pub has_times: bool,
     pub samples_offset: u64,
-    /// Bytes that the segment must have.
+    /// Length that the segment must have, in bytes.
     pub length: u64,
 }
 
-/// Where the writer is, made from its index and its laps.
+/// The writer's position, computed from its index and its laps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Track {
     frames: u64,
@@ -144,7 +144,7 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    /// The track of a ring of `frames` as it is seen for the first time.
+    /// The track of a ring of `frames`, at the first poll.
     pub fn begin(frames: u64, seen: &Seen) -> Result<Self, String> {
         let mut track = Self { frames, position: 0 };
         track.position = track.exactly(seen)?;
@@ -156,7 +156,7 @@ impl Track {
         self.position
     }
 
-    /// Laps times N plus index, where 0 and N are the same place.
+    /// Laps times N plus index. Indices 0 and N are the same place.
     fn exactly(&self, seen: &Seen) -> Result<u64, String> {
         let (laps, index) = (seen.laps(), seen.index());
         if index > self.frames {
@@ -166,11 +166,11 @@ impl Track {
         position.ok_or_else(|| format!("{laps} laps of {} frames overflow", self.frames))
     }
 
-    /// The position that `seen` says, of a header of the same generation; `None` when it says nothing.
+    /// The position in `seen`, a header of the same generation; `None` if it shows none.
     ///
-    /// At the end of a lap the index goes back before the lap is counted: then the lap is counted here. A header that is
-    /// not valid keeps its last counters, until a new generation sets them to 0.
-    pub fn look(&self, seen: &Seen) -> Result<Option<u64>, String> {
+    /// At the end of a lap, ezmsg's writer resets the index before it counts the lap; the lap is then counted here. A
+    /// header that is not valid keeps its last counters until a new generation sets them to 0.
+    pub fn poll(&self, seen: &Seen) -> Result<Option<u64>, String> {
         let exactly = self.exactly(seen)?;
         if exactly >= self.position {
             return Ok(Some(exactly));
@@ -189,12 +189,12 @@ impl Track {
         }
     }
 
-    /// Moves on to what [`look`](Self::look) gave. Whether that is further than before.
+    /// Moves on to the position that [`poll`](Self::poll) returned. Returns whether that is further than before.
     pub fn advance(&mut self, position: Option<u64>) -> bool {
         let position = position.unwrap_or(0);
-        let is_news = position > self.position;
+        let is_new = position > self.position;
         self.position = self.position.max(position);
-        is_news
+        is_new
     }
 }
 

@@ -1,15 +1,15 @@
-//! A stream that ezmsg itself wrote (struct versions 1 and 2) as a cursor's source, read as well as it can be.
+//! A stream that ezmsg wrote (struct versions 1 and 2) as a cursor's source, read as far as its format allows.
 //!
-//! Such a stream has no `reserved`, no records, no wake word, no lock and no final position. What stands in for them:
+//! Such a stream has no `reserved`, no records, no wake word, no lock and no final position. Their substitutes:
 //!
-//! - its position is what the header's index and laps say, looked at until two looks agree ([`Track`](super::seen::Track));
-//! - a copy is checked by another look, and what the writer may have come to since is lost; frames in the older half of
-//!   the ring, where it comes next, are copied twice and must be the same. A torn frame cannot be excluded: a writer that
-//!   is stopped in the middle of one looks as if it were idle;
-//! - its records are made here: what is new at a look is a message, sent when it was found;
-//! - waiting is polling, the more seldom the longer nothing has come;
-//! - its end is that its public name is gone while its header is not valid; another file under that name is the next
-//!   stream.
+//! - **Position**: computed from the header's index and laps, which are read until two reads agree
+//!   ([`Track`](super::seen::Track)).
+//! - **Check of a copy**: another poll after the copy; frames that the writer may have reached since are lost. Frames
+//!   in the older half of the ring, which the writer reaches next, are copied twice, and both copies must be equal. A
+//!   torn frame is still possible: a writer that is stopped in the middle of a frame appears to be idle.
+//! - **Records**: made here. The frames that one poll finds are a message, sent when they were found.
+//! - **Waiting**: polling, at intervals that grow while nothing is new.
+//! - **End**: the public name is gone and the header is not valid. Another file under that name is the next stream.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -28,82 +28,82 @@ use crate::shm::open::{Owner, corrupt};
 use crate::stream::{Liveness, WriterId};
 use crate::{Description, Error, Format, Result};
 
-/// Between two looks at whose the public name is.
+/// Time between two checks of the public name.
 const NAME_PAUSE: Duration = Duration::from_millis(50);
 
-/// A stream whose name is gone and whose header is not valid for so long has ended: a writer whose name was removed by a
-/// mirror's end may just be making its next ring.
+/// A stream has ended once its name has been gone and its header not valid for this long. A shorter time proves
+/// nothing: a mirror may have removed the name at its end, while the writer is making its next ring.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Shortest and longest pause between two looks. In between it is an eighth of the time without news: little beside what
-/// has been waited already, and no more than 50 looks a second for a stream that is quiet.
+/// Shortest and longest pause between two polls. In between, the pause is an eighth of the time without an update:
+/// short compared with the time waited so far, and at most 50 polls per second for a quiet stream.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Longest message, in bytes: what is safe from the writer for a while, and not much memory.
+/// Longest message, in bytes: short enough not to be overwritten soon, and not to need much memory.
 const MESSAGE_BYTES: u64 = 1 << 20;
 
-/// Fewest records that are kept.
+/// The least number of records that are kept.
 const RECORDS: u64 = 1024;
 
-/// Looks for a description that is newer than the last.
+/// How often a copy is tried that the writer may overtake.
 const TIMES_TRIED: usize = 4;
 
-/// A stream of ezmsg's.
+/// A stream that ezmsg wrote.
 pub(crate) struct EzmsgStream {
     name: String,
     max_ring_bytes: u64,
     header: HeaderFile,
     ring: Option<RingFile>,
-    /// The newest look that could be believed.
+    /// The newest header that was read consistently.
     seen: Option<Seen>,
-    /// The last look found the header to be valid.
+    /// Whether the last poll found the header valid.
     valid: bool,
-    /// Frames of the generations before, as far as they were seen.
+    /// Frames of the earlier generations, as far as they were seen.
     base: u64,
-    /// When, and at which position, the reader came to the ring.
+    /// When, and at which position, the reader entered the ring.
     entered: (Instant, u64),
-    /// When the position last changed.
-    news: Instant,
+    /// When the position last advanced.
+    last_update: Instant,
     records: Records,
     refused: Option<String>,
     left_out: Vec<String>,
-    name_looked_at: Instant,
+    name_checked: Instant,
     /// Since when the name has been gone and the header not valid.
     ended_since: Option<Instant>,
     end: Option<End>,
 }
 
-/// What is known of a stream that ezmsg itself wrote.
+/// Facts about a stream that ezmsg wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EzmsgInfo {
     /// 1: ezmsg-tools 0.6, whose frames have no times. 2: ezmsg-tools 0.10.
     pub struct_version: u32,
-    /// The signal's key as the header has it, where it can be read.
+    /// The signal's key in the header, if it can be decoded.
     pub key: Option<String>,
-    /// Why the description in force cannot be read; `None` when it was read, or there is none.
+    /// Why the description in force cannot be read; `None` if it was read, or if there is none.
     pub refused: Option<String>,
-    /// What that description says and a [`Description`] has no word for, each with its name and what it is.
+    /// Parts of that description which a [`Description`] cannot represent, each with its name and its type.
     pub left_out: Vec<String>,
 }
 
-/// What is known of a stream.
+/// Facts about a stream.
 pub(crate) struct Facts {
     pub segment: String,
-    /// User id of the writer.
+    /// User ID of the writer.
     pub owner: u32,
     pub ring_bytes: Option<u64>,
     /// Frames written in this generation.
     pub position: u64,
-    /// Frames written since the generation at which the reader came.
+    /// Frames written since the start of the generation in which the reader attached, as far as they were seen.
     pub stream_position: u64,
-    /// Frames a second since then.
+    /// Frames per second since the reader entered the ring.
     pub measured_rate_hz: Option<f64>,
     pub info: EzmsgInfo,
 }
 
-/// How a stream was found to be over.
+/// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Closed,
@@ -111,19 +111,19 @@ enum End {
     Replaced,
 }
 
-/// The messages of one ring, as they were found: the newest of them.
+/// The newest messages of one ring, as polls found them.
 #[derive(Default)]
 struct Records {
-    /// Number of the first one that is kept.
+    /// Number of the oldest message kept.
     first: u64,
     kept: VecDeque<Record>,
-    /// Position behind the newest one.
+    /// Position behind the newest message.
     end: u64,
     most: u64,
 }
 
 impl Records {
-    /// For a ring that is read from `position` on.
+    /// The records of a ring that is read from `position` on.
     fn new(position: u64, most: u64) -> Self {
         Self { first: 0, kept: VecDeque::new(), end: position, most }
     }
@@ -132,10 +132,10 @@ impl Records {
         self.first + self.kept.len() as u64
     }
 
-    /// Everything up to `position` has been found now; frames before `oldest` have been overwritten by then.
+    /// Records that a poll found everything up to `position`, when frames before `oldest` had been overwritten.
     fn found(&mut self, position: u64, oldest: u64, longest: u64, meta_generation: u32) {
         let (send_ns, mono_ns) = (shm::unix_ns(), shm::monotonic_ns());
-        // What was overwritten before it was found would make one message of any length.
+        // Frames that were overwritten before they were found are left out: they would make a message of any length.
         let mut first = self.end.max(oldest);
         while first < position {
             let frames = longest.min(position - first);
@@ -155,10 +155,10 @@ impl Records {
 }
 
 impl EzmsgStream {
-    /// The stream `name`, if ezmsg wrote it and it can be read; `None`: it is gone again.
+    /// Opens the stream `name`, if ezmsg wrote it in a supported version; `None`: it is gone.
     ///
     /// # Errors
-    /// [`Error::Ezmsg`] of a struct version that is not read; those of opening a segment.
+    /// [`Error::Ezmsg`] if its struct version is not supported; those of opening a segment.
     pub fn open(name: &str, owner: Owner, max_ring_bytes: u64) -> Result<Option<Self>> {
         let Some(header) = HeaderFile::open(name, owner)? else { return Ok(None) };
         let now = Instant::now();
@@ -171,24 +171,24 @@ impl EzmsgStream {
             valid: false,
             base: 0,
             entered: (now, 0),
-            news: now,
+            last_update: now,
             records: Records::default(),
             refused: None,
             left_out: Vec::new(),
-            name_looked_at: now,
+            name_checked: now,
             ended_since: None,
             end: None,
         }))
     }
 
-    /// Whether an error says that a stream is one of ezmsg's that is read.
+    /// Whether an error means that ezmsg wrote the stream, in a supported version.
     pub fn can_read(error: &Error) -> bool {
         matches!(error, Error::Ezmsg { struct_version, .. } if is_read(*struct_version))
     }
 
-    /// Between two looks, since such a writer wakes nobody.
+    /// Pause until the next poll, since ezmsg's writer does not wake readers.
     pub fn pause(&self) -> Duration {
-        (self.news.elapsed() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+        (self.last_update.elapsed() / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 
     /// Format of the ring that is read.
@@ -196,24 +196,24 @@ impl EzmsgStream {
         self.ring.as_ref().map(|ring| &ring.layout.format)
     }
 
-    /// Takes in what the header says now; `None`: nothing that can be believed.
-    fn look(&mut self) -> Result<Option<Seen>> {
-        let Some(seen) = self.header.look()? else { return Ok(None) };
+    /// Reads the header and takes in what is new; `None`: it could not be read consistently.
+    fn poll(&mut self) -> Result<Option<Seen>> {
+        let Some(seen) = self.header.poll()? else { return Ok(None) };
         self.valid = seen.is_valid();
         self.seen = Some(seen);
         if let Some(ring) = &mut self.ring
             && seen.generation() == Some(ring.generation)
         {
-            let position = ring.track.look(&seen).map_err(|reason| corrupt(&self.header.segment, reason))?;
+            let position = ring.track.poll(&seen).map_err(|reason| corrupt(&self.header.segment, reason))?;
             if ring.track.advance(position) {
-                self.news = Instant::now();
+                self.last_update = Instant::now();
                 self.note_found();
             }
         }
         Ok(Some(seen))
     }
 
-    /// What has come since the last look is a message, or several where it is long.
+    /// Records the frames since the last poll as a message, or as several if they are many.
     fn note_found(&mut self) {
         let Some(ring) = &self.ring else { return };
         let longest = longest_message(ring);
@@ -222,33 +222,33 @@ impl EzmsgStream {
         self.records.found(position, position.saturating_sub(ring.layout.frames), longest, meta_generation);
     }
 
-    /// Whether the stream has ended, or another one has its name; asked when nothing is new.
-    fn look_at_name(&mut self) -> Result<()> {
+    /// Checks whether the stream has ended, or another one has its name; called while nothing is new.
+    fn check_name(&mut self) -> Result<()> {
         let now = Instant::now();
-        if self.end.is_some() || now.duration_since(self.name_looked_at) < NAME_PAUSE {
+        if self.end.is_some() || now.duration_since(self.name_checked) < NAME_PAUSE {
             return Ok(());
         }
-        self.name_looked_at = now;
+        self.name_checked = now;
         let name = self.header.name()?;
         let ended = name == Name::Gone && !self.valid;
         self.ended_since = if ended { Some(self.ended_since.unwrap_or(now)) } else { None };
         let over = name == Name::Replaced || self.ended_since.is_some_and(|since| now.duration_since(since) >= GRACE);
         if over {
-            // That it was closed is reported if its writer ended orderly.
+            // The end is reported as closed only if the writer ended cleanly.
             self.end = Some(if self.valid { End::Replaced } else { End::Closed });
         }
         Ok(())
     }
 
-    /// Where the writer is now.
+    /// The writer's current position.
     fn position(&self) -> u64 {
         let Some(ring) = &self.ring else { return 0 };
-        let seen = self.header.look().ok().flatten().filter(|seen| seen.generation() == Some(ring.generation));
-        let now = seen.and_then(|seen| ring.track.look(&seen).ok().flatten());
+        let seen = self.header.poll().ok().flatten().filter(|seen| seen.generation() == Some(ring.generation));
+        let now = seen.and_then(|seen| ring.track.poll(&seen).ok().flatten());
         now.unwrap_or(ring.track.position()).max(ring.track.position())
     }
 
-    /// What can be known: that the stream is there, or that it was closed.
+    /// State of the stream, as far as it can be known: that it exists, or that it was closed.
     pub fn liveness(&self) -> Result<Liveness> {
         let gone = self.header.name()? != Name::Mine && !self.valid;
         Ok(match (gone, self.ring.is_some()) {
@@ -258,12 +258,12 @@ impl EzmsgStream {
         })
     }
 
-    /// What is known of the stream, but for its liveness and description.
+    /// Facts about the stream, except its liveness and description.
     pub fn facts(&self) -> Result<Facts> {
-        let seen = self.header.look()?;
+        let seen = self.header.poll()?;
         let position = self.position();
         let (since, from) = self.entered;
-        let seconds = self.news.duration_since(since).as_secs_f64();
+        let seconds = self.last_update.duration_since(since).as_secs_f64();
         let frames = position.saturating_sub(from) as f64;
         Ok(Facts {
             segment: self.header.segment.clone(),
@@ -281,14 +281,14 @@ impl EzmsgStream {
         })
     }
 
-    /// Copies one piece, and gives the position from which on it is whole.
+    /// Copies one piece, and returns the position from which it is whole.
     fn copy_piece(&mut self, piece: &Range<u64>, times: &mut [f64], samples: &mut [u8]) -> Result<u64> {
         let Some(ring) = &mut self.ring else { return Ok(piece.end) };
         let (ring_frames, frame_bytes) = (ring.layout.frames, ring.layout.frame_bytes);
         ring.check_backing(piece.end)?;
         ring.copy_samples(piece, samples)?;
         ring.copy_times(piece, times)?;
-        // What the writer comes to next, long before it says so.
+        // The writer may overwrite these frames long before its position shows that.
         let is_old = piece.start + ring_frames / 2 < ring.track.position();
         let mut whole = piece.start;
         if is_old {
@@ -297,17 +297,18 @@ impl EzmsgStream {
             ring.copy_samples(piece, again.as_mut_slice())?;
             whole += frames_that_differ(samples, again.as_slice(), frame_bytes);
         }
-        let now = self.header.look()?.filter(|seen| seen.generation() == Some(ring.generation));
-        let now = now.and_then(|seen| ring.track.look(&seen).ok().flatten());
+        let now = self.header.poll()?.filter(|seen| seen.generation() == Some(ring.generation));
+        let now = now.and_then(|seen| ring.track.poll(&seen).ok().flatten());
         Ok(match now {
             Some(now) => {
                 if ring.track.advance(Some(now)) {
-                    self.news = Instant::now();
+                    self.last_update = Instant::now();
                     self.note_found();
                 }
                 whole.max(now.saturating_sub(ring_frames))
             }
-            // The header says nothing just now. The writer has hardly come half round since it did.
+            // The header cannot be read at the moment. Since it could, the writer is unlikely to have written half a
+            // ring.
             None if is_old => piece.end,
             None => whole,
         }
@@ -315,12 +316,12 @@ impl EzmsgStream {
     }
 }
 
-/// Most frames of a message.
+/// The most frames of a message.
 fn longest_message(ring: &RingFile) -> u64 {
     (MESSAGE_BYTES / ring.layout.frame_bytes).min(ring.layout.frames / 2).max(1)
 }
 
-/// How many frames from the first on up to the last that differs.
+/// The number of frames up to and including the last one that differs.
 fn frames_that_differ(a: &[u8], b: &[u8], frame_bytes: u64) -> u64 {
     let frame_bytes = frame_bytes as usize;
     let mut frames = a.chunks_exact(frame_bytes).zip(b.chunks_exact(frame_bytes));
@@ -340,10 +341,10 @@ impl Source for EzmsgStream {
     }
 
     fn status(&mut self) -> Result<Status> {
-        self.look()?;
+        self.poll()?;
         let generation = self.seen.as_ref().filter(|_| self.valid).and_then(Seen::generation);
         if generation.is_none() || self.ring.is_none() {
-            self.look_at_name()?;
+            self.check_name()?;
         }
         Ok(Status { closed: self.end == Some(End::Closed), generation })
     }
@@ -355,11 +356,11 @@ impl Source for EzmsgStream {
         };
         ring.check_backing(ring.track.position())?;
         if let Some(old) = &self.ring {
-            // How many more the old ring got before the switch is not known.
+            // Frames that the old ring received after the last poll are unknown.
             self.base = self.base.saturating_add(old.track.position());
         }
         self.entered = (Instant::now(), ring.track.position());
-        self.news = self.entered.0;
+        self.last_update = self.entered.0;
         self.ring = Some(ring);
         Ok(true)
     }
@@ -381,7 +382,7 @@ impl Source for EzmsgStream {
         None
     }
 
-    /// Each writer has a header of its own.
+    /// Each writer has its own header.
     fn ring_writer(&self) -> Option<WriterId> {
         self.ring.as_ref().map(|_| WriterId { stream_id: self.header.number(), epoch: 1 })
     }
@@ -405,7 +406,7 @@ impl Source for EzmsgStream {
         })
     }
 
-    /// Also of messages, which such a stream does not remember: there, so many frames.
+    /// Counts frames even for a cursor over messages, since such a stream does not record its messages.
     fn beginning(&self, start: Start, _unit: Unit) -> Option<Beginning> {
         let ring = self.ring.as_ref()?;
         let (committed, ring_frames) = (ring.track.position(), ring.layout.frames);
@@ -419,9 +420,9 @@ impl Source for EzmsgStream {
     }
 
     fn update(&mut self, is_new: impl Fn(Committed) -> bool) -> Result<Update> {
-        let seen = self.look()?;
+        let seen = self.poll()?;
         let Some(ring) = &self.ring else {
-            return Err(self.corrupt_header("its ring is read, and is not there".to_owned()));
+            return Err(self.corrupt_header("the cursor has a header and no ring".to_owned()));
         };
         let mine = ring.generation;
         let committed = Committed { frames: ring.track.position(), chunks: self.records.next() };
@@ -432,7 +433,7 @@ impl Source for EzmsgStream {
         if is_new(committed) {
             return Ok(Update::Committed(committed));
         }
-        self.look_at_name()?;
+        self.check_name()?;
         Ok(match self.end {
             None => snapshot(header::STATE_OPEN, mine),
             Some(End::Closed) => snapshot(header::STATE_CLOSED, mine),
@@ -477,7 +478,7 @@ impl Source for EzmsgStream {
         Some(positions.start)
     }
 
-    /// A copy, which stays as it is.
+    /// Lends a copy, which does not change.
     fn lend(&mut self, positions: &Range<u64>) -> Result<Option<View>> {
         let Some((frame_bytes, token)) = self.ring.as_ref().map(|ring| (ring.layout.frame_bytes, ring.token.clone()))
         else {
@@ -513,7 +514,7 @@ impl Source for EzmsgStream {
         self.seen.as_ref().map(Seen::meta_generation)
     }
 
-    /// A pickle that is refused leaves the samples as they are.
+    /// Refusing a pickle does not affect the samples.
     fn open_description(&mut self, meta_generation: u32) -> Result<Option<Description>> {
         let (Some(seen), Some(ring)) = (&self.seen, &self.ring) else { return Ok(None) };
         if seen.meta_generation() != meta_generation {

@@ -9,7 +9,7 @@ const EEG: [&[u8]; 2] = [
     include_bytes!("../../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/aux.bin"),
 ];
 
-/// The pickle of a dict of our own: `axes` and `attrs` are texts of pickle opcodes.
+/// A handmade pickle of a dict, whose values are given as pickle opcodes.
 fn of(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = b"\x80\x05}(".to_vec();
     for (name, value) in members {
@@ -41,8 +41,8 @@ fn ezmsgs_own_metadata_is_read() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
-fn every_beginning_of_real_metadata_is_refused() {
+#[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
+fn every_proper_prefix_of_real_metadata_is_refused() {
     for pickle in EEG {
         for end in 0..pickle.len() {
             assert!(decode(&pickle[..end]).is_err(), "{end}");
@@ -51,7 +51,7 @@ fn every_beginning_of_real_metadata_is_refused() {
 }
 
 #[test]
-fn what_is_no_metadata_is_refused_in_a_sentence() {
+fn anything_other_than_metadata_is_refused_with_its_reason() {
     let version: (&str, &[u8]) = ("version", b"K\x01");
     let dims: (&str, &[u8]) = ("dims", b"]");
     let axis = |members: &[(&str, &[u8])]| {
@@ -63,18 +63,18 @@ fn what_is_no_metadata_is_refused_in_a_sentence() {
         (of(&[dims]), "version is missing"),
         (of(&[("version", b"K\x02"), dims]), "version is 2, expected 1"),
         (of(&[("version", b"N"), dims]), "version is None"),
-        (of(&[version]), "dims is no list"),
+        (of(&[version]), "dims is not a list"),
         (of(&[version, ("dims", b"]Na")]), "a name in dims is None"),
         (of(&[version, dims, ("axes", b"]")]), "axes is a list"),
         (of(&[version, dims, ("axes", b"}\x8c\x01aNs")]), "an axis is None"),
-        (of(&[version, dims, ("axes", &axis(&[("kind", b"\x8c\x06linear")]))]), "gain of an axis is no number"),
+        (of(&[version, dims, ("axes", &axis(&[("kind", b"\x8c\x06linear")]))]), "gain of an axis is not a number"),
         (of(&[version, dims, ("axes", &axis(&[("unit", b"N"), ("kind", b"\x8c\x06linear"), ("gain", b"N")]))]), "gain"),
         (of(&[version, dims, ("attrs", b"N"), ("key", b"K\x01")]), "key is an integer"),
         (b"cposix\nsystem\n.".to_vec(), "wants to call posix.system"),
     ];
     for (pickle, says) in cases {
         let refused = decode(&pickle).unwrap_err();
-        assert!(refused.contains(says), "{refused:?} says nothing of {says:?}");
+        assert!(refused.contains(says), "expected {says:?} in {refused:?}");
     }
     let later = axis(&[("kind", b"\x8c\x09spherical")]);
     let read = decode(&of(&[version, dims, ("axes", &later), ("new", b"N")])).unwrap();
@@ -82,7 +82,7 @@ fn what_is_no_metadata_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn what_was_left_out_is_named_as_far_as_that_is_of_use() {
+fn a_limited_number_of_omitted_parts_is_named() {
     let mut attrs = b"}(".to_vec();
     for i in 0..200_u32 {
         attrs.extend([0x8c, 4]);
@@ -95,8 +95,8 @@ fn what_was_left_out_is_named_as_far_as_that_is_of_use() {
     assert_eq!((&*read.left_out[0], &*read.left_out[MAX_LEFT_OUT]), ("attribute \"0000\": None", "136 more"));
 }
 
-/// What ezmsg's form of a description cannot say: see the table in [`pickle`].
-fn as_ezmsg_says_it(description: &Description, rate_hz: f64) -> Description {
+/// `description` as ezmsg's format can represent it; see the list in [`pickle`].
+fn as_ezmsg_stores_it(description: &Description, rate_hz: f64) -> Description {
     let buffered = description.buffered_axis();
     let mut axes: BTreeMap<String, Axis> = BTreeMap::new();
     if let Some(name) = buffered.filter(|name| !description.axes.contains_key(*name)) {
@@ -136,7 +136,7 @@ fn as_ezmsg_says_it(description: &Description, rate_hz: f64) -> Description {
     }
 }
 
-/// Integers that an array of floats holds are floats.
+/// Integers in an array of floats become floats.
 fn as_number(value: &Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
@@ -159,13 +159,13 @@ fn with_numbers(mut description: Description) -> Description {
 
 proptest! {
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
-    fn every_pickle_of_our_own_writer_gives_the_description_that_it_was_made_of(
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
+    fn every_pickle_written_here_decodes_to_its_description(
         described in description(),
         rate_hz in prop_oneof![Just(0.0), 0.1..1e6],
     ) {
         let read = decode(&pickle::encode(&described, rate_hz));
         let read = read.map(|read| (with_numbers(read.description), read.left_out));
-        prop_assert_eq!(read, Ok((as_ezmsg_says_it(&described, rate_hz), vec![])));
+        prop_assert_eq!(read, Ok((as_ezmsg_stores_it(&described, rate_hz), vec![])));
     }
 }

@@ -9,7 +9,7 @@ fn seen(valid: bool, laps: u64, index: u64) -> Seen {
 }
 
 #[test]
-fn real_headers_say_where_their_frames_are() {
+fn the_layout_of_real_headers_is_read() {
     let v1 = Seen::new(*include_bytes!("../../../../tests/vectors/ezmsg/v1/eeg_f32_wrapped/header.bin")).unwrap();
     let v2 = Seen::new(*include_bytes!("../../../../tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin")).unwrap();
     let format = Format::new(Dtype::F32, &[3], 10.0, 20).unwrap();
@@ -24,27 +24,27 @@ fn real_headers_say_where_their_frames_are() {
 }
 
 #[test]
-fn a_position_never_goes_back_and_a_lap_whose_count_is_still_to_come_is_counted() {
+fn a_position_never_decreases_and_a_lap_is_counted_before_ezmsg_counts_it() {
     let mut track = Track::begin(20, &seen(true, 0, 15)).unwrap();
-    let mut look = |laps, index| {
-        let position = track.look(&seen(true, laps, index)).unwrap();
+    let mut poll = |laps, index| {
+        let position = track.poll(&seen(true, laps, index)).unwrap();
         track.advance(position);
         track.position()
     };
     // The index first, then the laps.
-    assert_eq!([look(0, 20), look(0, 20), look(0, 7), look(0, 7), look(1, 7)], [20, 20, 27, 27, 27]);
-    // A message as long as the ring shows only when its lap is counted.
-    assert_eq!([look(1, 7), look(2, 7), look(4, 3)], [27, 47, 83]);
-    assert!(track.look(&seen(true, 2, 19)).unwrap_err().contains("lap 2, index 19"));
+    assert_eq!([poll(0, 20), poll(0, 20), poll(0, 7), poll(0, 7), poll(1, 7)], [20, 20, 27, 27, 27]);
+    // A message as long as the ring is visible only after its lap is counted.
+    assert_eq!([poll(1, 7), poll(2, 7), poll(4, 3)], [27, 47, 83]);
+    assert!(track.poll(&seen(true, 2, 19)).unwrap_err().contains("lap 2, index 19"));
 }
 
 #[test]
-fn zeros_of_a_header_that_is_not_valid_are_no_lap() {
+fn zeros_in_a_header_that_is_not_valid_are_not_a_lap() {
     let track = Track::begin(20, &seen(true, 3, 15)).unwrap();
     // The last frames before an orderly end.
-    assert_eq!(track.look(&seen(false, 3, 18)), Ok(Some(78)));
-    assert_eq!(track.look(&seen(false, 4, 2)), Ok(Some(82)));
+    assert_eq!(track.poll(&seen(false, 3, 18)), Ok(Some(78)));
+    assert_eq!(track.poll(&seen(false, 4, 2)), Ok(Some(82)));
     for (laps, index) in [(3, 0), (0, 0), (2, 20)] {
-        assert_eq!(track.look(&seen(false, laps, index)), Ok(None));
+        assert_eq!(track.poll(&seen(false, laps, index)), Ok(None));
     }
 }

@@ -1,14 +1,14 @@
-//! numpy's dtypes: how many bytes an element has, and what they mean.
+//! numpy's dtypes: how many bytes an element has, and how they are decoded.
 
 use std::collections::HashMap;
 
 use super::value::Plain;
 use super::{Callable, Heap, Id, MAX_OBJECTS, Object};
 
-/// Most dimensions that numpy gives an array.
+/// The most dimensions that numpy allows.
 const MAX_RANK: usize = 64;
 
-/// What the bytes of an element are.
+/// The type of an element's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Bool,
@@ -20,9 +20,9 @@ pub(super) enum Kind {
     Text,
     /// Bytes, padded with NUL.
     Bytes,
-    /// Fields, a subarray, or just bytes.
+    /// Fields, a subarray, or raw bytes.
     Void,
-    /// References to objects, which are never in a buffer.
+    /// References to objects, which are never stored in a buffer.
     Object,
     Datetime,
     Timedelta,
@@ -31,13 +31,13 @@ pub(super) enum Kind {
 /// A field of a structured dtype.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
-    /// A string.
+    /// A text object.
     pub name: Id,
     pub dtype: Id,
     pub offset: usize,
 }
 
-/// A dtype. One that a pickle has just named gets the rest of it by a state.
+/// A dtype. A pickle first names it, and then sets its state.
 #[derive(Debug)]
 pub(super) struct Dtype {
     pub kind: Kind,
@@ -45,9 +45,9 @@ pub(super) struct Dtype {
     pub size: usize,
     pub big_endian: bool,
     pub fields: Vec<Field>,
-    /// Each element is an array itself: of this dtype, of this shape.
+    /// Each element is itself an array, of this dtype and shape.
     pub subarray: Option<(Id, Vec<usize>)>,
-    /// Nanoseconds that 1 stands for in a datetime.
+    /// Nanoseconds per unit of a datetime.
     pub nanoseconds: Option<i64>,
 }
 
@@ -56,12 +56,12 @@ impl Dtype {
         Self { kind, size, big_endian: false, fields: Vec::new(), subarray: None, nanoseconds: None }
     }
 
-    /// Strings of any length, or any objects: their values are in a list.
+    /// Variable-length strings, or any objects: their values are in a list.
     pub fn of_objects() -> Self {
         Self::plain(Kind::Object, 8)
     }
 
-    /// The dtype that a short name (`f8`, `<U3`, `?`) stands for.
+    /// The dtype with the short name `name` (`f8`, `<U3`, `?`).
     pub fn parse(name: &str) -> Result<Self, String> {
         let unknown = || format!("there is no dtype {:?}", super::shown(name));
         let stem = name.trim_start_matches(['<', '>', '|', '=']);
@@ -89,7 +89,7 @@ impl Dtype {
     pub fn called(heap: &Heap<'_>, arguments: &[Id]) -> Result<Self, String> {
         let &[name, ..] = arguments else { return Err("numpy.dtype without an argument".to_owned()) };
         match heap.get(name) {
-            // What makes records of a structured dtype's elements; the state tells the rest.
+            // Makes the elements of a structured dtype records; the state has the rest.
             Object::Callable(Callable::Record) => Ok(Self::plain(Kind::Void, 0)),
             _ => Self::parse(heap.text(name, "the argument of numpy.dtype")?),
         }
@@ -104,13 +104,13 @@ impl Dtype {
             return Err("a dtype's state has a version other than 3 and 4".to_owned());
         }
         self.big_endian = heap.text(order, "a dtype's byte order")? == ">";
-        // -1 where the name has said it.
+        // -1 if the name determines the size.
         if let Object::Integer(size @ 0..) = heap.get(size) {
             self.size = usize::try_from(*size).map_err(|_| "a dtype is too large".to_owned())?;
         }
         if !matches!(heap.get(subarray), Object::None) {
             let &[base, shape] = heap.tuple(subarray, "a subarray")? else {
-                return Err("a subarray is no dtype with a shape".to_owned());
+                return Err("a subarray is not a dtype with a shape".to_owned());
             };
             heap.dtype(base, "a subarray's dtype")?;
             self.subarray = Some((base, shape_of(heap, shape)?));
@@ -124,7 +124,7 @@ impl Dtype {
         Ok(())
     }
 
-    /// What one element's `bytes`, [`size`](Self::size) of them, mean where they are neither fields nor a subarray.
+    /// Decodes one element's `bytes`, [`size`](Self::size) of them, which are neither fields nor a subarray.
     pub fn scalar(&self, bytes: &[u8]) -> Plain {
         let mut wide = [0; 8];
         let narrow = wide.get_mut(..bytes.len()).map(|place| {
@@ -160,7 +160,7 @@ impl Dtype {
 
     fn timestamp(&self, count: i64) -> Plain {
         if count == i64::MIN {
-            return Plain::Other("a time that is none (NaT)");
+            return Plain::Other("a time without a value (NaT)");
         }
         match self.nanoseconds.and_then(|nanoseconds| count.checked_mul(nanoseconds)) {
             Some(ns) => Plain::Timestamp(ns),
@@ -177,16 +177,16 @@ impl Dtype {
     }
 }
 
-/// Bytes that are text, as labels from HDF5 files are.
+/// Decodes bytes that are text, as in labels from HDF5 files.
 pub(super) fn bytes_as_text(bytes: &[u8]) -> Plain {
     let length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     match std::str::from_utf8(&bytes[..length]) {
         Ok(text) if !text.contains('\0') => Plain::Text(text.to_owned()),
-        _ => Plain::Other("bytes that are no text"),
+        _ => Plain::Other("bytes that are not text"),
     }
 }
 
-/// A shape: a tuple of integers, or one alone.
+/// A shape: a tuple of integers, or a single integer.
 pub(super) fn shape_of(heap: &Heap<'_>, shape: Id) -> Result<Vec<usize>, String> {
     match heap.get(shape) {
         Object::Tuple(dims) if dims.len() > MAX_RANK => Err(format!("an array of {} dimensions", dims.len())),
@@ -195,9 +195,9 @@ pub(super) fn shape_of(heap: &Heap<'_>, shape: Id) -> Result<Vec<usize>, String>
     }
 }
 
-/// `names` is a tuple; `fields` a dict that has `(dtype, offset[, title])` by name, and by title again.
+/// `names` is a tuple; `fields` is a dict of `(dtype, offset[, title])`, by name and also by title.
 fn fields_of(heap: &mut Heap<'_>, names: Id, fields: Id, size: usize) -> Result<Vec<Field>, String> {
-    let Object::Dict(entries) = heap.get(fields) else { return Err("the fields of a dtype are no dict".to_owned()) };
+    let Object::Dict(entries) = heap.get(fields) else { return Err("the fields of a dtype are not a dict".to_owned()) };
     let names = heap.tuple(names, "the names of a dtype's fields")?;
     let made = heap.fields + names.len() + entries.len();
     if made > MAX_OBJECTS {
@@ -225,7 +225,7 @@ fn fields_of(heap: &mut Heap<'_>, names: Id, fields: Id, size: usize) -> Result<
     fields
 }
 
-/// `(None, (unit, count, 1, 1))` of a datetime, in nanoseconds; `None` for a unit that has no fixed number of them.
+/// `(None, (unit, count, 1, 1))` of a datetime, in nanoseconds; `None` for a unit without a fixed length.
 fn nanoseconds(heap: &Heap<'_>, metadata: Id) -> Result<Option<i64>, String> {
     let &[_, unit] = heap.tuple(metadata, "a datetime's metadata")? else {
         return Err("a datetime's metadata has no unit".to_owned());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Callable, Heap, Id, Object, numpy, shown};
 
-/// What lies on the stack.
+/// An entry of the stack.
 #[derive(Clone, Copy)]
 enum Item {
     Object(Id),
@@ -18,7 +18,7 @@ struct Machine<'a> {
     memo: Vec<Id>,
 }
 
-/// Runs `pickle` to its end; gives the objects that it made, and the one that it stands for.
+/// Interprets `pickle` to its end. Returns the objects that it made, and the one that it encodes.
 pub(super) fn run(pickle: &[u8]) -> Result<(Heap<'_>, Id), String> {
     let mut machine =
         Machine { rest: pickle, heap: Heap { objects: Vec::new(), fields: 0 }, stack: Vec::new(), memo: Vec::new() };
@@ -38,7 +38,7 @@ impl<'a> Machine<'a> {
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
             0x80 => self.protocol(),
-            // FRAME: a length for those who read from a file.
+            // FRAME: a length that matters only to decoders that read from a file.
             0x95 => self.array::<8>().map(|_| ()),
             b'(' => self.push_item(Item::Mark),
             b'0' => match self.stack.pop() {
@@ -106,7 +106,7 @@ impl<'a> Machine<'a> {
                 let callable = self.named()?;
                 self.push(Object::Callable(callable))
             }
-            // INST would call it at once.
+            // INST would call the class.
             b'i' => {
                 let callable = self.named()?;
                 Err(format!("opcode INST, which makes an instance of {callable:?}, is refused"))
@@ -145,7 +145,7 @@ impl<'a> Machine<'a> {
         Ok(bytes)
     }
 
-    /// A length of `N` bytes. One that does not fit is longer than anything.
+    /// A length of `N` bytes; `usize::MAX` if it does not fit, which exceeds any pickle.
     fn length<const N: usize>(&mut self) -> Result<usize, String> {
         let mut bytes = [0; 8];
         bytes[..N].copy_from_slice(&self.array::<N>()?);
@@ -154,7 +154,7 @@ impl<'a> Machine<'a> {
 
     fn text<const N: usize>(&mut self) -> Result<(), String> {
         let length = self.length::<N>()?;
-        // Python writes half a surrogate pair as UTF-8 does not.
+        // Python encodes a lone surrogate, which is invalid UTF-8.
         let text = String::from_utf8_lossy(self.take(length)?);
         self.push(Object::Text(text))
     }
@@ -182,7 +182,7 @@ impl<'a> Machine<'a> {
         self.push_item(Item::Object(id))
     }
 
-    /// Marks and references make no object: the stack has a limit of its own.
+    /// The stack has its own limit, since marks and references make no objects.
     fn push_item(&mut self, item: Item) -> Result<(), String> {
         if self.stack.len() >= super::MAX_OBJECTS {
             return Err("its stack is too deep".to_owned());
@@ -243,7 +243,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// CPython numbers its memos in their order.
+    /// CPython numbers memos consecutively.
     fn memoize(&mut self, number: usize) -> Result<(), String> {
         let top = self.top()?;
         let others = self.memo.len();
@@ -261,7 +261,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-const EMPTY: &str = "it takes more from its stack than is there";
+const EMPTY: &str = "it takes more from its stack than the stack holds";
 
 /// Little-endian two's complement of any length.
 fn integer<'a>(digits: &[u8]) -> Object<'a> {
@@ -276,7 +276,7 @@ fn integer<'a>(digits: &[u8]) -> Object<'a> {
     }
 }
 
-/// What an opcode is called that could call, import or refer to something outside.
+/// The name of an opcode that could call, import or refer to something outside the pickle.
 fn name_of(opcode: u8) -> String {
     let name = match opcode {
         b'o' => "OBJ",

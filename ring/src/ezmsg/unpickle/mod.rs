@@ -1,12 +1,13 @@
-//! Reads the pickle that ezmsg publishes beside its samples, without running anything.
+//! Decodes the pickle that ezmsg publishes with its samples, without executing any code in it.
 //!
-//! A pickle is a program for a small stack machine, and loading one runs whatever its writer chose. This decoder knows
-//! the opcodes that CPython writes for plain values, and of callables only the few names in [`Callable`], for each of
-//! which it does itself what little the call means: it can call nothing. Every other opcode and name is refused, by name.
+//! A pickle is a program for a small stack machine, and loading one in Python runs any code that its writer chose. This
+//! decoder supports the opcodes that CPython writes for plain values, and the few callables in [`Callable`], whose
+//! effect it reproduces itself. It cannot call anything. Every other opcode and name is refused, and named in the
+//! error.
 //!
-//! What the bytes claim is bounded: they make no more objects than they have bytes, [`MAX_OBJECTS`] at most, whose texts
-//! and buffers are borrowed from them; and the tree that is made of these objects, which may contain one another any
-//! number of times, has a limit of its own ([`Budget`](plain::Budget)) and at most [`MAX_DEPTH`](plain::MAX_DEPTH) levels.
+//! Memory is bounded. A pickle makes at most as many objects as it has bytes, and at most [`MAX_OBJECTS`]; their texts
+//! and buffers are borrowed from it. Since objects may contain each other any number of times, the resulting tree has
+//! limits of its own: a [`Budget`](plain::Budget), and [`MAX_DEPTH`](plain::MAX_DEPTH) levels.
 
 mod dtype;
 mod machine;
@@ -18,13 +19,13 @@ pub(crate) use value::{Element, Plain};
 
 use std::borrow::Cow;
 
-/// Most objects that a pickle may make.
+/// The most objects that a pickle may make.
 const MAX_OBJECTS: usize = 1 << 18;
 
-/// The value that a pickle stands for.
+/// The value that a pickle encodes.
 ///
 /// # Errors
-/// A sentence that says what is refused, or what is wrong with the bytes.
+/// The reason for which the pickle is refused.
 pub(crate) fn decode(pickle: &[u8]) -> Result<Plain, String> {
     let (heap, top) = machine::run(pickle)?;
     plain::of(&heap, top)
@@ -34,10 +35,10 @@ pub(crate) fn decode(pickle: &[u8]) -> Result<Plain, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Id(u32);
 
-/// What a pickle has made so far. Objects refer to each other by number, as Python's do, also in circles.
+/// The objects that a pickle has made so far. They refer to each other by number and may form cycles, as in Python.
 struct Heap<'a> {
     objects: Vec<Object<'a>>,
-    /// Fields of dtypes, which take more than the few bytes that can refer to them again.
+    /// Number of fields in all dtypes. They are limited, since a few bytes can refer to many fields again.
     fields: usize,
 }
 
@@ -55,7 +56,7 @@ enum Object<'a> {
     Callable(Callable),
     Dtype(Box<dtype::Dtype>),
     Array(Box<numpy::Array<'a>>),
-    /// The entries of a list, each a tuple whose members have the names that a list of fields gives.
+    /// The entries of a list, each a tuple whose members are named by a list of fields.
     Rows {
         list: Id,
         fields: Id,
@@ -65,12 +66,12 @@ enum Object<'a> {
         list: Id,
     },
     Timestamp(i64),
-    /// Something that no description can say; the words for it.
+    /// A value that a description cannot hold, and its name for messages.
     Other(&'static str),
 }
 
 impl Object<'_> {
-    /// What it is, for messages.
+    /// Its type, for messages.
     fn kind(&self) -> &'static str {
         match self {
             Object::None => "None",
@@ -155,33 +156,33 @@ fn wrong(what: &str, expected: &str, found: &Object<'_>) -> String {
     format!("{what} is {}, expected {expected}", found.kind())
 }
 
-/// The callables that stand in ezmsg's pickles and in our own.
+/// The callables that occur in ezmsg's pickles and in those of this library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Callable {
-    /// `numpy._core.numeric._frombuffer`: how protocol 5 writes an array that is contiguous.
+    /// `numpy._core.numeric._frombuffer`: a contiguous array in protocol 5.
     FromBuffer,
-    /// `numpy._core.multiarray._reconstruct`: an empty array that a state is put into; any other array.
+    /// `numpy._core.multiarray._reconstruct`: any other array, empty until its state is set.
     Reconstruct,
     /// `numpy._core.multiarray.scalar`.
     Scalar,
     /// `numpy.dtype`.
     Dtype,
-    /// `numpy.ndarray` or a subclass that adds no data: what [`Reconstruct`](Self::Reconstruct) makes.
+    /// `numpy.ndarray` or a subclass without additional data: the class that [`Reconstruct`](Self::Reconstruct) makes.
     Ndarray,
-    /// `numpy.record`: the type of a dtype that is an array's of records.
+    /// `numpy.record`: the type in the dtype of a record array.
     Record,
-    /// `numpy._core._internal._convert_to_stringdtype_kwargs`: the dtype of strings of any length.
+    /// `numpy._core._internal._convert_to_stringdtype_kwargs`: the dtype of variable-length strings.
     StringDtype,
-    /// `numpy.array`, of a list and a dtype: in pickles of our own.
+    /// `numpy.array` of a list and a dtype, in pickles of this library.
     Array,
-    /// `numpy.datetime64`, of an integer and `ns`: in pickles of our own.
+    /// `numpy.datetime64` of an integer and `ns`, in pickles of this library.
     Datetime,
     /// `builtins.complex`.
     Complex,
 }
 
 impl Callable {
-    /// numpy 2 says `numpy._core` where numpy 1 says `numpy.core`.
+    /// numpy 2 names `numpy._core` what numpy 1 names `numpy.core`.
     fn of(module: &str, name: &str) -> Result<Self, String> {
         let module_of_2 = module.strip_prefix("numpy.core.").map(|rest| format!("numpy._core.{rest}"));
         Ok(match (module_of_2.as_deref().unwrap_or(module), name) {
@@ -200,7 +201,7 @@ impl Callable {
     }
 }
 
-/// A name from a pickle, fit for a message whatever a hostile writer put there.
+/// A name from a pickle, escaped and shortened for a message, since a hostile writer may have chosen it.
 fn shown(name: &str) -> String {
     let mut chars = name.chars();
     let text: String = chars.by_ref().take(60).flat_map(char::escape_debug).collect();

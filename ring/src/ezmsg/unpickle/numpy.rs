@@ -1,14 +1,14 @@
-//! What the few callables make, and what a state adds to it.
+//! Reproduces the few supported calls, and the states that they are given.
 
 use super::dtype::{Dtype, shape_of};
 use super::{Callable, Heap, Id, Object};
 
-/// An array, not yet looked into.
+/// An array whose elements are not decoded yet.
 pub(super) struct Array<'a> {
-    /// `None` until a state tells it.
+    /// `None` until its state is set.
     pub dtype: Option<Id>,
     pub shape: Vec<usize>,
-    /// The first dimension changes fastest.
+    /// Whether the first dimension changes fastest.
     pub fortran: bool,
     pub data: Data<'a>,
 }
@@ -20,7 +20,7 @@ pub(super) enum Data<'a> {
     Items(Id),
 }
 
-/// What `callable(*arguments)` makes.
+/// The object that `callable(*arguments)` makes.
 pub(super) fn call<'a>(heap: &Heap<'a>, callable: Id, arguments: Id) -> Result<Object<'a>, String> {
     let Object::Callable(callable) = heap.get(callable) else {
         return Err(format!("it wants to call {}", heap.get(callable).kind()));
@@ -57,7 +57,7 @@ pub(super) fn call<'a>(heap: &Heap<'a>, callable: Id, arguments: Id) -> Result<O
         (Callable::Array, &[list, dtype]) => listed(heap, list, dtype),
         (Callable::Datetime, &[count, unit]) => match (heap.get(count), heap.text(unit, "the unit of a datetime")?) {
             (Object::Integer(ns), "ns") => Ok(Object::Timestamp(*ns)),
-            _ => Err("numpy.datetime64 of something else than an integer and ns".to_owned()),
+            _ => Err("numpy.datetime64 of other arguments than an integer and ns".to_owned()),
         },
         (Callable::Complex, &[_, _]) => Ok(Object::Other("a complex number")),
         (callable, arguments) => Err(format!("a call of {callable:?} with {} arguments", arguments.len())),
@@ -68,7 +68,7 @@ fn boxed<'a>(dtype: Dtype) -> Object<'a> {
     Object::Dtype(Box::new(dtype))
 }
 
-/// `numpy.array(list, dtype)` as our own writer has it: values of one type, or a tuple each and a list of fields.
+/// `numpy.array(list, dtype)` in this library's pickles: values of one type, or tuples with a list of fields.
 fn listed<'a>(heap: &Heap<'a>, list: Id, dtype: Id) -> Result<Object<'a>, String> {
     heap.list(list, "the values of an array")?;
     if let Object::Text(_) = heap.get(dtype) {
@@ -78,7 +78,7 @@ fn listed<'a>(heap: &Heap<'a>, list: Id, dtype: Id) -> Result<Object<'a>, String
     Ok(Object::Rows { list, fields: dtype })
 }
 
-/// Puts a state into `object`.
+/// Sets the state of `object`.
 pub(super) fn build(heap: &mut Heap<'_>, object: Id, state: Id) -> Result<(), String> {
     let state = heap.tuple(state, "a state")?;
     if state.len() > 9 {
@@ -87,7 +87,7 @@ pub(super) fn build(heap: &mut Heap<'_>, object: Id, state: Id) -> Result<(), St
     let state = state.to_vec();
     match heap.get(object) {
         Object::Dtype(_) => {
-            // Meanwhile it cannot be a part of itself.
+            // Taken out, so that the dtype cannot become a part of itself.
             let Object::Dtype(mut dtype) = std::mem::replace(heap.get_mut(object), Object::None) else { return Ok(()) };
             dtype.set_state(heap, &state)?;
             *heap.get_mut(object) = Object::Dtype(dtype);

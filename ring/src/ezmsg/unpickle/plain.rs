@@ -1,15 +1,15 @@
-//! The tree of plain values that the objects of a pickle stand for.
+//! Turns the objects of a pickle into a tree of plain values.
 
 use super::dtype::{Dtype, Kind, bytes_as_text};
 use super::numpy::{Array, Data};
 use super::value::{Element, Plain};
 use super::{Heap, Id, Object};
 
-/// Most levels of lists, dicts, arrays and dtypes within each other.
+/// The most levels of nested lists, dicts, arrays and dtypes.
 pub(super) const MAX_DEPTH: usize = 128;
-/// Most values of a tree.
+/// The most values in a tree.
 const MAX_VALUES: usize = 1 << 20;
-/// Most bytes of text in a tree.
+/// The most bytes of text in a tree.
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// The tree below `top`.
@@ -17,7 +17,8 @@ pub(super) fn of(heap: &Heap<'_>, top: Id) -> Result<Plain, String> {
     Tree { heap, budget: Budget { values: MAX_VALUES, text_bytes: MAX_TEXT_BYTES } }.value(top, 0)
 }
 
-/// What may still be made: objects that occur in many places could make a small pickle's tree as large as you like.
+/// What may still be made. Without a limit, objects that occur in many places could make the tree of a small pickle
+/// arbitrarily large.
 pub(super) struct Budget {
     values: usize,
     text_bytes: usize,
@@ -100,7 +101,7 @@ impl<'a> Tree<'_, 'a> {
             let mut table = Vec::new();
             for (&field, &cell) in fields.iter().zip(cells) {
                 let &[name, _] = heap.tuple(field, "a field of an array")? else {
-                    return Err("a field of an array is no name and type".to_owned());
+                    return Err("a field of an array is not a name with a type".to_owned());
                 };
                 table.push((self.text(heap.text(name, "the name of a field")?)?, self.value(cell, depth + 2)?));
             }
@@ -137,7 +138,7 @@ impl<'a> Tree<'_, 'a> {
                 Elements::Items(items)
             }
         };
-        // From one element to the next along each dimension.
+        // Distance between two elements along each dimension.
         let mut steps = vec![1_usize; array.shape.len()];
         let inner_first: Vec<usize> =
             if array.fortran { (0..steps.len()).collect() } else { (0..steps.len()).rev().collect() };
@@ -188,7 +189,7 @@ impl<'a> Tree<'_, 'a> {
         for field in &dtype.fields {
             self.spend(depth + 1)?;
             let inner = heap.dtype(field.dtype, "the dtype of a field")?;
-            // Checked when the field was made; its dtype may have got another state since.
+            // Checked when the field was made, but its dtype's state may have been set since.
             let end = field.offset.saturating_add(inner.size);
             let part = bytes.get(field.offset..end).ok_or("a field of an array ends behind its element")?;
             let name = self.text(heap.text(field.name, "the name of a field")?)?;
@@ -198,7 +199,7 @@ impl<'a> Tree<'_, 'a> {
     }
 }
 
-/// The elements of an array, as many as its shape says.
+/// The elements of an array, as many as its shape requires.
 enum Elements<'h, 'a> {
     Bytes { dtype: &'h Dtype, bytes: &'a [u8] },
     Items(&'h [Id]),

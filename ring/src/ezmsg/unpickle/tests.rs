@@ -29,7 +29,7 @@ fn plain_values_of_every_kind_are_read() {
         (b"\x8c\x03abc.", Plain::Text("abc".into())),
         (b"\x8c\x03\xed\xa0\x80.", Plain::Text("\u{fffd}\u{fffd}\u{fffd}".into())),
         (b"C\x02ab.", Plain::Text("ab".into())),
-        (b"C\x02\xff\xfe.", Plain::Other("bytes that are no text")),
+        (b"C\x02\xff\xfe.", Plain::Other("bytes that are not text")),
         (b"\x96\x01\0\0\0\0\0\0\0a.", Plain::Text("a".into())),
         (b").", list(vec![])),
         (b"K\x01K\x02\x86.", list(vec![Plain::Integer(1), Plain::Integer(2)])),
@@ -46,7 +46,7 @@ fn plain_values_of_every_kind_are_read() {
 }
 
 #[test]
-fn what_could_run_something_is_refused_by_name() {
+fn every_name_or_opcode_that_could_run_code_is_refused_by_name() {
     let reduce = |callable: Vec<u8>| [&callable[..], b"(", &text("x"), b"tR."].concat();
     let cases: [(Vec<u8>, &str); 16] = [
         (reduce(b"cposix\nsystem\n".to_vec()), "wants to call posix.system, which is never done"),
@@ -55,7 +55,7 @@ fn what_could_run_something_is_refused_by_name() {
         (reduce(named("numpy", "load")), "numpy.load"),
         (reduce(named("numpy.core.numeric", "fromfile")), "numpy.core.numeric.fromfile"),
         (reduce(named("numpy.core.core.numeric", "_frombuffer")), "numpy.core.core.numeric._frombuffer"),
-        // A name that is only named, and one that walks through another.
+        // A name that is not called, and one that reaches through another.
         ([&named("os", "system")[..], b"."].concat(), "os.system"),
         (named("numpy", "dtype.__class__"), "numpy.dtype.__class__"),
         (named("a\nb\u{1b}", &"x".repeat(100)), r"a\nb\u{1b}.xxx"),
@@ -69,13 +69,13 @@ fn what_could_run_something_is_refused_by_name() {
     ];
     for (pickle, says) in cases {
         let refused = decode(&pickle).unwrap_err();
-        assert!(refused.contains(says), "{refused:?} says nothing of {says:?}");
+        assert!(refused.contains(says), "expected {says:?} in {refused:?}");
         assert!(refused.len() < 300, "{refused}");
     }
 }
 
 #[test]
-fn what_is_broken_is_refused_in_a_sentence() {
+fn a_broken_pickle_is_refused_with_its_reason() {
     let dtype = [&named("numpy", "dtype")[..], &text("i4"), b"\x89\x88\x87R"].concat();
     let buffer = |bytes: &[u8], shape: &[u8]| {
         let from = named("numpy._core.numeric", "_frombuffer");
@@ -114,28 +114,28 @@ fn what_is_broken_is_refused_in_a_sentence() {
     ];
     for (pickle, says) in cases {
         let refused = decode(pickle).unwrap_err();
-        assert!(refused.contains(says), "{refused:?} says nothing of {says:?}");
+        assert!(refused.contains(says), "expected {says:?} in {refused:?}");
     }
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
-fn small_pickles_that_stand_for_much_are_refused() {
-    // Lists of twice the list before: 2^40 values.
+#[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
+fn small_pickles_that_expand_to_large_values_are_refused() {
+    // Each list contains the one before twice: 2^40 values.
     let mut laughs = b"]\x94K\x01a".to_vec();
     for i in 0..40 {
         laughs.extend([b']', 0x94, b'(', b'h', i, b'h', i, b'e']);
     }
     laughs.push(b'.');
-    // A list that holds itself.
+    // A list that contains itself.
     let circle = b"]\x94h\0a.".to_vec();
     let deep = [b"]".repeat(1000), b"a".repeat(999), b".".to_vec()].concat();
-    // An array of 2^40 elements of no bytes.
+    // An array of 2^40 elements of zero bytes each.
     let dtype = [&named("numpy", "dtype")[..], &text("U0"), b"\x89\x88\x87R"].concat();
     let from = named("numpy._core.numeric", "_frombuffer");
     let shape = b"J\0\0\x10\0J\0\0\x10\0\x86";
     let nothing = [&from[..], b"(C\0", &dtype, shape, &text("C"), b"tR."].concat();
-    // A dtype that is an array of another that is an array of the first.
+    // Two dtypes, each an array of the other.
     let void = |name: &[u8]| [&named("numpy", "dtype")[..], name, b"\x89\x88\x87R\x94"].concat();
     let state = |of: u8| [&b"(K\x03\x8c\x01|h"[..], &[of], b")\x86NNK\x01K\x01K\0tb"].concat();
     let two = [void(&text("V1")), b"0".to_vec(), void(&text("V1"))].concat();
@@ -155,7 +155,7 @@ fn small_pickles_that_stand_for_much_are_refused() {
         ([&b"N\x94"[..], &b"h\0".repeat(MAX_OBJECTS + 1)].concat(), "stack is too deep"),
     ] {
         let refused = decode(&pickle).unwrap_err();
-        assert!(refused.contains(says), "{refused:?} says nothing of {says:?}");
+        assert!(refused.contains(says), "expected {says:?} in {refused:?}");
     }
 }
 
@@ -194,13 +194,13 @@ fn dtypes_of_every_kind_give_their_values() {
 
 proptest! {
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = decode(&bytes);
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
     fn arbitrary_opcodes_never_panic(
         parts in prop::collection::vec(
             prop::sample::select(vec![
@@ -221,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
     fn real_pickles_with_other_bytes_in_them_never_panic(
         changes in prop::collection::vec((0..699_usize, any::<u8>()), 1..8)
     ) {

@@ -1,4 +1,4 @@
-//! What a pickle says, in plain values.
+//! The plain values that a pickle decodes to.
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,15 +12,15 @@ pub(crate) enum Plain {
     Text(String),
     /// Nanoseconds since the Unix epoch.
     Timestamp(i64),
-    /// A list, a tuple, or one dimension of an array, and what an array says of its elements, also when it has none.
+    /// A list, a tuple, or one dimension of an array. For an array, also the type of its elements, even if it is empty.
     List(Vec<Plain>, Option<Element>),
-    /// A dict, or an element of a structured array. A key that is no string is left out.
+    /// A dict, or an element of a structured array. Entries whose key is not a string are left out.
     Table(Vec<(String, Plain)>),
-    /// What has no place in a description: the words for it.
+    /// A value that a description cannot hold, and its name for messages.
     Other(&'static str),
 }
 
-/// What the elements of an array are.
+/// The type of an array's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
     Integer,

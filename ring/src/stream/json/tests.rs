@@ -58,7 +58,7 @@ fn what_later_minor_versions_add_is_ignored() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+#[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
 fn hostile_documents_are_refused_with_a_sentence() {
     let deep = format!("{}1{}", r#"{"version":1,"dims":[],"message":["#, "[".repeat(100_000));
     let long = " ".repeat(MAX_JSON_BYTES + 1);
@@ -122,7 +122,7 @@ fn hostile_documents_are_refused_with_a_sentence() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+#[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
 fn every_prefix_of_a_document_is_refused() {
     let document = example().to_json();
     for end in 0..document.len() {
@@ -131,7 +131,7 @@ fn every_prefix_of_a_document_is_refused() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+#[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
 fn descriptions_that_no_reader_could_take_are_found_before_they_are_written() {
     let nested = |levels: usize| (0..levels).fold(json!(1), |inside, _| json!([inside]));
     let coord = |value| Axis::Coord { unit: String::new(), data: Some(vec![value]) };
@@ -223,14 +223,14 @@ prop_compose! {
 
 proptest! {
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
     fn every_description_survives_json(description in description()) {
         let back = Description::from_json(&description.to_json()).unwrap();
         prop_assert_eq!(description, back);
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes in Miri, and no unsafe code is near")]
+    #[cfg_attr(miri, ignore = "takes minutes in Miri and runs no unsafe code")]
     fn no_bytes_make_the_parser_panic(
         description in description(),
         changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
