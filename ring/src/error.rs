@@ -60,7 +60,7 @@ pub enum Error {
     /// Another file already has the stream's segment name, and the library must not remove it.
     #[error(
         "the segment name of stream {name:?} is taken by something else (/dev/shm/{segment}: {found}); remove it if \
-         nobody uses it, or choose another name"
+         no program uses it, or choose another name"
     )]
     NameTaken {
         /// The stream.

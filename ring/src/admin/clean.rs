@@ -16,19 +16,19 @@ use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
 pub struct Leftover {
     /// The stream's name; `None` for parts whose header, which had the name, is gone.
     pub stream: Option<String>,
-    /// Whether its writer closed it and died before it removed it. To readers, such a stream is absent.
+    /// Whether its writer closed the stream, but died before it removed it. For readers, such a stream is absent.
     pub closed: bool,
     /// Public names of its segments.
     pub segments: Vec<String>,
-    /// Shared memory that they take, in bytes.
+    /// Shared memory that these segments take, in bytes.
     pub bytes: u64,
 }
 
-/// What [`clean`] would remove if it were called now. Changes nothing.
+/// Lists what [`clean`] would remove now. Changes nothing.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed, or the system cannot say who holds a
-/// lock.
+/// [`Error::Io`](crate::Error::Io) if the shared-memory folder cannot be listed, or if the system cannot determine
+/// whether a lock is held.
 pub fn leftovers() -> Result<Vec<Leftover>> {
     let mut leftovers: Vec<(Option<u64>, Leftover)> = Vec::new();
     for Remains { segment, stat, what, .. } in plan()? {
@@ -36,7 +36,7 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
         let (stream_id, stream, closed) = match what {
             What::Header(header) => (Some(header.stream_id), Some(header.name_lossy()), header.is_closed()),
             What::Part(stream_id) => (Some(stream_id), None, false),
-            // It takes no memory, and may be that of a writer that is about to lock it.
+            // It takes no memory, and may belong to a writer that is about to lock it.
             What::Unfinished if stat.length == 0 => continue,
             What::Unfinished => (None, None, false),
         };
@@ -51,12 +51,12 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     Ok(leftovers.into_iter().map(|(_, leftover)| leftover).collect())
 }
 
-/// Removes what dead writers of this user left behind: their streams, and rings and descriptions that no longer belong to a
-/// stream. Attached readers see these streams closed. It never touches anything of a live writer, anything that ezmsg made, or
-/// a ring or description of a later version. Returns the names of the removed streams and segments.
+/// Removes what dead writers of this user left behind: their streams, and rings and descriptions without a stream.
+/// Attached readers see these streams closed. It never touches the segments of a live writer, segments that ezmsg made,
+/// or a ring or description of a later version. Returns the names of the removed streams and segments.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed or something cannot be removed.
+/// [`Error::Io`](crate::Error::Io) if the shared-memory folder cannot be listed, or a segment cannot be removed.
 pub fn clean() -> Result<Vec<String>> {
     let mut removed = Vec::new();
     let mut rest = Vec::new();
@@ -115,9 +115,10 @@ enum What {
     Unfinished,
 }
 
-/// What is to be removed: headers first, each file once.
+/// The files to be removed: headers first, each file once.
 fn plan() -> Result<Vec<Remains>> {
-    // Candidates first, then the live streams: a segment that a live writer makes in between is not a candidate.
+    // Candidates are listed before live streams, so that a segment that a live writer makes in between is not a
+    // candidate.
     let candidates = candidates()?;
     let names = list()?;
     let mut plan = dead_headers(&names)?;
@@ -128,7 +129,7 @@ fn plan() -> Result<Vec<Remains>> {
             What::Part(stream_id) => living.stream_ids.contains(&stream_id),
             _ => living.is_making(&remains.segment),
         };
-        // If a stream was closed meanwhile, its parts were removed before its header.
+        // If a stream was closed in the meantime, its parts were removed before its header.
         if !lives && is_there(&remains.segment, remains.is_anchor, &remains.stat) {
             plan.push(remains);
         }
@@ -136,7 +137,7 @@ fn plan() -> Result<Vec<Remains>> {
     Ok(plan)
 }
 
-/// Rings, descriptions and unfinished anchors, of live writers too.
+/// Rings, descriptions and unfinished anchors, including those of live writers.
 fn candidates() -> Result<Vec<Remains>> {
     let mut candidates = Vec::new();
     let mut seen = HashSet::new();
@@ -172,17 +173,17 @@ fn dead_headers(names: &[(String, bool)]) -> Result<Vec<Remains>> {
     Ok(dead)
 }
 
-/// What belongs to the streams whose headers are there.
+/// What belongs to the streams that have a header.
 struct Living {
     stream_ids: HashSet<u64>,
-    /// Segments that their writers may be making right now.
+    /// Segments that their writers may be making at the moment.
     being_made: HashSet<String>,
 }
 
 impl Living {
     fn among(names: &[(String, bool)]) -> Self {
         let mut living = Self { stream_ids: HashSet::new(), being_made: HashSet::new() };
-        // By either name: the other one may have been removed, and not linked again yet.
+        // Under either name, since the other one may have been removed and not linked again yet.
         for (_, header) in names.iter().filter_map(|(segment, is_anchor)| header_of(segment, *is_anchor)) {
             let name = header.name_lossy();
             living.stream_ids.insert(header.stream_id);
@@ -199,7 +200,7 @@ impl Living {
     }
 }
 
-/// The header of ours that has this name, if it is one.
+/// The header with this name, if this library made it.
 fn header_of(segment: &str, is_anchor: bool) -> Option<(Opened, Box<RawHeader>)> {
     let opened = open_own(&file_name(segment, is_anchor), false)?;
     let header = read_header(&opened.file).ok()??;

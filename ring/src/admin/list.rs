@@ -1,4 +1,4 @@
-//! The list of all streams of the machine.
+//! Lists all streams of the machine.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,13 +16,13 @@ use crate::{Error, Format, Result, shorten};
 /// A stream as [`streams`] found it.
 #[derive(Clone, Debug)]
 pub enum StreamInfo {
-    /// A stream of this process's user or of root, with everything that a reader reports about it.
+    /// A stream of this process's user or of root, with all facts that a reader reports.
     Stream(Box<Info>),
     /// Another user's stream. It is opened only if the user is named ([`ReaderOptions::owner`]).
     OtherUser {
         /// Name of the header segment; the stream's own name is inside.
         segment: String,
-        /// User id of its writer.
+        /// User ID of its writer.
         owner: u32,
     },
     /// A stream of this format that cannot be read.
@@ -32,7 +32,7 @@ pub enum StreamInfo {
         /// Why it cannot be read.
         reason: String,
     },
-    /// A stream that ezmsg itself wrote. Its name is not in its header.
+    /// A stream that ezmsg wrote. Its name is not in its header.
     Ezmsg {
         /// Name of the header segment.
         segment: String,
@@ -40,13 +40,13 @@ pub enum StreamInfo {
         struct_version: u32,
         /// The signal's key, if it has one.
         key: Option<String>,
-        /// User id of its writer.
+        /// User ID of its writer.
         owner: u32,
-        /// Number of its ring; `None` before the first, or while its writer makes another.
+        /// Number of its ring; `None` before the first, or while its writer creates another.
         generation: Option<u32>,
-        /// Format of that ring, if it can be read.
+        /// Format of that ring, if it is supported.
         format: Option<Format>,
-        /// Bytes of that ring, if it can be read.
+        /// Size of that ring in bytes, if its format is supported.
         ring_bytes: Option<u64>,
         /// Frames written to that ring, as far as one snapshot shows.
         position: u64,
@@ -56,7 +56,7 @@ pub enum StreamInfo {
 /// All streams of the machine, sorted by the names of their segments.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) when the shared-memory folder cannot be listed.
+/// [`Error::Io`](crate::Error::Io) if the shared-memory folder cannot be listed.
 pub fn streams() -> Result<Vec<StreamInfo>> {
     streams_of(None)
 }
@@ -80,7 +80,7 @@ pub fn streams_of(owner: Option<u32>) -> Result<Vec<StreamInfo>> {
     Ok(found)
 }
 
-/// The options with which a reader opens this user's streams. `None`: they are not to be opened.
+/// The options with which a reader opens this user's streams. `None`: they must not be opened.
 fn options_for(owner: u32, asked: Option<u32>) -> Option<ReaderOptions> {
     if owner == 0 || owner == shm::effective_user() {
         return Some(ReaderOptions::default());
@@ -115,7 +115,7 @@ fn anchored_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
     }
     let name = header.name_lossy();
     if shorten(&name) != segment {
-        return Some(unreadable(format!("its header says it is stream {name:?}, whose segment has another name")));
+        return Some(unreadable(format!("its header names stream {name:?}, whose segment has another name")));
     }
     let info = Reader::open(&name, options).and_then(|reader| reader.info());
     Some(match info {
@@ -137,7 +137,7 @@ fn ezmsg_stream(segment: &str, asked: Option<u32>) -> Option<StreamInfo> {
         return None;
     }
     let opened = shm::open_segment(segment, false).ok()?;
-    // A header of ours starts with ezmsg's fields too. Without its anchor it is a leftover.
+    // This library's headers start with ezmsg's fields, too. Without its anchor, such a header is a leftover.
     if matches!(read_header(&opened.file), Ok(Some(_))) {
         return None;
     }

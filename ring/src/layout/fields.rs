@@ -237,8 +237,8 @@ pub(crate) const fn check(table: &[Row], length: usize) {
 pub(crate) trait Word {
     type Atomic;
     /// # Safety
-    /// `start` is valid and aligned for the atomic as long as the reference lives, and nothing accesses the memory
-    /// otherwise meanwhile.
+    /// `start` is valid and aligned for the atomic as long as the reference lives, and nothing else accesses the memory
+    /// in that time.
     unsafe fn at<'a>(start: *mut u8) -> &'a Self::Atomic;
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Geometry {
     pub length: u64,
 }
 
-/// Fewest and most chunk records of a ring.
+/// Least and largest number of chunk records in a ring.
 const MIN_RECORDS: u64 = 64;
 const MAX_RECORDS: u64 = 65536;
 
@@ -60,10 +60,10 @@ impl Geometry {
     /// Checks a trailer that was copied from a segment of `length` bytes.
     ///
     /// # Errors
-    /// A sentence that says what was expected and what was found.
+    /// A sentence with what was expected and what was found.
     pub fn check(raw: &RawTrailer, length: u64) -> std::result::Result<(Self, Format), String> {
         if length < SEGMENT_UNIT || !length.is_multiple_of(SEGMENT_UNIT) || length > isize::MAX as u64 {
-            return Err(format!("a ring of {length} bytes, expected a multiple of {SEGMENT_UNIT}"));
+            return Err(format!("length {length}, expected a multiple of {SEGMENT_UNIT}"));
         }
         let dtype = Dtype::from_code(raw.dtype).ok_or_else(|| format!("dtype code {}, expected 1..=12", raw.dtype))?;
         let rank = raw.rank as usize;

@@ -7,7 +7,7 @@ fields! {
     /// A private copy of a header, unchecked. Its atomic words were copied at about the same time, in no order.
     #[derive(Clone, Debug, PartialEq)]
     pub(crate) struct RawHeader, 4096 bytes;
-    /// What an unmodified `EZShmMirror` reads.
+    /// The part that an unmodified `EZShmMirror` reads.
     0    ezmsg: [u8; 1334],
     2048 magic: u64 as last,
     2056 major: u16,

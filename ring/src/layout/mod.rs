@@ -38,7 +38,7 @@ impl Version {
     }
 }
 
-/// Gives structures with version words a method for them.
+/// Adds a method for the version words of structures.
 macro_rules! versioned {
     ($($Structure:ident)+) => {$(
         impl $Structure {

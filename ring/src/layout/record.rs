@@ -3,12 +3,12 @@
 use super::fields::fields;
 
 fields! {
-    /// What one `write` brought.
+    /// The chunk of one `write`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Record, 64 bytes;
     /// Position of the first frame.
     0   first: u64,
-    /// How many frames; 0 for an empty message.
+    /// Number of frames; 0 for an empty message.
     8   frames: u64,
     /// When the message was sent, Unix nanoseconds.
     16  send_ns: i64,

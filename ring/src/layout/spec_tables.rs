@@ -7,7 +7,7 @@ use crate::{Axis, Description, Dtype};
 
 const SPEC: &str = include_str!("../../../SPEC.md");
 
-/// The page from this heading to the next, of whatever level.
+/// The page from this heading to the next of any level.
 fn section(heading: &str) -> &'static str {
     let start = SPEC.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
     let rest = &SPEC[start + heading.len() + 2..];
@@ -83,7 +83,7 @@ fn the_codes_of_the_dtypes_are_those_of_the_code() {
         let column = dtype.code() as usize;
         assert_eq!(line("code")[column], dtype.code().to_string());
         assert_eq!(line("bytes")[column], dtype.size().to_string());
-        // The page's i16 is numpy's int16.
+        // The page writes i16 for numpy's int16.
         let short = dtype.name().replace("uint", "u").replace("int", "i").replace("float", "f");
         assert_eq!(line("dtype")[column], short);
     }
@@ -116,7 +116,7 @@ fn what_the_sources_say_of_the_page_is_there() {
     for heading in ["## Liveness", "## What everybody sees when a writer dies", "### How one message is rebuilt"] {
         assert!(!section(heading).is_empty());
     }
-    // Every link within the page leads to a heading of it.
+    // Every link within the page leads to one of its headings.
     let anchor = |heading: &str| {
         let kept = |c: char| c.is_alphanumeric() || c == ' ' || c == '-' || c == '_';
         heading.to_lowercase().chars().filter(|&c| kept(c)).collect::<String>().replace(' ', "-")

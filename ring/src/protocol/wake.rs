@@ -41,7 +41,7 @@ pub(crate) trait WaiterLocks {
 
 /// Whether a write has to wake waiters: loaded by the writer after each write, set by its service thread.
 pub(crate) struct NotifyFlag {
-    /// Set before the header says so, cleared after.
+    /// Set before the header's word is, and cleared after it.
     set: AtomicBool,
     /// Without the kernel's barrier in the writer's thread, nothing orders the writer's stores before its load of
     /// `set`, so it always wakes.
@@ -74,7 +74,7 @@ pub(crate) struct WaiterWatch {
 }
 
 impl WaiterWatch {
-    /// Looks for waiter locks; to be called four times a second. `true`: readers that already sleep have to be woken.
+    /// Looks for waiter locks. Must be called four times a second. `true`: readers that already sleep have to be woken.
     pub fn poll(&mut self, flag: &NotifyFlag, waking: &AtomicU32, locks: &impl WaiterLocks, now: Instant) -> bool {
         if !flag.can_clear {
             return false;
@@ -90,7 +90,7 @@ impl WaiterWatch {
         let since = *self.none_since.get_or_insert(now);
         if flag.is_set() && now.saturating_duration_since(since) >= AFTERWARDS {
             waking.store(header::WAKING_NOT_FOR_WRITES, Ordering::Relaxed);
-            // Orders the store before the second look. A reader takes its lock and then loads the word, so either its
+            // Orders the store before the second check. A reader takes its lock and then loads the word, so either its
             // lock is found here, or it sees the new word.
             fence(Ordering::SeqCst);
             if locks.are_held() {

@@ -11,5 +11,5 @@ pub(crate) fn register_barrier() -> bool {
 /// Every thread of this process, the caller included, passes a full memory barrier before this returns. To be called only
 /// if [`register_barrier`] returned `true`.
 pub(crate) fn barrier_in_other_threads() {
-    membarrier(MembarrierCommand::PrivateExpedited).expect("it was registered, which nothing takes back");
+    membarrier(MembarrierCommand::PrivateExpedited).expect("the barrier stays registered for the life of the process");
 }

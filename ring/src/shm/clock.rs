@@ -22,7 +22,7 @@ fn nanoseconds(time: Timespec) -> i64 {
 pub fn clock_is_synchronized() -> Option<bool> {
     // SAFETY: a plain C structure of numbers, for which zeros are values; with `modes` 0 nothing is set.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: points to a structure of our own, which the kernel fills.
+    // SAFETY: points to a local structure, which the kernel fills.
     let result = unsafe { libc::adjtimex(&mut state) };
     (result >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
 }
@@ -31,7 +31,8 @@ pub fn clock_is_synchronized() -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// How far the wall clock is ahead of the steady one: between these two, however long the calls took.
+    /// Bounds of the distance by which the wall clock is ahead of the steady one, independent of the duration of the
+    /// calls.
     fn offset() -> (i64, i64) {
         let before = monotonic_ns() as i64;
         let wall = unix_ns();
@@ -39,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_whether_the_clock_is_synchronized_does_not_set_it() {
+    fn checking_whether_the_clock_is_synchronized_does_not_set_it() {
         let began = monotonic_ns();
         let (low, high) = offset();
         let kept = clock_is_synchronized();

@@ -17,7 +17,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// The file's number. No other file has it while this one exists, nor for a long time after.
+    /// The file's inode number. No other file has it while this one exists, nor for a long time after.
     pub fn number(self) -> u64 {
         self.inode
     }
@@ -83,7 +83,7 @@ pub(crate) fn open_segment(name: &str, write: bool) -> io::Result<Opened> {
     Ok(Opened { file, stat })
 }
 
-/// Opens an anchor for writing, creating it empty when it is absent (`exclusive`: only creating it).
+/// Opens an anchor for writing, and creates it empty if it is absent (`exclusive`: fails if it exists).
 pub(crate) fn create_anchor(name: &str, exclusive: bool) -> io::Result<Opened> {
     let exclusive = if exclusive { OFlags::EXCL } else { OFlags::empty() };
     let flags = OFlags::RDWR | OFlags::CREATE | exclusive | SAFE_OPEN;
@@ -92,7 +92,7 @@ pub(crate) fn create_anchor(name: &str, exclusive: bool) -> io::Result<Opened> {
     Ok(Opened { file, stat })
 }
 
-/// What a name stands for, without following a link; `None` when it is absent.
+/// The file that has a name, without following a link; `None` if there is none.
 pub(crate) fn stat_name(name: &str) -> io::Result<Option<FileStat>> {
     match fs::statat(CWD, path(name), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat.into())),
@@ -122,7 +122,7 @@ pub(crate) fn unlink(name: &str) -> io::Result<()> {
     }
 }
 
-/// Removes a name if it stands for this file. Returns whether it did.
+/// Removes a name if this file has it. Returns whether it did.
 pub(crate) fn unlink_if(name: &str, id: FileId) -> io::Result<bool> {
     let ours = stat_name(name)?.is_some_and(|stat| stat.id == id);
     if ours {

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 /// How many forks lie between this process and the one that first loaded the library.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Registered descriptors: a list that only grows and whose entries are reused. When a child's handler runs, other threads
-/// of the parent may have been in the middle of anything, so it takes no lock.
+/// Registered descriptors: a list that only grows and whose entries are reused. The handler in a child takes no lock,
+/// since at the fork, other threads of the parent may have held any.
 static REGISTRY: AtomicPtr<Entry> = AtomicPtr::new(std::ptr::null_mut());
 
 struct Entry {
@@ -70,7 +70,7 @@ extern "C" fn in_child() {
     }
 }
 
-/// Knows the process that made it.
+/// Identifies the process that made it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessGuard {
     forks: u32,
@@ -89,7 +89,7 @@ impl ProcessGuard {
     }
 }
 
-/// Knows the process that made it, and closes one descriptor in its forked children.
+/// Identifies the process that made it, and closes one descriptor in its forked children.
 pub(crate) struct ForkGuard {
     process: ProcessGuard,
     entry: Option<&'static Entry>,

@@ -1,4 +1,4 @@
-//! Who owns a stream: an open-file-description lock, which the kernel releases however its holder dies.
+//! Ownership of a stream: an open-file-description lock, which the kernel releases even if its holder is killed.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
@@ -12,7 +12,7 @@ use super::ForkGuard;
 /// the lock, alive) and never reaches a child.
 pub(crate) struct Lock {
     fork: ForkGuard,
-    /// Present until the drop.
+    /// `Some` until the drop.
     file: Option<OwnedFd>,
 }
 
@@ -44,7 +44,7 @@ impl Lock {
 
     /// The locked descriptor, for `fstat` and `fchmod`; it must not be mapped.
     pub fn file(&self) -> &OwnedFd {
-        self.file.as_ref().expect("taken by the drop only")
+        self.file.as_ref().expect("only the drop takes it")
     }
 
     /// Whether this is the process that took the lock, not a forked child.
@@ -67,7 +67,8 @@ impl Drop for Lock {
     }
 }
 
-/// Whether a live writer holds the file's lock. It asks for a read lock (`F_RDLCK`), so that a reader's lock does not count.
+/// Whether a live writer holds the file's lock. It tests for a read lock (`F_RDLCK`), so that a reader's lock does not
+/// count.
 pub(crate) fn is_write_locked(file: impl AsFd) -> io::Result<bool> {
     let mut answer = byte(WRITERS_BYTE, libc::F_RDLCK);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))?;

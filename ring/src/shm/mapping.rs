@@ -24,7 +24,7 @@ unsafe impl Sync for ReadMapping {}
 impl ReadMapping {
     /// Maps the first `length` bytes, which must lie within the file.
     pub fn new(file: impl AsFd, length: usize) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing of ours.
+        // SAFETY: a new mapping at an address that the kernel chooses aliases no other memory.
         let start = unsafe { mmap(null_mut(), length, ProtFlags::READ, MapFlags::SHARED, file, 0)? };
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, length })

@@ -15,7 +15,7 @@ pub(crate) struct HeaderMemory<W = NoWaiter> {
 }
 
 impl<W> HeaderMemory<W> {
-    /// The same header with another waker.
+    /// This header, with another waker.
     pub fn with_waker<V: Wake>(&self, waker: V) -> HeaderMemory<V> {
         HeaderMemory { words: self.words, waker }
     }
@@ -34,7 +34,7 @@ impl<W> Deref for HeaderMemory<W> {
 pub(crate) trait Wake {
     fn wake(&self, word: &AtomicU32);
 
-    /// The same after a write, unless it is known that no reader waits for one.
+    /// As [`wake`](Self::wake), after a write, unless no reader can be waiting for one.
     fn wake_after_write(&self, word: &AtomicU32) {
         self.wake(word);
     }
@@ -79,7 +79,7 @@ impl HeaderMemory {
         let mut bytes = [0; RawHeader::LENGTH];
         // Acquire, partner of the Release store of the magic (C4): a process that sees the magic sees the rest.
         let _ = self.magic().load(Ordering::Acquire);
-        // SAFETY: `new`'s promise; the copy is ours.
+        // SAFETY: `new`'s promise; the copy is private.
         unsafe { racing_copy(self.start(), bytes.as_mut_ptr(), bytes.len()) };
         Box::new(RawHeader::decode(&bytes))
     }
@@ -89,7 +89,7 @@ impl HeaderMemory {
 type TrailerMemory = InPlace<RawTrailer>;
 
 impl TrailerMemory {
-    /// S4: stores the trailer, its magic last. Until the first chunk, the description committed last is the ring's.
+    /// S4: stores the trailer, its magic last. Until the first chunk, the committed description is the ring's.
     fn fill(&self, raw: &RawTrailer) {
         let bytes = RawTrailer { magic: 0, committed_meta_generation: raw.meta_generation, ..*raw }.encode();
         // SAFETY: in bounds, and no other process has the segment: it has no public name yet.
@@ -103,7 +103,7 @@ impl TrailerMemory {
         let mut bytes = [0; RawTrailer::LENGTH];
         // Acquire, partner of the Release store in `fill`.
         let _ = self.magic().load(Ordering::Acquire);
-        // SAFETY: `new`'s promise; the copy is ours.
+        // SAFETY: `new`'s promise; the copy is private.
         unsafe { racing_copy(self.start(), bytes.as_mut_ptr(), bytes.len()) };
         RawTrailer::decode(&bytes)
     }
@@ -127,7 +127,7 @@ unsafe impl Sync for RingMemory {}
 pub(crate) struct Run {
     /// Index in the ring, below N.
     pub slot: u64,
-    /// How many; `slot + frames` is at most N.
+    /// Number of frames; `slot + frames` is at most N.
     pub frames: u64,
 }
 
@@ -174,7 +174,7 @@ impl RingMemory {
         unsafe { TrailerMemory::new(start.add((length - trailer::LENGTH) as usize)) }.copy()
     }
 
-    /// Where a run's samples are, and how many bytes.
+    /// Address and length in bytes of a run's samples.
     pub fn samples(&self, run: Run) -> (*mut u8, usize) {
         debug_assert!(run.slot + run.frames <= self.geometry.frames);
         let offset = self.geometry.samples_offset + run.slot * self.geometry.frame_bytes;
@@ -182,7 +182,7 @@ impl RingMemory {
         (unsafe { self.start.add(offset as usize) }, (run.frames * self.geometry.frame_bytes) as usize)
     }
 
-    /// Where a run's times are.
+    /// Address of a run's times.
     pub fn times(&self, run: Run) -> *mut f64 {
         debug_assert!(run.slot + run.frames <= self.geometry.frames);
         // SAFETY: the times are the segment's first 8 N bytes.
@@ -225,15 +225,16 @@ impl RingMemory {
         for run in runs(range, self.geometry.frames) {
             let (from, length) = self.samples(run);
             let (now, later) = rest.split_at_mut(length);
-            // SAFETY: `from` is valid for `length` bytes of the ring, `now` is ours and as long.
+            // SAFETY: `from` is valid for `length` bytes of the ring; `now` is private and as long.
             unsafe { racing_copy(from, now.as_mut_ptr(), length) };
             rest = later;
         }
         debug_assert!(rest.is_empty());
     }
 
-    /// Prefetches for a copy of frames from `position` on, and for its check. Each cache line that the writer has just stored
-    /// to takes a round trip between the cores; without this, the line of R5 would be waited for after all others.
+    /// Prefetches for a copy of frames from `position` on, and for its check. Each cache line that the writer has just
+    /// stored to takes a round trip between the cores; without the prefetch, R5 would wait for its line after all
+    /// others.
     #[inline]
     pub fn expect_copy(&self, position: u64) {
         let [run, _] = runs(&(position..position + 1), self.geometry.frames);
@@ -289,7 +290,7 @@ impl RingWords for RingMemory {
     #[inline]
     fn store_record(&self, slot: u64, record: &Record) {
         let bytes = record.encode();
-        // SAFETY: a record of the index; `bytes` is ours and as long.
+        // SAFETY: a record of the index; `bytes` is private and as long.
         unsafe { racing_copy(bytes.as_ptr(), self.record(slot), bytes.len()) };
     }
 

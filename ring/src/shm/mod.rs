@@ -1,5 +1,5 @@
-//! Shared memory: what is asked of the operating system (files in the shared-memory folder, mappings, locks, waiting,
-//! clocks), the words in a mapping, and the one door through which segments are opened.
+//! Shared memory: the calls to the operating system (files in the shared-memory folder, mappings, locks, waiting,
+//! clocks), the words in a mapping, and the only way to open a segment.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!(

@@ -1,7 +1,7 @@
-//! The one door to a segment: everything found in shared memory is untrusted until it has been checked here.
+//! The only way to open a segment: everything found in shared memory is untrusted until it has been checked here.
 //!
-//! Readers, writers, the list of streams and cleaning differ in which name they open, and in what they do when something
-//! is refused. The checks are the same for all of them, in the order of `SPEC.md` (hostile input), on private copies.
+//! Readers, writers, the list of streams and cleaning open different names, and handle a refusal differently. The
+//! checks are the same for all of them, in the order of `SPEC.md` (hostile input), on private copies.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -46,7 +46,7 @@ pub(crate) fn corrupt(segment: &str, reason: impl Into<String>) -> Error {
     Error::Corrupt { segment: segment.to_owned(), reason: reason.into() }
 }
 
-/// Opens a public name; `None` when it is absent.
+/// Opens a public name; `None` if it is absent.
 pub(crate) fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>> {
     let opened = match shm::open_segment(segment, false) {
         Ok(opened) => opened,
@@ -73,7 +73,8 @@ pub(crate) fn open_public(segment: &str, owner: Owner) -> Result<Option<Opened>>
     Ok(Some(opened))
 }
 
-/// Opens a file of this process's own user, for reading, or also for writing. `None`: that name does not stand for one.
+/// Opens a file of this process's own user, for reading, or also for writing. `None`: the name is not that of such a
+/// file.
 pub(crate) fn open_own(name: &str, write: bool) -> Option<Opened> {
     // Checked first, since opening a file of another kind can have an effect.
     shm::stat_name(name).ok()?.filter(FileStat::is_own_file)?;
@@ -88,18 +89,19 @@ fn check_version(segment: &str, version: Version) -> Result<()> {
     Err(Error::Version { segment: segment.to_owned(), major, minor, must_understand })
 }
 
-/// A private copy of a header, read through a descriptor. `None`: the file is shorter, or not a header of ours.
+/// A private copy of a header, read through a descriptor. `None`: the file is shorter, or is not a header of this
+/// library.
 pub(crate) fn read_header(file: &OwnedFd) -> io::Result<Option<Box<RawHeader>>> {
     let mut bytes = [0; header::LENGTH];
     let read = read_fully(file, &mut bytes, 0)?;
     Ok((read == bytes.len()).then(|| Box::new(RawHeader::decode(&bytes))).filter(|raw| raw.has_magic()))
 }
 
-/// Checks a header of ours: its version, and that it is the header of the stream `name`.
+/// Checks a header of this library: its version, and that it is the header of the stream `name`.
 pub(crate) fn check_header(segment: &str, raw: &RawHeader, name: &str) -> Result<()> {
     check_version(segment, raw.version())?;
     if !(1..=MAX_NAME_BYTES).contains(&(raw.name_len as usize)) {
-        return Err(corrupt(segment, format!("a name of {} bytes, expected 1..={MAX_NAME_BYTES}", raw.name_len)));
+        return Err(corrupt(segment, format!("its name has {} bytes, expected 1..={MAX_NAME_BYTES}", raw.name_len)));
     }
     if raw.name_bytes() != name.as_bytes() {
         let found = raw.name_lossy();
@@ -120,7 +122,7 @@ pub(crate) fn check_ring_file(segment: &str, stat: &FileStat, max_bytes: u64) ->
     if length > max_bytes {
         return Err(Error::TooLarge { needed: length, limit: max_bytes });
     }
-    // A writer reserves all of a ring. In a ring with holes, each frame that is read would take memory, without limit.
+    // A writer reserves all memory of a ring. In a ring with holes, reading frames would allocate memory without limit.
     if stat.allocated < length {
         return Err(corrupt(segment, format!("only {} of its {length} bytes are reserved", stat.allocated)));
     }
@@ -182,24 +184,24 @@ pub(crate) fn read_footer(
 fn read_exactly(segment: &str, opened: &Opened, to: &mut [u8], offset: u64) -> Result<()> {
     match read_fully(&opened.file, to, offset) {
         Ok(read) if read == to.len() => Ok(()),
-        Ok(_) => Err(corrupt(segment, "it became shorter while it was read")),
+        Ok(_) => Err(corrupt(segment, "it was truncated while it was read")),
         Err(error) => Err(io_error("reading", segment)(error)),
     }
 }
 
-/// What a file is, judged by its bytes.
+/// The kind of a file, judged by its bytes.
 pub(crate) enum Kind {
-    /// A header of ours, of any version.
+    /// A header of this library, of any version.
     Header,
     /// A ring or a metadata segment of this stream_id.
     PartOf(u64),
-    /// A ring or a metadata segment of an unknown version. Its stream_id may lie elsewhere.
+    /// A ring or a metadata segment of an unknown version. Its stream_id may be elsewhere.
     UnknownPart,
-    /// Something else: unfinished, or not ours.
+    /// Anything else: unfinished, or not made by this library.
     Other,
 }
 
-/// Finds out what a file is by its beginning and its end. `None`: it cannot be read.
+/// Determines a file's kind from its beginning and its end. `None`: it cannot be read.
 pub(crate) fn kind(opened: &Opened) -> Option<Kind> {
     if read_header(&opened.file).ok()?.is_some() {
         return Some(Kind::Header);
@@ -236,17 +238,18 @@ pub(crate) struct HeaderSegment {
     /// The owner of the stream: its rings and metadata must belong to the same user.
     pub owner: u32,
     pub segment: String,
-    /// For asking who holds the writer's lock, and for the waiter lock.
+    /// For testing the writer's lock, and for the waiter lock.
     pub file: OwnedFd,
     pub listening: Listening,
     _map: ReadMapping,
 }
 
-/// What has the name of a stream's header.
+/// The file that has the name of a stream's header.
 pub(crate) enum FoundHeader {
     Absent,
     Header(Box<HeaderSegment>),
-    /// Without our magic: not ready yet, of another program, or damaged. Whether it has a header's length.
+    /// Without this library's magic: not ready yet, made by another program, or damaged. Whether it has a header's
+    /// length.
     Unknown(OwnedFd, bool),
 }
 
@@ -283,14 +286,14 @@ pub(crate) struct RingSegment {
     pub memory: RingMemory,
     pub format: Format,
     pub generation: u32,
-    /// Of the writer that made it.
+    /// Epoch of the writer that made it.
     pub epoch: u32,
     pub base: u64,
     /// The description that was current when the generation began.
     pub meta_generation: u32,
     pub created_mono_ns: u64,
     pub segment: String,
-    /// What `memory` points into; views hold on to it.
+    /// The mapping that `memory` points into; views keep it alive.
     pub map: Arc<ReadMapping>,
 }
 
@@ -340,7 +343,7 @@ pub(crate) fn open_description(
     Description::parse(&json).map(Some).map_err(|reason| corrupt(&segment, reason))
 }
 
-/// The file that has the stream's public name now.
+/// The file that currently has the stream's public name.
 pub(crate) fn public_id(segment: &str) -> io::Result<Option<FileId>> {
     Ok(shm::stat_name(segment)?.map(|stat| stat.id))
 }

@@ -48,7 +48,7 @@ pub(crate) fn wait(shared: Word<'_>, private: Option<Word<'_>>, timeout: Duratio
 /// Whether the kernel is known not to wait for two words. Relaxed: it is only a hint.
 static CANNOT_WAIT_FOR_EITHER: AtomicBool = AtomicBool::new(false);
 
-/// `None` where the kernel cannot.
+/// `None` if the kernel cannot.
 fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Option<WaitEnd> {
     if CANNOT_WAIT_FOR_EITHER.load(Ordering::Relaxed) {
         return None;
@@ -68,7 +68,7 @@ fn wait_for_either(shared: Word<'_>, private: Word<'_>, timeout: Duration) -> Op
         tv_nsec: nanoseconds % 1_000_000_000,
     };
     match futex::waitv(&waiters, WaitvFlags::empty(), Some(&deadline), futex::ClockId::Monotonic) {
-        // System call filters that do not know this call return either.
+        // System call filters that lack this call return one of these.
         Err(Errno::NOSYS | Errno::PERM) => {
             CANNOT_WAIT_FOR_EITHER.store(true, Ordering::Relaxed);
             None

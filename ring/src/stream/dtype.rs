@@ -62,7 +62,7 @@ impl Dtype {
         Self::ALL.get((code as usize).wrapping_sub(1)).copied()
     }
 
-    /// Bytes of one sample.
+    /// Size of one sample, in bytes.
     pub const fn size(self) -> usize {
         match self {
             Dtype::Bool | Dtype::I8 | Dtype::U8 => 1,

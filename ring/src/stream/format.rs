@@ -1,12 +1,12 @@
-//! Format of a generation: what one frame is, how many the ring holds, and their rate.
+//! Format of a generation: type and shape of a frame, length of the ring, and rate.
 
 use crate::{Dtype, Error, Result};
 
 /// Largest rank of a frame.
 pub const MAX_RANK: usize = 8;
 
-/// Most bytes of times and samples. With frames rounded up and with records and trailer, a ring still has fewer than
-/// `isize::MAX`.
+/// Largest size of times and samples, in bytes. With frames rounded up and with records and trailer, a ring still has
+/// fewer than `isize::MAX`.
 const MAX_BYTES: u64 = 7 << 60;
 
 /// Dtype, frame shape, rate and length of one generation.
@@ -28,12 +28,12 @@ impl Format {
         let bad = |reason: String| Err(Error::BadFormat { reason });
         if frame_shape.len() > MAX_RANK {
             return bad(format!(
-                "frame shape {frame_shape:?} has rank {}, at most {MAX_RANK} is possible",
+                "frame shape {frame_shape:?} has rank {}, expected at most {MAX_RANK}",
                 frame_shape.len()
             ));
         }
         if frame_shape.contains(&0) {
-            return bad(format!("frame shape {frame_shape:?} has a dimension of 0, each must be at least 1"));
+            return bad(format!("frame shape {frame_shape:?} has a dimension of 0, expected each to be at least 1"));
         }
         if !(rate_hz.is_finite() && rate_hz >= 0.0) {
             return bad(format!("rate {rate_hz} Hz, expected a finite number, 0 or more"));
@@ -92,7 +92,7 @@ impl Format {
         checked_frame_bytes(self.dtype, &self.frame_shape)
     }
 
-    /// For a format whose ring has been checked.
+    /// A format whose ring has been checked.
     pub(crate) fn from_checked(dtype: Dtype, frame_shape: Vec<u64>, rate_hz: f64, frames: u64) -> Self {
         Self { dtype, frame_shape, rate_hz, frames }
     }

@@ -1,4 +1,4 @@
-//! The JSON of a description, as it stands in a metadata segment.
+//! The JSON of a description, as stored in a metadata segment.
 //!
 //! One object, UTF-8, at most 16 MiB, nested at most 128 deep:
 //!
@@ -17,7 +17,8 @@
 //! `{"kind":"coord","unit":string}` with `"data":[...]` unless it is unknown. An entry of `data` is a string, a
 //! number, or any other value.
 //!
-//! A real is a number, or what JSON has no number for: `{"$float":"nan"}`, `{"$float":"inf"}`, `{"$float":"-inf"}`.
+//! A real is a number, or one of the values that JSON numbers lack: `{"$float":"nan"}`, `{"$float":"inf"}`,
+//! `{"$float":"-inf"}`.
 //!
 //! An attribute is one of:
 //!
@@ -51,7 +52,7 @@ pub(crate) const MAX_JSON_BYTES: usize = 16 << 20;
 const MAX_VALUE_DEPTH: usize = 100;
 
 impl Description {
-    /// The description as JSON, as `SPEC.md` has it (metadata segment).
+    /// The description as the JSON that `SPEC.md` specifies (metadata segment).
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(&Document(self)).expect("a description has string keys only and goes into memory")
     }
@@ -64,13 +65,13 @@ impl Description {
         Self::parse(json).map_err(|reason| Error::BadArgument { reason })
     }
 
-    /// As [`from_json`](Self::from_json), for callers that make an error of their own.
+    /// As [`from_json`](Self::from_json), for callers that make their own error.
     ///
     /// # Errors
     /// A sentence with what was expected and what was found.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
         if json.len() > MAX_JSON_BYTES {
-            return Err(format!("the JSON has {} bytes, at most {MAX_JSON_BYTES} are allowed", json.len()));
+            return Err(format!("the JSON has {} bytes, expected at most {MAX_JSON_BYTES}", json.len()));
         }
         let document: Value =
             serde_json::from_slice(json).map_err(|error| format!("the JSON cannot be parsed: {error}"))?;
@@ -128,7 +129,7 @@ impl Description {
             ));
         }
         if let Some(twice) = self.dims.iter().enumerate().find(|(i, dim)| self.dims[..*i].contains(dim)) {
-            return Err(format!("the description has two dims called {:?}, expected different names", twice.1));
+            return Err(format!("the description has two dims named {:?}, expected different names", twice.1));
         }
         let too_deep = |what: &str| Err(format!("{what} is nested deeper than {MAX_VALUE_DEPTH} levels"));
         for (name, axis) in &self.axes {
@@ -143,7 +144,7 @@ impl Description {
         }
         let length = self.to_json().len();
         if length > MAX_JSON_BYTES {
-            return Err(format!("the description takes {length} bytes as JSON, at most {MAX_JSON_BYTES} are possible"));
+            return Err(format!("the description takes {length} bytes as JSON, expected at most {MAX_JSON_BYTES}"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Acquiring a name: creation and takeover in one routine, and the end of what a dead writer left.
+//! Acquiring a name: creation and takeover in one routine, and the removal of what a dead writer left.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -16,15 +16,15 @@ use crate::shm::{self, FileStat, Lock, Opened};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
-/// How long to wait for an obstacle that goes away by itself: a writer that is closing, a reader that asks for the lock.
+/// How long to wait for a temporary obstacle: a writer that is closing, or a process that tests the lock.
 const OBSTACLE_PATIENCE: Duration = Duration::from_secs(2);
 const OBSTACLE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Most frames that a stream can have for another writer to go on with it. No writer gets that far; a stream that claims
-/// more would leave the next writers no positions to count with.
+/// The most frames with which a stream can be taken over. No writer gets that far, and a stream that claims more would
+/// leave later writers no positions.
 const MOST_FRAMES: u64 = 1 << 62;
 
-/// A stream that is ours, by the lock that comes with it.
+/// A stream that this process owns, by the lock in it.
 pub(crate) struct Acquired {
     pub header: Segment,
     pub words: HeaderMemory,
@@ -68,7 +68,7 @@ fn previous_meta_generation(meta_generation: u32) -> u32 {
     }
 }
 
-/// Makes the stream `name` ours: creates it, or takes over what a dead writer left.
+/// Acquires the stream `name`: creates it, or takes over what a dead writer left.
 pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
     let names = SegmentName::header(name);
     let patience = Instant::now() + OBSTACLE_PATIENCE;
@@ -90,7 +90,8 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
             Err(file) => {
                 let live = shm::is_write_locked(&file).map_err(io_error("asking for the lock of", &names.anchor))?;
                 let header = read_header(&file).map_err(io_error("reading", &names.anchor))?;
-                // A closed header's writer is about to let go. One without magic is being made, or removed by `clean`.
+                // The writer of a closed header is about to release it. A header without magic is being created, or
+                // removed by `clean`.
                 let passing = header.as_ref().is_none_or(|header| header.is_closed());
                 if Instant::now() < patience && (passing || !live) {
                     std::thread::sleep(OBSTACLE_PAUSE);
@@ -104,7 +105,7 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
             }
         };
         // The name may have been removed, or given to a new file, between the open and the lock.
-        let now = shm::stat_name(&names.anchor).map_err(io_error("looking at", &names.anchor))?;
+        let now = shm::stat_name(&names.anchor).map_err(io_error("checking", &names.anchor))?;
         if now.is_none_or(|now| now.id != stat.id) {
             continue;
         }
@@ -138,7 +139,7 @@ fn anchor_as_public(names: &SegmentName) -> SegmentName {
 fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory)> {
     let anchor = &names.anchor;
     let opened = shm::open_segment(anchor, true).map_err(io_error("opening", anchor))?;
-    let locked = shm::FileStat::of(lock.file()).map_err(io_error("looking at", anchor))?;
+    let locked = shm::FileStat::of(lock.file()).map_err(io_error("checking", anchor))?;
     if opened.stat.id != locked.id {
         return Err(io_error("opening", anchor)(io::Error::other("it was replaced by another file")));
     }
@@ -149,7 +150,7 @@ fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory
     Ok((segment, words))
 }
 
-/// C1 to C6. The anchor is locked by us and holds no header.
+/// C1 to C6. The anchor is locked by this process and holds no header.
 fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acquired> {
     failpoint::point("C0");
     let unlink_anchor = |error| {
@@ -165,7 +166,7 @@ fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acq
     let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
     ezmsg.placeholders();
     failpoint::point("C2");
-    let stream_id = shm::random_id().map_err(io_error("drawing", "a random number")).map_err(unlink_anchor)?;
+    let stream_id = shm::random_id().map_err(io_error("generating", "a random number")).map_err(unlink_anchor)?;
     let mut raw = RawHeader {
         major: MAJOR,
         minor: MINOR,
@@ -203,7 +204,8 @@ fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acq
     })
 }
 
-/// C6 and the header's part of T4: gives the header its public name. An old leftover that has it is removed, nothing else.
+/// C6 and the header's part of T4: gives the header its public name. Removes a file that has it only if that is an old
+/// leftover.
 fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()> {
     loop {
         match shm::link(&names.anchor, &names.public) {
@@ -211,7 +213,7 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_error("linking", &names.public)(error)),
         }
-        let Some(there) = shm::stat_name(&names.public).map_err(io_error("looking at", &names.public))? else {
+        let Some(there) = shm::stat_name(&names.public).map_err(io_error("checking", &names.public))? else {
             continue;
         };
         if there.id == segment.id {
@@ -224,7 +226,7 @@ fn link_header(name: &str, names: &SegmentName, segment: &Segment) -> Result<()>
     }
 }
 
-/// Whether a public name stands for a header of ours without an owner: it can be locked.
+/// Whether a public name is that of a header without an owner, which can be locked.
 fn is_leftover(public: &str) -> bool {
     let Some(Opened { file, .. }) = open_own(public, true) else { return false };
     matches!(read_header(&file), Ok(Some(_))) && matches!(Lock::try_take(file), Ok(Ok(_)))
@@ -254,7 +256,7 @@ fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     Some(FoundRing { segment, end })
 }
 
-/// Opens a segment of ours by its anchor, else by its public name. With the name by which it was opened.
+/// Opens a segment of this stream by its anchor, else by its public name. Also returns the name by which it was opened.
 fn open_either(names: &SegmentName) -> Option<(Opened, String)> {
     [&names.anchor, &names.public].into_iter().find_map(|name| Some((open_own(name, true)?, name.clone())))
 }
@@ -293,7 +295,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     failpoint::point("T2");
     remove_orphans(name, generation, meta_generation);
     if metadata.is_none() {
-        // It is not this stream's, or fails a check: nothing would remove it later.
+        // It belongs to another stream or fails a check, and would never be removed later.
         remove_names(&SegmentName::metadata(name, meta_generation));
     }
     failpoint::point("T3");
@@ -304,7 +306,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
         None => (None, 0),
     };
     let (metadata, footer_aux_len) = metadata.map_or((None, 0), |(segment, aux_len)| (Some(segment), aux_len));
-    // Mirrors may hold either number. One that no pickle has is not worth a segment of its size.
+    // Mirrors may hold either length. A length that no pickle has is not worth a segment of that size.
     let announced = u64::from(crate::ezmsg::header::aux_nbytes(&header.ezmsg));
     let announced = if announced <= MAX_METADATA_BYTES / 2 { announced } else { 0 };
     let aux_len = footer_aux_len.max(announced);
@@ -329,7 +331,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     }))
 }
 
-/// T3: removes what a writer left that died during a switch or while it published a description.
+/// T3: removes the segments of a writer that died during a switch or while it published a description.
 fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32) {
     let (rings, metas) = neighbours(generation, meta_generation);
     for ring in rings.into_iter().filter(|&ring| Some(ring) != generation) {
@@ -394,15 +396,16 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
         Some(header) => {
             let name = header.name_lossy();
             if crate::shorten(&name) != names.public {
-                // Its name does not lead here, so its rings cannot be found from it. `clean` finds them by stream_id.
+                // The name in the header is not that of this segment, so its rings cannot be found by name. `clean`
+                // finds them by stream_id.
                 shm::unlink_if(&names.public, id).map_err(io_error("removing", &names.public))?;
                 shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
                 return Ok(true);
             }
             finish(&name, &names, &lock, &header)?;
         }
-        // What a creator left that died before its header was whole, or the next writer's, made since the caller looked:
-        // see `remove_unfinished`.
+        // Left by a writer that died before its header was whole, or created by the next writer since the caller's
+        // check: see `remove_unfinished`.
         None => {
             let removed = shm::unlink_if(&names.anchor, id).map_err(io_error("removing", &names.anchor))?;
             return Ok(removed && length > 0);
@@ -411,11 +414,12 @@ pub(crate) fn finish_if_dead(public: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes an anchor behind which nothing was finished, unless a process holds it. Returns whether that is to be reported:
-/// an empty file may be that of a live writer, which has just made it and not locked it yet. Such a writer finds the name
-/// gone once it has the lock, and makes it again.
+/// Removes an anchor without a finished segment, unless a process holds its lock. Returns whether to report that. An
+/// empty file may belong to a live writer that has not locked it yet. Such a writer notices that the name is gone once
+/// it has the lock, and creates it again.
 pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
-    // With the lock, or a writer could take the file between our look at its lock and the removal, and lose its anchor.
+    // Holds the lock: otherwise, a writer could acquire the file between the check of its lock and the removal, and
+    // lose its anchor.
     let Some((lock, FileStat { id, length, .. })) = lock_if_free(anchor)? else { return Ok(false) };
     if read_header(lock.file()).map_err(io_error("reading", anchor))?.is_some() {
         return Ok(false);
@@ -424,7 +428,7 @@ pub(crate) fn remove_unfinished(anchor: &str) -> Result<bool> {
     Ok(removed && length > 0)
 }
 
-/// Locks a file of our own user, if no process holds it and it still has this name.
+/// Locks a file of this process's user, if no process holds its lock and it still has this name.
 fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
     let opened = match shm::open_segment(anchor, true) {
         Ok(opened) => opened,
@@ -435,7 +439,7 @@ fn lock_if_free(anchor: &str) -> Result<Option<(Lock, FileStat)>> {
         return Ok(None);
     }
     let Ok(lock) = Lock::try_take(opened.file).map_err(io_error("locking", anchor))? else { return Ok(None) };
-    // Looked at again: it may have been finished before it was locked.
-    let now = shm::stat_name(anchor).map_err(io_error("looking at", anchor))?;
+    // Checked again, since it may have been finished before it was locked.
+    let now = shm::stat_name(anchor).map_err(io_error("checking", anchor))?;
     Ok(now.filter(|now| now.id == opened.stat.id).map(|now| (lock, now)))
 }

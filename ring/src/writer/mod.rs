@@ -17,11 +17,11 @@ pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
 
-/// How long a restart waits for readers to unmap the old ring: they check at least four times a second.
+/// How long a restart waits for readers to unmap the old ring. They check at least four times a second.
 const RESTART_PATIENCE: Duration = Duration::from_millis(500);
 const RESTART_PAUSE: Duration = Duration::from_millis(2);
 
-/// How a stream is made.
+/// How a stream is created.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WriterOptions {
@@ -75,7 +75,7 @@ pub enum Times<'a> {
     Values(&'a [f64]),
 }
 
-/// The frames that one message brings, contiguous in memory.
+/// The frames of one message, contiguous in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
     /// Whole frames in C order, little-endian. An empty slice is an empty message.
@@ -107,13 +107,13 @@ struct Begun {
 }
 
 impl Writer {
-    /// Creates the stream `name`, or takes it over from a dead writer, whose readers go on. The writer has no ring until
-    /// [`begin`](Self::begin).
+    /// Creates the stream `name`, or takes it over from a dead writer, whose readers continue. The writer has no ring
+    /// until [`begin`](Self::begin).
     ///
     /// Blocks for at most 2 s, while another writer is closing the stream.
     ///
     /// # Errors
-    /// [`Error::BadName`], [`Error::BadArgument`] for a mode that is not allowed, [`Error::Live`] when another live
+    /// [`Error::BadName`], [`Error::BadArgument`] for a mode that is not allowed, [`Error::Live`] if another live
     /// writer has the stream, [`Error::Obstructed`], [`Error::NameTaken`], [`Error::WrongOwner`], [`Error::NoSpace`].
     pub fn create(name: &str, options: WriterOptions) -> Result<Writer> {
         check_name(name)?;
@@ -183,8 +183,8 @@ impl Writer {
     /// count them as lost.
     ///
     /// # Errors
-    /// [`Error::NoGeneration`], [`Error::BadArgument`] when the samples are not a whole number of frames, or the number
-    /// of times differs from the number of frames. Nothing is written then.
+    /// [`Error::NoGeneration`], [`Error::BadArgument`] if the samples are not a whole number of frames, or if the
+    /// number of times differs from the number of frames. Nothing is written then.
     pub fn write(&mut self, chunk: &Chunk<'_>) -> Result<()> {
         let Some(begun) = &self.begun else { return Err(Error::NoGeneration) };
         let frame_bytes = begun.format.frame_bytes();
@@ -204,10 +204,11 @@ impl Writer {
 
     /// Writes one chunk of `frames` frames, whose samples `fill` stores directly into the ring.
     ///
-    /// `fill(range, memory)` is called once, or twice where the ring wraps, with consecutive ranges of this chunk's frames
-    /// (numbered from 0) and their memory, in C order. It must overwrite all of `memory`, which holds older frames. If the
-    /// chunk is longer than the ring, `fill` is called for its newest frames only; for an empty chunk it is not called. If
-    /// `fill` panics, the chunk is not written, and readers count the frames that it has overwritten as lost.
+    /// `fill(range, memory)` is called once, or twice if the chunk wraps around the ring's end, with consecutive ranges
+    /// of this chunk's frames (numbered from 0) and their memory, in C order. It must overwrite all of `memory`, which
+    /// holds older frames. If the chunk is longer than the ring, `fill` is called for its newest frames only; for an
+    /// empty chunk it is not called. If `fill` panics, the chunk is not written, and readers count the frames that it
+    /// has overwritten as lost.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -265,7 +266,7 @@ impl Writer {
         self.publisher.as_ref().and_then(Publisher::generation)
     }
 
-    /// The format that the current generation was begun with. Its ring may hold up to 7 frames more.
+    /// The format with which the current generation was begun. Its ring may hold up to 7 frames more.
     pub fn format(&self) -> Option<&Format> {
         self.begun.as_ref().map(|begun| &begun.format)
     }
@@ -301,7 +302,7 @@ impl Writer {
         self.publisher.as_ref().map_or(0, Publisher::stream_id)
     }
 
-    /// 1 for the stream's first writer, one more for each that took over from a dead one.
+    /// 1 for the stream's first writer, plus one for each takeover.
     pub fn epoch(&self) -> u32 {
         self.publisher.as_ref().map_or(0, Publisher::epoch)
     }
@@ -333,14 +334,14 @@ impl Writer {
         Ok(self.publisher.insert(publisher))
     }
 
-    /// Close and acquire: the ring's memory is free afterwards.
+    /// Closes and acquires the stream, which frees the ring's memory.
     fn restart_empty(&mut self) -> Result<()> {
         self.publisher = None;
         self.publisher()?;
         Ok(())
     }
 
-    /// After a restart: the memory of the old ring is free once the last reader that maps it has drained it.
+    /// After a restart, waits until the last reader has drained and unmapped the old ring, whose memory is then free.
     fn switch_when_readers_let_go(
         &mut self,
         format: &Format,
@@ -356,7 +357,7 @@ impl Writer {
         }
     }
 
-    /// Creates again what has lost both names.
+    /// Creates again the segments that have lost both names.
     #[cold]
     fn repair(&mut self) -> Result<()> {
         let lost = match &self.publisher {
@@ -383,7 +384,7 @@ impl Writer {
         if lost & (LOST_HEADER | LOST_RING) != 0 {
             return self.begin(&begun.format, &begun.description, begun.first_chunk_frames);
         }
-        // The same description again, in a segment of its own.
+        // The same description again, in a new segment.
         self.publisher()?.describe(&begun.description, &begun.format)
     }
 }

@@ -27,7 +27,7 @@ use crate::{Description, Error, Format, MAX_RANK, Result};
 /// rest.
 const PREFAULT_AT_ONCE: u64 = 1 << 20;
 
-/// A stream that is ours, as long as it lives under one header.
+/// A stream that this process owns, from one header's creation or takeover to its end.
 pub(super) struct Publisher {
     name: String,
     mode: u32,
@@ -38,18 +38,18 @@ pub(super) struct Publisher {
     ezmsg: EzmsgHeader,
     /// Left alone in a forked child, where its thread does not exist.
     service: ManuallyDrop<Service>,
-    /// What `header` and `ezmsg` point into.
+    /// The mapping that `header` and `ezmsg` point into.
     _map: Arc<WriteMapping>,
     stream_id: u64,
     epoch: u32,
     generation: Option<u32>,
-    /// Frames committed under this stream_id before the current ring of ours.
+    /// Frames committed under this stream_id before this writer's current ring.
     base: u64,
     ring: Option<ActiveRing>,
     meta_generation: u32,
     /// The description that is published, and the rate that its pickle holds.
     published: Option<(Description, f64)>,
-    /// The longest pickle that was ever announced to mirrors; never shrinks.
+    /// Length of the longest pickle ever announced to mirrors; never shrinks.
     aux_len: u64,
 }
 
@@ -59,7 +59,7 @@ struct ActiveRing {
     ezmsg: EzmsgPosition,
     /// `mono_ns` of the newest record; 0 before the first.
     committed_ns: u64,
-    /// What `memory` points into.
+    /// The mapping that `memory` points into.
     _map: Arc<WriteMapping>,
 }
 
@@ -68,7 +68,7 @@ impl Publisher {
         let &WriterOptions { mode, keep_replaced, .. } = options;
         let (lock, acquired) = acquire::acquire(name, mode)?;
         let map = acquired.header.map.clone();
-        // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else of this process stores there.
+        // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else in this process stores there.
         let ezmsg = unsafe { EzmsgHeader::new(acquired.words.start()) };
         let service = Service::start(name, acquired.header, acquired.words, acquired.epoch > 1)?;
         {
@@ -120,8 +120,9 @@ impl Publisher {
             for run in runs(&positions, memory.frames()) {
                 if run.frames > 0 {
                     memory.store_times(run, |i| time_of(&times, frame + i));
-                    // SAFETY: the run's memory is in the ring and ours to write: we hold the stream's lock, and `&mut
-                    // self` keeps other threads of ours out. Readers race with it; see `racing_copy`.
+                    // SAFETY: the run's memory is in the ring, and only this thread writes it: this process holds the
+                    // stream's lock, and `&mut self` excludes its other threads. Readers race with it; see
+                    // `racing_copy`.
                     let samples = unsafe { memory.samples_mut(run) };
                     fill(frame..frame + run.frames, samples);
                 }
@@ -196,8 +197,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// S2 to S5 and M1: the next ring and, if it differs from the published one, the next description, both whole and linked
-    /// but not announced. If one fails, neither is left.
+    /// S2 to S5 and M1: creates the next ring and, if it differs from the published one, the next description, both
+    /// complete and linked but not announced. If one fails, neither is left.
     fn make(
         &self,
         format: &Format,
@@ -263,7 +264,7 @@ impl Publisher {
         }
     }
 
-    /// M1 to M5: a new description of the current generation.
+    /// M1 to M5: publishes a new description of the current generation.
     pub fn describe(&mut self, description: &Description, format: &Format) -> Result<()> {
         let shared = self.service.shared();
         let mut names = shared.names();
@@ -278,7 +279,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// M1: the next metadata segment, whole and linked, but not announced.
+    /// M1: creates the next metadata segment, complete and linked, but not announced.
     fn make_metadata(&self, description: &Description, rate_hz: f64) -> Result<NextMetadata> {
         let meta_generation = next_meta_generation(self.meta_generation);
         let pickle = pickle::encode(description, rate_hz);
@@ -288,7 +289,7 @@ impl Publisher {
         let length = (json_offset + json.len() as u64 + footer::LENGTH).next_multiple_of(SEGMENT_UNIT);
         if length > MAX_METADATA_BYTES {
             return Err(Error::BadArgument {
-                reason: format!("the description takes {length} bytes, at most {MAX_METADATA_BYTES} are possible"),
+                reason: format!("the description takes {length} bytes, expected at most {MAX_METADATA_BYTES}"),
             });
         }
         let raw = RawFooter {
@@ -315,7 +316,7 @@ impl Publisher {
                     [(0, &pickle[..]), (json_offset as usize, &json[..]), (footer_offset, &raw.encode()[..])]
                 {
                     assert!(offset + bytes.len() <= map.length());
-                    // SAFETY: in bounds, and nobody else has the segment: it has no public name yet.
+                    // SAFETY: in bounds, and no other process has the segment: it has no public name yet.
                     unsafe { racing_copy(bytes.as_ptr(), map.start().add(offset), bytes.len()) };
                 }
             },
@@ -323,7 +324,7 @@ impl Publisher {
         Ok(NextMetadata { segment, meta_generation, aux_len })
     }
 
-    /// M2 and M3. Returns the segment of the description that is replaced.
+    /// M2 and M3. Returns the replaced description's segment.
     fn announce(
         &mut self,
         names: &mut Names,
@@ -337,7 +338,7 @@ impl Publisher {
         let aux_nbytes = u32::try_from(aux_len).expect("a metadata segment has at most 64 MiB");
         self.ezmsg.set_metadata(aux_nbytes, meta_generation);
         failpoint::point("M2");
-        // Release, partner of the readers' Acquire load: who sees the number finds the segment.
+        // Release, partner of the readers' Acquire load: a reader that sees the number finds the segment.
         self.header.meta_generation().store(meta_generation, Ordering::Release);
         failpoint::point("M3");
         self.meta_generation = meta_generation;
@@ -346,7 +347,7 @@ impl Publisher {
         old
     }
 
-    /// M5: hands back the replaced description for its names to be removed, unless they are kept for a while.
+    /// M5: returns the replaced description, whose names have to be removed, unless it is kept for a while.
     fn retire(&self, names: &mut Names, old: Option<Segment>) -> Option<Segment> {
         if !self.keep_replaced {
             return old;
@@ -416,7 +417,8 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         if !self.is_own_process() {
-            // The service thread does not exist here, and its mutex may be locked for ever: neither is touched.
+            // The service thread does not exist in a child, and its mutex may be locked forever, so both are left
+            // alone.
             return;
         }
         let names = std::mem::take(&mut *self.service.shared().names());
@@ -437,14 +439,14 @@ impl Drop for Publisher {
             header.unlink("K6");
         }
         failpoint::point("K7");
-        // SAFETY: taken here only, and `self` is not used afterwards.
+        // SAFETY: only taken here, and `self` is not used afterwards.
         let service = unsafe { ManuallyDrop::take(&mut self.service) };
         service.stop();
         // The lock's own drop is K8.
     }
 }
 
-/// A description that is made and not announced yet.
+/// A description that was created and is not announced yet.
 struct NextMetadata {
     segment: Segment,
     meta_generation: u32,
@@ -466,12 +468,12 @@ fn prefaulted_at_once(geometry: &Geometry) -> usize {
     (geometry.samples_offset + samples).min(geometry.length) as usize
 }
 
-/// Where the service thread goes on: with the times, if they were not all prefaulted.
+/// Where the service thread continues: with the times, if not all of them were prefaulted.
 fn first_not_prefaulted(geometry: &Geometry) -> usize {
     if geometry.samples_offset > PREFAULT_AT_ONCE { PREFAULT_AT_ONCE as usize } else { prefaulted_at_once(geometry) }
 }
 
-/// What the next chunks touch: the first times, samples and records, and the trailer.
+/// Prefaults what the next chunks touch: the first times, samples and records, and the trailer.
 fn prefault_at_once(map: &WriteMapping, geometry: &Geometry) {
     let samples = geometry.samples_offset as usize;
     let times = PREFAULT_AT_ONCE.min(geometry.samples_offset) as usize;
@@ -482,7 +484,7 @@ fn prefault_at_once(map: &WriteMapping, geometry: &Geometry) {
     map.populate(geometry.trailer_offset() as usize, trailer::LENGTH as usize);
 }
 
-/// A writer may move to another thread.
+/// A writer may be moved to another thread.
 const _: fn() = || {
     fn is_send<T: Send>() {}
     is_send::<Publisher>();

@@ -10,12 +10,12 @@ use crate::shm::{self, FileId, FileStat, Opened, WriteMapping};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
-/// What a segment's two names stand for.
+/// What a segment's two names refer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// For the segment, both.
+    /// Both names are the segment's.
     Both,
-    /// The public name stands for another file.
+    /// Another file has the public name.
     Taken,
     /// Both names are gone; the file lives only as long as it is open.
     Lost,
@@ -25,15 +25,15 @@ pub(crate) enum Links {
 pub(crate) struct Segment {
     pub name: SegmentName,
     pub id: FileId,
-    /// For `fstat`. A header's locked descriptor is another one.
+    /// For `fstat`. A header's lock is on a different descriptor.
     file: OwnedFd,
     pub map: Arc<WriteMapping>,
 }
 
 impl Segment {
-    /// Makes a segment of `length` bytes under its anchor, all zero and with its memory reserved. Then `fill` writes it, and
-    /// it gets `mode` and its public name. A file that had one of the names before is an orphan, and is removed. `stream` is
-    /// for errors.
+    /// Creates a segment of `length` zero bytes under its anchor, with its memory reserved. Then `fill` writes it, and
+    /// it gets `mode` and its public name. A file that already has one of the names is an orphan, and is removed.
+    /// `stream` is used in errors.
     pub fn create(
         stream: &str,
         name: SegmentName,
@@ -45,7 +45,7 @@ impl Segment {
         shm::unlink(&name.public).map_err(io_error("removing", &name.public))?;
         shm::unlink(&name.anchor).map_err(io_error("removing", &name.anchor))?;
         failpoint::point(points.removed);
-        // Checked first, so that a ring that cannot fit does not take all free memory while it fails.
+        // Checked first, so that a ring that cannot fit does not temporarily take all free memory.
         let free = shm::free_bytes();
         if free < length {
             return Err(Error::NoSpace { needed: length, free });
@@ -61,8 +61,8 @@ impl Segment {
             fill(&map);
             failpoint::point(points.filled);
             shm::set_mode(&file, mode).map_err(io_error("setting the mode of", &name.anchor))?;
-            // A writer that lost the stream to us and has not noticed may have linked an orphan's public name again while we
-            // removed its anchor. It is still an orphan.
+            // A writer that lost the stream to this one, and has not noticed, may have linked an orphan's public name
+            // again while its anchor was removed here. It is still an orphan.
             for attempt in 0.. {
                 match shm::link(&name.anchor, &name.public) {
                     Ok(()) => break,
@@ -83,7 +83,7 @@ impl Segment {
             Err(error) => {
                 let _ = shm::unlink_if(&name.anchor, stat.id);
                 drop(file);
-                // Free once the part that was reserved has been given back.
+                // The free memory, now that the reserved part has been released.
                 Err(match error {
                     Error::NoSpace { needed, .. } => Error::NoSpace { needed, free: shm::free_bytes() },
                     other => other,
@@ -105,7 +105,8 @@ impl Segment {
 
     /// Links a missing name again.
     pub fn ensure_linked(&self) -> io::Result<Links> {
-        // A name can appear or disappear between any two steps: tried a few times, then again at the next turn.
+        // A name can appear or disappear between any two steps, so this is tried a few times, and again at the next
+        // check.
         for _ in 0..4 {
             let stat = FileStat::of(&self.file)?;
             if stat.links >= 2 {
@@ -128,7 +129,7 @@ impl Segment {
         Ok(Links::Both)
     }
 
-    /// Removes both names, public first. A name that stands for another file is left alone.
+    /// Removes both names, public first. Leaves a name alone if another file has it.
     pub fn unlink(&self, between: &'static str) {
         // A name that cannot be removed is left to the next writer of the stream, which removes orphans.
         let _ = shm::unlink_if(&self.name.public, self.id);
@@ -137,7 +138,7 @@ impl Segment {
     }
 }
 
-/// Failpoints on the way to a segment.
+/// Failpoints during the creation of a segment.
 pub(crate) struct CreatePoints {
     pub removed: &'static str,
     pub reserved: &'static str,
@@ -145,21 +146,21 @@ pub(crate) struct CreatePoints {
     pub linked: &'static str,
 }
 
-/// Turns `ENOSPC` into an error that says how much is missing.
+/// Turns `ENOSPC` into an error with the needed and the free memory.
 pub(crate) fn no_space(error: io::Error, needed: u64, name: &str) -> Error {
-    // A length that no file can have, or no memory for the pages: to the user the same as no room.
+    // A length that no file can have, or no memory for the pages, also means that there is no room.
     match error.raw_os_error() {
         Some(libc::ENOSPC | libc::ENOMEM | libc::EFBIG) => Error::NoSpace { needed, free: shm::free_bytes() },
         _ => io_error("reserving memory for", name)(error),
     }
 }
 
-/// The error for a public name that is not ours.
+/// The error for a public name that another file has.
 pub(crate) fn taken(stream: &str, name: &SegmentName) -> Error {
     let found = match shm::stat_name(&name.public) {
         Ok(Some(stat)) if stat.is_file => format!("a file of {} bytes of user {}", stat.length, stat.owner),
         Ok(Some(stat)) => format!("not a regular file, of user {}", stat.owner),
-        _ => "gone by now".to_owned(),
+        _ => "gone in the meantime".to_owned(),
     };
     Error::NameTaken { name: stream.to_owned(), segment: name.public.clone(), found }
 }

@@ -1,4 +1,4 @@
-//! The writer's one thread of its own: keeps the segments linked, looks for waiters, wakes many of them, prefaults pages.
+//! The writer's service thread: keeps the segments linked, looks for waiters, wakes many of them, prefaults pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::protocol::wake::{NotifyFlag, WaiterLocks, WaiterWatch};
 use crate::shm::memory::{HeaderMemory, Wake};
 use crate::shm::{self, Word, WriteMapping};
 
-/// How often the names are checked: what `SPEC.md` promises to readers that attach after a name was removed.
+/// How often the names are checked, as `SPEC.md` promises to readers that attach after a name was removed.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a replaced description stays: longer than a reader that is awake needs to reach the frames it describes.
@@ -27,18 +27,18 @@ const PREFAULT_SLICE: usize = 16 << 20;
 #[derive(Default)]
 pub(crate) struct Names {
     pub header: Option<Segment>,
-    /// The header's ring; after a takeover the dead writer's, readable until the next generation begins.
+    /// The header's ring. After a takeover, the dead writer's, which stays readable until the next generation begins.
     pub ring: Option<Segment>,
     pub metadata: Option<Segment>,
     /// Replaced descriptions that stay for a while, oldest first, and when they were replaced.
     pub replaced: VecDeque<(Instant, Segment)>,
-    /// Warnings for the user, each sentence once.
+    /// Warnings for the user, each text once.
     pub warnings: Vec<String>,
 }
 
 impl Names {
-    /// Removes replaced descriptions until a takeover would find all that are left. To be called before the next description
-    /// is announced.
+    /// Removes the oldest replaced descriptions, so that a takeover would find all remaining ones. Must be called
+    /// before the next description is announced.
     pub fn make_room_for_replaced(&mut self) {
         while self.replaced.len() >= MOST_REPLACED as usize {
             self.remove_oldest_replaced();
@@ -57,7 +57,7 @@ impl Names {
     }
 }
 
-/// What the service thread and the writer share.
+/// State shared by the service thread and the writer.
 pub(crate) struct Shared {
     stream: String,
     names: Mutex<Names>,
@@ -65,9 +65,9 @@ pub(crate) struct Shared {
     /// The service thread sleeps on this word.
     doorbell: AtomicU32,
     ending: AtomicBool,
-    /// The service thread is to wake all waiters.
+    /// Whether the service thread has to wake all waiters.
     wake_all: AtomicBool,
-    /// More than one reader waits, so that the writer leaves waking to the service thread.
+    /// Whether more than one reader waits, so that the writer leaves waking to the service thread.
     many_waiters: AtomicBool,
     /// Which segments lost both names: bits of `LOST_*`.
     lost: AtomicU32,
@@ -120,15 +120,15 @@ impl Service {
         self.shared.clone()
     }
 
-    /// What wakes waiters for the writer.
+    /// Wakes waiters for the writer.
     pub fn waker(&self) -> Waker {
         Waker(self.shared.clone())
     }
 
-    /// A ring has begun: the thread prefaults its `map` from `offset` on.
+    /// Makes the thread prefault the `map` of a new ring from `offset` on.
     pub fn begun(&self, map: Arc<WriteMapping>, offset: usize) {
         let mut queue = self.shared.prefault.lock().unwrap_or_else(PoisonError::into_inner);
-        // Prefaulting an older ring is of no use any more.
+        // An older ring need not be prefaulted further.
         queue.clear();
         queue.push_back(Prefault { map, next: offset });
         drop(queue);
@@ -138,7 +138,7 @@ impl Service {
     /// Whether some segment has lost both names.
     #[inline]
     pub fn has_lost(&self) -> bool {
-        // Relaxed: the bits only say that it is time to look.
+        // Relaxed: the bits only request a check.
         self.shared.lost.load(Ordering::Relaxed) != 0
     }
 
@@ -152,7 +152,7 @@ impl Service {
         self.shared.lost.fetch_or(lost, Ordering::Relaxed);
     }
 
-    /// Ends the thread. In a forked child the thread does not exist: forget the service instead.
+    /// Ends the thread. In a forked child, where the thread does not exist, the service must be forgotten instead.
     pub fn stop(mut self) {
         self.shared.ending.store(true, Ordering::Relaxed);
         self.shared.wake_service();
@@ -173,7 +173,7 @@ impl Wake for Waker {
         // Relaxed: which thread wakes is a matter of cost, not of order; the word has been stored before.
         if shared.many_waiters.load(Ordering::Relaxed) || shm::wake(word, 2) == 2 {
             shared.many_waiters.store(true, Ordering::Relaxed);
-            // AcqRel, partner of the swap in `run`: the service thread wakes after the event that asked for it.
+            // AcqRel, partner of the swap in `run`: the service thread wakes waiters after the event that requested it.
             if !shared.wake_all.swap(true, Ordering::AcqRel) {
                 shared.wake_service();
             }
@@ -204,7 +204,7 @@ impl Shared {
         let mut next_keep = Instant::now() + KEEP_EVERY;
         let mut watch = WaiterWatch::default();
         loop {
-            // Acquire, partner of the Release in `wake_service`: what was asked for before the ring is seen below.
+            // Acquire, partner of the Release in `wake_service`: requests made before the doorbell are seen below.
             let doorbell = self.doorbell.load(Ordering::Acquire);
             if self.ending.load(Ordering::Relaxed) {
                 return;
@@ -214,7 +214,8 @@ impl Shared {
                 self.many_waiters.store(woken > 1, Ordering::Relaxed);
             }
             if !self.notify.is_set() {
-                // A reader may have rung, or may have waited until the first ring began: it is to be noticed at once.
+                // A reader may have rung the doorbell, or may have waited for the first ring, and must be noticed at
+                // once.
                 self.watch_waiters(&mut watch, &header);
             }
             let more = self.prefault_slice();
@@ -239,7 +240,8 @@ impl Shared {
     }
 
     fn watch_waiters(&self, watch: &mut WaiterWatch, words: &HeaderMemory) {
-        // A switch holds the names while it reserves memory. Readers that have just come look for themselves.
+        // A switch holds the names while it reserves memory. Readers that have just started to wait poll in the
+        // meantime.
         let Ok(names) = self.names.try_lock() else { return };
         let Some(header) = &names.header else { return };
         if watch.poll(&self.notify, words.waking(), header, Instant::now()) {
@@ -298,7 +300,7 @@ impl Shared {
 
 /// The service thread's part.
 impl WaiterLocks for Segment {
-    /// A writer does not wait.
+    /// A writer never waits.
     fn take(&self) -> bool {
         false
     }
@@ -307,7 +309,7 @@ impl WaiterLocks for Segment {
         shm::has_waiter_lock(self.file()).unwrap_or(true)
     }
 
-    /// The doorbell is this thread's own.
+    /// The doorbell wakes this thread itself.
     fn ring_doorbell(&self) {}
 
     fn barrier_in_other_threads(&self) {

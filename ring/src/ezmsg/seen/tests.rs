@@ -41,7 +41,7 @@ fn a_position_never_decreases_and_a_lap_is_counted_before_ezmsg_counts_it() {
 #[test]
 fn zeros_in_a_header_that_is_not_valid_are_not_a_lap() {
     let track = Track::begin(20, &seen(true, 3, 15)).unwrap();
-    // The last frames before an orderly end.
+    // The last frames before a clean end.
     assert_eq!(track.poll(&seen(false, 3, 18)), Ok(Some(78)));
     assert_eq!(track.poll(&seen(false, 4, 2)), Ok(Some(82)));
     for (laps, index) in [(3, 0), (0, 0), (2, 20)] {
