@@ -62,7 +62,7 @@ fn the_counter_counts() {
 }
 
 #[test]
-fn writing_asks_for_no_memory() {
+fn writing_allocates_no_memory() {
     let name = Name::new("writing");
     let mut writer = stream(&name);
     let samples = vec![7; FRAMES as usize * LEAST_BYTES];
@@ -80,7 +80,7 @@ fn writing_asks_for_no_memory() {
 }
 
 #[test]
-fn reading_into_memory_that_is_used_again_asks_for_none() {
+fn reading_into_reused_memory_allocates_none() {
     let name = Name::new("reading");
     let mut writer = stream(&name);
     let samples = vec![7; FRAMES as usize * LEAST_BYTES];

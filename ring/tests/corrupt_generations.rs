@@ -6,7 +6,7 @@ use dora_shm_testkit::signal::{self, description, format};
 use dora_shm_testkit::{Name, PATIENCE};
 
 #[test]
-fn a_generation_whose_base_goes_back_is_corrupt_and_nothing_is_delivered_twice() {
+fn a_generation_whose_base_decreases_is_corrupt_and_nothing_is_delivered_twice() {
     let name = Name::new("base-goes-back");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(16), &description(""), 4).unwrap();
@@ -50,7 +50,7 @@ fn die(name: &str, writer: Writer) {
 }
 
 #[test]
-fn a_dead_stream_that_could_not_count_on_is_finished_and_not_taken_over() {
+fn a_dead_stream_whose_counters_would_overflow_is_finished_and_not_taken_over() {
     let name = Name::new("counted-out");
     // Committed in the dead ring, reserved in it, and its base.
     for (committed, reserved, base) in

@@ -318,7 +318,7 @@ fn check_next_writer(name: &str, now: &Expected, readers: &mut Readers) {
 }
 
 /// The next writer closes the stream as it found it.
-fn check_next_writer_who_only_closes(name: &str, now: &Expected, readers: &mut Readers) {
+fn check_next_writer_that_only_closes(name: &str, now: &Expected, readers: &mut Readers) {
     drop(Writer::create(name, WriterOptions::default()).unwrap());
     let left = segments::of(name);
     assert!(left.is_empty(), "{left:?} after {now:?}");
@@ -367,7 +367,7 @@ fn a_writer_may_die_after_any_store() {
         check_next_writer(&name, &now, &mut readers);
         if at.count == 1 {
             let mut readers = run_and_kill(&name, at);
-            check_next_writer_who_only_closes(&name, &now, &mut readers);
+            check_next_writer_that_only_closes(&name, &now, &mut readers);
         }
     }
 }
@@ -475,7 +475,7 @@ fn take_steps(writer: &mut Process, steps: &[Step], label: &str) {
 }
 
 /// Lets a writer that has stopped go on to the failpoint `label`.
-fn go_on_to(writer: &mut Process, label: &str) {
+fn continue_to(writer: &mut Process, label: &str) {
     while writer.ask("go on").unwrap().expect("it lives") != label {}
 }
 
@@ -503,7 +503,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
     let by_message = MessageReader::open(&name, oldest()).unwrap();
     assert_eq!(by_message.description().unwrap().key, "two");
     // Now it does.
-    go_on_to(&mut writer, "S10");
+    continue_to(&mut writer, "S10");
     for reader in [&mut attached, &mut newcomer] {
         assert_eq!(reader.read(&mut frames, 3).unwrap(), Outcome::Generation);
         assert_eq!(key(reader), ("three".to_owned(), false));
@@ -516,7 +516,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
 }
 
 #[test]
-fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_message() {
+fn a_message_reader_that_attaches_between_the_two_commits_of_a_message_gets_that_message() {
     let name = Name::new("between");
     // The second message's record is committed, its frames are not.
     let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "W7:2")];
@@ -529,7 +529,7 @@ fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_me
     assert_eq!(skipping.skip_to_newest().unwrap(), Outcome::Data(5));
     assert_eq!(skipping.skip_to_newest().unwrap(), Outcome::Nothing);
     assert!(matches!(skipping.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
-    go_on_to(&mut writer, "W8");
+    continue_to(&mut writer, "W8");
     let mut message = Message::new();
     assert!(skipping.next(&mut message).unwrap().is_data());
     assert_eq!((message.info().chunk, message.info().first, message.info().lost), (1, 5, 0));
@@ -542,7 +542,7 @@ fn a_message_reader_that_comes_between_the_two_commits_of_a_message_gets_that_me
 }
 
 #[test]
-fn a_message_whose_writer_died_between_its_two_commits_holds_no_skipping_reader_up() {
+fn a_message_whose_writer_died_between_its_two_commits_does_not_hold_up_a_skipping_reader() {
     let name = Name::new("between-skip");
     let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "W7:2")];
     let mut dying = roles::start_with("writer", &[&name], &environment);

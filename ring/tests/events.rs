@@ -141,7 +141,7 @@ fn a_new_description_is_an_event_before_the_first_frame_that_it_describes() {
 }
 
 #[test]
-fn a_reader_that_holds_the_newest_description_reports_it_where_the_reader_is() {
+fn a_reader_that_holds_the_newest_description_reports_its_change_at_its_own_position() {
     let name = Name::new("newest-description");
     let mut writer = stream(&name);
     let mut reader = by_frames(&name, oldest());
@@ -160,7 +160,7 @@ fn a_reader_that_holds_the_newest_description_reports_it_where_the_reader_is() {
 }
 
 #[test]
-fn an_orderly_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_with_two() {
+fn a_clean_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_with_two() {
     let name = Name::new("orderly");
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
@@ -199,7 +199,7 @@ fn writer_that_dies(name: &str, lines: &[&str]) {
 }
 
 #[test]
-fn a_writers_death_is_an_event_once_and_so_is_its_heir() {
+fn a_writers_death_is_an_event_once_and_so_is_its_successor() {
     let name = Name::new("death");
     let mut writer = start_writer(&name);
     writer.ask_for(BEGIN_ONE, DONE).unwrap();
@@ -234,7 +234,7 @@ fn a_writers_death_is_an_event_once_and_so_is_its_heir() {
 }
 
 #[test]
-fn a_reader_that_is_two_writers_behind_does_not_see_the_first_of_them_come_back() {
+fn a_reader_that_is_two_writers_behind_does_not_report_a_restart_for_the_older_one() {
     let name = Name::new("two-behind");
     writer_that_dies(&name, &[BEGIN_ONE, "write 1"]);
     let mut reader = by_frames(&name, oldest());
@@ -265,7 +265,7 @@ fn the_newest_64_events_are_kept_for_a_reader_that_asks_for_none() {
 }
 
 #[test]
-fn skipping_passes_all_that_is_there_and_counts_no_loss() {
+fn skipping_to_the_newest_counts_no_loss() {
     let name = Name::new("skip");
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
     assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Nothing, "there is no stream");
@@ -304,7 +304,7 @@ fn skipping_passes_all_that_is_there_and_counts_no_loss() {
 }
 
 #[test]
-fn skipping_goes_on_to_the_newest_generation_whose_description_is_then_in_force() {
+fn skipping_moves_on_to_the_newest_generation_and_its_description() {
     let name = Name::new("skip-generations");
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));

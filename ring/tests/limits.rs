@@ -50,7 +50,7 @@ fn check_pattern(frames: &Frames, expected: &mut Vec<u8>) {
 }
 
 #[test]
-fn every_dtype_and_every_rank_goes_in_and_comes_out() {
+fn every_dtype_and_every_rank_is_read_as_it_was_written() {
     let name = Name::new("dtypes");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
@@ -84,7 +84,7 @@ fn every_dtype_and_every_rank_goes_in_and_comes_out() {
 }
 
 #[test]
-fn typed_samples_are_those_of_the_streams_type_only() {
+fn samples_are_given_only_as_the_streams_own_type() {
     let name = Name::new("typed");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     let mut frames = Frames::new();
@@ -115,7 +115,7 @@ fn typed_samples_are_those_of_the_streams_type_only() {
 static LARGE: Mutex<()> = Mutex::new(());
 
 #[test]
-fn frames_from_one_byte_to_64_mib_come_out_whole_in_rings_of_one_frame_and_of_more() {
+fn frames_from_one_byte_to_64_mib_are_read_whole_from_rings_of_one_or_more_frames() {
     let _alone = LARGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let name = Name::new("sizes");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
@@ -245,7 +245,7 @@ fn sizes_that_overflow_are_refused_as_formats() {
 }
 
 #[test]
-fn a_ring_that_no_memory_has_room_for_is_refused_with_what_is_needed_and_what_is_free() {
+fn a_ring_that_does_not_fit_into_memory_is_refused_with_the_needed_and_the_free_bytes() {
     let name = Name::new("terabyte");
     let options = WriterOptions::default().max_ring_bytes(u64::MAX);
     let mut writer = Writer::create(&name, options).unwrap();
@@ -310,7 +310,7 @@ fn before_the_wrap(name: &str, generation: u32, meta_generation: u32, epoch: u32
 }
 
 #[test]
-fn generations_descriptions_epochs_and_the_wake_word_wrap_round() {
+fn generations_descriptions_epochs_and_the_wake_word_wrap_around() {
     let name = Name::new("wrap");
     before_the_wrap(&name, u32::MAX - 1, u32::MAX, u32::MAX);
     let mut followers = Follower::open_both(&name, &oldest(), &Ledger::default()).unwrap();
@@ -450,7 +450,7 @@ fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
 }
 
 #[test]
-fn where_only_the_old_rings_room_suffices_the_stream_restarts_and_readers_lose_nothing() {
+fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers_lose_nothing() {
     with_private_shm(64, || {
         // Nobody attached: closing frees the room at once.
         let mut writer = Writer::create("restart", WriterOptions::default()).unwrap();

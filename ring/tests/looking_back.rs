@@ -27,7 +27,7 @@ fn before_there_is_a_ring_nothing_is_held() {
 }
 
 #[test]
-fn what_is_older_than_the_ring_or_not_written_yet_is_left_out() {
+fn frames_older_than_the_ring_or_not_written_yet_are_left_out() {
     let name = Name::new("around");
     let mut writer = stream(&name, 40);
     for _ in 0..10 {
@@ -47,7 +47,7 @@ fn what_is_older_than_the_ring_or_not_written_yet_is_left_out() {
 }
 
 #[test]
-fn frames_are_read_by_position_into_memory_of_the_callers() {
+fn frames_are_read_by_position_into_the_callers_memory() {
     let name = Name::new("into");
     let mut writer = stream(&name, 40);
     for _ in 0..10 {
@@ -70,7 +70,7 @@ fn frames_are_read_by_position_into_memory_of_the_callers() {
 }
 
 #[test]
-fn looking_back_moves_no_cursor_and_counts_nothing_as_lost() {
+fn looking_up_frames_does_not_move_the_cursor_or_count_a_loss() {
     let name = Name::new("cursor");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 10).unwrap();
@@ -106,7 +106,7 @@ proptest! {
 }
 
 #[test]
-fn times_that_are_no_numbers_lead_to_some_position_that_is_held() {
+fn times_that_are_not_numbers_give_an_arbitrary_position_held() {
     let name = Name::new("nan");
     let mut writer = stream(&name, 40);
     for _ in 0..60 {

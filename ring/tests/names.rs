@@ -23,7 +23,7 @@ fn follower(name: &str) -> Follower {
 }
 
 #[test]
-fn each_name_that_is_removed_comes_back_as_the_same_file() {
+fn each_removed_name_is_linked_to_the_same_file_again() {
     use std::os::unix::fs::MetadataExt;
     let name = Name::new("back");
     let mut writer = stream(&name);
@@ -43,7 +43,7 @@ fn each_name_that_is_removed_comes_back_as_the_same_file() {
 }
 
 #[test]
-fn a_public_name_that_somebody_else_took_is_reported_once_and_taken_back_when_it_is_free() {
+fn a_public_name_that_another_file_took_is_reported_once_and_linked_again_when_it_is_free() {
     let name = Name::new("taken");
     let mut writer = stream(&name);
     let mut reader = follower(&name);
@@ -69,7 +69,7 @@ fn a_public_name_that_somebody_else_took_is_reported_once_and_taken_back_when_it
 }
 
 #[test]
-fn a_foreign_file_under_our_name_survives_our_close() {
+fn another_programs_file_under_the_streams_name_survives_the_close() {
     let name = Name::new("survives");
     for i in 0..3 {
         let mut writer = stream(&name);
@@ -86,7 +86,7 @@ fn a_foreign_file_under_our_name_survives_our_close() {
 }
 
 #[test]
-fn a_segment_that_lost_both_names_is_made_anew_by_maintain_or_by_the_next_write() {
+fn a_segment_that_lost_both_names_is_created_again_by_maintain_or_by_the_next_write() {
     for by_write in [false, true] {
         for i in 0..3 {
             let name = Name::new("both");
@@ -211,7 +211,7 @@ fn listed() -> Vec<(String, Liveness)> {
 }
 
 #[test]
-fn all_streams_are_listed_by_their_full_names_whoever_writes_them() {
+fn streams_of_every_writer_are_listed_by_their_full_names() {
     with_private_shm(64, || {
         assert!(streams().unwrap().is_empty());
         let long = "é".repeat(512);
@@ -260,7 +260,7 @@ fn all_streams_are_listed_by_their_full_names_whoever_writes_them() {
 }
 
 #[test]
-fn clean_removes_what_the_dead_left_and_nothing_else() {
+fn clean_removes_what_dead_writers_left_and_nothing_else() {
     with_private_shm(64, || {
         let mut live = stream("live");
         signal::write(&mut live, 3).unwrap();
@@ -373,7 +373,7 @@ fn clean_removes_what_the_dead_left_and_nothing_else() {
 }
 
 #[test]
-fn clean_beside_writers_that_come_switch_and_go_takes_nothing_of_theirs() {
+fn clean_removes_nothing_of_writers_that_start_switch_and_end_at_the_same_time() {
     with_private_shm(64, || {
         let stop = Flag::new();
         std::thread::scope(|scope| {

@@ -39,7 +39,7 @@ fn open(name: &str) -> Notifier {
 }
 
 #[test]
-fn it_begins_readable_and_is_readable_again_after_each_write() {
+fn a_notifier_is_readable_at_first_and_again_after_each_write() {
     let name = Name::new("notify-writes");
     let mut source = Source::new(&name, 100);
     let notifier = open(&name);
@@ -53,7 +53,7 @@ fn it_begins_readable_and_is_readable_again_after_each_write() {
 }
 
 #[test]
-fn whoever_clears_before_reading_misses_nothing() {
+fn a_reader_that_clears_before_reading_misses_nothing() {
     let name = Name::new("notify-all");
     let mut source = Source::new(&name, 100_000);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
@@ -82,7 +82,7 @@ fn whoever_clears_before_reading_misses_nothing() {
 }
 
 #[test]
-fn a_stream_that_nobody_reads_sets_it_once() {
+fn a_stream_that_is_not_read_sets_the_notifier_once() {
     let name = Name::new("notify-unread");
     let mut source = Source::new(&name, 100);
     let notifier = open(&name);
@@ -97,7 +97,7 @@ fn a_stream_that_nobody_reads_sets_it_once() {
 }
 
 #[test]
-fn it_follows_a_stream_from_before_it_exists_to_its_end_and_to_the_next_one() {
+fn a_notifier_follows_a_stream_from_before_it_exists_to_its_end_and_to_the_next_one() {
     let name = Name::new("notify-life");
     let notifier = open(&name);
     settle(&notifier);
@@ -118,7 +118,7 @@ fn it_follows_a_stream_from_before_it_exists_to_its_end_and_to_the_next_one() {
 }
 
 #[test]
-fn it_can_be_set_by_a_reader_that_left_something_unread() {
+fn a_reader_that_left_something_unread_can_set_the_notifier() {
     let name = Name::new("notify-set");
     let notifier = open(&name);
     settle(&notifier);
@@ -130,7 +130,7 @@ fn it_can_be_set_by_a_reader_that_left_something_unread() {
 }
 
 #[test]
-fn it_ends_at_once_whatever_it_was_doing() {
+fn a_notifier_ends_at_once_in_every_state() {
     let name = Name::new("notify-drop");
     let mut source = Source::new(&name, 100);
     for case in 0..200 {
@@ -156,7 +156,7 @@ fn settle_if_quick(notifier: &Notifier) {
 }
 
 #[test]
-fn in_a_forked_child_it_does_nothing_and_a_new_one_works() {
+fn an_inherited_notifier_does_nothing_in_a_forked_child_and_a_new_one_works() {
     let name = Name::new("notify-fork");
     let mut source = Source::new(&name, 100);
     let notifier = open(&name);

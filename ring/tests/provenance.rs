@@ -73,7 +73,7 @@ fn a_read_ends_where_the_description_changes() {
 }
 
 #[test]
-fn a_description_that_is_gone_is_missed_and_its_frames_still_come_apart() {
+fn a_description_that_is_gone_is_missed_and_its_frames_are_still_read_separately() {
     let name = Name::new("each-gone");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(1000), &labelled("a"), 10).unwrap();
@@ -106,7 +106,7 @@ fn a_description_of_the_next_generation_changes_nothing_for_the_frames_before_it
 }
 
 #[test]
-fn messages_of_frames_are_those_that_brought_them() {
+fn messages_of_frames_are_those_that_contain_them() {
     let name = Name::new("messages-of");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&Format::new(Dtype::U8, &[], 0.0, 1000).unwrap(), &Description::default(), 1).unwrap();
@@ -134,7 +134,7 @@ fn messages_of_frames_are_those_that_brought_them() {
 }
 
 #[test]
-fn frames_are_copied_into_memory_of_the_callers() {
+fn frames_are_copied_into_the_callers_memory() {
     let name = Name::new("into");
     let mut source = Source::new(&name, 64);
     let mut reader = from_oldest(&name);
@@ -171,7 +171,7 @@ fn frames_are_copied_into_memory_of_the_callers() {
 }
 
 #[test]
-fn a_read_is_continued_only_by_what_goes_on_from_it() {
+fn a_read_is_continued_only_by_frames_that_directly_follow_it() {
     let name = Name::new("continue");
     let mut writer = keeping(&name, 64);
     let mut reader = Reader::open(&name, each()).unwrap();
@@ -203,7 +203,7 @@ fn a_read_is_continued_only_by_what_goes_on_from_it() {
 }
 
 #[test]
-fn a_view_tells_what_is_whole_while_it_is_held_and_its_times_as_bytes() {
+fn a_view_reports_what_is_whole_while_it_is_held_and_gives_its_times_as_bytes() {
     let name = Name::new("view-whole");
     let mut source = Source::new(&name, 64);
     let mut reader = from_oldest(&name);
@@ -224,7 +224,7 @@ fn a_view_tells_what_is_whole_while_it_is_held_and_its_times_as_bytes() {
 }
 
 #[test]
-fn the_writer_of_a_ring_is_told_from_the_next_one() {
+fn the_writers_of_two_rings_are_distinguished() {
     let name = Name::new("writer-id");
     let mut source = Source::new(&name, 64);
     source.write(1);

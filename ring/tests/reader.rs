@@ -42,7 +42,7 @@ fn a_reader_that_started_at_the_oldest_frames_counts_every_frame_that_it_misses_
 }
 
 #[test]
-fn a_stream_that_ran_and_closed_unseen_is_counted_by_the_reader_that_waited_for_its_first_frame() {
+fn a_reader_that_waited_for_the_first_frame_counts_a_stream_that_ran_and_closed_unseen() {
     for kind in [Kind::Wait, Kind::Messages] {
         let name = Name::new("unseen");
         let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
@@ -116,7 +116,7 @@ fn every_message_of_a_burst_is_read_with_the_description_that_was_in_force_for_i
 }
 
 #[test]
-fn descriptions_that_were_replaced_in_a_burst_are_few_and_gone_after_a_while() {
+fn few_replaced_descriptions_are_kept_and_all_are_removed_after_a_while() {
     const SEGMENTS: usize = 6;
     const MOST_REPLACED: usize = 8;
     let name = Name::new("replaced");
@@ -131,7 +131,7 @@ fn descriptions_that_were_replaced_in_a_burst_are_few_and_gone_after_a_while() {
 }
 
 #[test]
-fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
+fn reading_the_latest_frames_does_not_move_the_cursor() {
     let name = Name::new("latest");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let mut writer = stream(&name, 40);
@@ -154,7 +154,7 @@ fn looking_at_the_latest_frames_takes_no_news_from_the_cursor() {
 }
 
 #[test]
-fn no_patience_is_too_long() {
+fn any_timeout_is_accepted() {
     let name = Name::new("patience");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 1).unwrap();
@@ -181,7 +181,7 @@ fn a_writer_is_not_idle_because_its_reader_is_a_generation_behind() {
 }
 
 #[test]
-fn a_view_says_what_became_of_it_as_a_read_does() {
+fn a_view_returns_the_same_outcomes_as_a_read() {
     let name = Name::new("view");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "there is no stream");
@@ -211,7 +211,7 @@ fn a_view_says_what_became_of_it_as_a_read_does() {
 }
 
 #[test]
-fn frames_that_are_skipped_count_as_read_and_those_that_were_lapped_as_lost() {
+fn skipped_frames_count_as_read_and_lapped_frames_as_lost() {
     let name = Name::new("skipped");
     let mut writer = stream(&name, 40);
     let mut reader = Reader::open(&name, oldest()).unwrap();
@@ -237,7 +237,7 @@ fn frames_that_are_skipped_count_as_read_and_those_that_were_lapped_as_lost() {
 }
 
 #[test]
-fn a_reader_can_begin_some_seconds_back_and_what_it_passes_is_not_an_event() {
+fn a_reader_can_begin_some_seconds_back_without_events_of_the_skipped_frames() {
     let name = Name::new("seconds-back");
     let mut late = Reader::open(&name, oldest()).unwrap();
     late.skip_to_last(1.0).unwrap();
@@ -260,7 +260,7 @@ fn a_reader_can_begin_some_seconds_back_and_what_it_passes_is_not_an_event() {
 }
 
 #[test]
-fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_whole() {
+fn a_loss_is_reported_with_the_frames_that_follow_it_even_if_a_whole_view_was_lost() {
     let name = Name::new("lost-view");
     let mut writer = stream(&name, 40);
     let mut reader = Reader::open(&name, oldest()).unwrap();
@@ -278,7 +278,7 @@ fn a_loss_is_announced_by_the_frames_that_follow_it_even_when_a_view_was_lost_wh
 }
 
 #[test]
-fn message_readers_that_come_while_messages_are_written_find_a_beginning() {
+fn message_readers_that_attach_while_messages_are_written_find_a_beginning() {
     let name = Name::new("beginning");
     let stop = dora_shm_testkit::Flag::new();
     std::thread::scope(|scope| {

@@ -53,7 +53,7 @@ fn a_reader_that_may_spin_polls_while_a_message_is_due() {
 }
 
 #[test]
-fn a_reader_sleeps_unless_it_was_told_to_spin_and_once_a_message_is_overdue() {
+fn a_reader_sleeps_without_spin_or_once_a_message_is_overdue() {
     for spin in [Duration::ZERO, Duration::from_millis(1)] {
         let name = Name::new("sleeps");
         let (_writer, mut reader) = steady(&name, spin);
@@ -70,7 +70,7 @@ fn a_reader_sleeps_unless_it_was_told_to_spin_and_once_a_message_is_overdue() {
 }
 
 #[test]
-fn whatever_ends_a_sleep_ends_polling() {
+fn everything_that_ends_a_sleep_ends_polling() {
     let name = Name::new("spin-ends");
     let (mut writer, mut reader) = steady(&name, Duration::MAX);
     let interrupter = reader.interrupter();

@@ -38,7 +38,7 @@ fn read(reader: &mut Reader, frames: &mut Frames) -> Outcome<u64> {
 }
 
 #[test]
-fn frames_come_out_as_they_went_in_and_nothing_is_left_after_the_close() {
+fn frames_are_read_as_they_were_written_and_nothing_is_left_after_the_close() {
     let name = Name::new("roundtrip");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(100), &description(), 10).unwrap();
@@ -67,7 +67,7 @@ fn frames_come_out_as_they_went_in_and_nothing_is_left_after_the_close() {
 }
 
 #[test]
-fn a_reader_that_comes_first_gets_every_frame_from_the_first() {
+fn a_reader_that_is_opened_before_the_writer_gets_every_frame_from_the_first() {
     let name = Name::new("first");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Absent));
@@ -146,7 +146,7 @@ fn a_second_writer_is_refused_while_the_first_lives() {
 }
 
 #[test]
-fn messages_come_one_at_a_time_with_their_send_times_and_empty_ones_too() {
+fn messages_including_empty_ones_are_read_one_at_a_time_with_their_send_times() {
     let name = Name::new("messages");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(100), &description(), 10).unwrap();
@@ -262,7 +262,7 @@ fn streams_are_listed_by_their_full_names() {
 }
 
 #[test]
-fn when_the_newest_message_came_is_told_and_where_things_are_in_the_ring() {
+fn info_reports_the_time_of_the_newest_message_and_the_layout_of_the_ring() {
     let name = Name::new("layout");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(16), &description(), 1).unwrap();
@@ -280,7 +280,7 @@ fn when_the_newest_message_came_is_told_and_where_things_are_in_the_ring() {
 }
 
 #[test]
-fn a_reader_that_comes_while_a_streams_name_is_missing_has_lost_nothing_of_what_was_before() {
+fn a_reader_that_is_opened_while_a_streams_name_is_missing_does_not_count_earlier_frames_as_lost() {
     for (start, first) in [(Start::Newest, 25), (Start::Oldest, 15), (Start::Last(3), 22)] {
         let name = Name::new("nameless");
         let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
@@ -310,7 +310,7 @@ fn a_reader_that_comes_while_a_streams_name_is_missing_has_lost_nothing_of_what_
 }
 
 #[test]
-fn names_that_were_removed_come_back() {
+fn removed_names_are_linked_again() {
     let name = Name::new("names");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(10), &description(), 1).unwrap();

@@ -40,7 +40,7 @@ fn close(name: &str) {
 }
 
 #[test]
-fn a_reader_finds_in_each_vector_what_is_expected_of_it() {
+fn a_reader_reads_each_vector_as_expected() {
     for_each(|name, expected| {
         let mut reader = Reader::open(name, from_oldest()).unwrap();
         let mut frames = Frames::new();
@@ -73,7 +73,7 @@ fn a_reader_finds_in_each_vector_what_is_expected_of_it() {
 }
 
 #[test]
-fn a_reader_of_messages_finds_in_each_vector_the_messages_that_are_expected() {
+fn a_reader_of_messages_reads_the_expected_messages_of_each_vector() {
     for_each(|name, expected| {
         let mut reader = MessageReader::open(name, from_oldest()).unwrap();
         let mut message = Message::new();
@@ -119,7 +119,7 @@ fn the_newest_frames_of_each_vector_are_the_last_ones_expected() {
 }
 
 #[test]
-fn a_vector_that_is_closed_is_absent_for_who_opens_it() {
+fn a_closed_vector_is_absent_for_a_reader_that_opens_it() {
     let reservation = Reservation::wait();
     let closed: Vec<_> = cases().into_iter().filter(|case| expected(case)["state"] == "closed").collect();
     assert!(!closed.is_empty());
@@ -133,7 +133,7 @@ fn a_vector_that_is_closed_is_absent_for_who_opens_it() {
 }
 
 #[test]
-fn a_reader_written_from_the_page_alone_finds_in_each_vector_what_is_expected_of_it() {
+fn a_reader_written_from_the_page_alone_reads_each_vector_as_expected() {
     let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON").unwrap_or_else(|| "python3".into());
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/read_plain.py");
     // It takes the stage itself.

@@ -26,7 +26,7 @@ fn wakes(name: &str) -> bool {
 }
 
 #[test]
-fn writes_wake_only_while_somebody_sleeps_and_a_while_after() {
+fn writes_wake_only_while_a_reader_sleeps_and_a_while_after() {
     let name = Name::new("waiters");
     let mut writer = writer(&name);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
@@ -139,7 +139,7 @@ fn by_messages_in_place(name: &str) -> TakeAll {
 }
 
 #[test]
-fn a_wait_after_a_read_that_found_nothing_ends_at_what_was_written_in_between() {
+fn a_wait_after_a_read_that_found_nothing_ends_if_something_was_written_in_between() {
     let name = Name::new("in-between");
     let mut writer = writer(&name);
     for (way, open) in EVERY_WAY {
@@ -157,7 +157,7 @@ fn a_wait_after_a_read_that_found_nothing_ends_at_what_was_written_in_between() 
 }
 
 #[test]
-fn a_waiter_is_woken_by_each_write_in_whatever_way_it_reads() {
+fn a_waiter_is_woken_by_each_write_with_every_way_of_reading() {
     let name = Name::new("every-way");
     let mut writer = writer(&name);
     for (way, open) in EVERY_WAY {
@@ -200,7 +200,7 @@ fn a_writer_that_takes_over_wakes_the_waiters_it_finds() {
 }
 
 #[test]
-fn a_killed_waiter_is_forgotten() {
+fn a_killed_waiter_does_not_keep_the_writer_waking() {
     let name = Name::new("waiter-killed");
     let mut writer = writer(&name);
     let mut waiter = roles::start("reader", &[&name]);

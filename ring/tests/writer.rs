@@ -16,7 +16,7 @@ fn stream(name: &str, frames: u64) -> Writer {
 }
 
 #[test]
-fn a_chunk_that_was_given_up_half_way_never_was_neither_for_readers_nor_for_mirrors() {
+fn an_abandoned_chunk_is_invisible_to_readers_and_mirrors() {
     let name = Name::new("given-up");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 10).unwrap();
@@ -114,7 +114,7 @@ fn resident_kib(segment: &std::path::Path) -> u64 {
 }
 
 #[test]
-fn all_of_a_ring_is_made_ready_beside_the_first_chunks() {
+fn the_whole_ring_is_prefaulted_while_the_first_chunks_are_written() {
     let name = Name::new("ready");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     // As many bytes of times as of samples, and of both more than is made ready at once.

@@ -7,7 +7,7 @@ use dora_shm_testkit::isolated::with_private_shm;
 use dora_shm_testkit::segments::{self, listing};
 
 #[test]
-fn clean_removes_what_the_dead_left_and_nothing_else() {
+fn clean_removes_what_dead_writers_left_and_nothing_else() {
     with_private_shm(64, || {
         let mut writer = live("living");
         write(&mut writer, 5);

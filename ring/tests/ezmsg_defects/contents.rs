@@ -11,7 +11,7 @@ use dora_shm_testkit::{Name, segments, wait_until};
 
 // D13: a pickle in the segment runs code in the reader.
 #[test]
-fn a_hostile_pickle_in_the_metadata_is_not_even_looked_at() {
+fn a_hostile_pickle_in_the_metadata_is_not_read() {
     let name = Name::new("d13");
     let mut source = Source::new(&name, 100);
     source.write(1);
@@ -26,7 +26,7 @@ fn a_hostile_pickle_in_the_metadata_is_not_even_looked_at() {
 
 // D14: of 20 corruptions of the header one is refused as documented; a key's length crashes the reader.
 #[test]
-fn whatever_stands_in_ezmsgs_part_of_the_header_is_nothing_to_our_reader() {
+fn a_reader_ignores_ezmsgs_part_of_the_header() {
     let name = Name::new("d14");
     let mut source = Source::new(&name, 100);
     source.write(10);
@@ -40,7 +40,7 @@ fn whatever_stands_in_ezmsgs_part_of_the_header_is_nothing_to_our_reader() {
 
 // D14, second part.
 #[test]
-fn a_header_of_which_any_byte_is_wrong_gives_a_typed_error_or_the_data() {
+fn a_header_with_any_wrong_byte_gives_a_typed_error_or_the_data() {
     let name = Name::new("d14-bytes");
     let mut source = Source::new(&name, 100);
     source.write(10);
@@ -98,7 +98,7 @@ fn every_type_and_rank_arrives_as_it_was() {
 
 // D19: labels or attributes that change in place are never published; the dims are not in the order that is documented.
 #[test]
-fn a_changed_description_reaches_the_reader_with_the_ring_going_on() {
+fn a_changed_description_reaches_the_reader_in_the_same_ring() {
     let name = Name::new("d19");
     let mut source = Source::new(&name, 100);
     let mut reader = from_oldest(&name);

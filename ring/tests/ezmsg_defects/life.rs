@@ -68,7 +68,7 @@ fn a_generation_may_begin_with_the_very_same_format() {
 
 // D10: a reader never follows a restarted writer and takes the segments of a killed one for a live stream.
 #[test]
-fn a_reader_follows_a_writer_that_ended_in_order_and_came_back() {
+fn a_reader_follows_a_writer_that_ended_cleanly_and_restarted() {
     let name = Name::new("d10-close");
     let mut reader = from_oldest(&name);
     for _ in 0..3 {
@@ -92,7 +92,7 @@ fn a_reader_follows_a_writer_that_ended_in_order_and_came_back() {
 
 // D10, second part.
 #[test]
-fn a_killed_writer_is_known_dead_and_its_reader_goes_on_with_the_next_one() {
+fn a_killed_writer_is_reported_dead_and_its_reader_continues_with_the_next_one() {
     let name = Name::new("d10-kill");
     let mut reader = from_oldest(&name);
     let mut source = roles::start("source", &[&name, "100", "1", "int64"]);
@@ -117,7 +117,7 @@ fn a_killed_writer_is_known_dead_and_its_reader_goes_on_with_the_next_one() {
 // D11: the exit of one reader unlinks header, ring and metadata of the live stream. (`ezmsg_mirror/` shows it with
 // Python's own resource tracker.)
 #[test]
-fn public_names_that_somebody_removed_come_back_with_the_same_content() {
+fn removed_public_names_are_linked_to_the_same_content_again() {
     let name = Name::new("d11");
     let mut source = Source::new(&name, 100);
     source.write(10);
@@ -138,7 +138,7 @@ fn public_names_that_somebody_removed_come_back_with_the_same_content() {
 // D12: a second writer steals the name, the first one's end deletes the second's segments, and a foreign segment of
 // that name is unlinked.
 #[test]
-fn a_second_writer_is_refused_and_the_first_goes_on() {
+fn a_second_writer_is_refused_and_the_first_continues() {
     let name = Name::new("d12");
     let mut source = Source::new(&name, 100);
     let mut reader = from_oldest(&name);
@@ -155,7 +155,7 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
 
 // D12, second part.
 #[test]
-fn a_foreign_segment_of_the_streams_name_is_left_alone() {
+fn another_programs_segment_of_the_streams_name_is_left_alone() {
     let name = Name::new("d12-foreign");
     let foreign = segments::header(&name);
     fs::write(&foreign, b"not ours").unwrap();
@@ -184,7 +184,7 @@ fn the_mode_of_the_segments_is_the_one_asked_for() {
 // D15: a reader that was first waits up to half a second, and one that attaches while the writer makes the stream gets
 // a fatal error.
 #[test]
-fn a_reader_may_be_first_and_is_there_when_the_stream_appears() {
+fn a_reader_may_be_opened_first_and_attaches_when_the_stream_appears() {
     // A busy machine may delay one attempt, not each.
     let delays = (0..10).map(|attempt| {
         let name = Name::new(&format!("d15-{attempt}"));

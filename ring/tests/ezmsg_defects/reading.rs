@@ -11,7 +11,7 @@ use dora_shm_testkit::{Flag, Name};
 
 // D1: when write_index equals the ring's length, every poll hands out the whole ring again.
 #[test]
-fn a_ring_that_is_exactly_full_is_handed_out_once() {
+fn a_ring_that_is_exactly_full_is_delivered_once() {
     let name = Name::new("d1");
     let mut source = Source::new(&name, 100);
     let mut reader = from_oldest(&name);
@@ -93,7 +93,7 @@ fn a_lap_lost_while_reading_n_at_a_time_is_counted() {
 // D5: what was read changes under the reader's hands, times and frames disagree, and the reader can write into the
 // ring.
 #[test]
-fn frames_stay_as_they_were_read_and_a_view_tells_what_was_overwritten() {
+fn frames_stay_as_they_were_read_and_a_view_reports_what_was_overwritten() {
     let name = Name::new("d5");
     let mut source = Source::new(&name, 100);
     let mut reader = from_oldest(&name);
@@ -179,7 +179,7 @@ fn no_frame_is_torn_or_of_another_generation_while_the_writer_runs_flat_out() {
 
 // D7, second part.
 #[test]
-fn any_times_are_taken_as_they_come() {
+fn all_times_are_delivered_as_they_were_written() {
     let name = Name::new("d7-times");
     let mut source = Source::new(&name, 100);
     let generation = source.writer.generation();

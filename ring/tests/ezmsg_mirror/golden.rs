@@ -66,7 +66,7 @@ impl Golden {
 
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn a_wrapped_signal_says_to_the_mirror_what_ezmsgs_own_says() {
+fn a_wrapped_signal_looks_to_the_mirror_like_ezmsgs_own() {
     let golden = Golden::load("eeg_f32_wrapped");
     let name = Name::new("mirror-golden-eeg");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
@@ -99,7 +99,7 @@ fn a_wrapped_signal_says_to_the_mirror_what_ezmsgs_own_says() {
 
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn pictures_say_to_the_mirror_what_ezmsgs_own_say() {
+fn pictures_look_to_the_mirror_like_ezmsgs_own() {
     let golden = Golden::load("image_u8");
     let name = Name::new("mirror-golden-image");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();

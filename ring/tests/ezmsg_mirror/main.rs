@@ -263,7 +263,7 @@ fn a_chunk_longer_than_the_ring_is_an_overflow_and_then_the_newest_frames() {
 
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn a_lone_frame_comes_with_the_one_after_it() {
+fn a_single_frame_is_delivered_with_the_one_after_it() {
     let name = Name::new("mirror-lone-frame");
     let mut source = Source::new(&name, 100);
     let mut mirror = Mirror::open(&name);
@@ -303,7 +303,7 @@ fn descriptions_are_followed_when_they_shrink_and_their_length_never_does() {
 // Defect D11: the exit of one reader unlinks header, ring and metadata of the live stream.
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn a_python_reader_that_leaves_takes_nothing_with_it() {
+fn a_python_reader_that_ends_removes_nothing_permanently() {
     let name = Name::new("mirror-leaving");
     let mut source = Source::new(&name, 100);
     source.write(10);

@@ -53,7 +53,7 @@ fn frames_are_read_into_the_callers_memory() {
 }
 
 #[test]
-fn a_read_goes_on_only_from_what_was_read_before() {
+fn a_read_is_continued_only_by_the_frames_that_directly_follow() {
     let mut stage = Stage::new("continue", 2, 20);
     let mut reader = open(&stage);
     let mut memory = Memory::of(20);
@@ -77,7 +77,7 @@ fn a_read_goes_on_only_from_what_was_read_before() {
 }
 
 #[test]
-fn frames_have_a_message_and_a_writer_of_their_own() {
+fn each_frame_has_a_message_and_a_writer() {
     let stage = Stage::new("provenance", 2, 20);
     let mut reader = open(&stage);
     let before = unix_ns();
@@ -100,7 +100,7 @@ fn frames_have_a_message_and_a_writer_of_their_own() {
 }
 
 #[test]
-fn a_descriptor_tells_of_news_and_of_a_stream_that_comes_later() {
+fn a_notifier_reports_updates_and_a_later_stream() {
     let stage = Stage::new("descriptor", 2, 20);
     let notifier = Notifier::open(&stage.name, ReaderOptions::default()).unwrap();
     let mut reader = open(&stage);

@@ -10,7 +10,7 @@ fn every(range: std::ops::Range<u64>) -> Vec<u64> {
 }
 
 #[test]
-fn each_frame_comes_once_whatever_the_messages_are_long() {
+fn each_frame_is_read_once_with_messages_of_any_length() {
     for version in [1, 2] {
         for chunk in [1, 2, 5, 7, 10, 20] {
             let stage = Stage::new("once", version, 20);
@@ -29,7 +29,7 @@ fn each_frame_comes_once_whatever_the_messages_are_long() {
 }
 
 #[test]
-fn between_the_two_stores_at_the_end_of_a_lap_nothing_is_invented_and_nothing_missed() {
+fn between_the_two_stores_at_the_end_of_a_lap_no_frame_is_invented_or_missed() {
     let stage = Stage::new("between", 2, 20);
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
     let mut position = 0;
@@ -49,7 +49,7 @@ fn between_the_two_stores_at_the_end_of_a_lap_nothing_is_invented_and_nothing_mi
 }
 
 #[test]
-fn frames_are_found_again_by_their_positions_and_times() {
+fn frames_are_looked_up_by_their_positions_and_times() {
     for version in [1, 2] {
         let stage = Stage::new("back", version, 20);
         let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
@@ -88,7 +88,7 @@ fn a_reader_that_sleeps_through_laps_counts_what_it_missed() {
 }
 
 #[test]
-fn what_the_writer_overwrites_without_saying_so_is_not_handed_out_from_under_it() {
+fn frames_that_the_writer_overwrites_unannounced_are_not_delivered() {
     let stage = Stage::new("overwritten", 2, 20);
     let mut reader = Reader::open(&stage.name, from(Start::Oldest)).unwrap();
     stage.write(0..20);
@@ -144,7 +144,7 @@ fn another_format_is_another_generation() {
 }
 
 #[test]
-fn frames_of_a_generation_that_is_over_are_lost_as_far_as_they_were_seen() {
+fn unread_frames_of_a_finished_generation_are_lost_as_far_as_they_were_seen() {
     let mut stage = Stage::new("over", 2, 20);
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
     stage.write(0..10);
@@ -159,7 +159,7 @@ fn frames_of_a_generation_that_is_over_are_lost_as_far_as_they_were_seen() {
 }
 
 #[test]
-fn a_reader_that_came_before_the_first_ring_begins_at_its_first_frame() {
+fn a_reader_that_was_opened_before_the_first_ring_begins_at_its_first_frame() {
     let stage = Stage::new("first", 2, 20);
     stage.make_header();
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();

@@ -141,7 +141,7 @@ fn the_description_of_a_real_stream_has_its_dims_axes_labels_units_attributes_an
 }
 
 #[test]
-fn the_newest_frames_of_a_real_stream_come_without_moving_the_cursor() {
+fn the_newest_frames_of_a_real_stream_are_read_without_moving_the_cursor() {
     for version in [1, 2] {
         let golden = Golden::put(version, "eeg_f32_wrapped");
         let mut reader = Reader::open(&golden.name, ReaderOptions::default()).unwrap();

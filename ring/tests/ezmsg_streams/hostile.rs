@@ -116,7 +116,7 @@ fn other_struct_versions_are_refused_as_ezmsgs() {
 }
 
 #[test]
-fn a_header_that_is_not_filled_yet_is_as_if_it_were_not_there() {
+fn a_header_that_is_not_filled_yet_counts_as_absent() {
     let stage = Stage::new("filling", 2, 20);
     for length in [0, 1, HEADER_BYTES as u64 - 1, HEADER_BYTES as u64] {
         std::fs::write(stage.header(), vec![0; length as usize]).unwrap();
@@ -140,7 +140,7 @@ fn a_ring_that_is_absent_is_waited_for_and_one_that_is_short_is_corrupt() {
 }
 
 #[test]
-fn segments_that_become_shorter_under_a_reader_are_errors_and_no_sigbus() {
+fn segments_truncated_under_a_reader_cause_errors_and_no_sigbus() {
     for ring in [false, true] {
         let stage = written("truncated", 2);
         let mut reader = Reader::open(&stage.name, from(Start::Oldest)).unwrap();
@@ -163,7 +163,7 @@ fn a_ring_beyond_the_callers_limit_is_refused() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused() {
+fn a_file_that_is_not_regular_is_refused() {
     let stage = written("kinds", 2);
     for path in [stage.header(), stage.ring()] {
         let bytes = std::fs::read(&path).unwrap();
@@ -176,7 +176,7 @@ fn what_is_no_regular_file_is_refused() {
 }
 
 #[test]
-fn frames_that_are_claimed_and_have_no_memory_are_corrupt() {
+fn claimed_frames_without_memory_are_corrupt() {
     let stage = Stage::new("hole", 2, 20);
     let frames = u32::MAX;
     stage.patch(at::SHAPE, &frames.to_le_bytes());
@@ -197,7 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_the_header_says_nothing_panics(
+    fn no_content_of_a_header_makes_a_reader_panic(
         changes in prop::collection::vec((0..HEADER_BYTES as u64, any::<[u8; 4]>(), 1..5_usize), 1..6),
         places in prop::collection::vec(0..6_usize, 0..4),
         pickle in prop::collection::vec(any::<u8>(), 0..64),

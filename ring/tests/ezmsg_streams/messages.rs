@@ -17,7 +17,7 @@ fn check(message: &Message, positions: std::ops::Range<u64>) {
 }
 
 #[test]
-fn a_message_is_what_is_new_but_half_the_ring_at_most() {
+fn a_message_is_what_one_poll_finds_up_to_half_the_ring() {
     let stage = Stage::new("messages", 2, 20);
     let mut reader = MessageReader::open(&stage.name, ReaderOptions::default()).unwrap();
     let mut message = Message::new();
@@ -41,7 +41,7 @@ fn a_message_is_what_is_new_but_half_the_ring_at_most() {
 }
 
 #[test]
-fn a_message_in_place_is_a_copy_that_passes_when_it_is_given_back() {
+fn a_message_in_place_is_a_copy_and_the_reader_moves_on_when_it_is_given_back() {
     let stage = Stage::new("message-views", 2, 20);
     stage.write(0..6);
     let mut reader = MessageReader::open(&stage.name, from(Start::Oldest)).unwrap();

@@ -37,7 +37,7 @@ fn ezmsg(reader: &Reader) -> EzmsgInfo {
 }
 
 #[test]
-fn a_pickle_that_wants_to_call_something_is_refused_by_name_and_the_samples_are_read() {
+fn a_pickle_that_requires_a_call_is_refused_by_name_and_the_samples_are_read() {
     let evil = [&b"}("[..], &text("x"), b"cposix\nsystem\n(", &text("touch /dev/shm/pwned"), b"tRu"].concat();
     let stack = [&text("os")[..], &text("system"), b"\x93"].concat();
     let stack = [&b"}("[..], &text("x"), &stack, b"(", &text("true"), b"tRu"].concat();
@@ -59,7 +59,7 @@ fn a_pickle_that_wants_to_call_something_is_refused_by_name_and_the_samples_are_
 }
 
 #[test]
-fn what_a_description_has_no_word_for_is_left_out_and_named() {
+fn parts_that_a_description_cannot_represent_are_left_out_and_named() {
     let attrs = [&b"}("[..], &text("nothing"), b"N", &text("gain"), b"K\x07", &text("dict"), b"}u"].concat();
     let (stage, mut reader) = stream("left-out");
     stage.describe(1, &described("k", &attrs));
@@ -83,7 +83,7 @@ fn a_new_description_replaces_the_old_one_without_a_new_generation() {
 }
 
 #[test]
-fn a_description_whose_segment_is_gone_or_short_leaves_the_samples() {
+fn a_description_whose_segment_is_gone_or_short_does_not_affect_the_samples() {
     let (stage, mut reader) = stream("gone");
     stage.describe(1, &described("old", b"}"));
     stage.write(0..1);

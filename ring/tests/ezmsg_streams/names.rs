@@ -21,7 +21,7 @@ fn next(reader: &mut Reader) -> Outcome<u64> {
 }
 
 #[test]
-fn an_orderly_end_is_told_after_the_last_frame() {
+fn a_clean_end_is_reported_after_the_last_frame() {
     let stage = Stage::new("end", 2, 20);
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
     stage.write(0..10);
@@ -36,7 +36,7 @@ fn an_orderly_end_is_told_after_the_last_frame() {
 }
 
 #[test]
-fn a_stream_whose_names_a_mirror_removed_is_read_on() {
+fn a_stream_whose_names_a_mirror_removed_is_still_read() {
     // Defect D11: the end of one mirror removes all names of a live stream.
     let stage = Stage::new("unlinked", 2, 20);
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
@@ -72,7 +72,7 @@ fn a_restarted_writer_is_followed_from_its_first_frame() {
 }
 
 #[test]
-fn a_name_goes_from_ezmsg_to_us_and_back() {
+fn a_name_goes_from_ezmsg_to_dora_shm_and_back() {
     for messages in [false, true] {
         let stage = Stage::new("to-and-fro", 2, 20);
         let options = ReaderOptions::default;
@@ -116,7 +116,7 @@ fn a_name_goes_from_ezmsg_to_us_and_back() {
 }
 
 #[test]
-fn a_wait_is_interrupted_and_sleeps_between_its_looks() {
+fn a_wait_is_interrupted_and_sleeps_between_its_polls() {
     let stage = Stage::new("sleep", 2, 20);
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
     let interrupter = reader.interrupter();
@@ -137,7 +137,7 @@ fn a_wait_is_interrupted_and_sleeps_between_its_looks() {
 }
 
 #[test]
-fn another_users_stream_is_read_only_when_the_user_is_named() {
+fn another_users_stream_is_read_only_if_the_user_is_named() {
     if !rustix::process::geteuid().is_root() {
         return;
     }

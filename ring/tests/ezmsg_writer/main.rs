@@ -131,7 +131,7 @@ impl Ledger {
 
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn every_frame_is_read_once_at_speed_whatever_the_messages_are_long() {
+fn every_frame_is_read_once_at_full_speed_with_messages_of_any_length() {
     with_each("speed", |original, name| {
         let mut position = 0;
         original.open(name, 1.0);
@@ -266,7 +266,7 @@ fn every_change_of_format_is_a_generation_whose_frames_are_read() {
 
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn a_restarted_writer_is_followed_after_an_orderly_end_and_after_a_kill() {
+fn a_restarted_writer_is_followed_after_a_clean_end_and_after_a_kill() {
     for (version, variable) in RELEASES {
         let name = Leaky(Name::new(&format!("original-{version}-restarts")));
         let mut reader = Reader::open(&name.0, ReaderOptions::default()).unwrap();
@@ -298,7 +298,7 @@ fn a_restarted_writer_is_followed_after_an_orderly_end_and_after_a_kill() {
 
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
-fn descriptions_have_what_can_be_said_and_name_what_cannot() {
+fn descriptions_hold_what_can_be_represented_and_name_the_rest() {
     with_each("descriptions", |original, name| {
         original.open(name, 1.0);
         original.call(json!({"do": "describe", "attrs": true, "labels": "struct"}));

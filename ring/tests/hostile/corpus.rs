@@ -11,7 +11,7 @@ use dora_shm_testkit::programs::root;
 const STEP: usize = 7;
 
 #[test]
-fn the_fuzzers_corpus_of_streams_crashes_and_hangs_nobody_as_it_is_cut_and_changed() {
+fn readers_survive_the_corpus_of_streams_however_it_is_cut_and_changed() {
     with_private_shm(64, || {
         let folder = root().join("fuzz/corpus/attach");
         let inputs: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|input| input.unwrap().path()).collect();

@@ -14,7 +14,7 @@ use dora_shm_testkit::rng::Rng;
 use dora_shm_testkit::segments::{self, Bytes, footer_at, header_at, patch, trailer_at};
 
 #[test]
-fn truncated_segments_are_told_from_whole_ones_before_they_are_read() {
+fn truncated_segments_are_detected_before_they_are_read() {
     let specimen = specimen("truncated");
     let mut errors = 0;
     let lengths = [0, 1, 63, 64, 1333, 1334, 2047, 2048, 2056, 4095, 4096, 4097, 12288, 16383, 16384];
@@ -122,7 +122,7 @@ fn every_field_of_a_trailer_may_be_corrupt() {
 }
 
 #[test]
-fn a_ring_or_a_description_of_another_stream_or_generation_is_not_taken_for_ours() {
+fn a_ring_or_a_description_of_another_stream_or_generation_is_not_read() {
     let specimen = specimen("another");
     let [_, ring, metadata] = specimen.paths();
     let trailer = specimen.ring.trailer();
@@ -183,7 +183,7 @@ fn every_byte_of_a_description_and_its_footer_may_be_corrupt() {
 }
 
 #[test]
-fn counters_and_records_that_belong_together_but_not_to_a_writer_of_ours_keep_nobody_busy() {
+fn consistent_but_false_counters_and_records_do_not_keep_a_reader_busy() {
     let specimen = specimen("together");
     let ring = segments::ring(&specimen.name, 0);
     let trailer = specimen.ring.trailer();
@@ -213,7 +213,7 @@ fn counters_and_records_that_belong_together_but_not_to_a_writer_of_ours_keep_no
 }
 
 #[test]
-fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_say() {
+fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_hold() {
     let specimen = specimen("dead");
     let name_end = header_at::NAME + specimen.name.len() as u64;
     let trailer = specimen.ring.trailer();
@@ -241,7 +241,7 @@ fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_say() {
 }
 
 #[test]
-fn versions_and_extensions_that_this_library_does_not_know_are_refused_and_later_minor_ones_are_read() {
+fn unknown_versions_and_extensions_are_refused_and_later_minor_versions_are_read() {
     let specimen = specimen("version");
     let trailer = specimen.ring.trailer();
     let footer = specimen.metadata.footer();
@@ -264,7 +264,7 @@ fn versions_and_extensions_that_this_library_does_not_know_are_refused_and_later
 }
 
 #[test]
-fn a_takeover_does_not_go_on_with_a_description_of_a_version_that_it_does_not_know() {
+fn a_takeover_does_not_continue_with_a_description_of_an_unknown_version() {
     let specimen = specimen("takeover");
     let footer = specimen.metadata.footer();
     let [_, ring, metadata] = specimen.paths();
@@ -286,7 +286,7 @@ fn a_takeover_does_not_go_on_with_a_description_of_a_version_that_it_does_not_kn
 }
 
 #[test]
-fn a_takeover_does_not_go_on_with_a_ring_that_has_holes() {
+fn a_takeover_does_not_continue_with_a_ring_that_has_holes() {
     let specimen = specimen("holes");
     let [_, ring, _] = specimen.paths();
     specimen.put().unwrap();

@@ -13,7 +13,7 @@ use crate::probe::probe;
 use crate::specimen::specimen;
 
 #[test]
-fn whatever_stands_in_the_place_of_a_segment_readers_neither_block_nor_follow_it() {
+fn readers_neither_block_on_nor_follow_other_files_in_the_place_of_a_segment() {
     let specimen = specimen("impostor");
     let tried = impostors::check_readers(&specimen, || {
         let error = probe(&specimen.name);
@@ -52,13 +52,13 @@ fn a_huge_ring_that_claims_to_be_full_but_has_no_memory_is_not_read() {
 }
 
 #[test]
-fn whatever_stands_in_the_place_of_a_segment_writers_say_so_or_replace_it() {
+fn writers_report_or_replace_other_files_in_the_place_of_a_segment() {
     let tried = impostors::check_writers(&specimen("squatter")).unwrap();
     assert!(tried >= 6 * 8, "{tried}");
 }
 
 #[test]
-fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
+fn a_header_that_ezmsg_wrote_is_read_and_blocks_writers() {
     let name = Name::new("ezmsg");
     let path = segments::header(&name);
     let vectors = root().join("tests/vectors/ezmsg");
@@ -85,7 +85,7 @@ fn a_header_that_ezmsg_wrote_is_read_and_taken_for_writers() {
 }
 
 #[test]
-fn a_pickle_of_ezmsgs_cannot_ask_for_memory_or_keep_anybody_busy() {
+fn an_ezmsg_pickle_cannot_allocate_much_memory_or_keep_a_reader_busy() {
     let name = Name::new("ezmsg-pickle");
     let golden = root().join("tests/vectors/ezmsg/v2/eeg_f32_wrapped");
     let mut header = std::fs::read(golden.join("header.bin")).unwrap();

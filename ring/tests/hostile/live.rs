@@ -47,7 +47,7 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
 }
 
 #[test]
-fn who_may_write_a_segment_can_kill_who_reads_it_by_truncating_it_and_the_next_writer_goes_on() {
+fn a_process_that_may_write_a_segment_can_kill_its_readers_by_truncating_it_and_the_next_writer_continues() {
     let specimen = specimen("cut-short");
     specimen.put().unwrap();
     // Where AddressSanitizer is there, it would take the signal and end the process in its own way.
@@ -64,7 +64,7 @@ fn who_may_write_a_segment_can_kill_who_reads_it_by_truncating_it_and_the_next_w
 }
 
 #[test]
-fn a_leftover_header_without_an_anchor_is_replaced_unless_somebody_holds_it() {
+fn a_leftover_header_without_an_anchor_is_replaced_unless_a_process_holds_its_lock() {
     let name = Name::new("leftover");
     leave_dead_stream(&name, 32);
     let public = segments::header(&name);
@@ -77,7 +77,7 @@ fn a_leftover_header_without_an_anchor_is_replaced_unless_somebody_holds_it() {
 }
 
 #[test]
-fn readers_of_a_live_stream_survive_somebody_who_scribbles_over_its_header_and_trailer() {
+fn readers_of_a_live_stream_survive_a_process_that_overwrites_its_header_and_trailer() {
     let name = Name::new("scribbler");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(256), &description(), 8).unwrap();

@@ -16,7 +16,7 @@ use crate::probe::probe;
 use crate::specimen::specimen;
 
 #[test]
-fn segments_of_other_users_are_read_only_when_the_user_is_named() {
+fn segments_of_other_users_are_read_only_if_the_user_is_named() {
     let specimen = specimen("owner");
     specimen.put().unwrap();
     let me = segments::header(&specimen.name).metadata().unwrap().uid();

@@ -26,7 +26,7 @@ pub fn take_name(name: &str) {
 }
 
 #[test]
-fn the_specimen_can_be_read_as_long_as_nobody_touches_it() {
+fn the_unchanged_specimen_can_be_read() {
     let specimen = specimen("whole");
     specimen.put().unwrap();
     assert!(probe(&specimen.name).is_none());

@@ -11,7 +11,7 @@ use dora_shm_testkit::{Name, segments, wait_until};
 use crate::stream;
 
 #[test]
-fn an_old_handle_that_is_dropped_while_a_new_stream_of_that_name_lives_leaves_that_one_alone() {
+fn dropping_an_old_handle_leaves_a_new_stream_of_that_name_alone() {
     let name = Name::new("old-handle");
     let mut old = stream(&name);
     signal::write(&mut old, 3).unwrap();
@@ -42,7 +42,7 @@ fn an_old_handle_that_is_dropped_while_a_new_stream_of_that_name_lives_leaves_th
 }
 
 #[test]
-fn a_writer_that_lost_its_header_to_another_writer_says_so_and_takes_it_back_when_that_one_has_gone() {
+fn a_writer_that_lost_its_header_to_another_writer_reports_it_and_takes_it_back_when_that_one_has_ended() {
     let name = Name::new("usurped");
     let mut old = stream(&name);
     signal::write(&mut old, 3).unwrap();

@@ -92,7 +92,7 @@ fn follow(mut follower: Follower, stop: &Flag, read: &AtomicU64, total: impl Fn(
 }
 
 #[test]
-fn writers_that_are_killed_at_any_moment_leave_streams_that_the_next_go_on_with() {
+fn writers_that_are_killed_at_any_moment_leave_streams_that_the_next_ones_continue() {
     let name = Name::new("writers");
     let stop = Flag::new();
     let total = std::sync::OnceLock::new();
@@ -137,7 +137,7 @@ fn writers_that_are_killed_at_any_moment_leave_streams_that_the_next_go_on_with(
 }
 
 #[test]
-fn readers_that_are_killed_at_any_moment_leave_nothing_and_disturb_nobody() {
+fn readers_that_are_killed_at_any_moment_leave_nothing_and_do_not_disturb_the_stream() {
     let name = Name::new("readers");
     let stop = Flag::new();
     let mut kills = 0;
@@ -182,7 +182,7 @@ fn readers_that_are_killed_at_any_moment_leave_nothing_and_disturb_nobody() {
 }
 
 #[test]
-fn descriptions_that_a_dead_writer_had_replaced_are_removed_by_the_next_one() {
+fn descriptions_replaced_by_a_dead_writer_are_removed_by_the_next_one() {
     let name = Name::new("replaced");
     let mut writer = roles::start("writer", &[&name]);
     writer.ask_for("create keep-replaced", DONE).unwrap();
@@ -220,7 +220,7 @@ fn a_zombie_is_dead_and_its_stream_is_taken_over() {
 }
 
 #[test]
-fn a_stopped_writer_is_idle_keeps_its_stream_and_goes_on() {
+fn a_stopped_writer_is_idle_keeps_its_stream_and_continues() {
     let name = Name::new("stopped");
     let mut writing = roles::start_writer(&name, 64);
     writing.ask_for("write 5", DONE).unwrap();

@@ -71,19 +71,19 @@ fn a_reader_of_mmap_and_struct_follows_a_stream_that_laps_it_and_switches_genera
 
 #[test]
 #[ignore = "needs Octave; `cargo xtask languages` installs it"]
-fn the_reader_for_matlab_finds_in_octave_in_each_vector_what_is_expected_of_it() {
+fn the_reader_for_matlab_reads_each_vector_as_expected_in_octave() {
     vectors::all(octave);
 }
 
 #[test]
 #[ignore = "needs Octave; `cargo xtask languages` installs it"]
-fn the_reader_for_matlab_follows_in_octave_a_stream_that_laps_it_and_switches_generations() {
+fn the_reader_for_matlab_follows_a_stream_that_laps_it_and_switches_generations_in_octave() {
     live::follow("octave", octave());
 }
 
 #[test]
 #[ignore = "needs Mono; `cargo xtask languages` installs it"]
-fn the_reader_in_csharp_finds_in_each_vector_what_is_expected_of_it() {
+fn the_reader_in_csharp_reads_each_vector_as_expected() {
     vectors::all(csharp);
 }
 
@@ -95,7 +95,7 @@ fn the_reader_in_csharp_follows_a_stream_that_laps_it_and_switches_generations()
 
 #[test]
 #[ignore = "needs Octave; `cargo xtask languages` installs it"]
-fn the_program_for_matlab_on_the_page_reads_in_octave_until_the_stream_ends() {
+fn the_program_for_matlab_on_the_page_reads_until_the_stream_ends_in_octave() {
     let name = dora_shm_testkit::Name::new("page-octave");
     // Octave flushes what it prints at its end, and draws on a display, which there is none.
     let program = page::program("matlab", &name).replace("frames.lost);\n", "frames.lost); fflush(stdout);\n");
@@ -126,7 +126,7 @@ fn the_program_in_csharp_on_the_page_reads_until_the_stream_ends() {
 
 #[test]
 #[ignore = "needs Julia, which Debian does not have"]
-fn the_reader_in_julia_finds_in_each_vector_what_is_expected_of_it() {
+fn the_reader_in_julia_reads_each_vector_as_expected() {
     vectors::all(julia);
 }
 

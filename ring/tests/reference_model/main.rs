@@ -378,14 +378,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_library_says_what_its_reference_model_says(history in history()) {
+    fn the_library_agrees_with_its_reference_model(history in history()) {
         judge(&history);
     }
 }
 
 /// A reader that took a description in the place of one that was gone has missed none when the next ring comes.
 #[test]
-fn a_newer_description_than_the_frames_own_is_missed_by_nobody() {
+fn a_newer_description_than_the_frames_own_does_not_count_as_missed() {
     judge(&[
         Step::Create,
         Step::Begin { format: 1, frames: 9, rate_hz: 100.0, description: 0, first_chunk_frames: 1 },
