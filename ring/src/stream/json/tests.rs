@@ -149,7 +149,7 @@ fn descriptions_that_no_reader_could_take_are_found_before_they_are_written() {
     assert!(description.check(1).unwrap_err().contains("bytes"));
     assert!(example().check(2).unwrap_err().contains("expected 3"));
     description = Description { dims: vec!["a".into(), "b".into(), "b".into()], ..example() };
-    assert!(description.check(2).unwrap_err().contains("two dims called \"b\""));
+    assert!(description.check(2).unwrap_err().contains("two dims named \"b\""));
     assert_eq!(Description::default().check(3), Ok(()));
 }
 
