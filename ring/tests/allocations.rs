@@ -1,4 +1,4 @@
-//! Once everything has its size, no memory is asked for: not per chunk by the writer, not per read by readers.
+//! Once all buffers have their size, nothing is allocated: neither per chunk by the writer nor per read by readers.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,14 +7,14 @@ use dora_shm_ring::*;
 use dora_shm_testkit::Name;
 use dora_shm_testkit::signal::{LEAST_BYTES, description, format};
 
-/// Counts what this thread asks for.
+/// Counts this thread's allocations.
 struct Counted;
 
 thread_local! {
     static ASKED: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is the system's allocator's.
+// SAFETY: all calls are forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ASKED.with(|asked| asked.set(asked.get() + 1));
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Counted {
 #[global_allocator]
 static ALLOCATOR: Counted = Counted;
 
-/// How often `work` asks for memory.
+/// How often `work` allocates.
 fn asked(work: impl FnOnce()) -> u64 {
     let before = ASKED.with(Cell::get);
     work();
@@ -94,7 +94,7 @@ fn reading_into_reused_memory_allocates_none() {
     let mut messages_in_place = MessageReader::open(&name, oldest()).unwrap();
     let (mut frames, mut message, mut newest) = (Frames::new(), Message::new(), Frames::new());
     let mut times = Vec::with_capacity(4 * FRAMES as usize);
-    // The first reads make room for the largest.
+    // The first reads allocate for the largest chunk.
     write(FRAMES as usize);
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     assert!(by_message.next(&mut message).unwrap().is_data());
@@ -116,7 +116,7 @@ fn reading_into_reused_memory_allocates_none() {
             let within = reader.frames_within(0.01).unwrap();
             reader.latest(within, &mut newest).unwrap();
             let _ = (reader.lag(), reader.lost());
-            let Outcome::Data(view) = in_place.view(u64::MAX).unwrap() else { panic!("something was written") };
+            let Outcome::Data(view) = in_place.view(u64::MAX).unwrap() else { panic!("expected a view") };
             view.copy_times_to(&mut times);
             assert!(!times.is_empty() && !view.samples()[0].is_empty());
             in_place.finish(view);

@@ -1,8 +1,8 @@
 //! The crash table of `SPEC.md`: a writer is killed after each of its stores; readers and the next writer see what the
-//! table says, every position is accounted for, and nothing is left behind.
+//! table states, every position is accounted for, and nothing is left behind.
 //!
-//! The failpoints are taken from a run that passes all of them one by one, and that run is compared with the sources, so
-//! that a new one is killed at without being listed here.
+//! The failpoints are recorded from a run that steps through all of them. That run is compared with the sources, so
+//! that a new failpoint is covered without being listed here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use dora_shm_testkit::segments::{self, Bytes, Snapshot, header_at};
 use dora_shm_testkit::signal::{self, description, format};
 use dora_shm_testkit::{Name, PATIENCE};
 
-/// What the writer that dies does, in order.
+/// The steps of the writer that dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     Create,
@@ -30,7 +30,7 @@ enum Step {
 
 const RING_FRAMES: u64 = 16;
 
-/// Wraps round the ring, writes an empty message and one longer than the ring, and starts generations with a new
+/// Wraps around the ring, writes an empty message and one longer than the ring, and starts generations with a new
 /// description and with the old one.
 const STEPS: [Step; 14] = [
     Step::Create,
@@ -49,11 +49,11 @@ const STEPS: [Step; 14] = [
     Step::Close,
 ];
 
-/// Readers attach to the ring after this many steps.
+/// After this many steps, readers attach to the ring.
 const READERS_COME: usize = 2;
 
 impl Step {
-    /// The line that makes the role `writer` do it.
+    /// The line that makes the role `writer` perform this step.
     fn line(&self) -> String {
         match self {
             Self::Create => "create".to_owned(),
@@ -75,12 +75,12 @@ const NEXT_STEPS: [Step; 2] = [Step::Create, Step::Close];
 #[derive(Clone, Debug)]
 struct Passing {
     label: String,
-    /// How many times the label had been passed, this one included.
+    /// How many times the label was passed, including this one.
     count: usize,
     step: usize,
 }
 
-/// The failpoints that a writer of these steps passes, in order.
+/// The failpoints that a writer passes during these steps, in order.
 fn trace(steps: &[Step], name: &str) -> Vec<Passing> {
     let mut writer = roles::start_with("writer", &[name], &[("DORA_SHM_FAILPOINT_MODE", "step")]);
     let mut passings = Vec::new();
@@ -99,25 +99,25 @@ fn trace(steps: &[Step], name: &str) -> Vec<Passing> {
     passings
 }
 
-/// What the stores that were made before a death mean.
+/// What the stores before a death imply.
 #[derive(Clone, Debug, Default)]
 struct Expected {
-    /// Whether the header has its magic and its anchor: else nothing of the stream exists.
+    /// Whether the header has its magic and its anchor. If not, nothing of the stream exists.
     made: bool,
     public: bool,
     epoch: u32,
     generations: u32,
     metas: usize,
-    /// How many of these were in force for a frame, or are the only one that is left.
+    /// How many of these applied to a frame, or are the only one that is left.
     described: usize,
     /// Frames committed in the whole stream.
     committed: u64,
-    /// Of these, before the current generation.
+    /// Those committed before the current generation.
     base: u64,
-    /// Frames whose places in the ring may have been overwritten, by a write that was not completed, too.
+    /// Frames whose slots may have been overwritten, including by a write that was not completed.
     reserved: u64,
     closed: bool,
-    /// Somebody removed both names of the current ring.
+    /// Both names of the current ring were removed.
     ring_removed: bool,
 }
 
@@ -149,7 +149,7 @@ impl Expected {
         expected
     }
 
-    /// Whether the next writer goes on with this stream.
+    /// Whether the next writer continues this stream.
     fn goes_on(&self) -> bool {
         self.made && !self.closed && !self.ring_removed
     }
@@ -158,7 +158,7 @@ impl Expected {
         self.made && self.public && !self.closed
     }
 
-    /// Frames that a reader who comes now can still read.
+    /// Frames that a new reader can still read.
     fn readable(&self) -> u64 {
         self.committed - self.base.max(self.reserved.saturating_sub(RING_FRAMES)).min(self.committed)
     }
@@ -170,13 +170,13 @@ fn followers(name: &str, options: &ReaderOptions, ledger: &Ledger) -> [Follower;
 }
 
 struct Readers {
-    /// They were there before the stream, and have not looked since.
+    /// Opened before the stream existed, and not polled since.
     early: [Follower; 2],
-    /// They came when the stream had its first ring, and have not looked since. None, if it died before.
+    /// Opened when the stream had its first ring, and not polled since. `None` if the writer died before.
     attached: Vec<Follower>,
 }
 
-/// Starts a writer that dies at a passing, and lets it take its steps.
+/// Starts a writer that dies at a passing, and makes it perform its steps.
 fn start_doomed(name: &str, at: &Passing) -> Process {
     let point = format!("{}:{}", at.label, at.count);
     roles::start_with("writer", &[name], &[("DORA_SHM_FAILPOINT", &point)])
@@ -199,7 +199,7 @@ fn run_and_kill(name: &str, at: &Passing) -> Readers {
             }
         }
     }
-    panic!("it lived past {at:?}");
+    panic!("the writer did not die at {at:?}");
 }
 
 /// Checks the row of the crash table. Returns what the next writer does.
@@ -208,7 +208,7 @@ fn check_row(name: &str, label: &str, before: Snapshot) -> Next {
     let left = segments::of(name).iter().map(|path| path.display().to_string()).collect();
     let death = Death { name, before, now: Snapshot::of(name), left };
     (row.check)(&death).unwrap_or_else(|error| panic!("killed after {label}: {error}; {:?}", death.now));
-    // Every event comes to W10, that of the close too.
+    // Every event passes W10, including the close.
     if death.now.closed { Next::FinishThenCreate } else { row.next }
 }
 
@@ -261,10 +261,10 @@ fn check_newcomers(name: &str, now: &Expected) {
         let key = reader.description().map(|description| &*description.key);
         assert_eq!(key, Some(["one", "two", "three"][now.described - 1]), "{now:?}");
         reader.drain().unwrap();
-        assert_eq!(reader.lost(), 0, "what was gone when the reader came is not lost");
+        assert_eq!(reader.lost(), 0, "frames overwritten before the reader was opened do not count as lost");
         let read = reader.ledger.read;
         match reader.kind() {
-            // Whole messages only.
+            // Only whole messages.
             Kind::Messages => assert!(read <= now.readable(), "{read} {now:?}"),
             _ => assert_eq!(read, now.readable(), "{now:?}"),
         }
@@ -272,8 +272,8 @@ fn check_newcomers(name: &str, now: &Expected) {
     }
 }
 
-/// The next writer goes on or begins anew; those that are attached and those that come account for everything; after its
-/// close nothing is left.
+/// The next writer continues the stream or creates a new one. Attached and new readers account for every frame, and
+/// nothing is left after its close.
 fn check_next_writer(name: &str, now: &Expected, readers: &mut Readers) {
     let dead = now.goes_on().then(|| Bytes::of(&segments::anchor(&segments::header(name))));
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
@@ -297,7 +297,7 @@ fn check_next_writer(name: &str, now: &Expected, readers: &mut Readers) {
     signal::write(&mut writer, 6).unwrap();
     let total = writer.stream_position();
     for reader in readers.attached.iter_mut().chain(&mut readers.early) {
-        // The old stream may have been finished only now.
+        // The old stream may just have been finished.
         while reader.drain().unwrap() {}
         assert_eq!(reader.position(), total, "{now:?} {:?}", reader.ledger);
         assert!(reader.ledger.read >= 6);
@@ -329,7 +329,7 @@ fn check_next_writer_that_only_closes(name: &str, now: &Expected, readers: &mut 
     }
 }
 
-/// A reader of a dead stream sleeps as long as it is told to, and is told of the death once.
+/// A reader of a dead stream sleeps for its whole timeout, and reports the death once.
 fn check_sleep(readers: &mut [Follower]) {
     for reader in readers {
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
@@ -348,8 +348,8 @@ fn a_writer_may_die_after_any_store() {
     };
     let passed: BTreeSet<String> = trace.iter().map(|passing| passing.label.clone()).collect();
     let unreached: Vec<String> = labels_in_the_sources().difference(&passed).cloned().collect();
-    // Those of the next writer have a test of their own.
-    assert_eq!(unreached, [ON_AN_ERROR, "T1", "T2", "T3", "T4", "T5"], "nobody is killed at these failpoints");
+    // The next writer's failpoints have their own test.
+    assert_eq!(unreached, [ON_AN_ERROR, "T1", "T2", "T3", "T4", "T5"], "no writer is killed at these failpoints");
 
     for (i, at) in trace.iter().enumerate() {
         let name = Name::new(&format!("die/{}/{}", at.label, at.count));
@@ -360,7 +360,7 @@ fn a_writer_may_die_after_any_store() {
         check_attached(&mut readers.attached, &now);
         check_early(&mut readers.early, &now);
         check_newcomers(&name, &now);
-        // A half-committed message, a half-finished change: each could keep a reader busy with nothing.
+        // A half-committed message or a half-finished change could keep a reader busy without progress.
         if at.count == 1 && ["W2", "W7", "W9", "S7", "S9", "M3"].contains(&at.label.as_str()) {
             check_sleep(&mut readers.attached);
         }
@@ -372,13 +372,13 @@ fn a_writer_may_die_after_any_store() {
     }
 }
 
-/// Of each label the last passing: deaths that differ in what the next writer finds.
+/// The last passing of each label: deaths that leave the next writer different states.
 fn last_passings(trace: &[Passing]) -> Vec<usize> {
     let last: BTreeMap<&str, usize> = trace.iter().enumerate().map(|(i, at)| (at.label.as_str(), i)).collect();
     last.into_values().collect()
 }
 
-/// Removes both names of the current ring, which readers that have come to it still have.
+/// Removes both names of the current ring, which attached readers still map.
 fn remove_ring(name: &str, now: &Expected, readers: &mut Readers) {
     check_attached(&mut readers.attached, now);
     let public = segments::ring(name, now.generations - 1);
@@ -386,8 +386,8 @@ fn remove_ring(name: &str, now: &Expected, readers: &mut Readers) {
     std::fs::remove_file(public).unwrap();
 }
 
-/// Kills a writer at `trace[i]`, and the next writer at each of its failpoints up to where the stream is its own. Which
-/// these were.
+/// Kills a writer at `trace[i]`, and the next writer at each of its failpoints up to the one where it owns the stream.
+/// Returns these failpoints.
 fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeSet<String> {
     let first = &trace_of_first[i];
     let old = Expected { ring_removed, ..Expected::of_the_first_writer(&trace_of_first[..=i]) };
@@ -403,7 +403,7 @@ fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeS
         die_first(&name);
         let mut passings = trace(&NEXT_STEPS, &name);
         let own = passings.iter().position(|passing| ["C6", "T5"].contains(&passing.label.as_str()));
-        passings.truncate(own.expect("it came to own the stream") + 1);
+        passings.truncate(own.expect("the writer acquired the stream") + 1);
         passings
     };
     for (j, at) in second.iter().enumerate() {
@@ -411,10 +411,10 @@ fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeS
         let mut readers = die_first(&name);
         let before = Snapshot::of(&name);
         let mut writer = start_doomed(&name, at);
-        assert_eq!(writer.ask(&Step::Create.line()).unwrap(), None, "it lived past {at:?}");
+        assert_eq!(writer.ask(&Step::Create.line()).unwrap(), None, "the writer did not die at {at:?}");
         writer.end_killed().unwrap();
 
-        // Those that are attached see the old stream; where it ended, another may have begun.
+        // Attached readers see the old stream. If that has ended, another may have begun.
         let passed = || second[..=j].iter().map(|passing| passing.label.as_str());
         let mut old = old.clone();
         passed().take_while(|label| *label != "C4").for_each(|label| old.pass(label, None));
@@ -442,7 +442,7 @@ fn the_next_writer_may_die_after_any_store_while_it_takes_over_or_begins_anew() 
         passed.append(&mut die_twice(&first, i, false));
     }
     for label in ["T1", "T2", "T3", "T4", "T5", "K5", "K6", "K7", "C0", "C1", "C2", "C3", "C4", "C5", "C6"] {
-        assert!(passed.contains(label), "nobody was killed at {label}, only at {passed:?}");
+        assert!(passed.contains(label), "no writer was killed at {label}, only at {passed:?}");
     }
 }
 
@@ -458,11 +458,11 @@ fn the_next_writer_may_die_while_it_finishes_a_stream_whose_ring_is_gone() {
         passed.append(&mut die_twice(&first, i, true));
     }
     for label in ["K2", "K3", "K4", "K5", "K6", "K7", "C0", "C6"] {
-        assert!(passed.contains(label), "nobody was killed at {label}, only at {passed:?}");
+        assert!(passed.contains(label), "no writer was killed at {label}, only at {passed:?}");
     }
 }
 
-/// Lets a writer take its steps until it stops at `label`.
+/// Lets a writer perform its steps until it stops at `label`.
 fn take_steps(writer: &mut Process, steps: &[Step], label: &str) {
     for step in steps {
         let answer = writer.ask(&step.line()).unwrap().expect("it lives");
@@ -471,10 +471,10 @@ fn take_steps(writer: &mut Process, steps: &[Step], label: &str) {
         }
         assert_eq!(answer, DONE);
     }
-    panic!("it did not stop at {label}");
+    panic!("the writer did not stop at {label}");
 }
 
-/// Lets a writer that has stopped go on to the failpoint `label`.
+/// Lets a stopped writer continue to the failpoint `label`.
 fn continue_to(writer: &mut Process, label: &str) {
     while writer.ask("go on").unwrap().expect("it lives") != label {}
 }
@@ -502,13 +502,13 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
     }
     let by_message = MessageReader::open(&name, oldest()).unwrap();
     assert_eq!(by_message.description().unwrap().key, "two");
-    // Now it does.
+    // From S8 on, it does.
     continue_to(&mut writer, "S10");
     for reader in [&mut attached, &mut newcomer] {
         assert_eq!(reader.read(&mut frames, 3).unwrap(), Outcome::Generation);
         assert_eq!(key(reader), ("three".to_owned(), false));
     }
-    // Who comes to the old frames only now gets their description, which is removed after this.
+    // A reader that begins at the old frames now gets their description, which is removed after this.
     assert!(behind.read(&mut frames, 3).unwrap().is_data());
     assert_eq!((frames.generation(), key(&behind)), (0, ("two".to_owned(), false)));
     writer.kill_and_wait().unwrap();
@@ -518,7 +518,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
 #[test]
 fn a_message_reader_that_attaches_between_the_two_commits_of_a_message_gets_that_message() {
     let name = Name::new("between");
-    // The second message's record is committed, its frames are not.
+    // The second message's record is committed, and its frames are not.
     let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "W7:2")];
     let mut writer = roles::start_with("writer", &[&name], &environment);
     take_steps(&mut writer, &STEPS, "W7");

@@ -1,4 +1,4 @@
-//! What happens to a stream beside its frames, as readers report it; and passing everything that is there.
+//! What happens to a stream apart from its frames, as readers report it; and skipping to the newest.
 
 use dora_shm_ring::EventKind::{NewDescription, NewGeneration, WriterGone, WriterRestarted};
 use dora_shm_ring::*;
@@ -18,7 +18,7 @@ fn begin(writer: &mut Writer, key: &str) {
     writer.begin(&format(16), &description(key), 4).unwrap();
 }
 
-/// Writes one frame, the first that `key` describes.
+/// Writes one frame, the first under the description with `key`.
 fn describe(writer: &mut Writer, key: &str) {
     writer.describe(&description(key)).unwrap();
     signal::write(writer, 1).unwrap();
@@ -32,7 +32,7 @@ fn by_messages(name: &str, options: ReaderOptions) -> MessageReader {
     MessageReader::open(name, options).unwrap()
 }
 
-/// An event in short: what, in which generation, before which frame, and the key of the description.
+/// An event in short: its kind, its generation, the position of the next frame, and the key of the description.
 type Short = (EventKind, Option<u32>, u64, Option<String>);
 
 fn short(event: Event) -> Short {
@@ -46,7 +46,7 @@ macro_rules! events {
     };
 }
 
-/// Reads until there is nothing new, or the stream has ended.
+/// Reads until nothing is new, or the stream has ended.
 fn read_all(reader: &mut Reader) {
     let mut frames = Frames::new();
     while !matches!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Nothing | Outcome::Closed) {}
@@ -125,7 +125,7 @@ fn a_new_description_is_an_event_before_the_first_frame_that_it_describes() {
     let (mut each, mut messages) = (by_frames(&name, oldest().each_description(true)), by_messages(&name, oldest()));
     signal::write(&mut writer, 3).unwrap();
     describe(&mut writer, "two");
-    // Nothing changes.
+    // The same description again.
     describe(&mut writer, "two");
     describe(&mut writer, "three");
     let mut frames = Frames::new();
@@ -150,9 +150,9 @@ fn a_reader_that_holds_the_newest_description_reports_its_change_at_its_own_posi
     assert_eq!(reader.read(&mut frames, 2).unwrap(), Outcome::Data(2));
     writer.describe(&description("two")).unwrap();
     assert_eq!(reader.read(&mut frames, 1).unwrap(), Outcome::Data(1));
-    assert_eq!(reader.next_event(), None, "it has no frames yet");
+    assert_eq!(reader.next_event(), None, "the description has no frames yet");
     signal::write(&mut writer, 4).unwrap();
-    let Outcome::Data(view) = reader.view(2).unwrap() else { panic!("four frames are there") };
+    let Outcome::Data(view) = reader.view(2).unwrap() else { panic!("expected a view") };
     assert_eq!(events!(reader), [(NewDescription, Some(0), 3, key("two"))]);
     assert_eq!(reader.finish(view), 3..5);
     read_all(&mut reader);
@@ -181,14 +181,14 @@ fn a_clean_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_with_
     assert_eq!((events!(frames), events!(messages)), (begins.to_vec(), begins.to_vec()));
 }
 
-/// A writer in a process of its own, which has the name and no ring.
+/// A writer in its own process, which has the name and no ring.
 fn start_writer(name: &str) -> Process {
     let mut writer = roles::start("writer", &[name]);
     writer.ask_for("create", DONE).unwrap();
     writer
 }
 
-/// What a writer in a process of its own does for [`begin`].
+/// The line that makes a writer in its own process do what [`begin`] does.
 const BEGIN_ONE: &str = "begin 4 16 4 one";
 const BEGIN_TWO: &str = "begin 4 16 4 two";
 
@@ -208,7 +208,7 @@ fn a_writers_death_is_an_event_once_and_so_is_its_successor() {
     read_all(&mut frames);
     next_all(&mut messages);
     writer.kill_and_wait().unwrap();
-    assert_eq!((frames.next_event(), messages.next_event()), (None, None), "nobody has asked");
+    assert_eq!((frames.next_event(), messages.next_event()), (None, None), "liveness was not requested");
 
     assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
     assert_eq!(messages.liveness(PATIENCE).unwrap(), Liveness::Dead);
@@ -225,7 +225,7 @@ fn a_writers_death_is_an_event_once_and_so_is_its_successor() {
     let heir = [(WriterRestarted, Some(0), 1, key("one"))];
     assert_eq!((events!(frames), events!(messages)), (heir.to_vec(), heir.to_vec()));
     assert_eq!(frames.liveness(PATIENCE).unwrap(), Liveness::Dead);
-    assert_eq!(events!(frames), [(DEAD, Some(0), 1, key("one"))], "another one died");
+    assert_eq!(events!(frames), [(DEAD, Some(0), 1, key("one"))], "a different writer died");
 
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     begin(&mut writer, "two");
@@ -273,12 +273,12 @@ fn skipping_to_the_newest_counts_no_loss() {
     let (mut later, mut later_messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
     signal::write(&mut writer, 3).unwrap();
     signal::write(&mut writer, 4).unwrap();
-    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation, "more than that there are frames");
+    assert_eq!(frames.skip_to_newest().unwrap(), Outcome::Generation, "a generation takes precedence over frames");
     assert_eq!(messages.skip_to_newest().unwrap(), Outcome::Generation);
     assert_eq!(later.skip_to_newest().unwrap(), Outcome::Data(7));
     assert_eq!(later_messages.skip_to_newest().unwrap(), Outcome::Data(7));
     assert_eq!((frames.position(), later.position()), (7, 7));
-    // More than the ring holds.
+    // More frames than the ring holds.
     for _ in 0..10 {
         signal::write(&mut writer, 5).unwrap();
     }
@@ -292,7 +292,7 @@ fn skipping_to_the_newest_counts_no_loss() {
     assert_eq!((read.first(), read.lost(), later.lost()), (57, 0, 0));
     assert!(later_messages.next(&mut message).unwrap().is_data());
     assert_eq!((message.info().first, message.info().lost, later_messages.lost()), (57, 0, 0));
-    // What was lost before stays lost.
+    // Frames lost before stay lost.
     for _ in 0..10 {
         signal::write(&mut writer, 5).unwrap();
     }
@@ -355,8 +355,8 @@ fn a_view_that_was_skipped_over_has_nothing_whole() {
     let mut writer = stream(&name);
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
     signal::write(&mut writer, 5).unwrap();
-    let Outcome::Data(view) = frames.view(3).unwrap() else { panic!("five frames are there") };
-    let Outcome::Data(message) = messages.view().unwrap() else { panic!("a message is there") };
+    let Outcome::Data(view) = frames.view(3).unwrap() else { panic!("expected a view") };
+    let Outcome::Data(message) = messages.view().unwrap() else { panic!("expected a message") };
     assert!(frames.skip_to_newest().unwrap().is_data() && messages.skip_to_newest().unwrap().is_data());
     assert_eq!(frames.finish(view), 3..3);
     assert!(!messages.finish(message));

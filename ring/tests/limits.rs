@@ -1,4 +1,4 @@
-//! The smallest and the largest: formats, rings, rooms, modes, numbers that wrap round.
+//! Smallest and largest values: formats, rings, free memory, modes, and numbers that wrap around.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use dora_shm_testkit::segments::{self, Bytes, footer_at, header_at, listing, pat
 use dora_shm_testkit::signal::{self, description, format};
 use dora_shm_testkit::{Name, PATIENCE, wait_until};
 
-/// Bytes that tell where they belong.
+/// Bytes that encode their place.
 fn pattern(position: u64, bytes: &mut [u8]) {
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for (i, word) in words.iter_mut().enumerate() {
@@ -111,7 +111,7 @@ fn samples_are_given_only_as_the_streams_own_type() {
     }
 }
 
-/// One size of frames at a time: these tests need gigabytes of memory between them.
+/// One size of frames at a time, since together these tests need gigabytes of memory.
 static LARGE: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -285,8 +285,7 @@ fn modes_are_exact_whatever_the_umask() {
     }
 }
 
-/// A stream whose numbers stand just before they wrap: a dead writer's, whose words are set and whose segments are
-/// renamed to fit.
+/// A dead writer's stream whose numbers are about to wrap: its words are set, and its segments renamed to match.
 fn before_the_wrap(name: &str, generation: u32, meta_generation: u32, epoch: u32) {
     roles::leave_dead_stream(name, 16);
     let header = segments::header(name);
@@ -320,10 +319,10 @@ fn generations_descriptions_epochs_and_the_wake_word_wrap_around() {
         follower.drain().unwrap();
         assert_eq!(follower.ledger.read, 5);
     }
-    // Those of the wrapped-to number are removed first.
+    // Segments with the number after the wrap are removed first.
     for public in [segments::ring(&name, 0), segments::metadata(&name, 1)] {
-        std::fs::write(&public, "an orphan of the last time round").unwrap();
-        std::fs::write(segments::anchor(&public), "an orphan of the last time round").unwrap();
+        std::fs::write(&public, "an orphan from before the wrap").unwrap();
+        std::fs::write(segments::anchor(&public), "an orphan from before the wrap").unwrap();
     }
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     assert_eq!(writer.epoch(), 1, "0 is no epoch");
@@ -336,7 +335,7 @@ fn generations_descriptions_epochs_and_the_wake_word_wrap_around() {
         for _ in 0..3 {
             signal::write(&mut writer, 4).unwrap();
             for follower in &mut followers {
-                // Asleep across the wake word's wrap, too: the news come at once, not with the next slice.
+                // A sleep across the wake word's wrap also ends at once, rather than with the slice.
                 assert_eq!(follower.wait(PATIENCE).unwrap(), Wait::Ready);
                 follower.drain().unwrap();
                 assert_eq!((follower.position(), follower.lost()), (writer.stream_position(), 0));
@@ -370,20 +369,20 @@ fn a_waiter_is_woken_across_the_wrap_of_the_wake_word() {
     assert_eq!(Bytes::of(&segments::header(&name)).u32(header_at::WAKE), 0);
 }
 
-// What follows happens in a /dev/shm of 64 MB.
+// The following tests run with a /dev/shm of 64 MB.
 
 const MIB: u64 = 1 << 20;
 
-/// A format whose ring takes about so many MiB, in frames of 64 KiB.
+/// A format whose ring takes about that many MiB, in frames of 64 KiB.
 fn mebibytes(mebibytes: u64) -> Format {
     Format::new(Dtype::U8, &[65536], 0.0, 16 * mebibytes).unwrap()
 }
 
-/// Takes all room that is left.
+/// Takes all free memory.
 fn fill_up() {
     use std::io::Write;
     let room = rustix::fs::statvfs("/dev/shm").unwrap();
-    assert!(room.f_blocks * room.f_frsize <= 64 * MIB, "not everybody's shared memory");
+    assert!(room.f_blocks * room.f_frsize <= 64 * MIB, "expected a small shared memory of this test's own");
     let mut file = std::fs::File::create("/dev/shm/ballast").unwrap();
     let page = [1; 4096];
     let error = loop {
@@ -411,7 +410,7 @@ fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(listing().len(), 2, "the header only");
+        assert_eq!(listing().len(), 2, "only the header");
         assert!(matches!(
             writer.write(&Chunk { samples: &[], times: Times::Values(&[]), send_ns: 0 }),
             Err(Error::NoGeneration)
@@ -420,10 +419,10 @@ fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
         writer.begin(&mebibytes(20), &Description::default(), 1).unwrap();
         write_pattern(&mut writer, 0, 100);
         let mut reader = Reader::open("small", oldest()).unwrap();
-        // Neither beside the old ring nor in its place: the stream stays as it is.
+        // The ring fits neither beside nor instead of the old one, so the stream stays as it is.
         assert!(matches!(writer.begin(&mebibytes(70), &Description::default(), 1), Err(Error::NoSpace { .. })));
         assert_eq!((writer.generation(), writer.position()), (Some(0), 100));
-        // Somebody fills what is left: what was reserved is ours, every page of it.
+        // Another process takes all free memory: every page of the ring is already reserved.
         fill_up();
         write_pattern(&mut writer, 100, 400);
         let mut frames = Frames::new();
@@ -431,12 +430,12 @@ fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
         assert_eq!(frames.first() + frames.frames(), 500);
         assert_eq!(frames.lost() + frames.frames(), 500);
         check_pattern(&frames, &mut Vec::new());
-        // A new description or a new ring cannot be made; the old ones go on.
+        // A new description or a new ring cannot be created; the old ones stay in use.
         let described = Description { key: "new".into(), ..Default::default() };
         assert!(matches!(writer.describe(&described), Err(Error::NoSpace { .. })));
         write_pattern(&mut writer, 500, 1);
         assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
-        // When there is room again, it goes on.
+        // Once there is room again, the writer continues.
         std::fs::remove_file("/dev/shm/ballast").unwrap();
         writer.describe(&described).unwrap();
         writer.begin(&mebibytes(21), &described, 1).unwrap();
@@ -452,7 +451,7 @@ fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
 #[test]
 fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers_lose_nothing() {
     with_private_shm(64, || {
-        // Nobody attached: closing frees the room at once.
+        // Without readers, closing frees the memory at once.
         let mut writer = Writer::create("restart", WriterOptions::default()).unwrap();
         writer.begin(&mebibytes(40), &Description::default(), 1).unwrap();
         write_pattern(&mut writer, 0, 10);
@@ -461,7 +460,7 @@ fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers
         assert_ne!(writer.stream_id(), before);
         write_pattern(&mut writer, 0, 3);
         assert_eq!((writer.generation(), writer.position()), (Some(0), 3));
-        // A reader that is attached holds the old ring until it has drained it; it is given the time to.
+        // An attached reader maps the old ring until it has drained it, and the writer waits for that.
         let (frames_read, outcomes) = std::thread::scope(|scope| {
             let (attached, is_attached) = std::sync::mpsc::channel();
             let following = scope.spawn(move || {
@@ -472,7 +471,7 @@ fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers
                 while read < 3 + 5 + 2 {
                     assert!(Instant::now() < deadline, "{read} read, {outcomes:?}");
                     if reader.wait(Duration::from_secs(1)).unwrap() == Wait::Ready {
-                        // Busy with something else, while it maps the old ring.
+                        // The reader is busy while it maps the old ring.
                         std::thread::sleep(Duration::from_millis(50));
                         match reader.read(&mut frames, u64::MAX).unwrap() {
                             Outcome::Data(_) => {
@@ -493,7 +492,8 @@ fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers
             following.join().unwrap()
         });
         assert_eq!((frames_read, outcomes), (10, vec![Outcome::Closed, Outcome::Generation]));
-        // A reader that does not let go keeps the room; the error says so, the writer goes on when it has gone.
+        // A reader that keeps the old ring mapped keeps its memory. The writer returns an error, and continues once the
+        // reader has ended.
         let sleepy = Reader::open("restart", oldest()).unwrap();
         match writer.begin(&mebibytes(43), &Description::default(), 1) {
             Err(Error::NoSpace { needed, free }) => assert!(free < needed),

@@ -1,4 +1,4 @@
-//! Frames by their positions and times, without the cursor.
+//! Frames by their positions and times, independent of the cursor.
 
 use dora_shm_ring::*;
 use dora_shm_testkit::{Name, signal};
@@ -10,7 +10,7 @@ fn stream(name: &str, frames: u64) -> Writer {
     writer
 }
 
-/// The positions that the frames say they have.
+/// The positions that the frames' content encodes.
 fn positions(frames: &Frames) -> Vec<u64> {
     let words: &[u64] = frames.samples_as().unwrap();
     words.chunks_exact(signal::LEAST_WORDS).map(|frame| frame[0]).collect()

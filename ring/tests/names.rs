@@ -1,4 +1,4 @@
-//! The names of a stream's segments: kept while it lives, listed, and cleaned up after the dead.
+//! The names of a stream's segments: linked while it lives, listed, and removed after its writer's death.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ fn each_removed_name_is_linked_to_the_same_file_again() {
             let inode = path.metadata().unwrap().ino();
             std::fs::remove_file(&path).unwrap();
             signal::write(&mut writer, 3).unwrap();
-            wait_until("the name comes back", || path.exists());
+            wait_until("the name is linked again", || path.exists());
             assert_eq!(path.metadata().unwrap().ino(), inode);
         }
     }
@@ -48,24 +48,24 @@ fn a_public_name_that_another_file_took_is_reported_once_and_linked_again_when_i
     let mut writer = stream(&name);
     let mut reader = follower(&name);
     for public in segments::publics(&name) {
-        // In the place of our name at once, or the service thread might be quicker.
+        // Replaces the stream's name atomically, since the service thread could otherwise link it again first.
         let foreign = public.with_extension("foreign");
         std::fs::write(&foreign, "somebody else's").unwrap();
         std::fs::rename(&foreign, &public).unwrap();
         let mut warnings = Vec::new();
-        wait_until("it is reported", || {
+        wait_until("the warning is reported", || {
             warnings.extend(writer.warnings());
             !warnings.is_empty()
         });
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains(&*name) && warnings[0].contains(public.file_name().unwrap().to_str().unwrap()));
         signal::write(&mut writer, 3).unwrap();
-        assert_eq!(std::fs::read(&public).unwrap(), b"somebody else's", "it is not ours to remove");
+        assert_eq!(std::fs::read(&public).unwrap(), b"somebody else's", "the other program's file must stay");
         std::fs::remove_file(&public).unwrap();
-        wait_until("our name is back", || public.exists());
+        wait_until("the stream's name is linked again", || public.exists());
     }
     reader.drain().unwrap();
-    assert_eq!((reader.ledger.read, reader.lost()), (9, 0), "those attached go on");
+    assert_eq!((reader.ledger.read, reader.lost()), (9, 0), "attached readers continue");
 }
 
 #[test]
@@ -97,19 +97,19 @@ fn a_segment_that_lost_both_names_is_created_again_by_maintain_or_by_the_next_wr
             let before = (writer.stream_id(), writer.generation());
             std::fs::remove_file(anchor(&public)).unwrap();
             std::fs::remove_file(&public).unwrap();
-            wait_until("it is made anew", || {
+            wait_until("the segment is created again", || {
                 if by_write {
                     signal::write(&mut writer, 0).unwrap();
                 } else {
                     writer.maintain().unwrap();
                 }
-                // So many empty messages would lap a reader that does not follow.
+                // That many empty messages would lap a reader that does not follow.
                 reader.drain().unwrap();
                 by_message.drain().unwrap();
                 segments::of(&name).len() == 6 && (i != 1 || writer.generation() != before.1)
             });
             let same_stream = writer.stream_id() == before.0;
-            assert_eq!(same_stream, i != 0, "without its header it is another stream");
+            assert_eq!(same_stream, i != 0, "a stream without its header is a new stream");
             assert_eq!(writer.generation(), if i == 1 { Some(1) } else { before.1 });
             signal::write(&mut writer, 2).unwrap();
             for reader in [&mut reader, &mut by_message] {
@@ -119,7 +119,7 @@ fn a_segment_that_lost_both_names_is_created_again_by_maintain_or_by_the_next_wr
                 }
                 assert_eq!(reader.lost(), 0);
             }
-            // Those who come now find it.
+            // A new reader finds it.
             assert_eq!(follower(&name).info().unwrap().liveness, Liveness::Live);
             let found = Reader::open(&name, ReaderOptions::default()).unwrap();
             assert_eq!(found.description().unwrap().key, "kept");
@@ -131,7 +131,7 @@ fn a_segment_that_lost_both_names_is_created_again_by_maintain_or_by_the_next_wr
 fn a_reader_waits_for_a_ring_that_has_lost_its_name_without_being_busy() {
     let name = Name::new("nameless");
     leave_dead_stream(&name, 64);
-    // A dead stream: nobody puts the name back until the next writer takes over.
+    // A dead stream: the name stays missing until the next writer takes over.
     let ring = segments::ring(&name, 0);
     let hidden = ring.with_extension("hidden");
     std::fs::rename(&ring, &hidden).unwrap();
@@ -184,7 +184,7 @@ fn a_dead_stream_whose_anchors_were_removed_is_a_leftover_that_the_next_writer_r
     let mut writer = stream(&name);
     assert_eq!((writer.epoch(), writer.stream_position()), (1, 0));
     signal::write(&mut writer, 2).unwrap();
-    // It drains what it has of the dead, sees that the name stands for another stream, and goes there.
+    // The reader drains the dead stream, notices that another stream has the name, and moves there.
     let (mut frames, mut read) = (Frames::new(), 0);
     wait_until("it follows", || {
         let _ = reader.wait(PATIENCE).unwrap();
@@ -195,7 +195,7 @@ fn a_dead_stream_whose_anchors_were_removed_is_a_leftover_that_the_next_writer_r
     });
 }
 
-// What follows lists or cleans all of /dev/shm, so it has one of its own.
+// The following tests list or clean all of /dev/shm, so each has its own.
 
 fn listed() -> Vec<(String, Liveness)> {
     let mut found: Vec<_> = streams()
@@ -227,7 +227,7 @@ fn streams_of_every_writer_are_listed_by_their_full_names() {
             (long.clone(), Liveness::Waiting),
         ];
         assert_eq!(listed(), expected);
-        // Without its public name, until it is put back, a stream is still listed.
+        // A stream is listed even while its public name is missing.
         let public = segments::header("dead");
         std::fs::remove_file(&public).unwrap();
         assert_eq!(listed().len(), 3);
@@ -240,12 +240,12 @@ fn streams_of_every_writer_are_listed_by_their_full_names() {
         let info = info.unwrap();
         assert_eq!((info.position, info.stream_position, info.chunks), (7, 7, 1));
         assert_eq!(info.writer_pid, Some(std::process::id()));
-        // A closed header that its writer had no time to remove is a leftover, not a stream.
+        // A closed header that its writer did not remove before it died is a leftover, not a stream.
         patch(&public, header_at::STATE, &2u32.to_le_bytes()).unwrap();
         assert_eq!(listed().len(), 2);
         let left = leftovers().unwrap();
         assert_eq!((left[0].stream.as_deref(), left[0].closed, left.len()), (Some("dead"), true, 1));
-        // Files that are none of ours are passed over; a header that lies about its name is told of.
+        // Other programs' files are skipped; a header with a false name is reported.
         std::fs::write("/dev/shm/other", "x").unwrap();
         std::fs::write("/dev/shm/sm_other", "x").unwrap();
         std::fs::create_dir("/dev/shm/sm_folder.anchor").unwrap();
@@ -272,7 +272,8 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         for (name, length) in foreign[1..].iter().zip([16384, 699, 5, 7]) {
             std::fs::write(Path::new("/dev/shm").join(name), vec![7; length]).unwrap();
         }
-        // A ring and a description of later versions, whose stream_id may be elsewhere: whose they are is not known.
+        // A ring and a description of later versions, whose stream_id may be elsewhere, so that their stream is
+        // unknown.
         leave_dead_stream("later", 64);
         let [header, ring, metadata] = segments::publics("later");
         patch(&ring, Bytes::of(&ring).trailer() + 8, &2u16.to_le_bytes()).unwrap();
@@ -280,12 +281,12 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         std::fs::remove_file(anchor(&header)).unwrap();
         std::fs::remove_file(header).unwrap();
         let before = listing();
-        assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
+        assert_eq!(clean().unwrap(), [""; 0], "no writer is dead");
         assert_eq!(leftovers().unwrap(), []);
         assert_eq!(listing(), before);
 
-        // The dead: a whole stream; one without anchors; one without public names; one whose creation was cut short; a ring
-        // and a description without a header; one whose header names segments that it does not have.
+        // Dead streams: a whole one; one without anchors; one without public names; one whose creation was cut short; a
+        // ring and a description without a header; one whose header names segments that it does not have.
         leave_dead_stream("whole", 64);
         let mut reader = follower("whole");
         leave_dead_stream("without-anchors", 64);
@@ -308,7 +309,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
 
         let whole = listing();
         let to_go = leftovers().unwrap();
-        assert_eq!(listing(), whole, "looking changes nothing");
+        assert_eq!(listing(), whole, "listing leftovers changes nothing");
         let mut told: Vec<(Option<&str>, usize)> =
             to_go.iter().map(|left| (left.stream.as_deref(), left.segments.len())).collect();
         told.sort();
@@ -339,17 +340,17 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         }
         assert!(removed.contains(&format!("{}.anchor", shorten("cut-short"))));
         assert!(!removed.iter().any(|name| name.contains("live") || name.contains("ezmsg")), "{removed:?}");
-        // Who was attached drains and sees the end.
+        // An attached reader drains the stream and sees its end.
         assert!(reader.drain().unwrap());
         assert_eq!((reader.ledger.read, reader.lost()), (5, 0));
         assert_eq!(clean().unwrap(), [""; 0]);
 
-        // A live stream that has lost a name, or all, is not dead.
+        // A live stream that has lost one or all names is not dead.
         for path in segments::publics("live").iter().flat_map(|public| [public.clone(), anchor(public)]) {
             let whole = listing();
             std::fs::remove_file(&path).unwrap();
             assert_eq!(clean().unwrap(), [""; 0], "without {path:?}");
-            wait_until("the name is back", || listing() == whole);
+            wait_until("the name is linked again", || listing() == whole);
         }
         let mut attached = follower("live");
         signal::write(&mut live, 4).unwrap();
@@ -357,7 +358,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         assert_eq!((attached.ledger.read, attached.lost()), (7, 0));
         assert_eq!((live.generation(), live.stream_position()), (Some(0), 7));
 
-        // Nor is one that is stopped.
+        // A stream with a stopped writer is not dead, either.
         elsewhere.signal(rustix::process::Signal::STOP);
         assert_eq!(clean().unwrap(), [""; 0]);
         elsewhere.signal(rustix::process::Signal::CONT);
@@ -381,8 +382,8 @@ fn clean_removes_nothing_of_writers_that_start_switch_and_end_at_the_same_time()
             let sweeper = scope.spawn(|| {
                 let mut sweeps = 0;
                 while !stop.is_raised() {
-                    assert_eq!(leftovers().unwrap(), [], "nobody is dead");
-                    assert_eq!(clean().unwrap(), [""; 0], "nobody is dead");
+                    assert_eq!(leftovers().unwrap(), [], "no writer is dead");
+                    assert_eq!(clean().unwrap(), [""; 0], "no writer is dead");
                     sweeps += 1;
                 }
                 sweeps
@@ -401,7 +402,7 @@ fn clean_removes_nothing_of_writers_that_start_switch_and_end_at_the_same_time()
                 assert!(reader.drain().unwrap());
                 assert_eq!((reader.ledger.read, reader.lost()), (36, 0));
             }
-            // Names that are only just being taken.
+            // Names that are being acquired at the moment.
             let header = segments::header("busy");
             for _ in 0..2000 {
                 let writer = Writer::create("busy", WriterOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! A stream's news as a descriptor: readable when there is something, quiet when there is not.
+//! A stream's updates as a descriptor, which is readable exactly if something is new.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use dora_shm_ring::*;
 use dora_shm_testkit::source::{Source, format};
 use dora_shm_testkit::{Name, PATIENCE};
 
-/// Long enough to tell that nothing came.
+/// Long enough to conclude that nothing was reported.
 const QUIET: Duration = Duration::from_millis(50);
 
 fn is_readable(notifier: &Notifier, within: Duration) -> bool {
@@ -18,18 +18,18 @@ fn is_readable(notifier: &Notifier, within: Duration) -> bool {
     ready == 1
 }
 
-/// What the eventfd was set for since it was last read: how often somebody wrote to it.
+/// How often the eventfd was set since it was last read.
 fn count(notifier: &Notifier) -> u64 {
     let mut bytes = [0; 8];
     rustix::io::read(notifier.as_fd(), &mut bytes).map_or(0, |_| u64::from_ne_bytes(bytes))
 }
 
-/// Clears until it stays quiet: a notifier may tell once more of what has been read.
+/// Clears until the descriptor stays unreadable, since a notifier may report frames that have just been read.
 fn settle(notifier: &Notifier) {
     let deadline = Instant::now() + PATIENCE;
     notifier.clear();
     while is_readable(notifier, QUIET) {
-        assert!(Instant::now() < deadline, "it does not get quiet");
+        assert!(Instant::now() < deadline, "the descriptor stays readable");
         notifier.clear();
     }
 }
@@ -43,7 +43,7 @@ fn a_notifier_is_readable_at_first_and_again_after_each_write() {
     let name = Name::new("notify-writes");
     let mut source = Source::new(&name, 100);
     let notifier = open(&name);
-    assert!(is_readable(&notifier, Duration::ZERO), "a reader may have begun at older frames");
+    assert!(is_readable(&notifier, Duration::ZERO), "readable at first, since a reader may begin at older frames");
     settle(&notifier);
     for _ in 0..20 {
         source.write(3);
@@ -71,7 +71,7 @@ fn a_reader_that_clears_before_reading_misses_nothing() {
     let mut frames = Frames::new();
     let mut read = 0;
     while read < total {
-        assert!(is_readable(&notifier, PATIENCE), "{read} of {total} frames, and no news of the others");
+        assert!(is_readable(&notifier, PATIENCE), "{read} of {total} frames were reported");
         notifier.clear();
         while reader.read(&mut frames, u64::MAX).unwrap().is_data() {
             read += frames.frames();
@@ -103,7 +103,7 @@ fn a_notifier_follows_a_stream_from_before_it_exists_to_its_end_and_to_the_next_
     settle(&notifier);
     for round in 0..3 {
         let mut source = Source::new(&name, 100);
-        assert!(is_readable(&notifier, PATIENCE), "round {round}: a stream has come");
+        assert!(is_readable(&notifier, PATIENCE), "round {round}: a stream exists");
         settle(&notifier);
         source.write(1);
         assert!(is_readable(&notifier, PATIENCE), "round {round}: a frame");
@@ -161,7 +161,7 @@ fn an_inherited_notifier_does_nothing_in_a_forked_child_and_a_new_one_works() {
     let mut source = Source::new(&name, 100);
     let notifier = open(&name);
     settle(&notifier);
-    // SAFETY: the child ends without running anything of the parent's at exit.
+    // SAFETY: the child ends without running the parent's exit handlers.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let works = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -177,7 +177,7 @@ fn an_inherited_notifier_does_nothing_in_a_forked_child_and_a_new_one_works() {
     let pid = rustix::process::Pid::from_raw(child).unwrap();
     let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap().unwrap().1;
     assert_eq!(status.exit_status(), Some(0));
-    assert!(!is_readable(&notifier, QUIET), "the child has touched its parent's");
+    assert!(!is_readable(&notifier, QUIET), "the child has set its parent's descriptor");
     source.write(1);
     assert!(is_readable(&notifier, PATIENCE));
 }

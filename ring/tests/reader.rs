@@ -1,4 +1,4 @@
-//! What a reader is told and what it counts, when streams come, change and go while it looks elsewhere.
+//! What a reader reports and counts if streams begin, change and end while it does not poll.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn stream(name: &str, frames: u64) -> Writer {
     writer
 }
 
-/// A stream whose replaced descriptions stay for a while.
+/// A stream whose replaced descriptions are kept for a while.
 fn keeping(name: &str, frames: u64) -> Writer {
     let options = WriterOptions::default().keep_replaced(true);
     let mut writer = Writer::create(name, options).unwrap();
@@ -32,7 +32,11 @@ fn a_reader_that_started_at_the_oldest_frames_counts_every_frame_that_it_misses_
     let mut frames = Frames::new();
     let mut reader = Reader::open(&name, oldest()).unwrap();
     assert!(reader.read(&mut frames, 5).unwrap().is_data());
-    assert_eq!((frames.first(), frames.lost()), (60, 0), "what was gone when the reader came is not lost");
+    assert_eq!(
+        (frames.first(), frames.lost()),
+        (60, 0),
+        "frames overwritten before the reader was opened do not count as lost"
+    );
     for _ in 0..6 {
         signal::write(&mut writer, 10).unwrap();
     }
@@ -55,7 +59,7 @@ fn a_reader_that_waited_for_the_first_frame_counts_a_stream_that_ran_and_closed_
         assert_eq!(reader.step().unwrap(), Step::Closed);
         assert_eq!(reader.lost(), 10);
         assert_eq!(reader.step().unwrap(), Step::Nothing);
-        // The next stream is accounted from its first frame.
+        // The next stream is counted from its first frame.
         let mut writer = stream(&name, 20);
         signal::write(&mut writer, 7).unwrap();
         reader.drain().unwrap();
@@ -67,13 +71,14 @@ fn a_reader_that_waited_for_the_first_frame_counts_a_stream_that_ran_and_closed_
 fn a_description_that_was_missed_does_not_hide_the_next_one() {
     let name = Name::new("missed");
     let mut writer = stream(&name, 40);
-    // The service thread puts the name back within a quarter of a second: remove it again until a reader has missed it.
+    // The service thread links the name again within a quarter of a second, so the test removes it until a reader has
+    // missed it.
     let mut reader = Reader::open(&name, oldest()).unwrap();
     dora_shm_testkit::wait_until("a reader misses it", || {
         std::fs::remove_file(segments::metadata(&name, 1)).unwrap();
         reader = Reader::open(&name, oldest()).unwrap();
         reader.description_missed() || {
-            dora_shm_testkit::wait_until("the name is back", || segments::metadata(&name, 1).exists());
+            dora_shm_testkit::wait_until("the name is linked again", || segments::metadata(&name, 1).exists());
             false
         }
     });
@@ -92,7 +97,7 @@ fn every_message_of_a_burst_is_read_with_the_description_that_was_in_force_for_i
     let mut reader = MessageReader::open(&name, oldest()).unwrap();
     let mut writer = keeping(&name, 40);
     let mut message = Message::new();
-    // The reader has come to the first ring.
+    // The reader has entered the first ring.
     signal::write(&mut writer, 2).unwrap();
     assert_eq!(reader.next(&mut message).unwrap(), Outcome::Generation);
     let keys = ["first", "2", "3", "4", "5", "6", "7", "8"];
@@ -125,9 +130,9 @@ fn few_replaced_descriptions_are_kept_and_all_are_removed_after_a_while() {
         writer.describe(&description(key.to_string())).unwrap();
     }
     let left = segments::of(&name).len();
-    // Unless this thread was kept from the processor for the whole while.
+    // Unless this thread did not run for the whole time.
     assert!((SEGMENTS..=SEGMENTS + 2 * MOST_REPLACED).contains(&left), "{left}");
-    dora_shm_testkit::wait_until("the end of those that were replaced", || segments::of(&name).len() == SEGMENTS);
+    dora_shm_testkit::wait_until("the removal of the replaced descriptions", || segments::of(&name).len() == SEGMENTS);
 }
 
 #[test]
@@ -159,7 +164,7 @@ fn any_timeout_is_accepted() {
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 1).unwrap();
     let mut reader = Reader::open(&name, oldest()).unwrap();
-    // Just beyond what 64 bits of nanoseconds hold.
+    // Just above the range of 64 bits of nanoseconds.
     for idle_after in [Duration::new(18_446_744_073, 709_551_616), Duration::MAX] {
         assert_eq!(reader.liveness(idle_after).unwrap(), Liveness::Live);
     }
@@ -187,10 +192,10 @@ fn a_view_returns_the_same_outcomes_as_a_read() {
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "there is no stream");
     let mut writer = stream(&name, 40);
     signal::write(&mut writer, 10).unwrap();
-    assert!(matches!(reader.view(0).unwrap(), Outcome::Nothing), "none are asked for");
-    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Generation), "the first one");
+    assert!(matches!(reader.view(0).unwrap(), Outcome::Nothing), "no frames are requested");
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Generation), "the first generation");
     for positions in [0..4, 4..8, 8..10] {
-        let Outcome::Data(view) = reader.view(4).unwrap() else { panic!("not all is read") };
+        let Outcome::Data(view) = reader.view(4).unwrap() else { panic!("expected a view") };
         assert_eq!((view.first()..view.first() + view.frames(), view.generation()), (positions.clone(), 0));
         assert_eq!(reader.finish(view), positions);
     }
@@ -227,7 +232,7 @@ fn skipped_frames_count_as_read_and_lapped_frames_as_lost() {
     assert_eq!(frames.first(), 3);
     assert_eq!(skip(&mut reader, u64::MAX), Outcome::Data((5, 5, 0)));
     signal::write(&mut writer, 100).unwrap();
-    let Outcome::Data((first, count, lost)) = skip(&mut reader, u64::MAX) else { panic!("there are frames") };
+    let Outcome::Data((first, count, lost)) = skip(&mut reader, u64::MAX) else { panic!("expected frames") };
     assert_eq!((first + count, first - lost), (110, 10));
     assert!(lost >= 60 && reader.lost() == lost, "{lost}");
     writer.begin(&signal::format(40), &Description::default(), 10).unwrap();
@@ -246,7 +251,7 @@ fn a_reader_can_begin_some_seconds_back_without_events_of_the_skipped_frames() {
         writer.describe(&Description { key: i.to_string(), ..Description::default() }).unwrap();
         signal::write(&mut writer, 10);
     }
-    // A frame each millisecond.
+    // One frame per millisecond.
     for (seconds, position) in [(0.0, 100), (0.0045, 95), (0.0305, 69), (1e9, 0)] {
         let mut reader = Reader::open(&name, oldest().each_description(true)).unwrap();
         reader.skip_to_last(seconds).unwrap();
@@ -256,7 +261,7 @@ fn a_reader_can_begin_some_seconds_back_without_events_of_the_skipped_frames() {
     let mut frames = Frames::new();
     assert_eq!(late.read(&mut frames, 1).unwrap(), Outcome::Generation);
     assert_eq!(late.read(&mut frames, 1).unwrap(), Outcome::Data(1));
-    assert_eq!(frames.first(), 0, "it was there first");
+    assert_eq!(frames.first(), 0, "the reader was opened first");
 }
 
 #[test]
@@ -265,7 +270,7 @@ fn a_loss_is_reported_with_the_frames_that_follow_it_even_if_a_whole_view_was_lo
     let mut writer = stream(&name, 40);
     let mut reader = Reader::open(&name, oldest()).unwrap();
     signal::write(&mut writer, 10).unwrap();
-    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("ten frames are there") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("expected a view") };
     for _ in 0..10 {
         signal::write(&mut writer, 10).unwrap();
     }
@@ -273,7 +278,7 @@ fn a_loss_is_reported_with_the_frames_that_follow_it_even_if_a_whole_view_was_lo
     assert!(whole.is_empty());
     let mut frames = Frames::new();
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
-    assert_eq!(frames.lost(), frames.first(), "all from the first frame on");
+    assert_eq!(frames.lost(), frames.first(), "all frames before the first one");
     assert_eq!(reader.lost(), frames.first());
 }
 
@@ -289,7 +294,7 @@ fn message_readers_that_attach_while_messages_are_written_find_a_beginning() {
                 signal::write(&mut writer, 3).unwrap();
             }
         });
-        dora_shm_testkit::wait_until("the stream is there", || {
+        dora_shm_testkit::wait_until("the stream exists", || {
             Reader::open(&name, oldest()).unwrap().info().unwrap().position > 0
         });
         for i in 0..3000 {

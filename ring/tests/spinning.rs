@@ -1,4 +1,4 @@
-//! A reader that may spin polls while a message is due, and sleeps else.
+//! A reader that may spin polls while a message is due, and sleeps otherwise.
 
 use std::time::{Duration, Instant};
 
@@ -21,20 +21,20 @@ fn steady(name: &Name, spin: Duration) -> (Writer, Reader) {
     (writer, reader)
 }
 
-/// What this thread has had of a processor.
+/// Processor time of this thread.
 fn used() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// How often this thread has given up its processor to wait for something.
+/// How often this thread has left its processor voluntarily.
 fn sleeps() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    count.and_then(|count| count.trim().parse().ok()).expect("the kernel counts them")
+    count.and_then(|count| count.trim().parse().ok()).expect("a number from the kernel")
 }
 
-/// What a wait of 100 ms in which nothing comes takes of a processor.
+/// Processor time of a wait of 100 ms in which nothing arrives.
 fn used_by_a_wait(reader: &mut Reader) -> Duration {
     let before = used();
     assert!(matches!(reader.wait(Duration::from_millis(100)).unwrap(), Wait::Quiet(_)));
@@ -46,7 +46,7 @@ fn a_reader_that_may_spin_polls_while_a_message_is_due() {
     let name = Name::new("spins");
     let (_writer, mut reader) = steady(&name, PATIENCE);
     let mut polled = Duration::ZERO;
-    wait_until("it has polled for 100 ms", || {
+    wait_until("the reader has polled for 100 ms", || {
         polled += used_by_a_wait(&mut reader);
         polled >= Duration::from_millis(100)
     });
@@ -61,9 +61,9 @@ fn a_reader_sleeps_without_spin_or_once_a_message_is_overdue() {
         for _ in 0..4 {
             let before = sleeps();
             polled += used_by_a_wait(&mut reader);
-            assert!(sleeps() > before, "it did not give up its processor once");
+            assert!(sleeps() > before, "the reader did not sleep");
         }
-        // A busy machine makes the waits longer, but not what they take of a processor.
+        // A busy machine makes the waits longer, but not their processor time.
         let waited = began.elapsed();
         assert!(polled < waited / 4, "{polled:?} of {waited:?} with spin {spin:?}");
     }

@@ -1,4 +1,4 @@
-//! A writer and readers of one process: what is written is read, generation after generation, to the close.
+//! A writer and readers in one process: everything written is read, generation after generation, up to the close.
 
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,7 @@ fn old_generations_are_drained_before_the_reader_moves_on() {
     assert!(read(&mut reader, &mut frames).is_data());
     assert_eq!((frames.samples(), frames.times()), (&[1, 2, 3, 4][..], &[5.0][..]));
     assert_eq!(reader.lost(), 0);
-    assert_eq!(segments::of(&name).len(), 6, "of one generation only");
+    assert_eq!(segments::of(&name).len(), 6, "the segments of one generation");
     drop(writer);
     assert!(segments::of(&name).is_empty());
 }
@@ -171,7 +171,7 @@ fn messages_including_empty_ones_are_read_one_at_a_time_with_their_send_times() 
     }
     assert_eq!(reader.next(&mut message).unwrap(), Outcome::Nothing);
     write(&mut writer, n, 2);
-    let Outcome::Data(view) = reader.view().unwrap() else { panic!("a message was written") };
+    let Outcome::Data(view) = reader.view().unwrap() else { panic!("expected a message") };
     let [head, tail] = view.samples();
     let bytes: Vec<u8> = [head.to_vec(), tail.to_vec()].concat();
     assert_eq!(bytes, (n..n + 2).flat_map(frame).flat_map(f32::to_le_bytes).collect::<Vec<u8>>());
@@ -287,7 +287,8 @@ fn a_reader_that_is_opened_while_a_streams_name_is_missing_does_not_count_earlie
         writer.begin(&format(10), &description(), 1).unwrap();
         write(&mut writer, 0, 25);
         let mut reader = None;
-        // The name is put back within a quarter of a second; again, if that was just now.
+        // The name is linked again within a quarter of a second, so the test removes it again if that has just
+        // happened.
         while reader.is_none() {
             std::fs::remove_file(segments::header(&name)).unwrap();
             let opened = Reader::open(&name, ReaderOptions::default().start(start)).unwrap();
@@ -318,15 +319,15 @@ fn removed_names_are_linked_again() {
     assert_eq!(whole.len(), 6);
     for one in &whole {
         std::fs::remove_file(one).unwrap();
-        wait_until("the name is back", || segments::of(&name) == whole);
+        wait_until("the name is linked again", || segments::of(&name) == whole);
     }
-    // Both names of a segment gone: it is made anew, and readers lose nothing.
+    // A segment that loses both names is created again, and readers lose nothing.
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     write(&mut writer, 0, 3);
     for one in &whole {
         std::fs::remove_file(one).unwrap();
     }
-    wait_until("everything is there again", || {
+    wait_until("all segments exist again", || {
         writer.maintain().unwrap();
         segments::of(&name).len() == 6
     });

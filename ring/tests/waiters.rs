@@ -1,4 +1,4 @@
-//! Who sleeps is woken by every write, and while nobody sleeps no write wakes anybody.
+//! Every write wakes the readers that sleep, and no write makes a system call while no reader sleeps.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn begin(writer: &mut Writer) {
     writer.begin(&signal::format(64), &Description::default(), 1).unwrap();
 }
 
-/// Whether the writer says that its writes wake waiters.
+/// Whether the header states that writes wake waiters.
 fn wakes(name: &str) -> bool {
     Bytes::of(&segments::header(name)).u32(header_at::WAKING) == 1
 }
@@ -35,12 +35,12 @@ fn writes_wake_only_while_a_reader_sleeps_and_a_while_after() {
     signal::write(&mut writer, 1).unwrap();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
     assert!(reader.read(&mut frames, 10).unwrap().is_data());
-    assert!(!wakes(&name), "it has found what it waited for without going to sleep");
+    assert!(!wakes(&name), "the reader has found something new without sleeping");
     assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
     wait_until("the waiter is noticed", || wakes(&name));
     assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
     drop(reader);
-    wait_until("the waiter is forgotten", || !wakes(&name));
+    wait_until("the writer stops waking", || !wakes(&name));
     signal::write(&mut writer, 1).unwrap();
 }
 
@@ -50,13 +50,14 @@ fn a_waiter_that_is_noticed_is_woken_by_each_write() {
     let mut writer = writer(&name);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
-    wait_until("it is noticed", || wakes(&name));
+    wait_until("the waiter is noticed", || wakes(&name));
     let read = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             let mut frames = Frames::new();
             while read.load(Ordering::Relaxed) < 200 {
-                // Nothing but a wake-up ends a wait early: a slice that ends says how the writer is, or sleeps on.
+                // Only a wake-up ends a wait early: a slice that ends returns the writer's state, or continues to
+                // sleep.
                 assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
                 assert!(reader.read(&mut frames, 10).unwrap().is_data());
                 read.fetch_add(frames.frames(), Ordering::Relaxed);
@@ -65,20 +66,19 @@ fn a_waiter_that_is_noticed_is_woken_by_each_write() {
         let started = std::time::Instant::now();
         for written in 0..200 {
             signal::write(&mut writer, 1).unwrap();
-            wait_until("it is read", || read.load(Ordering::Relaxed) > written);
+            wait_until("the frame is read", || read.load(Ordering::Relaxed) > written);
         }
         waiter.join().unwrap();
-        // Not a matter of speed: 200 slices are 50 seconds.
-        assert!(started.elapsed() < PATIENCE, "slices ended, and no wake-up came: {:?}", started.elapsed());
+        // Independent of the machine's speed: 200 slices take 50 seconds.
+        assert!(started.elapsed() < PATIENCE, "expected wake-ups, found slices that ended: {:?}", started.elapsed());
     });
 }
 
-/// A reader that takes all that is there, in one of the ways in which it can; after a wait, if that is what is said. How many
-/// frames it took.
+/// Reads everything new in one of the possible ways; waits first if the argument is true. Returns the number of frames.
 type TakeAll = Box<dyn FnMut(bool) -> u64 + Send>;
 type Open = fn(&str) -> TakeAll;
 
-/// Each way to read, with what opens a reader that reads so.
+/// Each way of reading, with a function that opens such a reader.
 const EVERY_WAY: [(&str, Open); 5] = [
     ("copies", by_copies),
     ("views", by_views),
@@ -147,12 +147,16 @@ fn a_wait_after_a_read_that_found_nothing_ends_if_something_was_written_in_betwe
         assert_eq!(take_all(false), 0, "{way}");
         let started = std::time::Instant::now();
         for _ in 0..400 {
-            // The read before has found nothing more, and has looked at the wake word; this changes it.
+            // The read before has found nothing and has loaded the wake word, which this write changes.
             signal::write(&mut writer, 1).unwrap();
             assert_eq!(take_all(true), 1, "{way}");
         }
-        // Not a matter of speed: 400 slices are 100 seconds.
-        assert!(started.elapsed() < PATIENCE, "{way}: slices ended, and no wake-up came: {:?}", started.elapsed());
+        // Independent of the machine's speed: 400 slices take 100 seconds.
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{way}: expected wake-ups, found slices that ended: {:?}",
+            started.elapsed()
+        );
     }
 }
 
@@ -172,15 +176,19 @@ fn a_waiter_is_woken_by_each_write_with_every_way_of_reading() {
                     read.fetch_add(taken, Ordering::Relaxed);
                 }
             });
-            wait_until("it is noticed", || wakes(&name) || waiter.is_finished());
+            wait_until("the waiter is noticed", || wakes(&name) || waiter.is_finished());
             let started = std::time::Instant::now();
             for written in 0..200 {
                 signal::write(&mut writer, 1).unwrap();
-                wait_until("it is read", || read.load(Ordering::Relaxed) > written || waiter.is_finished());
+                wait_until("the frame is read", || read.load(Ordering::Relaxed) > written || waiter.is_finished());
             }
             waiter.join().unwrap();
-            // Not a matter of speed: 200 slices are 50 seconds.
-            assert!(started.elapsed() < PATIENCE, "{way}: slices ended, and no wake-up came: {:?}", started.elapsed());
+            // Independent of the machine's speed: 200 slices take 50 seconds.
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{way}: expected wake-ups, found slices that ended: {:?}",
+                started.elapsed()
+            );
         });
     }
 }
@@ -192,11 +200,11 @@ fn a_writer_that_takes_over_wakes_the_waiters_it_finds() {
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     first.kill_and_wait().unwrap();
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    assert!(wakes(&name), "nobody has looked yet whether there are any");
+    assert!(wakes(&name), "the service thread has not looked for waiters yet");
     begin(&mut writer);
     assert!(matches!(reader.wait(PATIENCE).unwrap(), Wait::Ready));
     drop(reader);
-    wait_until("there are none", || !wakes(&name));
+    wait_until("the writer finds no waiters", || !wakes(&name));
 }
 
 #[test]
@@ -206,8 +214,8 @@ fn a_killed_waiter_does_not_keep_the_writer_waking() {
     let mut waiter = roles::start("reader", &[&name]);
     waiter.ask_for("open", DONE).unwrap();
     waiter.say(&format!("wait {}", PATIENCE.as_millis()));
-    wait_until("it is noticed", || wakes(&name));
+    wait_until("the waiter is noticed", || wakes(&name));
     waiter.kill();
-    wait_until("it is forgotten", || !wakes(&name));
+    wait_until("the writer stops waking", || !wakes(&name));
     signal::write(&mut writer, 1).unwrap();
 }

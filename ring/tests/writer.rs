@@ -1,4 +1,4 @@
-//! What a writer stores, refuses and says.
+//! What a writer stores, refuses and reports.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -42,7 +42,7 @@ fn more_frames_than_a_position_can_count_are_refused() {
     signal::write(&mut writer, 10).unwrap();
     for frames in [u64::MAX, u64::MAX - 9] {
         let times = Times::Linear { start: 0.0, step: 0.0 };
-        let refused = writer.write_with(frames, times, 0, |_, _| panic!("nothing is asked for"));
+        let refused = writer.write_with(frames, times, 0, |_, _| panic!("the samples are not requested"));
         assert!(matches!(refused, Err(Error::BadArgument { .. })), "{refused:?}");
     }
     signal::write(&mut writer, 10).unwrap();
@@ -77,9 +77,9 @@ fn errors_and_warnings_of_taken_names_name_the_stream() {
     std::fs::remove_file(&public).unwrap();
     std::fs::write(&public, "somebody else's").unwrap();
     let mut warnings = Vec::new();
-    dora_shm_testkit::wait_until("the service thread sees it", || {
+    dora_shm_testkit::wait_until("the service thread reports it", || {
         warnings.extend(writer.warnings());
-        // It may have been quick enough to put the name back between our two steps.
+        // The service thread may have linked the name again between the test's two steps.
         !warnings.is_empty() || {
             if std::fs::read(&public).is_ok_and(|bytes| bytes != b"somebody else's") {
                 std::fs::remove_file(&public).unwrap();
@@ -89,10 +89,10 @@ fn errors_and_warnings_of_taken_names_name_the_stream() {
         }
     });
     assert!(warnings[0].contains(&format!("{:?}", &*name)), "{warnings:?}");
-    // Those attached go on, and the name comes back when it is free again.
+    // Attached readers continue, and the name is linked again once it is free.
     signal::write(&mut writer, 1).unwrap();
     std::fs::remove_file(&public).unwrap();
-    dora_shm_testkit::wait_until("the name is back", || public.exists());
+    dora_shm_testkit::wait_until("the name is linked again", || public.exists());
 }
 
 /// Resident kilobytes of this process's mappings of a segment's anchor.
@@ -117,10 +117,10 @@ fn resident_kib(segment: &std::path::Path) -> u64 {
 fn the_whole_ring_is_prefaulted_while_the_first_chunks_are_written() {
     let name = Name::new("ready");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    // As many bytes of times as of samples, and of both more than is made ready at once.
+    // As many bytes of times as of samples, and more of both than is prefaulted at once.
     let format = Format::new(Dtype::F64, &[], 1000.0, 1 << 20).unwrap();
     writer.begin(&format, &description(""), 10).unwrap();
     let ring = segments::ring(&name, 0);
     let kib = ring.metadata().unwrap().len() / 1024;
-    dora_shm_testkit::wait_until("every page is there", || resident_kib(&ring) >= kib);
+    dora_shm_testkit::wait_until("every page is resident", || resident_kib(&ring) >= kib);
 }
