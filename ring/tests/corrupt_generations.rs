@@ -1,4 +1,4 @@
-//! What a reader does after it has found the next generation to contradict what it knows.
+//! What a reader does if the next generation contradicts the previous one.
 
 use dora_shm_ring::*;
 use dora_shm_testkit::segments::{self, patch, trailer_at};
@@ -26,7 +26,7 @@ fn a_generation_whose_base_decreases_is_corrupt_and_nothing_is_delivered_twice()
 
     assert!(matches!(reader.read(&mut frames, u64::MAX), Err(Error::Corrupt { .. })));
     assert!(matches!(by_message.next(&mut message), Err(Error::Corrupt { .. })));
-    // They have let go, and attach anew when read again.
+    // The readers have detached, and attach anew at the next read.
     assert_eq!((reader.generation(), by_message.generation()), (None, None));
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
@@ -37,7 +37,7 @@ fn a_generation_whose_base_decreases_is_corrupt_and_nothing_is_delivered_twice()
     assert_eq!((message.info().generation, message.info().first, message.info().frames), (1, 0, 3));
 }
 
-/// Leaves the stream as a writer that died leaves it.
+/// Leaves the stream in the state of a dead writer's.
 fn die(name: &str, writer: Writer) {
     let segments = [segments::header(name), segments::ring(name, 0), segments::metadata(name, 1)];
     let bytes = segments.each_ref().map(|path| std::fs::read(path).unwrap());
@@ -52,7 +52,7 @@ fn die(name: &str, writer: Writer) {
 #[test]
 fn a_dead_stream_whose_counters_would_overflow_is_finished_and_not_taken_over() {
     let name = Name::new("counted-out");
-    // Committed in the dead ring, reserved in it, and its base.
+    // Frames committed and reserved in the dead ring, and its base.
     for (committed, reserved, base) in
         [(u64::MAX, u64::MAX, 0), (u64::MAX - 1, u64::MAX, 1), (5, 5, u64::MAX - 5), (1 << 63, u64::MAX, 0), (6, 5, 0)]
     {

@@ -1,5 +1,4 @@
-//! Which messages brought the frames that were read, what described them, and who wrote them; and frames copied into
-//! memory of the caller's.
+//! The messages, descriptions and writers of the frames that were read; and frames copied into the caller's memory.
 
 use dora_shm_ring::*;
 use dora_shm_testkit::signal::{self, description, format, format_of};
@@ -20,7 +19,7 @@ fn key(reader: &Reader) -> String {
     reader.description().map_or_else(String::new, |description| description.key.clone())
 }
 
-/// A description of the same key, which another key would make another generation's.
+/// A description with the same key, since another key would begin another generation.
 fn labelled(label: &str) -> Description {
     let mut described = description("first");
     described.attrs.insert("label".into(), Attr::String(label.into()));
@@ -46,7 +45,7 @@ fn a_read_ends_where_the_description_changes() {
     }
     for views in [false, true] {
         let mut reader = Reader::open(&name, each()).unwrap();
-        assert_eq!(label(&reader), "a", "that of the first frame to be read");
+        assert_eq!(label(&reader), "a", "the description of the next frame");
         let mut seen = Vec::new();
         let mut frames = Frames::new();
         loop {

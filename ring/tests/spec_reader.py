@@ -1,4 +1,4 @@
-"""A reader of streams written from SPEC.md alone, with nothing but the standard library.
+"""A reader of streams written from SPEC.md alone, with only the standard library.
 
 It obeys lines on standard input and answers each with one line of JSON; see `main`. Python has no fences: this reader is
 right on x86, where loads are not reordered with loads, and where its only use is to test the page.
@@ -29,7 +29,7 @@ DTYPES = {
 
 
 class Corrupt(Exception):
-    """What is in shared memory contradicts the page."""
+    """Shared memory contradicts the page."""
 
 
 def expect(condition, what):
@@ -43,7 +43,7 @@ def segment_name(long_name):
 
 
 def open_segment(long_name, owners):
-    """A descriptor and what fstat says; None when it is absent."""
+    """A descriptor and the result of fstat; None if the file is absent."""
     try:
         fd = os.open(FOLDER + segment_name(long_name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -105,9 +105,9 @@ class Header:
 
 
 class Ring:
-    """None of its numbers is looked at in shared memory twice."""
+    """A ring, each of whose numbers is read from shared memory only once."""
 
-    # Stop in the middle of the next copy, say so, and go on with the next line of input.
+    # Stop in the middle of the next copy, print that, and continue at the next line of input.
     pause = False
 
     def __init__(self, header, generation, fd, status):
@@ -164,7 +164,7 @@ class Ring:
         return times, samples
 
     def record(self, i):
-        """A copy of record i; None when it is not whole."""
+        """A copy of record i; None if it is not whole."""
         start = self.index_offset + 64 * (i % self.records)
         copy = self.memory[start : start + 64]
         if self.reserved_chunks > i + self.records:
@@ -173,7 +173,7 @@ class Ring:
 
 
 def whole(times, samples, letter):
-    """What has been checked becomes numbers."""
+    """Checked bytes as numbers."""
     count = len(samples[0]) // struct.calcsize(letter) if samples else 0
     return {
         "times": [struct.unpack("<d", time)[0] for time in times],
@@ -289,7 +289,7 @@ class Reader:
         return "nothing", c, cc
 
     def describe(self, meta_generation):
-        """Holds this description, if it is still there; whether it holds it."""
+        """Holds this description, if it still exists; returns whether it does."""
         if meta_generation in (0, self.held):
             return True
         opened = open_segment(f"{self.name}/meta{meta_generation}", (self.header.owner,))
@@ -336,7 +336,7 @@ class FrameReader(Reader):
         return c > self.next
 
     def description_of_newest(self):
-        """Number of the description of the newest committed chunk, or the ring's own; None when overtaken."""
+        """Number of the description of the newest committed chunk, or the ring's own; None if overtaken."""
         cc = self.ring.committed_chunks
         for i in range(cc - 1, max(cc - 3, -1), -1):
             record = self.ring.record(i)
@@ -440,7 +440,7 @@ def storm(reader, channels):
 
 
 def follow(name):
-    """Tells what comes, line by line, until the stream is closed."""
+    """Prints what is read, line by line, until the stream is closed."""
     reader = FrameReader(name, "newest")
     print(json.dumps({"outcome": "waits"}), flush=True)
     outcome = None

@@ -1,5 +1,5 @@
-//! `SPEC.md` is enough to write a reader: `spec_reader.py` (standard library only) and the C program in the page itself
-//! were written from it alone, and read what our writer writes.
+//! `SPEC.md` suffices to write a reader: `spec_reader.py` (standard library only) and the C program on the page itself
+//! were written from it alone, and read this library's streams.
 
 use std::process::Command;
 
@@ -36,7 +36,7 @@ fn samples(positions: std::ops::Range<u64>) -> Value {
     positions.map(|p| json!([p as i64, !(p as i64)])).collect()
 }
 
-/// The reader in Python, in a process of its own.
+/// The reader in Python, in its own process.
 struct Outsider(Process);
 
 impl Outsider {
@@ -51,13 +51,13 @@ impl Outsider {
 
     #[track_caller]
     fn ask(&mut self, line: &str) -> Value {
-        let answer = self.0.ask(line).unwrap().expect("the reader in Python is there");
+        let answer = self.0.ask(line).unwrap().expect("the reader in Python is running");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert!(answer.get("corrupt").is_none(), "{line}: {answer}");
         answer
     }
 
-    /// What the next frames or message say of `names`.
+    /// The members `names` of the next frames or message.
     #[track_caller]
     fn take(&mut self, most: u64, names: &[&str]) -> Value {
         let answer = self.ask(&format!("take {most}"));
@@ -88,17 +88,17 @@ fn a_reader_written_from_the_page_alone_gets_frames_times_and_losses() {
     assert_eq!(reader.take(5, &["first", "times"]), json!([5, [0.005, 0.006]]));
     assert_eq!(reader.take(5, &["outcome"]), json!(["nothing"]));
     assert_eq!(reader.ask("liveness"), "live");
-    // Round the end of the ring, and exactly one ring's length behind.
+    // Around the end of the ring, and exactly one ring's length behind.
     for _ in 0..4 {
         write(&mut writer, 5);
     }
     assert_eq!(reader.take(99, &FRAMES), json!(["data", 7, 0, samples(7..27)]));
-    // Lapped: on half a ring behind, and all that is skipped is counted.
+    // A lapped reader continues half a ring behind, and counts all skipped frames.
     for _ in 0..5 {
         write(&mut writer, 5);
     }
     assert_eq!(reader.take(99, &FRAMES), json!(["data", 42, 15, samples(42..52)]));
-    // Longer than the ring.
+    // A chunk longer than the ring.
     write(&mut writer, 50);
     assert_eq!(reader.take(99, &FRAMES), json!(["data", 92, 40, samples(92..102)]));
     assert_eq!(reader.ask("lost"), 55);
@@ -132,7 +132,7 @@ fn a_reader_written_from_the_page_alone_drains_each_generation_and_follows_to_th
     drop(writer);
     assert_eq!(newest.take(99, &FRAMES), json!(["data", 4, 0, samples(4..5)]));
     assert_eq!(newest.take(99, &["outcome"]), json!(["closed"]));
-    assert_eq!(newest.ask("lost"), 6, "a generation that came and went");
+    assert_eq!(newest.ask("lost"), 6, "the frames of a generation that the reader never saw");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(CHANNELS, 9), &description("next"), 5).unwrap();
     write(&mut writer, 3);
@@ -160,17 +160,17 @@ fn a_reader_written_from_the_page_alone_gets_messages_as_they_were_written() {
         assert_eq!(reader.ask("description")["key"], "second");
         assert_eq!(reader.take(0, &names[..1]), json!(["nothing"]));
     }
-    // Lapped by frames: on at the first message of the newer half.
+    // A reader lapped by frames continues at the first message of the newer half.
     for _ in 0..9 {
         write(&mut writer, 3);
     }
     assert_eq!(reader.take(0, &names), json!(["data", 9, 25, 20, 18, samples(25..28)]));
-    // Lapped by records.
+    // A reader lapped by records.
     for _ in 0..70 {
         write(&mut writer, 0);
     }
     assert_eq!(reader.take(0, &names[..5]), json!(["data", 50, 34, 29, 6]));
-    // A message longer than the ring is passed over.
+    // A message longer than the ring is skipped.
     write(&mut writer, 21);
     write(&mut writer, 1);
     assert_eq!(last.take(0, &names), json!(["data", 83, 55, 50, 48, samples(55..56)]));
@@ -240,7 +240,7 @@ fn a_reader_written_from_the_page_alone_understands_every_dtype_and_the_descript
 }
 
 #[test]
-fn a_reader_written_from_the_page_alone_throws_away_what_was_overwritten_during_its_copy() {
+fn a_reader_written_from_the_page_alone_discards_what_was_overwritten_during_its_copy() {
     let name = Name::new("spec-torn");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(CHANNELS, 20), &description("first"), 5).unwrap();
@@ -252,7 +252,7 @@ fn a_reader_written_from_the_page_alone_throws_away_what_was_overwritten_during_
         write(&mut writer, 20);
         assert_eq!(reader.ask("pause"), true);
         assert_eq!(reader.ask("take 99"), "half-way");
-        // A lap begins: the frames that are copied already are still the old ones, the next are new.
+        // A lap begins: the frames copied so far are still the old ones, and the next ones are new.
         write(&mut writer, 5);
         reader.0.say("go on");
         let answer: Value = serde_json::from_str(&reader.0.hear().unwrap().unwrap()).unwrap();
@@ -364,7 +364,7 @@ fn the_reader_in_c_that_the_page_shows_compiles_and_reads() {
     let mut reader = Process::start(Command::new(&program).arg(&*name).args(table)).unwrap();
     reader.expect("ready").unwrap();
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    // It looks for the stream every 50 ms; one that is closed before that was never there for it.
+    // It looks for the stream every 50 ms, and would miss one that is closed before that.
     writer.begin(&format(STORM_CHANNELS, STORM_FRAMES), &description(""), 8).unwrap();
     wait_until("the reader in C has the ring", || {
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", reader.pid())).unwrap();
@@ -374,13 +374,13 @@ fn the_reader_in_c_that_the_page_shows_compiles_and_reads() {
     drop(writer);
     let said = reader.hear().unwrap().expect("its account");
     let numbers: Vec<u64> = said.split(' ').map(|word| word.parse().unwrap_or_else(|_| panic!("{said}"))).collect();
-    assert_eq!((numbers[0], numbers[1] + numbers[2]), (3, written), "closed, and every position once: {said}");
+    assert_eq!((numbers[0], numbers[1] + numbers[2]), (3, written), "closed, and every position counted once: {said}");
     assert!(numbers[1] > 0);
     reader.end_well().unwrap();
 }
 
 #[test]
-fn the_names_that_the_page_gives_as_examples_are_right() {
+fn the_example_names_on_the_page_are_right() {
     for long in ["demo", "demo/buffer0", "demo/meta1"] {
         assert!(SPEC.contains(&format!("| `{long}` | `{}` |", shorten(long))), "{long}");
     }

@@ -1,5 +1,5 @@
-//! Our readers, and the one that is written from `SPEC.md` alone, find in each stream of `tests/vectors/streams` what its
-//! `expected.json` says.
+//! The library's readers, and the one written from `SPEC.md` alone, read from each stream of `tests/vectors/streams`
+//! what its `expected.json` states.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ fn from_oldest() -> ReaderOptions {
     ReaderOptions::default().start(Start::Oldest)
 }
 
-/// Puts each case on the stage; those that are closed as if they were about to be.
+/// Puts each case on the stage. Closed streams are staged open, as just before their close.
 #[track_caller]
 fn for_each(mut try_it: impl FnMut(&str, &Value)) {
     let reservation = Reservation::wait();
@@ -136,7 +136,7 @@ fn a_closed_vector_is_absent_for_a_reader_that_opens_it() {
 fn a_reader_written_from_the_page_alone_reads_each_vector_as_expected() {
     let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON").unwrap_or_else(|| "python3".into());
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/read_plain.py");
-    // It takes the stage itself.
+    // The program locks the stage itself.
     let output = Command::new(python).arg(program).output().expect("Python");
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{complained}");

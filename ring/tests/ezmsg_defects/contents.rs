@@ -1,4 +1,4 @@
-//! What the samples, the description and the header say, and what happens when they say nonsense.
+//! The content of samples, description and header, also if it is invalid.
 
 use dora_shm_ring::{
     Attr, Axis, Chunk, Description, Dtype, Error, Format, Frames, Outcome, Reader, ReaderOptions, Start, Times, Writer,
@@ -24,7 +24,7 @@ fn a_hostile_pickle_in_the_metadata_is_not_read() {
     assert!(!proof.exists());
 }
 
-// D14: of 20 corruptions of the header one is refused as documented; a key's length crashes the reader.
+// D14: of 20 corruptions of the header, only one is refused as documented; a key's length crashes the reader.
 #[test]
 fn a_reader_ignores_ezmsgs_part_of_the_header() {
     let name = Name::new("d14");
@@ -48,8 +48,8 @@ fn a_header_with_any_wrong_byte_gives_a_typed_error_or_the_data() {
     let good = std::fs::read(&header).unwrap();
     let write = |offset: usize, bytes: &[u8]| segments::patch(&header, offset as u64, bytes).unwrap();
     let mut frames = Frames::default();
-    // Of numbers that only have to be the right ones (stream_id, generation) the first byte: a reader that finds no such
-    // ring waits a moment for it.
+    // Only the first byte of numbers that are compared (stream_id, generation), since a reader that does not find the
+    // ring waits for it.
     let our_fields = (2048..2065).chain(2072..2080).chain(2176..2185).chain(2188..2208).chain(2304..2308 + name.len());
     for offset in our_fields {
         for wrong in [0, 1, 0xff] {
@@ -68,7 +68,7 @@ fn a_header_with_any_wrong_byte_gives_a_typed_error_or_the_data() {
     assert_eq!(drain(&mut from_oldest(&name), u64::MAX).read, 10);
 }
 
-// D16: a one-dimensional stream crashes the reader; some types arrive as something else.
+// D16: a one-dimensional stream crashes the reader; some types arrive as other types.
 #[test]
 fn every_type_and_rank_arrives_as_it_was() {
     let name = Name::new("d16");
@@ -96,7 +96,7 @@ fn every_type_and_rank_arrives_as_it_was() {
     assert!(matches!(error, Error::BadFormat { .. }), "no channels: {error}");
 }
 
-// D19: labels or attributes that change in place are never published; the dims are not in the order that is documented.
+// D19: labels or attributes that change in place are never published; the dims are not in the documented order.
 #[test]
 fn a_changed_description_reaches_the_reader_in_the_same_ring() {
     let name = Name::new("d19");
@@ -116,17 +116,18 @@ fn a_changed_description_reaches_the_reader_in_the_same_ring() {
         drain(&mut reader, u64::MAX);
         assert_eq!(**reader.description().unwrap(), described);
     }
-    // What no reader could tell apart is not published again.
+    // A description that readers cannot distinguish from the current one is not published again.
     described.attrs.insert("nan".into(), Attr::Float(f64::NAN));
     source.writer.describe(&described).unwrap();
     let published = segments::of(&name);
     source.writer.describe(&described.clone()).unwrap();
     assert_eq!(segments::of(&name), published);
     assert_eq!(reader.generation(), generation);
-    assert_eq!(reader.description().unwrap().dims, ["time", "ch"], "the ring's order");
+    assert_eq!(reader.description().unwrap().dims, ["time", "ch"], "dims in the ring's order");
 }
 
-// D20: odd settings raise odd exceptions; a key is cut inside a character; asking for -3 frames moves the cursor back.
+// D20: invalid settings raise unrelated exceptions; a key is cut inside a character; requesting -3 frames moves the
+// cursor back.
 #[test]
 fn odd_names_lengths_and_keys_are_refused_by_name_or_work() {
     for bad in ["", "a\0b", &"x".repeat(1025), "a/buffer0"] {
@@ -135,7 +136,7 @@ fn odd_names_lengths_and_keys_are_refused_by_name_or_work() {
         assert!(matches!(Writer::create(bad, WriterOptions::default()), Err(Error::BadName { .. })));
         assert!(matches!(Reader::open(bad, ReaderOptions::default()), Err(Error::BadName { .. })));
     }
-    assert!(matches!(Format::new(Dtype::F32, &[2], 1.0, 0), Err(Error::BadFormat { .. })), "a ring of no frames");
+    assert!(matches!(Format::new(Dtype::F32, &[2], 1.0, 0), Err(Error::BadFormat { .. })), "0 frames");
 
     let stem = Name::new("d20");
     let name = Name::new(&format!("d20{}", "é".repeat((1024 - stem.len()) / 2)));
@@ -151,6 +152,6 @@ fn odd_names_lengths_and_keys_are_refused_by_name_or_work() {
         let within = reader.frames_within(seconds).unwrap();
         assert_eq!(reader.latest(within, &mut frames).unwrap(), expected);
     }
-    assert_eq!(drain(&mut reader, 100), Taken { read: 3, lost: 0, next: 3 }, "the cursor had not moved");
+    assert_eq!(drain(&mut reader, 100), Taken { read: 3, lost: 0, next: 3 }, "the cursor has not moved");
     assert_eq!(reader.description().unwrap().key, key);
 }

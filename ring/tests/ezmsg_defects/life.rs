@@ -1,4 +1,4 @@
-//! Who owns a stream, how long its segments live, and who follows whom.
+//! Ownership of streams, lifetime of segments, and readers that follow writers.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -33,7 +33,7 @@ fn a_reader_maps_nothing_that_it_could_write() {
     }
 }
 
-// D7: every change leaks the old ring; an irregular time axis rebuilds the ring again and again; times that do not grow
+// D7: every change leaks the old ring; an irregular time axis rebuilds the ring repeatedly; times that do not increase
 // raise.
 #[test]
 fn one_ring_is_alive_at_a_time_and_nothing_is_left_after_the_end() {
@@ -66,7 +66,7 @@ fn a_generation_may_begin_with_the_very_same_format() {
     assert_eq!((taken.read, taken.lost, taken.next), (20, 0, 10));
 }
 
-// D10: a reader never follows a restarted writer and takes the segments of a killed one for a live stream.
+// D10: a reader never follows a restarted writer, and treats the segments of a killed one as a live stream.
 #[test]
 fn a_reader_follows_a_writer_that_ended_cleanly_and_restarted() {
     let name = Name::new("d10-close");
@@ -102,7 +102,7 @@ fn a_killed_writer_is_reported_dead_and_its_reader_continues_with_the_next_one()
     assert_eq!(drain(&mut reader, u64::MAX).read, 10);
     assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Live);
     source.kill_and_wait().unwrap();
-    wait_until("the writer is known to be dead", || reader.liveness(PATIENCE).unwrap() == Liveness::Dead);
+    wait_until("the writer is reported dead", || reader.liveness(PATIENCE).unwrap() == Liveness::Dead);
 
     let mut source = Source::new(&name, 100);
     source.write(5);
@@ -127,7 +127,7 @@ fn removed_public_names_are_linked_to_the_same_content_again() {
     let inodes = || public.iter().map(|path| fs::metadata(path).unwrap().ino()).collect::<Vec<_>>();
     let before = inodes();
     public.iter().for_each(|path| fs::remove_file(path).unwrap());
-    wait_until("the names are back", || public.iter().all(|path| path.exists()));
+    wait_until("the names are linked again", || public.iter().all(|path| path.exists()));
     assert_eq!(inodes(), before);
     let mut late = from_oldest(&name);
     assert_eq!(drain(&mut late, u64::MAX).read, 10);
@@ -135,8 +135,8 @@ fn removed_public_names_are_linked_to_the_same_content_again() {
     assert_eq!(drain(&mut early, u64::MAX).read, 1);
 }
 
-// D12: a second writer steals the name, the first one's end deletes the second's segments, and a foreign segment of
-// that name is unlinked.
+// D12: a second writer takes over the name, the first one's end deletes the second's segments, and another program's
+// segment of that name is unlinked.
 #[test]
 fn a_second_writer_is_refused_and_the_first_continues() {
     let name = Name::new("d12");
@@ -181,11 +181,11 @@ fn the_mode_of_the_segments_is_the_one_asked_for() {
     }
 }
 
-// D15: a reader that was first waits up to half a second, and one that attaches while the writer makes the stream gets
-// a fatal error.
+// D15: a reader that is opened first waits up to half a second, and one that attaches while the writer creates the
+// stream gets a fatal error.
 #[test]
 fn a_reader_may_be_opened_first_and_attaches_when_the_stream_appears() {
-    // A busy machine may delay one attempt, not each.
+    // A busy machine may delay one attempt, but not each.
     let delays = (0..10).map(|attempt| {
         let name = Name::new(&format!("d15-{attempt}"));
         let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
@@ -195,7 +195,7 @@ fn a_reader_may_be_opened_first_and_attaches_when_the_stream_appears() {
         let appeared = Instant::now();
         wait_ready(&mut reader);
         let delay = appeared.elapsed();
-        assert_eq!(drain(&mut reader, u64::MAX).read, 10, "one that was first gets the first frames");
+        assert_eq!(drain(&mut reader, u64::MAX).read, 10, "a reader that was opened first gets the first frames");
         delay
     });
     assert!(delays.into_iter().any(|delay| delay < Duration::from_millis(200)));
@@ -247,7 +247,7 @@ fn a_ring_that_does_not_fit_is_refused_with_the_bytes_needed_and_free() {
         let error = source.writer.begin(&format(1 << 20), &description(), 1).unwrap_err();
         let Error::NoSpace { needed, free } = error else { panic!("expected no space, got {error}") };
         assert!(needed > 16 << 20 && free < 8 << 20, "{needed} {free}");
-        // The generation that was there goes on.
+        // The current generation continues.
         source.write(5000);
         let mut reader = from_oldest(name);
         assert_eq!(drain(&mut reader, u64::MAX).next, 5010);

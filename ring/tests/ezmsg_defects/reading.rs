@@ -1,4 +1,4 @@
-//! Which frames a reader gets, and what it hears of those that it does not get.
+//! Which frames a reader gets, and how it reports those that it does not get.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use dora_shm_ring::{
 use dora_shm_testkit::source::*;
 use dora_shm_testkit::{Flag, Name};
 
-// D1: when write_index equals the ring's length, every poll hands out the whole ring again.
+// D1: while write_index equals the ring's length, every poll returns the whole ring again.
 #[test]
 fn a_ring_that_is_exactly_full_is_delivered_once() {
     let name = Name::new("d1");
@@ -32,7 +32,7 @@ fn a_ring_that_is_exactly_full_is_delivered_once() {
     assert_eq!(reader.lost(), 0);
 }
 
-// D2: a lone frame is never returned; of a video, half the frames come a period late.
+// D2: a single frame is never returned; half the frames of a video arrive a period late.
 #[test]
 fn one_frame_written_is_one_frame_read() {
     let name = Name::new("d2");
@@ -47,7 +47,7 @@ fn one_frame_written_is_one_frame_read() {
     }
 }
 
-// D3: with exactly N frames unread, an overflow is reported; after an overflow, the oldest frame is skipped in silence.
+// D3: with exactly N frames unread, an overflow is reported; after an overflow, the oldest frame is skipped silently.
 #[test]
 fn exactly_a_ring_of_unread_frames_is_read_without_loss_and_one_more_is_counted() {
     let name = Name::new("d3");
@@ -72,7 +72,7 @@ fn exactly_a_ring_of_unread_frames_is_read_without_loss_and_one_more_is_counted(
     }
 }
 
-// D4: a reader that takes n frames at a time does not hear of a whole lap that it lost.
+// D4: a reader that reads n frames at a time is not notified of a whole lap that it lost.
 #[test]
 fn a_lap_lost_while_reading_n_at_a_time_is_counted() {
     let name = Name::new("d4");
@@ -90,8 +90,7 @@ fn a_lap_lost_while_reading_n_at_a_time_is_counted() {
     assert_eq!(reader.lost(), taken.lost);
 }
 
-// D5: what was read changes under the reader's hands, times and frames disagree, and the reader can write into the
-// ring.
+// D5: frames change after they were read, times and frames disagree, and the reader can write into the ring.
 #[test]
 fn frames_stay_as_they_were_read_and_a_view_reports_what_was_overwritten() {
     let name = Name::new("d5");
@@ -146,7 +145,7 @@ fn no_frame_is_torn_or_of_another_generation_while_the_writer_runs_flat_out() {
         });
         let _stop = stop.raise_at_end();
         let mut frames = Frames::default();
-        // Counted over all generations.
+        // Counted across all generations.
         let (mut next, mut read, mut generations) = (0, 0_u64, 0_u64);
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(2) {
@@ -195,7 +194,7 @@ fn all_times_are_delivered_as_they_were_written() {
     assert_eq!(source.writer.generation(), generation);
 }
 
-// D8: a chunk longer than the ring is an error, leaves the ring half overwritten and is lost in silence.
+// D8: a chunk longer than the ring is an error, leaves the ring half overwritten and is lost silently.
 #[test]
 fn a_chunk_longer_than_the_ring_keeps_the_newest_frames_and_counts_the_rest() {
     let name = Name::new("d8");
@@ -209,12 +208,12 @@ fn a_chunk_longer_than_the_ring_keeps_the_newest_frames_and_counts_the_rest() {
     assert!(taken.lost >= 157 && taken.read >= 50, "{taken:?}");
     let mut newest = Frames::default();
     assert_eq!(reader.latest(100, &mut newest).unwrap(), 100);
-    assert_eq!(checked(&newest), 187..287, "a whole ring of the newest frames is there");
+    assert_eq!(checked(&newest), 187..287, "the ring holds the newest frames");
     source.write(5);
     assert_eq!(drain(&mut reader, u64::MAX), Taken { read: 5, lost: 0, next: 292 });
 }
 
-// D21: who joins gets 3, 50, 97 or 100 frames, depending on where the ring stands.
+// D21: a reader that joins gets 3, 50, 97 or 100 frames, depending on the position in the ring.
 #[test]
 fn each_joiner_gets_the_same_history_wherever_the_ring_stands() {
     let name = Name::new("d21");
@@ -225,7 +224,7 @@ fn each_joiner_gets_the_same_history_wherever_the_ring_stands() {
         let join = |start| {
             let mut reader = Reader::open(&name, options(start)).unwrap();
             let taken = drain(&mut reader, u64::MAX);
-            assert_eq!(reader.lost(), 0, "frames before the start are no losses");
+            assert_eq!(reader.lost(), 0, "frames before the start do not count as lost");
             (taken.read, taken.next)
         };
         assert_eq!(join(Start::Oldest), (100, source.position));

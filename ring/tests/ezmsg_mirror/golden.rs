@@ -1,4 +1,4 @@
-//! Our streams beside the same ones as ezmsg wrote them.
+//! This library's streams compared with the same streams written by ezmsg.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Mirror;
 use dora_shm_testkit::{Name, segments};
 
-/// A stream that ezmsg itself wrote.
+/// A stream that ezmsg wrote.
 struct Golden {
     folder: String,
     expected: Value,
@@ -36,7 +36,7 @@ impl Golden {
         samples
     }
 
-    /// Compares what `mirror` says of our stream `name` with what it says of ezmsg's own.
+    /// Compares what `mirror` reports for this library's stream `name` with what it reports for ezmsg's own.
     #[track_caller]
     fn compare(&self, name: &str, mirror: &mut Mirror) {
         let folder = &self.folder;
@@ -83,7 +83,7 @@ fn a_wrapped_signal_looks_to_the_mirror_like_ezmsgs_own() {
         ..Description::default()
     };
     writer.begin(&Format::new(Dtype::F32, &[3], 10.0, 20).unwrap(), &described, 8).unwrap();
-    // Of 24 frames, the ring holds the newest 20; the first four may be anything.
+    // The ring holds the newest 20 of 24 frames, and the first four slots may hold anything.
     for first in [0_usize, 8, 16] {
         let slots = first..first + 8;
         let samples: Vec<u8> = slots
@@ -108,7 +108,7 @@ fn pictures_look_to_the_mirror_like_ezmsgs_own() {
         key: "cam0".into(),
         ..Description::default()
     };
-    // The axis of time is not described: it follows from the rate.
+    // The time axis is not described, since it follows from the rate.
     writer.begin(&Format::new(Dtype::U8, &[4, 5, 3], 30.0, 3).unwrap(), &described, 1).unwrap();
     for index in 0..2 {
         let samples: Vec<u8> = golden.frame(index).into_iter().map(|sample| sample as u8).collect();

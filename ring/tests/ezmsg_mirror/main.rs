@@ -1,4 +1,4 @@
-//! An unmodified `EZShmMirror` of ezmsg-tools reads our streams. `mirror.py` drives the real package.
+//! An unmodified `EZShmMirror` of ezmsg-tools reads this library's streams. `mirror.py` drives the real package.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -21,7 +21,7 @@ use dora_shm_testkit::{Name, segments, wait_until};
 fn python() -> Command {
     let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON").unwrap_or_else(|| {
         panic!(
-            "DORA_SHM_EZMSG_PYTHON names no Python with ezmsg-tools 0.10; `cargo xtask test` makes one and runs this \
+            "set DORA_SHM_EZMSG_PYTHON to a Python with ezmsg-tools 0.10; `cargo xtask test` creates one and runs this \
              test"
         )
     });
@@ -33,7 +33,7 @@ fn python() -> Command {
 /// A Python process with an `EZShmMirror`.
 struct Mirror(Process);
 
-/// What a poll of the mirror gave.
+/// The result of a poll of the mirror.
 struct Polled {
     shape: Vec<u64>,
     dtype: String,
@@ -50,9 +50,9 @@ impl Mirror {
         Self(process)
     }
 
-    /// Attached to the stream, which is there already.
+    /// Attaches to the stream, which exists already.
     fn open(name: &str) -> Self {
-        // At its end, the resource tracker would warn of segments that it takes for its own.
+        // At its end, the resource tracker would warn of segments that it believes to own.
         let mut mirror = Self::start(python().stderr(Stdio::null()));
         assert_eq!(mirror.call(json!({"do": "open", "name": name})), json!(true));
         mirror
@@ -60,7 +60,7 @@ impl Mirror {
 
     #[track_caller]
     fn call(&mut self, command: Value) -> Value {
-        let line = self.0.ask(&command.to_string()).unwrap().expect("the mirror's process is there");
+        let line = self.0.ask(&command.to_string()).unwrap().expect("the mirror's process is running");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{command}: {answer}");
         answer["answer"].take()
@@ -123,11 +123,11 @@ fn each_frame_and_its_time_arrives_once_over_many_laps() {
         let name = Name::new(&format!("mirror-laps-{chunk}"));
         let mut source = Source::new(&name, 100);
         let mut mirror = Mirror::open(&name);
-        assert_eq!(mirror.poll().frames(), 0, "nothing is written yet");
+        assert_eq!(mirror.poll().frames(), 0, "nothing was written");
         for _ in 0..60 {
             source.write(chunk);
             mirror.expect_positions(source.position - chunk..source.position);
-            // Defect D1 of the mirror itself, were the index ever N.
+            // Would show defect D1 of the mirror itself if the index were ever N.
             assert_eq!(mirror.poll().frames(), 0, "nothing is new");
         }
     }
@@ -163,7 +163,7 @@ fn the_mirror_reads_dims_axes_labels_units_attributes_and_key() {
         ]),
         key: "eeg/headset-1 ö".into(),
         stream_dim: Some("time".into()),
-        message: Some(json!({"what": "only our own readers need"})),
+        message: Some(json!({"what": "only dora-shm's readers need"})),
     };
     source.writer.describe(&described).unwrap();
     let mut mirror = Mirror::open(&name);
@@ -216,7 +216,7 @@ fn every_type_and_rank_arrives_and_each_generation_is_followed() {
             let dims = (0..=shape.len()).map(|axis| format!("dim_{axis}")).collect();
             writer.begin(&format, &Description { dims, ..Description::default() }, 3).unwrap();
             let mirror = mirror.get_or_insert_with(|| Mirror::open(&name));
-            assert_eq!(mirror.poll().frames(), 0, "nothing of the last generation");
+            assert_eq!(mirror.poll().frames(), 0, "no frames of the last generation");
             // Every bit pattern of small numbers is a value of every type; bools are 0 or 1.
             let modulus = if dtype == Dtype::Bool { 2 } else { 64 };
             let samples: Vec<u8> = (0..3 * format.frame_bytes()).map(|byte| (byte % modulus) as u8).collect();
@@ -224,7 +224,7 @@ fn every_type_and_rank_arrives_and_each_generation_is_followed() {
             writer.write(&Chunk { samples: &samples, times, send_ns: 0 }).unwrap();
 
             let polled = mirror.poll();
-            // The mirror cannot slice a ring of one dimension: it is shown one more.
+            // The mirror cannot slice a ring of one dimension, so the header has a second one.
             let shown = if shape.is_empty() { &[1] } else { shape };
             assert_eq!(polled.shape, [&[3], shown].concat(), "{dtype} {shape:?}");
             assert_eq!(polled.dtype, dtype.name());
@@ -253,7 +253,7 @@ fn a_chunk_longer_than_the_ring_is_an_overflow_and_then_the_newest_frames() {
         source.write(chunk);
         let polled = mirror.poll();
         assert!(polled.overflow, "{chunk}");
-        // Of a full ring the mirror leaves the oldest frame out.
+        // The mirror omits the oldest frame of a full ring.
         polled.check_positions(source.position - 99..source.position);
         assert_eq!(mirror.poll().frames(), 0);
         source.write(10);
@@ -315,11 +315,12 @@ fn a_python_reader_that_ends_removes_nothing_permanently() {
         leaving.expect_positions(0..10);
         leaving.describe();
         leaving.0.end_well().unwrap();
-        // Python's resource tracker outlives Python and holds its stderr; at its end it removes the names it knows.
+        // Python's resource tracker outlives Python and keeps its stderr open. At its end, it removes the names that it
+        // has recorded.
         let mut farewell = String::new();
         stderr.read_to_string(&mut farewell).unwrap();
         assert!(farewell.contains("leaked shared_memory objects"), "the tracker removed something: {farewell:?}");
-        wait_until("the names are back", || public.iter().all(|path| path.exists()));
+        wait_until("the names are linked again", || public.iter().all(|path| path.exists()));
     }
     let mut late = Mirror::open(&name);
     late.expect_positions(0..10);
@@ -346,5 +347,5 @@ fn a_mirror_stays_attached_when_a_killed_writer_is_taken_over() {
     mirror.expect_positions(20..40);
     source.writer.close();
     let after = mirror.poll();
-    assert_eq!((after.frames(), after.overflow), (0, false), "a closed stream has nothing for a mirror");
+    assert_eq!((after.frames(), after.overflow), (0, false), "a closed stream has no frames for a mirror");
 }

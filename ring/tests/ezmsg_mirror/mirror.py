@@ -14,7 +14,7 @@ from ezmsg.tools.shmem.shmem_mirror import EZShmMirror
 
 
 def plain(value):
-    """A value as JSON, with its type where JSON would lose it."""
+    """A value as JSON, with its type if JSON would lose it."""
     if isinstance(value, np.ndarray):
         kind = "struct" if value.dtype.names else value.dtype.kind
         rows = [list(row) for row in value.tolist()] if value.dtype.names else value.tolist()
@@ -79,7 +79,7 @@ class Commands:
         }
 
     def ring(self):
-        """All that the ring holds, as the mirror maps it."""
+        """The whole content of the ring, as the mirror maps it."""
         state = self.mirror._mirror_state
         return {
             "shape": list(state.buffer_arr.shape),
@@ -106,7 +106,7 @@ class Commands:
         return header_of(self.mirror.meta)
 
     def decode(self, header, aux):
-        """What the files of a header and of a metadata segment say."""
+        """The content of the files of a header and of a metadata segment."""
         meta = ShmemArrMeta.from_buffer_copy(open(header, "rb").read(ctypes.sizeof(ShmemArrMeta)))
         blob = open(aux, "rb").read()[: meta.aux_nbytes]
         names = []

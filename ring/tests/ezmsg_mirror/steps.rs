@@ -10,7 +10,7 @@ use dora_shm_testkit::roles::{self, DONE};
 use dora_shm_testkit::source::*;
 use dora_shm_testkit::{Name, segments};
 
-// Defects D1 and D6: a poll between two stores finds phantom frames and an overflow that never was.
+// Defects D1 and D6: a poll between two stores finds phantom frames and a false overflow.
 #[test]
 #[ignore = "needs ezmsg-tools: cargo xtask test"]
 fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
@@ -22,7 +22,7 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
     let mut orders = orders();
     let labels = labels_in_the_sources();
     let mut mirror: Option<Mirror> = None;
-    // Generation and position of the frame that comes next, and how many came of each generation.
+    // Generation and position of the next frame, and the number of frames received of each generation.
     let (mut generation, mut next) = (0, 0);
     let mut came = [0_u64; RINGS.len()];
     let mut stops = BTreeMap::<String, u64>::new();
@@ -35,7 +35,7 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
             continue;
         }
         assert!(labels.contains(&line), "{line}");
-        // A mirror that finds no stream tries again half a second later.
+        // A mirror that does not find a stream tries again after half a second.
         if mirror.is_none() && segments::header(&name).exists() {
             mirror = Some(Mirror::open(&name));
         }
@@ -61,7 +61,7 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
         source.say("go on");
     }
     source.end_well().unwrap();
-    assert_eq!(came, [CHUNKS * CHUNK; RINGS.len()], "each frame once");
+    assert_eq!(came, [CHUNKS * CHUNK; RINGS.len()], "each frame is received once");
     for label in [
         "W1",
         "W2",
@@ -94,14 +94,14 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
     }
 }
 
-/// Frames of each generation's ring: chunks divide the first, do not divide the second, and all but one of them end a lap
-/// in the third.
+/// Frames of each generation's ring: chunks divide the first and do not divide the second; in the third, all but one of
+/// them end a lap.
 const RINGS: [u64; 3] = [3 * CHUNK, 3 * CHUNK - 1, CHUNK + 1];
 const CHUNKS: u64 = 9;
 const CHUNK: u64 = 4;
 
-/// What the source does after it has begun: the position of a frame is its generation in the upper half, and its place in
-/// the generation in the lower.
+/// The orders for the source. A frame's position has its generation in the upper half, and its place in the generation
+/// in the lower.
 fn orders() -> VecDeque<String> {
     let mut orders = VecDeque::new();
     for (generation, frames) in (0_u64..).zip(RINGS) {

@@ -1,4 +1,4 @@
-//! What bindings ask of a reader, for a stream that ezmsg wrote.
+//! The calls of a reader that the bindings use, for a stream that ezmsg wrote.
 
 use std::os::fd::AsRawFd;
 
@@ -9,7 +9,7 @@ use dora_shm_testkit::wait_until;
 
 const FRAME_BYTES: usize = 8 * CHANNELS;
 
-/// Memory of the caller's.
+/// The caller's memory.
 struct Memory {
     samples: Vec<u8>,
     times: Vec<f64>,
@@ -85,7 +85,7 @@ fn each_frame_has_a_message_and_a_writer() {
     assert!(reader.read(&mut Frames::new(), u64::MAX).unwrap().is_data());
     let mut messages = Vec::new();
     reader.messages(1..4, &mut messages);
-    assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 0, 5), "the one that brought them");
+    assert_eq!((messages.len(), messages[0].first, messages[0].frames), (1, 0, 5), "the message that contains them");
     assert!((before..=unix_ns()).contains(&messages[0].send_ns), "sent when it was found");
     reader.messages(4..4, &mut messages);
     assert_eq!(messages.len(), 1);
@@ -109,7 +109,7 @@ fn a_notifier_reports_updates_and_a_later_stream() {
         // SAFETY: one entry, which outlives the call.
         (unsafe { libc::poll(&mut poll, 1, 0) }) == 1
     };
-    assert!(is_readable(), "it begins so");
+    assert!(is_readable(), "readable at first");
     for round in 0..5 {
         notifier.clear();
         let mut frames = Frames::new();
@@ -122,7 +122,7 @@ fn a_notifier_reports_updates_and_a_later_stream() {
     stage.make_header();
     stage.make_ring();
     stage.patch(crate::stage::at::VALID, &[1]);
-    wait_until("it tells of the next stream", is_readable);
+    wait_until("the next stream is reported", is_readable);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Positions out of an index and laps, which are two stores.
+//! Positions from an index and laps, which the writer stores one after the other.
 
 use dora_shm_ring::*;
 
@@ -77,9 +77,9 @@ fn a_reader_that_sleeps_through_laps_counts_what_it_missed() {
         for position in (0..70).step_by(10) {
             stage.write(position..position + 10);
         }
-        // It goes on half a ring behind the writer.
+        // It continues half a ring behind the writer.
         assert_eq!(read(&mut reader), (60, every(60..70), 60));
-        // Exactly a whole ring is no loss: defect D3.
+        // Exactly a whole ring is not a loss: defect D3.
         stage.write(70..80);
         stage.write(80..90);
         assert_eq!(read(&mut reader), (70, every(70..90), 0));
@@ -92,7 +92,7 @@ fn frames_that_the_writer_overwrites_unannounced_are_not_delivered() {
     let stage = Stage::new("overwritten", 2, 20);
     let mut reader = Reader::open(&stage.name, from(Start::Oldest)).unwrap();
     stage.write(0..20);
-    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("frames are there") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("expected a view") };
     let before = view.samples()[0].to_vec();
     stage.write(20..30);
     assert_eq!(view.samples()[0].to_vec(), before, "a copy");
@@ -110,7 +110,7 @@ fn counters_that_contradict_each_other_are_an_error_and_the_reader_attaches_anew
         stage.set(laps, index);
         let error = reader.read(&mut Frames::new(), 1).unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
-        assert!(reader.read(&mut Frames::new(), 1).is_err(), "it is not better than before");
+        assert!(reader.read(&mut Frames::new(), 1).is_err(), "the counters are still invalid");
         stage.set(0, 7);
         stage.store(5..7);
         expect(&mut reader, Outcome::Generation);
@@ -129,7 +129,7 @@ fn another_format_is_another_generation() {
         let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
         stage.write(0..10);
         assert_eq!(read(&mut reader).1, every(0..10));
-        // While the header is not valid there is nothing to see, and its zeros are no lap.
+        // While the header is not valid, nothing is new, and its zeros are not a lap.
         stage.patch(at::VALID, &[0]);
         expect(&mut reader, Outcome::Nothing);
         stage.set(0, 0);

@@ -1,4 +1,4 @@
-//! What ezmsg-tools 0.6 and 0.10 really wrote.
+//! Recorded streams of ezmsg-tools 0.6 and 0.10.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::from;
 use dora_shm_testkit::{Name, segments};
 
-/// A real stream, put back into shared memory.
+/// A recorded stream, restored into shared memory.
 struct Golden {
     name: Name,
     expected: Value,
@@ -57,7 +57,7 @@ impl Golden {
         let rate = self.expected["header"]["srate"].as_f64().unwrap();
         match self.expected["times"].as_array() {
             Some(times) => times[position as usize % times.len()].as_f64().unwrap(),
-            // Version 1 has none.
+            // Version 1 stores no times.
             None => position as f64 / rate,
         }
     }
@@ -163,14 +163,14 @@ fn the_newest_frames_of_a_real_stream_are_read_without_moving_the_cursor() {
 fn a_view_of_a_real_stream_is_whole_when_it_is_given_back() {
     let golden = Golden::put(2, "eeg_f32_wrapped");
     let mut reader = Reader::open(&golden.name, from(Start::Oldest)).unwrap();
-    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("frames are there") };
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("expected a view") };
     let [samples, rest] = view.samples();
     assert_eq!((view.first(), view.frames(), samples.len(), rest.len()), (4, 20, 240, 0));
     let mut times = Vec::new();
     view.copy_times_to(&mut times);
     assert_eq!(times, (4..24).map(|p| golden.time(p)).collect::<Vec<_>>());
-    assert_eq!(reader.position(), 4, "a view that is not given back has passed nothing");
+    assert_eq!(reader.position(), 4, "a view that is not given back does not move the cursor");
     assert_eq!(reader.finish(view), 4..24);
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing));
-    assert_eq!(samples.to_vec()[..4], (golden.frame(4)[0] as f32).to_le_bytes(), "the bytes outlive their view");
+    assert_eq!(samples.to_vec()[..4], (golden.frame(4)[0] as f32).to_le_bytes(), "the bytes outlive the view");
 }

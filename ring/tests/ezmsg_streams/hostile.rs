@@ -1,5 +1,5 @@
-//! Whatever a header of ezmsg's says, it is a typed error, or as if there were no stream: never a panic, never memory that a
-//! number in it asks for. Defect D14: of the original's readers, some crash.
+//! Any content of an ezmsg header gives a typed error or counts as an absent stream. It never causes a panic, or an
+//! allocation whose size the header determines. Defect D14: some of ezmsg's readers crash.
 
 use dora_shm_ring::*;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use crate::from;
 use crate::stage::{HEADER_BYTES, Stage, at};
 use dora_shm_testkit::segments;
 
-/// Everything that readers of both kinds have, from every start.
+/// Calls all methods of both kinds of readers, from every start.
 fn probe(name: &str) -> Result<()> {
     for start in [Start::Oldest, Start::Newest, Start::Last(3)] {
         let mut reader = Reader::open(name, from(start))?;
@@ -41,7 +41,7 @@ fn written(test: &str, version: u32) -> Stage {
 #[track_caller]
 fn expect_corrupt(stage: &Stage, says: &str) {
     match probe(&stage.name) {
-        Err(Error::Corrupt { reason, .. }) => assert!(reason.contains(says), "{reason:?} says nothing of {says:?}"),
+        Err(Error::Corrupt { reason, .. }) => assert!(reason.contains(says), "expected {says:?} in {reason:?}"),
         other => panic!("{says}: {other:?}"),
     }
 }
@@ -97,7 +97,7 @@ fn frames_that_no_format_describes_are_unsupported_and_named() {
 
 #[test]
 fn a_frame_of_no_dimensions_is_one_sample() {
-    // Defect D16: a reader of the original's fails with an IndexError.
+    // Defect D16: ezmsg's reader fails with an IndexError.
     let stage = written("scalar", 2);
     stage.patch(at::NDIM, &1_u32.to_le_bytes());
     let mut reader = Reader::open(&stage.name, from(Start::Oldest)).unwrap();
@@ -204,7 +204,7 @@ proptest! {
     ) {
         let stage = written("proptest", 2);
         stage.describe(1, &pickle);
-        // Everywhere, and where it matters most.
+        // Anywhere, and more often in the decisive fields.
         let fields = [at::VALID, at::NDIM, at::SHAPE, at::INDEX, at::LAPS, at::KEY_LEN];
         let chosen = places.into_iter().map(|i| fields[i]).chain(std::iter::repeat(u64::MAX));
         for ((offset, bytes, length), field) in changes.iter().zip(chosen) {
@@ -242,7 +242,7 @@ fn streams_of_ezmsgs_are_listed_with_their_version_and_key() {
             struct_version == version && key.as_deref() == Some("eeg")
         });
         assert!(listed);
-        // One that contradicts itself is listed, too.
+        // A stream whose header contradicts itself is listed, too.
         stage.patch(at::NDIM, &0_u32.to_le_bytes());
         let listed = streams().unwrap().into_iter().any(|stream| {
             matches!(stream, StreamInfo::Ezmsg { segment, format: None, ring_bytes: None, position: 0, .. }

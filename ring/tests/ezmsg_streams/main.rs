@@ -1,5 +1,5 @@
-//! Streams that ezmsg itself wrote, as files: real ones of both struct versions, ones whose counters are moved between
-//! two looks, and ones that nobody would write.
+//! Streams in ezmsg's format, as files: recorded ones of both struct versions, ones whose counters are changed between
+//! two polls, and ones that no correct writer would write.
 
 mod bindings;
 mod counters;
@@ -16,7 +16,7 @@ fn from(start: Start) -> ReaderOptions {
     ReaderOptions::default().start(start)
 }
 
-/// One read of everything that is new: the first position, the frames' own positions, and what was lost before.
+/// One read of everything new: the first position, the positions in the frames' content, and the loss before them.
 #[track_caller]
 fn read(reader: &mut Reader) -> (u64, Vec<u64>, u64) {
     let mut frames = Frames::new();

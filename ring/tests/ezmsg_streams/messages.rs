@@ -1,4 +1,4 @@
-//! A stream that ezmsg wrote, as messages: what is new at a look.
+//! A stream that ezmsg wrote, as messages: the frames that one poll finds.
 
 use dora_shm_ring::*;
 
@@ -46,7 +46,7 @@ fn a_message_in_place_is_a_copy_and_the_reader_moves_on_when_it_is_given_back() 
     stage.write(0..6);
     let mut reader = MessageReader::open(&stage.name, from(Start::Oldest)).unwrap();
     for given_back in [false, true] {
-        let Outcome::Data(view) = reader.view().unwrap() else { panic!("a message is there") };
+        let Outcome::Data(view) = reader.view().unwrap() else { panic!("expected a message") };
         assert_eq!((view.info().first, view.info().frames, view.info().lost), (0, 6, 0));
         let [samples, rest] = view.samples();
         assert_eq!((samples.len(), rest.len()), (6 * 8 * CHANNELS, 0));

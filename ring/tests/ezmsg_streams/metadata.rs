@@ -1,11 +1,11 @@
-//! The description of a stream that ezmsg wrote: what becomes of the reader when it is refused, changed or gone.
+//! The description of a stream that ezmsg wrote, if it is refused, changed or gone.
 
 use dora_shm_ring::*;
 
 use crate::read;
 use crate::stage::{Stage, at};
 
-/// A dict of strings, as CPython would write it: protocol 4, without memo.
+/// A pickled dict of strings as CPython writes it, in protocol 4, but without memo.
 fn pickle(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = b"\x80\x04}(".to_vec();
     for (name, value) in members {
@@ -49,7 +49,7 @@ fn a_pickle_that_requires_a_call_is_refused_by_name_and_the_samples_are_read() {
         assert!(reader.description().is_none() && reader.description_missed());
         let refused = ezmsg(&reader).refused.unwrap();
         assert!(refused.contains(&format!("wants to call {named}, which is never done")), "{refused}");
-        // The next one is read again.
+        // The next description is read.
         stage.describe(2, &described("better", b"}"));
         assert_eq!(reader.read(&mut Frames::new(), 1).unwrap(), Outcome::Nothing);
         assert_eq!((&*reader.description().unwrap().key, ezmsg(&reader).refused), ("better", None));

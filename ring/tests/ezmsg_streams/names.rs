@@ -1,4 +1,4 @@
-//! Streams of one name, one after the other: ezmsg's and ours.
+//! Streams of one name, one after the other: ezmsg's and this library's.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use crate::stage::{Stage, at};
 use crate::{expect, read};
 use dora_shm_testkit::{PATIENCE, segments, wait_until};
 
-/// Reads until something other than nothing is told.
+/// Reads until the outcome is other than `Nothing`.
 #[track_caller]
 fn next(reader: &mut Reader) -> Outcome<u64> {
     let mut outcome = Outcome::Nothing;
-    wait_until("the reader is told something", || {
+    wait_until("the reader reports something", || {
         assert!(!matches!(reader.wait(PATIENCE).unwrap(), Wait::Interrupted));
         outcome = reader.read(&mut Frames::new(), u64::MAX).unwrap();
         outcome != Outcome::Nothing
@@ -79,10 +79,10 @@ fn a_name_goes_from_ezmsg_to_dora_shm_and_back() {
         let (mut frames, mut message) = (Frames::new(), Message::new());
         let mut one = Reader::open(&stage.name, options()).unwrap();
         let mut other = MessageReader::open(&stage.name, options()).unwrap();
-        // Of data, the first position.
+        // Data are represented by their first position.
         let mut told = || {
             let mut outcome = Outcome::Nothing;
-            wait_until("something is told", || {
+            wait_until("the reader reports something", || {
                 outcome = if messages {
                     other.next(&mut message).unwrap().map(|info| info.first)
                 } else {
@@ -127,7 +127,7 @@ fn a_wait_is_interrupted_and_sleeps_between_its_polls() {
     });
     assert!(started.elapsed() < PATIENCE / 2);
 
-    // Each look is a handful of system calls; a reader that spun would take all of the time.
+    // Each poll is a few system calls, while a reader that spins would use all of the time.
     let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let nanoseconds = |time: rustix::time::Timespec| time.tv_sec * 1_000_000_000 + time.tv_nsec;
     let before = nanoseconds(cpu());

@@ -1,4 +1,4 @@
-//! A stream that ezmsg wrote, as three files, moved on by hand.
+//! A stream in ezmsg's format, as three files that the test changes.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub const HEADER_BYTES: usize = 1334;
 pub const CHANNELS: usize = 3;
 pub const RATE: f64 = 100.0;
 
-/// A stream of int64 frames that tell their positions.
+/// A stream of int64 frames whose content encodes their positions.
 pub struct Stage {
     pub name: Name,
     version: u32,
@@ -38,7 +38,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A stream that has a ring of `frames` frames and nothing in it.
+    /// A stream with an empty ring of `frames` frames.
     pub fn new(test: &str, version: u32, frames: u64) -> Self {
         let stage = Self { name: Name::new(test), version, frames, generation: 0 };
         stage.make_header();
@@ -55,7 +55,7 @@ impl Stage {
         segments::ring(&self.name, self.generation)
     }
 
-    /// A new file under the header's name, of a stream without a ring.
+    /// Puts a new file under the header's name, for a stream without a ring.
     pub fn make_header(&self) {
         let mut bytes = vec![0; HEADER_BYTES];
         let mut put = |offset: u64, value: &[u8]| bytes[offset as usize..][..value.len()].copy_from_slice(value);
@@ -67,7 +67,7 @@ impl Stage {
         std::fs::rename(new, self.header()).unwrap();
     }
 
-    /// The fields of this generation, and a ring of zeros. Whether the header is valid stays as it was.
+    /// Stores the fields of this generation, and creates a ring of zeros. Does not change whether the header is valid.
     pub fn make_ring(&self) {
         let times = if self.version == 2 { 8 * self.frames } else { 0 };
         let length = times + self.frames * 8 * CHANNELS as u64;
@@ -81,7 +81,7 @@ impl Stage {
         self.set(0, 0);
     }
 
-    /// What its writer does for another format, up to the new ring.
+    /// Does what ezmsg's writer does for another format, up to the new ring.
     pub fn next_generation(&mut self, frames: u64) {
         self.patch(at::VALID, &[0]);
         self.set(0, 0);
@@ -101,7 +101,7 @@ impl Stage {
         self.patch(at::LAPS, &laps.to_le_bytes());
     }
 
-    /// Stores the frames of these positions into their slots, and says nothing of it.
+    /// Stores the frames of these positions into their slots, without changing the counters.
     pub fn store(&self, positions: std::ops::Range<u64>) {
         for position in positions {
             let slot = position % self.frames;
@@ -115,14 +115,15 @@ impl Stage {
         }
     }
 
-    /// Writes the frames of these positions as ezmsg writes a message: its index is N, not 0, where a lap ends exactly.
+    /// Writes the frames of these positions as ezmsg writes a message: at the exact end of a lap, its index is N, not
+    /// 0.
     pub fn write(&self, positions: std::ops::Range<u64>) {
         self.store(positions.clone());
         let (laps, index) = self.place(positions.end);
         self.set(laps, index);
     }
 
-    /// The laps and the index that ezmsg has after `position` frames.
+    /// ezmsg's laps and index after `position` frames.
     pub fn place(&self, position: u64) -> (u64, u64) {
         match (position / self.frames, position % self.frames) {
             (laps @ 1.., 0) => (laps - 1, self.frames),
@@ -154,7 +155,7 @@ pub fn time_at(position: u64) -> f64 {
     1000.0 + position as f64 / RATE
 }
 
-/// What the frames say that their positions are.
+/// The positions that the frames' content encodes.
 #[track_caller]
 pub fn positions(frames: &Frames) -> Vec<u64> {
     let samples = frames.samples_as::<i64>().expect("int64 samples");

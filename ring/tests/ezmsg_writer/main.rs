@@ -1,4 +1,5 @@
-//! Our readers beside the unmodified `ShMemCircBuff` of ezmsg-tools 0.6 and 0.10. `writer.py` drives the real package.
+//! This library's readers with the unmodified `ShMemCircBuff` of ezmsg-tools 0.6 and 0.10. `writer.py` drives the real
+//! package.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,10 +10,10 @@ use serde_json::{Value, json};
 use dora_shm_testkit::process::Process;
 use dora_shm_testkit::{Name, PATIENCE, segments, wait_until};
 
-/// Both releases: the struct version that each writes, and the variable that names a Python which has it.
+/// Both releases: the struct version that each writes, and the variable that names a Python with that release.
 const RELEASES: [(u32, &str); 2] = [(1, "DORA_SHM_EZMSG06_PYTHON"), (2, "DORA_SHM_EZMSG_PYTHON")];
 
-/// What the writer's frames hold.
+/// Content of the writer's frames.
 const STEP: i64 = 31;
 const CHANNEL: i64 = 1_000_003;
 const RATE: f64 = 1000.0;
@@ -23,7 +24,7 @@ struct Original {
     version: u32,
 }
 
-/// A stream's name whose segments are removed even when the original leaves some: defect D7.
+/// A stream's name whose segments are removed, since ezmsg leaves some behind: defect D7.
 struct Leaky(Name);
 
 impl Drop for Leaky {
@@ -37,23 +38,23 @@ impl Drop for Leaky {
 impl Original {
     fn start(version: u32, variable: &str) -> Self {
         let python = std::env::var_os(variable)
-            .unwrap_or_else(|| panic!("{variable} names no Python with ezmsg-tools; `cargo xtask test` makes one"));
+            .unwrap_or_else(|| panic!("set {variable} to a Python with ezmsg-tools; `cargo xtask test` creates one"));
         let mut command = Command::new(python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ezmsg_writer/writer.py"));
-        // Its resource tracker warns of what the original leaks.
+        // Python's resource tracker warns of the segments that ezmsg leaks.
         let mut process = Process::start(command.stderr(Stdio::null())).unwrap();
         process.expect("ready").unwrap();
         Self { process, version }
     }
 
-    /// A command whose answer is heard later.
+    /// Sends a command whose answer is read later.
     fn begin(&mut self, command: Value) {
         self.process.say(&command.to_string());
     }
 
     #[track_caller]
     fn answer(&mut self) -> Value {
-        let line = self.process.hear().unwrap().expect("the original's process is there");
+        let line = self.process.hear().unwrap().expect("ezmsg's process is running");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{answer}");
         answer["answer"].take()
@@ -101,7 +102,7 @@ impl Ledger {
             return outcome;
         }
         let samples = self.frames.samples_as::<i64>().unwrap();
-        assert_eq!(self.frames.first(), self.next + self.frames.lost(), "a gap that is not counted");
+        assert_eq!(self.frames.first(), self.next + self.frames.lost(), "every gap is counted");
         self.next = self.frames.first();
         for (frame, &time) in samples.chunks(self.channels as usize).zip(self.frames.times()) {
             let position = self.next;
@@ -138,7 +139,8 @@ fn every_frame_is_read_once_at_full_speed_with_messages_of_any_length() {
         let reader = Reader::open(&name.0, ReaderOptions::default()).unwrap();
         let mut ledger = Ledger::new(reader, 16, original.version);
         original.call(json!({"do": "shape", "channels": 16}));
-        // As fast as it can, but never more than the ring's 1000 frames ahead. Divisors of the ring (defect D1) and others.
+        // At full speed, but never more than the ring's 1000 frames ahead. Message lengths that divide the ring (defect
+        // D1), and others.
         for (frames, messages) in [(10, 90), (7, 130), (1, 500), (100, 9), (250, 3), (33, 30), (1000, 1)] {
             for _ in 0..15 {
                 original.begin(json!({"do": "write", "frames": frames, "messages": messages}));
@@ -166,7 +168,7 @@ fn a_reader_that_cannot_keep_up_accounts_for_every_frame_and_gets_none_of_anothe
         while ledger.next < total {
             assert!(Instant::now() < deadline, "{} of {total}", ledger.next);
             ledger.reader.wait(PATIENCE).unwrap();
-            // Long enough for laps.
+            // Long enough to be lapped.
             std::thread::sleep(Duration::from_millis(3));
             ledger.read(u64::MAX);
         }
@@ -186,7 +188,7 @@ fn messages_are_whole_and_follow_each_other() {
         let deadline = Instant::now() + PATIENCE;
         while next < 8000 {
             if next == written {
-                // Half a ring, as fast as it can.
+                // Half a ring, at full speed.
                 original.begin(json!({"do": "write", "frames": 20, "messages": 25}));
                 written += 500;
             }
@@ -244,7 +246,7 @@ fn every_change_of_format_is_a_generation_whose_frames_are_read() {
             assert_eq!(reader.generation(), Some(generation as u32));
             assert!(reader.read(&mut frames, 100).unwrap().is_data());
             assert_eq!((frames.first(), frames.frames(), frames.lost()), (0, 12, 0), "{dtype}");
-            // Below 256 whatever the type: the first channel of the first three frames.
+            // The first channel of the first three frames, whose values are below 256 in every type.
             let sample = |i: usize| &frames.samples()[i * 5 * dtype.size()..][..dtype.size()];
             match dtype {
                 Dtype::F32 => assert_eq!(sample(2), 62.0_f32.to_le_bytes()),
@@ -283,12 +285,12 @@ fn a_restarted_writer_is_followed_after_a_clean_end_and_after_a_kill() {
             if killed {
                 original.process.kill_and_wait().unwrap();
                 assert!(reader.read(&mut frames, 100).unwrap().is_data());
-                assert_eq!(frames.first(), 30, "what a killed writer left is read");
+                assert_eq!(frames.first(), 30, "the frames that a killed writer left are read");
             } else {
                 original.call(json!({"do": "close"}));
                 assert!(reader.read(&mut frames, 100).unwrap().is_data());
                 assert_eq!((frames.first(), frames.frames()), (30, 10), "the last frames are read after the end");
-                wait_until("the end is told", || reader.read(&mut frames, 100).unwrap() == Outcome::Closed);
+                wait_until("the end is reported", || reader.read(&mut frames, 100).unwrap() == Outcome::Closed);
                 assert_eq!(reader.liveness(Duration::ZERO).unwrap(), Liveness::Absent);
             }
         }
@@ -350,7 +352,7 @@ fn descriptions_hold_what_can_be_represented_and_name_the_rest() {
         labels.push(("bytes", json!(["Fp1", "Cz", "O"])));
         labels.push(("numbers", json!([1, 2, 3])));
         labels.push(("floats", json!([1.5, 2.5, -0.25])));
-        // Another description in the same generation.
+        // A new description in the same generation.
         for (kind, expected) in labels {
             original.call(json!({"do": "describe", "labels": kind}));
             original.call(json!({"do": "write", "frames": 10}));

@@ -1,5 +1,5 @@
-//! The fuzzers' corpus, played again with everything that the fuzzer of `attach` does first: what was found once, or was
-//! the start of a finding, is tried by every test run, without the fuzzers' toolchain.
+//! The fuzzers' corpus, replayed with the changes that the fuzzer of `attach` tries first, so that every test run
+//! repeats earlier findings without the fuzzers' toolchain.
 
 use dora_shm_ring::ReaderOptions;
 use dora_shm_testkit::fuzz_input::{Files, NAME};
@@ -7,7 +7,7 @@ use dora_shm_testkit::isolated::with_private_shm;
 use dora_shm_testkit::probe;
 use dora_shm_testkit::programs::root;
 
-/// Bytes between two places at which an input is changed or cut.
+/// Distance in bytes between two places at which an input is changed or cut.
 const STEP: usize = 7;
 
 #[test]
@@ -32,7 +32,7 @@ fn readers_survive_the_corpus_of_streams_however_it_is_cut_and_changed() {
     });
 }
 
-/// Whether every reader was content.
+/// Whether no reader returned an error.
 fn attach(files: &mut Files, input: &[u8]) -> bool {
     files.put(input);
     probe::all(NAME, &ReaderOptions::default()).is_ok()

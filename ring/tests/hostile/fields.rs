@@ -1,4 +1,4 @@
-//! Segments that are cut off, corrupt in any field, or of another stream or version.
+//! Segments that are truncated, corrupt in any field, or of another stream or version.
 
 use std::ops::Range;
 use std::path::Path;
@@ -27,8 +27,8 @@ fn truncated_segments_are_detected_before_they_are_read() {
                 file.set_len(length).unwrap();
                 let error = probe(&specimen.name);
                 errors += u32::from(error.is_some());
-                // A header that is not there yet is no error, and one that is cut off before our own fields is ezmsg's; of
-                // the others nothing less than all is enough.
+                // A header that does not exist yet is not an error, and one that ends before this library's fields
+                // counts as ezmsg's. All other segments must be complete.
                 assert_eq!(
                     error.is_some(),
                     i > 0 || (2049..4096).contains(&length),
@@ -42,20 +42,20 @@ fn truncated_segments_are_detected_before_they_are_read() {
     take_name(&specimen.name);
 }
 
-/// Of how many corruptions one is tried: each, unless `DORA_SHM_HOSTILE_ONE_OF` says otherwise, for those who run these
-/// tests under something that makes them many times slower. What is tried does not change from run to run.
+/// One of this many corruptions is tried. 1, unless `DORA_SHM_HOSTILE_ONE_OF` is set, for runs under tools that make
+/// the tests many times slower. The selection is the same in every run.
 fn one_of() -> usize {
     std::env::var("DORA_SHM_HOSTILE_ONE_OF").map_or(1, |text| text.parse().expect("a number"))
 }
 
-/// So many errors were found, or, when not each corruption is tried, about as many as that leaves.
+/// Asserts that more than `than` errors were found, or a proportional number if not every corruption is tried.
 #[track_caller]
 fn assert_more_errors(found: u32, than: usize) {
     let fewest = if one_of() == 1 { than } else { than / (2 * one_of()) };
-    assert!(found as usize > fewest, "{found} errors, {fewest} would be too few");
+    assert!(found as usize > fewest, "found {found} errors, expected more than {fewest}");
 }
 
-/// Corrupts bytes of one segment, one place at a time, and probes.
+/// Corrupts bytes of one segment, one place at a time, and probes the stream.
 fn corrupt_each(
     specimen: &Specimen,
     path: &Path,
@@ -73,12 +73,12 @@ fn corrupt_each(
     errors
 }
 
-/// Every byte of a range flipped: all its bits, and one.
+/// Flips every byte of a range: all its bits, and a single one.
 fn flips(whole: &Bytes, range: Range<usize>) -> impl Iterator<Item = (usize, Vec<u8>)> {
     range.flat_map(move |offset| [0xFF, 1].map(|bits| (offset, vec![whole.0[offset] ^ bits])))
 }
 
-/// Every aligned word of a range set to values at the edges of what it may be.
+/// Sets every aligned word of a range to values at the limits of its range.
 fn edges(range: Range<usize>) -> impl Iterator<Item = (usize, Vec<u8>)> {
     let wide = [0, 1, 7, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 40, 1 << 61, (1 << 63) - 1, 1 << 63]
         .into_iter()
@@ -105,7 +105,7 @@ fn every_field_of_a_header_may_be_corrupt() {
     assert_more_errors(flipped, 2 * (8 + 2 + 4 + specimen.name.len()));
     let edged = corrupt_each(&specimen, &path, &specimen.header, edges(fields));
     assert_more_errors(edged, 30);
-    // What ezmsg's part says is nothing to us.
+    // The library ignores ezmsg's part.
     assert_eq!(corrupt_each(&specimen, &path, &specimen.header, flips(&specimen.header, 0..64)), 0);
 }
 
@@ -140,7 +140,7 @@ fn a_ring_or_a_description_of_another_stream_or_generation_is_not_read() {
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Nothing);
         assert_eq!(by_message.next(&mut message).unwrap(), Outcome::Nothing);
         assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Dead));
-        // It is tried again: the right one may come under that name.
+        // The reader tries again, since the right file may get that name.
         patch(&ring, trailer + offset, &[right.0[place]]).unwrap();
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
@@ -202,7 +202,7 @@ fn consistent_but_false_counters_and_records_do_not_keep_a_reader_busy() {
         if round % 2 == 0 {
             patch(&ring, trailer + trailer_at::BASE, &roll().to_le_bytes()).unwrap();
         }
-        // All records alike: a search for the right one never finds any.
+        // All records are equal, so that a search for the right one finds none.
         let alike = [roll(), roll()].map(u64::to_le_bytes).concat();
         for record in records.chunks_exact_mut(64) {
             record[..16].copy_from_slice(&alike);
@@ -225,14 +225,14 @@ fn a_writer_takes_the_name_of_a_dead_stream_whatever_its_fields_hold() {
         .map(|offset| (&header, offset))
         .chain((trailer..trailer + 400).step_by(4).map(|offset| (&ring, offset)))
         .chain((footer..footer + 64).step_by(4).map(|offset| (&metadata, offset)))
-        // ezmsg's length of a description, which must never shrink.
+        // ezmsg's length of the description, which must never shrink.
         .chain([(&header, 1328)]);
     let values = |(path, offset)| [0, u32::MAX, rng.below(1 << 32) as u32].map(|value| (path, offset, value));
     for (path, offset, value) in fields.flat_map(values).step_by(one_of()) {
         specimen.put().unwrap();
         patch(path, offset, &value.to_le_bytes()).unwrap();
         take_name(&specimen.name);
-        // Segments that a header misnames cannot be found from it; `clean` sweeps them up.
+        // Segments whose names differ from those in the header cannot be found from it; `clean` removes them.
         if path != &header || ![header_at::GENERATION, header_at::META_GENERATION].contains(&offset) {
             let left = segments::of(&specimen.name);
             assert!(left.is_empty(), "{left:?} after {value:#x} at {offset} of {path:?}");
@@ -274,7 +274,7 @@ fn a_takeover_does_not_continue_with_a_description_of_an_unknown_version() {
         let mut writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
         assert_eq!(writer.epoch(), 2, "taken over");
         assert!(ring.exists() && !metadata.exists() && !segments::anchor(&metadata).exists());
-        // Readers find the ring, whose description is gone.
+        // Readers find the ring without its description.
         let mut reader = Reader::open(&specimen.name, ReaderOptions::default().start(Start::Oldest)).unwrap();
         let mut frames = Frames::new();
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(RING_FRAMES));
@@ -295,7 +295,7 @@ fn a_takeover_does_not_continue_with_a_ring_that_has_holes() {
     patch(&ring, end, &specimen.ring.0[end as usize..]).unwrap();
     assert!(matches!(probe(&specimen.name), Some(Error::Corrupt { .. })));
     let writer = Writer::create(&specimen.name, WriterOptions::default()).unwrap();
-    assert_eq!((writer.epoch(), writer.stream_position()), (1, 0), "finished, and made anew");
+    assert_eq!((writer.epoch(), writer.stream_position()), (1, 0), "the old stream is finished, and a new one created");
     drop(writer);
     take_name(&specimen.name);
 }

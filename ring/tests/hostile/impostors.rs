@@ -1,4 +1,4 @@
-//! What is no segment of ours in a segment's place.
+//! Files in the place of a segment that this library did not make.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -45,7 +45,7 @@ fn a_huge_ring_that_claims_to_be_full_but_has_no_memory_is_not_read() {
         Some(Error::Corrupt { reason, .. }) => assert!(reason.contains("reserved"), "{reason}"),
         other => panic!("{other:?}"),
     }
-    assert!(path.metadata().unwrap().blocks() < 100, "reading took memory");
+    assert!(path.metadata().unwrap().blocks() < 100, "reading must not allocate the file's memory");
     let options = ReaderOptions::default().max_ring_bytes(1 << 30);
     let refused = Reader::open(&specimen.name, options);
     assert!(matches!(refused, Err(Error::TooLarge { needed, limit }) if needed == length && limit == 1 << 30));
@@ -78,7 +78,7 @@ fn a_header_that_ezmsg_wrote_is_read_and_blocks_writers() {
             assert!(listed);
             let refused = Writer::create(&name, WriterOptions::default());
             assert!(matches!(refused, Err(Error::NameTaken { .. })), "{refused:?}");
-            assert_eq!(std::fs::read(&path).unwrap(), bytes, "nobody touched it");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "the file is unchanged");
         }
     }
     std::fs::remove_file(path).unwrap();
@@ -89,11 +89,11 @@ fn an_ezmsg_pickle_cannot_allocate_much_memory_or_keep_a_reader_busy() {
     let name = Name::new("ezmsg-pickle");
     let golden = root().join("tests/vectors/ezmsg/v2/eeg_f32_wrapped");
     let mut header = std::fs::read(golden.join("header.bin")).unwrap();
-    // Frames as long as those that the probe expects: four u64.
+    // Frames of the length that the probe expects: four u64.
     header[9] = b'L';
     header[26..30].copy_from_slice(&4_u32.to_le_bytes());
     std::fs::write(segments::ring(&name, 0), vec![0; 20 * (8 + LEAST_BYTES)]).unwrap();
-    // Lists of twice the list before, down to one that holds a number.
+    // Each list contains the next one twice, down to a list with a number.
     let laughs: Vec<u8> = (0..200).flat_map(|i| [b']', 0x94, b'(', b'h', i, b'h', i, b'e']).collect();
     let bombs = [
         b"N".repeat(2 << 20),
@@ -101,7 +101,7 @@ fn an_ezmsg_pickle_cannot_allocate_much_memory_or_keep_a_reader_busy() {
         b"]\x94".repeat(1 << 20),
         [&b"]\x94K\x01a"[..], &laughs, b"."].concat(),
         [&b"]\x94"[..], &b"h\0a".repeat(1 << 18), b"."].concat(),
-        // Lengths that nothing follows.
+        // Lengths without content.
         [&b"\x8d"[..], &[0xff; 8]].concat(),
         [&b"\x96"[..], &(1_u64 << 40).to_le_bytes()].concat(),
         [&b"\x8b"[..], &[0xff; 4]].concat(),
@@ -111,7 +111,7 @@ fn an_ezmsg_pickle_cannot_allocate_much_memory_or_keep_a_reader_busy() {
         let mut header = header.clone();
         header[1330..1334].copy_from_slice(&(bomb.len() as u32).to_le_bytes());
         std::fs::write(segments::header(&name), header).unwrap();
-        assert!(probe(&name).is_none(), "the samples are read all the same");
+        assert!(probe(&name).is_none(), "the samples are still read");
         let info = Reader::open(&name, ReaderOptions::default()).unwrap().info().unwrap();
         assert!(info.ezmsg.unwrap().refused.is_some());
     }

@@ -1,4 +1,4 @@
-//! Others who hold locks on a stream, or scribble over it while it lives.
+//! Other processes that hold locks on a stream, or overwrite it while it lives.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -32,7 +32,11 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
     let anchor = segments::anchor(&segments::header(&name));
     let lock = read_lock(&anchor);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-    assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Dead, "a reader's lock is no sign of life");
+    assert_eq!(
+        reader.liveness(PATIENCE).unwrap(),
+        Liveness::Dead,
+        "a reader's lock does not make the writer count as live"
+    );
     let started = Instant::now();
     let refused = Writer::create(&name, WriterOptions::default());
     assert!(matches!(refused, Err(Error::Obstructed { .. })), "{refused:?}");
@@ -50,7 +54,7 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
 fn a_process_that_may_write_a_segment_can_kill_its_readers_by_truncating_it_and_the_next_writer_continues() {
     let specimen = specimen("cut-short");
     specimen.put().unwrap();
-    // Where AddressSanitizer is there, it would take the signal and end the process in its own way.
+    // AddressSanitizer would handle the signal and end the process itself.
     let environment = [("ASAN_OPTIONS", "handle_sigbus=0")];
     let mut victim = roles::start_with("reader", &[&specimen.name], &environment);
     victim.ask_for("open", DONE).unwrap();
@@ -86,7 +90,7 @@ fn readers_of_a_live_stream_survive_a_process_that_overwrites_its_header_and_tra
     std::thread::scope(|scope| {
         let _stop = stop.raise_at_end();
         let scribbler = scope.spawn(|| {
-            // The scribbler: one field of the header or the trailer at a time, then what stood there before.
+            // Overwrites one field of the header or the trailer at a time, then restores it.
             let header = std::fs::OpenOptions::new().read(true).write(true).open(segments::header(&name)).unwrap();
             let mut rng = Rng::new(3);
             let deadline = Instant::now() + Duration::from_secs(3);
@@ -101,7 +105,7 @@ fn readers_of_a_live_stream_survive_a_process_that_overwrites_its_header_and_tra
                 let length = ring.metadata().unwrap().len();
                 for _ in 0..200 {
                     let (file, offset) = if rng.below(2) == 0 {
-                        // Up to the name; a word at a time, so that the writer's own stores of the others stand.
+                        // Up to the name, one word at a time, so that the writer's stores to other words are kept.
                         (&header, header_at::MAGIC + 4 * rng.below((header_at::NAME - header_at::MAGIC) / 4 + 4))
                     } else {
                         (&ring, length - trailer_at::LENGTH + 4 * rng.below(100))
@@ -160,8 +164,8 @@ fn readers_of_a_live_stream_survive_a_process_that_overwrites_its_header_and_tra
         scribbler.join().unwrap();
     });
     let told = [&answers, &errors, &scribbles].map(|count| count.load(Ordering::Relaxed));
-    assert!(told.iter().all(|&count| count > 20), "answers, errors, scribbles: {told:?}");
-    // The writer trusts nothing that it once stored: it closes in order.
+    assert!(told.iter().all(|&count| count > 20), "results, errors, overwrites: {told:?}");
+    // The writer does not rely on anything that it stored, so it closes cleanly.
     let header = segments::header(&name);
     drop(writer);
     wait_until("nothing is left", || segments::of(&name).is_empty());

@@ -1,5 +1,5 @@
-//! Whatever stands in shared memory, the library answers with a typed error or goes on: it never panics, hangs, or takes
-//! memory that a number in a segment asks for.
+//! For any content of shared memory, the library returns a typed error or continues. It never panics, hangs, or
+//! allocates an amount of memory that a segment determines.
 
 mod corpus;
 mod fields;

@@ -31,7 +31,7 @@ fn segments_of_other_users_are_read_only_if_the_user_is_named() {
         refused => panic!("{refused:?}"),
     }
     if me != 0 {
-        eprintln!("not root: segments that really belong to another user were not tried");
+        eprintln!("not root: segments of a real other user were not tested");
         return;
     }
     let mut frames = Frames::new();
@@ -47,7 +47,7 @@ fn segments_of_other_users_are_read_only_if_the_user_is_named() {
                 matches!(stream, StreamInfo::OtherUser { segment: found, owner } if found == segment && owner == other)
             });
             assert!(listed);
-            // Its ring is not that user's.
+            // Its ring does not belong to that user.
             assert!(matches!(Reader::open(&specimen.name, named(other)), Err(Error::WrongOwner { .. })));
             chown(segments::ring(&specimen.name, 0), Some(other), None).unwrap();
             chown(segments::metadata(&specimen.name, 1), Some(other), None).unwrap();
@@ -67,10 +67,10 @@ fn the_mode_decides_which_other_users_may_read_and_none_can_write_or_remove() {
     const USER: u32 = 54321;
     const GROUP: u32 = 54322;
     if rustix::process::geteuid().as_raw() != 0 {
-        eprintln!("not root: reading as another user was not tried");
+        eprintln!("not root: reading as another user was not tested");
         return;
     }
-    // Where the other user may run it, wherever the program with the roles lies.
+    // In a place from which the other user may run the program with the roles.
     let program = std::env::temp_dir().join(format!("dora-shm-ring-other-user-{}", std::process::id()));
     std::fs::copy(role_program(), &program).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! Watches what a probe of a stream asks for.
+//! Limits the memory that a probe of a stream may allocate.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,12 +7,12 @@ use std::time::Instant;
 use dora_shm_ring::*;
 use dora_shm_testkit::{PATIENCE, probe};
 
-/// Remembers the largest piece of memory that was asked for.
+/// Records the largest allocation.
 struct Watched;
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is the system's allocator's.
+// SAFETY: all calls are forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
@@ -29,11 +29,11 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// No test here has a reason to ask for more at once: the rings are small, a description's JSON has at most 64 MiB.
+/// No test here needs a larger allocation: the rings are small, and a description's JSON has at most 64 MiB.
 const TOO_MUCH: usize = 65 << 20;
 
-/// Probes a stream with readers of both kinds. The first error, which is one about the segments. Panics if that takes long,
-/// or asks for much memory.
+/// Probes a stream with readers of both kinds. Returns the first error, which must be one about the segments. Panics if
+/// the probe takes long or allocates much memory.
 #[track_caller]
 pub fn probe(name: &str) -> Option<Error> {
     let started = Instant::now();
@@ -43,8 +43,9 @@ pub fn probe(name: &str) -> Option<Error> {
         assert_about_segments(error);
     }
     let largest = LARGEST.load(Ordering::Relaxed);
-    assert!(largest < TOO_MUCH, "{largest} bytes were asked for at once");
-    // Not a matter of speed: sanitizers take ten times as long. A reader that is kept busy is so for ever.
+    assert!(largest < TOO_MUCH, "{largest} bytes were allocated at once");
+    // Independent of the machine's speed: sanitizers take ten times as long, and a reader that is kept busy never
+    // returns.
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     error
 }

@@ -1,4 +1,4 @@
-//! A stream as files, to be corrupted one way after the other.
+//! A stream as files, to be corrupted in one way after the other.
 
 use dora_shm_ring::*;
 use dora_shm_testkit::Name;
@@ -13,7 +13,7 @@ pub fn specimen(test: &str) -> Specimen {
     Specimen::new(&Name::new(test)).unwrap()
 }
 
-/// A new writer gets the name whatever is left of a dead stream, and leaves nothing when it closes.
+/// Checks that a new writer gets the name of a dead stream in any state, and leaves nothing when it closes.
 #[track_caller]
 pub fn take_name(name: &str) {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();

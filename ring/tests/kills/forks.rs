@@ -1,4 +1,4 @@
-//! Writers that fork, and what their children have of the stream.
+//! Writers that fork, and what their children inherit of the stream.
 
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
 
@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal};
 
 use crate::stream;
 
-/// Forks. In the child, which has one thread only, `child` is called, whose answer is the child's exit status.
+/// Forks. Calls `child` in the child, which has only one thread, and exits with its result as the status.
 fn fork(child: impl FnOnce() -> i32) -> Pid {
-    // SAFETY: the child goes on with a copy of all memory; what it does with it is the point of these tests. It ends
-    // without running anything of the parent's at exit.
+    // SAFETY: the child continues with a copy of all memory, which these tests are about. It ends without running the
+    // parent's exit handlers.
     match unsafe { libc::fork() } {
         -1 => panic!("{}", std::io::Error::last_os_error()),
         0 => {
@@ -36,8 +36,8 @@ fn await_byte(mut from: &PipeReader) {
     from.read_exact(&mut [0]).unwrap();
 }
 
-/// In a forked child: writes five frames and forks a child without exec, which lives until the lifeline is closed; then
-/// writes one frame for each order. It reports the child's process id, then a byte for each frame.
+/// Runs in a forked child: writes five frames and forks a child without exec, which lives until the lifeline is closed.
+/// Then writes one frame for each order. Reports the child's process ID, then a byte for each frame.
 fn write_and_fork(name: &str, orders: &PipeReader, mut reports: PipeWriter, mut lifeline: PipeReader) -> ! {
     let mut writer = stream(name);
     signal::write(&mut writer, 5).unwrap();
@@ -55,7 +55,7 @@ fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
     in_own_process(|| {
         let name = Name::new("fork");
         let ((orders, mut order), (mut report, reports)) = (pipe().unwrap(), pipe().unwrap());
-        // This process alone holds the other end: when it ends, the child does.
+        // Only this process holds the other end, so the child ends with it.
         let (lifeline, held) = pipe().unwrap();
         let mut held = Some(held);
         let parent = fork(|| {
@@ -78,7 +78,7 @@ fn a_child_without_exec_keeps_no_lock_of_its_dead_parent() {
 }
 
 fn the_stream_is_free(name: &str, mut reader: Reader, child: Pid) {
-    // The child lives, and has the parent's descriptors and mappings.
+    // The child is alive, with the parent's descriptors and mappings.
     rustix::process::test_kill_process(child).unwrap();
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", child.as_raw_nonzero())).unwrap();
     let segments_open = descriptors
@@ -87,14 +87,14 @@ fn the_stream_is_free(name: &str, mut reader: Reader, child: Pid) {
             target.is_ok_and(|target| target.starts_with("/dev/shm"))
         })
         .count();
-    assert!(segments_open > 0, "else this test proves nothing");
+    assert!(segments_open > 0, "without them, this test proves nothing");
     wait_until("the stream is dead", || reader.liveness(PATIENCE).unwrap() == Liveness::Dead);
     let mut writer = stream(name);
     assert_eq!(writer.epoch(), 2);
     signal::write(&mut writer, 1).unwrap();
     let mut frames = Frames::new();
     let mut read = 0;
-    wait_until("all is read", || {
+    wait_until("all frames are read", || {
         if reader.read(&mut frames, u64::MAX).unwrap().is_data() {
             read += frames.frames();
         }
@@ -128,7 +128,7 @@ fn use_and_drop_in_a_child(name: &str) {
             return 1;
         }
         let _ = (writer.warnings(), format!("{writer:?}"), writer.position());
-        // A writer of one's own is refused: the parent lives.
+        // The child cannot create its own writer, since the parent lives.
         if !matches!(Writer::create(name, WriterOptions::default()), Err(Error::Live { .. })) {
             return 2;
         }
@@ -147,7 +147,7 @@ fn use_and_drop_in_a_child(name: &str) {
     assert_eq!((follower.ledger.read, follower.lost()), (6, 0));
     assert!(matches!(Writer::create(name, WriterOptions::default()), Err(Error::Live { .. })));
 
-    // An inherited handle that is dropped while a new stream of that name lives leaves that one alone.
+    // Dropping an inherited handle leaves a new stream of that name alone.
     let (come, mut go) = pipe().unwrap();
     let child = fork(|| {
         await_byte(&come);

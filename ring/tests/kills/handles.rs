@@ -1,4 +1,4 @@
-//! Writers whose names somebody removed, beside the next writer of that name.
+//! Writers whose names were removed, next to a new writer of the same name.
 
 use dora_shm_ring::*;
 use dora_shm_testkit::follower::{Follower, oldest};
@@ -16,7 +16,8 @@ fn dropping_an_old_handle_leaves_a_new_stream_of_that_name_alone() {
     let mut old = stream(&name);
     signal::write(&mut old, 3).unwrap();
     let mut attached = Follower::of_frames(Reader::open(&name, oldest()).unwrap(), Ledger::default());
-    // All names at once, before the service thread of the old one can put any back, and it has no header to put back then.
+    // Removes all names at once, before the old writer's service thread can link one again. Then it has no header left
+    // to link.
     let mut other = roles::start("writer", &[&name]);
     loop {
         segments::remove(&name);
@@ -33,7 +34,7 @@ fn dropping_an_old_handle_leaves_a_new_stream_of_that_name_alone() {
     let mut reader = Follower::of_frames(Reader::open(&name, oldest()).unwrap(), Ledger::default());
     reader.drain().unwrap();
     assert_eq!((reader.ledger.read, reader.liveness().unwrap()), (5, Liveness::Live));
-    // Who was attached to the old one drains it, sees it closed, and goes on with the new one.
+    // A reader of the old stream drains it, sees it closed, and continues with the new one.
     assert!(attached.drain().unwrap());
     assert_eq!((attached.ledger.read, attached.lost()), (3, 0));
     attached.drain().unwrap();
@@ -47,7 +48,7 @@ fn a_writer_that_lost_its_header_to_another_writer_reports_it_and_takes_it_back_
     let mut old = stream(&name);
     signal::write(&mut old, 3).unwrap();
     let public = segments::header(&name);
-    // Both names at once: the service thread looks four times a second.
+    // Removes both names at once, since the service thread checks them four times a second.
     std::fs::remove_file(anchor(&public)).unwrap();
     std::fs::remove_file(&public).unwrap();
     let mut other = roles::start_writer(&name, 64);
@@ -59,7 +60,7 @@ fn a_writer_that_lost_its_header_to_another_writer_reports_it_and_takes_it_back_
     });
     assert!(matches!(refused, Err(Error::Live { .. })), "{refused:?}");
     let chunk = Chunk { samples: &[], times: Times::Values(&[]), send_ns: 0 };
-    assert!(matches!(old.write(&chunk), Err(Error::Live { .. })), "as long as the other one lives");
+    assert!(matches!(old.write(&chunk), Err(Error::Live { .. })), "while the other writer lives");
     other.end_well().unwrap();
     old.maintain().unwrap();
     signal::write(&mut old, 2).unwrap();

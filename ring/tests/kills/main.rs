@@ -16,17 +16,16 @@ use dora_shm_testkit::signal::{self, description, format};
 use dora_shm_testkit::{Flag, Name, PATIENCE, segments};
 use rustix::process::Signal;
 
-/// How long each of the tests with random kills goes on: 2.5 s, or what `DORA_SHM_TORTURE_SECONDS` says.
+/// Duration of each test with random kills: 2.5 s, or `DORA_SHM_TORTURE_SECONDS`.
 fn round() -> Duration {
     let seconds = std::env::var("DORA_SHM_TORTURE_SECONDS").map_or(2.5, |text| text.parse().expect("seconds"));
     Duration::from_secs_f64(seconds)
 }
 
-/// Kills, at least, in each of them, however slow the machine is.
+/// The least number of kills in each of them, on any machine.
 const FEWEST: u64 = 20;
 
-/// Whether a round is over: its time, and what it has to show. Where a machine is so slow that the one comes before the
-/// other, it goes on; not for ever.
+/// Ends a round once its time is over and it has enough results. A slow machine gets additional time, up to a limit.
 struct Round {
     end: Instant,
 }
@@ -36,16 +35,16 @@ impl Round {
         Self { end: Instant::now() + round() }
     }
 
-    /// `shown` tells what there is to show when it is not `enough`.
+    /// `shown` describes the results in the error if they are not `enough`.
     #[track_caller]
     fn goes_on(&self, enough: bool, shown: impl FnOnce() -> String) -> bool {
         let now = Instant::now();
-        assert!(enough || now < self.end + PATIENCE, "no more than this: {}", shown());
+        assert!(enough || now < self.end + PATIENCE, "too few results: {}", shown());
         !enough || now < self.end
     }
 }
 
-/// What two threads tell of their progress.
+/// Progress that two threads share.
 fn two_counts() -> [AtomicU64; 2] {
     [AtomicU64::new(0), AtomicU64::new(0)]
 }
@@ -64,7 +63,7 @@ fn followers(name: &str, ledger: Ledger) -> [Follower; 2] {
     Follower::open_both(name, &ReaderOptions::default(), &ledger).unwrap()
 }
 
-/// Does some of all that a writer can do.
+/// Performs random actions of a writer.
 fn write_at_random(writer: &mut Writer, rng: &mut Rng, times: u64) {
     let mut buffer = Vec::new();
     for _ in 0..times {
@@ -72,8 +71,8 @@ fn write_at_random(writer: &mut Writer, rng: &mut Rng, times: u64) {
     }
 }
 
-/// Follows a stream in another thread until the flag is raised and everything up to the end has been read. `read` is told
-/// how many frames that were by then.
+/// Follows a stream in another thread until the flag is raised and everything up to the end has been read. `read`
+/// receives the number of frames read so far.
 fn follow(mut follower: Follower, stop: &Flag, read: &AtomicU64, total: impl Fn(&Follower) -> bool) -> Follower {
     let _stop = stop.raise_at_end();
     let mut deadline = None;
@@ -117,7 +116,7 @@ fn writers_that_are_killed_at_any_moment_leave_streams_that_the_next_ones_contin
             std::thread::sleep(Duration::from_micros(rng.below(longest)));
             writer.kill_and_wait().unwrap();
             kills += 1;
-            // On a busy machine all of them would die before they have written anything.
+            // On a busy machine, all of them would otherwise die before they have written anything.
             let read_now = read[0].load(Ordering::Relaxed);
             if kills % 5 == 0 {
                 longest = if read_now > read_before { longest } else { (2 * longest).min(500_000) };
@@ -190,10 +189,10 @@ fn descriptions_replaced_by_a_dead_writer_are_removed_by_the_next_one() {
     for key in 0..20 {
         writer.ask_for(&format!("describe {key}"), DONE).unwrap();
     }
-    // Before it removes what it has kept.
+    // Before the writer removes the descriptions that it has kept.
     writer.say("die");
     writer.end_killed().unwrap();
-    assert!(segments::of(&name).len() > 6, "nothing was kept");
+    assert!(segments::of(&name).len() > 6, "expected kept descriptions");
     let writer = Writer::create(&name, WriterOptions::default()).unwrap();
     assert_eq!(writer.epoch(), 2);
     assert_eq!(segments::of(&name).len(), 6);
@@ -211,7 +210,7 @@ fn a_zombie_is_dead_and_its_stream_is_taken_over() {
     writing.comes_to('Z').unwrap();
     let started = Instant::now();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
-    assert!(started.elapsed() < PATIENCE, "the death is told long before the wait's end");
+    assert!(started.elapsed() < PATIENCE, "the death is reported long before the wait's end");
     let mut writer = stream(&name);
     assert_eq!((writer.epoch(), state_of(writing.pid())), (2, Some('Z')));
     signal::write(&mut writer, 1).unwrap();
@@ -319,7 +318,7 @@ fn in_a_storm_of_restarts_no_reader_takes_one_streams_ring_for_anothers() {
                         let mut follower = Follower::open(name, kind, &oldest(), Ledger::anywhere()).unwrap();
                         let stream_id = follower.info().unwrap().stream_id;
                         if let Step::Read(_) = follower.step().unwrap() {
-                            // All that comes of this ring is of the stream whose header led to it.
+                            // All frames of this ring belong to the stream whose header named it.
                             let info = follower.info().unwrap();
                             assert!(info.stream_id.is_none() || info.stream_id == stream_id || stream_id.is_none());
                             if let Some(stream_id) = info.stream_id {
@@ -332,7 +331,7 @@ fn in_a_storm_of_restarts_no_reader_takes_one_streams_ring_for_anothers() {
                 })
             })
             .collect();
-        // Those that stay go from stream to stream; `Ledger` does not let two of them mix.
+        // The remaining readers move from stream to stream; `Ledger` does not accept a mixture of two.
         let [frames, messages] = followers(&name, Ledger::default());
         let staying = [(frames, &read[0]), (messages, &read[1])].map(|(follower, read)| {
             let stop = &stop;

@@ -97,7 +97,7 @@ static class Drive
     {
         if (double.IsNaN(value)) return "\"NaN\"";
         if (double.IsInfinity(value)) return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
-        // Mono and old .NET leave out the sign of zero.
+        // Mono and old .NET omit the sign of zero.
         return value == 0 && 1 / value < 0 ? "-0.0" : value.ToString("G17", CultureInfo.InvariantCulture);
     }
 

@@ -1,4 +1,5 @@
-//! A live stream, and the ledger of a program that follows it: every frame checked, every position once read or lost.
+//! A live stream, and the ledger of a program that follows it: every frame is checked, and every position is either
+//! read or lost, once.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,16 +13,17 @@ use dora_shm_testkit::{Name, PATIENCE};
 
 /// Frame shapes and lengths of the generations.
 const RINGS: [(&[u64], u64); 4] = [(&[16], 96), (&[3, 2], 250), (&[], 512), (&[2], 600)];
-/// As often the program must have got frames of each before the next one begins, and have been lapped.
+/// How often the program must have received frames of each generation, and must have been lapped in it, before the next
+/// one begins.
 const READS: u64 = 30;
 const LAPS: u64 = 10;
 const CHUNK: u64 = 25;
 
-/// How the writer goes on for a while.
+/// How the writer writes for a while.
 enum Weather {
-    /// A part of the ring, or several laps of it, and then nothing for long enough to copy it all.
+    /// A part of the ring, or several laps of it, followed by a pause that is long enough to copy it all.
     Burst { frames: u64 },
-    /// Chunk after chunk with so much time between them: copies of one speed or another are lapped in their middle.
+    /// Chunks at this interval, so that copies of various speeds are lapped in their middle.
     Storm { between: Duration },
 }
 
@@ -63,7 +65,7 @@ impl Weather {
     }
 }
 
-/// Sample `i` of the frame at `position`: all of them tell generation, position and place.
+/// Sample `i` of the frame at `position`, which encodes generation, position and `i`.
 fn sample(generation: u64, position: u64, i: u64) -> i64 {
     let value = (generation << 40 | position << 8 | i) as i64;
     if i.is_multiple_of(2) { value } else { -value }
@@ -77,7 +79,7 @@ fn width(generation: u64) -> u64 {
     RINGS[generation as usize].0.iter().product()
 }
 
-/// Lets `program` follow a stream that is not there yet, through bursts that lap it and four generations, to its end.
+/// Lets `program` follow a stream that does not exist yet, through bursts that lap it and four generations, to its end.
 #[track_caller]
 pub fn follow(language: &str, mut program: Command) {
     let name = Name::new(&format!("follow-{language}"));
@@ -100,7 +102,7 @@ pub fn follow(language: &str, mut program: Command) {
             }
         }
     }
-    // A generation that nobody can be in time for, and the end while something is left to read.
+    // A generation that is too short for any reader, and an end while frames are left to read.
     let unseen = RINGS.len() as u64 - 1;
     for _ in 0..2 {
         let (shape, frames) = RINGS[unseen as usize];
@@ -128,7 +130,7 @@ fn write(writer: &mut Writer, generation: u64, frames: u64) {
 #[derive(Debug, Default)]
 struct Ledger {
     generations: Vec<Generation>,
-    /// Position in the stream up to which frames are read, or said to be lost before one that was.
+    /// Position in the stream up to which frames are read, or were reported as lost before one that is.
     accounted: u64,
     read: u64,
     lost_in_all: u64,
@@ -136,16 +138,16 @@ struct Ledger {
 
 #[derive(Debug, Default)]
 struct Generation {
-    /// Where it began in the stream.
+    /// Position in the stream at which it began.
     base: u64,
-    /// How often frames of it came.
+    /// How often frames of it were read.
     reads: u64,
-    /// How often they came with a gap to those before.
+    /// How often they were read after a gap.
     laps: u64,
 }
 
 impl Ledger {
-    /// Enters what the program told; gives its outcome.
+    /// Records a line of the program. Returns its outcome.
     #[track_caller]
     fn enter(&mut self, line: Option<String>) -> String {
         let line = line.unwrap_or_else(|| panic!("the program ended; {self:?}"));
@@ -163,7 +165,7 @@ impl Ledger {
     fn enter_frames(&mut self, told: &Value) {
         let number = |name: &str| told[name].as_u64().unwrap_or_else(|| panic!("{name}: {told}"));
         let (generation, first, lost) = (number("generation"), number("first"), number("lost"));
-        // The last two are as the one before them.
+        // The last two have the same kind as the one before them.
         let kind = generation.min(RINGS.len() as u64 - 1);
         let times = told["times"].as_array().expect("times");
         let samples = told["samples"].as_array().expect("samples");
@@ -179,7 +181,7 @@ impl Ledger {
         let position = ledger.base + first;
         ledger.laps += u64::from(lost > 0 && ledger.reads > 0);
         ledger.reads += 1;
-        assert_eq!(self.accounted + lost, position, "{lost} were said to be lost before {position}; {self:?}");
+        assert_eq!(self.accounted + lost, position, "{lost} were reported as lost before {position}; {self:?}");
         self.accounted = position + times.len() as u64;
         self.read += times.len() as u64;
     }

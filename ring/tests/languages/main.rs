@@ -1,5 +1,5 @@
-//! Readers in other languages, each a program that was written from `SPEC.md` and tells in lines of JSON what it finds: in the
-//! streams of `tests/vectors/streams`, and in one whose writer laps it and switches generations.
+//! Readers in other languages, each a program that was written from `SPEC.md` and prints what it reads as lines of
+//! JSON: from the streams of `tests/vectors/streams`, and from one whose writer laps it and switches generations.
 
 mod live;
 mod page;
@@ -17,14 +17,14 @@ fn shown(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings/single-file").join(file)
 }
 
-/// `octave-cli` and not `octave`, which wants a display.
+/// `octave-cli` rather than `octave`, which needs a display.
 fn octave() -> Command {
     let mut command = Command::new("octave-cli");
     command.args(["--no-init-file", "--no-history", "--quiet"]).arg(here("drive.m"));
     command
 }
 
-/// Compiled once for all tests of this process.
+/// Compiled once per test process.
 fn csharp() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     mono(PROGRAM.get_or_init(|| {
@@ -47,7 +47,7 @@ fn compile_csharp(source: &Path, program: &Path) {
 
 fn mono(program: &Path) -> Command {
     let mut command = Command::new("mono");
-    // Otherwise it makes a file in /dev/shm, and leaves it there when it is killed.
+    // Without this setting, Mono creates a file in /dev/shm, and leaves it there when it is killed.
     command.env("MONO_DISABLE_SHARED_AREA", "1").arg(program);
     command
 }
@@ -97,9 +97,9 @@ fn the_reader_in_csharp_follows_a_stream_that_laps_it_and_switches_generations()
 #[ignore = "needs Octave; `cargo xtask languages` installs it"]
 fn the_program_for_matlab_on_the_page_reads_until_the_stream_ends_in_octave() {
     let name = dora_shm_testkit::Name::new("page-octave");
-    // Octave flushes what it prints at its end, and draws on a display, which there is none.
+    // Octave flushes its output only at its end, and would need a display to draw.
     let program = page::program("matlab", &name).replace("frames.lost);\n", "frames.lost); fflush(stdout);\n");
-    let (program, _) = program.split_once("plot(").expect("a last line that draws");
+    let (program, _) = program.split_once("plot(").expect("a last line that plots");
     let script = page::file("page.m");
     let folder = shown("matlab");
     std::fs::write(&script, format!("addpath('{}');\n{program}", folder.display())).unwrap();

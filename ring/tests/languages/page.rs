@@ -1,4 +1,4 @@
-//! The programs that `bindings/single-file/README.md` shows, run beside a writer.
+//! The programs in `bindings/single-file/README.md`, run with a writer.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOpti
 
 use dora_shm_testkit::{Name, wait_until};
 
-/// The first block of `language` on the page, which reads the stream `name`.
+/// The first code block of `language` on the page, changed to read the stream `name`.
 pub fn program(language: &str, name: &str) -> String {
     let page = fs::read_to_string(crate::shown("README.md")).expect("the page");
     let block = page.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
@@ -17,17 +17,18 @@ pub fn program(language: &str, name: &str) -> String {
     block.replace("my-signal", name)
 }
 
-/// A file of this process, for a program or its output.
+/// The path of a file of this process, for a program or its output.
 pub fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("dora-shm-{}-{name}", std::process::id()))
 }
 
-/// Runs `program`, writes `name` until the program has printed what it read, and lets it end with the stream.
+/// Runs `program`, writes the stream `name` until the program has printed what it read, and checks that it ends with
+/// the stream.
 pub fn reads(name: &Name, program: &mut Command) {
     let output = file("page-output");
     let mut child =
         program.stdout(File::create(&output).expect("a file")).stderr(Stdio::inherit()).spawn().expect("it starts");
-    let printed = || fs::read_to_string(&output).expect("what it printed");
+    let printed = || fs::read_to_string(&output).expect("the program's output");
 
     let mut writer = Writer::create(name, WriterOptions::default()).expect("a writer");
     let format = Format::new(Dtype::F32, &[2], 100.0, 1000).expect("a format");

@@ -1,4 +1,4 @@
-//! What a program says of the committed vectors, compared with what is expected.
+//! Compares a program's output for the committed vectors with their expected content.
 
 use std::process::Command;
 
@@ -62,9 +62,9 @@ fn compare(mut found: Value, expected: &Value) {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// 1 and 1.0 are the same, 0.0 and -0.0 are not.
+    /// 1 and 1.0 are equal; 0.0 and -0.0 are not.
     Float,
-    /// A string of digits is the integer.
+    /// A string of digits is an integer.
     Exact,
 }
 

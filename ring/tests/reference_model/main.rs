@@ -1,6 +1,6 @@
-//! A slow, obvious reference model judges the library: random histories of one writer and several readers, step by step, and both
-//! must say the same. Nothing runs at the same time, so everything can be foretold to the last frame: what is read, what
-//! is lost and when, where a lapped reader goes on, which description is in force.
+//! A slow, obvious reference model checks the library: random histories of one writer and several readers, step by
+//! step, for which both must give the same results. Nothing runs concurrently, so the model predicts everything
+//! exactly: what is read, what is lost and when, where a lapped reader continues, and which description is in force.
 
 mod model;
 mod steps;
@@ -12,7 +12,7 @@ use dora_shm_testkit::Name;
 use proptest::prelude::*;
 use steps::{READERS, Step};
 
-/// A live stream is never called idle here.
+/// Long enough for a live stream never to be idle here.
 const NEVER_IDLE: Duration = Duration::from_secs(3600);
 
 fn options(start: Start) -> ReaderOptions {
@@ -23,7 +23,7 @@ struct Pair {
     reader: Reader,
     model: model::Reader,
     frames: Frames,
-    /// The ring (by the model's count), and positions.
+    /// The ring (by the model's number), and positions.
     view: Option<(View, (usize, usize), u64, u64)>,
 }
 
@@ -34,7 +34,7 @@ struct MessagePair {
     view: Option<(MessageView, (usize, usize), model::Got)>,
 }
 
-/// The library on the one side, the model on the other.
+/// The library and the model, side by side.
 struct Bench {
     name: String,
     writer: Option<Writer>,
@@ -178,7 +178,7 @@ impl Bench {
                 self.write((length * thousandths / 1000).max(at_least), linear, in_place);
             }
             Step::WriteMany { messages, frames } => {
-                // Large frames would only take long.
+                // Large frames would only take longer.
                 let large = self.writer.as_ref().and_then(Writer::format).is_some_and(|f| f.frame_bytes() > 100_000);
                 for i in 0..messages {
                     self.write(if large { 0 } else { frames * (i % 2) }, true, false);
@@ -202,7 +202,7 @@ impl Bench {
         }
     }
 
-    /// What is told without moving anything.
+    /// Compares everything that can be read without moving the cursor.
     fn compare(&mut self) {
         for Pair { reader, model, .. } in &mut self.readers {
             assert_eq!(reader.lost(), model.lost);
@@ -383,7 +383,7 @@ proptest! {
     }
 }
 
-/// A reader that took a description in the place of one that was gone has missed none when the next ring comes.
+/// A reader that took a description in place of one that was gone has missed none in the next ring.
 #[test]
 fn a_newer_description_than_the_frames_own_does_not_count_as_missed() {
     judge(&[

@@ -1,5 +1,5 @@
-//! The reference model: what a stream and its readers are, said as simply as possible. No shared memory, no atomics, no positions
-//! taken modulo anything: frames in a queue that forgets the oldest.
+//! The reference model: a stream and its readers, as simple as possible. No shared memory, no atomics, no positions
+//! modulo the ring's length: frames are in a queue that drops the oldest.
 
 use std::collections::VecDeque;
 
@@ -24,9 +24,9 @@ pub struct Message {
 /// One generation.
 pub struct Ring {
     pub format: Format,
-    /// Frames that it holds.
+    /// Number of frames that it holds.
     pub length: u64,
-    /// Messages that it remembers.
+    /// Number of messages whose records it keeps.
     pub records: u64,
     /// Frames of the stream before this generation.
     pub base: u64,
@@ -58,12 +58,12 @@ impl Ring {
         self.messages.last().map_or(self.described, |message| message.description)
     }
 
-    /// Position of the oldest frame that is left.
+    /// Position of the oldest frame that it holds.
     fn oldest(&self) -> u64 {
         self.written - self.frames.len() as u64
     }
 
-    /// Where one goes on who was lapped.
+    /// Where a lapped reader continues.
     fn ahead(&self) -> u64 {
         self.written.saturating_sub((self.length / 2).max(1))
     }
@@ -156,7 +156,7 @@ impl World {
 enum Place {
     /// It waits for a stream to appear.
     Nowhere,
-    /// In a stream (index) that had no ring when it looked.
+    /// In a stream (index) that had no ring at the last poll.
     Stream(usize),
     /// In a ring (index) of a stream.
     Ring(usize, usize),
@@ -168,29 +168,29 @@ pub struct Reader {
     messages: bool,
     start: Start,
     place: Place,
-    /// It was there before the stream's first ring.
+    /// Whether it was opened before the stream's first ring.
     came_first: bool,
-    /// It is in a ring of which it has not told its caller.
+    /// Whether it has entered a ring without reporting that to its caller.
     untold: bool,
-    /// Its stream has ended, of which it has not told its caller.
+    /// Whether its stream has ended without its reporting that to its caller.
     untold_end: bool,
     pub position: u64,
     next_message: usize,
     pub lost: u64,
-    /// Lost since something was delivered.
+    /// Frames lost since the last delivery.
     pub pending: u64,
-    /// Until something is delivered, what is lapped below this position was before the reader's start.
+    /// Until the first delivery, frames lapped below this position do not count as lost.
     start_below: u64,
-    /// Number of the description that is held, from 1.
+    /// Number of the description held, from 1.
     held: Option<usize>,
     pub description_missed: bool,
-    /// The stream of the ring that it was in last.
+    /// The stream of the ring that it last entered.
     seen_stream: Option<usize>,
-    /// What happened and was not asked for.
+    /// Events that were not taken.
     pub events: Vec<Event>,
 }
 
-/// Something that happened to a stream, beside its frames.
+/// Something that happened to a stream, apart from its frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     kind: EventKind,
@@ -206,7 +206,7 @@ impl From<dora_shm_ring::Event> for Event {
     }
 }
 
-/// A message as a reader gets it.
+/// A message as a reader returns it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Got {
     pub chunk: u64,
@@ -281,7 +281,7 @@ impl Reader {
         self.events.push(Event { kind, generation, position: self.position, description });
     }
 
-    /// From nowhere into a live stream, and into its newest ring if it has one.
+    /// Attaches to a live stream, and enters its newest ring if it has one.
     fn attach(&mut self, world: &World) {
         if self.place == Place::Nowhere
             && !self.untold_end
@@ -298,7 +298,7 @@ impl Reader {
         }
     }
 
-    /// The stream has ended: what of it was never seen is lost.
+    /// The stream has ended: its unseen frames are lost.
     fn leave(&mut self, world: &World, stream: usize) {
         let seen = self.ring(world).map_or(0, |ring| ring.base + self.position);
         self.lose(world.streams[stream].total() - seen);
@@ -310,7 +310,7 @@ impl Reader {
         self.description_missed = false;
     }
 
-    /// Into the newest ring of a live stream, of which the reader has accounted `seen` frames.
+    /// Enters the newest ring of a live stream, of which the reader has accounted for `seen` frames.
     fn enter(&mut self, world: &World, stream: usize, seen: u64) {
         let rings = &world.streams[stream].rings;
         self.place = Place::Ring(stream, rings.len() - 1);
@@ -325,7 +325,7 @@ impl Reader {
             self.start_in(ring);
         }
         self.came_first = true;
-        // Only the newest can be opened; the one of the newest frames needs no opening if it is held.
+        // Only the newest description can be opened. That of the newest frames need not be opened if it is held.
         if self.held != Some(ring.description()) {
             self.held = Some(world.streams[stream].newest_description());
         }
@@ -357,7 +357,7 @@ impl Reader {
         self.start_below = if ring.oldest() == 0 { 0 } else { ring.ahead() };
     }
 
-    /// What there is to say, without saying it.
+    /// The outcome of the next poll, without reporting it.
     fn peek(&self, world: &World) -> Outcome<()> {
         match self.place {
             Place::Nowhere if self.untold_end => Outcome::Closed,
@@ -383,7 +383,7 @@ impl Reader {
         self.attach(world);
         if let (Place::Ring(stream, ring), false, false) = (self.place, self.messages, self.untold) {
             let Stream { rings, .. } = &world.streams[stream];
-            // Who holds a newer one took it because this one was gone.
+            // A reader that holds a newer one took it because this one was gone.
             if self.held < Some(rings[ring].description()) {
                 self.hold(world, rings[ring].description());
                 if self.description_missed && ring + 1 == rings.len() {
@@ -469,7 +469,7 @@ impl Reader {
         }
     }
 
-    /// Passes all that is there. The most important thing that was on the way.
+    /// Skips everything that is committed. Returns the most important outcome on the way.
     pub fn skip_to_newest(&mut self, world: &World) -> Outcome<u64> {
         let lost = self.lost;
         let (mut passed, mut moved) = (None, false);
@@ -525,7 +525,7 @@ impl Reader {
         }
     }
 
-    /// What is whole of a view of `ring`, `start..end`.
+    /// The positions of a view `start..end` of `ring` that are whole.
     pub fn finish(&mut self, world: &World, ring: (usize, usize), start: u64, end: u64) -> (u64, u64) {
         if self.ring_id() != Some(ring) || end < self.position {
             return (end, end);
@@ -539,7 +539,7 @@ impl Reader {
         (whole, end)
     }
 
-    /// The next message that can be had whole; the cursor stays before it.
+    /// The next message that can be read whole; the cursor stays before it.
     pub fn find(&mut self, world: &World) -> Outcome<Got> {
         loop {
             match self.look(world) {
@@ -559,12 +559,12 @@ impl Reader {
         }
     }
 
-    /// Lapped: on to the first message of the newer half of the ring, among the newer half of the records.
+    /// Moves a lapped cursor to the first message of the newer half of the ring, among the newer half of the records.
     fn skip(&mut self, ring: &Ring) {
         let count = ring.messages.len();
         let from = self.next_message.max(count.saturating_sub((ring.records / 2) as usize));
         let to = (from..count).find(|&i| ring.messages[i].first >= ring.ahead()).unwrap_or(count - 1);
-        // A message that is longer than the ring is passed over.
+        // A message that is longer than the ring is skipped.
         let whole = ring.messages[to].first >= ring.oldest();
         self.lose_up_to(if whole { ring.messages[to].first } else { ring.written });
         self.next_message = if whole { to } else { to + 1 };
@@ -577,7 +577,7 @@ impl Reader {
         self.pending = 0;
     }
 
-    /// Gives back a message of `ring` that was lent. Whether it was whole all the time.
+    /// Takes back a lent message of `ring`. Returns whether it was whole throughout.
     pub fn finish_message(&mut self, world: &World, ring: (usize, usize), got: &Got) -> bool {
         if self.ring_id() != Some(ring) || self.next_message as u64 != got.chunk {
             return false;

@@ -3,7 +3,7 @@
 use dora_shm_ring::{Description, Dtype, Format, Start};
 use proptest::prelude::*;
 
-/// Readers of frames, and as many readers of messages.
+/// Number of readers of frames, and also of readers of messages.
 pub const READERS: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -18,14 +18,14 @@ pub enum Step {
         first_chunk_frames: u64,
     },
     Describe(usize),
-    /// Frames in thousandths of the ring's length, and at least so many.
+    /// Frames in thousandths of the ring's length, but at least a minimum.
     Write {
         thousandths: u64,
         at_least: u64,
         linear: bool,
         in_place: bool,
     },
-    /// So many messages of a few frames each.
+    /// That many messages of a few frames each.
     WriteMany {
         messages: u64,
         frames: u64,
@@ -34,7 +34,7 @@ pub enum Step {
     Read(usize, u64),
     Latest(usize, u64),
     LatestDuration(usize, f64),
-    /// Passes all that is there.
+    /// Skips everything that is committed.
     Skip(usize),
     /// Borrows, and keeps the view until `Finish`.
     View(usize, u64),
@@ -58,7 +58,7 @@ const SHAPES: [(Dtype, &[u64]); 6] = [
     (Dtype::F16, &[300, 500]),
 ];
 
-/// A format; those with large frames are short.
+/// A format; rings of large frames are short.
 pub fn format(which: usize, frames: u64, rate_hz: f64) -> Format {
     let (dtype, shape) = SHAPES[which];
     let frames = if which == SHAPES.len() - 1 { frames.min(9) } else { frames };
