@@ -82,10 +82,12 @@
 //! # What is promised
 //!
 //! - A reader never gets a torn frame. Each frame is counted exactly once: as read or as lost.
-//! - A reader cannot slow, block or damage a stream, since its mapping is read-only. Samples are copied once, into the ring.
-//! - A process may be killed between any two instructions. The kernel then releases the writer's lock, the next writer of the
-//!   name takes over the stream, and attached readers go on.
-//! - A writer that closes its stream leaves nothing in shared memory; a change of generation leaves nothing of the old one.
+//! - A reader cannot slow, block or damage a stream, since its mapping is read-only. Samples are copied once, into the
+//!   ring.
+//! - A process may be killed between any two instructions. The kernel then releases the writer's lock, the next writer
+//!   of the name takes over the stream, and attached readers continue.
+//! - A writer that closes its stream leaves nothing in shared memory; a change of generation leaves nothing of the old
+//!   one.
 //! - Each value read from shared memory is checked once, on a private copy. A failed check is an error, never a panic.
 //! - A waiting reader sleeps in the kernel until the stream changes.
 //!

@@ -261,7 +261,7 @@ fn a_ring_that_does_not_fit_into_memory_is_refused_with_the_needed_and_the_free_
 }
 
 #[test]
-fn modes_are_exact_whatever_the_umask() {
+fn modes_are_exact_with_any_umask() {
     let name = Name::new("umask");
     for mode in [0o600, 0o640, 0o644] {
         for umask in [0, 0o022, 0o077, 0o777] {
@@ -325,13 +325,13 @@ fn generations_descriptions_epochs_and_the_wake_word_wrap_around() {
         std::fs::write(segments::anchor(&public), "an orphan from before the wrap").unwrap();
     }
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    assert_eq!(writer.epoch(), 1, "0 is no epoch");
+    assert_eq!(writer.epoch(), 1, "0 is not an epoch");
     let mut keys = Vec::new();
     for (generation, key) in [(0, "second"), (1, "third")] {
         writer.begin(&format(16), &description(key), 4).unwrap();
-        assert_eq!(writer.generation(), Some(generation), "0xFFFFFFFF is no generation");
+        assert_eq!(writer.generation(), Some(generation), "0xFFFFFFFF is not a generation");
         let header = Bytes::of(&segments::header(&name));
-        assert_eq!(header.u32(header_at::META_GENERATION), generation + 1, "0 is no description");
+        assert_eq!(header.u32(header_at::META_GENERATION), generation + 1, "0 is not a description");
         for _ in 0..3 {
             signal::write(&mut writer, 4).unwrap();
             for follower in &mut followers {

@@ -1,6 +1,6 @@
 """A reader of streams written from SPEC.md alone, with only the standard library.
 
-It obeys lines on standard input and answers each with one line of JSON; see `main`. Python has no fences: this reader is
+It executes lines of standard input and prints one line of JSON for each; see `main`. Python has no fences: this reader is
 right on x86, where loads are not reordered with loads, and where its only use is to test the page.
 """
 

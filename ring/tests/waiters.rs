@@ -31,7 +31,7 @@ fn writes_wake_only_while_a_reader_sleeps_and_a_while_after() {
     let mut writer = writer(&name);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     let mut frames = Frames::new();
-    assert!(!wakes(&name), "nobody sleeps");
+    assert!(!wakes(&name), "no reader sleeps");
     signal::write(&mut writer, 1).unwrap();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
     assert!(reader.read(&mut frames, 10).unwrap().is_data());

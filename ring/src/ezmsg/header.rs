@@ -172,8 +172,8 @@ impl EzmsgHeader {
     #[inline]
     fn store<T: Value>(&mut self, field: Field<T>, value: T) {
         assert!(field.end() <= LENGTH);
-        // SAFETY: in bounds by the assertion and the contract of `new`. The machine is little-endian, so a value in memory
-        // has the field's bytes.
+        // SAFETY: in bounds by the assertion and the contract of `new`. The machine is little-endian, so a value in
+        // memory has the field's bytes.
         unsafe { self.base.add(field.offset()).cast::<T>().write_unaligned(value) }
     }
 }

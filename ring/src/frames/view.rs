@@ -177,8 +177,8 @@ impl SharedBytes {
     /// If the length of `to` is not [`len`](Self::len).
     pub fn copy_to(&self, to: &mut [u8]) {
         assert_eq!(to.len(), self.length, "expected room for exactly the bytes of the view");
-        // SAFETY: valid for `length` bytes, kept by `owner`; `to` is as long, and is the caller's alone. The copy may be
-        // torn: see `racing_copy`.
+        // SAFETY: valid for `length` bytes, kept by `owner`; `to` is as long, and is the caller's alone. The copy may
+        // be torn: see `racing_copy`.
         unsafe { racing_copy(self.start, to.as_mut_ptr(), self.length) };
     }
 

@@ -5,16 +5,16 @@
 //! - a struct with the values of all fields, which is a private copy of the structure, with `encode` and `decode`;
 //! - the module `at`, with the place of each field under the field's name;
 //! - a method of [`InPlace`] for each word that is accessed in place, as an atomic;
-//! - checks at compile time: no field overlaps the one before it or leaves the structure, and the atomic words are aligned
-//!   to their size;
+//! - checks at compile time: no field overlaps the one before it or leaves the structure, and the atomic words are
+//!   aligned to their size;
 //! - `TABLE`, which a test compares with `SPEC.md`.
 //!
 //! All numbers are little-endian. The bytes between the fields are zero.
 
 use std::marker::PhantomData;
 
-/// Declares a structure. A row is `offset name: type`. `as atomic` marks a word that changes while other processes load it,
-/// `as last` the word whose Release store makes the whole structure valid.
+/// Declares a structure. A row is `offset name: type`. `as atomic` marks a word that changes while other processes load
+/// it, `as last` the word whose Release store makes the whole structure valid.
 macro_rules! fields {
     (
         $(#[$attribute:meta])*
@@ -84,8 +84,9 @@ macro_rules! fields {
     (@word $kind:ident $field:ident: $type:ty) => {
         #[inline]
         pub fn $field(&self) -> &<$type as $crate::layout::fields::Word>::Atomic {
-            // SAFETY: `check` has found the field inside the structure and aligned, and `InPlace::new` promises that the
-            // structure is there. Once other processes can reach the memory, the word is only accessed as an atomic.
+            // SAFETY: `check` has found the field inside the structure and aligned, and `InPlace::new` promises that
+            // the structure is there. Once other processes can reach the memory, the word is only accessed as an
+            // atomic.
             unsafe { <$type as $crate::layout::fields::Word>::at(self.start().add(at::$field.offset())) }
         }
     };
@@ -259,7 +260,8 @@ macro_rules! word {
 #[cfg(not(loom))]
 word!(u8 AtomicU8 u32 AtomicU32 u64 AtomicU64);
 
-/// A structure in memory that other processes may access at the same time. Only its atomic words are accessed through it.
+/// A structure in memory that other processes may access at the same time. Only its atomic words are accessed through
+/// it.
 #[cfg(not(loom))]
 pub(crate) struct InPlace<S> {
     start: *mut u8,
@@ -286,7 +288,8 @@ unsafe impl<S> Sync for InPlace<S> {}
 #[cfg(not(loom))]
 impl<S> InPlace<S> {
     /// # Safety
-    /// `start` is valid for the structure's `LENGTH` bytes, aligned to 128, as long as the value or a copy of it is used.
+    /// `start` is valid for the structure's `LENGTH` bytes, aligned to 128, as long as the value or a copy of it is
+    /// used.
     #[inline]
     pub unsafe fn new(start: *mut u8) -> Self {
         Self { start, structure: PhantomData }

@@ -9,8 +9,8 @@ use crate::{Dtype, Format, Result};
 /// Bytes of a chunk record.
 pub(crate) const RECORD_BYTES: u64 = Record::LENGTH as u64;
 
-/// Where the frames and records of a ring are. Only made by [`Geometry::plan`] (for a writer) and [`Geometry::check`] (from
-/// shared memory), so that every offset lies inside the segment.
+/// Where the frames and records of a ring are. Only made by [`Geometry::plan`] (for a writer) and [`Geometry::check`]
+/// (from shared memory), so that every offset lies inside the segment.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Geometry {
     /// Frames in the ring (N).
@@ -121,8 +121,8 @@ impl Geometry {
 }
 
 impl Format {
-    /// Bytes of shared memory that a ring of this format takes. `first_chunk_frames`, the number of frames of the first chunk,
-    /// decides how many chunk records there are.
+    /// Bytes of shared memory that a ring of this format takes. `first_chunk_frames`, the number of frames of the first
+    /// chunk, decides how many chunk records there are.
     ///
     /// # Errors
     /// [`BadFormat`](crate::Error::BadFormat) if the size overflows.

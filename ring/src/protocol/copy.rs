@@ -105,8 +105,8 @@ unsafe fn copy_by_known_instructions(mut from: *const u8, mut to: *mut u8, mut l
     }
     let blocks = length & !63;
     if blocks > 0 {
-        // SAFETY: `blocks` is a multiple of 64, at least 64 and at most `length`, for which both are valid. SSE is part of
-        // x86-64.
+        // SAFETY: `blocks` is a multiple of 64, at least 64 and at most `length`, for which both are valid. SSE is part
+        // of x86-64.
         unsafe {
             asm!(
                 "2:",

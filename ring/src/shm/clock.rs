@@ -17,8 +17,9 @@ fn nanoseconds(time: Timespec) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// Whether this machine's clock is synchronized (by NTP or PTP), so that it can be compared with the clocks of other machines:
-/// with [`MessageInfo::send_ns`](crate::MessageInfo::send_ns) of their messages. `None`: the system does not report it.
+/// Whether this machine's clock is synchronized (by NTP or PTP), so that it can be compared with the clocks of other
+/// machines: with [`MessageInfo::send_ns`](crate::MessageInfo::send_ns) of their messages. `None`: the system does not
+/// report it.
 pub fn clock_is_synchronized() -> Option<bool> {
     // SAFETY: a plain C structure of numbers, for which zeros are values; with `modes` 0 nothing is set.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };

@@ -16,7 +16,8 @@ pub(crate) struct Lock {
     file: Option<OwnedFd>,
 }
 
-/// The byte of a header that its writer locks, and the one that waiting readers lock. What is stored there does not matter.
+/// The byte of a header that its writer locks, and the one that waiting readers lock. What is stored there does not
+/// matter.
 const WRITERS_BYTE: libc::off_t = 0;
 const WAITERS_BYTE: libc::off_t = 1;
 
@@ -75,8 +76,8 @@ pub(crate) fn is_write_locked(file: impl AsFd) -> io::Result<bool> {
     Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// Takes a waiter lock on a header that is open for reading, which means that a reader waits on the wake word. Any number of
-/// readers can hold one. The kernel releases it with the last descriptor and mapping of this open file.
+/// Takes a waiter lock on a header that is open for reading, which means that a reader waits on the wake word. Any
+/// number of readers can hold one. The kernel releases it with the last descriptor and mapping of this open file.
 pub(crate) fn take_waiter_lock(file: impl AsFd) -> io::Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&byte(WAITERS_BYTE, libc::F_RDLCK)))?;
     Ok(())

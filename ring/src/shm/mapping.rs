@@ -15,8 +15,8 @@ pub(crate) struct ReadMapping {
     length: usize,
 }
 
-// SAFETY: the mapping does not belong to a thread, and it is only accessed by atomic loads and by racing copies, which are
-// checked afterwards.
+// SAFETY: the mapping does not belong to a thread, and it is only accessed by atomic loads and by racing copies, which
+// are checked afterwards.
 unsafe impl Send for ReadMapping {}
 // SAFETY: as above.
 unsafe impl Sync for ReadMapping {}
@@ -56,8 +56,8 @@ unsafe impl Sync for WriteMapping {}
 impl WriteMapping {
     /// Maps the segment behind `anchor`, which must still be the file `id` that was opened and checked.
     ///
-    /// `shared_memory` opens by name and takes no descriptor, so the name is compared with the checked file after it has
-    /// mapped. As a non-owner it never unlinks; an owner's drop would remove any file that has the name by then.
+    /// `shared_memory` opens by name and takes no descriptor, so the name is compared with the checked file after it
+    /// has mapped. As a non-owner it never unlinks; an owner's drop would remove any file that has the name by then.
     pub fn new(anchor: &str, id: FileId, length: usize) -> io::Result<Self> {
         let shmem = ShmemConf::new().os_id(format!("/{anchor}")).open().map_err(|error| match error {
             ShmemError::MapOpenFailed(code) | ShmemError::MapCreateFailed(code) | ShmemError::UnknownOsError(code) => {
@@ -80,8 +80,8 @@ impl WriteMapping {
         self.shmem.len()
     }
 
-    /// Prefaults the pages of a range for writing, so that no later store to it faults. Kernels before 5.14 refuse; then the
-    /// first lap faults.
+    /// Prefaults the pages of a range for writing, so that no later store to it faults. Kernels before 5.14 refuse;
+    /// then the first lap faults.
     pub fn populate(&self, offset: usize, length: usize) {
         let end = offset.saturating_add(length).min(self.length());
         // madvise needs the start of a page.

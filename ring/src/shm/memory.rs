@@ -218,8 +218,8 @@ impl RingMemory {
         }
     }
 
-    /// Copies the samples of `range` to `to`, which must have room for exactly them. The copy may be torn until R5 to R7 have
-    /// checked it.
+    /// Copies the samples of `range` to `to`, which must have room for exactly them. The copy may be torn until R5 to
+    /// R7 have checked it.
     pub fn copy_samples(&self, range: &Range<u64>, to: &mut [u8]) {
         let mut rest = to;
         for run in runs(range, self.geometry.frames) {
@@ -242,8 +242,8 @@ impl RingMemory {
         prefetch_to_load(self.trailer.reserved().as_ptr().cast());
     }
 
-    /// Copies the times of `range` to `to`, which must have room for exactly them. The copy may be torn until R5 to R7 have
-    /// checked it.
+    /// Copies the times of `range` to `to`, which must have room for exactly them. The copy may be torn until R5 to R7
+    /// have checked it.
     pub fn copy_times(&self, range: &Range<u64>, to: &mut [f64]) {
         let mut rest = to;
         for run in runs(range, self.geometry.frames) {

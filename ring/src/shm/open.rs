@@ -297,8 +297,8 @@ pub(crate) struct RingSegment {
     pub map: Arc<ReadMapping>,
 }
 
-/// Opens the ring of a generation. `None`: it is absent, or belongs to another stream or generation, since the header has
-/// moved on.
+/// Opens the ring of a generation. `None`: it is absent, or belongs to another stream or generation, since the header
+/// has moved on.
 pub(crate) fn open_ring(
     name: &str,
     header: &HeaderSegment,

@@ -17,8 +17,8 @@ pub struct Description {
     pub key: String,
     /// The dim along which messages accumulate, if the source names one.
     pub stream_dim: Option<String>,
-    /// How a message is rebuilt from its frames (its Arrow type and layout). `SPEC.md` lists the members that the nodes write;
-    /// the ring stores it without interpreting it.
+    /// How a message is rebuilt from its frames (its Arrow type and layout). `SPEC.md` lists the members that the nodes
+    /// write; the ring stores it without interpreting it.
     pub message: Option<Value>,
 }
 

@@ -32,7 +32,8 @@
 //! | empty list | `{"$integers":[]}`, `{"$floats":[]}`, `{"$strings":[]}` |
 //! | timestamp | `{"$timestamp_ns":integer}`, nanoseconds since the Unix epoch |
 //!
-//! Later minor versions may add to it: a reader ignores members, kinds of axis and `$` tags of attributes that it does not know.
+//! Later minor versions may add to it: a reader ignores members, kinds of axis and `$` tags of attributes that it does
+//! not know.
 
 use std::collections::BTreeMap;
 
@@ -114,8 +115,8 @@ impl Description {
         })
     }
 
-    /// Checks that every reader can read this description of frames of rank `rank`: as many dims as the ring has (or none, if
-    /// they are unknown), with different names, and JSON within the limits of [`from_json`](Self::from_json).
+    /// Checks that every reader can read this description of frames of rank `rank`: as many dims as the ring has (or
+    /// none, if they are unknown), with different names, and JSON within the limits of [`from_json`](Self::from_json).
     ///
     /// # Errors
     /// A sentence with what was expected and what was found.

@@ -144,8 +144,8 @@ fn map_header(names: &SegmentName, lock: &Lock) -> Result<(Segment, HeaderMemory
         return Err(io_error("opening", anchor)(io::Error::other("it was replaced by another file")));
     }
     let segment = Segment::adopt(names.clone(), opened, anchor, header::LENGTH)?;
-    // SAFETY: the mapping is as long as a header and starts on a page. The segment that owns it stays with the words, in
-    // `Acquired` and then in the service, which is stopped before it is unmapped.
+    // SAFETY: the mapping is as long as a header and starts on a page. The segment that owns it stays with the words,
+    // in `Acquired` and then in the service, which is stopped before it is unmapped.
     let words = unsafe { HeaderMemory::new(segment.map.start()) };
     Ok((segment, words))
 }

@@ -86,10 +86,11 @@ pub struct Chunk<'a> {
     pub send_ns: i64,
 }
 
-/// The writer of a stream; there is at most one. Dropping it closes the stream cleanly: readers drain it and see it closed.
+/// The writer of a stream; there is at most one. Dropping it closes the stream cleanly: readers drain it and see it
+/// closed.
 ///
-/// If the process dies instead, readers see the stream as dead, and the next writer of that name takes it over. In a forked
-/// child, every call fails with [`Error::Forked`] and dropping does nothing.
+/// If the process dies instead, readers see the stream as dead, and the next writer of that name takes it over. In a
+/// forked child, every call fails with [`Error::Forked`] and dropping does nothing.
 pub struct Writer {
     name: String,
     options: WriterOptions,
@@ -126,18 +127,18 @@ impl Writer {
         Ok(Writer { name: name.to_owned(), options, publisher: Some(publisher), begun: None })
     }
 
-    /// Begins the next generation: a ring of `format`, described by `description`. Readers drain the previous ring, which
-    /// is removed, and move on.
+    /// Begins the next generation: a ring of `format`, described by `description`. Readers drain the previous ring,
+    /// which is removed, and move on.
     ///
-    /// `first_chunk_frames` is the expected number of frames in a chunk. It decides how many chunk records a ring of small
-    /// frames gets. Blocks while the ring's memory is reserved (about 60 ms per GiB); a thread of the writer prefaults most
-    /// of the pages afterwards.
+    /// `first_chunk_frames` is the expected number of frames in a chunk. It decides how many chunk records a ring of
+    /// small frames gets. Blocks while the ring's memory is reserved (about 60 ms per GiB); a thread of the writer
+    /// prefaults most of the pages afterwards.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::NoSpace`] and [`Error::BadArgument`] (the description's dims do not fit the format)
-    /// leave the current generation as it is. If the new ring fits only without the old one, the stream is restarted:
-    /// readers of this library follow and lose nothing. If they map the old ring for longer than half a second, this is
-    /// [`Error::NoSpace`], too, and the stream has no ring until a later call succeeds.
+    /// [`Error::TooLarge`], [`Error::NoSpace`] and [`Error::BadArgument`] (the description's dims do not fit the
+    /// format) leave the current generation as it is. If the new ring fits only without the old one, the stream is
+    /// restarted: readers of this library follow and lose nothing. If they map the old ring for longer than half a
+    /// second, this is [`Error::NoSpace`], too, and the stream has no ring until a later call succeeds.
     pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<()> {
         let geometry = Geometry::plan(format, first_chunk_frames)?;
         if geometry.length > self.options.max_ring_bytes {
@@ -159,8 +160,8 @@ impl Writer {
 
     /// Publishes a new description of the current generation. Does nothing if it equals the current description.
     ///
-    /// Unless [`WriterOptions::keep_replaced`] is set, the replaced description is removed at once. A reader that has not
-    /// yet reached the last frames it describes reads them without it, and reports that it was missed.
+    /// Unless [`WriterOptions::keep_replaced`] is set, the replaced description is removed at once. A reader that has
+    /// not yet reached the last frames it describes reads them without it, and reports that it was missed.
     ///
     /// # Errors
     /// [`Error::NoGeneration`] before the first [`begin`](Self::begin), [`Error::BadArgument`], [`Error::NoSpace`].
@@ -281,8 +282,8 @@ impl Writer {
         self.publisher.as_ref().map_or(0, Publisher::position)
     }
 
-    /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what readers get as
-    /// [`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns). 0 before the first.
+    /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what readers get
+    /// as [`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns). 0 before the first.
     pub fn committed_ns(&self) -> u64 {
         self.publisher.as_ref().map_or(0, Publisher::committed_ns)
     }

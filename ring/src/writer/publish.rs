@@ -23,8 +23,8 @@ use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
 use crate::stream::name::SegmentName;
 use crate::{Description, Error, Format, MAX_RANK, Result};
 
-/// Bytes of frames that are prefaulted before a ring is announced: enough for a few chunks while the service thread does the
-/// rest.
+/// Bytes of frames that are prefaulted before a ring is announced: enough for a few chunks while the service thread
+/// does the rest.
 const PREFAULT_AT_ONCE: u64 = 1 << 20;
 
 /// A stream that this process owns, from one header's creation or takeover to its end.

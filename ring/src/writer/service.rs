@@ -162,8 +162,8 @@ impl Service {
     }
 }
 
-/// How the writer wakes waiters. It wakes two itself and leaves more to the service thread, since the cost of a wake grows
-/// with the number of waiters.
+/// How the writer wakes waiters. It wakes two itself and leaves more to the service thread, since the cost of a wake
+/// grows with the number of waiters.
 pub(crate) struct Waker(Arc<Shared>);
 
 impl Wake for Waker {

@@ -1,4 +1,4 @@
-"""Drives the unmodified EZShmMirror of ezmsg-tools: a command per line of JSON in, an answer per line of JSON out."""
+"""Drives the unmodified EZShmMirror of ezmsg-tools: reads one command and prints one result per line of JSON."""
 
 import base64
 import ctypes

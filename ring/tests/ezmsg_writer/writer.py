@@ -1,4 +1,4 @@
-"""Drives the unmodified ShMemCircBuff of ezmsg-tools: a command per line of JSON in, an answer per line of JSON out."""
+"""Drives the unmodified ShMemCircBuff of ezmsg-tools: reads one command and prints one result per line of JSON."""
 
 import asyncio
 import json
