@@ -3,9 +3,9 @@
 //! [`run`] is the event loop, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have files
 //! of their own: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`, `grace` (how
 //! long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held` keeps the first ones
-//! until it is known. `conn` informs a listener outside the dataflow of every step.
+//! until it is known. `ezmsg_conn` informs a listener outside the dataflow of every step.
 
-mod conn;
+mod ezmsg_conn;
 mod document;
 mod format_change;
 mod gaps;
