@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Memory: `64.0 MiB`. Shared memory is measured in powers of two everywhere else, too.
+/// Memory: `64.0 MiB`, in powers of two, as other tools show shared memory.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -76,7 +76,7 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
-/// [`duration`] of seconds; `-` for what is no time span.
+/// [`duration`] of seconds; `-` if that is not a time span.
 pub fn seconds(seconds: f64) -> String {
     Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), duration)
 }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_told_in_powers_of_two() {
+    fn memory_is_printed_in_powers_of_two() {
         let cases = [
             (0, "0 B"),
             (1023, "1023 B"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_and_shapes_can_be_read() {
+    fn counts_and_shapes_are_readable() {
         assert_eq!((count(7), count(1234), count(12_345_678)), ("7".into(), "1 234".into(), "12 345 678".into()));
         assert_eq!((counted(1, "frame"), counted(1200, "frame")), ("1 frame".into(), "1 200 frames".into()));
         assert_eq!((shape(&[]), shape(&[480, 640, 3])), ("scalar".into(), "480 x 640 x 3".into()));

@@ -80,7 +80,7 @@ fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: 
         }
         if left.is_zero() {
             let waited = units::duration(wanted.wait);
-            match which.say(reader.liveness(Duration::from_secs(1)))? {
+            match which.explained(reader.liveness(Duration::from_secs(1)))? {
                 Liveness::Absent | Liveness::Closed => {
                     bail!("{} (waited {waited}; --wait changes that)", which.absent())
                 }
@@ -92,7 +92,7 @@ fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: 
             let what = if held.is_empty() { "waiting for" } else { "waiting for more of" };
             output::note(format!("{what} stream {} (Ctrl-C stops)", quoted(&which.name)));
         }
-        let wait = which.say(reader.wait(left.min(LOOK)))?;
+        let wait = which.explained(reader.wait(left.min(LOOK)))?;
         if ending.is_asked() {
             bail!("stopped before there was enough to draw");
         }
@@ -109,7 +109,7 @@ fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: 
 
 /// Passes what is new, and comes to the newest generation.
 fn pass(which: &Which, reader: &mut Reader) -> eyre::Result<()> {
-    which.say(reader.skip_to_newest()).map(|_| ())
+    which.explained(reader.skip_to_newest()).map(|_| ())
 }
 
 /// Whether the ring has what is wanted, or cannot have more.
@@ -133,8 +133,8 @@ fn span(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<f64
     // Of a full ring not the very oldest, which may be gone before it has been read.
     let left_out = if held.start > 0 { (newest - held.start) / 16 } else { 0 };
     let whole = (newest - held.start) as f64 / (newest - held.start - left_out).max(1) as f64;
-    let oldest = which.say(history.axis_at(reader, held.start + left_out))?;
-    let newest = which.say(history.axis_at(reader, newest))?;
+    let oldest = which.explained(history.axis_at(reader, held.start + left_out))?;
+    let newest = which.explained(history.axis_at(reader, newest))?;
     Ok(newest.zip(oldest).map_or(0.0, |(newest, oldest)| (newest - oldest) * whole))
 }
 
@@ -142,7 +142,7 @@ fn span(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<f64
 fn glance(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<History> {
     let window = Window { end: End::Newest, length: LENGTH, columns: 1 };
     let mut history = History::new(format, Chosen::new(&[], format.frame_samples() as usize), window);
-    which.say(history.read(reader, Duration::ZERO))?;
+    which.explained(history.read(reader, Duration::ZERO))?;
     Ok(history)
 }
 
@@ -154,7 +154,7 @@ fn newest_picture(
     kind: Kind,
 ) -> eyre::Result<Vec<u8>> {
     let mut frames = Frames::new();
-    if which.say(reader.latest(1, &mut frames))? == 0 {
+    if which.explained(reader.latest(1, &mut frames))? == 0 {
         bail!("the newest picture was overwritten while it was read");
     }
     let (width, height) = match wanted.size {
@@ -195,7 +195,7 @@ fn newest_traces(
     let mut history = History::new(format, Chosen::new(&chosen, channels.count()), window);
     // To the end: what comes meanwhile is not waited for.
     let until = Instant::now() + Duration::from_secs(20);
-    while which.say(history.read(reader, Duration::from_millis(200)))? && Instant::now() < until {}
+    while which.explained(history.read(reader, Duration::from_millis(200)))? && Instant::now() < until {}
     let lanes = names
         .into_iter()
         .enumerate()

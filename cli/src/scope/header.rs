@@ -40,7 +40,7 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
     if let Some(format) = &heading.format {
         say(format.clone());
     }
-    match (heading.promised_hz, heading.measured_hz) {
+    match (heading.stated_hz, heading.measured_hz) {
         (Some(promised), Some(measured)) if !is_about(promised, measured) => {
             say(format!("{} ({} promised)", units::hertz(measured), units::hertz(promised)));
         }

@@ -225,7 +225,7 @@ fn heading(session: &Session, controls: &Controls, rows: usize, axis: Option<&sc
         name: session.name().to_owned(),
         state: session.state(),
         format: stream.map(|stream| units::format(&stream.format)),
-        promised_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
+        stated_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
         measured_hz: info.filter(|info| info.liveness == Liveness::Live).and_then(|info| info.measured_rate_hz),
         lost: session.lost(),
         generation: stream.and_then(|_| info.and_then(|info| info.generation)).filter(|&generation| generation > 0),

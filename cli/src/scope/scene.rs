@@ -90,7 +90,7 @@ pub struct Heading {
     pub state: Liveness,
     /// `float32 [64]`, or nothing before there is a format.
     pub format: Option<String>,
-    pub promised_hz: Option<f64>,
+    pub stated_hz: Option<f64>,
     pub measured_hz: Option<f64>,
     pub lost: u64,
     pub generation: Option<u32>,

@@ -105,7 +105,7 @@ impl Session {
                 Ok(Outcome::Nothing) => break,
                 Ok(Outcome::Generation | Outcome::Closed) => news = true,
                 Err(error) => {
-                    self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err()));
+                    self.failure = Some(format!("{:#}", self.which.explained::<()>(Err(error)).unwrap_err()));
                     return true;
                 }
             }
@@ -172,7 +172,7 @@ impl Session {
         let had_note = self.note.is_some();
         match self.reader.info() {
             Ok(info) => self.info = Some(info),
-            Err(error) => self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err())),
+            Err(error) => self.failure = Some(format!("{:#}", self.which.explained::<()>(Err(error)).unwrap_err())),
         }
         self.note.take_if(|(_, since)| since.elapsed() >= NOTE_STAYS);
         before != told(&self.info) || had_note != self.note.is_some()
@@ -193,7 +193,7 @@ impl Session {
         match result {
             Ok(more) => more,
             Err(error) => {
-                self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err()));
+                self.failure = Some(format!("{:#}", self.which.explained::<()>(Err(error)).unwrap_err()));
                 false
             }
         }

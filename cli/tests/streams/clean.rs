@@ -16,7 +16,7 @@ fn clean_removes_what_the_dead_left_and_nothing_else() {
         std::fs::write("/dev/shm/somebody-elses", "x").unwrap();
         let before = listing();
         let ran = done(&["clean"]);
-        assert_eq!((&*ran.out, &*ran.err), ("", "nothing was left by dead writers\n"));
+        assert_eq!((&*ran.out, &*ran.err), ("", "dead writers left nothing\n"));
 
         dead("eeg");
         dead("headless");

@@ -97,7 +97,7 @@ fn what_is_wrong_with_shared_memory_is_found() {
         let mut writer = Writer::create("long", WriterOptions::default()).unwrap();
         writer.begin(&Format::new(Dtype::U8, &[1 << 20], 10.0, 110).unwrap(), &Description::default(), 1).unwrap();
         let found = findings(&examine(nowhere.path()).1);
-        assert!(found.len() == 1 && found[0].contains("does not fit beside it"), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains("the next ring does not fit"), "{found:?}");
         drop(writer);
 
         // A folder in which every user can remove what is not his.

@@ -45,7 +45,7 @@ fn a_stream_of_ezmsgs_is_listed_by_its_segment_with_what_its_header_says() {
         assert_eq!(row(&segment, &["list", "--json"]), expected);
         let ran = done(&["list"]);
         assert!(
-            ran.err.contains(&format!("{segment}: a stream of ezmsg's, whose key is \"eeg/headset-1\"")),
+            ran.err.contains(&format!("{segment}: a stream that ezmsg wrote, with key \"eeg/headset-1\"")),
             "{}",
             ran.err
         );
@@ -78,7 +78,7 @@ fn a_stream_of_ezmsgs_can_be_looked_at_by_its_name() {
 fn by_its_segment_a_stream_of_ezmsgs_cannot_be_read_and_the_reason_is_told() {
     let golden = Golden::put("ezmsg/segment", "v2");
     let said = failed(&["info", &shorten(&golden.0)]);
-    assert!(said.contains("ezmsg wrote, which does not say its name"), "{said}");
+    assert!(said.contains("ezmsg wrote, which does not contain its name"), "{said}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn everything_of_a_stream_is_told() {
     for expected in [
         "live",
         "float32",
-        "100 Hz promised",
+        "100 Hz stated",
         "2.00 s",
         "generation   0",
         "7 frames in 1 message\n",

@@ -17,7 +17,7 @@ pub fn row(name: &str, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn a_live_stream_is_a_row_with_exactly_the_promised_members() {
+fn a_live_stream_is_a_row_with_exactly_the_documented_members() {
     let name = Name::new("list/live");
     let mut writer = live(&name);
     write(&mut writer, 10);

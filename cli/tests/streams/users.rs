@@ -58,11 +58,11 @@ fn who_may_not_look_into_shared_memory_is_told_so_and_not_that_a_writer_refuses(
         std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o700)).unwrap();
         let ran = as_nobody(&["info", "eeg"]);
         assert_eq!(ran.code, Some(1));
-        assert!(ran.err.contains("you are nobody and may not look into /dev/shm"), "{}", ran.err);
+        assert!(ran.err.contains("you are nobody and may not access /dev/shm"), "{}", ran.err);
         assert!(ran.err.contains("dora-shm doctor") && !ran.err.contains("MODE"), "{}", ran.err);
         let ran = as_nobody(&["doctor"]);
         assert_eq!(ran.code, Some(1));
-        assert!(ran.out.contains("mode 0700: you may neither make streams nor see any"), "{}", ran.out);
+        assert!(ran.out.contains("mode 0700: you may neither create streams nor see any"), "{}", ran.out);
         assert!(ran.out.contains("listing /dev/shm failed: Permission denied"), "{}", ran.out);
     });
 }
@@ -90,7 +90,7 @@ fn who_may_not_read_a_stream_is_told_why() {
     for command in ["info", "watch"] {
         let ran = as_nobody(&[command, &name]);
         assert_eq!(ran.code, Some(1));
-        for expected in ["may not read stream", "user root lets nobody else read it (mode 0600)", "MODE \"0644\""] {
+        for expected in ["may not read stream", "user root lets no other user read it (mode 0600)", "MODE \"0644\""] {
             assert!(ran.err.contains(expected), "{expected} in {}", ran.err);
         }
     }
@@ -99,7 +99,7 @@ fn who_may_not_read_a_stream_is_told_why() {
     let segment = shorten(&name);
     let found = rows.as_array().unwrap().iter().find(|row| row["name"] == segment).unwrap();
     assert_eq!(found["state"], Value::Null);
-    assert!(ran.err.contains(&format!("{segment}: user root lets nobody else read it (mode 0600)")), "{}", ran.err);
+    assert!(ran.err.contains(&format!("{segment}: user root lets no other user read it (mode 0600)")), "{}", ran.err);
     let ran = as_nobody(&["doctor"]);
     assert!(ran.out.contains("note     others      user root has "), "{}", ran.out);
     drop(writer);

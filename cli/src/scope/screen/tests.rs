@@ -27,7 +27,7 @@ fn heading() -> Heading {
         name: "demo".to_owned(),
         state: Liveness::Live,
         format: Some("float32 [2]".to_owned()),
-        promised_hz: Some(100.0),
+        stated_hz: Some(100.0),
         measured_hz: Some(99.2),
         lost: 0,
         generation: None,
@@ -195,7 +195,7 @@ fn a_stream_that_is_not_there_is_waited_for_with_the_nearest_names() {
     let heading = Heading {
         state: Liveness::Absent,
         format: None,
-        promised_hz: None,
+        stated_hz: None,
         measured_hz: None,
         window: None,
         ..heading()
