@@ -144,7 +144,7 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
         |file: &str, arguments: &[&str]| error_of(&plot(&name, &folder.path(file)).args(arguments).output().unwrap());
     assert!(error("out.jpg", &[]).contains("PNG or SVG"));
     assert!(error("out", &[]).contains(".png"));
-    assert!(error("none/out.png", &[]).contains("writing"));
+    assert!(error("none/out.png", &[]).contains("cannot write"));
     assert!(error("out.png", &["--channels", "middle"]).contains("left, right"));
     let near = name.replace("errors", "error");
     let absent = error_of(&plot(&near, &folder.path("out.png")).args(["--wait", "10ms"]).output().unwrap());

@@ -95,7 +95,7 @@ fn what_is_no_recording_makes_no_stream() {
     let file = folder.path().join("notes.txt");
     fs::write(&file, "some text").unwrap();
     let (code, _, stderr) = Running::start(dora_shm(&["replay", file.to_str().unwrap(), "--as", &name])).end();
-    assert!(code == Some(1) && stderr.contains("no recording: it is text"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("not a recording: it is text"), "{stderr}");
     let whole = fs::read(recording(folder.path(), 3)).unwrap();
     for length in [whole.len() - 1, 200, 5, 1] {
         fs::write(&file, &whole[..length]).unwrap();

@@ -261,10 +261,10 @@ fn what_is_no_recording_is_told_by_what_it_is() {
         fs::write(&path, bytes).unwrap();
         read(&path).unwrap_err().to_string()
     };
-    assert!(refused(b"PAR1....").contains("no recording: it is a Parquet file"));
-    assert!(refused(b"hello").contains("no recording: it is text"));
+    assert!(refused(b"PAR1....").contains("not a recording: it is a Parquet file"));
+    assert!(refused(b"hello").contains("not a recording: it is text"));
     assert!(refused(b"").contains("it is empty"));
-    assert!(refused(&[0xFF; 40]).contains("no recording: there is no message of an Arrow stream"));
+    assert!(refused(&[0xFF; 40]).contains("not a recording: there is no message of an Arrow stream"));
     assert!(refused(&[0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]).contains("a stream ends that has not begun"));
     let foreign = arrow_schema::Schema::new(vec![arrow_schema::Field::new("x", arrow_schema::DataType::Int8, true)]);
     let stream = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &foreign).unwrap().into_inner().unwrap();
