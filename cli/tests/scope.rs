@@ -211,7 +211,7 @@ fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
     let name = name("held");
     let (mut signal, mut terminal) = paused(&name);
     change_format(&mut signal);
-    terminal.expect("the stream has changed meanwhile; space shows how");
+    terminal.expect("the stream has changed meanwhile; press space to see how");
     let screen = terminal.screen();
     assert!(screen.contains("left") && screen.contains("float32 [2]"), "{screen}");
     assert!(!screen.contains("PAUSED -"), "it ends with the newest frame of its own generation:\n{screen}");

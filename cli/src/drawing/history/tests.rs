@@ -1,11 +1,11 @@
-//! Histories of real streams, against a reference model that looks at every frame.
+//! Histories of real streams, against a reference model that examines every frame.
 
 use dora_shm_ring::{Chunk, ReaderOptions, Times, Writer, WriterOptions};
 use proptest::prelude::*;
 
 use super::*;
 
-/// A stream of the test's own, and what was written to it.
+/// A stream, and what was written to it.
 struct Stage {
     writer: Writer,
     reader: Reader,
@@ -45,7 +45,7 @@ impl Stage {
         let mut steps = 0;
         while history.read(&mut self.reader, Duration::ZERO).unwrap() {
             steps += 1;
-            assert!(steps < 100_000, "it never comes to an end");
+            assert!(steps < 100_000, "reading does not end");
         }
     }
 
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_window_is_shown_its_columns_are_those_that_the_reference_model_finds(steps in prop::collection::vec(step(), 1..30)) {
+    fn the_columns_of_every_window_are_those_that_the_reference_model_finds(steps in prop::collection::vec(step(), 1..30)) {
         // Longer than all that is written: what is read does not depend on when.
         let mut stage = stage(0.0, 2000);
         let mut history = stage.history(live(2.0, 10));
@@ -126,7 +126,7 @@ proptest! {
             }
         }
         stage.read_all(&mut history);
-        // Constant times are no axis; the reference model knows of times only.
+        // Constant times cannot be an axis, and the reference model knows only times.
         if history.clock == Clock::Times {
             stage.check(&history);
         }
@@ -147,12 +147,12 @@ fn the_newest_frames_are_read_first_and_one_step_is_short() {
 }
 
 #[test]
-fn frames_that_were_not_read_or_are_gone_leave_a_gap() {
+fn frames_that_were_overwritten_before_they_were_read_leave_a_gap() {
     let mut stage = stage(100.0, 40);
     stage.write(&frames(0, 40));
     let mut history = stage.history(live(2.0, 20));
     stage.read_all(&mut history);
-    // Three times round before the next look.
+    // Three laps of the ring before the next read.
     for first in [40, 80, 120] {
         stage.write(&frames(first, 40));
     }
@@ -170,7 +170,7 @@ fn frames_that_were_not_read_or_are_gone_leave_a_gap() {
 }
 
 #[test]
-fn what_the_ring_no_longer_has_is_told_and_what_never_was_is_not() {
+fn overwritten_columns_are_reported_and_columns_without_frames_are_not() {
     let mut stage = stage(100.0, 40);
     stage.write(&frames(0, 30));
     let mut history = stage.history(live(2.0, 20));
@@ -190,7 +190,7 @@ fn what_the_ring_no_longer_has_is_told_and_what_never_was_is_not() {
 }
 
 #[test]
-fn times_that_begin_again_are_another_story() {
+fn times_that_begin_again_discard_the_columns_before() {
     let mut stage = stage(100.0, 4000);
     stage.write(&frames(0, 500));
     let mut history = stage.history(live(2.0, 20));
@@ -201,7 +201,7 @@ fn times_that_begin_again_are_another_story() {
     let there: Vec<i64> = history.shown().filter(|&column| history.columns().get(column).is_some()).collect();
     assert_eq!(there, [0, 1, 2, 3, 4]);
     assert_eq!(history.columns().get(0).unwrap().extent(0), Some((0.0, 9.0)));
-    // The same when they are found backwards.
+    // The same if reading backwards finds it.
     let mut history = stage.history(live(2.0, 20));
     history.judged_by = u64::MAX;
     stage.read_all(&mut history);
@@ -210,7 +210,7 @@ fn times_that_begin_again_are_another_story() {
 }
 
 #[test]
-fn times_that_are_no_numbers_or_stand_still_are_replaced_by_the_rate_or_the_order() {
+fn times_that_are_not_numbers_or_do_not_rise_are_replaced_by_the_rate_or_the_order() {
     for (rate, length, unit) in [(100.0, 1.0, "s"), (0.0, 100.0, "frames")] {
         for time in [f64::NAN, 7.0, f64::INFINITY] {
             let mut stage = stage(rate, 400);
@@ -226,7 +226,7 @@ fn times_that_are_no_numbers_or_stand_still_are_replaced_by_the_rate_or_the_orde
 }
 
 #[test]
-fn a_pause_of_the_source_is_a_gap_where_the_rate_is_known() {
+fn a_pause_of_the_source_is_a_gap_if_the_rate_is_known() {
     let mut stage = stage(100.0, 400);
     stage.write(&frames(0, 50));
     let later: Vec<_> = frames(50, 50).into_iter().map(|(time, samples)| (time + 3.0, samples)).collect();
