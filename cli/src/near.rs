@@ -3,8 +3,8 @@
 /// Least likeness of a name that is shown to the user; 1 is equal.
 const ALIKE: f64 = 0.74;
 
-/// The `names` that are similar to `wanted`, nearest first: equal except for case, with the same beginning, one contained
-/// in the other, or different in a few letters.
+/// The `names` that are similar to `wanted`, nearest first: equal except for case, with the same beginning, one
+/// contained in the other, or different in a few letters.
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
     let mut found: Vec<(f64, &str)> = names

@@ -37,8 +37,8 @@ impl Which {
     /// A reader of the stream, which has to exist.
     ///
     /// # Errors
-    /// A sentence for the user: there is no such stream, with similar names; it may not be read, and why; or it cannot be
-    /// read.
+    /// A sentence for the user: there is no such stream, with similar names; it may not be read, and why; or it cannot
+    /// be read.
     pub fn open(&self, options: ReaderOptions) -> eyre::Result<Reader> {
         let mut reader = self.open_or_wait(options.clone())?;
         match self.explained(reader.liveness(options.idle_after))? {
@@ -47,8 +47,8 @@ impl Which {
         }
     }
 
-    /// A reader of the stream, which need not exist yet. If it does not, [`absent`](Self::absent) is the sentence for the
-    /// user.
+    /// A reader of the stream, which need not exist yet. If it does not, [`absent`](Self::absent) is the sentence for
+    /// the user.
     ///
     /// # Errors
     /// As [`open`](Self::open), except that an absent stream is not an error.

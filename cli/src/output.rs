@@ -1,5 +1,5 @@
-//! Output: results on stdout, everything else on stderr. It is not an error if the reader of either has gone
-//! (`dora-shm list | head -1`).
+//! Output: results on stdout, everything else on stderr. If the reader of either has gone, that is not an error: think
+//! of `dora-shm list | head -1`.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -25,7 +25,7 @@ pub fn columns() -> usize {
 
 /// A sentence for the user, on stderr.
 pub fn note(sentence: impl Display) {
-    // There is no place left to report an error of this.
+    // An error of stderr itself cannot be reported.
     let _ = writeln!(anstream::stderr(), "{sentence}");
 }
 

@@ -1,4 +1,4 @@
-//! Progress of a long-running command on stderr: one line that is rewritten on a terminal, otherwise a line now and then.
+//! Progress of a long-running command on stderr: on a terminal one line that is rewritten, otherwise occasional lines.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ impl Progress {
         }
         self.shown = Some(now);
         let mut stderr = std::io::stderr().lock();
-        // There is no place left to report an error of this.
+        // An error of stderr itself cannot be reported.
         let _ = if self.in_place {
             self.line = true;
             write!(stderr, "\r\x1b[2K{}", shortened(&line(), COLUMNS)).and_then(|()| stderr.flush())

@@ -20,7 +20,7 @@ pub enum Align {
     Right,
 }
 
-/// One entry: printable text and how it looks.
+/// One entry: printable text and its style.
 #[derive(Clone, Debug)]
 pub struct Cell {
     text: String,

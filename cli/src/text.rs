@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthChar;
 
-/// `text` with control characters and invisible marks as escapes, so that it cannot move the cursor or colour the screen.
+/// `text` with control characters and invisible marks as escapes: it can neither move the cursor nor colour the screen.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {

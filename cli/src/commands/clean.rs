@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     } else {
         let verb = if arguments.dry_run { "would remove" } else { "removed" };
         for left in &found {
-            writeln!(out, "{verb} {}", says(left))?;
+            writeln!(out, "{verb} {}", text(left))?;
         }
     }
     out.flush()?;
@@ -104,7 +104,7 @@ fn is_gone(segment: &str) -> bool {
     !exists(segment) && !exists(&format!("{segment}.anchor"))
 }
 
-fn says(left: &Leftover) -> String {
+fn text(left: &Leftover) -> String {
     let segments = match left.segments.len() {
         0 => String::new(),
         1 => format!(" (1 segment, {})", units::bytes(left.bytes)),
@@ -128,9 +128,9 @@ mod tests {
             segments: vec!["sm_a".into(), "sm_b".into()],
             bytes: 20480,
         };
-        assert_eq!(says(&whole), "stream \"eeg\" (2 segments, 20.0 KiB)");
+        assert_eq!(text(&whole), "stream \"eeg\" (2 segments, 20.0 KiB)");
         let parts = Leftover { stream: None, closed: false, segments: vec!["sm_a".into()], bytes: 512 };
-        assert_eq!(says(&parts), "parts of a stream that is gone: sm_a (1 segment, 512 B)");
+        assert_eq!(text(&parts), "parts of a stream that is gone: sm_a (1 segment, 512 B)");
     }
 
     #[test]

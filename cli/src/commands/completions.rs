@@ -29,12 +29,12 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// clap's script, extended: for commands about a stream it also completes the stream's name. clap's scripts complete only
-/// fixed words, and its engine for dynamic ones is unstable.
+/// clap's script, extended: for commands about a stream it also completes the stream's name. clap's scripts complete
+/// only fixed words, and its engine for dynamic ones is unstable.
 fn script(shell: Shell, mut command: Command) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "dora-shm", &mut script);
-    // In one of two places, clap mistakes the dash in `dora-shm` for the start of a subcommand in a bash function's name.
+    // In one of two places, clap mistakes the dash in `dora-shm` for a subcommand in the name of a bash function.
     let script = String::from_utf8_lossy(&script).replace("dora__subcmd__shm", "dora__shm");
     let about_streams: Vec<&Command> = command.get_subcommands().filter(|command| is_about_a_stream(command)).collect();
     let names: Vec<&str> = about_streams.iter().map(|command| command.get_name()).collect();

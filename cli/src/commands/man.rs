@@ -75,8 +75,8 @@ fn page(command: &Command) -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The notes at the end of `--help`: paragraphs and lists. A list's lines are indented by two columns, continued lines by
-/// more; two spaces separate a term from its meaning.
+/// The notes at the end of `--help`: paragraphs and lists. A list's lines are indented by two columns, continued lines
+/// by more; two spaces separate a term from its meaning.
 fn notes_section(notes: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["NOTES"]);

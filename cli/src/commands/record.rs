@@ -23,9 +23,9 @@ use crate::units;
 /// Records a stream into a file
 ///
 /// Records every message from now on as it was written, with its times, description, send time and losses, through all
-/// generations and writers, until the stream is closed, a limit is reached, or Ctrl-C. If the stream does not exist yet,
-/// the command waits for it and records it from its first frame. The file consists of Arrow IPC streams, and can be read
-/// at any moment, also after a kill or on a full disk.
+/// generations and writers, until the stream is closed, a limit is reached, or Ctrl-C. If the stream does not exist
+/// yet, the command waits for it and records it from its first frame. The file consists of Arrow IPC streams, and can
+/// be read at any moment, also after a kill or on a full disk.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -117,7 +117,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
             Err(StepError::Stream(error)) => break which.explained(Err(error)),
             Err(error) => return Err(explain(arguments, error, recorder.bytes())),
         }
-        // Before that, the line printed above tells the user to wait.
+        // Before that, the note that the command waits stays visible.
         if recorder.counts().generations > 0 {
             progress.show(|| progress_line(&which.name, &recorder, state));
         }

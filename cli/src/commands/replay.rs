@@ -22,8 +22,8 @@ const MAINTAIN: Duration = Duration::from_secs(1);
 /// Writes a recording back into a stream, at its own pace
 ///
 /// Writes message by message, with the times, descriptions, generations and send times that were recorded. Frames that
-/// the recorder lost leave a gap in the times, but not in the positions. The command closes the stream at the end, or on
-/// Ctrl-C.
+/// the recorder lost leave a gap in the times, but not in the positions. The command closes the stream at the end, or
+/// on Ctrl-C.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Recording that `dora-shm record` made

@@ -39,7 +39,7 @@ impl Channels {
         self.count
     }
 
-    /// The channel's labels along each dimension, of which the last varies fastest: `Cz`, or `left.3` with two dimensions.
+    /// The channel's labels along each dimension, the last one fastest: `Cz`, or `left.3` with two dimensions.
     pub fn label(&self, channel: usize) -> String {
         let mut rest = channel;
         let mut parts = Vec::with_capacity(self.labels.len());
@@ -62,8 +62,8 @@ impl Channels {
         }
     }
 
-    /// The channels that a list such as `0-7,12,Cz` names, ascending: numbers from 0, ranges of numbers, labels. An empty
-    /// list names all.
+    /// The channels that a list such as `0-7,12,Cz` names, ascending: numbers from 0, ranges of numbers, labels. An
+    /// empty list names all.
     ///
     /// # Errors
     /// A sentence with the word that is not a channel, and what was expected.

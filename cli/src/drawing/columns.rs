@@ -31,7 +31,7 @@ struct Slot {
 
 const EMPTY: Slot = Slot { column: None, first: u64::MAX, end: 0 };
 
-/// The columns of a window that moves: each has a number, and a new one takes the place of the one a window's width away.
+/// The columns of a moving window: each has a number, and a new one replaces the one that is a window's width away.
 ///
 /// Adding the same frames again changes nothing, and their order does not matter.
 pub struct Columns {
@@ -75,8 +75,8 @@ impl Columns {
         })
     }
 
-    /// Adds the chosen channels of the frames at `positions`, all of which fall into `column`. `samples` are all samples
-    /// of those frames.
+    /// Adds the chosen channels of the frames at `positions`, all of which fall into `column`. `samples` are all
+    /// samples of those frames.
     pub fn add<T: Copy>(
         &mut self,
         column: i64,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_takes_the_place_of_the_one_a_width_away() {
+    fn a_column_replaces_the_one_that_is_a_windows_width_away() {
         let chosen = Chosen::new(&[0], 1);
         let mut columns = Columns::new(1, 4);
         for column in 0..6 {

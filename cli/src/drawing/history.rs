@@ -1,5 +1,5 @@
-//! The part of a stream that a plot shows, as columns: read from the ring in steps of bounded work, newest first, so that
-//! neither a burst nor a long window delays the screen.
+//! The part of a stream that a plot shows, as columns: read from the ring in steps of bounded work, newest first, so
+//! that neither a burst nor a long window delays the screen.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -106,8 +106,8 @@ impl<'a> Hints<'a> {
 }
 
 impl PictureFormat {
-    /// The layout of a stream's frames if they are recognised as pictures: by what the sink found out and wrote into the
-    /// description, or else by the shape and the source's attributes.
+    /// The layout of a stream's frames if they are recognised as pictures: by what the sink found out and wrote into
+    /// the description, or else by the shape and the source's attributes.
     pub fn of(format: &Format, description: Option<&Description>) -> Option<Self> {
         description
             .and_then(|description| Self::described(format, description))
@@ -206,7 +206,7 @@ impl PictureFormat {
         (scaled(self.width, width), scaled(self.height, height))
     }
 
-    /// The first of `frames` as `width` times `height` pixels. A pixel that stands for many is the mean of some of them.
+    /// The first of `frames` as `width` times `height` pixels. A pixel that covers many is the mean of some of them.
     pub fn pixels(&self, frames: &Frames, width: usize, height: usize) -> Pixels {
         numbers::visit(frames, self.dtype, Render { format: self, width: width.max(1), height: height.max(1) })
     }

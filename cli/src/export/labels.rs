@@ -29,8 +29,8 @@ fn label(value: &Value) -> String {
     }
 }
 
-/// A name for each sample of a frame, in C order: labels if there are any, otherwise the dimension and the index, joined
-/// by `/`. A frame of one sample without a name is called `value`.
+/// A name for each sample of a frame, in C order: labels if there are any, otherwise the dimension and the index,
+/// joined by `/`. A frame of one sample without a name is called `value`.
 pub fn of_samples(description: Option<&Description>, format: &Format) -> Vec<String> {
     let mut names = vec![String::new()];
     for (index, &length) in format.frame_shape().iter().enumerate() {

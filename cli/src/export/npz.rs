@@ -30,8 +30,8 @@ pub struct Npz {
     generations: usize,
 }
 
-/// The generation that is being written. Its samples go straight into the archive, the rest into temporary files, since an
-/// archive's entries come one after the other.
+/// The generation that is being written. Its samples go straight into the archive, the rest into temporary files, since
+/// an archive's entries come one after the other.
 struct Current {
     generation: Arc<Generation>,
     samples: Open,

@@ -1,7 +1,7 @@
 //! Zip archives of entries that are stored as they are, of any length (zip64).
 //!
-//! The crate `zip` does not fit: an entry's beginning is known only at its end here, since it holds the number of frames,
-//! and that crate's features would have dora's dependencies compiled twice.
+//! The crate `zip` does not fit: an entry's beginning is known only at its end here, since it holds the number of
+//! frames, and that crate's features would have dora's dependencies compiled twice.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write};

@@ -1,4 +1,4 @@
-//! `dora-shm plot`: what a stream looks like, as a file.
+//! `dora-shm plot`: a picture of a stream, as a file.
 
 pub mod file;
 mod traces;

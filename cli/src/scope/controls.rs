@@ -123,7 +123,7 @@ pub const KEYS: [(&str, &str, &str); 13] = [
 ];
 
 impl Controls {
-    /// Does what `key` means. `shown` is `None` while there is nothing to look at.
+    /// Does what `key` means. `shown` is `None` while nothing is shown.
     pub fn press(&mut self, key: KeyEvent, shown: Option<&Shown>, channels: Option<&Channels>) -> Press {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {

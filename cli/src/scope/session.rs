@@ -130,7 +130,7 @@ impl Session {
             && self.reader.unread() == 0
     }
 
-    /// Handles the reader's events: a new generation, a new description, the stream's end. Returns whether there were any.
+    /// Handles the reader's events: a new generation or description, the stream's end. Returns whether there were any.
     fn take_events(&mut self) -> bool {
         let mut changed = false;
         while let Some(event) = self.reader.next_event() {

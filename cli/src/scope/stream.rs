@@ -109,7 +109,7 @@ impl Stream {
         &self.chosen
     }
 
-    /// Reads for a plot of `dots` columns and `rows` rows for about `budget`. Returns whether there is more to read now.
+    /// Reads for a plot of `dots` columns and `rows` rows for about `budget`. Returns whether there is more to read.
     pub fn read_plot(
         &mut self,
         reader: &mut Reader,

@@ -86,8 +86,8 @@ impl Screen {
     /// # Errors
     /// As [`enter`](Self::enter).
     pub fn enter_again(&mut self) -> io::Result<()> {
-        // First, since this call waits while the process is in the background. Without it, the terminal would be taken for
-        // raw, whatever a shell has made of it.
+        // First, since this call waits while the process is in the background. Without it, the terminal would be taken
+        // for raw, whatever a shell has made of it.
         let _ = disable_raw_mode();
         restore();
         take()?;

@@ -1,4 +1,4 @@
-//! What these tests share: streams written in this process, the command, and a reader of recordings that knows only Arrow.
+//! What these tests share: streams of this process, the command, and a reader of recordings that knows only Arrow.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};

@@ -13,7 +13,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         write(&mut writer, 5);
         let stopped = start_writer("stopped");
         stopped.signal(rustix::process::Signal::STOP);
-        std::fs::write("/dev/shm/somebody-elses", "x").unwrap();
+        std::fs::write("/dev/shm/other", "x").unwrap();
         let before = listing();
         let ran = done(&["clean"]);
         assert_eq!((&*ran.out, &*ran.err), ("", "dead writers left nothing\n"));

@@ -81,7 +81,7 @@ fn version_line(path: &PathBuf) -> Result<String, String> {
         return Err(format!("failed ({status})"));
     }
     let mut stdout = child.stdout.take().ok_or("prints nothing")?;
-    // All of its output is in the pipe by now. The pipe's end is not awaited: a process that dora started may hold it open.
+    // All of its output is in the pipe by now. The end is not awaited: a process that dora started may hold it open.
     let printed = rustix::io::ioctl_fionbio(&stdout, true).map_err(io::Error::from).and_then(|()| {
         let mut bytes = [0; 256];
         match stdout.read(&mut bytes) {

@@ -147,7 +147,7 @@ fn trial() -> Check {
     }
 }
 
-/// Whether the lock of one open file is seen through another one.
+/// Whether the lock of one open file is visible through another.
 fn lock_is_seen(file: &OwnedFd) -> io::Result<bool> {
     let lock = |kind: libc::c_int| libc::flock {
         l_type: kind as libc::c_short,
