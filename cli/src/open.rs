@@ -16,7 +16,7 @@ use crate::users;
 /// Most names of other streams in a message.
 const MOST_NAMES: usize = 5;
 
-/// Which stream a command is about: flatten this into the command's arguments.
+/// The stream that a command is about: flatten this into the command's arguments.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Which {
     /// Name of the stream, as `dora-shm list` shows it

@@ -1,5 +1,5 @@
-//! Output: results on stdout, everything else on stderr. If the reader of either has gone, that is not an error: think
-//! of `dora-shm list | head -1`.
+//! Output: results on stdout, everything else on stderr. A reader that has gone (`dora-shm list | head -1`) is not an
+//! error.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};

@@ -1,4 +1,4 @@
-//! Who may read a stream.
+//! The permissions of a stream: who may read it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -10,7 +10,7 @@ pub fn bytes(bytes: u64) -> String {
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
-    // What would be printed as 1024.0 of a unit is 1.0 of the next.
+    // A value that would be printed as 1024.0 of a unit is 1.0 of the next.
     while value >= 1023.95 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
@@ -107,7 +107,7 @@ pub fn shape(shape: &[u64]) -> String {
     shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ")
 }
 
-/// What a frame is: `float32 [64]`.
+/// The type and shape of a frame: `float32 [64]`.
 pub fn format(format: &dora_shm_ring::Format) -> String {
     match format.frame_shape() {
         [] => format.dtype().to_string(),

@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was removed but not found before.
+/// Streams and segments that were removed but not found before.
 fn unforeseen(found: &[Leftover], removed: Vec<String>) -> Vec<Leftover> {
     let known = |name: &String| {
         let segment = name.strip_suffix(".anchor").unwrap_or(name);

@@ -158,7 +158,7 @@ fn summary(arguments: &Arguments, played: &Played) -> String {
     )
 }
 
-/// What happens between two messages: sleep, progress, and maintenance of the stream's names.
+/// The pause between two messages: sleep, progress, and maintenance of the stream's names.
 struct Intermission {
     name: String,
     ending: Ending,

@@ -115,7 +115,7 @@ fn widen(lows: &mut [f64], highs: &mut [f64], samples: impl Iterator<Item = f64>
     }
 }
 
-/// Which samples of a frame are kept.
+/// The samples of a frame that are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
     frame_samples: usize,

@@ -21,7 +21,7 @@ const MOST_STEPS_BACK: u32 = 4;
 /// This many frames show whether their times rise.
 const FRAMES_TO_JUDGE_BY: u64 = 64;
 
-/// What determines where on the axis a frame is.
+/// The source of a frame's place on the axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Clock {
     Times,

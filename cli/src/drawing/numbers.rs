@@ -3,7 +3,7 @@
 use dora_shm_ring::{Dtype, Frames};
 use half::f16;
 
-/// What is done with samples of any type.
+/// An operation on samples of any type.
 pub trait Visitor {
     type Result;
 

@@ -1,6 +1,6 @@
 //! Ranges that suit what is drawn, ticks, and numbers as text.
 
-/// What an axis spans. `low < high`, both finite.
+/// The range of an axis: `low < high`, both finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueRange {
     pub low: f64,

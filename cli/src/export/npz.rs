@@ -175,7 +175,7 @@ impl Sink for Npz {
     }
 }
 
-/// What is the same for a whole generation, as JSON.
+/// The metadata of a generation, as JSON.
 fn metadata(generation: &Generation) -> String {
     let format = &generation.format;
     serde_json::json!({

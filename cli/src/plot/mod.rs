@@ -31,7 +31,7 @@ const WIDTH: u32 = 1100;
 /// Pixels of a PNG per pixel of the drawing, for screens of high resolution.
 const PNG_SCALE: f32 = 2.0;
 
-/// What the user wants to see.
+/// The plot that the user wants.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// `None`: what is there, up to ten seconds.

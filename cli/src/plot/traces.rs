@@ -47,7 +47,7 @@ pub struct Lane {
     pub range: ValueRange,
 }
 
-/// What is drawn.
+/// The content of a plot.
 pub struct Plot<'a> {
     pub title: String,
     pub subtitle: String,

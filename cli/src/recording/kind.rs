@@ -1,6 +1,6 @@
 //! The kind of a file that is not a recording, for the error.
 
-/// What files of other kinds begin with.
+/// The first bytes of files of other kinds.
 const KINDS: [(&[u8], &str); 21] = [
     (b"ARROW1", "an Arrow IPC file (with a footer, not the streams that a recording is made of)"),
     (b"PAR1", "a Parquet file"),

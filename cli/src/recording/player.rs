@@ -19,7 +19,7 @@ pub struct Pace {
     pub hold: Duration,
 }
 
-/// What was played.
+/// Totals of a replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Played {
     pub generations: u64,
@@ -29,7 +29,7 @@ pub struct Played {
     pub lost: u64,
 }
 
-/// What a player does between two messages.
+/// The player's pause between two messages.
 pub trait Pause {
     /// Sleeps until `until`, which may have passed, and maintains the writer meanwhile. `played` and `at`, in recorded
     /// time, are the progress. `false` ends the replay.
@@ -48,7 +48,7 @@ pub struct Player<P> {
     /// Whether this is not the first round.
     again: bool,
     round: Round,
-    /// What is added to times in this round.
+    /// The offset of times in this round.
     shift: Shift,
     shifted: Vec<f64>,
 }
@@ -63,7 +63,7 @@ struct Clock {
     stamp_ns: Option<u64>,
 }
 
-/// What one round of a recording contained, so that the next one can follow it.
+/// The content of one round of a recording, so that the next one can follow it.
 #[derive(Debug, Default)]
 struct Round {
     generations: u64,
@@ -75,7 +75,7 @@ struct Round {
     rate_hz: f64,
 }
 
-/// What is added to the times and send times of a round.
+/// The offset of the times and send times of a round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shift {
     time: f64,

@@ -18,7 +18,7 @@ use super::kind::kind_of;
 use super::schema::VERSION_KEY;
 use super::{Batch, Generation};
 
-/// What every message of an Arrow stream begins with.
+/// The first bytes of every message of an Arrow stream.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 /// Longest header of a message. A description has at most 16 MiB.
 const MAX_HEADER_BYTES: u32 = 64 << 20;
@@ -29,7 +29,7 @@ const HEAD_BYTES: u64 = 64;
 
 const NO_MESSAGE: &str = "there is no message of an Arrow stream";
 
-/// What comes next in a recording.
+/// The next part of a recording.
 #[derive(Debug)]
 pub enum Part {
     /// A generation begins.
@@ -62,11 +62,11 @@ struct Current {
 enum Framed {
     Message(Vec<u8>, Buffer),
     EndOfStream,
-    /// The file ends in it.
+    /// The file ends within a message.
     Cut,
-    /// The file ends before it.
+    /// The file ends before a message.
     End,
-    /// There is something else than a message.
+    /// There is something other than a message.
     Nonsense,
 }
 
@@ -92,7 +92,7 @@ impl RecordingReader {
         Ok(Self { path: path.to_owned(), source, offset: 0, cut: None, current: None, begun: false })
     }
 
-    /// What comes next; `None` at the end.
+    /// The next part; `None` at the end.
     ///
     /// # Errors
     /// If the file cannot be read, or its content is not a recording.

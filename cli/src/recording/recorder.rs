@@ -10,7 +10,7 @@ use super::{BatchBuilder, Generation, RecordingWriter, RowInfo};
 const BATCH_BYTES: u64 = 4 << 20;
 const BATCH_AGE: Duration = Duration::from_secs(1);
 
-/// What ends a recording besides its user.
+/// Limits that end a recording, and what follows the end of the stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Largest size of the file.
@@ -21,7 +21,7 @@ pub struct Limits {
     pub follow: bool,
 }
 
-/// What ended a recording.
+/// The reason why a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum End {
@@ -42,7 +42,7 @@ pub enum Step {
     Ended(End),
 }
 
-/// What was recorded.
+/// Totals of a recording.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub generations: u64,
@@ -242,7 +242,7 @@ impl Recorder {
         Ok((self.counts, bytes))
     }
 
-    /// What has been recorded so far.
+    /// The totals so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }

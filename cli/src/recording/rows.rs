@@ -30,9 +30,9 @@ pub struct RowInfo {
     pub position: u64,
     /// Frames lost just before it.
     pub lost: u64,
-    /// When it was sent, Unix nanoseconds.
+    /// Its send time, in Unix nanoseconds.
     pub sent_ns: i64,
-    /// CLOCK_MONOTONIC when it was committed, nanoseconds.
+    /// `CLOCK_MONOTONIC` at its commit, in nanoseconds.
     pub mono_ns: u64,
     /// Whether its description was removed before it could be read; then the given one is older, or there is none.
     pub description_missed: bool,
@@ -43,7 +43,7 @@ pub struct BatchBuilder {
     schema: SchemaRef,
     frame_bytes: u64,
     rows: Vec<RowInfo>,
-    /// Which of `descriptions` each row has.
+    /// The index into `descriptions` of each row.
     keys: Vec<Option<i32>>,
     descriptions: Vec<(Arc<Description>, String)>,
     /// Frames up to and including each row.

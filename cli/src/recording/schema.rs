@@ -8,7 +8,7 @@ use dora_shm_ring::{Description, Dtype, Format, WriterId};
 
 use super::Generation;
 
-/// What the keys of our metadata begin with.
+/// Prefix of the keys of our metadata.
 const PREFIX: &str = "dora_shm.";
 /// The key that makes an Arrow stream a recording, and the version of the format that it names.
 pub const VERSION_KEY: &str = "dora_shm.recording";

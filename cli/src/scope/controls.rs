@@ -1,4 +1,4 @@
-//! What the keys have set: how the stream is shown.
+//! The settings that keys change: how the stream is shown.
 
 use std::ops::Range;
 
@@ -20,13 +20,13 @@ pub enum View {
     Picture,
 }
 
-/// Which moment is shown.
+/// The moment that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Hold {
     /// The newest frames, as they come.
     #[default]
     Live,
-    /// What ends at this value of the axis.
+    /// The window that ends at this value of the axis.
     At(f64),
     /// This frame, of a stream of pictures.
     Frame(u64),
@@ -50,7 +50,7 @@ pub struct Controls {
     /// One scale for all channels.
     pub shared: bool,
     pub per_page: Option<usize>,
-    /// Which of the chosen channels is the first on the screen.
+    /// The first channel on the screen, counted among the chosen ones.
     pub top: usize,
     /// The channels wanted, as typed.
     pub wanted: String,
@@ -76,7 +76,7 @@ impl Default for Controls {
     }
 }
 
-/// What is on the screen now, on which keys act.
+/// The content of the screen, on which keys act.
 #[derive(Clone, Debug)]
 pub struct Shown {
     pub view: View,
@@ -97,7 +97,7 @@ pub struct Shown {
     pub most_per_page: usize,
 }
 
-/// What a key asks for besides another picture.
+/// The effect of a key on the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Press {
     Go,

@@ -46,7 +46,7 @@ const HELD: Duration = Duration::from_millis(500);
 /// Longest wait between two polls of the stream's state.
 const POLL: Duration = Duration::from_millis(500);
 
-/// What wakes the screen besides the stream.
+/// An input that wakes the screen, besides the stream.
 enum Input {
     Terminal(Event),
     Job(Change),

@@ -1,4 +1,4 @@
-//! What the widgets draw, and where.
+//! The content that the widgets draw, and its places.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ pub struct Heading {
     pub measured_hz: Option<f64>,
     pub lost: u64,
     pub generation: Option<u32>,
-    /// Which of how many channels: `1-18 of 64`.
+    /// The channels on the screen: `1-18 of 64`.
     pub channels: Option<String>,
     pub window: Option<String>,
     pub gain: f64,
@@ -116,7 +116,7 @@ pub enum Body<'a> {
 pub struct Footing {
     /// An event that has just happened.
     pub note: Option<String>,
-    /// What is being typed, and what is wrong with it.
+    /// The text that is being typed, and its error.
     pub prompt: Option<(String, Option<String>)>,
     pub view: Option<View>,
     pub help: bool,

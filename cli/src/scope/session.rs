@@ -68,7 +68,7 @@ impl Session {
         &self.which.name
     }
 
-    /// What has just happened, for a while.
+    /// A note on what has just happened; `None` after a while.
     pub fn note(&self) -> Option<&str> {
         self.note.as_ref().filter(|(_, since)| since.elapsed() < NOTE_STAYS).map(|(note, _)| note.as_str())
     }
@@ -94,7 +94,7 @@ impl Session {
     pub fn follow(&mut self, held: bool) -> bool {
         let mut changed = self.refresh();
         for _ in 0..MOST_UPDATES {
-            // Asked for no more than what is there, the reader does not go on to the next generation.
+            // With no more than the unread frames requested, the reader does not move to the next generation.
             let most = if held { self.reader.unread() } else { u64::MAX };
             match self.reader.view(most) {
                 Ok(Outcome::Data(view)) => {

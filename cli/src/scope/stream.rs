@@ -98,7 +98,7 @@ impl Stream {
         }
     }
 
-    /// Which of the chosen channels are on the screen.
+    /// The range of the chosen channels that are on the screen.
     pub fn page(&self, controls: &Controls, rows: usize) -> Range<usize> {
         let per_page = self.per_page(controls, rows);
         let top = controls.top.min(self.chosen.len().saturating_sub(per_page));

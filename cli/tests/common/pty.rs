@@ -33,7 +33,7 @@ pub struct Terminal {
     shown: Arc<Mutex<Shown>>,
 }
 
-/// What a terminal makes of what is sent to it.
+/// What was sent to the terminal, and the screen that results.
 struct Shown {
     sent: Vec<u8>,
     screen: vt100::Parser,
@@ -61,7 +61,7 @@ impl Terminal {
         let copy = shown.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // An error: the terminal is gone.
+            // An error means that the terminal is gone.
             while let Ok(read @ 1..) = screen.read(&mut bytes) {
                 let mut shown = copy.lock().unwrap();
                 if shown.gone {

@@ -1,4 +1,4 @@
-//! What a shell sees: pipes, completions, manual pages, help.
+//! The command in a shell: pipes, completions, manual pages, help.
 
 use std::process::{Command, Stdio};
 
@@ -89,7 +89,7 @@ fn completions_exist_for_each_shell_and_bash_accepts_them() {
     assert!(check.status.success() && check.stderr.is_empty(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
-/// What bash would offer for the last of `words`.
+/// The completions that bash offers for the last of `words`.
 fn offered_by_bash(words: &[&str]) -> Vec<String> {
     let tool = std::path::Path::new(env!("CARGO_BIN_EXE_dora-shm"));
     let path = format!("{}:{}", tool.parent().unwrap().display(), std::env::var("PATH").unwrap());

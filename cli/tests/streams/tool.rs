@@ -16,7 +16,7 @@ pub fn tool() -> Command {
     command
 }
 
-/// What the tool printed, and its exit code.
+/// The tool's output and exit code.
 pub struct Ran {
     pub code: Option<i32>,
     pub out: String,

@@ -29,7 +29,7 @@ pub struct Check {
     pub level: Level,
     /// The result, as a sentence.
     pub says: String,
-    /// What to do.
+    /// Advice on what to do.
     pub advice: Option<String>,
 }
 

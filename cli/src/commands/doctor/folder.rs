@@ -38,7 +38,7 @@ pub fn examine() -> Vec<Check> {
 
 const MOUNT: &str = "mount a memory file system there: `mount -t tmpfs -o mode=1777 tmpfs /dev/shm`";
 
-/// What is mounted at the folder `real`, by the lines of /proc/self/mountinfo.
+/// Checks what is mounted at the folder `real`, by the lines of /proc/self/mountinfo.
 fn mount(mounts: &str, real: &Path) -> Check {
     const CHECK: &str = "mount";
     // If two mounts are at one place, the later one covers the earlier one.

@@ -50,7 +50,7 @@ struct Document<'a> {
     checks: &'a [Check],
 }
 
-/// What several checks need to know of the streams.
+/// The facts about streams that several checks need.
 struct Streams {
     all: Vec<StreamInfo>,
     /// The longest ring that could be read, in bytes.

@@ -1,4 +1,4 @@
-//! What is in shared memory: what dead writers left, and what cannot be read.
+//! The content of shared memory: what dead writers left, and what cannot be read.
 
 use std::collections::BTreeMap;
 

@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     // Read after the streams: frames that came meanwhile must not be younger than 0.
     let now_ns = monotonic_ns();
     let mut rows: Vec<Row> = streams.iter().map(|stream| Row::of(stream, now_ns)).collect();
-    // Streams that have gone meanwhile, or of which only the anchor is left.
+    // Drops streams that have gone meanwhile, or that have only an anchor left.
     rows.retain(|row| row.liveness != Some(Liveness::Absent));
     rows.extend(leftovers().map_err(unlisted)?.into_iter().filter_map(Row::of_closed));
     rows.sort_by(|a, b| a.fields.name.cmp(&b.fields.name));

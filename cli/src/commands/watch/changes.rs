@@ -16,7 +16,7 @@ pub struct Event {
     pub says: String,
 }
 
-/// What is known of the stream at one moment.
+/// A snapshot of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub writer: Option<WriterId>,
@@ -86,7 +86,7 @@ impl Seen {
         }
     }
 
-    /// What has changed in the description; `None` if nothing has.
+    /// The changes of the description; `None` if there are none.
     fn description_event(&self, before: &Seen) -> Option<Event> {
         let (Some(new), Some(old)) = (&self.description, &before.description) else { return None };
         if Arc::ptr_eq(new, old) || new == old {

@@ -25,7 +25,7 @@ pub struct Meter {
     total: Mark,
     lost: u64,
     read: u64,
-    /// Which message was counted last: its ring, and its number there.
+    /// The message that was counted last: its stream, its generation and its number there.
     newest: Option<(u64, u32, u64)>,
     /// The totals at earlier lines, oldest first, all different.
     marks: VecDeque<Mark>,
@@ -33,7 +33,7 @@ pub struct Meter {
     latencies_ns: Vec<u64>,
 }
 
-/// What a line shows.
+/// The figures of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
     pub rate_hz: f64,

@@ -83,7 +83,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// # Errors
-    /// What is wrong with the stream, for the user; a closed pipe.
+    /// An error of the stream, explained to the user, or a closed pipe.
     pub fn run(mut self) -> eyre::Result<Exit> {
         let ended = self.watch();
         // Also after an error, which is then printed on a line of its own.
@@ -270,7 +270,7 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// When the line after the one due at `line` is due. Lines that are overdue already are left out.
+/// The time of the line after the one due at `line`. Lines that are already overdue are left out.
 fn following(line: Instant, interval: Duration, now: Instant) -> Instant {
     let next = line + interval;
     if next > now { next } else { now + interval }

@@ -14,7 +14,7 @@ fn unique_name() -> String {
     format!("cli-test/{}/{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What a writer does, and when its readers read.
+/// A step of the writer, or a read of its readers.
 #[derive(Clone, Debug)]
 enum Op {
     Begin { format: Format, description: Description },
@@ -69,7 +69,7 @@ impl Source {
     }
 }
 
-/// What is the same of a generation for all of its readers.
+/// The properties of a generation that are the same for all of its readers.
 type Identity = (Format, u32, WriterId);
 
 /// Reads message after message into plain lists.

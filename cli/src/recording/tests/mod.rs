@@ -50,7 +50,7 @@ fn write(path: &Path, history: &History) {
     writer.finish().unwrap();
 }
 
-/// What a file holds, generation by generation, and whether it was finished.
+/// The content of a file, generation by generation, and whether it was finished.
 fn read(path: &Path) -> eyre::Result<(Content, bool)> {
     let mut reader = RecordingReader::open(path)?;
     let mut read = Content::new();
