@@ -83,8 +83,7 @@ impl PreRoll {
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let which = &arguments.which;
-    // With a handler for SIGXFSZ, a write beyond the limit of file sizes fails; without it, the process would be
-    // killed.
+    // With a handler for SIGXFSZ, a write beyond the limit of file sizes fails. Without one, it kills the process.
     signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let mut reader = which.open_messages_or_wait(which.options(start(arguments)?))?;
     let writer = RecordingWriter::new(create(&arguments.output, arguments.force)?);
