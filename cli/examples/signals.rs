@@ -1,8 +1,8 @@
-//! Writes streams to look at, until it is stopped: `cargo run -p dora-shm-cli --example signals -- eeg`.
+//! Writes a stream to draw or record, until it is stopped: `cargo run -p dora-shm-cli --example signals -- eeg`.
 //!
-//! `eeg`: 64 channels at 1 kHz. `probe`: 256 channels at 30 kHz. `camera`: pictures of 640 x 480. `depth`: 160 x 120
-//! of uint16. `imu`: six channels of two units. `speed`: one value at no fixed rate. `changes`: another format every five
-//! seconds. The stream has the signal's name, or the one that is given as the second argument.
+//! `eeg`: 64 channels at 1 kHz. `probe`: 256 channels at 30 kHz. `camera`: pictures of 640 x 480. `depth`: 160 x 120 of
+//! uint16. `imu`: six channels of two units. `speed`: one value at no fixed rate. `changes`: a new format every five
+//! seconds. The stream has the signal's name, or the second argument as its name.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// A signal of which `fill` makes the samples of a chunk that begins with a frame.
+/// A signal. `fill` makes the samples of a chunk: of a number of frames from a first one on.
 struct Signal<F: Fn(u64, u64) -> Vec<u8>> {
     format: Format,
     description: Description,
@@ -45,7 +45,7 @@ fn run<F: Fn(u64, u64) -> Vec<u8>>(writer: &mut Writer, signal: &Signal<F>) -> R
 
 fn run_for<F: Fn(u64, u64) -> Vec<u8>>(writer: &mut Writer, signal: &Signal<F>, time: Duration) -> Result<()> {
     writer.begin(&signal.format, &signal.description, signal.chunk)?;
-    // The same second over and over: making samples must not cost more than drawing them.
+    // Repeats a few seconds: making samples must not cost more than drawing them.
     let rate = signal.format.rate_hz();
     let seconds = if signal.format.frame_bytes() > 100_000 { 2.0 } else { 10.0 };
     let chunks = (rate * seconds / signal.chunk as f64) as u64;

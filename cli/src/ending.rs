@@ -1,4 +1,4 @@
-//! Ctrl-C and its like: a command that runs for long ends in order.
+//! Ctrl-C and similar signals: a long-running command ends cleanly.
 
 use std::io;
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Whether the user has asked the command to end: by Ctrl-C, SIGTERM, SIGQUIT, or by closing the terminal. Who asks twice does not
-/// want to wait for an end in order: the process ends at once.
+/// Whether the user has asked the command to end: by Ctrl-C, SIGTERM, SIGQUIT, or by closing the terminal. A second
+/// request ends the process at once, without a clean end.
 #[derive(Clone, Debug)]
 pub struct Ending(Arc<AtomicBool>);
 
 impl Ending {
-    /// Listens from now on; `wake` is called when the user asks, on a thread of its own, to end whatever sleeps
+    /// Listens from now on. When the user asks, `wake` is called on a thread of its own to end the command's wait
     /// ([`Interrupter::interrupt`](dora_shm_ring::Interrupter::interrupt)).
     ///
     /// # Errors
-    /// When the system does not let us listen.
+    /// If the handlers of the signals cannot be installed.
     pub fn listen(wake: impl Fn() + Send + 'static) -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
         for signal in signals {
-            // Before the one that sets the flag: it looks whether that was set by an earlier signal.
+            // Registered before the one that sets the flag: it checks whether an earlier signal has set it.
             signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, asked.clone())?;
             signal_hook::flag::register(signal, asked.clone())?;
         }

@@ -2,20 +2,20 @@
 
 use std::process::ExitCode;
 
-/// What `--help` says of them.
+/// Their meanings, for `--help`.
 pub const TABLE: &str = "\
 Exit codes:
-  0  done; with doctor: nothing is wrong
-  1  failed, with a sentence on stderr; with doctor: something was found
+  0  done; doctor: no findings; watch: also after Ctrl-C
+  1  failed, with the reason on stderr; doctor: there are findings
   2  the command line is wrong
-  3  with record: done, but frames were lost";
+  3  record: done, but frames were lost";
 
-/// How a command ended that printed what it had to say. Errors are `Failed`, with their sentence; clap exits with 2.
+/// How a command ended. An error exits as `Failed`, after its message was printed; clap exits with 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done,
     Failed,
-    /// Done, but not all of it could be had.
+    /// Done, but frames were lost.
     Incomplete,
 }
 

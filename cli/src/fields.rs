@@ -1,9 +1,9 @@
-//! The members by which scripts are told of a stream, the same ones from each command.
+//! The JSON members that describe a stream, the same for every command.
 
 use dora_shm_ring::{Format, Info};
 use serde::Serialize;
 
-/// What `list --json` has of a stream, and `info --json` first.
+/// The members of `list --json`, with which `info --json` begins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Fields {
     pub name: String,
@@ -20,19 +20,19 @@ pub struct Fields {
     pub generation: Option<u32>,
 }
 
-/// What they mean, for `--help`.
+/// Their meanings, for `--help`.
 pub const MEANINGS: &str = "  name         name of the stream
-  dtype        numpy's name of the samples' type
-  shape        shape of one frame, [] for one sample
-  rate_hz      frames a second that the writer promises; null: irregular, or it does not say
-  measured_hz  frames a second as they came, over the messages that the ring remembers
+  dtype        type of the samples, by numpy's name
+  shape        shape of one frame; []: one sample
+  rate_hz      frames per second, as the writer states it; null: irregular or not stated
+  measured_hz  frames per second as they came, over the messages that the ring remembers
   ring_frames  frames that the ring holds
   position     frames written since the generation began
-  bytes        shared memory that the ring takes
+  bytes        size of the ring in shared memory
   age_s        seconds since the newest frame was written
-  pid          process that writes the stream, or did so last
-  state        see below; null of a stream that cannot be looked at
-  generation   number of the ring: another one after each change of dtype, shape, rate or length";
+  pid          process ID of the current or last writer, as seen in the writer's own PID namespace
+  state        see below; null: the stream cannot be read
+  generation   number of the ring; each change of dtype, shape, rate or length begins a new one";
 
 impl Fields {
     pub fn of(info: &Info, now_ns: u64) -> Self {
@@ -49,7 +49,7 @@ impl Fields {
         }
     }
 
-    /// What a format tells; the rest is not known.
+    /// Only the members that a format determines.
     pub fn of_format(format: Option<&Format>) -> Self {
         let Some(format) = format else { return Self::default() };
         Self {
@@ -64,6 +64,6 @@ impl Fields {
 
 /// Seconds since the newest message was written.
 fn age_s(info: &Info, now_ns: u64) -> Option<f64> {
-    // It may have come after `now_ns` was asked for.
+    // It may have come after `now_ns` was read.
     info.newest_ns.map(|newest_ns| now_ns.saturating_sub(newest_ns) as f64 * 1e-9)
 }

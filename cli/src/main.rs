@@ -1,4 +1,4 @@
-//! `dora-shm`: shows, draws, records and repairs live streams in shared memory, for somebody at a terminal.
+//! `dora-shm`: the command line. It lists, draws, records and repairs live streams in shared memory.
 
 mod commands;
 mod drawing;

@@ -1,10 +1,10 @@
-//! Which names are like one that does not exist.
+//! Names similar to one that does not exist.
 
-/// How alike two names are that are told to the user as near, of 1 for the same.
+/// Least likeness of a name that is shown to the user; 1 is equal.
 const ALIKE: f64 = 0.74;
 
-/// Those of `names` that are like `wanted`, the nearest first: the same but for case, those with the same beginning or with
-/// one in the other, and those that differ in a few letters.
+/// The `names` that are similar to `wanted`, nearest first: equal except for case, with the same beginning, one
+/// contained in the other, or different in a few letters.
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
     let mut found: Vec<(f64, &str)> = names
@@ -15,10 +15,10 @@ pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// From 0 to 1, both in lower case.
+/// How similar two names in lower case are, from 0 to 1.
 fn likeness(wanted: &str, name: &str) -> f64 {
     let by_letters = strsim::jaro_winkler(wanted, name).max(strsim::normalized_damerau_levenshtein(wanted, name));
-    // Of `robot/camera`, people remember `camera`.
+    // People remember only `camera` of `robot/camera`.
     let contained = wanted.len() >= 2 && (name.contains(wanted) || (name.len() >= 2 && wanted.contains(name)));
     if contained { by_letters.max(0.9) } else { by_letters }
 }
@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_of_the_finger_are_found_and_strangers_are_not() {
+    fn names_with_typing_errors_are_near_and_unrelated_ones_are_not() {
         let names = ["camera", "eeg", "imu", "my-signal"];
         assert_eq!(near("camrea", &names), ["camera"]);
         assert_eq!(near("cameras", &names), ["camera"]);
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_comes_first_and_equals_by_name() {
+    fn the_nearest_comes_first_and_equally_near_ones_by_name() {
         assert_eq!(near("eeg1", &["eeg3", "eeg2", "eeg11"]), ["eeg11", "eeg2", "eeg3"]);
     }
 }

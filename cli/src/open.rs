@@ -1,4 +1,4 @@
-//! Opening a stream by what was said on the command line, and saying what is wrong where that fails.
+//! Opens the stream that the command line names, and explains errors to the user.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,45 +13,47 @@ use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::users;
 
-/// Names that are told of streams that were not asked for.
+/// Most names of other streams in a message.
 const MOST_NAMES: usize = 5;
 
-/// Which stream a command is about: flatten this into the command's arguments.
+/// The stream that a command is about: flatten this into the command's arguments.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Which {
     /// Name of the stream, as `dora-shm list` shows it
     #[arg(value_name = "NAME")]
     pub name: String,
 
-    /// Read the stream of this user (name or number); without it only your own and root's are read
+    /// Read the stream of this user (name or number) [default: only your own streams and root's]
     #[arg(long, value_name = "USER", value_parser = users::parse)]
     pub owner: Option<u32>,
 }
 
 impl Which {
-    /// How it is read, beginning at `start`.
+    /// Options for a reader that begins at `start`.
     pub fn options(&self, start: Start) -> ReaderOptions {
         ReaderOptions::default().start(start).owner(self.owner)
     }
 
-    /// A reader of the stream, which has to be there.
+    /// A reader of the stream, which has to exist.
     ///
     /// # Errors
-    /// A sentence for the user: no such stream, with the nearest names; may not be read, and why; cannot be read.
+    /// A sentence for the user: there is no such stream, with similar names; it may not be read, and why; or it cannot
+    /// be read.
     pub fn open(&self, options: ReaderOptions) -> eyre::Result<Reader> {
         let mut reader = self.open_or_wait(options.clone())?;
-        match self.say(reader.liveness(options.idle_after))? {
+        match self.explained(reader.liveness(options.idle_after))? {
             Liveness::Absent => Err(Report::msg(self.absent())),
             _ => Ok(reader),
         }
     }
 
-    /// A reader of the stream, which may come later: [`absent`](Self::absent) is then what to tell the user.
+    /// A reader of the stream, which need not exist yet. If it does not, [`absent`](Self::absent) is the sentence for
+    /// the user.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for the absent one.
+    /// As [`open`](Self::open), except that an absent stream is not an error.
     pub fn open_or_wait(&self, options: ReaderOptions) -> eyre::Result<Reader> {
-        self.say(Reader::open(&self.resolved()?, options))
+        self.explained(Reader::open(&self.resolved()?, options))
     }
 
     /// As [`open_or_wait`](Self::open_or_wait), message by message.
@@ -59,24 +61,24 @@ impl Which {
     /// # Errors
     /// As there.
     pub fn open_messages_or_wait(&self, options: ReaderOptions) -> eyre::Result<MessageReader> {
-        self.say(MessageReader::open(&self.resolved()?, options))
+        self.explained(MessageReader::open(&self.resolved()?, options))
     }
 
-    /// What a later call on the reader said, for the user.
+    /// The result of a call on the reader.
     ///
     /// # Errors
-    /// The same, explained.
-    pub fn say<T>(&self, result: dora_shm_ring::Result<T>) -> eyre::Result<T> {
+    /// The reader's error, explained to the user.
+    pub fn explained<T>(&self, result: dora_shm_ring::Result<T>) -> eyre::Result<T> {
         result.map_err(|error| self.explain(error))
     }
 
-    /// That there is no such stream, and which names are like it.
+    /// A sentence that there is no such stream, with similar names.
     pub fn absent(&self) -> String {
         let others: Vec<String> = dora_shm_ring::streams().unwrap_or_default().iter().filter_map(name_of).collect();
         no_such_stream(&self.name, &others)
     }
 
-    /// The stream's name where its segment's was given, which is all that `list` can show of some streams.
+    /// The stream's name, if the user gave the name of its segment: of some streams `list` shows nothing else.
     fn resolved(&self) -> eyre::Result<String> {
         if !is_segment_name(&self.name) || Path::new(SHM_DIR).join(shorten(&self.name)).exists() {
             return Ok(self.name.clone());
@@ -86,13 +88,13 @@ impl Which {
         match streams.into_iter().find(|stream| segment_of(stream) == segment) {
             Some(StreamInfo::Ezmsg { segment, key: Some(key), .. }) if shorten(&key) == segment => Ok(key),
             Some(StreamInfo::Ezmsg { .. }) => Err(eyre!(
-                "{segment} is the segment of a stream that ezmsg wrote, which does not say its name; give the name that \
-                 its writer was given (shmem_name)"
+                "{segment} is the segment of a stream that ezmsg wrote, which does not contain its name; use the name \
+                 that its writer was given (shmem_name)"
             )),
             Some(StreamInfo::Stream(info)) => Ok(info.name),
             Some(StreamInfo::OtherUser { owner, .. }) => Err(eyre!(
-                "{segment} is the segment of a stream of user {owner}; its name is inside: `dora-shm list --owner \
-                 {owner}` shows it, as far as it may be read",
+                "{segment} is the segment of a stream of user {owner}; `dora-shm list --owner {owner}` shows the \
+                 stream's name, if you may read it",
                 owner = users::name(owner)
             )),
             Some(StreamInfo::Unreadable { reason, .. }) => Err(eyre!("{segment} cannot be read: {reason}")),
@@ -107,8 +109,8 @@ impl Which {
                 let (owner, me) = (users::name(found), users::name(users::me()));
                 match self.owner {
                     None => eyre!(
-                        "stream {name} belongs to user {owner}, and you are {me}: since anybody can give a stream any name, another user's is \
-                         only read when that user is named; `--owner {owner}` reads it"
+                        "stream {name} belongs to user {owner}, and you are {me}; anybody can give a stream any name, \
+                         so another user's stream is read only if you name that user: `--owner {owner}`"
                     ),
                     Some(asked) => eyre!("stream {name} belongs to user {owner}, not to {}", users::name(asked)),
                 }
@@ -117,8 +119,8 @@ impl Which {
                 let me = users::name(users::me());
                 let Some(permissions) = Permissions::of(&segment) else {
                     return eyre!(
-                        "you are {me} and may not look into {SHM_DIR}, so whether there is a stream {name} cannot be \
-                         told; `dora-shm doctor` says what to do"
+                        "you are {me} and may not access {SHM_DIR}, so it is unknown whether there is a stream {name}; \
+                         `dora-shm doctor` shows what to do"
                     );
                 };
                 let (refusal, remedy) = (permissions.refusal(), permissions.remedy());
@@ -129,9 +131,9 @@ impl Which {
     }
 }
 
-/// Why shared memory cannot be looked through, for the user.
+/// The error for the user when shared memory cannot be listed.
 pub fn unlisted(error: Error) -> Report {
-    eyre!("{:#}; `dora-shm doctor` says what to do", Report::new(error))
+    eyre!("{:#}; `dora-shm doctor` shows what to do", Report::new(error))
 }
 
 fn segment_of(stream: &StreamInfo) -> &str {
@@ -143,11 +145,11 @@ fn segment_of(stream: &StreamInfo) -> &str {
     }
 }
 
-/// The name by which a stream can be opened, where it is known.
+/// The name by which a stream can be opened, if it is known.
 pub fn name_of(stream: &StreamInfo) -> Option<String> {
     match stream {
         StreamInfo::Stream(info) => (info.liveness != Liveness::Absent).then(|| info.name.clone()),
-        // ezmsg does not write its name down, but a key may be the name.
+        // ezmsg does not store the stream's name, but the key may be the name.
         StreamInfo::Ezmsg { segment, key: Some(key), .. } if shorten(key) == *segment => Some(key.clone()),
         _ => None,
     }
@@ -173,13 +175,13 @@ fn no_such_stream(name: &str, others: &[String]) -> String {
         return match others.len() {
             1 => format!("there is no stream {name}; the only one is {some}"),
             count if count <= MOST_NAMES => format!("there is no stream {name}; there are {some}"),
-            _ => format!("there is no stream {name}, nor one whose name is like it; `dora-shm list` shows {count}"),
+            _ => format!("there is no stream {name}, nor one with a similar name; `dora-shm list` shows {count}"),
         };
     }
     format!("there is no stream {name}; nearest: {} (`dora-shm list` shows {count})", list(&near))
 }
 
-/// How long a loop of a command waits at once: as long as a reader's own look at its writer.
+/// Longest single wait in a command's loop: the interval at which a reader checks its writer.
 pub const WAIT_SLICE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -191,16 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_does_not_exist_is_answered_with_the_nearest() {
-        let said = no_such_stream("eg1", &names(&["eeg1", "camera", "eeg2"]));
+    fn the_error_for_an_unknown_name_lists_the_nearest_names() {
+        let message = no_such_stream("eg1", &names(&["eeg1", "camera", "eeg2"]));
         assert_eq!(
-            said,
+            message,
             "there is no stream \"eg1\"; nearest: \"eeg1\", \"eeg2\" (`dora-shm list` shows all 3 streams)"
         );
     }
 
     #[test]
-    fn where_none_is_near_a_few_names_are_told_or_where_to_find_them() {
+    fn if_no_name_is_near_the_error_lists_a_few_or_the_command_that_lists_all() {
         assert_eq!(no_such_stream("x", &names(&["camera"])), "there is no stream \"x\"; the only one is \"camera\"");
         assert_eq!(
             no_such_stream("x", &names(&["camera", "imu"])),
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_others_cannot_write_to_the_terminal() {
+    fn names_of_other_streams_cannot_control_the_terminal() {
         assert!(!no_such_stream("a", &names(&["a\u{1b}[2J"])).contains('\u{1b}'));
         assert!(!no_such_stream("\u{1b}[2J", &[]).contains('\u{1b}'));
     }

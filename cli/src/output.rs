@@ -1,12 +1,12 @@
-//! What is printed: results on stdout, everything else on stderr, and neither complains when its reader has gone
-//! (`dora-shm list | head -1`).
+//! Output: results on stdout, everything else on stderr. A reader that has gone (`dora-shm list | head -1`) is not an
+//! error.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-/// Stdout, locked. Styles are left out where they are not wanted: not a terminal, `NO_COLOR`.
+/// Stdout, locked. Styles are left out if stdout is not a terminal, or with `NO_COLOR`.
 ///
-/// What was written is flushed at each end of a line on a terminal, else when it is dropped or flushed.
+/// On a terminal, output is flushed at the end of each line; otherwise when the writer is flushed or dropped.
 pub fn stdout() -> impl Write {
     io::BufWriter::new(anstream::stdout().lock())
 }
@@ -16,16 +16,16 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Columns of the terminal that stdout is.
+/// Width of the terminal on stdout, in columns; 80 if it is unknown.
 pub fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    // A terminal that does not say (a serial line) has 0.
+    // A terminal that does not know its size (a serial line) reports 0.
     size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0).unwrap_or(80)
 }
 
 /// A sentence for the user, on stderr.
 pub fn note(sentence: impl Display) {
-    // Nobody is left to be told when this fails.
+    // An error of stderr itself cannot be reported.
     let _ = writeln!(anstream::stderr(), "{sentence}");
 }
 
@@ -35,7 +35,7 @@ pub fn error(error: &eyre::Report) {
     note(format_args!("{BOLD_RED}error{BOLD_RED:#}: {error:#}"));
 }
 
-/// Whether `error` says that nobody reads our output any more, which is an end like any other.
+/// Whether `error` means that the reader of our output has gone, which is a normal end.
 pub fn is_closed_pipe(error: &eyre::Report) -> bool {
     error
         .chain()
@@ -51,7 +51,7 @@ pub fn json_line(out: &mut impl Write, value: &impl serde::Serialize) -> io::Res
     writeln!(out)
 }
 
-/// JSON for a whole result, to be read by people, too.
+/// A whole result as JSON, indented for people.
 ///
 /// # Errors
 /// Those of writing.
@@ -60,7 +60,7 @@ pub fn json(out: &mut impl Write, value: &impl serde::Serialize) -> io::Result<(
     writeln!(out)
 }
 
-/// A JSON array, each element on a line of its own: for programs, and for `grep`.
+/// A JSON array with each element on a line of its own, for programs and for `grep`.
 ///
 /// # Errors
 /// Those of writing.

@@ -1,14 +1,14 @@
-//! How far a command that takes long has come: on stderr, in place on a terminal, else a line now and then.
+//! Progress of a long-running command on stderr: on a terminal one line that is rewritten, otherwise occasional lines.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::text::shortened;
 
-/// Between two lines on a terminal, and elsewhere.
+/// Time between two lines on a terminal, and elsewhere.
 const IN_PLACE: Duration = Duration::from_millis(250);
 const SPARSE: Duration = Duration::from_secs(10);
-/// Most columns of a line that is written in place: one that wraps cannot be written over.
+/// Most columns of a line that is rewritten: a wrapped line cannot be.
 const COLUMNS: usize = 79;
 
 /// Shows a line of progress.
@@ -16,17 +16,17 @@ pub struct Progress {
     in_place: bool,
     quiet: bool,
     shown: Option<Instant>,
-    /// There is a line on the terminal to be written over.
+    /// Whether there is a line on the terminal to rewrite.
     line: bool,
 }
 
 impl Progress {
-    /// Shows nothing when `quiet`.
+    /// Shows nothing if `quiet`.
     pub fn new(quiet: bool) -> Self {
         Self { in_place: std::io::stderr().is_terminal(), quiet, shown: None, line: false }
     }
 
-    /// Shows what `line` says, if it is time for it.
+    /// Shows what `line` returns, if the next line is due.
     pub fn show(&mut self, line: impl FnOnce() -> String) {
         let now = Instant::now();
         let pause = if self.in_place { IN_PLACE } else { SPARSE };
@@ -36,7 +36,7 @@ impl Progress {
         }
         self.shown = Some(now);
         let mut stderr = std::io::stderr().lock();
-        // Nobody is left to be told when this fails.
+        // An error of stderr itself cannot be reported.
         let _ = if self.in_place {
             self.line = true;
             write!(stderr, "\r\x1b[2K{}", shortened(&line(), COLUMNS)).and_then(|()| stderr.flush())
@@ -45,15 +45,15 @@ impl Progress {
         };
     }
 
-    /// Says a sentence, below which the progress goes on.
-    pub fn say(&mut self, sentence: &str) {
+    /// Prints a sentence; the progress continues below it.
+    pub fn note(&mut self, sentence: &str) {
         self.clear();
         if !self.quiet {
             crate::output::note(sentence);
         }
     }
 
-    /// Takes the line away.
+    /// Erases the line.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.line) {
             let mut stderr = std::io::stderr().lock();

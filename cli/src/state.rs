@@ -1,19 +1,19 @@
-//! How a stream is: what the words mean, and their colours.
+//! The states of a stream: their meanings and their colours.
 
 use anstyle::{AnsiColor, Style};
 use dora_shm_ring::Liveness;
 
-/// What the words mean, for `--help`.
+/// The meanings of the states, for `--help`.
 pub const WORDS: &str = "\
 States:
   waiting  the writer lives and has not begun a ring yet
   live     the writer lives
-  idle     the writer lives, but nothing has come for a second (a stopped process is idle, too)
-  dead     the writer died without closing the stream; what it left can be read, `dora-shm clean` removes it
-  closed   the writer closed the stream (and died before it had removed it, if it is still there)
-  ezmsg    ezmsg wrote it; whether its writer lives cannot be known";
+  idle     the writer lives, but no frame has come for a second (a stopped process is idle, too)
+  dead     the writer died without closing the stream. What it left can be read; `dora-shm clean` removes it
+  closed   the writer closed the stream (and died before it could remove it, if it is still there)
+  ezmsg    ezmsg wrote it; whether its writer lives cannot be determined";
 
-/// How the word looks.
+/// The colour of a state.
 pub fn style(liveness: Liveness) -> Style {
     match liveness {
         Liveness::Live => AnsiColor::Green.on_default(),

@@ -1,4 +1,4 @@
-//! Tables for a terminal: columns as wide as what stands in them, within reason.
+//! Tables for a terminal: columns as wide as their content, up to a limit.
 
 use std::io::{self, Write};
 
@@ -6,21 +6,21 @@ use anstyle::Style;
 
 use crate::text::width;
 
-/// A cell that is wider than this moves what follows it in its row, rather than in every row.
+/// A cell wider than this shifts what follows it in its own row only.
 const WIDEST: usize = 40;
-/// Columns between two of the table, and where there is no room for so many.
+/// Gap between two columns, and if there is not enough room for it.
 const GAP: usize = 2;
 const NARROW_GAP: usize = 1;
 const HEADER: Style = Style::new().bold();
 
-/// Where a column's text stands.
+/// Alignment of a column's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,
     Right,
 }
 
-/// One entry: printable text and how it looks.
+/// One entry: printable text and its style.
 #[derive(Clone, Debug)]
 pub struct Cell {
     text: String,
@@ -55,7 +55,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// In at most `room` columns, if it can be done.
+    /// Writes the table, in at most `room` columns if possible.
     ///
     /// # Errors
     /// Those of writing.
@@ -70,7 +70,7 @@ impl Table {
                 let pad = widths[column].saturating_sub(width(&cell.text));
                 let (before, after) = match self.columns[column].1 {
                     Align::Right => (pad, 0),
-                    // Nothing but the line's end follows the last one.
+                    // The last column needs no padding.
                     Align::Left if column + 1 == row.len() => (0, 0),
                     Align::Left => (0, pad),
                 };
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_at_the_right() {
+    fn columns_are_as_wide_as_their_widest_cell_and_numbers_are_aligned_to_the_right() {
         let mut table = Table::new(&[("NAME", Align::Left), ("BYTES", Align::Right), ("STATE", Align::Left)]);
         table.push(vec!["脳波".into(), "7".into(), "live".into()]);
         table.push(vec!["camera".into(), "1234567".into(), "-".into()]);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_is_very_wide_moves_its_own_row_only() {
+    fn a_very_wide_cell_shifts_its_own_row_only() {
         let mut table = Table::new(&[("NAME", Align::Left), ("PID", Align::Right)]);
         table.push(vec!["x".repeat(1024).into(), "1".into()]);
         table.push(vec!["eeg".into(), "22".into()]);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_narrow_room_columns_come_closer_to_each_other() {
+    fn in_narrow_room_the_gaps_between_columns_shrink() {
         let mut table = Table::new(&[("NAME", Align::Left), ("PID", Align::Right), ("STATE", Align::Left)]);
         table.push(vec!["eeg".into(), "22".into(), "live".into()]);
         let written = |room| {

@@ -1,8 +1,8 @@
-//! Text of others on a terminal: a stream's name, its labels and attributes are whatever its writer says.
+//! Untrusted text on a terminal: a stream's name, labels and attributes are any text that its writer chose.
 
 use unicode_width::UnicodeWidthChar;
 
-/// `text` without what would move the cursor or colour the screen: control characters as escapes.
+/// `text` with control characters and invisible marks as escapes: it can neither move the cursor nor colour the screen.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
@@ -20,7 +20,7 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"", printable(text))
 }
 
-/// Marks that turn the direction of what follows, or cannot be seen.
+/// Marks that are invisible, or change the direction of the text that follows.
 fn is_invisible(char: char) -> bool {
     matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -30,7 +30,7 @@ pub fn width(text: &str) -> usize {
     text.chars().map(|char| char.width().unwrap_or(0)).sum()
 }
 
-/// The beginning of `text` that takes at most `columns`, ending in `…` where something is left out.
+/// The beginning of `text` that takes at most `columns`, ending in `…` if something is left out.
 pub fn shortened(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -50,7 +50,7 @@ pub fn shortened(text: &str, columns: usize) -> String {
     shown
 }
 
-/// `text` in lines of at most `columns` each; a word that is longer has one of its own.
+/// `text` in lines of at most `columns` each; a longer word has a line of its own.
 pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_and_turned_text_are_shown_not_obeyed() {
+    fn control_characters_and_marks_of_direction_are_escaped() {
         assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
         assert_eq!(printable("\u{202e}gpj.exe\u{9b}"), "\\u{202e}gpj.exe\\u{9b}");
         assert_eq!(printable("größe 脳波"), "größe 脳波");

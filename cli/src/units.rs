@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Memory: `64.0 MiB`. Shared memory is measured in powers of two everywhere else, too.
+/// Memory: `64.0 MiB`, in powers of two, as other tools show shared memory.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
@@ -10,7 +10,7 @@ pub fn bytes(bytes: u64) -> String {
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
-    // What would be printed as 1024.0 of a unit is 1.0 of the next.
+    // A value that would be printed as 1024.0 of a unit is 1.0 of the next.
     while value >= 1023.95 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
@@ -76,7 +76,7 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
-/// [`duration`] of seconds; `-` for what is no time span.
+/// [`duration`] of seconds; `-` if that is not a time span.
 pub fn seconds(seconds: f64) -> String {
     Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), duration)
 }
@@ -107,7 +107,7 @@ pub fn shape(shape: &[u64]) -> String {
     shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ")
 }
 
-/// What a frame is: `float32 [64]`.
+/// The type and shape of a frame: `float32 [64]`.
 pub fn format(format: &dora_shm_ring::Format) -> String {
     match format.frame_shape() {
         [] => format.dtype().to_string(),
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_told_in_powers_of_two() {
+    fn memory_is_printed_in_powers_of_two() {
         let cases = [
             (0, "0 B"),
             (1023, "1023 B"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_and_shapes_can_be_read() {
+    fn counts_and_shapes_are_readable() {
         assert_eq!((count(7), count(1234), count(12_345_678)), ("7".into(), "1 234".into(), "12 345 678".into()));
         assert_eq!((counted(1, "frame"), counted(1200, "frame")), ("1 frame".into(), "1 200 frames".into()));
         assert_eq!((shape(&[]), shape(&[480, 640, 3])), ("scalar".into(), "480 x 640 x 3".into()));

@@ -2,17 +2,17 @@
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-/// The user as whom this process opens files.
+/// The effective user of this process.
 pub fn me() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// The user's name, or its number where the system knows no name.
+/// The user's name, or number if the system has no name for it.
 pub fn name(uid: u32) -> String {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// The group's name, or its number where the system knows no name.
+/// The group's name, or number if the system has no name for it.
 pub fn group(gid: u32) -> String {
     Group::from_gid(Gid::from_raw(gid)).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
 }
@@ -24,7 +24,7 @@ pub fn parse(user: &str) -> Result<u32, String> {
     }
     match User::from_name(user) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        _ => Err("no user of that name on this machine; give a name or a number".to_owned()),
+        _ => Err("this machine has no user of that name; give the name or the number of a user".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `dora-shm plot`: files.
+//! `dora-shm plot`: the files that it writes.
 
 mod common;
 
@@ -59,7 +59,7 @@ fn a_png_has_the_size_asked_for_and_lines_on_white() {
 }
 
 #[test]
-fn names_are_as_long_as_there_is_room_for() {
+fn names_are_shortened_to_the_room_for_them() {
     let (name, folder) = (name("names"), Folder::new());
     let mut signal = Signal::new(&name);
     signal.label(["left hand, third finger", "right hand, with all of its fingers"]);
@@ -74,7 +74,7 @@ fn names_are_as_long_as_there_is_room_for() {
 }
 
 #[test]
-fn a_frame_alone_is_a_dot() {
+fn a_single_frame_is_drawn_as_a_dot() {
     let (name, folder) = (name("alone"), Folder::new());
     let mut signal = Signal::new(&name);
     signal.write(1);
@@ -85,14 +85,14 @@ fn a_frame_alone_is_a_dot() {
 }
 
 #[test]
-fn of_a_stream_of_pictures_the_file_is_the_newest_picture() {
+fn for_a_stream_of_pictures_the_file_is_the_newest_picture() {
     let (name, folder) = (name("picture"), Folder::new());
     let writer = pictures(&name);
     let file = folder.path("out.png");
     run(&mut plot(&name, &file));
     let png = Pixmap::load_png(&file).unwrap();
     assert_eq!((png.width(), png.height()), (4, 2));
-    // Blue, green and red are the other way round there.
+    // The stream has blue before green and red.
     let expected: Vec<u8> =
         (0..8).flat_map(|i| [30 * i + 20, 30 * i + 10, 30 * i, 255]).map(|part: i32| part as u8).collect();
     assert_eq!(png.data(), expected);
@@ -100,7 +100,7 @@ fn of_a_stream_of_pictures_the_file_is_the_newest_picture() {
 }
 
 #[test]
-fn a_stream_that_comes_later_is_waited_for_and_so_is_as_much_as_is_asked_for() {
+fn plot_waits_for_a_stream_that_comes_later_and_for_as_many_seconds_as_requested() {
     let (name, folder) = (name("later"), Folder::new());
     let file = folder.path("out.svg");
     let child = plot(&name, &file).args(["--seconds", "3", "--wait", "30s"]).stderr(Stdio::piped()).spawn().unwrap();
@@ -114,7 +114,7 @@ fn a_stream_that_comes_later_is_waited_for_and_so_is_as_much_as_is_asked_for() {
 }
 
 #[test]
-fn what_is_there_is_drawn_when_no_more_comes() {
+fn plot_draws_what_is_there_if_no_more_comes() {
     let (name, folder) = (name("less"), Folder::new());
     let mut signal = Signal::new(&name);
     signal.write(200);
@@ -124,7 +124,7 @@ fn what_is_there_is_drawn_when_no_more_comes() {
 }
 
 #[test]
-fn a_file_that_is_there_is_replaced_and_nothing_else_is_left() {
+fn an_existing_file_is_replaced_and_nothing_else_is_left() {
     let (name, folder) = (name("replaced"), Folder::new());
     let mut signal = Signal::new(&name);
     signal.write(200);
@@ -136,7 +136,7 @@ fn a_file_that_is_there_is_replaced_and_nothing_else_is_left() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_a_sentence() {
+fn each_error_names_what_to_do() {
     let (name, folder) = (name("errors"), Folder::new());
     let mut signal = Signal::new(&name);
     signal.write(200);
@@ -144,7 +144,7 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
         |file: &str, arguments: &[&str]| error_of(&plot(&name, &folder.path(file)).args(arguments).output().unwrap());
     assert!(error("out.jpg", &[]).contains("PNG or SVG"));
     assert!(error("out", &[]).contains(".png"));
-    assert!(error("none/out.png", &[]).contains("writing"));
+    assert!(error("none/out.png", &[]).contains("cannot write"));
     assert!(error("out.png", &["--channels", "middle"]).contains("left, right"));
     let near = name.replace("errors", "error");
     let absent = error_of(&plot(&near, &folder.path("out.png")).args(["--wait", "10ms"]).output().unwrap());

@@ -2,7 +2,7 @@
 
 mod common;
 #[path = "../src/scope/terminal.rs"]
-#[allow(dead_code, reason = "a part of it is tried")]
+#[allow(dead_code, reason = "only a part of it is tested")]
 mod terminal;
 
 use std::process::Command;
@@ -21,10 +21,10 @@ fn scope(name: &str) -> Terminal {
 }
 
 #[track_caller]
-fn expect_given_back(terminal: &Terminal) {
+fn expect_restored(terminal: &Terminal) {
     terminal.expect_sent(LEAVE);
     terminal.expect_sent(SHOW_CURSOR);
-    assert!(terminal.echoes(), "the terminal is as it was");
+    assert!(terminal.echoes(), "the terminal is set as before");
 }
 
 fn quit(terminal: &mut Terminal) {
@@ -53,13 +53,13 @@ fn channels_are_drawn_with_their_names_as_they_come() {
         terminal.expect(text);
     }
     terminal.expect_sent(ENTER);
-    assert!(!terminal.echoes(), "keys are ours");
+    assert!(!terminal.echoes(), "the command reads the keys");
     quit(&mut terminal);
-    expect_given_back(&terminal);
+    expect_restored(&terminal);
 }
 
 #[test]
-fn the_terminal_is_given_back_however_the_command_is_ended() {
+fn the_terminal_is_restored_however_the_command_ends() {
     let name = name("ended");
     let mut signal = Signal::new(&name);
     signal.write(100);
@@ -74,24 +74,24 @@ fn the_terminal_is_given_back_however_the_command_is_ended() {
             keys => terminal.press(keys),
         }
         assert!(terminal.exit().success(), "{end:?}");
-        expect_given_back(&terminal);
+        expect_restored(&terminal);
     }
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_once_and_what_it_says_can_be_read() {
+fn a_panic_restores_the_terminal_once_and_its_message_is_readable() {
     const PART: &str = "DORA_SHM_TEST_PART";
-    // The command does not panic when asked to. So this test is started on a terminal, takes it over and panics there.
+    // The command cannot be made to panic. So this test runs itself on a terminal, takes it over and panics there.
     if std::env::var_os(PART).is_some() {
         let _screen = terminal::Screen::enter().unwrap();
         panic!("something is very wrong");
     }
-    let test = "a_panic_gives_the_terminal_back_once_and_what_it_says_can_be_read";
+    let test = "a_panic_restores_the_terminal_once_and_its_message_is_readable";
     let mut command = Command::new(std::env::current_exe().unwrap());
     let mut terminal = Terminal::start(command.args(["--exact", test, "--nocapture"]).env(PART, "panics"), 100, 24);
     assert!(!terminal.exit().success());
     terminal.expect_sent("something is very wrong");
-    expect_given_back(&terminal);
+    expect_restored(&terminal);
     let sent = terminal.sent();
     let (_, shown) = sent.split_once(LEAVE).unwrap();
     assert!(shown.contains("something is very wrong"), "{sent}");
@@ -99,7 +99,7 @@ fn a_panic_gives_the_terminal_back_once_and_what_it_says_can_be_read() {
 }
 
 #[test]
-fn a_stream_that_is_not_there_yet_is_waited_for() {
+fn scope_waits_for_a_stream_that_does_not_exist_yet() {
     let name = name("later");
     let mut terminal = scope(&name);
     terminal.expect("waiting for stream");
@@ -110,7 +110,7 @@ fn a_stream_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn a_stream_that_is_closed_is_told_and_the_next_one_followed() {
+fn the_end_of_a_stream_is_reported_and_the_next_one_followed() {
     let name = name("closed");
     let mut signal = Signal::new(&name);
     signal.write(100);
@@ -167,7 +167,7 @@ fn keys_that_come_at_once_all_count() {
 }
 
 #[test]
-fn another_size_of_the_terminal_is_filled_and_a_tiny_one_harms_nobody() {
+fn a_resized_terminal_is_filled_and_a_tiny_one_does_no_harm() {
     let name = name("size");
     let mut signal = Signal::new(&name);
     signal.write(900);
@@ -193,7 +193,7 @@ fn change_format(signal: &mut Signal) {
 }
 
 #[test]
-fn another_format_goes_on_in_the_same_picture() {
+fn a_new_format_continues_in_the_same_picture() {
     let name = name("changes");
     let mut signal = Signal::new(&name);
     signal.write(100);
@@ -207,11 +207,11 @@ fn another_format_goes_on_in_the_same_picture() {
 }
 
 #[test]
-fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
+fn a_held_picture_stays_when_the_stream_changes_or_ends() {
     let name = name("held");
     let (mut signal, mut terminal) = paused(&name);
     change_format(&mut signal);
-    terminal.expect("the stream has changed meanwhile; space shows how");
+    terminal.expect("the stream has changed meanwhile; press space to see how");
     let screen = terminal.screen();
     assert!(screen.contains("left") && screen.contains("float32 [2]"), "{screen}");
     assert!(!screen.contains("PAUSED -"), "it ends with the newest frame of its own generation:\n{screen}");
@@ -229,7 +229,7 @@ fn a_picture_that_is_held_stays_whatever_becomes_of_the_stream() {
 }
 
 #[test]
-fn a_picture_that_is_held_is_hardly_drawn() {
+fn a_held_picture_is_drawn_at_most_twice_a_second() {
     let name = name("still");
     let (mut signal, mut terminal) = paused(&name);
     let pictures = |terminal: &Terminal| terminal.times_sent("\x1b[?2026h");
@@ -246,7 +246,7 @@ fn a_picture_that_is_held_is_hardly_drawn() {
 }
 
 #[test]
-fn a_stop_gives_the_terminal_back_and_the_picture_comes_again() {
+fn a_stop_restores_the_terminal_and_the_picture_returns_after_it() {
     let name = name("stopped");
     let mut signal = Signal::new(&name);
     signal.write(100);
@@ -258,20 +258,20 @@ fn a_stop_gives_the_terminal_back_and_the_picture_comes_again() {
             key => terminal.press(key),
         }
         common::wait_until("it is stopped", || terminal.is_stopped());
-        expect_given_back(&terminal);
+        expect_restored(&terminal);
         assert!(!terminal.screen().contains("left"), "{stop:?}: {}", terminal.screen());
         // As `fg` does.
         terminal.signal(Unix::SIGCONT);
         terminal.expect("left");
-        assert!(!terminal.echoes(), "{stop:?}: keys are ours again");
+        assert!(!terminal.echoes(), "{stop:?}: the command reads the keys again");
         terminal.press("q");
         assert!(terminal.exit().success(), "{stop:?}");
-        expect_given_back(&terminal);
+        expect_restored(&terminal);
     }
 }
 
 #[test]
-fn after_a_stop_that_nothing_can_be_done_about_all_is_drawn_anew() {
+fn after_a_stop_by_sigstop_everything_is_drawn_again() {
     let name = name("halted");
     let mut signal = Signal::new(&name);
     signal.write(100);
@@ -279,18 +279,18 @@ fn after_a_stop_that_nothing_can_be_done_about_all_is_drawn_anew() {
     terminal.expect("left");
     terminal.signal(Unix::SIGSTOP);
     common::wait_until("it is stopped", || terminal.is_stopped());
-    // What a shell does then.
+    // As a shell does then.
     terminal.make_usual();
     terminal.signal(Unix::SIGCONT);
     common::wait_until("it is on a screen of its own again", || terminal.times_sent(ENTER) == 2);
     terminal.expect("left");
-    assert!(!terminal.echoes(), "keys are ours again");
+    assert!(!terminal.echoes(), "the command reads the keys again");
     quit(&mut terminal);
-    expect_given_back(&terminal);
+    expect_restored(&terminal);
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it() {
+fn scope_ends_when_its_terminal_goes_away() {
     let name = name("gone");
     let mut signal = Signal::new(&name);
     signal.write(100);
@@ -311,7 +311,7 @@ fn pictures_are_half_blocks() {
 }
 
 #[test]
-fn where_stdout_is_no_terminal_it_says_what_to_use() {
+fn if_stdout_is_not_a_terminal_the_error_names_other_commands() {
     let output = dora_shm().args(["scope", "anything"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());

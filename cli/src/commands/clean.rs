@@ -13,19 +13,19 @@ use crate::text::quoted;
 use crate::units;
 
 const HELP: &str = "\
-Removed are streams of yours whose writer died, which the kernel tells by the writer's lock, and segments of yours that
-belong to no stream any more. Never removed are a stream whose writer lives, also one that is stopped, anything of other
-users, and anything that ezmsg wrote. Readers that are still attached to a dead stream keep what they have, read it to its
-end, and see the stream closed.
+The command removes your streams whose writer died, which the kernel shows by the writer's lock, and your segments that
+do not belong to any stream. It never removes a stream whose writer lives (even if stopped), anything of other users, or
+anything that ezmsg wrote. Readers that are still attached to a dead stream keep what they have, read it to its end, and
+then see the stream closed.
 
-Who wants a dead stream to go on need not clean: the next writer of the same name takes it over.
+To continue a dead stream, you need not clean: the next writer of the same name takes it over.
 
 JSON: an object
   dry_run  whether nothing was removed
-  removed  array: what was, or would be, removed: stream (null where the name is gone), segments, bytes
+  removed  array of what was removed, or would be: stream (null if the name is lost), segments, bytes
   bytes    shared memory that this frees";
 
-/// Removes what dead writers left in shared memory; never what lives
+/// Removes what dead writers left in shared memory, and nothing that is in use
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Arguments {
@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, short = 'n')]
     dry_run: bool,
 
-    /// Print JSON, for scripts; `--help` has the fields
+    /// Print JSON, for scripts; `--help` lists the members
     #[arg(long)]
     json: bool,
 }
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let mut found = leftovers().map_err(unlisted)?;
     if !arguments.dry_run {
         let removed = dora_shm_ring::clean().map_err(unlisted)?;
-        // A writer may have taken one over in the meantime, or have died.
+        // Meanwhile a writer may have taken over a dead stream, and another writer may have died.
         found.retain(|left| left.segments.iter().all(|segment| is_gone(segment)));
         found.extend(unforeseen(&found, removed));
     }
@@ -74,14 +74,14 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     } else {
         let verb = if arguments.dry_run { "would remove" } else { "removed" };
         for left in &found {
-            writeln!(out, "{verb} {}", says(left))?;
+            writeln!(out, "{verb} {}", text(left))?;
         }
     }
     out.flush()?;
     drop(out);
     if !arguments.json {
         match (found.is_empty(), arguments.dry_run) {
-            (true, _) => note("nothing was left by dead writers"),
+            (true, _) => note("dead writers left nothing"),
             (false, true) => note(format_args!("`dora-shm clean` frees {}", units::bytes(bytes))),
             (false, false) => note(format_args!("{} freed", units::bytes(bytes))),
         }
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was removed and is not among what was found before.
+/// Streams and segments that were removed but not found before.
 fn unforeseen(found: &[Leftover], removed: Vec<String>) -> Vec<Leftover> {
     let known = |name: &String| {
         let segment = name.strip_suffix(".anchor").unwrap_or(name);
@@ -104,7 +104,7 @@ fn is_gone(segment: &str) -> bool {
     !exists(segment) && !exists(&format!("{segment}.anchor"))
 }
 
-fn says(left: &Leftover) -> String {
+fn text(left: &Leftover) -> String {
     let segments = match left.segments.len() {
         0 => String::new(),
         1 => format!(" (1 segment, {})", units::bytes(left.bytes)),
@@ -121,20 +121,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_is_told_by_its_name_or_by_its_segments() {
+    fn what_is_removed_is_listed_by_its_name_or_by_its_segments() {
         let whole = Leftover {
             stream: Some("eeg".into()),
             closed: false,
             segments: vec!["sm_a".into(), "sm_b".into()],
             bytes: 20480,
         };
-        assert_eq!(says(&whole), "stream \"eeg\" (2 segments, 20.0 KiB)");
+        assert_eq!(text(&whole), "stream \"eeg\" (2 segments, 20.0 KiB)");
         let parts = Leftover { stream: None, closed: false, segments: vec!["sm_a".into()], bytes: 512 };
-        assert_eq!(says(&parts), "parts of a stream that is gone: sm_a (1 segment, 512 B)");
+        assert_eq!(text(&parts), "parts of a stream that is gone: sm_a (1 segment, 512 B)");
     }
 
     #[test]
-    fn what_died_while_it_was_cleaned_is_told_too() {
+    fn a_stream_whose_writer_died_during_the_cleaning_is_listed_too() {
         let found = [Leftover { stream: Some("eeg".into()), closed: false, segments: vec!["sm_a".into()], bytes: 1 }];
         let removed = ["eeg", "sm_a.anchor", "new"].map(str::to_owned).into();
         let names: Vec<_> = unforeseen(&found, removed).into_iter().map(|left| left.stream).collect();

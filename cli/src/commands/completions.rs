@@ -1,4 +1,4 @@
-//! `dora-shm completions SHELL`: what makes a shell complete commands, options, and names of streams.
+//! `dora-shm completions SHELL`: a script with which a shell completes commands, options, and names of streams.
 
 use std::io::Write;
 
@@ -12,13 +12,13 @@ const HELP: &str = "  bash  dora-shm completions bash > ~/.local/share/bash-comp
   zsh   dora-shm completions zsh > a file called _dora-shm in a folder of $fpath
   fish  dora-shm completions fish > ~/.config/fish/completions/dora-shm.fish
 
-Commands and options are completed in each of the shells, names of streams in bash, zsh and fish.";
+Every shell completes commands and options; bash, zsh and fish also complete names of streams.";
 
 /// Prints a script that lets a shell complete commands, options and names of streams
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
-    /// The shell
+    /// Shell that the script is for
     shell: Shell,
 }
 
@@ -29,12 +29,12 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What clap knows, and where a command is about a stream, its name: clap's scripts know nothing of what is there at the
-/// moment, and its engine for that is no stable part of it.
+/// clap's script, extended: for commands about a stream it also completes the stream's name. clap's scripts complete
+/// only fixed words, and its engine for dynamic ones is unstable.
 fn script(shell: Shell, mut command: Command) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "dora-shm", &mut script);
-    // In names of bash's functions, clap takes the dash in ours for the one before a subcommand's, in one of two places.
+    // In one of two places, clap mistakes the dash in `dora-shm` for a subcommand in the name of a bash function.
     let script = String::from_utf8_lossy(&script).replace("dora__subcmd__shm", "dora__shm");
     let about_streams: Vec<&Command> = command.get_subcommands().filter(|command| is_about_a_stream(command)).collect();
     let names: Vec<&str> = about_streams.iter().map(|command| command.get_name()).collect();
@@ -50,7 +50,7 @@ fn is_about_a_stream(command: &Command) -> bool {
     command.get_positionals().any(|argument| argument.get_id() == "name")
 }
 
-/// `--owner` and whatever else has a value behind it.
+/// Options that take a value, such as `--owner`.
 fn options_with_values(commands: &[&Command]) -> Vec<String> {
     let with_values =
         commands.iter().flat_map(|command| command.get_opts()).filter(|option| option.get_action().takes_values());
@@ -111,7 +111,7 @@ _dora_shm_streams() {
         let is_name = line.starts_with("':name -- ");
         completed += &if is_name { line.replace(":_default'", ":_dora_shm_streams'") } else { line.to_owned() };
         completed.push('\n');
-        // The first line tells zsh what the file is for.
+        // zsh recognises the file by its first line, so the function comes second.
         if index == 0 {
             completed += FUNCTION;
         }

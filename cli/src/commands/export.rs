@@ -10,21 +10,21 @@ use crate::recording::RecordingReader;
 
 /// Converts a recording for other programs
 ///
-/// The name of the output says the format: `.parquet` (a row per frame), `.npz` (numpy arrays) or `.csv` (a header of
-/// labels, then a line per frame). Parquet and CSV files hold one generation; of a recording with several, they are
-/// numbered (`x-0.csv`, `x-1.csv`). An archive for numpy holds all; the arrays of further generations end in `_1`, `_2`.
-/// Prints the names of the files that it has made.
+/// The name's ending selects the format: `.parquet` (one row per frame), `.npz` (numpy arrays) or `.csv` (a header of
+/// labels, then one line per frame). Parquet and CSV files hold one generation each, and are numbered if there are
+/// several (`x-0.csv`, `x-1.csv`). An archive for numpy holds all generations; the arrays of the second end in `_1`, of
+/// the third in `_2`. The command prints the names of the files that it made.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Recording, as `dora-shm record` made it
+    /// Recording that `dora-shm record` made
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// File to make: x.parquet, x.npz or x.csv
+    /// File to write: x.parquet, x.npz or x.csv
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Replace files that exist
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }

@@ -11,32 +11,32 @@ use eyre::{WrapErr as _, eyre};
 use crate::exit::Exit;
 use crate::output;
 
-const HELP: &str = "  dora-shm man | man -l -                        reads it
-  dora-shm man watch | man -l -                  of a command
+const HELP: &str = "  dora-shm man | man -l -                        shows the page of dora-shm
+  dora-shm man watch | man -l -                  shows the page of a command
   dora-shm man --out ~/.local/share/man/man1     installs all pages: `man dora-shm`, `man dora-shm-watch`, ...";
 
-/// Prints the manual page, or writes all of them
+/// Prints a manual page, or writes all of them into a folder
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
-    /// The page of this command; default: the one of dora-shm itself
+    /// Print the page of this command [default: the page of dora-shm itself]
     #[arg(conflicts_with = "out")]
     command: Option<String>,
 
-    /// Write the pages of dora-shm and of each command into this folder, which is made
+    /// Write the pages of dora-shm and of each command into this folder, and create it if it does not exist
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let mut root = crate::Arguments::command().disable_help_subcommand(true);
-    // With it, commands are called `dora-shm-watch`.
+    // Gives the commands their full names, such as `dora-shm-watch`.
     root.build();
     if let Some(folder) = &arguments.out {
-        std::fs::create_dir_all(folder).wrap_err_with(|| format!("making the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create the folder {}", folder.display()))?;
         for command in std::iter::once(&root).chain(root.get_subcommands()) {
             let path = folder.join(format!("{}.1", name(command)));
-            std::fs::write(&path, page(command)?).wrap_err_with(|| format!("writing {}", path.display()))?;
+            std::fs::write(&path, page(command)?).wrap_err_with(|| format!("cannot write {}", path.display()))?;
         }
         return Ok(Exit::Done);
     }
@@ -68,15 +68,15 @@ fn page(command: &Command) -> std::io::Result<Vec<u8>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
-    // clap_mangen would fill the lines of lists, too.
+    // clap_mangen would join the lines of lists.
     if let Some(notes) = command.get_after_long_help().or_else(|| command.get_after_help()) {
         notes_section(&notes.to_string()).to_writer(&mut page)?;
     }
     Ok(page)
 }
 
-/// What `--help` says at its end: paragraphs, and lists, whose lines are indented by two columns, by more where they go on,
-/// and have two spaces between what is explained and the explanation.
+/// The notes at the end of `--help`: paragraphs and lists. A list's lines are indented by two columns, continued lines
+/// by more; two spaces separate a term from its meaning.
 fn notes_section(notes: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["NOTES"]);
@@ -92,9 +92,9 @@ fn notes_section(notes: &str) -> Roff {
                 roff.text([roman(text)])
             }
             2 => {
-                let (term, says) = text.split_once("  ").unwrap_or((text, ""));
+                let (term, meaning) = text.split_once("  ").unwrap_or((text, ""));
                 roff.control("TP", []).text([bold(term)]);
-                if says.is_empty() { &mut roff } else { roff.text([roman(says.trim_start())]) }
+                if meaning.is_empty() { &mut roff } else { roff.text([roman(meaning.trim_start())]) }
             }
             _ => roff.text([roman(text)]),
         };

@@ -1,4 +1,4 @@
-//! `dora-shm plot NAME -o FILE`: the newest of a stream as a picture in a file.
+//! `dora-shm plot NAME -o FILE`: the newest frames of a stream as a picture in a file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,23 +14,23 @@ pub struct Arguments {
     #[command(flatten)]
     which: Which,
 
-    /// The file, which ends in .png or .svg; one that is there is replaced
+    /// File to write, ending in .png or .svg; an existing file is replaced
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 
-    /// How long a time is drawn, e.g. 5s or 250ms; it is waited for [default: what is there, up to 10 s]
+    /// How much time to draw, and to wait for, such as 5s or 250ms [default: what is there, up to 10 s]
     #[arg(long, short = 's', value_name = "TIME", value_parser = units::parse_duration)]
     seconds: Option<Duration>,
 
-    /// Which channels: numbers from 0, ranges and labels, e.g. 0-7,Cz [default: all]
+    /// Channels to draw: numbers from 0, ranges and labels, such as 0-7,Cz [default: all]
     #[arg(long, short, value_name = "LIST", default_value = "", hide_default_value = true)]
     channels: String,
 
-    /// Longest time to wait for the stream and for as much of it as is wanted
+    /// Longest time to wait for the stream, and for as much of it as is to be drawn
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration, default_value = "10s")]
     wait: Duration,
 
-    /// Size in pixels, e.g. 1600x900; of a picture, what it has to fit in [default: what suits]
+    /// Size in pixels, such as 1600x900; for a picture, the box that it has to fit into [default: what suits]
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
     size: Option<(u32, u32)>,
 
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Smallest and largest side of a picture: below, nothing can be seen; above, nothing can show it.
+/// Smallest and largest side of a picture, in pixels: programs cannot show larger ones.
 const SIDES: std::ops::RangeInclusive<u32> = 16..=16_384;
 
 fn parse_size(text: &str) -> Result<(u32, u32), String> {

@@ -22,10 +22,10 @@ use crate::units;
 
 /// Records a stream into a file
 ///
-/// Takes the stream's messages as they were written, from now on, with their times, descriptions, send times and losses,
-/// from one generation and writer to the next, until the stream is closed, a limit is reached, or Ctrl-C. A stream that is
-/// not there yet is waited for, and then taken from its first frame. The file is made of Arrow IPC streams; what it holds
-/// can be read at any moment, also after a kill or on a full disk.
+/// Records every message from now on as it was written, with its times, description, send time and losses, through all
+/// generations and writers, until the stream is closed, a limit is reached, or Ctrl-C. If the stream does not exist
+/// yet, the command waits for it and records it from its first frame. The file consists of Arrow IPC streams, and can
+/// be read at any moment, also after a kill or on a full disk.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -35,40 +35,40 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Record into a file that exists: what it holds is gone
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 
-    /// Also take what is in the ring already: messages of the last TIME (`5s`), or `all`
+    /// Also record what is already in the ring: messages of the last TIME (`5s`), or `all`
     #[arg(long, value_name = "TIME", value_parser = PreRoll::parse)]
     pre_roll: Option<PreRoll>,
 
-    /// Stop after this time (`10s`, `5min`), counted from when the stream is there; what the pre-roll takes is extra
+    /// Stop after this time (`10s`, `5min`), counted from when the stream is there; the pre-roll comes on top
     #[arg(long = "for", value_name = "TIME", value_parser = units::parse_duration)]
     duration: Option<Duration>,
 
-    /// Longest time to wait for the stream [default: as long as it takes]
+    /// Longest time to wait for the stream [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     wait: Option<Duration>,
 
-    /// Stop before the file is larger than this (`500MB`, `2GiB`)
+    /// Stop before the file grows larger than this (`500MB`, `2GiB`)
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
     max_bytes: Option<u64>,
 
-    /// When the stream is closed, wait for the next one of the name and go on
+    /// When the stream is closed, wait for the next one of the same name and continue
     #[arg(long)]
     follow: bool,
 
-    /// Print what was recorded as JSON on stdout
+    /// Print what was recorded as one line of JSON on stdout
     #[arg(long)]
     json: bool,
 
-    /// Show no progress
+    /// Do not show progress
     #[arg(short, long)]
     quiet: bool,
 }
 
-/// How much of what is in the ring already is taken, too.
+/// How much of what is already in the ring is recorded, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PreRoll {
     All,
@@ -83,19 +83,19 @@ impl PreRoll {
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let which = &arguments.which;
-    // A file that may not grow further is an error of the call that would let it, not the end of this process.
+    // With a handler for SIGXFSZ, a write beyond the limit of file sizes fails. Without one, it kills the process.
     signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let mut reader = which.open_messages_or_wait(which.options(start(arguments)?))?;
     let writer = RecordingWriter::new(create(&arguments.output, arguments.force)?);
     let interrupter = reader.interrupter();
     let ending = Ending::listen(move || interrupter.interrupt())?;
     let limits = Limits { max_bytes: arguments.max_bytes, duration: arguments.duration, follow: arguments.follow };
-    let mut recorder = which.say(Recorder::new(&which.name, &reader, writer, limits))?;
+    let mut recorder = which.explained(Recorder::new(&which.name, &reader, writer, limits))?;
     let mut progress = Progress::new(arguments.quiet);
-    if which.say(reader.liveness(WAIT_SLICE))? == Liveness::Absent {
-        progress.say(&format!("{}; waiting for it (Ctrl-C ends)", which.absent()));
+    if which.explained(reader.liveness(WAIT_SLICE))? == Liveness::Absent {
+        progress.note(&format!("{}; waiting for it (Ctrl-C stops)", which.absent()));
     }
-    let mut told = None;
+    let mut state = None;
     let began = Instant::now();
     let ended = loop {
         let is_there = recorder.counts().generations > 0 || reader.format().is_some();
@@ -105,21 +105,21 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
         }
         match recorder.step(&mut reader).and_then(|step| recorder.write_if_due().map(|()| step)) {
             Ok(Step::Ended(end)) => break Ok(end),
-            Ok(Step::Taken) => told = None,
+            Ok(Step::Taken) => state = None,
             Ok(Step::Nothing) => {
                 let slice = recorder.due_in().into_iter().chain(left).fold(WAIT_SLICE, Duration::min);
-                match which.say(reader.wait(slice)) {
-                    Ok(Wait::Quiet(liveness)) => told = Some(liveness),
+                match which.explained(reader.wait(slice)) {
+                    Ok(Wait::Quiet(liveness)) => state = Some(liveness),
                     Ok(Wait::Ready | Wait::Interrupted) => {}
                     Err(error) => break Err(error),
                 }
             }
-            Err(StepError::Stream(error)) => break which.say(Err(error)),
+            Err(StepError::Stream(error)) => break which.explained(Err(error)),
             Err(error) => return Err(explain(arguments, error, recorder.bytes())),
         }
-        // That it is waited for has been said.
+        // Before that, the note that the command waits stays visible.
         if recorder.counts().generations > 0 {
-            progress.show(|| progress_line(&which.name, &recorder, told));
+            progress.show(|| progress_line(&which.name, &recorder, state));
         }
     };
     drop(progress);
@@ -151,18 +151,18 @@ fn start(arguments: &Arguments) -> eyre::Result<Start> {
     let which = &arguments.which;
     let Some(pre_roll) = arguments.pre_roll else { return Ok(Start::Newest) };
     let mut reader: Reader = which.open_or_wait(which.options(Start::Newest))?;
-    let (info, now) = (which.say(reader.info())?, monotonic_ns());
+    let (info, now) = (which.explained(reader.info())?, monotonic_ns());
     let Some(ring_frames) = info.format.as_ref().map(Format::frames) else { return Ok(Start::Newest) };
-    // Of a ring that goes round, the oldest frames are just being overwritten.
+    // In a full ring, the writer is about to overwrite the oldest frames.
     let oldest = match info.position.checked_sub(ring_frames) {
         None | Some(0) => 0,
         Some(overwritten) => overwritten + (ring_frames / 16).max(1),
     };
     if info.ezmsg.is_some() {
-        // Nobody knows when its messages were written, or which they were; its frames have times.
+        // ezmsg records neither messages nor when they were written, but its frames have times.
         let frames = match pre_roll {
             PreRoll::All => info.position,
-            PreRoll::Span(span) => which.say(reader.frames_within(span.as_secs_f64()))?,
+            PreRoll::Span(span) => which.explained(reader.frames_within(span.as_secs_f64()))?,
         };
         return Ok(Start::Last(frames.min(info.position - oldest.min(info.position))));
     }
@@ -173,38 +173,38 @@ fn start(arguments: &Arguments) -> eyre::Result<Start> {
         PreRoll::Span(span) => now.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
     };
     let first = messages.iter().find(|message| message.first >= oldest && message.mono_ns >= from_ns);
-    // Counted from the newest message, the first one of all would be missed for one that comes meanwhile.
+    // `Last` counts from the newest message: if one came meanwhile, the first message of all would be missed.
     if first.is_some_and(|first| first.chunk == 0) {
         return Ok(Start::Oldest);
     }
     Ok(Start::Last(first.map_or(0, |first| info.chunks.saturating_sub(first.chunk))))
 }
 
-/// The file, empty and ours.
+/// Opens the file, which is then empty and locked by this process.
 fn create(path: &Path, force: bool) -> eyre::Result<File> {
     let name = path.display();
     let mut options = OpenOptions::new();
     let options = options.write(true).create(force).create_new(!force);
     let file = options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => eyre!("{name} exists; choose another file, or replace it by --force"),
-        _ => eyre!("cannot make {name}: {error}"),
+        io::ErrorKind::AlreadyExists => eyre!("{name} already exists; choose another file, or replace it with --force"),
+        _ => eyre!("cannot create {name}: {error}"),
     })?;
-    // A device or a pipe is nobody's alone, and has no length.
+    // A device or a pipe may be shared, and has no length.
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Ok(file);
     }
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => bail!("another process records into {name} right now; choose another file"),
+        Err(TryLockError::WouldBlock) => bail!("another process is recording into {name}; choose another file"),
         // Not every file system has locks.
         Ok(()) | Err(TryLockError::Error(_)) => {}
     }
     if force {
-        file.set_len(0).wrap_err_with(|| format!("cannot empty {name}"))?;
+        file.set_len(0).wrap_err_with(|| format!("cannot truncate {name}"))?;
     }
     Ok(file)
 }
 
-/// Removes a file in which there is nothing, and was nothing.
+/// Removes the file, which is empty, unless it may have existed before.
 fn remove(arguments: &Arguments) {
     if !arguments.force {
         let _ = std::fs::remove_file(&arguments.output);
@@ -217,7 +217,7 @@ fn explain(arguments: &Arguments, error: StepError, bytes: u64) -> eyre::Report 
         StepError::File(error) => {
             let hint = match error.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full: ",
-                io::ErrorKind::FileTooLarge => "the file may not be larger: ",
+                io::ErrorKind::FileTooLarge => "the limit of file sizes is reached: ",
                 _ => "",
             };
             let written = match bytes {
@@ -242,7 +242,7 @@ fn progress_line(name: &str, recorder: &Recorder, state: Option<Liveness>) -> St
         Some(Liveness::Dead) => "; its writer died, waiting for the next one",
         Some(Liveness::Absent) => "; waiting for the next stream",
         Some(Liveness::Idle) => "; idle",
-        Some(Liveness::Waiting) => "; its writer has begun no ring yet",
+        Some(Liveness::Waiting) => "; its writer has not begun a ring yet",
         _ => "",
     };
     format!(
@@ -279,10 +279,10 @@ fn summary(arguments: &Arguments, counts: &Counts, bytes: u64) -> String {
 impl End {
     fn sentence(self) -> &'static str {
         match self {
-            Self::Interrupted => "ended when asked to",
-            Self::Size => "ended at its largest size",
-            Self::Duration => "ended after its time",
-            Self::Closed => "ended with the stream",
+            Self::Interrupted => "stopped by the user",
+            Self::Size => "stopped at --max-bytes",
+            Self::Duration => "stopped after --for",
+            Self::Closed => "the stream was closed",
         }
     }
 }

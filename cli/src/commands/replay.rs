@@ -16,20 +16,21 @@ use crate::recording::{Pace, Part, Pause, Played, Player, RecordingReader};
 use crate::text::quoted;
 use crate::units;
 
-/// Between two looks at the names of a stream that has nothing to write.
+/// Interval between two checks of the stream's names while there is nothing to write.
 const MAINTAIN: Duration = Duration::from_secs(1);
 
 /// Writes a recording back into a stream, at its own pace
 ///
-/// Message by message, with the times, descriptions, generations and send times that were recorded. Frames that the
-/// recorder lost leave a gap in the times, and none in the positions. The stream is closed at the end, or on Ctrl-C.
+/// Writes message by message, with the times, descriptions, generations and send times that were recorded. Frames that
+/// the recorder lost leave a gap in the times, but not in the positions. The command closes the stream at the end, or
+/// on Ctrl-C.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Recording, as `dora-shm record` made it
+    /// Recording that `dora-shm record` made
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Name of the stream to write
+    /// Name of the stream to write; refused if it has a live writer
     #[arg(long = "as", value_name = "NAME")]
     name: String,
 
@@ -37,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "X", default_value = "1", value_parser = parse_speed)]
     speed: f64,
 
-    /// Begin again at the end, until Ctrl-C; times and send times go on
+    /// Repeat until Ctrl-C; times and send times keep increasing
     #[arg(long = "loop")]
     looped: bool,
 
@@ -45,12 +46,12 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     max_gap: Option<Duration>,
 
-    /// How long the stream is there before its first message and after its last, so that readers find it; with `--speed
+    /// How long the stream exists before its first message and after its last, so that readers find it; with `--speed
     /// inf` also before each further generation
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = units::parse_duration)]
     hold: Duration,
 
-    /// Show no progress
+    /// Do not show progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -65,7 +66,7 @@ fn parse_speed(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
-    // A file that is none, or holds nothing, makes no stream.
+    // A file that is not a recording, or is empty, must not create a stream.
     let mut recording = RecordingReader::open(&arguments.file)?;
     let Some(first) = recording.next()? else {
         let notice = recording.cut_notice().unwrap_or_else(|| format!("{} is empty", arguments.file.display()));
@@ -118,7 +119,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Plays `first` and what comes after it. `false`: the user wants to end.
+/// Plays `first` and what comes after it. Returns `false` if the user wants to end.
 fn play(
     player: &mut Player<Intermission>,
     recording: &mut RecordingReader,
@@ -157,7 +158,7 @@ fn summary(arguments: &Arguments, played: &Played) -> String {
     )
 }
 
-/// What happens between two messages: sleep, progress, and looking after the stream's names.
+/// The pause between two messages: sleep, progress, and maintenance of the stream's names.
 struct Intermission {
     name: String,
     ending: Ending,
@@ -176,9 +177,9 @@ impl Pause for Intermission {
             }
             if self.maintained.elapsed() >= MAINTAIN {
                 self.maintained = Instant::now();
-                // What fails is tried again, and told by the next write.
+                // A failure is retried, and the next write reports it.
                 let _ = writer.maintain();
-                writer.warnings().iter().for_each(|warning| self.progress.say(warning));
+                writer.warnings().iter().for_each(|warning| self.progress.note(warning));
             }
             let percent = 100 * self.read.get().min(self.bytes) / self.bytes.max(1);
             self.progress.show(|| {
@@ -193,7 +194,7 @@ impl Pause for Intermission {
             if left.is_zero() {
                 return true;
             }
-            // The signal's thread ends this at once.
+            // The thread for signals ends this wait at once.
             std::thread::park_timeout(left.min(Duration::from_millis(250)));
         }
     }

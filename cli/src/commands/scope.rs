@@ -10,21 +10,22 @@ use crate::output;
 use crate::scope::controls::{Controls, View};
 use crate::units;
 
-/// A live picture of a stream in the terminal; waits for one that is not there yet
+/// A live picture of a stream in the terminal; waits for a stream that does not exist yet
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     which: Which,
 
-    /// How long a time is shown, e.g. 2s or 250ms [default: 10 s, or the longest round time that the ring fills]
+    /// Length of the window, such as 2s or 250ms [default: 10 s, or the longest round time that the ring is certain to
+    /// fill]
     #[arg(long, short = 's', value_name = "TIME", value_parser = units::parse_duration)]
     seconds: Option<Duration>,
 
-    /// Which channels: numbers from 0, ranges and labels, e.g. 0-7,Cz [default: all]
+    /// Channels to draw: numbers from 0, ranges and labels, such as 0-7,Cz [default: all]
     #[arg(long, short, value_name = "LIST")]
     channels: Option<String>,
 
-    /// How frames are drawn [default: as suits the stream]
+    /// How to draw frames [default: what suits the stream]
     #[arg(long, value_enum)]
     view: Option<View>,
 }
@@ -32,8 +33,8 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> eyre::Result<Exit> {
     if !output::is_terminal() {
         bail!(
-            "scope draws on a terminal, and stdout is none; `dora-shm plot {name} -o out.png` saves a picture, \
-             `dora-shm watch {name}` writes lines",
+            "scope draws on a terminal, but stdout is not a terminal; `dora-shm plot {name} -o out.png` saves a picture, \
+             `dora-shm watch {name}` prints lines",
             name = arguments.which.name
         );
     }

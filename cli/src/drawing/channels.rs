@@ -1,4 +1,4 @@
-//! Channels of a stream: every sample of a frame, with its label and unit, and which of them somebody wants to see.
+//! Channels of a stream: every sample of a frame, with its label and unit, and which of them are chosen.
 
 use dora_shm_ring::{Attr, Axis, Description, Format};
 use eyre::bail;
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::range::short;
 
-/// What the samples of a frame are called.
+/// The names of a frame's samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channels {
     /// Labels along each dimension of the frame.
     labels: Vec<Vec<String>>,
-    /// Of a frame without dimensions.
+    /// Name of the sample of a frame without dimensions.
     scalar: String,
     units: Units,
     count: usize,
@@ -23,7 +23,7 @@ enum Units {
     Each(Vec<String>),
 }
 
-/// Longest dimension whose labels are kept; those of longer ones are counted.
+/// Most labels that are kept of a dimension.
 const MOST_LABELS: u64 = 1 << 16;
 
 impl Channels {
@@ -39,7 +39,7 @@ impl Channels {
         self.count
     }
 
-    /// Along each dimension of the frame, the last one fastest: `Cz`, or `left.3` where there are two.
+    /// The channel's labels along each dimension, the last one fastest: `Cz`, or `left.3` with two dimensions.
     pub fn label(&self, channel: usize) -> String {
         let mut rest = channel;
         let mut parts = Vec::with_capacity(self.labels.len());
@@ -54,7 +54,7 @@ impl Channels {
         parts.join(".")
     }
 
-    /// Unit of a channel's samples; empty when unknown.
+    /// Unit of a channel's samples; empty if unknown.
     pub fn unit(&self, channel: usize) -> &str {
         match &self.units {
             Units::Same(unit) => unit,
@@ -62,11 +62,11 @@ impl Channels {
         }
     }
 
-    /// The channels that a list such as `0-7,12,Cz` names, ascending: numbers from 0, ranges of numbers, labels. Nothing
-    /// names all.
+    /// The channels that a list such as `0-7,12,Cz` names, ascending: numbers from 0, ranges of numbers, labels. An
+    /// empty list names all.
     ///
     /// # Errors
-    /// Names what is no channel, and says what is.
+    /// A sentence with the word that is not a channel, and what was expected.
     pub fn choose(&self, list: &str) -> eyre::Result<Vec<usize>> {
         let mut chosen = Vec::new();
         for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
@@ -148,7 +148,7 @@ fn dimension_labels(length: u64, i: usize, rank: usize, description: Option<&Des
         .collect()
 }
 
-/// What a writer calls something, without what would move a terminal's cursor.
+/// A writer's label without control characters, which could move a terminal's cursor.
 fn clean(label: &str) -> String {
     label.chars().filter(|c| !c.is_control()).take(64).collect()
 }
@@ -169,7 +169,7 @@ fn units(count: usize, description: Option<&Description>) -> Units {
     }
 }
 
-/// Units that the labels themselves bring: `{"label": "Cz", "unit": "uV"}`.
+/// Units that the labels themselves contain: `{"label": "Cz", "unit": "uV"}`.
 fn units_of_labels(count: usize, description: Option<&Description>) -> Option<Units> {
     let description = description?;
     let [_, dim] = &description.dims[..] else { return None };
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_what_the_axis_says_else_numbers() {
+    fn labels_are_those_of_the_axis_or_numbers() {
         assert_eq!(all(&channels(&[2], &labelled(vec![json!("Cz"), json!({"label": "Pz", "x": 0})]))), ["Cz", "Pz"]);
         assert_eq!(all(&channels(&[2], &labelled(vec![json!(1.5), json!({})]))), ["1.5", "ch 1"]);
         assert_eq!(all(&channels(&[2], &Description::default())), ["ch 0", "ch 1"]);

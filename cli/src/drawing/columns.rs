@@ -1,4 +1,4 @@
-//! Min/max decimation: what a plot keeps of each column of the picture, so that no peak is missed however many frames
+//! Min/max decimation: what a plot keeps of each column of the picture, so that no peak is missed, however many frames
 //! a column stands for.
 
 use std::ops::Range;
@@ -14,7 +14,7 @@ pub struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// The least and the greatest sample of a channel; `None` if it had none that is finite.
+    /// The least and the greatest finite sample of a channel; `None` if it has no finite sample.
     pub fn extent(&self, channel: usize) -> Option<(f64, f64)> {
         let (low, high) = (self.lows[channel], self.highs[channel]);
         (low <= high).then_some((low, high))
@@ -23,7 +23,7 @@ impl Column<'_> {
 
 #[derive(Clone, Copy)]
 struct Slot {
-    /// `None` while nothing has come.
+    /// `None` before the first frame.
     column: Option<i64>,
     first: u64,
     end: u64,
@@ -31,7 +31,7 @@ struct Slot {
 
 const EMPTY: Slot = Slot { column: None, first: u64::MAX, end: 0 };
 
-/// The columns of a window that moves: each has a number, and a new one takes the place of the one a window's width away.
+/// The columns of a moving window: each has a number, and a new one replaces the one that is a window's width away.
 ///
 /// Adding the same frames again changes nothing, and their order does not matter.
 pub struct Columns {
@@ -75,8 +75,8 @@ impl Columns {
         })
     }
 
-    /// Adds the frames at `positions`, all of which fall into `column`: of `samples`, which are theirs, the chosen
-    /// channels.
+    /// Adds the chosen channels of the frames at `positions`, all of which fall into `column`. `samples` are all
+    /// samples of those frames.
     pub fn add<T: Copy>(
         &mut self,
         column: i64,
@@ -105,7 +105,7 @@ impl Columns {
     }
 }
 
-/// Samples that are not finite are passed over: they would leave no room for the others in a picture.
+/// Skips samples that are not finite: in a picture they would leave no room for the others.
 #[inline]
 fn widen(lows: &mut [f64], highs: &mut [f64], samples: impl Iterator<Item = f64>) {
     for ((low, high), sample) in lows.iter_mut().zip(highs).zip(samples) {
@@ -115,7 +115,7 @@ fn widen(lows: &mut [f64], highs: &mut [f64], samples: impl Iterator<Item = f64>
     }
 }
 
-/// Which samples of a frame are kept.
+/// The samples of a frame that are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
     frame_samples: usize,
@@ -124,7 +124,7 @@ pub struct Chosen {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Which {
-    /// Neighbours, which a processor takes several at a time.
+    /// Adjacent samples, several of which a processor handles at a time.
     Run(Range<usize>),
     Each(Vec<usize>),
 }
@@ -145,7 +145,7 @@ impl Chosen {
         }
     }
 
-    /// Which place a channel has among the chosen ones.
+    /// The place of a channel among the chosen ones.
     pub fn place_of(&self, channel: usize) -> Option<usize> {
         match &self.channels {
             Which::Run(run) => run.contains(&channel).then(|| channel - run.start),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_takes_the_place_of_the_one_a_width_away() {
+    fn a_column_replaces_the_one_that_is_a_windows_width_away() {
         let chosen = Chosen::new(&[0], 1);
         let mut columns = Columns::new(1, 4);
         for column in 0..6 {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_a_finite_sample_is_there_and_has_no_extent() {
+    fn a_column_without_a_finite_sample_exists_but_has_no_extent() {
         let chosen = Chosen::new(&[0], 1);
         let mut columns = Columns::new(1, 4);
         columns.add(0, 0..2, &[f64::NAN, f64::INFINITY], &chosen, |sample| sample);

@@ -1,5 +1,5 @@
-//! The part of a stream that a plot shows, as columns: read from the ring in steps of bounded work, newest first, so that
-//! neither a burst nor a long window makes anybody wait.
+//! The part of a stream that a plot shows, as columns: read from the ring in steps of bounded work, newest first, so
+//! that neither a burst nor a long window delays the screen.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -9,25 +9,25 @@ use dora_shm_ring::{Axis, Description, Dtype, Format, Frames, Reader, Result};
 use super::columns::{Chosen, Columns};
 use super::numbers::{self, Visitor};
 
-/// Bytes that are copied and looked at between two looks at the clock.
+/// Bytes that are copied and examined between two checks of the clock.
 const BLOCK_BYTES: u64 = if cfg!(test) { 160 } else { 512 << 10 };
-/// When so much is new, what is newest is read before what comes first.
+/// If more than this is new, the newest frames are read before the older ones.
 const MOST_BLOCKS_BEHIND: u64 = 8;
-/// A step back in time by more than this many seconds begins another story (a recording that is played in a loop). Less is
-/// the jitter of send times.
+/// A step back in time by more than this many seconds begins a new sequence (a recording that is played in a loop). A
+/// smaller one is the jitter of send times.
 const STEP_BACK: f64 = 1.0;
-/// After as many steps back, times are no use as an axis.
+/// After this many steps back, times are not used as the axis.
 const MOST_STEPS_BACK: u32 = 4;
-/// So many frames tell whether their times rise.
+/// This many frames show whether their times rise.
 const FRAMES_TO_JUDGE_BY: u64 = 64;
 
-/// What tells where on the axis a frame is.
+/// The source of a frame's place on the axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Clock {
     Times,
-    /// Times that are no numbers or do not rise; the rate tells how far apart frames are.
+    /// Times are not numbers or do not rise; the rate gives the distance between frames.
     Rate(f64),
-    /// Nothing is known but their order.
+    /// Only the order of frames is known.
     Frames,
 }
 
@@ -40,11 +40,11 @@ pub enum End {
     At(f64),
 }
 
-/// What of the stream is shown.
+/// The part of the stream that is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
     pub end: End,
-    /// Length on the axis: seconds, or frames where nothing else is known.
+    /// Length on the axis: seconds, or frames if nothing else is known.
     pub length: f64,
     pub columns: usize,
 }
@@ -62,11 +62,11 @@ pub struct History {
     window: Window,
     /// The window's columns.
     shown: Range<i64>,
-    /// Positions that have been read, all of the window's that lie between.
+    /// Positions that have been read, without gaps as far as they belong to the window.
     covered: Range<u64>,
-    /// Nothing older belongs to the window or is there.
+    /// Whether nothing older is in the ring, or belongs to the window.
     oldest_reached: bool,
-    /// Nothing newer belongs to the window, whatever comes.
+    /// Whether nothing newer can belong to the window.
     newest_reached: bool,
     /// Axis values of the covered frames at both ends.
     oldest: f64,
@@ -125,7 +125,7 @@ impl History {
     }
 
     fn column_of(&self, at: f64) -> i64 {
-        // Saturates where somebody's times are beyond all columns.
+        // Saturates if a writer's times are beyond all columns.
         (at / self.column_length()).floor() as i64
     }
 
@@ -141,28 +141,28 @@ impl History {
         }
     }
 
-    /// Whether two neighbouring columns are of frames without a break between them: a line may join them.
+    /// Whether a line may join two neighbouring columns: there is no break between their frames.
     pub fn joined(&self, before: (u64, i64), after: (u64, i64)) -> bool {
         let silence = (after.1 - before.1 - 1) as f64 * self.column_length();
         let is_pause = self.clock == Clock::Times && self.rate_hz > 0.0 && silence > 0.25 + 10.0 / self.rate_hz;
         after.0 <= before.0 && !is_pause
     }
 
-    /// How many columns at the window's start are of frames that the ring does not have any more.
+    /// How many columns at the window's start are of frames that have been overwritten.
     pub fn gone_columns(&self, held: Range<u64>) -> usize {
         if !self.oldest_reached || held.start == 0 {
             return 0;
         }
         let is_there = |column: &i64| self.columns.get(*column).is_some();
         match self.shown.clone().find(is_there) {
-            // Where it begins later than the ring, there was nothing before.
+            // Its first frame is newer than the ring's oldest, so nothing came before it.
             Some(first) if self.columns.get(first).is_some_and(|column| column.first > held.start) => 0,
             Some(first) => (first - self.shown.start) as usize,
             None => self.window.columns,
         }
     }
 
-    /// Sets what is shown; what is there of it already is kept.
+    /// Sets what is shown; keeps what has already been read of it.
     pub fn show(&mut self, reader: &mut Reader, window: Window) -> Result<()> {
         if window == self.window {
             return Ok(());
@@ -176,7 +176,7 @@ impl History {
             if same_columns && !self.covered.is_empty() {
                 self.newest_reached = false;
             } else {
-                // The numbers of columns of another length mean other times.
+                // With another length of columns, their numbers stand for other times.
                 self.shown = 0..0;
                 self.restart(reader.held().end);
             }
@@ -200,7 +200,7 @@ impl History {
         Ok(())
     }
 
-    /// After a move of the window by less than its width: what of it is still covered. `false`: nothing.
+    /// Keeps what is still covered after the window has moved by less than its width. `false`: nothing is.
     fn keep_covered(&mut self, before: &Range<i64>) -> bool {
         let common = before.start.max(self.shown.start)..before.end.min(self.shown.end);
         if self.covered.is_empty() || common.is_empty() {
@@ -211,7 +211,7 @@ impl History {
             else {
                 return false;
             };
-            // Where nothing lay beyond the new edge, what comes next may lie before it.
+            // If nothing lay beyond the new edge, the next frames may lie before it.
             self.newest_reached = end < self.covered.end;
             self.covered.end = end;
         } else if self.shown.end > before.end {
@@ -226,7 +226,7 @@ impl History {
         } else if self.shown.start < before.start {
             self.oldest_reached = false;
         }
-        // Those of frames that are covered no more say nothing of what comes next.
+        // They may be those of frames that are not covered any more.
         (self.oldest, self.newest) = (f64::NAN, f64::NAN);
         !self.covered.is_empty()
     }
@@ -273,7 +273,7 @@ impl History {
         Ok(false)
     }
 
-    /// Whether times can be the axis: asked again until there are frames enough to tell.
+    /// Decides whether times can be the axis; repeated until there are enough frames to decide.
     fn judge_times(&mut self, reader: &mut Reader) -> Result<()> {
         let held = reader.held();
         let frames = held.end - held.start;
@@ -281,7 +281,7 @@ impl History {
             return Ok(());
         }
         self.judged_by = frames;
-        // Not the very oldest, which may be gone before it has been read.
+        // Not the very oldest frame, which may be overwritten before it has been read.
         let (newest, older) = (self.time_at(reader, held.end - 1)?, self.time_at(reader, held.start + frames / 16)?);
         let (Some(newest), Some(older)) = (newest, older) else { return Ok(()) };
         let rises = newest.is_finite() && older.is_finite() && (frames < 2 || newest > older);
@@ -332,7 +332,7 @@ impl History {
     fn read_forwards(&mut self, reader: &mut Reader, positions: Range<u64>) -> Result<()> {
         reader.read_at(positions.clone(), &mut self.block)?;
         if self.block.is_empty() {
-            // Gone, all of it.
+            // All of it has been overwritten.
             self.covered.end = positions.end;
             return Ok(());
         }
@@ -371,7 +371,7 @@ impl History {
         Ok(())
     }
 
-    /// Times begin again at `position`: what came before is another story.
+    /// Times begin again at `position`: discards what came before.
     fn step_back(&mut self, position: u64) {
         self.steps_back += 1;
         if self.steps_back >= MOST_STEPS_BACK {
@@ -412,14 +412,14 @@ impl History {
                 self.extend_runs(column, i);
             }
         }
-        // Frames that are gone lie before the first one of the block.
+        // Overwritten frames lie before the first one of the block.
         self.oldest_reached |= self.block.first() > positions.start;
         self.covered.start = self.block.first() + from as u64;
         self.add_runs();
         Ok(())
     }
 
-    /// Adds frame `i` to the last run if it goes on from it, in either direction.
+    /// Adds frame `i` to the last run if it continues that, in either direction.
     fn extend_runs(&mut self, column: i64, i: usize) {
         match self.runs.last_mut() {
             Some((last, run)) if *last == column && run.end == i => run.end = i + 1,
@@ -441,7 +441,7 @@ impl History {
                 }
             }
         }
-        // Columns that left the window while the block was read.
+        // Drops columns that left the window while the block was read.
         let shown = self.shown.clone();
         self.runs.retain(|(column, _)| shown.contains(column));
         let frame = self.frame_bytes as usize / self.dtype.size();

@@ -1,5 +1,5 @@
-//! What `scope` and `plot` share: channels and their names, min/max decimation, what is known of the ring, pictures,
-//! ranges and ticks.
+//! What `scope` and `plot` share: channels and their names, min/max decimation, what has been read of the ring,
+//! pictures, ranges and ticks.
 
 pub mod channels;
 pub mod columns;

@@ -3,15 +3,15 @@
 use dora_shm_ring::{Dtype, Frames};
 use half::f16;
 
-/// What is done with samples, whichever type they have.
+/// An operation on samples of any type.
 pub trait Visitor {
     type Result;
 
-    /// `samples` as they lie there, and how one of them is read as a number.
+    /// `samples` in their own type, and the conversion of one of them to a number.
     fn visit<T: Copy>(self, samples: &[T], number: impl Fn(T) -> f64 + Copy) -> Self::Result;
 }
 
-/// Gives all samples of `frames`, which are of type `dtype`, to the visitor.
+/// Passes all samples of `frames`, which are of type `dtype`, to the visitor.
 pub fn visit<V: Visitor>(frames: &Frames, dtype: Dtype, visitor: V) -> V::Result {
     macro_rules! plain {
         ($rust:ty) => {

@@ -1,11 +1,11 @@
-//! Streams whose frames are pictures: which they are, and a frame as pixels.
+//! Streams whose frames are pictures: recognises them, and renders a frame as pixels.
 
 use dora_shm_ring::{Attr, Axis, Description, Dtype, Format, Frames};
 
 use super::numbers::{self, Visitor};
 use super::range::ValueRange;
 
-/// How a frame is a picture.
+/// The layout of a frame that is a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PictureFormat {
     pub width: usize,
@@ -47,18 +47,18 @@ impl Pixels {
 const COLOUR_DIMS: [&str; 5] = ["c", "channel", "channels", "colour", "color"];
 const PLANE_DIMS: [(&str, &str); 5] =
     [("y", "x"), ("height", "width"), ("h", "w"), ("row", "column"), ("rows", "columns")];
-/// Frames without any hint are pictures from this size on.
+/// Least width and height of a frame that is taken for a picture without any hint.
 const LEAST_PICTURE: u64 = 16;
 
-/// What a description says of its pictures.
+/// Hints of a description that frames are pictures.
 struct Hints<'a> {
     encoding: String,
-    /// Its source calls it a picture.
+    /// Whether the source calls it a picture.
     named: bool,
     width: Option<u64>,
     height: Option<u64>,
     dims: &'a [String],
-    /// Something along the frame has names or a unit: channels, not pixels.
+    /// Whether a dimension of the frame has labels or a unit, as channels have and pixels have not.
     labelled: bool,
 }
 
@@ -106,15 +106,15 @@ impl<'a> Hints<'a> {
 }
 
 impl PictureFormat {
-    /// How the frames of a stream are pictures. `None` if they are not, as far as can be known: by what the sink found out
-    /// and wrote into the description, or else by the shape and the words of the source.
+    /// The layout of a stream's frames if they are recognised as pictures: by what the sink found out and wrote into
+    /// the description, or else by the shape and the source's attributes.
     pub fn of(format: &Format, description: Option<&Description>) -> Option<Self> {
         description
             .and_then(|description| Self::described(format, description))
             .or_else(|| Self::guess(format, description))
     }
 
-    /// By the attribute `_picture`, with which a sink describes what it found out.
+    /// By the attribute `_picture`, in which a sink stores what it found out.
     fn described(format: &Format, description: &Description) -> Option<Self> {
         let Some(Attr::String(pixels)) = description.attrs.get("_picture") else { return None };
         let (count, colours) = match pixels.as_str() {
@@ -134,7 +134,7 @@ impl PictureFormat {
         }
     }
 
-    /// By the shape and the words of the source, for writers that describe nothing more.
+    /// By the shape and the source's attributes, for writers that describe nothing more.
     fn guess(format: &Format, description: Option<&Description>) -> Option<Self> {
         let hints = Hints::of(description);
         let large = |height: u64, width: u64| height >= LEAST_PICTURE && width >= LEAST_PICTURE && !hints.labelled;
@@ -206,8 +206,7 @@ impl PictureFormat {
         (scaled(self.width, width), scaled(self.height, height))
     }
 
-    /// The first of `frames` as `width` times `height` pixels. Where a pixel stands for many, it is the mean of some of
-    /// them.
+    /// The first of `frames` as `width` times `height` pixels. A pixel that covers many is the mean of some of them.
     pub fn pixels(&self, frames: &Frames, width: usize, height: usize) -> Pixels {
         numbers::visit(frames, self.dtype, Render { format: self, width: width.max(1), height: height.max(1) })
     }
@@ -250,7 +249,7 @@ impl Visitor for Render<'_> {
     }
 }
 
-/// For each of `to` pixels along a direction, where of `from` pixels it is taken.
+/// For each of `to` pixels along a direction, the `from` pixels of which it is the mean.
 fn spots(from: usize, to: usize) -> Vec<Vec<usize>> {
     (0..to)
         .map(|i| {
@@ -292,9 +291,9 @@ impl PictureFormat {
 
 /// How samples become bytes.
 enum Shade {
-    /// 0 to this.
+    /// A range from 0 to this value.
     Full(f64),
-    /// A range that was found, as colours where there is but one sample a pixel.
+    /// A measured range; `true`: one sample per pixel, drawn as colours.
     Range(ValueRange, bool),
 }
 
@@ -306,7 +305,7 @@ impl Shade {
             Dtype::U16 if !format.is_gray() => return Self::Full(65535.0),
             _ => {}
         }
-        // Some thousand samples tell the range; the extreme ones of them are left out.
+        // Some thousand samples give the range; the most extreme hundredth at each end is left out.
         let mut some: Vec<f64> =
             (0..samples).step_by((samples / 4096).max(1)).map(at).filter(|value| value.is_finite()).collect();
         some.sort_by(f64::total_cmp);
@@ -331,7 +330,7 @@ impl Shade {
     }
 }
 
-/// Dark blue over green to yellow, for 0 to 1: equal steps look equal, and it stays readable without colours.
+/// Dark blue over green to yellow, for 0 to 1: equal steps look equal, and the scale is readable without colours.
 pub fn heat(place: f64) -> [u8; 3] {
     const STOPS: [[f64; 3]; 6] = [
         [68.0, 1.0, 84.0],

@@ -1,6 +1,6 @@
 //! Ranges that suit what is drawn, ticks, and numbers as text.
 
-/// What an axis spans. `low < high`, both finite.
+/// The range of an axis: `low < high`, both finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueRange {
     pub low: f64,
@@ -8,12 +8,12 @@ pub struct ValueRange {
 }
 
 impl ValueRange {
-    /// The smallest round range with `low ..= high` and some air in it. A single value gets some room around it.
+    /// The smallest round range that contains `low ..= high` and a margin. A single value gets some room around it.
     pub fn around(low: f64, high: f64) -> Self {
-        // Far from where numbers end, so that no sum of a few overflows.
+        // Far below the largest number, so that a sum of a few does not overflow.
         const LIMIT: f64 = f64::MAX / 1e3;
         let (low, high) = (low.clamp(-LIMIT, LIMIT), high.clamp(-LIMIT, LIMIT));
-        // Less than numbers of this size can tell apart is no span.
+        // A span below the precision of numbers of this size counts as none.
         let least = low.abs().max(high.abs()) * 1e-12;
         let span = high - low;
         if span <= least || span < f64::MIN_POSITIVE {
@@ -21,8 +21,8 @@ impl ValueRange {
             return Self { low: low - half, high: high + half };
         }
         let step = step(span, 10);
-        let air = span * 0.02;
-        Self { low: ((low - air) / step).floor() * step, high: ((high + air) / step).ceil() * step }
+        let margin = span * 0.02;
+        Self { low: ((low - margin) / step).floor() * step, high: ((high + margin) / step).ceil() * step }
     }
 
     pub fn span(self) -> f64 {
@@ -38,8 +38,8 @@ impl ValueRange {
         (value - self.low) / self.span()
     }
 
-    /// The range for what is between `low` and `high` now, when it was this one before: the same as long as that is in it
-    /// and fills a good part of it, so that a picture does not twitch.
+    /// The range for values from `low` to `high`, given this one before: unchanged as long as they fit and fill a good
+    /// part of it, so that a picture is steady.
     pub fn followed(self, low: f64, high: f64) -> Self {
         let next = Self::around(low, high);
         let fits = low >= self.low && high <= self.high;
@@ -58,7 +58,7 @@ pub fn step(span: f64, most: usize) -> f64 {
     let raw = span / most.max(1) as f64;
     let power = 10f64.powf(raw.log10().floor());
     let factor = raw / power;
-    // Not to take a step too far because of the last bit.
+    // Tolerates an error of rounding, which would choose the next larger step.
     let factor = [1.0, 2.0, 5.0].into_iter().find(|&round| factor <= round * (1.0 + 1e-9)).unwrap_or(10.0);
     factor * power
 }
@@ -78,7 +78,7 @@ pub fn ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
         .collect()
 }
 
-/// `value` as short text that tells it apart from values `step` away.
+/// `value` as short text that distinguishes it from values `step` away.
 pub fn text(value: f64, step: f64) -> String {
     if !value.is_finite() {
         return value.to_string();
@@ -91,7 +91,7 @@ pub fn text(value: f64, step: f64) -> String {
         let decimals = (size.log10().floor() - step.abs().log10().floor()).clamp(0.0, 6.0) as usize;
         return format!("{value:.decimals$e}");
     }
-    // A step of 0.25 needs one digit more than its power of ten says.
+    // A step of 0.25 needs one digit more than its power of ten has.
     let decimals = if step > 0.0 { (-(step.log10() + 1e-9).floor()).clamp(0.0, 9.0) as usize } else { 3 };
     let scaled = step * 10f64.powi(decimals as i32);
     let decimals = if step > 0.0 && (scaled - scaled.round()).abs() > 1e-6 { decimals + 1 } else { decimals };
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_range_has_what_it_is_made_for_in_it_and_is_not_much_wider(
+        fn a_range_contains_its_values_and_is_not_much_wider(
             a in -1e9f64..1e9,
             span in 1e-6f64..1e9,
         ) {
@@ -143,7 +143,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_drawn_its_range_has_two_ends(low in any::<f64>(), high in any::<f64>()) {
+        fn every_range_has_two_finite_ends(low in any::<f64>(), high in any::<f64>()) {
             prop_assume!(low.is_finite() && high.is_finite());
             let (low, high) = (low.min(high), low.max(high));
             let range = ValueRange::around(low, high);

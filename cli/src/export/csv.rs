@@ -1,4 +1,4 @@
-//! CSV: a header of labels, then a line per frame.
+//! CSV: a header of labels, then one line per frame.
 
 use std::fs::File;
 use std::io::BufWriter;

@@ -1,4 +1,4 @@
-//! Names for the samples of a frame, and for what stands along its dimensions.
+//! Names for the samples of a frame, and the labels along its dimensions.
 
 use dora_shm_ring::{Axis, Description, Format};
 use serde_json::Value;
@@ -9,7 +9,7 @@ pub fn dim(description: Option<&Description>, dim: usize) -> String {
     named.cloned().unwrap_or_else(|| if dim == 0 { "time".to_owned() } else { format!("dim_{dim}") })
 }
 
-/// What stands at each index of a dimension, where it has labels.
+/// The label at each index of a dimension, if it has labels.
 pub fn along(description: Option<&Description>, name: &str, length: u64) -> Option<Vec<String>> {
     match description?.axes.get(name)? {
         Axis::Coord { data: Some(data), .. } if data.len() as u64 == length => Some(data.iter().map(label).collect()),
@@ -29,8 +29,8 @@ fn label(value: &Value) -> String {
     }
 }
 
-/// A name for each sample of a frame, in C order: labels where there are some, else the dimension and the index, joined by
-/// `/`. `value` for a frame of one sample that has no name.
+/// A name for each sample of a frame, in C order: labels if there are any, otherwise the dimension and the index,
+/// joined by `/`. A frame of one sample without a name is called `value`.
 pub fn of_samples(description: Option<&Description>, format: &Format) -> Vec<String> {
     let mut names = vec![String::new()];
     for (index, &length) in format.frame_shape().iter().enumerate() {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_called_by_their_labels_or_by_their_indices() {
+    fn samples_are_named_by_their_labels_or_by_their_indices() {
         let format = |shape: &[u64]| Format::new(Dtype::U8, shape, 0.0, 8).unwrap();
         let data = Some(vec![json!("Fz"), json!({"label": "Cz", "x": 0.5})]);
         let axes = BTreeMap::from([("ch".to_owned(), Axis::Coord { unit: String::new(), data })]);

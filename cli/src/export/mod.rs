@@ -28,36 +28,36 @@ pub enum Target {
 }
 
 impl Target {
-    /// By the extension of the file.
+    /// The format that the file's extension selects.
     ///
     /// # Errors
-    /// A sentence, for an extension that is none of ours.
+    /// A sentence, for any other extension.
     pub fn of(path: &Path) -> eyre::Result<Self> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         match extension.as_str() {
             "npz" => Ok(Self::Npz),
             "parquet" => Ok(Self::Parquet),
             "csv" => Ok(Self::Csv),
-            _ => bail!("{}: the name has to end in .parquet, .npz or .csv, which says the format", path.display()),
+            _ => bail!("{}: the name has to end in .parquet, .npz or .csv, which selects the format", path.display()),
         }
     }
 }
 
 /// Writes one generation after the other into files of one format.
 trait Sink {
-    /// A generation begins; the one before is over.
+    /// Begins a generation, and ends the one before.
     fn begin(&mut self, generation: &Arc<Generation>) -> eyre::Result<()>;
     /// Rows of it.
     fn write(&mut self, batch: &Batch) -> eyre::Result<()>;
-    /// Everything is over. The files that were written, in order, still under the names of their making.
+    /// Ends the export. Returns the files that were written, in order, still under their temporary names.
     fn finish(self: Box<Self>) -> eyre::Result<Vec<NamedTempFile>>;
 }
 
-/// Converts `recording` into files of `path`'s format; returns their names. A file appears when it is whole; one that
-/// exists is replaced only when `force` says so.
+/// Converts `recording` into files of `path`'s format, and returns their names. A file appears when it is complete; an
+/// existing one is replaced only with `force`.
 ///
 /// # Errors
-/// When the recording cannot be read, or a file not written; then there is none.
+/// If the recording cannot be read, or a file cannot be written; then no file appears.
 pub fn export(recording: &mut RecordingReader, path: &Path, force: bool) -> eyre::Result<Vec<PathBuf>> {
     let target = Target::of(path)?;
     check_free(path, force)?;
@@ -67,10 +67,10 @@ pub fn export(recording: &mut RecordingReader, path: &Path, force: bool) -> eyre
     };
     let make = move || {
         let mut builder = tempfile::Builder::new();
-        // As other programs make files: the user's mask says who reads them.
+        // As for any file, the user's umask decides who may read it.
         let builder = builder.prefix(".dora-shm-export-");
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        builder.tempfile_in(&folder).wrap_err_with(|| format!("cannot make a file in {}", folder.display()))
+        builder.tempfile_in(&folder).wrap_err_with(|| format!("cannot create a file in {}", folder.display()))
     };
     let mut sink: Box<dyn Sink> = match target {
         Target::Npz => Box::new(npz::Npz::new(make()?)?),
@@ -94,14 +94,14 @@ pub fn export(recording: &mut RecordingReader, path: &Path, force: bool) -> eyre
     }
     for (file, name) in files.into_iter().zip(&names) {
         let persisted = if force { file.persist(name) } else { file.persist_noclobber(name) };
-        persisted.map_err(|error| eyre!("cannot make {}: {}", name.display(), error.error))?;
+        persisted.map_err(|error| eyre!("cannot create {}: {}", name.display(), error.error))?;
     }
     Ok(names)
 }
 
 fn check_free(path: &Path, force: bool) -> eyre::Result<()> {
     if !force && path.symlink_metadata().is_ok() {
-        bail!("{} exists; choose another file, or replace it by --force", path.display());
+        bail!("{} already exists; choose another file, or replace it with --force", path.display());
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_extension_says_the_format() {
+    fn the_extension_selects_the_format() {
         assert_eq!(Target::of(Path::new("a/x.NPZ")).unwrap(), Target::Npz);
         assert_eq!(Target::of(Path::new("x.csv")).unwrap(), Target::Csv);
         assert!(Target::of(Path::new("x")).unwrap_err().to_string().contains(".parquet, .npz or .csv"));

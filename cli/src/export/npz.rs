@@ -1,4 +1,4 @@
-//! numpy's archive: arrays by name, those of each further generation with its number behind them.
+//! numpy's archive: arrays by name; each further generation appends its number to the names.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Seek as _, Write as _};
@@ -11,7 +11,7 @@ use super::zip::{Archive, Open};
 use super::{Sink, labels, npy};
 use crate::recording::{Batch, Generation, Row};
 
-/// What is known of each message, with its type.
+/// The arrays with one value per message, and their types.
 const COLUMNS: [(&str, &str); 8] = [
     ("message_chunk", "<i8"),
     ("message_position", "<u8"),
@@ -30,8 +30,8 @@ pub struct Npz {
     generations: usize,
 }
 
-/// The generation that is being written: its samples straight into the archive, the rest beside it, since an archive's
-/// entries come one after the other.
+/// The generation that is being written. Its samples go straight into the archive, the rest into temporary files, since
+/// an archive's entries come one after the other.
 struct Current {
     generation: Arc<Generation>,
     samples: Open,
@@ -68,7 +68,7 @@ impl Npz {
         let json = |description: &Description| String::from_utf8_lossy(&description.to_json()).into_owned();
         let descriptions: Vec<String> = current.descriptions.iter().map(|description| json(description)).collect();
         self.texts("descriptions", &descriptions, false)?;
-        self.texts("generation", &[told(&current.generation)], true)?;
+        self.texts("generation", &[metadata(&current.generation)], true)?;
         let description = current.generation.description.as_ref();
         for (index, &length) in format.frame_shape().iter().enumerate() {
             let name = labels::dim(description, index + 1);
@@ -112,7 +112,7 @@ impl Current {
         };
         let info = &row.info;
         let words = [
-            // Which a loss at the end has none of.
+            // A loss at the end has no number.
             info.chunk.map_or(-1, |chunk| chunk as i64).to_le_bytes(),
             info.position.to_le_bytes(),
             (row.times.len() as u64).to_le_bytes(),
@@ -175,8 +175,8 @@ impl Sink for Npz {
     }
 }
 
-/// What is the same for a whole generation, as JSON.
-fn told(generation: &Generation) -> String {
+/// The metadata of a generation, as JSON.
+fn metadata(generation: &Generation) -> String {
     let format = &generation.format;
     serde_json::json!({
         "stream": generation.stream,

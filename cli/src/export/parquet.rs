@@ -1,4 +1,4 @@
-//! Parquet: a row per frame, a file per generation.
+//! Parquet: one row per frame, one file per generation.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,13 +18,13 @@ use tempfile::NamedTempFile;
 use super::{Files, Sink};
 use crate::recording::{Batch, Generation, frame_field, frames_array, sent_type};
 
-/// Encoded bytes of a row group: what is kept in memory.
+/// Encoded bytes of a row group, which is kept in memory.
 const GROUP_BYTES: usize = 64 << 20;
 
 struct Writer {
     schema: SchemaRef,
     rows: ArrowWriter<File>,
-    /// Frames lost before the next one. A message without frames has no row: its losses are the next one's.
+    /// Frames lost before the next one. A message without frames has no row, so its losses go to the next frame.
     owed: u64,
 }
 
@@ -87,7 +87,7 @@ fn schema(generation: &Generation, metadata: HashMap<String, String>) -> eyre::R
 
 fn properties(metadata: &HashMap<String, String>) -> WriterProperties {
     let members = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
-    // Samples are seldom the same, and nobody looks for one.
+    // Samples rarely repeat, and are not searched for.
     WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_dictionary_enabled(false)
@@ -99,7 +99,7 @@ fn properties(metadata: &HashMap<String, String>) -> WriterProperties {
         .build()
 }
 
-/// The frames of a batch's messages, each with what is known of its message.
+/// The frames of a batch's messages, each with the data of its message.
 fn rows(batch: &Batch, schema: SchemaRef, owed: &mut u64) -> eyre::Result<RecordBatch> {
     let frames = batch.times().len();
     let (mut positions, mut chunks, mut lost) =

@@ -1,7 +1,7 @@
 //! Zip archives of entries that are stored as they are, of any length (zip64).
 //!
-//! The crate `zip` would do, but for two things: an entry's beginning is known only at its end here, since it holds the
-//! number of frames, and that crate's features would have dora's dependencies compiled twice.
+//! The crate `zip` does not fit: an entry's beginning is known only at its end here, since it holds the number of
+//! frames, and that crate's features would have dora's dependencies compiled twice.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write};
@@ -13,7 +13,7 @@ use crc32fast::Hasher;
 const NEEDED: u16 = 45;
 /// Names are UTF-8.
 const FLAGS: u16 = 1 << 11;
-/// 1980-01-01, the first day that there is: archives of the same content are the same.
+/// 1980-01-01, the earliest possible date, so that archives of the same content are the same.
 const DATE: u16 = 1 << 5 | 1;
 /// "See the zip64 record."
 const LONG: u32 = u32::MAX;
@@ -51,7 +51,7 @@ impl Archive {
         Self { file: BufWriter::with_capacity(1 << 20, file), entries: Vec::new() }
     }
 
-    /// Begins an entry whose first `head_length` bytes are told at its end.
+    /// Begins an entry whose first `head_length` bytes are given at its end.
     pub fn begin(&mut self, name: &str, head_length: usize) -> io::Result<Open> {
         let at = self.file.stream_position()?;
         let name_length =
@@ -77,9 +77,9 @@ impl Archive {
         self.file.write_all(bytes)
     }
 
-    /// Ends an entry, and tells its beginning.
+    /// Ends an entry, and writes its beginning.
     pub fn end(&mut self, entry: Open, head: &[u8]) -> io::Result<()> {
-        assert_eq!(head.len(), entry.head_length, "as long as was said");
+        assert_eq!(head.len(), entry.head_length, "the beginning has the announced length");
         let mut checksum = Hasher::new();
         checksum.update(head);
         checksum.combine(&entry.checksum);

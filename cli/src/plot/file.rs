@@ -12,7 +12,7 @@ use resvg::usvg;
 
 use crate::drawing::picture::Pixels;
 
-/// What the file's name asks for.
+/// The format that the file's name selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Png,
@@ -21,14 +21,14 @@ pub enum Kind {
 
 impl Kind {
     /// # Errors
-    /// When the name ends in something else.
+    /// If the name ends in something else.
     pub fn of(path: &Path) -> eyre::Result<Self> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         match extension.as_deref() {
             Some("png") => Ok(Self::Png),
             Some("svg") => Ok(Self::Svg),
-            Some(other) => bail!("a plot is a PNG or SVG file, not {other:?}; name it with .png or .svg at the end"),
-            None => bail!("{path:?} does not say what kind of file it is to be; name it with .png or .svg at the end"),
+            Some(other) => bail!("a plot is a PNG or SVG file, not {other:?}; use a name that ends in .png or .svg"),
+            None => bail!("{path:?} has no extension that selects PNG or SVG; use a name that ends in .png or .svg"),
         }
     }
 }
@@ -42,17 +42,18 @@ pub fn of_svg(svg: String, kind: Kind, scale: f32) -> eyre::Result<Vec<u8>> {
         return Ok(svg.into_bytes());
     }
     let mut options = usvg::Options::default();
-    // The fonts of the system are not looked at: the picture is the same everywhere.
+    // The system's fonts are not used, so that the picture is the same everywhere.
     let fonts = Arc::make_mut(&mut options.fontdb);
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
     fonts.load_font_data(epaint_default_fonts::HACK_REGULAR.to_vec());
     let family = fonts.faces().next().and_then(|face| face.families.first()).map(|(family, _)| family.clone());
     fonts.set_sans_serif_family(family.ok_or_eyre("the font cannot be read")?);
-    let tree = usvg::Tree::from_str(&svg, &options).wrap_err("reading the drawing")?;
+    let tree = usvg::Tree::from_str(&svg, &options).wrap_err("cannot read the drawing")?;
     let size = tree.size().to_int_size().scale_by(scale).ok_or_eyre("the picture would be empty")?;
-    let mut pixmap = Pixmap::new(size.width(), size.height()).ok_or_eyre("the picture would be too large")?;
+    let mut pixmap = Pixmap::new(size.width(), size.height())
+        .ok_or_eyre("the picture would be too large; choose a smaller --size")?;
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
-    pixmap.encode_png().wrap_err("making a PNG")
+    pixmap.encode_png().wrap_err("cannot encode a PNG")
 }
 
 /// A picture as the file's bytes.
@@ -61,11 +62,12 @@ pub fn of_svg(svg: String, kind: Kind, scale: f32) -> eyre::Result<Vec<u8>> {
 /// None that a user can cause.
 pub fn of_pixels(pixels: &Pixels, kind: Kind) -> eyre::Result<Vec<u8>> {
     let (width, height) = (pixels.width as u32, pixels.height as u32);
-    let mut pixmap = Pixmap::new(width, height).ok_or_eyre("the picture would be too large")?;
+    let mut pixmap =
+        Pixmap::new(width, height).ok_or_eyre("the picture would be too large; choose a smaller --size")?;
     for (pixel, [r, g, b]) in pixmap.pixels_mut().iter_mut().zip(&pixels.rgb) {
         *pixel = PremultipliedColorU8::from_rgba(*r, *g, *b, 255).ok_or_eyre("a colour without transparency")?;
     }
-    let png = pixmap.encode_png().wrap_err("making a PNG")?;
+    let png = pixmap.encode_png().wrap_err("cannot encode a PNG")?;
     if kind == Kind::Png {
         return Ok(png);
     }
@@ -78,23 +80,23 @@ pub fn of_pixels(pixels: &Pixels, kind: Kind) -> eyre::Result<Vec<u8>> {
     .into_bytes())
 }
 
-/// Writes the file at once: whoever reads it meanwhile sees the old one or the new one.
+/// Replaces the file in one step: a program that reads it meanwhile sees the old file or the new one.
 ///
 /// # Errors
-/// When it cannot be written, with its name.
+/// If it cannot be written, with its name.
 pub fn write(path: &Path, bytes: &[u8]) -> eyre::Result<()> {
     let save = || -> std::io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new()
             .prefix(".dora-shm-plot-")
-            // Less what the user's umask takes away, as of any file.
+            // As for any file, the user's umask decides who may read it.
             .permissions(std::fs::Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.persist(path)?;
         Ok(())
     };
-    save().wrap_err_with(|| format!("writing {}", path.display()))
+    save().wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -102,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_the_name_tells_the_kind_of_file() {
+    fn the_end_of_the_name_selects_the_format() {
         assert_eq!(Kind::of(Path::new("a/b.PNG")).unwrap(), Kind::Png);
         assert_eq!(Kind::of(Path::new("b.svg")).unwrap(), Kind::Svg);
         assert!(Kind::of(Path::new("b.jpg")).unwrap_err().to_string().contains("\"jpg\""));
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_drawn_without_a_font_of_the_system() {
+    fn text_is_drawn_without_the_systems_fonts() {
         let svg = |text: &str| {
             format!(
                 "<svg width=\"60\" height=\"20\" xmlns=\"http://www.w3.org/2000/svg\">\

@@ -1,4 +1,4 @@
-//! `dora-shm plot`: what a stream looks like, as a file.
+//! `dora-shm plot`: a picture of a stream, as a file.
 
 pub mod file;
 mod traces;
@@ -21,17 +21,17 @@ use crate::open::Which;
 use crate::text::{printable, quoted};
 use crate::{output, units};
 
-/// Longest time that is drawn without being asked for, in seconds.
+/// Longest time that is drawn by default, in seconds.
 const LENGTH: f64 = 10.0;
-/// Between two looks at how much there is.
-const LOOK: Duration = Duration::from_millis(50);
-/// After which somebody who waits is told.
-const SAY_AFTER: Duration = Duration::from_secs(1);
+/// Interval between two checks of how much there is.
+const POLL: Duration = Duration::from_millis(50);
+/// Time after which the command prints that it waits.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 const WIDTH: u32 = 1100;
-/// A PNG has so many pixels to each of the drawing's, for screens that are fine.
+/// Pixels of a PNG per pixel of the drawing, for screens of high resolution.
 const PNG_SCALE: f32 = 2.0;
 
-/// What is asked for.
+/// The plot that the user wants.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// `None`: what is there, up to ten seconds.
@@ -44,7 +44,7 @@ pub struct Wanted {
     pub size: Option<(u32, u32)>,
 }
 
-/// Draws the newest of a stream into a file.
+/// Draws the newest frames of a stream into a file.
 ///
 /// # Errors
 /// A sentence for the user.
@@ -52,7 +52,7 @@ pub fn run(which: &Which, path: &Path, wanted: &Wanted) -> eyre::Result<()> {
     let kind = Kind::of(path)?;
     let mut reader = which.open_or_wait(which.options(Start::Newest))?;
     let interrupter = reader.interrupter();
-    let ending = Ending::listen(move || interrupter.interrupt()).wrap_err("listening for signals")?;
+    let ending = Ending::listen(move || interrupter.interrupt()).wrap_err("cannot listen for signals")?;
     wait_for_frames(which, &mut reader, wanted, &ending)?;
     let format = reader.format().cloned().ok_or_else(|| eyre!("the stream has just been closed"))?;
     let description = reader.description().cloned();
@@ -64,10 +64,10 @@ pub fn run(which: &Which, path: &Path, wanted: &Wanted) -> eyre::Result<()> {
     file::write(path, &bytes)
 }
 
-/// Waits until there is as much as is wanted, or as there will be.
+/// Waits until there is as much as is wanted, or until no more can come.
 fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: &Ending) -> eyre::Result<()> {
     let began = Instant::now();
-    let mut said = false;
+    let mut reported = false;
     loop {
         pass(which, reader)?;
         let held = reader.held();
@@ -80,36 +80,36 @@ fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: 
         }
         if left.is_zero() {
             let waited = units::duration(wanted.wait);
-            match which.say(reader.liveness(Duration::from_secs(1)))? {
+            match which.explained(reader.liveness(Duration::from_secs(1)))? {
                 Liveness::Absent | Liveness::Closed => {
                     bail!("{} (waited {waited}; --wait changes that)", which.absent())
                 }
                 _ => bail!("stream {} has no frames yet (waited {waited}; --wait changes that)", quoted(&which.name)),
             }
         }
-        if !said && began.elapsed() >= SAY_AFTER {
-            said = true;
+        if !reported && began.elapsed() >= REPORT_AFTER {
+            reported = true;
             let what = if held.is_empty() { "waiting for" } else { "waiting for more of" };
             output::note(format!("{what} stream {} (Ctrl-C stops)", quoted(&which.name)));
         }
-        let wait = which.say(reader.wait(left.min(LOOK)))?;
+        let wait = which.explained(reader.wait(left.min(POLL)))?;
         if ending.is_asked() {
             bail!("stopped before there was enough to draw");
         }
-        // What is here will not get more.
+        // No more frames will come.
         if !held.is_empty() && matches!(wait, Wait::Quiet(Liveness::Dead | Liveness::Closed)) {
             return Ok(());
         }
         if wait == Wait::Ready {
-            // Frames may come by the thousand a second.
-            std::thread::sleep(left.min(LOOK));
+            // Thousands of messages a second must not wake it each time.
+            std::thread::sleep(left.min(POLL));
         }
     }
 }
 
-/// Passes what is new, and comes to the newest generation.
+/// Skips what is new, up to the newest generation.
 fn pass(which: &Which, reader: &mut Reader) -> eyre::Result<()> {
-    which.say(reader.skip_to_newest()).map(|_| ())
+    which.explained(reader.skip_to_newest()).map(|_| ())
 }
 
 /// Whether the ring has what is wanted, or cannot have more.
@@ -125,24 +125,24 @@ fn is_enough(which: &Which, reader: &mut Reader, wanted: &Wanted) -> eyre::Resul
     Ok(is_full || span(which, reader, &format)? >= seconds)
 }
 
-/// How long the frames that are there are on the axis.
+/// Length on the axis of the frames in the ring.
 fn span(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<f64> {
     let mut history = glance(which, reader, format)?;
     let held = reader.held();
     let Some(newest) = held.end.checked_sub(1) else { return Ok(0.0) };
-    // Of a full ring not the very oldest, which may be gone before it has been read.
+    // Not from the very oldest frame of a full ring: it may be overwritten before it has been read.
     let left_out = if held.start > 0 { (newest - held.start) / 16 } else { 0 };
     let whole = (newest - held.start) as f64 / (newest - held.start - left_out).max(1) as f64;
-    let oldest = which.say(history.axis_at(reader, held.start + left_out))?;
-    let newest = which.say(history.axis_at(reader, newest))?;
+    let oldest = which.explained(history.axis_at(reader, held.start + left_out))?;
+    let newest = which.explained(history.axis_at(reader, newest))?;
     Ok(newest.zip(oldest).map_or(0.0, |(newest, oldest)| (newest - oldest) * whole))
 }
 
-/// A history of no channels, which knows how the axis reads.
+/// A history without channels, for the values of the axis.
 fn glance(which: &Which, reader: &mut Reader, format: &Format) -> eyre::Result<History> {
     let window = Window { end: End::Newest, length: LENGTH, columns: 1 };
     let mut history = History::new(format, Chosen::new(&[], format.frame_samples() as usize), window);
-    which.say(history.read(reader, Duration::ZERO))?;
+    which.explained(history.read(reader, Duration::ZERO))?;
     Ok(history)
 }
 
@@ -154,7 +154,7 @@ fn newest_picture(
     kind: Kind,
 ) -> eyre::Result<Vec<u8>> {
     let mut frames = Frames::new();
-    if which.say(reader.latest(1, &mut frames))? == 0 {
+    if which.explained(reader.latest(1, &mut frames))? == 0 {
         bail!("the newest picture was overwritten while it was read");
     }
     let (width, height) = match wanted.size {
@@ -175,10 +175,7 @@ fn newest_traces(
     let channels = Channels::new(format, description.as_deref());
     let chosen = channels.choose(&wanted.channels)?;
     if chosen.len() > MOST_LANES {
-        bail!(
-            "{} channels are more than a picture has room for, which is {MOST_LANES}; choose some with --channels",
-            chosen.len()
-        );
+        bail!("a picture has room for {MOST_LANES} channels, not for {}; choose some with --channels", chosen.len());
     }
     let unit = glance(which, reader, format)?.unit(description.as_deref()).to_owned();
     let there = span(which, reader, format)?;
@@ -193,9 +190,9 @@ fn newest_traces(
     let gutter = Gutter::of(names.iter().flat_map(|(label, unit)| [label.as_str(), unit.as_str()]), width);
     let window = Window { end: End::Newest, length, columns: gutter.columns(width) };
     let mut history = History::new(format, Chosen::new(&chosen, channels.count()), window);
-    // To the end: what comes meanwhile is not waited for.
+    // Reads what is there, but not without end while more comes.
     let until = Instant::now() + Duration::from_secs(20);
-    while which.say(history.read(reader, Duration::from_millis(200)))? && Instant::now() < until {}
+    while which.explained(history.read(reader, Duration::from_millis(200)))? && Instant::now() < until {}
     let lanes = names
         .into_iter()
         .enumerate()
@@ -221,7 +218,7 @@ fn newest_traces(
     file::of_svg(plot.svg()?, kind, if wanted.size.is_some() { 1.0 } else { PNG_SCALE })
 }
 
-/// More lines than a screen has rows are no picture.
+/// Most channels of a picture: more than a screen has rows would be illegible.
 const MOST_LANES: usize = 1024;
 
 fn extent(history: &History, place: usize) -> Option<(f64, f64)> {

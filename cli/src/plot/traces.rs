@@ -11,7 +11,7 @@ use crate::drawing::history::History;
 use crate::drawing::range::{self, ValueRange};
 use crate::text;
 
-/// plotters draws on whole numbers: with so many to a pixel, lines lie where they belong.
+/// plotters draws at whole numbers; this many per pixel place lines accurately.
 pub const FINENESS: u32 = 4;
 
 /// Room for short names and for numbers; longer names get more of it.
@@ -22,13 +22,13 @@ const BOTTOM: u32 = 44;
 /// Columns of text that a name has room for.
 const NAME_COLUMNS: std::ops::RangeInclusive<usize> = 10..=28;
 const COLUMN_WIDTH: u32 = 7;
-/// Room for a name beside its lane.
+/// Room for a name next to its lane.
 const NAME_HEIGHT: f64 = 13.0;
 
 const INK: RGBColor = RGBColor(32, 36, 44);
 const FAINT: RGBColor = RGBColor(120, 126, 138);
 const GRID: RGBColor = RGBColor(228, 231, 236);
-/// Dark enough for thin lines on white, and told apart by those who see few colours.
+/// Dark enough for thin lines on white, and distinguishable for people with colour blindness.
 const LINES: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -47,14 +47,14 @@ pub struct Lane {
     pub range: ValueRange,
 }
 
-/// What is drawn.
+/// The content of a plot.
 pub struct Plot<'a> {
     pub title: String,
     pub subtitle: String,
     pub history: &'a History,
     pub lanes: Vec<Lane>,
     pub gutter: Gutter,
-    /// From the newest frame on, so 0 or less; with its unit.
+    /// Start of the window relative to the newest frame, so 0 or less; with its unit.
     pub from: f64,
     pub unit: String,
     /// In pixels.
@@ -65,7 +65,7 @@ pub struct Plot<'a> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Result = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// What is left of the lines.
+/// The area to the left of the lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Gutter {
     width: u32,
@@ -73,7 +73,7 @@ pub struct Gutter {
 }
 
 impl Gutter {
-    /// For these names, in a plot of this width; of that most belongs to the lines.
+    /// A gutter for these names, in a plot of this width. The lines keep most of the width.
     pub fn of<'a>(names: impl Iterator<Item = &'a str>, width: u32) -> Self {
         let (least, most) = NAME_COLUMNS.into_inner();
         let room = width.saturating_sub(LEFT) / 5 / COLUMN_WIDTH;
@@ -88,7 +88,7 @@ impl Gutter {
     }
 }
 
-/// The height that suits so many lanes.
+/// The height that suits this many lanes.
 pub fn height(lanes: usize) -> u32 {
     let lanes = lanes.clamp(1, 1 << 12) as u32;
     TOP + BOTTOM + lanes * (640 / lanes).clamp(14, 300)
@@ -119,7 +119,7 @@ impl Plot<'_> {
         let mut svg = String::new();
         let size = (self.width * FINENESS, self.height * FINENESS);
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        self.draw(&root).and_then(|()| Ok(root.present()?)).map_err(|error| eyre::eyre!("drawing: {error}"))?;
+        self.draw(&root).and_then(|()| Ok(root.present()?)).map_err(|error| eyre::eyre!("cannot draw: {error}"))?;
         drop(root);
         // Its size in pixels; the view box keeps plotters' numbers.
         let fine = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
@@ -168,7 +168,7 @@ impl Plot<'_> {
         Ok(())
     }
 
-    /// The line of a channel, in pieces where frames are missing or are no numbers.
+    /// The line of a channel, interrupted where frames are missing or are not numbers.
     fn draw_line(&self, root: &Area<'_>, lane: &Lane, band: &Band, colour: RGBColor) -> Result {
         let y = |value: f64| band.y(lane.range, value);
         let mut piece: Vec<(i32, i32)> = Vec::new();
@@ -176,7 +176,7 @@ impl Plot<'_> {
         let finish = |piece: &mut Vec<(i32, i32)>| -> Result {
             match std::mem::take(piece)[..] {
                 [] => {}
-                // What no line goes through would hardly be seen.
+                // A point without a line would be almost invisible.
                 [alone] => root.draw(&Circle::new(alone, 2 * FINENESS, colour.filled()))?,
                 ref points => root.draw(&PathElement::new(points.to_vec(), line(colour, 1.0)))?,
             }

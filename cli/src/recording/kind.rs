@@ -1,6 +1,6 @@
-//! What a file is that is no recording.
+//! The kind of a file that is not a recording, for the error.
 
-/// What files of other kinds begin with.
+/// The first bytes of files of other kinds.
 const KINDS: [(&[u8], &str); 21] = [
     (b"ARROW1", "an Arrow IPC file (with a footer, not the streams that a recording is made of)"),
     (b"PAR1", "a Parquet file"),
@@ -25,7 +25,7 @@ const KINDS: [(&[u8], &str); 21] = [
     (b"\x7fELF", "a program"),
 ];
 
-/// What begins with `head`, for a sentence "it is ...".
+/// The kind of a file that begins with `head`, for a sentence "it is ...".
 pub fn kind_of(head: &[u8]) -> &'static str {
     if head.is_empty() {
         return "empty";
@@ -39,7 +39,7 @@ pub fn kind_of(head: &[u8]) -> &'static str {
         Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
     };
     let is_printable = !head.iter().any(|&byte| byte < b' ' && !b"\t\n\r\x0c\x1b".contains(&byte));
-    if is_text && is_printable { "text" } else { "none of the formats that this program knows" }
+    if is_text && is_printable { "text" } else { "of an unknown format" }
 }
 
 #[cfg(test)]
@@ -47,11 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_by_what_they_begin_with() {
+    fn files_are_recognised_by_their_first_bytes() {
         assert_eq!(kind_of(b"PAR1\x15\x04"), "a Parquet file");
         assert_eq!(kind_of(b""), "empty");
         assert_eq!(kind_of("time,größe".as_bytes()), "text");
         assert_eq!(kind_of(&"größe".as_bytes()[..4]), "text");
-        assert_eq!(kind_of(&[0, 1, 2, 3]), "none of the formats that this program knows");
+        assert_eq!(kind_of(&[0, 1, 2, 3]), "of an unknown format");
     }
 }

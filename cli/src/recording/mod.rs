@@ -1,8 +1,8 @@
 //! Recordings: files of Arrow IPC streams, one per generation, one after the other. `docs/recording.md` describes them.
 //!
-//! A row is a message. What is the same for all messages of a generation ([`Generation`]) is in the metadata of its
-//! stream's schema (`schema`), rows are gathered to batches and taken apart again (`rows`), and whole streams are written
-//! (`writer`) and read (`reader`). A file may end anywhere: a recorder that was killed leaves one that does.
+//! A row is a message. The properties that all messages of a generation share ([`Generation`]) are in the metadata of
+//! its stream's schema (`schema`). Rows are gathered into batches, and taken out of them again (`rows`). Whole streams
+//! are written (`writer`) and read (`reader`). A file may end anywhere, since a recorder may be killed.
 
 mod kind;
 mod player;
@@ -23,23 +23,23 @@ pub use rows::{Batch, BatchBuilder, Row, RowInfo, frames_array};
 pub use schema::{frame_field, sent_type};
 pub use writer::RecordingWriter;
 
-/// What is the same for all messages of a generation.
+/// The properties that all messages of a generation share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     /// Name of the stream that was recorded.
     pub stream: String,
-    /// Its format; the frames are those that its ring really held.
+    /// Its format; `frames` is the number that its ring actually held.
     pub format: Format,
     /// Its number in the stream.
     pub number: u32,
-    /// Who wrote it.
+    /// Its writer.
     pub writer: WriterId,
     /// Frames of the stream before this generation.
     pub base: u64,
-    /// When its recording began, Unix nanoseconds.
+    /// Time at which its recording began, in Unix nanoseconds.
     pub started_ns: i64,
     /// The description of its first recorded message; each message has its own, too.
     pub description: Option<Description>,
-    /// The struct version of ezmsg's header, of a stream that ezmsg itself wrote.
+    /// For a stream that ezmsg wrote: the struct version of its header.
     pub ezmsg: Option<u32>,
 }

@@ -19,7 +19,7 @@ pub struct Pace {
     pub hold: Duration,
 }
 
-/// What was played.
+/// Totals of a replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Played {
     pub generations: u64,
@@ -29,10 +29,10 @@ pub struct Played {
     pub lost: u64,
 }
 
-/// What a player does between two messages.
+/// The player's pause between two messages.
 pub trait Pause {
-    /// Sleeps up to `until`, which may be over, and looks after the writer meanwhile. `played` and `at`, in recorded time,
-    /// tell how far it has come. `false` ends the playing.
+    /// Sleeps until `until`, which may have passed, and maintains the writer meanwhile. `played` and `at`, in recorded
+    /// time, are the progress. `false` ends the replay.
     fn pause(&mut self, writer: &mut Writer, until: Instant, played: &Played, at: Duration) -> bool;
 }
 
@@ -42,13 +42,13 @@ pub struct Player<P> {
     pace: Pace,
     pause: P,
     played: Played,
-    /// A generation that has begun in the file and not in the stream.
+    /// A generation that has begun in the file but not in the stream.
     next: Option<Arc<Generation>>,
     clock: Clock,
-    /// Whether this is not the first time.
+    /// Whether this is not the first round.
     again: bool,
     round: Round,
-    /// What is added in this round.
+    /// The offset of times in this round.
     shift: Shift,
     shifted: Vec<f64>,
 }
@@ -58,12 +58,12 @@ pub struct Player<P> {
 struct Clock {
     /// When the first message was due.
     start: Option<Instant>,
-    /// Recorded time since then, and the stamp of the message that it is of.
+    /// Recorded time since then, and the stamp of the latest message.
     at: Duration,
     stamp_ns: Option<u64>,
 }
 
-/// What is seen of a recording in one round, to make the next one follow it.
+/// The content of one round of a recording, so that the next one can follow it.
 #[derive(Debug, Default)]
 struct Round {
     generations: u64,
@@ -75,7 +75,7 @@ struct Round {
     rate_hz: f64,
 }
 
-/// What is added to the times and send times of a round.
+/// The offset of the times and send times of a round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shift {
     time: f64,
@@ -140,11 +140,11 @@ impl<P: Pause> Player<P> {
         let has_messages = self.round.messages > 0;
         self.round = Round { began_at: self.clock.at, ..Round::default() };
         self.again = true;
-        // What holds nothing would be played without end, and without a pause.
+        // An empty recording would be repeated without end and without a pause.
         Ok(going && has_messages)
     }
 
-    /// Closes the stream, after readers have had time to come to its last generation.
+    /// Closes the stream, after readers have had time to reach its last generation.
     pub fn close(mut self) -> Played {
         self.hold();
         self.writer.close();
@@ -179,13 +179,13 @@ impl<P: Pause> Player<P> {
         };
         let send_ns = row.info.sent_ns.saturating_add(self.shift.send_ns);
         self.writer.write(&Chunk { samples: row.samples, times: Times::Values(times), send_ns })?;
-        self.round.see(row.times);
+        self.round.count(row.times);
         self.played.messages += 1;
         self.played.frames += row.times.len() as u64;
         Ok(true)
     }
 
-    /// Begins the generation that the recording has come to, if it has come to one.
+    /// Begins the pending generation in the stream, if there is one.
     fn begin_next(&mut self, first: Option<&Row<'_>>) -> dora_shm_ring::Result<bool> {
         let Some(generation) = self.next.take() else { return Ok(true) };
         let unknown = Description::default();
@@ -195,7 +195,7 @@ impl<P: Pause> Player<P> {
         let seam = self.again && self.round.generations == 0;
         self.round.generations += 1;
         if seam && self.writer.format() == Some(&generation.format) {
-            // Over again in the format that it ended with: the generation goes on.
+            // This round begins with the format with which the last one ended: the generation continues.
             return self.writer.describe(description).map(|()| true);
         }
         if !is_first && self.pace.speed.is_infinite() && !self.hold() {
@@ -214,18 +214,18 @@ impl Clock {
     /// When the message with the stamp `mono_ns` is due.
     fn due(&mut self, mono_ns: u64, pace: &Pace) -> Instant {
         let start = *self.start.get_or_insert_with(Instant::now);
-        // Stamps that go back are of another boot: recordings that were joined.
+        // Stamps go back where recordings of different boots were joined.
         let gap = self.stamp_ns.map_or(0, |before| mono_ns.saturating_sub(before));
         self.stamp_ns = Some(mono_ns);
         self.at += Duration::from_nanos(gap).min(pace.max_gap);
-        // As fast as possible is at once.
+        // At infinite speed, every message is due at once.
         let after = Duration::try_from_secs_f64(self.at.as_secs_f64() / pace.speed).unwrap_or(Duration::MAX);
         start.checked_add(after).unwrap_or_else(|| start + Duration::from_secs(u64::from(u32::MAX)))
     }
 }
 
 impl Round {
-    fn see(&mut self, times: &[f64]) {
+    fn count(&mut self, times: &[f64]) {
         self.messages += 1;
         self.frames += times.len() as u64;
         for &time in times.iter().filter(|time| time.is_finite()) {
@@ -234,7 +234,7 @@ impl Round {
         }
     }
 
-    /// From one message to the next, in recorded time.
+    /// Mean time from one message to the next, in recorded time.
     fn mean_gap(&self, span: Duration) -> Duration {
         match self.messages {
             0 => Duration::ZERO,

@@ -18,18 +18,18 @@ use super::kind::kind_of;
 use super::schema::VERSION_KEY;
 use super::{Batch, Generation};
 
-/// What every message of an Arrow stream begins with.
+/// The first bytes of every message of an Arrow stream.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 /// Longest header of a message. A description has at most 16 MiB.
 const MAX_HEADER_BYTES: u32 = 64 << 20;
-/// Memory that is taken at once, before a file has shown that it is as long as it says.
+/// Most memory that is reserved before the file has proved to be as long as its headers state.
 const FIRST_ROOM: u64 = 16 << 20;
-/// How much of a file tells what it is.
+/// Bytes at the start of a file by which its kind is recognised.
 const HEAD_BYTES: u64 = 64;
 
 const NO_MESSAGE: &str = "there is no message of an Arrow stream";
 
-/// What comes next in a recording.
+/// The next part of a recording.
 #[derive(Debug)]
 pub enum Part {
     /// A generation begins.
@@ -44,7 +44,7 @@ pub struct RecordingReader {
     source: BufReader<File>,
     /// Where the last whole part ends.
     offset: u64,
-    /// Where the file ended without having been finished.
+    /// Where the file ended, if it was not finished.
     cut: Option<u64>,
     current: Option<Current>,
     begun: bool,
@@ -58,15 +58,15 @@ struct Current {
     last_description: Option<Arc<Description>>,
 }
 
-/// What a message's frame says.
+/// The next message of the file, or why there is none.
 enum Framed {
     Message(Vec<u8>, Buffer),
     EndOfStream,
-    /// The file ends in it.
+    /// The file ends within a message.
     Cut,
-    /// The file ends before it.
+    /// The file ends before a message.
     End,
-    /// It is none.
+    /// There is something other than a message.
     Nonsense,
 }
 
@@ -74,28 +74,28 @@ impl RecordingReader {
     /// Opens the recording at `path`.
     ///
     /// # Errors
-    /// When it cannot be opened, or is no recording: then what it is.
+    /// If it cannot be opened, or is not a recording; the error then names its kind.
     pub fn open(path: &Path) -> eyre::Result<Self> {
         let name = path.display();
         let file = File::open(path).wrap_err_with(|| format!("cannot open {name}"))?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            bail!("{name} is no recording: it is a folder");
+            bail!("{name} is not a recording: it is a folder");
         }
         let mut source = BufReader::with_capacity(64 << 10, file);
         let mut head = Vec::new();
         source.by_ref().take(HEAD_BYTES).read_to_end(&mut head).wrap_err_with(|| format!("cannot read {name}"))?;
         let marked = head.len().min(CONTINUATION.len());
         if marked == 0 || head[..marked] != CONTINUATION[..marked] {
-            bail!("{name} is no recording: it is {}; `dora-shm record` makes recordings", kind_of(&head));
+            bail!("{name} is not a recording: it is {}; `dora-shm record` makes recordings", kind_of(&head));
         }
         source.seek_relative(-(head.len() as i64)).wrap_err_with(|| format!("cannot read {name}"))?;
         Ok(Self { path: path.to_owned(), source, offset: 0, cut: None, current: None, begun: false })
     }
 
-    /// What comes next; `None` at the end.
+    /// The next part; `None` at the end.
     ///
     /// # Errors
-    /// When the file cannot be read, or what is there is no recording.
+    /// If the file cannot be read, or its content is not a recording.
     pub fn next(&mut self) -> eyre::Result<Option<Part>> {
         while self.cut.is_none() {
             let framed = self.framed().wrap_err_with(|| format!("cannot read {}", self.path.display()))?;
@@ -117,7 +117,7 @@ impl RecordingReader {
                     self.current = None;
                 }
                 Framed::Cut => self.cut = Some(self.offset),
-                // Between two streams a file ends in order.
+                // A file that ends between two streams was finished.
                 Framed::End if self.current.is_none() => return Ok(None),
                 Framed::End => self.cut = Some(self.offset),
             }
@@ -125,15 +125,15 @@ impl RecordingReader {
         Ok(None)
     }
 
-    /// That the file was not finished, for the user: known once [`next`](Self::next) has given `None`.
+    /// A sentence for the user if the file was not finished. Known once [`next`](Self::next) has returned `None`.
     pub fn cut_notice(&self) -> Option<String> {
         let (name, cut) = (self.path.display(), self.cut?);
         Some(if self.begun {
             format!(
-                "{name} was not finished (its recorder was stopped hard, or still runs): it was read up to byte {cut}"
+                "{name} was not finished (its recorder was killed, or is still running); it was read up to byte {cut}"
             )
         } else {
-            format!("{name} ends in the header of its first generation: there is nothing in it yet")
+            format!("{name} ends in the header of its first generation; there is nothing in it yet")
         })
     }
 
@@ -145,9 +145,9 @@ impl RecordingReader {
     fn broken(&self, at: u64, reason: &str) -> eyre::Report {
         let name = self.path.display();
         if self.begun {
-            eyre!("{name} is damaged: at byte {at}, {reason}; what is before that can be read (cut the file there)")
+            eyre!("{name} is damaged: at byte {at}, {reason}; to read what is before that, cut the file there")
         } else {
-            eyre!("{name} is no recording: {reason}")
+            eyre!("{name} is not a recording: {reason}")
         }
     }
 
@@ -181,14 +181,14 @@ impl RecordingReader {
         })
     }
 
-    /// So many bytes; `None` when the file has less.
+    /// Exactly `bytes` bytes; `None` if the file has fewer.
     fn exactly(&mut self, bytes: u64) -> std::io::Result<Option<Vec<u8>>> {
         let mut read = Vec::with_capacity(bytes.min(FIRST_ROOM) as usize);
         self.source.by_ref().take(bytes).read_to_end(&mut read)?;
         Ok((read.len() as u64 == bytes).then_some(read))
     }
 
-    /// What a message says; `None` when that is nothing for the caller.
+    /// The part that a message contains; `None` if it is only a dictionary.
     fn understand(&mut self, header: &[u8], body: &Buffer) -> Result<Option<Part>, String> {
         let message = arrow_ipc::root_as_message(header).map_err(|_| NO_MESSAGE.to_owned())?;
         match (message.header_type(), &mut self.current) {
@@ -246,7 +246,7 @@ impl Current {
         let batch = message.header_as_record_batch().ok_or("a batch is missing")?;
         let format = &self.generation.format;
         let sample = [format.dtype().size() as i64];
-        // Frames that are no scalars are lists of one length: without offsets.
+        // Frames that are not scalars are lists of a fixed length, which have no offsets.
         let of_samples: &[Widths<'_>] =
             if format.frame_shape().is_empty() { &[&[8], &sample] } else { &[&[8], &[], &sample] };
         check_buffers(&batch, body, &[&OF_COLUMNS, of_samples].concat())?;
@@ -258,7 +258,7 @@ impl Current {
     }
 }
 
-/// The buffers of one array of a batch behind its validity, by the bytes of their values.
+/// The buffers of one array of a batch after its validity, by the bytes of their values.
 type Widths<'a> = &'a [i64];
 
 /// A description: offsets and text.
@@ -266,7 +266,7 @@ const OF_DICTIONARY: [Widths<'_>; 1] = [&[4, 1]];
 /// All columns up to `times`: numbers, indices of descriptions, bits, and offsets of a list with its values.
 const OF_COLUMNS: [Widths<'_>; 9] = [&[8], &[8], &[8], &[8], &[8], &[4], &[1], &[8], &[8]];
 
-/// What the library that decodes a batch takes for granted.
+/// Checks what the library that decodes batches assumes.
 fn check_buffers(batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer, arrays: &[Widths<'_>]) -> Result<(), String> {
     if batch.compression().is_some() {
         return Err("a batch is compressed, which recordings are not".to_owned());
@@ -277,7 +277,7 @@ fn check_buffers(batch: &arrow_ipc::RecordBatch<'_>, body: &Buffer, arrays: &[Wi
     Ok(())
 }
 
-/// `None`: it is not sound.
+/// `None` if the numbers or sizes of the batch's arrays and buffers are wrong.
 fn sound(batch: &arrow_ipc::RecordBatch<'_>, bytes: i64, arrays: &[Widths<'_>]) -> Option<()> {
     let (nodes, buffers) = (batch.nodes()?, batch.buffers()?);
     let fine = |condition: bool| condition.then_some(());
@@ -287,7 +287,7 @@ fn sound(batch: &arrow_ipc::RecordBatch<'_>, bytes: i64, arrays: &[Widths<'_>]) 
     fine((0..=bytes).contains(&batch.length()))?;
     let mut buffers = buffers.iter();
     for (node, widths) in nodes.iter().zip(arrays) {
-        // An array of as many values has at least a bit of each, here or inside.
+        // An array has at least one bit for each value, in its own buffers or in those of its children.
         fine((0..=bytes.saturating_mul(8)).contains(&node.length()))?;
         fine((0..=node.length()).contains(&node.null_count()))?;
         let mut next = || {

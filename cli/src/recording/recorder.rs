@@ -6,22 +6,22 @@ use dora_shm_ring::{MessageInfo, MessageReader, MessageView, Outcome, monotonic_
 
 use super::{BatchBuilder, Generation, RecordingWriter, RowInfo};
 
-/// A batch is written when it is so large, or so old: what a killed recorder loses.
+/// A batch is written when it is this large, or this old. A killed recorder loses at most this much.
 const BATCH_BYTES: u64 = 4 << 20;
 const BATCH_AGE: Duration = Duration::from_secs(1);
 
-/// What ends a recording beside its user.
+/// Limits that end a recording, and what follows the end of the stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// The file is at most so large.
+    /// Largest size of the file.
     pub max_bytes: Option<u64>,
-    /// Messages are taken that were committed at most so long after the recording began.
+    /// Messages are recorded if they were committed at most this long after the recording began.
     pub duration: Option<Duration>,
-    /// Goes on with the next stream of the name when one is closed.
+    /// Whether to continue with the next stream of the same name when the stream is closed.
     pub follow: bool,
 }
 
-/// What ended a recording.
+/// The reason why a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum End {
@@ -33,7 +33,7 @@ pub enum End {
     Closed,
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Taken,
@@ -42,7 +42,7 @@ pub enum Step {
     Ended(End),
 }
 
-/// What was recorded.
+/// Totals of a recording.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub generations: u64,
@@ -70,7 +70,7 @@ pub struct Recorder {
     stream: String,
     limits: Limits,
     writer: RecordingWriter,
-    /// The generation that the reader has come to and no message was taken of.
+    /// The reader's generation, as long as none of its messages was taken.
     next: Option<Generation>,
     rows: Option<BatchBuilder>,
     rows_since: Instant,
@@ -79,10 +79,10 @@ pub struct Recorder {
     /// Position after the last message.
     position: u64,
     counts: Counts,
-    /// Of the message in hand.
+    /// The times of the current message.
     times: Vec<f64>,
     began_ns: u64,
-    /// `mono_ns` after which messages are not wanted; once it is known when the stream was there.
+    /// `mono_ns` after which messages are not recorded; set once the stream is there.
     until_ns: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ impl Recorder {
         limits: Limits,
     ) -> dora_shm_ring::Result<Self> {
         let began_ns = monotonic_ns();
-        // The ring in which a reader begins is not told of.
+        // The reader reports no event for the ring in which it begins.
         let next = generation_of(stream, reader)?;
         Ok(Self {
             stream: stream.to_owned(),
@@ -116,7 +116,7 @@ impl Recorder {
         })
     }
 
-    /// Takes the next message, if there is one. Never blocks but for the disk.
+    /// Takes the next message, if there is one. Blocks only for the disk.
     ///
     /// # Errors
     /// The stream's or the file's; what was written before can be read.
@@ -193,8 +193,8 @@ impl Recorder {
         Ok(Step::Taken)
     }
 
-    /// Writes what has been gathered for long enough, and the first message of a generation at once: from then on there is a
-    /// recording, whatever becomes of the recorder.
+    /// Writes what has been gathered for long enough, and the first message of a generation at once, so that there is a
+    /// recording even if the recorder is killed.
     ///
     /// # Errors
     /// The file's.
@@ -208,7 +208,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// How long nothing becomes due.
+    /// Time until the next batch, or the end of the recording, is due.
     pub fn due_in(&self) -> Option<Duration> {
         let batch = self.rows.as_ref().filter(|rows| rows.rows() > 0);
         let batch = batch.map(|_| BATCH_AGE.saturating_sub(self.rows_since.elapsed()));
@@ -242,7 +242,7 @@ impl Recorder {
         Ok((self.counts, bytes))
     }
 
-    /// What was recorded so far.
+    /// The totals so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -259,8 +259,8 @@ impl Recorder {
         }
     }
 
-    /// Begins the generation that the reader has come to, if it has come to one: with its first message, or, when another
-    /// one follows, without.
+    /// Begins the reader's generation in the file, if that has not been done: with its first message, or without one if
+    /// the generation ends without a message.
     fn begin_next(
         &mut self,
         first: Option<(&MessageInfo, Option<&dora_shm_ring::Description>)>,

@@ -16,25 +16,25 @@ use dora_shm_ring::Description;
 use super::Generation;
 use super::schema::{self, column};
 
-/// What a row takes at most beside its frames and description.
+/// Most bytes that a row takes besides its frames and description.
 const ROW_BYTES: u64 = 80;
-/// What a batch takes at most beside its rows: the headers of its messages and the padding of its buffers.
+/// Most bytes that a batch takes besides its rows: the headers of its messages and the padding of its buffers.
 const BATCH_BYTES: u64 = 8192;
 
-/// A message beside its frames and description, or, without a number, a loss that no message came after.
+/// A message without its frames and description; or, if it has no number, a loss that no message followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowInfo {
-    /// Number of the message in its generation; `None`: this row is no message, but tells of a loss at the end.
+    /// Number of the message in its generation. `None`: this row is not a message; it reports a loss at the end.
     pub chunk: Option<u64>,
     /// Position of its first frame in its generation.
     pub position: u64,
     /// Frames lost just before it.
     pub lost: u64,
-    /// When it was sent, Unix nanoseconds.
+    /// Its send time, in Unix nanoseconds.
     pub sent_ns: i64,
-    /// CLOCK_MONOTONIC when it was committed, nanoseconds.
+    /// `CLOCK_MONOTONIC` at its commit, in nanoseconds.
     pub mono_ns: u64,
-    /// Whether its description was gone before it could be read; then the one it has is older, or there is none.
+    /// Whether its description was removed before it could be read; then the given one is older, or there is none.
     pub description_missed: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct BatchBuilder {
     schema: SchemaRef,
     frame_bytes: u64,
     rows: Vec<RowInfo>,
-    /// Which of `descriptions` each row has.
+    /// The index into `descriptions` of each row.
     keys: Vec<Option<i32>>,
     descriptions: Vec<(Arc<Description>, String)>,
     /// Frames up to and including each row.
@@ -53,7 +53,7 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// Of rows of `generation`, whose schema is `schema`.
+    /// Gathers rows of `generation`, whose schema is `schema`.
     pub fn new(generation: &Generation, schema: SchemaRef) -> Self {
         Self {
             schema,
@@ -107,7 +107,7 @@ impl BatchBuilder {
         let of_frames = (self.times.len() as u64 + frames) * (8 + self.frame_bytes);
         let descriptions: u64 = self.descriptions.iter().map(|(_, json)| json.len() as u64 + 8).sum();
         let known = description.is_none_or(|description| self.position_of(description).is_some());
-        // Once it is a row's, it is known exactly.
+        // A description that no row has yet is serialised to know its length.
         let new =
             if known { 0 } else { description.map_or(0, |description| schema::json(description).len() as u64 + 8) };
         BATCH_BYTES + of_rows + of_frames + descriptions + new
@@ -178,9 +178,9 @@ pub fn frames_array(frame: &DataType, samples: Buffer, frames: usize) -> Result<
 pub struct Batch {
     generation: Arc<Generation>,
     batch: RecordBatch,
-    /// Of each row.
+    /// The description of each row.
     descriptions: Vec<Option<Arc<Description>>>,
-    /// Of all rows, one after the other.
+    /// The samples of all rows, one after the other.
     samples: Buffer,
 }
 
@@ -200,7 +200,7 @@ impl Batch {
     /// not parsed again.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// A sentence with what is wrong with it.
     pub fn new(
         generation: Arc<Generation>,
         batch: RecordBatch,
@@ -209,26 +209,26 @@ impl Batch {
         let times = batch.column(column::TIMES).as_list::<i64>();
         let samples = batch.column(column::SAMPLES).as_list::<i64>();
         if times.offsets() != samples.offsets() {
-            return Err("a message has another number of times than of frames".to_owned());
+            return Err("a message has different numbers of times and frames".to_owned());
         }
         let nulls = [column::POSITION, column::LOST, column::SENT, column::MONO_NS, column::DESCRIPTION_MISSED];
         let has_null = |column: &dyn Array| column.null_count() > 0;
         if nulls.iter().any(|&index| has_null(batch.column(index)))
             || [times as &dyn Array, samples, times.values(), samples.values()].into_iter().any(has_null)
         {
-            return Err("a value is missing where each message has one".to_owned());
+            return Err("a value is missing that every message must have".to_owned());
         }
         let descriptions = descriptions_of(&batch, last)?;
         let samples = samples_of(samples.values());
         let end = times.offsets().last().copied().unwrap_or(0) as u64 * generation.format.frame_bytes();
         if (samples.len() as u64) < end || times.offsets().first() != Some(&0) {
-            return Err(format!("{} bytes of samples, expected {end}", samples.len()));
+            return Err(format!("a batch has {} bytes of samples, expected {end}", samples.len()));
         }
         let samples = samples.slice_with_length(0, end as usize);
         Ok(Self { generation, batch, descriptions, samples })
     }
 
-    /// What it is of.
+    /// The generation of its rows.
     pub fn generation(&self) -> &Arc<Generation> {
         &self.generation
     }
@@ -283,7 +283,7 @@ fn descriptions_of(
     last: Option<&Arc<Description>>,
 ) -> Result<Vec<Option<Arc<Description>>>, String> {
     let column = batch.column(column::DESCRIPTION).as_dictionary::<Int32Type>();
-    let values = column.values().as_string_opt::<i32>().ok_or("its descriptions are no texts")?;
+    let values = column.values().as_string_opt::<i32>().ok_or("its descriptions are not text")?;
     let parse = |json: &str| -> Result<Arc<Description>, String> {
         let description = Description::from_json(json.as_bytes()).map_err(|error| error.to_string())?;
         Ok(match last {
@@ -295,7 +295,7 @@ fn descriptions_of(
     let of_key = |key: Option<i32>| -> Result<Option<Arc<Description>>, String> {
         let Some(key) = key else { return Ok(None) };
         let found = usize::try_from(key).ok().and_then(|key| parsed.get(key)).cloned();
-        found.ok_or_else(|| format!("a message has description {key}, and there are {}", parsed.len()))
+        found.ok_or_else(|| format!("a message has description {key}, but there are only {}", parsed.len()))
     };
     column.keys().iter().map(of_key).collect()
 }

@@ -1,4 +1,4 @@
-//! The schema of a generation's stream: which columns there are, and what its metadata says.
+//! The schema of a generation's stream: its columns and its metadata.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use dora_shm_ring::{Description, Dtype, Format, WriterId};
 
 use super::Generation;
 
-/// What the keys of our metadata begin with.
+/// Prefix of the keys of our metadata.
 const PREFIX: &str = "dora_shm.";
 /// The key that makes an Arrow stream a recording, and the version of the format that it names.
 pub const VERSION_KEY: &str = "dora_shm.recording";
@@ -37,7 +37,7 @@ impl Generation {
     /// The schema of its stream.
     ///
     /// # Errors
-    /// A sentence, when a frame has more samples than Arrow's fixed-size lists.
+    /// A sentence, if a frame has more samples than Arrow's fixed-size lists can hold.
     pub fn schema(&self) -> Result<Schema, String> {
         let list = |item: FieldRef| DataType::LargeList(item);
         let fields = vec![
@@ -80,10 +80,10 @@ impl Generation {
         members.into_iter().map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
     }
 
-    /// The generation that a schema's metadata tells. The text may come from anybody.
+    /// The generation that a schema's metadata describes. The text is untrusted.
     ///
     /// # Errors
-    /// A sentence that says what was expected and what was found.
+    /// A sentence with what was expected and what was found.
     pub fn from_metadata<'a>(member: impl Fn(&str) -> Option<&'a str>) -> Result<Self, String> {
         let text = |key: &str| {
             member(&format!("{PREFIX}{key}")).ok_or_else(|| format!("its schema has no metadata {PREFIX}{key}"))
@@ -91,7 +91,7 @@ impl Generation {
         let version = text("recording")?;
         if version != VERSION {
             return Err(format!(
-                "it has version {version:?} of the recording format, and this program reads {VERSION}"
+                "it has version {version:?} of the recording format, but this program reads {VERSION}"
             ));
         }
         let dtype: Dtype = text("dtype")?.parse().map_err(|error| format!("{error}"))?;
@@ -138,7 +138,7 @@ pub fn time_field() -> FieldRef {
     Arc::new(Field::new("item", DataType::Float64, false))
 }
 
-/// One sample. A bool has a byte, as in the ring: Arrow's own has a bit.
+/// The type of one sample. A bool takes a byte, as in the ring; Arrow's own takes a bit.
 pub fn sample_type(dtype: Dtype) -> DataType {
     match dtype {
         Dtype::Bool | Dtype::U8 => DataType::UInt8,
@@ -158,7 +158,7 @@ pub fn sample_type(dtype: Dtype) -> DataType {
 /// One frame: a sample, or a tensor of samples.
 ///
 /// # Errors
-/// A sentence, when a frame has more samples than Arrow's fixed-size lists.
+/// A sentence, if a frame has more samples than Arrow's fixed-size lists can hold.
 pub fn frame_field(format: &Format) -> Result<FieldRef, String> {
     let sample = Field::new("item", sample_type(format.dtype()), false);
     if format.frame_shape().is_empty() {
@@ -166,12 +166,12 @@ pub fn frame_field(format: &Format) -> Result<FieldRef, String> {
     }
     let samples = format.frame_samples();
     let length = i32::try_from(samples)
-        .map_err(|_| format!("a frame has {samples} samples, and at most {} can be recorded", i32::MAX))?;
+        .map_err(|_| format!("a frame has {samples} samples, but at most {} can be recorded", i32::MAX))?;
     let frame = Field::new("item", DataType::FixedSizeList(Arc::new(sample), length), false);
     Ok(Arc::new(frame.with_metadata(shape_metadata(format))))
 }
 
-/// What says of a list that it is an array of the frame's shape.
+/// The metadata that marks a list as an array of the frame's shape.
 pub fn shape_metadata(format: &Format) -> HashMap<String, String> {
     HashMap::from([
         (EXTENSION_NAME.to_owned(), FIXED_SHAPE_TENSOR.to_owned()),

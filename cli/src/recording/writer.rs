@@ -1,4 +1,4 @@
-//! Writes a recording: whole streams, batch by batch, so that what is there can be read at any moment.
+//! Writes a recording: whole streams, batch by batch, so that the file can be read at any moment.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
@@ -15,13 +15,13 @@ pub struct RecordingWriter {
     file: File,
     /// Where the last whole batch ends.
     bytes: u64,
-    /// Of the generation that is being written.
+    /// The encoder of the generation that is being written.
     encoder: Option<StreamEncoder>,
-    /// What the generation takes beside its batches and is still to be written: its schema, and the mark of its end.
+    /// Bytes of the generation that are still to be written besides its batches: its schema, and the mark of its end.
     owed: u64,
 }
 
-/// What ends a stream.
+/// Bytes of the mark that ends a stream.
 const END_BYTES: u64 = 8;
 
 impl RecordingWriter {
@@ -33,7 +33,7 @@ impl RecordingWriter {
     /// Ends the generation before, and begins the stream of `generation`. Returns where its rows are gathered.
     ///
     /// # Errors
-    /// That of the file, or [`io::ErrorKind::Unsupported`] when its frames have more samples than can be recorded.
+    /// That of the file, or [`io::ErrorKind::Unsupported`] if its frames have more samples than can be recorded.
     pub fn begin(&mut self, generation: &Generation) -> io::Result<BatchBuilder> {
         self.end()?;
         let schema = generation.schema().map_err(|reason| io::Error::new(io::ErrorKind::Unsupported, reason))?;
@@ -70,14 +70,14 @@ impl RecordingWriter {
         self.append(&encoder.finish().map_err(io::Error::other)?)
     }
 
-    /// Ends the recording: all of it is on the disk afterwards.
+    /// Ends the recording. Returns its length once all of it is on the disk.
     ///
     /// # Errors
     /// That of the file.
     pub fn finish(mut self) -> io::Result<u64> {
         self.end()?;
         match self.file.sync_data() {
-            // A pipe, or a file system that does not know it.
+            // A pipe, or a file system that cannot sync.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
             result => result?,
         }
@@ -89,14 +89,14 @@ impl RecordingWriter {
         self.bytes
     }
 
-    /// Bytes that there will be when the generation has ended after another batch of so many.
+    /// Length of the file if the generation ends after another batch of `batch` bytes.
     pub fn bytes_with(&self, batch: u64) -> u64 {
         self.bytes.saturating_add(self.owed).saturating_add(batch)
     }
 
     fn append(&mut self, buffers: &[Buffer]) -> io::Result<()> {
         if let Err(error) = write_all(&mut self.file, buffers) {
-            // Half a batch says nothing. That it cannot be taken back is no worse: readers stop before it.
+            // Removes a partial batch. If that fails, readers still stop before it.
             let _ = self.file.set_len(self.bytes);
             return Err(error);
         }
@@ -109,13 +109,13 @@ fn bytes_of(buffers: &[Buffer]) -> u64 {
     buffers.iter().map(|buffer| buffer.len() as u64).sum()
 }
 
-/// Most buffers that one call of the system takes.
+/// Most buffers that one system call takes.
 const MOST_SLICES: usize = 1024;
 
 fn write_all(file: &mut File, buffers: &[Buffer]) -> io::Result<()> {
     let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|buffer| IoSlice::new(buffer)).collect();
     let mut left = &mut slices[..];
-    // Empty ones at the front would look like a file that takes nothing.
+    // With empty buffers in front, a write of 0 bytes would look like a file that takes nothing.
     IoSlice::advance_slices(&mut left, 0);
     while !left.is_empty() {
         let some = left.len().min(MOST_SLICES);

@@ -24,7 +24,7 @@ pub struct Braille {
 }
 
 impl Braille {
-    /// A grid for as many cells.
+    /// A grid of `width` times `height` cells.
     pub fn new(width: usize, height: usize) -> Self {
         Self { width, height, cells: vec![Cell::default(); width * height] }
     }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_drawn_beside_the_grid() {
+    fn nothing_is_drawn_outside_of_the_grid() {
         let mut braille = Braille::new(1, 1);
         braille.bar(9, 0, 9, Color::Reset);
         braille.bar(0, 3, 99, Color::Reset);

@@ -1,4 +1,4 @@
-//! Colours of pictures on a terminal that has all of them, or 256.
+//! Colours of pictures on a terminal with full colour, or with 256 colours.
 
 use ratatui::style::Color;
 
@@ -11,7 +11,7 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// What the terminal says of itself.
+    /// By what the terminal reports in `COLORTERM`.
     pub fn of_terminal() -> Self {
         match std::env::var("COLORTERM").as_deref() {
             Ok("truecolor" | "24bit") => Self::Full,

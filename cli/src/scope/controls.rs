@@ -1,4 +1,4 @@
-//! What the keys have set: how the stream is looked at.
+//! The settings that keys change: how the stream is shown.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::drawing::range;
 pub enum View {
     /// Channels one above the other
     Traces,
-    /// All channels in one
+    /// All channels in one plot
     Overlay,
     /// Channels from top to bottom, values as colours
     Heat,
@@ -20,13 +20,13 @@ pub enum View {
     Picture,
 }
 
-/// Which moment is looked at.
+/// The moment that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Hold {
     /// The newest frames, as they come.
     #[default]
     Live,
-    /// What ends at this value of the axis.
+    /// The window that ends at this value of the axis.
     At(f64),
     /// This frame, of a stream of pictures.
     Frame(u64),
@@ -50,7 +50,7 @@ pub struct Controls {
     /// One scale for all channels.
     pub shared: bool,
     pub per_page: Option<usize>,
-    /// Which of the chosen channels is the first on the screen.
+    /// The first channel on the screen, counted among the chosen ones.
     pub top: usize,
     /// The channels wanted, as typed.
     pub wanted: String,
@@ -76,7 +76,7 @@ impl Default for Controls {
     }
 }
 
-/// What is on the screen now, which keys go on from.
+/// The content of the screen, on which keys act.
 #[derive(Clone, Debug)]
 pub struct Shown {
     pub view: View,
@@ -97,7 +97,7 @@ pub struct Shown {
     pub most_per_page: usize,
 }
 
-/// What a key asks for beyond the picture.
+/// The effect of a key on the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Press {
     Go,
@@ -123,7 +123,7 @@ pub const KEYS: [(&str, &str, &str); 13] = [
 ];
 
 impl Controls {
-    /// Does what `key` means. `shown` is `None` while there is nothing to look at.
+    /// Does what `key` means. `shown` is `None` while nothing is shown.
     pub fn press(&mut self, key: KeyEvent, shown: Option<&Shown>, channels: Option<&Channels>) -> Press {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -188,7 +188,7 @@ impl Controls {
             KeyCode::Right if self.hold == Hold::Live => {}
             KeyCode::Right if shown.end + shown.length / 4.0 >= shown.newest => self.hold = Hold::Live,
             KeyCode::Right => self.scroll_to(shown.end + shown.length / 4.0, shown),
-            // A little later than the very oldest: those are overwritten while they are looked at.
+            // A little newer than the very oldest, which are overwritten while they are shown.
             KeyCode::Home if is_picture => {
                 self.hold = Hold::Frame(shown.held.start + (shown.held.end - shown.held.start) / 50);
             }
@@ -240,7 +240,7 @@ impl Controls {
             View::Heat | View::Picture => View::Traces,
         });
         let is_picture = self.view == Some(View::Picture);
-        // Moments are told in another way there.
+        // Pictures and plots identify moments differently.
         if is_picture || shown.view == View::Picture {
             self.hold = Hold::Live;
         }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_holds_what_is_shown_and_a_second_one_goes_on() {
+    fn a_pause_holds_what_is_shown_and_a_second_one_continues() {
         let mut controls = Controls::default();
         press(&mut controls, &shown(), &[KeyCode::Char(' ')]);
         assert_eq!(controls.hold, Hold::At(100.0));
@@ -291,7 +291,7 @@ mod tests {
         press(&mut controls, &Shown { end: 50.0, ..shown() }, &[KeyCode::Left]);
         assert_eq!(controls.hold, Hold::At(50.0));
         press(&mut controls, &Shown { end: 98.0, ..shown() }, &[KeyCode::Right]);
-        assert_eq!(controls.hold, Hold::Live, "scrolled up to the newest frames, it goes on with them");
+        assert_eq!(controls.hold, Hold::Live, "after scrolling up to the newest frames, the picture is live");
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_are_typed_for_channels_are_no_commands() {
+    fn letters_that_are_typed_for_channels_are_not_commands() {
         let mut controls = Controls::default();
         let keys = [KeyCode::Char('c'), KeyCode::Char('q'), KeyCode::Char('7'), KeyCode::Backspace, KeyCode::Enter];
         assert_eq!(press(&mut controls, &shown(), &keys), Press::Go);
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_gone_through_one_by_one() {
+    fn arrows_move_through_pictures_one_by_one() {
         let mut controls = Controls::default();
         let shown = Shown { view: View::Picture, ..shown() };
         press(&mut controls, &shown, &[KeyCode::Left]);

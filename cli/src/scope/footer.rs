@@ -22,7 +22,7 @@ pub fn render(footing: &Footing, area: Rect, buffer: &mut Buffer) {
         ];
         line.push(match error {
             Some(error) => Span::styled(format!("  {}", printable(error)), Style::new().fg(Color::Red)),
-            None => Span::styled("  such as 0-7,Cz; nothing for all; enter, esc", FAINT),
+            None => Span::styled("  such as 0-7,Cz; empty: all; enter, esc", FAINT),
         });
         return Line::from(line).render(area, buffer);
     }
@@ -32,9 +32,9 @@ pub fn render(footing: &Footing, area: Rect, buffer: &mut Buffer) {
     keys(footing, area.width).render(area, buffer);
 }
 
-/// The keys that mean something now, as many as there is room for; help and quit always.
+/// The keys that have an effect now, as many as there is room for; help and quit always.
 fn keys(footing: &Footing, width: u16) -> Line<'static> {
-    let means_something = |short: &str| match (footing.view, short) {
+    let is_useful = |short: &str| match (footing.view, short) {
         (_, "help" | "quit") => true,
         (None, _) => false,
         (Some(View::Picture), _) => ["pause", "scroll", "oldest", "view"].contains(&short),
@@ -45,7 +45,7 @@ fn keys(footing: &Footing, width: u16) -> Line<'static> {
         |keys: &str, short: &str| [Span::styled(format!(" {keys} "), KEY), Span::styled(format!("{short} "), FAINT)];
     let (ends, others): (Vec<_>, Vec<_>) = KEYS
         .iter()
-        .filter(|(_, short, _)| means_something(short))
+        .filter(|(_, short, _)| is_useful(short))
         .partition(|(_, short, _)| matches!(*short, "help" | "quit"));
     let ends: Vec<Span> = ends.iter().flat_map(|(keys, short, _)| spans(keys, short)).collect();
     let mut room = usize::from(width).saturating_sub(ends.iter().map(Span::width).sum());

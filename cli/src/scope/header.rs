@@ -1,4 +1,4 @@
-//! The first line: which stream, how it is, and how it is looked at.
+//! The first line: the stream, its state, and how it is shown.
 
 use dora_shm_ring::Liveness;
 use ratatui::buffer::Buffer;
@@ -33,22 +33,22 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
         left.push(Span::styled(" │ ", faint));
         left.push(Span::styled(format!("{} lost", units::count(heading.lost)), Style::new().fg(Color::Red)));
     }
-    let mut say = |text: String| {
+    let mut push = |text: String| {
         left.push(Span::styled(" │ ", faint));
         left.push(Span::raw(text));
     };
     if let Some(format) = &heading.format {
-        say(format.clone());
+        push(format.clone());
     }
-    match (heading.promised_hz, heading.measured_hz) {
-        (Some(promised), Some(measured)) if !is_about(promised, measured) => {
-            say(format!("{} ({} promised)", units::hertz(measured), units::hertz(promised)));
+    match (heading.stated_hz, heading.measured_hz) {
+        (Some(stated), Some(measured)) if !is_about(stated, measured) => {
+            push(format!("{} ({} stated)", units::hertz(measured), units::hertz(stated)));
         }
-        (Some(rate), _) | (None, Some(rate)) => say(units::hertz(rate)),
+        (Some(rate), _) | (None, Some(rate)) => push(units::hertz(rate)),
         (None, None) => {}
     }
     if let Some(generation) = heading.generation {
-        say(format!("gen {generation}"));
+        push(format!("gen {generation}"));
     }
     let mut right = Vec::new();
     if let Some(channels) = &heading.channels {
@@ -79,7 +79,7 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
     let (left, right) = (Line::from(left), Line::from(spaced));
     let right_width = (right.width() as u16).min(area.width);
     left.render(area, buffer);
-    // How it is looked at matters more than what does not change, where both have no room.
+    // If there is not enough room, how the stream is shown matters more than what does not change.
     let at = Rect { x: area.right() - right_width, width: right_width, ..area };
     for x in at.left()..at.right() {
         buffer[(x, at.y)].reset();
@@ -87,7 +87,7 @@ pub fn render(heading: &Heading, area: Rect, buffer: &mut Buffer) {
     right.render(at, buffer);
 }
 
-/// Measured rates are never quite what was promised.
-fn is_about(promised: f64, measured: f64) -> bool {
-    (measured / promised - 1.0).abs() < 0.05
+/// Whether the measured rate differs from the stated one by less than 5 %, as it nearly always does.
+fn is_about(stated: f64, measured: f64) -> bool {
+    (measured / stated - 1.0).abs() < 0.05
 }

@@ -25,7 +25,7 @@ pub fn render(scene: &Scene<'_>, depth: Depth, plot: Rect, buffer: &mut Buffer) 
             .filter_map(|i| scene.history.columns().get(shown.start + (x * DOTS_WIDE + i) as i64))
             .collect();
         for y in 0..rows {
-            // Of the lanes that share a row, the one that stands out most; a lane of several rows is the same in all.
+            // If lanes share a row, the one that stands out most is drawn; a lane of several rows is the same in all.
             let first = y * lanes / rows;
             let last = ((y + 1) * lanes / rows).max(first + 1);
             let places = scene.lanes[first..last].iter().flat_map(|lane| {

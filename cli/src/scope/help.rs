@@ -10,7 +10,7 @@ use super::controls::KEYS;
 use crate::text;
 
 const WIDTH: u16 = 88;
-/// Columns left of what a key does.
+/// Columns for the keys, to the left of what they do.
 const KEY: u16 = 11;
 /// Columns between the frame and the text, on both sides.
 const SIDES: u16 = 2;
@@ -30,15 +30,15 @@ pub fn render(area: Rect, buffer: &mut Buffer) {
             })
         })
         .collect();
-    // Air above and below, where there is room for it.
-    let air = u16::from(usize::from(area.height) >= lines.len() + 4);
-    let height = area.height.min(lines.len() as u16 + 2 + 2 * air);
+    // An empty line above and below, if there is room for it.
+    let margin = u16::from(usize::from(area.height) >= lines.len() + 4);
+    let height = area.height.min(lines.len() as u16 + 2 + 2 * margin);
     let middle = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(middle, buffer);
     let block = Block::bordered()
         .border_style(Style::new().fg(Color::DarkGray))
         .title(" keys ")
         .title_bottom(" any key closes ")
-        .padding(Padding::symmetric(SIDES, air));
+        .padding(Padding::symmetric(SIDES, margin));
     Paragraph::new(lines).block(block).render(middle, buffer);
 }

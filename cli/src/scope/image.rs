@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::colours::Depth;
 use crate::drawing::picture::Pixels;
 
-/// Draws `pixels` in the middle of `area`, of which they take their width and half their height.
+/// Draws `pixels` in the middle of `area`: a column for each pixel, and a row for two of them.
 pub fn render(pixels: &Pixels, depth: Depth, area: Rect, buffer: &mut Buffer) {
     let (width, height) = (pixels.width as u16, pixels.height.div_ceil(2) as u16);
     let left = area.x + area.width.saturating_sub(width) / 2;

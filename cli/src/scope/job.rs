@@ -1,4 +1,4 @@
-//! Job control: stops as a shell wants it, with the terminal given back meanwhile.
+//! Job control: stops as a shell expects, with the terminal restored meanwhile.
 
 use std::io;
 use std::sync::Arc;
@@ -8,36 +8,36 @@ use rustix::process::{Signal, getpgrp, kill_process_group};
 use signal_hook::consts::{SIGCONT, SIGTSTP, SIGTTOU};
 use signal_hook::iterator::Signals;
 
-/// What somebody outside has done.
+/// A signal of job control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Wants the process to stop.
+    /// The process is asked to stop.
     Stop,
-    /// Has let it go on, after a stop of whatever kind: on a terminal that others have used.
+    /// The process continues after a stop of any kind; other programs may have used the terminal meanwhile.
     Continued,
 }
 
 /// Listens for the signals of job control.
 pub struct JobControl {
-    /// The next one was sent by this process.
+    /// Whether this process itself sent the next SIGTSTP.
     ours: Arc<AtomicBool>,
 }
 
 impl JobControl {
-    /// Listens from now on; `tell` is called on a thread of its own.
+    /// Listens from now on; `notify` is called on a thread of its own.
     ///
     /// # Errors
-    /// When the system does not let us listen.
-    pub fn listen(tell: impl Fn(Change) + Send + 'static) -> io::Result<Self> {
+    /// If the handlers of the signals cannot be installed.
+    pub fn listen(notify: impl Fn(Change) + Send + 'static) -> io::Result<Self> {
         let ours = Arc::new(AtomicBool::new(false));
         let mut signals = Signals::new([SIGTSTP, SIGCONT])?;
         let sent = ours.clone();
         std::thread::Builder::new().name("job".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 if signal == SIGCONT {
-                    tell(Change::Continued);
+                    notify(Change::Continued);
                 } else if !sent.swap(false, Ordering::Relaxed) {
-                    tell(Change::Stop);
+                    notify(Change::Stop);
                 }
             }
         })?;
@@ -47,7 +47,7 @@ impl JobControl {
     /// Stops what a key of the terminal would stop: this process, and those that wait for it, such as cargo or sudo.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system refuses.
     pub fn stop_all(&self) -> io::Result<()> {
         self.ours.store(true, Ordering::Relaxed);
         kill_process_group(getpgrp(), Signal::TSTP)?;
@@ -55,12 +55,11 @@ impl JobControl {
     }
 }
 
-/// Stops this process until somebody lets it go on; at once where there is no shell that could.
+/// Stops this process until it is continued; returns at once if there is no shell that could continue it.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system refuses.
 pub fn stop() -> io::Result<()> {
-    // SIGTSTP is listened for. This one is not, and the system does the same with it: it stops a process, unless its group
-    // is an orphan.
+    // SIGTSTP has a handler. SIGTTOU has none, and by default it also stops a process, unless its group is orphaned.
     signal_hook::low_level::raise(SIGTTOU)
 }

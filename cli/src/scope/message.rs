@@ -1,4 +1,4 @@
-//! What is said where there is nothing to draw yet.
+//! The message while there is nothing to draw.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};

@@ -37,16 +37,16 @@ use crate::ending::Ending;
 use crate::open::Which;
 use crate::units;
 
-/// Between two pictures.
+/// Interval between two pictures.
 const FRAME: Duration = Duration::from_millis(33);
-/// Of which so much goes into reading: the screen stays smooth however much there is to read.
+/// Time per picture for reading, so that the screen stays smooth however much there is to read.
 const READING: Duration = Duration::from_millis(10);
-/// Between two pictures that stand still: only the first line changes.
+/// Interval between two pictures that are held: only the first line changes.
 const HELD: Duration = Duration::from_millis(500);
-/// Longest sleep without a look at how the stream is.
-const LOOK: Duration = Duration::from_millis(500);
+/// Longest wait between two polls of the stream's state.
+const POLL: Duration = Duration::from_millis(500);
 
-/// What wakes the screen besides the stream.
+/// An input that wakes the screen, besides the stream.
 enum Input {
     Terminal(Event),
     Job(Change),
@@ -54,7 +54,7 @@ enum Input {
     End,
 }
 
-/// Shows the stream until the user has seen enough.
+/// Shows the stream until the user quits.
 ///
 /// # Errors
 /// A sentence for the user: the stream cannot be read, or the terminal has gone.
@@ -64,14 +64,14 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
     let interrupter = session.reader().interrupter();
     let ending = {
         let (sender, interrupter) = (sender.clone(), interrupter.clone());
-        Ending::listen(move || wake(&sender, &interrupter, Input::End)).wrap_err("listening for signals")?
+        Ending::listen(move || wake(&sender, &interrupter, Input::End)).wrap_err("cannot listen for signals")?
     };
     let job = {
         let (sender, interrupter) = (sender.clone(), interrupter.clone());
         JobControl::listen(move |change| wake(&sender, &interrupter, Input::Job(change)))
     }
-    .wrap_err("listening for signals")?;
-    let mut screen = Screen::enter().wrap_err("setting up the terminal")?;
+    .wrap_err("cannot listen for signals")?;
+    let mut screen = Screen::enter().wrap_err("cannot set up the terminal")?;
     std::thread::Builder::new()
         .name("keys".to_owned())
         .spawn(move || {
@@ -80,25 +80,25 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
             }
             wake(&sender, &interrupter, Input::End);
         })
-        .wrap_err("starting a thread")?;
+        .wrap_err("cannot start a thread")?;
     let depth = Depth::of_terminal();
     let mut is_new = true;
     loop {
         let began = Instant::now();
-        let layout = Layout::of(screen.area().wrap_err("asking for the terminal's size")?);
+        let layout = Layout::of(screen.area().wrap_err("cannot read the terminal's size")?);
         let held = controls.hold != Hold::Live;
         is_new |= session.follow(held);
         let (dots, rows) = (usize::from(layout.plot.width) * DOTS_WIDE, usize::from(layout.plot.height));
         let more = session.read(&controls, dots.max(1), rows, READING);
         if is_new || more {
-            draw(&mut screen, &mut session, &controls, depth, layout).wrap_err("drawing on the terminal")?;
+            draw(&mut screen, &mut session, &controls, depth, layout).wrap_err("cannot draw on the terminal")?;
         }
-        // A terminal that takes long is not asked more often than it can bear.
+        // A slow terminal is drawn on less often.
         let pace = if held && !more { HELD } else { FRAME };
         let next = began + pace.max(began.elapsed() * 3 / 2);
         let mut input = pause(&mut session, &inputs, next, more)?;
         is_new = input.is_some();
-        // All that has come meanwhile is done before the next picture.
+        // Handles all pending inputs before the next picture.
         while let Some(now) = input.take() {
             match now {
                 Input::Terminal(event) => match press(&event, &mut controls, &mut session, rows) {
@@ -110,7 +110,7 @@ pub fn run(which: &Which, mut controls: Controls) -> eyre::Result<()> {
                 Input::Job(Change::Continued) => screen.enter_again(),
                 Input::End => return Ok(()),
             }
-            .wrap_err("setting up the terminal")?;
+            .wrap_err("cannot set up the terminal")?;
             input = inputs.try_recv().ok();
         }
         if ending.is_asked() {
@@ -125,19 +125,19 @@ fn wake(sender: &Sender<Input>, interrupter: &Interrupter, input: Input) {
     interrupter.interrupt();
 }
 
-/// Waits for the next picture's time, and, if nothing is left to read, for news. An input ends it at once.
+/// Waits until the next picture is due and, if nothing is left to read, for an update. An input ends the wait at once.
 fn pause(session: &mut Session, inputs: &Receiver<Input>, next: Instant, more: bool) -> eyre::Result<Option<Input>> {
     let left = next.saturating_duration_since(Instant::now());
-    let wait = if session.failure.is_some() { LOOK } else { left };
+    let wait = if session.failure.is_some() { POLL } else { left };
     match inputs.recv_timeout(wait) {
         Ok(input) => return Ok(Some(input)),
         Err(RecvTimeoutError::Disconnected) => return Ok(Some(Input::End)),
         Err(RecvTimeoutError::Timeout) => {}
     }
     if !more && session.failure.is_none() {
-        match session.reader().wait(LOOK) {
+        match session.reader().wait(POLL) {
             Ok(Wait::Ready | Wait::Quiet(_) | Wait::Interrupted) => {}
-            // The next look says what is wrong.
+            // The next poll reports the error.
             Err(_) => {}
         }
     }
@@ -196,9 +196,11 @@ fn waiting_for(session: &Session) -> Vec<String> {
         Liveness::Absent => {
             vec![format!("waiting for stream {}", crate::text::quoted(session.name())), session.absent()]
         }
-        Liveness::Closed => vec!["the stream was closed".to_owned(), "waiting for the next one of the name".to_owned()],
+        Liveness::Closed => {
+            vec!["the stream was closed".to_owned(), "waiting for the next stream of this name".to_owned()]
+        }
         Liveness::Dead => vec!["the writer died before it wrote anything".to_owned()],
-        Liveness::Waiting => vec!["a writer is there and has not begun to write".to_owned()],
+        Liveness::Waiting => vec!["the writer has not begun to write yet".to_owned()],
         _ => vec!["waiting for the first frame".to_owned()],
     }
 }
@@ -225,7 +227,7 @@ fn heading(session: &Session, controls: &Controls, rows: usize, axis: Option<&sc
         name: session.name().to_owned(),
         state: session.state(),
         format: stream.map(|stream| units::format(&stream.format)),
-        promised_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
+        stated_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
         measured_hz: info.filter(|info| info.liveness == Liveness::Live).and_then(|info| info.measured_rate_hz),
         lost: session.lost(),
         generation: stream.and_then(|_| info.and_then(|info| info.generation)).filter(|&generation| generation > 0),

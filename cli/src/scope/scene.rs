@@ -1,4 +1,4 @@
-//! What the widgets draw, and where.
+//! The content that the widgets draw, and its places.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub const GUTTER: u16 = 16;
 pub const VALUES: u16 = 10;
 const NARROW: u16 = 64;
 
-/// Colours that can be told apart on dark and light screens.
+/// Colours that are distinguishable on dark and light screens.
 pub const PALETTE: [Color; 6] =
     [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::LightBlue, Color::LightRed];
 
@@ -25,9 +25,9 @@ pub const PALETTE: [Color; 6] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub header: Rect,
-    /// All between header and footer.
+    /// Everything between header and footer.
     pub body: Rect,
-    /// Of the body, what lines are drawn on.
+    /// The part of the body for the lines.
     pub plot: Rect,
     pub axis: Rect,
     pub footer: Rect,
@@ -70,53 +70,53 @@ pub struct Scene<'a> {
     pub lanes: Vec<Lane>,
     /// All lines in one.
     pub overlay: bool,
-    /// How many of the window's first columns the ring no longer has.
+    /// How many of the window's first columns have been overwritten.
     pub gone_columns: usize,
 }
 
 /// The time axis below a plot.
 #[derive(Clone, Debug)]
 pub struct AxisLine {
-    /// From the newest frame on, so 0 or less.
+    /// Relative to the newest frame, so 0 or less.
     pub from: f64,
     pub to: f64,
     pub unit: String,
 }
 
-/// What the header says.
+/// Content of the header.
 #[derive(Clone, Debug)]
 pub struct Heading {
     pub name: String,
     pub state: Liveness,
-    /// `float32 [64]`, or nothing before there is a format.
+    /// `float32 [64]`; `None` before there is a format.
     pub format: Option<String>,
-    pub promised_hz: Option<f64>,
+    pub stated_hz: Option<f64>,
     pub measured_hz: Option<f64>,
     pub lost: u64,
     pub generation: Option<u32>,
-    /// Which of how many channels: `1-18 of 64`.
+    /// The channels on the screen: `1-18 of 64`.
     pub channels: Option<String>,
     pub window: Option<String>,
     pub gain: f64,
     pub auto: bool,
-    /// How far behind the newest frame the picture stands still; `None` while it moves.
+    /// How far behind the newest frame the picture is held; `None` while it is live.
     pub held_back: Option<String>,
 }
 
-/// What is in the middle.
+/// Content of the body.
 pub enum Body<'a> {
-    /// There is nothing to draw yet; why.
+    /// Why there is nothing to draw yet.
     Message(Vec<String>),
     Plot(View, Scene<'a>, AxisLine),
     Picture(&'a Pixels),
 }
 
-/// What the last line says.
+/// Content of the last line.
 #[derive(Clone, Debug, Default)]
 pub struct Footing {
-    /// Something that has just happened.
+    /// An event that has just happened.
     pub note: Option<String>,
-    /// What is being typed, and what is wrong with it.
+    /// The text that is being typed, and its error.
     pub prompt: Option<(String, Option<String>)>,
     pub view: Option<View>,
     pub help: bool,

@@ -1,4 +1,4 @@
-//! The whole screen out of its parts.
+//! The whole screen, from its parts.
 
 use ratatui::buffer::Buffer;
 

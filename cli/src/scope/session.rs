@@ -1,4 +1,4 @@
-//! A stream that is followed: its reader, what is known of it, and what of it has been read for the screen.
+//! A stream that is followed: its reader, what is known of it, and what has been read for the screen.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::drawing::history::End;
 use crate::open::Which;
 use crate::units;
 
-/// Between two looks at what does not come with the frames: the state, the rate.
+/// Interval between two snapshots of what does not come with the frames: the state and the rate.
 const REFRESH: Duration = Duration::from_millis(250);
-/// Changes of generation that are gone through between two pictures.
-const MOST_NEWS: usize = 64;
+/// Most changes of generation that are followed between two pictures.
+const MOST_UPDATES: usize = 64;
 
 pub struct Session {
     which: Which,
@@ -22,21 +22,21 @@ pub struct Session {
     pub info: Option<Info>,
     refreshed: Option<Instant>,
     note: Option<(String, Instant)>,
-    /// What the last call said that failed; it is tried again.
+    /// The error of the last call that failed; it is retried.
     pub failure: Option<String>,
     pub stream: Option<Stream>,
-    /// The last stream was closed, and there is no other yet.
+    /// Whether the last stream was closed, and there is no other yet.
     pub closed: bool,
-    /// It has been said that the stream goes on beyond what is held.
+    /// Whether the user has been notified that the stream continues beyond what is held.
     goes_on: bool,
 }
 
 impl Session {
     /// # Errors
-    /// A sentence for the user: what is wrong with the stream, or that he may not read it.
+    /// A sentence for the user: what is wrong with the stream, or that it may not be read.
     pub fn open(which: &Which) -> eyre::Result<Self> {
         let reader = which.open_or_wait(which.options(Start::Newest))?;
-        // What it begins with is not an event.
+        // The reader reports no event for the generation with which it begins.
         let stream = Stream::of(&reader);
         Ok(Self {
             which: which.clone(),
@@ -68,16 +68,16 @@ impl Session {
         &self.which.name
     }
 
-    /// What has just happened, for a while.
+    /// A note on what has just happened; `None` after a while.
     pub fn note(&self) -> Option<&str> {
         self.note.as_ref().filter(|(_, since)| since.elapsed() < NOTE_STAYS).map(|(note, _)| note.as_str())
     }
 
-    fn say(&mut self, note: String) {
+    fn set_note(&mut self, note: String) {
         self.note = Some((note, Instant::now()));
     }
 
-    /// That there is no such stream, and which ones there are.
+    /// A sentence that there is no such stream, with those that exist.
     pub fn absent(&self) -> String {
         self.which.absent()
     }
@@ -89,58 +89,58 @@ impl Session {
         }
     }
 
-    /// Follows the stream: passes what is new, its generations and its end. Whether there was any news. A picture that is held
-    /// stays: no further than the generation that it is of.
+    /// Follows the stream: skips new frames, and handles new generations and the end. Returns whether anything changed.
+    /// While a picture is held, does not go beyond its generation.
     pub fn follow(&mut self, held: bool) -> bool {
-        let mut news = self.refresh();
-        for _ in 0..MOST_NEWS {
-            // Asked for what is there, the reader does not look beyond it.
+        let mut changed = self.refresh();
+        for _ in 0..MOST_UPDATES {
+            // With no more than the unread frames requested, the reader does not move to the next generation.
             let most = if held { self.reader.unread() } else { u64::MAX };
             match self.reader.view(most) {
                 Ok(Outcome::Data(view)) => {
-                    // Only passed here: what is shown is read by its positions.
+                    // Only skipped here: what is shown is read by its positions.
                     self.reader.finish(view);
-                    (news, self.closed) = (true, false);
+                    (changed, self.closed) = (true, false);
                 }
                 Ok(Outcome::Nothing) => break,
-                Ok(Outcome::Generation | Outcome::Closed) => news = true,
+                Ok(Outcome::Generation | Outcome::Closed) => changed = true,
                 Err(error) => {
-                    self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err()));
+                    self.failure = Some(format!("{:#}", self.which.explained::<()>(Err(error)).unwrap_err()));
                     return true;
                 }
             }
             self.failure = None;
             self.take_events();
         }
-        news |= self.take_events();
+        changed |= self.take_events();
         let goes_on = held && self.goes_on_elsewhere();
         if goes_on && !self.goes_on {
-            self.say("the stream has changed meanwhile; space shows how".to_owned());
-            news = true;
+            self.set_note("the stream has changed meanwhile; press space to see how".to_owned());
+            changed = true;
         }
         self.goes_on = goes_on;
-        news
+        changed
     }
 
-    /// Whether what comes next is no frame of this generation.
+    /// Whether something other than a frame of this generation comes next.
     fn goes_on_elsewhere(&mut self) -> bool {
         self.reader.unread() == 0
             && matches!(self.reader.wait(Duration::ZERO), Ok(Wait::Ready))
-            // Not one that has just come.
+            // Excludes a frame that has just come.
             && self.reader.unread() == 0
     }
 
-    /// Takes in what has happened: another generation, another description of it, the stream's end. Whether anything has.
+    /// Handles the reader's events: a new generation or description, the stream's end. Returns whether there were any.
     fn take_events(&mut self) -> bool {
-        let mut news = false;
+        let mut changed = false;
         while let Some(event) = self.reader.next_event() {
-            news = true;
+            changed = true;
             match event.kind {
                 EventKind::NewGeneration => {
                     let before = std::mem::replace(&mut self.stream, Stream::of(&self.reader));
                     self.closed = false;
                     if let (Some(_), Some(stream), Some(generation)) = (before, &self.stream, event.generation) {
-                        self.say(format!("generation {generation}: {}", units::format(&stream.format)));
+                        self.set_note(format!("generation {generation}: {}", units::format(&stream.format)));
                     }
                 }
                 EventKind::NewDescription => {
@@ -150,38 +150,38 @@ impl Session {
                 }
                 EventKind::WriterGone { orderly: true } => {
                     self.closed = true;
-                    self.say("the stream was closed by its writer; waiting for the next one of the name".to_owned());
+                    self.set_note(
+                        "the stream was closed by its writer; waiting for the next stream of this name".to_owned(),
+                    );
                 }
                 EventKind::WriterGone { orderly: false } | EventKind::WriterRestarted => {}
             }
         }
-        news
+        changed
     }
 
-    /// Looks at what does not come with the frames, now and then. Whether it is another than before.
+    /// Takes a snapshot, now and then, of what does not come with the frames. Returns whether it changed.
     fn refresh(&mut self) -> bool {
         if self.refreshed.is_some_and(|at| at.elapsed() < REFRESH) {
             return false;
         }
         self.refreshed = Some(Instant::now());
-        let told = |info: &Option<Info>| {
+        let shown = |info: &Option<Info>| {
             let rate = info.as_ref().and_then(|info| info.measured_rate_hz).map(units::hertz);
             (info.as_ref().map(|info| info.liveness), rate)
         };
-        let before = told(&self.info);
+        let before = shown(&self.info);
         let had_note = self.note.is_some();
         match self.reader.info() {
             Ok(info) => self.info = Some(info),
-            Err(error) => self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err())),
+            Err(error) => self.failure = Some(format!("{:#}", self.which.explained::<()>(Err(error)).unwrap_err())),
         }
         self.note.take_if(|(_, since)| since.elapsed() >= NOTE_STAYS);
-        before != told(&self.info) || had_note != self.note.is_some()
+        before != shown(&self.info) || had_note != self.note.is_some()
     }
 
-    /// Reads for the screen for about `budget`; whether there is more to read now.
-    ///
-    /// # Errors
-    /// None that last: what the ring said is kept in [`failure`](Self::failure).
+    /// Reads for the screen for about `budget`. Returns whether there is more to read now. An error is kept in
+    /// [`failure`](Self::failure).
     pub fn read(&mut self, controls: &Controls, dots: usize, rows: usize, budget: Duration) -> bool {
         let Some(stream) = &mut self.stream else { return false };
         let view = stream.view(controls);
@@ -193,13 +193,13 @@ impl Session {
         match result {
             Ok(more) => more,
             Err(error) => {
-                self.failure = Some(format!("{:#}", self.which.say::<()>(Err(error)).unwrap_err()));
+                self.failure = Some(format!("{:#}", self.which.explained::<()>(Err(error)).unwrap_err()));
                 false
             }
         }
     }
 
-    /// What keys go on from.
+    /// The state on which keys act.
     pub fn shown(&mut self, controls: &Controls, rows: usize) -> Option<Shown> {
         let Self { stream, reader, .. } = self;
         let stream = stream.as_mut()?;
@@ -214,7 +214,7 @@ impl Session {
             let spare = (held.end - held.start) / 50;
             newest = history.axis_at(reader, held.end - 1).ok().flatten().unwrap_or(history.end());
             oldest = history.axis_at(reader, held.start + spare).ok().flatten().unwrap_or(newest);
-            // What has been asked for and not been read yet counts, too: keys may come faster than pictures.
+            // The requested window, even if it has not been read yet: keys may come faster than pictures.
             end = if let Hold::At(end) = controls.hold { end } else { history.end() };
             length = controls.length.unwrap_or(history.window().length);
         }
@@ -237,7 +237,7 @@ impl Session {
         })
     }
 
-    /// How the axis reads below the window that is shown.
+    /// The axis below the window that is shown.
     pub fn axis_line(&mut self) -> Option<AxisLine> {
         let Self { stream, reader, .. } = self;
         let stream = stream.as_mut()?;

@@ -1,4 +1,4 @@
-//! A generation that is looked at: its channels or pictures, and what of it has been read for the screen.
+//! The generation on the screen: its channels or pictures, and what has been read of it.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,14 +15,14 @@ use crate::drawing::history::{End, History, Window};
 use crate::drawing::picture::{PictureFormat, Pixels};
 use crate::drawing::range::{self, ValueRange};
 
-/// Longest window that is shown without being asked for, in seconds.
+/// Longest window by default, in seconds.
 const LENGTH: f64 = 10.0;
-/// As many channels are read, so that all are there at once whatever is chosen; of more, those on the screen.
+/// Up to this many channels, all are read, so that any choice is shown at once; otherwise only those on the screen.
 const MOST_READ: usize = 1024;
-/// Rows of a lane, unless asked for otherwise.
+/// Rows of a lane by default.
 const LANE_ROWS: usize = 2;
 
-/// One generation of one writer, as far as it is looked at.
+/// One generation of one writer, as far as it has been read.
 pub struct Stream {
     pub format: Format,
     pub description: Option<Arc<Description>>,
@@ -31,7 +31,7 @@ pub struct Stream {
     chosen: Vec<usize>,
     wanted: String,
     pub history: Option<History>,
-    /// Of each channel on the screen, and of all in one.
+    /// The range of each channel on the screen, and the common one of the overlay.
     ranges: HashMap<usize, ValueRange>,
     common: Option<ValueRange>,
     frames: Frames,
@@ -41,7 +41,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The generation that the reader has come to, if there is one.
+    /// The reader's generation, if there is one.
     pub fn of(reader: &Reader) -> Option<Self> {
         let format = reader.format()?.clone();
         let mut stream = Self {
@@ -62,7 +62,7 @@ impl Stream {
         Some(stream)
     }
 
-    /// Takes in what the frames mean.
+    /// Sets the description of the frames.
     pub fn describe(&mut self, description: Option<Arc<Description>>) {
         self.channels = Channels::new(&self.format, description.as_deref());
         self.picture = PictureFormat::of(&self.format, description.as_deref());
@@ -72,11 +72,11 @@ impl Stream {
     }
 
     fn choose(&mut self) {
-        // Labels that were chosen may be gone, or mean others.
+        // Chosen labels may be gone, or belong to other channels.
         self.chosen = self.channels.choose(&self.wanted).unwrap_or_else(|_| (0..self.channels.count()).collect());
     }
 
-    /// How it is drawn: as asked for where that is possible, else as suits it.
+    /// How the stream is drawn: as requested if that is possible, otherwise as suits it.
     pub fn view(&self, controls: &Controls) -> View {
         match (controls.view, self.picture) {
             (Some(View::Picture), None) | (None, None) => View::Traces,
@@ -85,7 +85,7 @@ impl Stream {
         }
     }
 
-    /// Channels on a screen with so many rows.
+    /// Channels on a screen with `rows` rows.
     pub fn per_page(&self, controls: &Controls, rows: usize) -> usize {
         let count = self.chosen.len().max(1);
         match self.view(controls) {
@@ -98,7 +98,7 @@ impl Stream {
         }
     }
 
-    /// Which of the chosen channels are on the screen.
+    /// The range of the chosen channels that are on the screen.
     pub fn page(&self, controls: &Controls, rows: usize) -> Range<usize> {
         let per_page = self.per_page(controls, rows);
         let top = controls.top.min(self.chosen.len().saturating_sub(per_page));
@@ -109,7 +109,7 @@ impl Stream {
         &self.chosen
     }
 
-    /// Reads for a plot of so many dots and rows for about `budget`; whether there is more to read now.
+    /// Reads for a plot of `dots` columns and `rows` rows for about `budget`. Returns whether there is more to read.
     pub fn read_plot(
         &mut self,
         reader: &mut Reader,
@@ -159,12 +159,12 @@ impl Stream {
         let unit = history.unit(self.description.as_deref());
         let longest = if unit == "s" { LENGTH } else { f64::INFINITY };
         let ring = self.ring_length(&held, span).unwrap_or(LENGTH);
-        // The longest round one that the ring is sure to fill.
+        // The longest round time that the ring is certain to fill.
         let length = ring.min(longest);
         Ok(if length == longest { length } else { range::step(length * 0.4, 1) })
     }
 
-    /// How long the ring is on the axis: as promised, else as the frames that are there say, which span `span`.
+    /// Length of the ring on the axis: by the stated rate, or else by the frames in it, which span `span`.
     pub fn ring_length(&self, held: &Range<u64>, span: f64) -> Option<f64> {
         let (frames, rate) = (self.format.frames() as f64, self.format.rate_hz());
         let there = (held.end - held.start) as f64;
@@ -174,7 +174,7 @@ impl Stream {
         (there >= 16.0 && span > 0.0).then(|| span / there * frames)
     }
 
-    /// Reads the picture that is shown, if it is another one now.
+    /// Reads the picture that is to be shown, if it has changed.
     pub fn read_picture(&mut self, reader: &mut Reader, controls: &Controls) -> dora_shm_ring::Result<()> {
         let held = reader.held();
         if held.is_empty() {
@@ -184,7 +184,7 @@ impl Stream {
         let wanted = wanted.clamp(held.start, held.end - 1);
         let same = self.frames.frames() == 1 && self.frames.first() == wanted;
         if !same && self.pixels.as_ref().is_none_or(|(frame, _)| *frame != wanted) {
-            // One that is overwritten meanwhile leaves the one before.
+            // If it is overwritten meanwhile, the picture before stays.
             let mut frames = std::mem::take(&mut self.frames);
             if reader.read_at(wanted..wanted + 1, &mut frames)? == 1 {
                 self.frame = wanted;
@@ -252,11 +252,11 @@ impl Stream {
     }
 }
 
-/// What a channel has in the window.
+/// The values of a channel in the window.
 struct Extent {
     low: f64,
     high: f64,
-    /// In the newest column: the middle of it.
+    /// The middle of the newest column.
     last: f64,
 }
 
@@ -275,7 +275,7 @@ fn extents(history: &History, channels: &[(usize, usize)]) -> Vec<Option<Extent>
     extents
 }
 
-/// The range for what is there now; as it was where it is not to follow, or there is nothing.
+/// The range for `extents`; unchanged if it is not to follow them, or if there are none.
 fn follow(before: Option<ValueRange>, auto: bool, extents: impl Iterator<Item = (f64, f64)>) -> Option<ValueRange> {
     let all = extents.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     match (before, all) {

@@ -1,4 +1,4 @@
-//! The terminal: taken over, and given back however the command ends.
+//! The terminal: taken over, and restored however the command ends.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::Once;
@@ -15,7 +15,7 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{execute, queue};
 use ratatui::layout::Rect;
 
-/// A screenful of pictures, so that it goes out at once.
+/// Room for a whole screen of pixels, so that it is sent at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
 type Backend = CrosstermBackend<BufWriter<Stdout>>;
@@ -26,20 +26,20 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal over. It is given back when this is dropped, and before a panic says what it has to say.
+    /// Takes the terminal over. It is restored when this is dropped, and before a panic prints its message.
     ///
     /// # Errors
-    /// When it is no terminal, or does not do what is asked of it.
+    /// If it is not a terminal, or cannot be set up.
     pub fn enter() -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
-                give_back();
+                restore();
                 before(panic);
             }));
         });
-        // What fails on the way gives back what it has taken.
+        // Before `take`: if that fails, dropping `screen` restores the terminal.
         let screen = Self { terminal: terminal()? };
         take()?;
         Ok(screen)
@@ -48,9 +48,9 @@ impl Screen {
     /// Draws a screen; only what differs from the one before is sent.
     ///
     /// # Errors
-    /// When the terminal has gone.
+    /// If the terminal has gone.
     pub fn draw(&mut self, render: impl FnOnce(&mut Buffer)) -> io::Result<()> {
-        // So that a terminal that knows it shows nothing half-drawn.
+        // A terminal that supports this does not show a half-drawn screen.
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| render(frame.buffer_mut()))?;
         queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
@@ -60,38 +60,38 @@ impl Screen {
     /// The size of the screen.
     ///
     /// # Errors
-    /// When the terminal has gone, which nothing else tells while nothing is drawn.
+    /// If the terminal has gone, which nothing else reveals while nothing is drawn.
     pub fn area(&self) -> io::Result<Rect> {
         let size = rustix::termios::tcgetwinsize(io::stdout())?;
         if size.ws_col > 0 && size.ws_row > 0 {
             return Ok(Rect::new(0, 0, size.ws_col, size.ws_row));
         }
-        // A terminal that does not know its own, such as a serial line.
+        // A terminal that does not know its size, such as a serial line.
         let size = self.terminal.size()?;
         Ok(Rect::new(0, 0, size.width, size.height))
     }
 
-    /// Gives the terminal back while `stop` stops the process.
+    /// Restores the terminal while `stop` stops the process.
     ///
     /// # Errors
-    /// As [`enter`](Self::enter), and what `stop` says.
+    /// Those of [`enter`](Self::enter) and of `stop`.
     pub fn suspend(&mut self, stop: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        give_back();
+        restore();
         stop()?;
         self.enter_again()
     }
 
-    /// Takes the terminal over anew, after others have used it.
+    /// Takes the terminal over again, after other programs have used it.
     ///
     /// # Errors
     /// As [`enter`](Self::enter).
     pub fn enter_again(&mut self) -> io::Result<()> {
-        // First, since it is what waits until this is not in the background any more. Without it the terminal would be taken
+        // First, since this call waits while the process is in the background. Without it, the terminal would be taken
         // for raw, whatever a shell has made of it.
         let _ = disable_raw_mode();
-        give_back();
+        restore();
         take()?;
-        // Nothing of what was drawn is there any more.
+        // Nothing that was drawn is on the screen any more.
         self.terminal = terminal()?;
         Ok(())
     }
@@ -99,17 +99,16 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        restore();
     }
 }
 
-/// One on which nothing has been drawn.
+/// A terminal on which nothing has been drawn.
 fn terminal() -> io::Result<Terminal<Backend>> {
     Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER_BYTES, io::stdout())))
 }
 
-/// Whether the terminal is ours. Given back twice, it would put the cursor where it was at first, over what has been written
-/// since.
+/// Whether the terminal is taken over. Restored twice, it would move the cursor to its first place, over later output.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 fn take() -> io::Result<()> {
@@ -118,8 +117,8 @@ fn take() -> io::Result<()> {
     execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All), Hide)
 }
 
-/// Nothing can be done about a terminal that does not answer any more.
-fn give_back() {
+/// Restores the terminal. Ignores errors: nothing can be done about a terminal that has gone.
+fn restore() {
     if TAKEN.swap(false, Ordering::Relaxed) {
         let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();

@@ -11,7 +11,7 @@ use crate::text::width;
 /// Columns that a label and the space around it take.
 const LABEL: u16 = 12;
 
-/// `plot` is what the axis is of, `area` the whole line.
+/// Draws the axis of `plot` into the line `area`.
 pub fn render(axis: &AxisLine, plot: Rect, area: Rect, buffer: &mut Buffer) {
     let length = axis.to - axis.from;
     if plot.width == 0 || area.height == 0 || length.is_nan() || length <= 0.0 {
@@ -24,7 +24,7 @@ pub fn render(axis: &AxisLine, plot: Rect, area: Rect, buffer: &mut Buffer) {
     for tick in range::ticks(axis.from, axis.to, most) {
         let x = plot.x + ((tick - axis.from) / length * f64::from(plot.width - 1)).round() as u16;
         let text = label(tick, step, length, &axis.unit);
-        // The mark stands in the tick's column, its number beside it.
+        // The mark is in the tick's column, its number next to it.
         let start =
             if x + 1 + width(&text) as u16 > area.right() { x.saturating_sub(width(&text) as u16) } else { x + 1 };
         if start < free_from {

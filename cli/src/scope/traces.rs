@@ -1,4 +1,4 @@
-//! Channels as lines over time: one above the other, or all in one.
+//! Channels as lines over time: one above the other, or all in one plot.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -19,7 +19,7 @@ pub fn bands(area: Rect, lanes: usize) -> Vec<Rect> {
     (0..lanes).map(|lane| Rect { y: row(lane), height: row(lane + 1) - row(lane), ..area }).collect()
 }
 
-/// Draws the scene's lanes; `plot` is where the lines go, and beside it their names and values.
+/// Draws the scene's lanes: the lines into `plot`, their names and values next to it.
 pub fn render(scene: &Scene<'_>, plot: Rect, buffer: &mut Buffer) {
     let mut braille = Braille::new(plot.width.into(), plot.height.into());
     let bands = if scene.overlay { vec![plot] } else { bands(plot, scene.lanes.len()) };
@@ -38,10 +38,10 @@ pub fn render(scene: &Scene<'_>, plot: Rect, buffer: &mut Buffer) {
     braille.render(plot, buffer);
 }
 
-/// Where a value is among the dots of a lane, from above; outside of `0..height` where it is outside of the range.
+/// The dot of a value in a lane, counted from above; outside of `0..height` if the value is outside of the range.
 fn dot(range: ValueRange, value: f64, height: usize) -> isize {
     let most = height.saturating_sub(1) as f64;
-    // Far outside is outside: no more is needed of it.
+    // How far outside does not matter.
     (most - range.place(value) * most).round().clamp(-1e6, 1e6) as isize
 }
 
@@ -59,7 +59,7 @@ fn draw(history: &History, lane: &Lane, braille: &mut Braille, offset: usize, he
     let inside = |y: isize| offset + y.clamp(0, last) as usize;
     for (x, column) in history.shown().enumerate() {
         let Some(found) = history.columns().get(column) else { continue };
-        // A column of nothing but NaN is a gap.
+        // A column without a finite sample is a gap.
         let Some((low, high)) = found.extent(lane.place) else {
             before = None;
             continue;
@@ -69,7 +69,7 @@ fn draw(history: &History, lane: &Lane, braille: &mut Braille, offset: usize, he
         let joined = before.filter(|before| history.joined((before.end, before.column), (found.first, column)));
         if let Some(before) = joined {
             if before.x + 1 == x {
-                // Up or down to where the neighbour ends, so that the line has no gap.
+                // Extends to where the neighbour ends, so that the line has no gap.
                 if bottom < before.top {
                     bottom = before.top - 1;
                 } else if top > before.bottom {
@@ -87,7 +87,7 @@ fn draw(history: &History, lane: &Lane, braille: &mut Braille, offset: usize, he
     }
 }
 
-/// Its name, the ends of its range, and its newest value.
+/// Draws a lane's name, the ends of its range, and its newest value.
 fn render_labels(lane: &Lane, band: Rect, buffer: &mut Buffer) {
     if band.height == 0 {
         return;
@@ -122,7 +122,7 @@ fn render_labels(lane: &Lane, band: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// All lines in one: ticks of the one range, and the names where the values would be.
+/// Draws the labels of an overlay: ticks of the common range, and the names in place of the values.
 fn render_legend(scene: &Scene<'_>, plot: Rect, buffer: &mut Buffer) {
     let Some(first) = scene.lanes.first() else { return };
     let gutter = plot.x.saturating_sub(buffer.area.x).min(GUTTER);
@@ -150,7 +150,7 @@ fn render_legend(scene: &Scene<'_>, plot: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// What the ring no longer has is hatched.
+/// Hatches what has been overwritten.
 pub fn render_gone(scene: &Scene<'_>, plot: Rect, buffer: &mut Buffer) {
     let columns = scene.gone_columns.min(usize::from(plot.width) * DOTS_WIDE) / DOTS_WIDE;
     if columns == 0 {

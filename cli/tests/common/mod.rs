@@ -1,4 +1,4 @@
-//! Streams to look at, and the binary at work.
+//! Streams to draw, and the binary.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -11,7 +11,7 @@ use dora_shm_ring::{Axis, Chunk, Description, Dtype, Format, Times, Writer, Writ
 
 pub use dora_shm_testkit::{Name, PATIENCE, wait_until};
 
-/// A name that no other test and no other run uses, and of which nothing may be left at the end.
+/// A name that no other test and no other run uses. Nothing of it may be left at the end.
 pub fn name(test: &str) -> Name {
     Name::new(test)
 }
@@ -36,7 +36,7 @@ impl Signal {
         Self { writer, written: 0 }
     }
 
-    /// Calls the channels of what comes by other names.
+    /// Renames the channels of the frames that follow.
     pub fn label(&mut self, labels: [&str; 2]) {
         self.writer.describe(&described(labels)).unwrap();
     }
@@ -62,7 +62,7 @@ fn described(labels: [&str; 2]) -> Description {
     description
 }
 
-/// A stream of pictures, 4 pixels wide and 2 high, with one in it.
+/// A stream of pictures, 4 pixels wide and 2 high, that contains one.
 pub fn pictures(name: &str) -> Writer {
     let mut writer = Writer::create(name, WriterOptions::default()).unwrap();
     let mut description = Description::default();
@@ -74,7 +74,7 @@ pub fn pictures(name: &str) -> Writer {
     writer
 }
 
-/// A folder that is gone at the end.
+/// A temporary folder.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {

@@ -1,4 +1,4 @@
-//! The binary on a terminal of the test's own.
+//! The binary on a terminal that the test creates.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -22,28 +22,28 @@ fn set_size(terminal: &File, columns: u16, rows: u16) {
     rustix::termios::tcsetwinsize(terminal, size).unwrap();
 }
 
-/// A process on a terminal, ended with the test.
+/// A process on a terminal, killed at the end of the test.
 pub struct Terminal {
     child: Child,
     keys: File,
-    /// Kept, so that what the terminal is set to can be asked for after the process has ended.
+    /// The process's end, kept open so that the terminal's settings can be read after the process has ended.
     side: OwnedFd,
-    /// What it was set to at first.
+    /// The terminal's settings at the start.
     usual: Termios,
     shown: Arc<Mutex<Shown>>,
 }
 
-/// What a terminal makes of what is sent to it.
+/// What was sent to the terminal, and the screen that results.
 struct Shown {
     sent: Vec<u8>,
     screen: vt100::Parser,
-    /// What is sent is not read any more.
+    /// Whether what is sent is not read any more.
     gone: bool,
 }
 
 impl Terminal {
     pub fn start(command: &mut Command, columns: u16, rows: u16) -> Self {
-        // Not inherited by what other tests start: a terminal lives as long as somebody holds our end of it.
+        // Not inherited by processes of other tests: a terminal lives as long as any process holds our end of it.
         let ours = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -53,7 +53,7 @@ impl Terminal {
         set_size(&ours, columns, rows);
         let usual = tcgetattr(&theirs).unwrap();
         let side = || OwnedFd::from(theirs.try_clone().unwrap());
-        // As a shell does it: a group of its own, whose stop stops nobody else and is one that we can end.
+        // A process group of its own, as a shell creates: a stop affects only this group, and the test can continue it.
         let child = command.process_group(0).stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         let shown = Shown { sent: Vec::new(), screen: vt100::Parser::new(rows, columns, 0), gone: false };
         let shown = Arc::new(Mutex::new(shown));
@@ -61,7 +61,7 @@ impl Terminal {
         let copy = shown.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // An error: the terminal is gone.
+            // An error means that the terminal is gone.
             while let Ok(read @ 1..) = screen.read(&mut bytes) {
                 let mut shown = copy.lock().unwrap();
                 if shown.gone {
@@ -103,7 +103,7 @@ impl Terminal {
         String::from_utf8_lossy(&self.shown.lock().unwrap().sent).into_owned()
     }
 
-    /// Tells the process that the terminal has another size.
+    /// Resizes the terminal, and signals that to the process.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.shown.lock().unwrap().screen.screen_mut().set_size(rows, columns);
         set_size(&self.keys, columns, rows);
@@ -113,9 +113,9 @@ impl Terminal {
     /// Takes the terminal away, as closing its window does.
     pub fn hang_up(&mut self) {
         self.shown.lock().unwrap().gone = true;
-        // What this key changes wakes the thread that reads, which has the other copy of our end.
+        // The output that this key causes wakes the thread that reads, which holds the other copy of our end.
         self.press("+");
-        wait_until("nothing reads what is sent", || Arc::strong_count(&self.shown) == 1);
+        wait_until("the reading thread has ended", || Arc::strong_count(&self.shown) == 1);
         self.keys = File::open("/dev/null").unwrap();
     }
 
@@ -127,7 +127,7 @@ impl Terminal {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// Sets the terminal to what it was at first, as a shell does when it comes to the front.
+    /// Restores the terminal's first settings, as a shell does when it comes to the foreground.
     pub fn make_usual(&self) {
         tcsetattr(&self.side, SetArg::TCSANOW, &self.usual).unwrap();
     }
@@ -148,7 +148,7 @@ impl Terminal {
         status.unwrap()
     }
 
-    /// Whether keys are shown as they are typed, as a shell wants it.
+    /// Whether keys are echoed and lines are edited, as a shell expects.
     pub fn echoes(&self) -> bool {
         tcgetattr(&self.side).unwrap().local_flags.contains(LocalFlags::ECHO | LocalFlags::ICANON)
     }

@@ -20,7 +20,7 @@ fn recording(folder: &Path) -> std::path::PathBuf {
     let samples: Vec<u8> = (0..16_u16).flat_map(|n| half::f16::from_f32(f32::from(n) / 2.0).to_le_bytes()).collect();
     let times = Times::Linear { start: 1.0, step: 0.5 };
     source.writer.write(&Chunk { samples: &samples, times, send_ns: 1 }).unwrap();
-    // Closed at once, its reader could not come to it any more.
+    // If the stream were closed at once, the recorder might not reach the second generation.
     wait_until("the second generation is recorded", || {
         batches(&file).get(1).is_some_and(|batches| !batches.is_empty())
     });
@@ -54,7 +54,7 @@ fn csv_has_a_header_of_labels_and_a_line_per_frame_and_a_file_per_generation() {
 }
 
 #[test]
-fn files_that_exist_are_kept_unless_forced_and_nothing_half_made_is_left() {
+fn existing_files_are_kept_unless_forced_and_no_partial_file_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let file = recording(folder.path());
     let output = folder.path().join("x.npz");
@@ -97,7 +97,7 @@ fn a_recording_cut_at_any_byte_is_exported_as_far_as_it_goes() {
     }
 }
 
-/// Run by `cargo xtask test`, which makes the environment: anybody with pyarrow and numpy can read what we write.
+/// Run by `cargo xtask test`, which creates the environment: pyarrow and numpy alone can read what we write.
 #[test]
 #[ignore = "needs DORA_SHM_PYARROW_PYTHON, a Python with pyarrow and numpy"]
 fn pyarrow_and_numpy_read_the_recording_and_its_exports() {

@@ -1,5 +1,4 @@
-//! What these tests stand on: streams written in this process, the command, and a reader of recordings that knows nothing
-//! but Arrow.
+//! What these tests share: streams of this process, the command, and a reader of recordings that knows only Arrow.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
@@ -22,7 +21,7 @@ pub fn dora_shm(arguments: &[&str]) -> Command {
     command
 }
 
-/// A command that runs beside the test; killed when dropped.
+/// A command that runs in parallel with the test; killed when dropped.
 pub struct Running {
     child: Child,
     stderr: BufReader<ChildStderr>,
@@ -35,13 +34,13 @@ impl Running {
         Self { child, stderr }
     }
 
-    /// Reads what it says on stderr up to a line with `part`.
+    /// Reads what it prints on stderr, up to a line with `part`.
     #[track_caller]
     pub fn wait_for(&mut self, part: &str) {
-        let mut said = String::new();
-        while !said.contains(part) {
-            let read = self.stderr.read_line(&mut said).unwrap();
-            assert!(read > 0, "it ended without saying {part:?}: {said}");
+        let mut printed = String::new();
+        while !printed.contains(part) {
+            let read = self.stderr.read_line(&mut printed).unwrap();
+            assert!(read > 0, "it ended without printing {part:?}: {printed}");
         }
     }
 
@@ -50,7 +49,7 @@ impl Running {
         assert!(done.success());
     }
 
-    /// Its exit code, and what else it said on stdout and stderr.
+    /// Its exit code, and what else it printed on stdout and stderr.
     #[track_caller]
     pub fn end(mut self) -> (Option<i32>, String, String) {
         wait_until("the command ends", || self.child.try_wait().unwrap().is_some());
@@ -68,9 +67,9 @@ impl Drop for Running {
     }
 }
 
-/// The batches of each stream of a recording, up to where it ends, as anybody reads Arrow.
+/// The batches of each stream of a recording, up to its end, as any program reads Arrow.
 pub fn batches(path: &Path) -> Vec<Vec<RecordBatch>> {
-    // Not made yet.
+    // The file does not exist yet.
     let Ok(mut file) = File::open(path) else { return Vec::new() };
     let length = file.metadata().unwrap().len();
     let mut streams = Vec::new();
@@ -81,7 +80,7 @@ pub fn batches(path: &Path) -> Vec<Vec<RecordBatch>> {
     streams
 }
 
-/// Every frame of a recording of a [`Source`] as its position; each checked.
+/// The positions of all frames of a recording of a [`Source`]. Each frame is checked.
 #[track_caller]
 pub fn positions(path: &Path) -> Vec<u64> {
     let mut found = Vec::new();

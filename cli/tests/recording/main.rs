@@ -1,4 +1,4 @@
-//! `dora-shm record`, `replay` and `export` as their users meet them: processes, files, streams of this process.
+//! `dora-shm record`, `replay` and `export` as processes, with files and with streams of this process.
 
 mod export;
 mod fixture;

@@ -7,7 +7,7 @@ use dora_shm_testkit::roles::{self, DONE};
 use crate::fixture::*;
 
 #[test]
-fn a_stream_that_is_waited_for_is_recorded_from_its_first_frame_to_its_end() {
+fn a_stream_that_comes_later_is_recorded_from_its_first_frame_to_its_end() {
     let (name, folder) = (Name::new("waits"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     let mut recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap(), "--json"]));
@@ -27,7 +27,7 @@ fn a_stream_that_is_waited_for_is_recorded_from_its_first_frame_to_its_end() {
 }
 
 #[test]
-fn the_pre_roll_takes_what_is_in_the_ring_and_nothing_else_does() {
+fn only_a_pre_roll_records_what_is_already_in_the_ring() {
     let (name, folder) = (Name::new("preroll"), tempfile::tempdir().unwrap());
     let mut source = Source::float32(&name, 100_000);
     (0..10).for_each(|_| source.write(5));
@@ -37,7 +37,7 @@ fn the_pre_roll_takes_what_is_in_the_ring_and_nothing_else_does() {
         let file = folder.path().join(number.to_string());
         let arguments = [&["record", &name, "-o", file.to_str().unwrap(), "--for", "1h"], options].concat();
         let recorder = Running::start(dora_shm(&arguments));
-        // It may have come any time: what is written now is taken in any case once a batch has been written.
+        // The recorder may start at any time. Once it has written a batch, it records whatever is written.
         wait_until("a batch is written", || {
             source.write(1);
             fs::metadata(&file).is_ok_and(|file| file.len() > 0)
@@ -78,7 +78,7 @@ fn a_recorder_that_is_killed_leaves_all_but_its_last_batch() {
     for round in 0..6_u64 {
         let file = folder.path().join(round.to_string());
         let recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap()]));
-        // Large messages: batches come by size, which is 4 MiB. More than that: one is whole.
+        // With large messages, a batch is written at 4 MiB: a longer file contains a whole one.
         let mut since = 0;
         wait_until("some batches are written", || {
             source.write(20_000);
@@ -121,7 +121,7 @@ fn a_full_disk_is_an_error_and_what_was_written_can_be_read() {
 }
 
 #[test]
-fn a_file_that_exists_is_kept_unless_forced_and_an_empty_recording_leaves_none() {
+fn an_existing_file_is_kept_unless_forced_and_an_empty_recording_leaves_none() {
     let (name, folder) = (Name::new("exists"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     fs::write(&file, "precious").unwrap();
@@ -146,7 +146,7 @@ fn a_file_that_exists_is_kept_unless_forced_and_an_empty_recording_leaves_none()
 }
 
 #[test]
-fn a_stream_is_waited_for_no_longer_than_asked() {
+fn the_recorder_waits_for_a_stream_no_longer_than_requested() {
     let (name, folder) = (Name::new("too-late"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     let record = ["record", &name, "-o", file.to_str().unwrap(), "--for", "10ms", "--wait"];
@@ -154,7 +154,7 @@ fn a_stream_is_waited_for_no_longer_than_asked() {
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("did not come within 50.0 ms"), "{stderr}");
     assert!(!file.exists());
-    // One that is there is recorded for its time, however long that is.
+    // The wait does not limit the recording of a stream that exists.
     let mut source = Source::float32(&name, 100);
     source.write(5);
     let recorder = Running::start(dora_shm(&[&record[..], &["0s", "--pre-roll", "all"]].concat()));
@@ -163,7 +163,7 @@ fn a_stream_is_waited_for_no_longer_than_asked() {
 }
 
 #[test]
-fn frames_that_were_lost_are_told_in_the_file_at_the_end_and_by_the_exit_code() {
+fn lost_frames_are_reported_in_the_file_at_the_end_and_by_the_exit_code() {
     let (name, folder) = (Name::new("lost"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     let mut source = Source::float32(&name, 64);
@@ -188,7 +188,7 @@ fn frames_that_were_lost_are_told_in_the_file_at_the_end_and_by_the_exit_code() 
 }
 
 #[test]
-fn the_next_stream_of_the_name_is_followed_when_asked() {
+fn with_follow_the_next_stream_of_the_name_is_recorded_too() {
     let (name, folder) = (Name::new("follow"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     let recorder =
@@ -207,7 +207,7 @@ fn the_next_stream_of_the_name_is_followed_when_asked() {
 }
 
 #[test]
-fn a_writer_that_takes_over_from_a_killed_one_goes_on_in_the_same_recording() {
+fn a_writer_that_takes_over_from_a_killed_one_continues_in_the_same_recording() {
     let (name, folder) = (Name::new("taken-over"), tempfile::tempdir().unwrap());
     let file = folder.path().join("r.arrow");
     let start = || {
@@ -225,7 +225,7 @@ fn a_writer_that_takes_over_from_a_killed_one_goes_on_in_the_same_recording() {
     writer.kill_and_wait().unwrap();
     let mut writer = start();
     wait_until("the second writer is recorded", || has_some_of(2));
-    // Closes the stream.
+    // This writer closes the stream at its end.
     writer.ask_for("write 5", DONE).unwrap();
     writer.end_well().unwrap();
     let (code, stdout, stderr) = recorder.end();

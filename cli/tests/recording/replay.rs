@@ -40,7 +40,7 @@ fn messages(name: &str) -> Vec<(Vec<u8>, Vec<f64>, i64)> {
 }
 
 #[test]
-fn a_recording_is_played_at_its_pace_or_another_one() {
+fn a_recording_is_played_at_its_own_pace_or_at_a_given_speed() {
     let folder = tempfile::tempdir().unwrap();
     let file = recording(folder.path(), 60);
     for (speed, least) in [("1", 0.29), ("0.5", 0.59), ("inf", 0.0)] {
@@ -61,7 +61,7 @@ fn a_recording_is_played_at_its_pace_or_another_one() {
 }
 
 #[test]
-fn a_replay_is_ended_in_order_by_a_signal_and_refuses_a_name_that_lives() {
+fn a_replay_ends_cleanly_on_a_signal_and_refuses_a_name_with_a_live_writer() {
     let folder = tempfile::tempdir().unwrap();
     let file = recording(folder.path(), 3);
     let name = Name::new("looped");
@@ -71,12 +71,12 @@ fn a_replay_is_ended_in_order_by_a_signal_and_refuses_a_name_that_lives() {
     let (mut message, mut seen, mut last) = (Message::new(), 0, f64::NEG_INFINITY);
     let deadline = Instant::now() + PATIENCE;
     while seen < 20 {
-        assert!(Instant::now() < deadline, "it does not go on");
+        assert!(Instant::now() < deadline, "the replay stopped");
         if !reader.next(&mut message).unwrap().is_data() {
             reader.wait(Duration::from_millis(100)).unwrap();
             continue;
         }
-        assert!(message.times().iter().all(|&time| std::mem::replace(&mut last, time) < time), "times go on");
+        assert!(message.times().iter().all(|&time| std::mem::replace(&mut last, time) < time), "times increase");
         assert_eq!(reader.generation(), Some(0));
         seen += 1;
     }
@@ -89,13 +89,13 @@ fn a_replay_is_ended_in_order_by_a_signal_and_refuses_a_name_that_lives() {
 }
 
 #[test]
-fn what_is_no_recording_makes_no_stream() {
+fn a_file_that_is_not_a_recording_creates_no_stream() {
     let folder = tempfile::tempdir().unwrap();
     let name = Name::new("none");
     let file = folder.path().join("notes.txt");
     fs::write(&file, "some text").unwrap();
     let (code, _, stderr) = Running::start(dora_shm(&["replay", file.to_str().unwrap(), "--as", &name])).end();
-    assert!(code == Some(1) && stderr.contains("no recording: it is text"), "{stderr}");
+    assert!(code == Some(1) && stderr.contains("not a recording: it is text"), "{stderr}");
     let whole = fs::read(recording(folder.path(), 3)).unwrap();
     for length in [whole.len() - 1, 200, 5, 1] {
         fs::write(&file, &whole[..length]).unwrap();

@@ -1,4 +1,4 @@
-"""Reads a recording and its exports with pyarrow and numpy alone, as docs/recording.md says."""
+"""Reads a recording and its exports with pyarrow and numpy alone, as docs/recording.md describes."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-//! `dora-shm clean`. It looks at all of shared memory, so it has one of its own here.
+//! `dora-shm clean`. It acts on all of shared memory, so these tests have a shared memory of their own.
 
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         write(&mut writer, 5);
         let stopped = start_writer("stopped");
         stopped.signal(rustix::process::Signal::STOP);
-        std::fs::write("/dev/shm/somebody-elses", "x").unwrap();
+        std::fs::write("/dev/shm/other", "x").unwrap();
         let before = listing();
         let ran = done(&["clean"]);
-        assert_eq!((&*ran.out, &*ran.err), ("", "nothing was left by dead writers\n"));
+        assert_eq!((&*ran.out, &*ran.err), ("", "dead writers left nothing\n"));
 
         dead("eeg");
         dead("headless");
@@ -32,7 +32,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         assert!(ran.err.starts_with("`dora-shm clean` frees "), "{}", ran.err);
         let planned = json(&["clean", "--dry-run", "--json"]);
         assert_eq!((&planned["dry_run"], planned["removed"].as_array().unwrap().len()), (&json!(true), 2));
-        assert_eq!(listing(), with_the_dead, "looking removes nothing");
+        assert_eq!(listing(), with_the_dead, "a dry run removes nothing");
 
         let removed = json(&["clean", "--json"]);
         assert_eq!(listing(), before);
@@ -51,7 +51,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
 }
 
 #[test]
-fn a_dead_stream_that_is_listed_can_be_cleaned_and_is_gone() {
+fn a_dead_stream_is_listed_until_it_is_cleaned() {
     with_private_shm(64, || {
         dead("eeg");
         assert_eq!(json(&["list", "--json"])[0]["state"], "dead");
@@ -60,7 +60,7 @@ fn a_dead_stream_that_is_listed_can_be_cleaned_and_is_gone() {
         }
         let ran = done(&["clean"]);
         let names: Vec<&str> = ran.out.lines().map(|line| line.split('"').nth(1).unwrap()).collect();
-        assert_eq!(names, ["a", "b", "c", "d", "eeg"], "by name, as in the list");
+        assert_eq!(names, ["a", "b", "c", "d", "eeg"], "sorted by name, as in the list");
         assert!(ran.out.lines().all(|line| line.contains("\" (3 segments, ")), "{}", ran.out);
         assert!(ran.err.ends_with(" freed\n"), "{}", ran.err);
         assert_eq!(json(&["list", "--json"]), Value::Array(Vec::new()));

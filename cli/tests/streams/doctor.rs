@@ -1,4 +1,4 @@
-//! `dora-shm doctor`, in a shared memory of its own.
+//! `dora-shm doctor`, in a private shared memory.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -9,7 +9,7 @@ use crate::tool::*;
 use dora_shm_testkit::isolated::with_private_shm;
 use dora_shm_testkit::segments;
 
-/// The checks, as JSON; with no `dora` in PATH but the one in this folder.
+/// The checks, as JSON, with only this folder in PATH.
 fn examine(dora: &std::path::Path) -> (Option<i32>, Value) {
     let ran: Ran = tool().args(["doctor", "--json"]).env("PATH", dora).output().unwrap().into();
     let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out));
@@ -17,14 +17,14 @@ fn examine(dora: &std::path::Path) -> (Option<i32>, Value) {
     (ran.code, document["checks"].clone())
 }
 
-/// The checks that found something.
+/// The checks that are findings.
 fn findings(checks: &Value) -> Vec<String> {
     let found = checks.as_array().unwrap().iter().filter(|check| check["level"] == "finding");
     let text = |check: &Value| {
-        assert!(check["advice"].is_string(), "each finding says what to do: {check}");
+        assert!(check["advice"].is_string(), "each finding has advice: {check}");
         format!("{}: {}", check["check"].as_str().unwrap(), check["says"].as_str().unwrap())
     };
-    // The test's /dev/shm is really another one than that of the machine's first process.
+    // The test's /dev/shm does differ from that of the machine's first process.
     found.map(text).filter(|text| !text.starts_with("place: ")).collect()
 }
 
@@ -40,7 +40,7 @@ fn what_is_wrong_with_shared_memory_is_found() {
         assert_eq!(findings(&checks), [""; 0]);
         assert_eq!(code, Some(i32::from(is_apart(&checks))));
         let dora = checks.as_array().unwrap().iter().find(|check| check["check"] == "dora").unwrap();
-        assert_eq!(dora["level"], "note", "without dora streams can be read all the same");
+        assert_eq!(dora["level"], "note", "streams can be read without dora");
 
         // Another release of dora.
         let program = nowhere.path().join("dora");
@@ -55,7 +55,7 @@ fn what_is_wrong_with_shared_memory_is_found() {
         assert!(found.len() == 1 && found[0].contains("has version 0.3.12"), "{found:?}");
         script("echo dora-cli 1.1.0");
         assert_eq!(findings(&examine(nowhere.path()).1), [""; 0]);
-        // One that leaves a process behind, which keeps its output open.
+        // A dora that leaves a process behind, which keeps its output open.
         script("/bin/sleep 60 & echo $! > \"$0.pid\"; echo dora-cli 1.1.0");
         let started = std::time::Instant::now();
         assert_eq!(findings(&examine(nowhere.path()).1), [""; 0]);
@@ -81,7 +81,7 @@ fn what_is_wrong_with_shared_memory_is_found() {
         std::fs::remove_file("/dev/shm/sm_liar.anchor").unwrap();
         drop(writer);
 
-        // A message from a machine whose clock goes ahead.
+        // A message from a machine whose clock is ahead.
         let mut writer = live("ahead");
         let samples = vec![0; CHANNELS * 4];
         let send_ns = unix_ns() + 3_000_000_000;
@@ -97,10 +97,10 @@ fn what_is_wrong_with_shared_memory_is_found() {
         let mut writer = Writer::create("long", WriterOptions::default()).unwrap();
         writer.begin(&Format::new(Dtype::U8, &[1 << 20], 10.0, 110).unwrap(), &Description::default(), 1).unwrap();
         let found = findings(&examine(nowhere.path()).1);
-        assert!(found.len() == 1 && found[0].contains("does not fit beside it"), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains("the next ring does not fit"), "{found:?}");
         drop(writer);
 
-        // A folder in which every user can remove what is not his.
+        // A folder in which every user can remove the files of others.
         std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o777)).unwrap();
         let found = findings(&examine(nowhere.path()).1);
         assert!(found.len() == 1 && found[0].contains("sticky"), "{found:?}");
@@ -108,7 +108,7 @@ fn what_is_wrong_with_shared_memory_is_found() {
 }
 
 #[test]
-fn a_read_only_mount_is_one_finding_and_a_missing_folder_says_what_is_missing() {
+fn a_read_only_mount_is_one_finding_and_a_missing_folder_is_named() {
     with_private_shm(16, || {
         let nowhere = tempfile::tempdir().unwrap();
         let mount = |arguments: &[&str]| {
@@ -124,14 +124,14 @@ fn a_read_only_mount_is_one_finding_and_a_missing_folder_says_what_is_missing() 
         assert!(found[0].starts_with("folder: /dev/shm cannot be used: No such file"), "{found:?}");
         assert!(found[1].starts_with("streams: ") && found[1].contains("failed: No such file"), "{found:?}");
         for command in ["list", "clean"] {
-            let said = failed(&[command]);
-            assert!(said.contains("No such file") && said.contains("`dora-shm doctor`"), "{said}");
+            let error = failed(&[command]);
+            assert!(error.contains("No such file") && error.contains("`dora-shm doctor`"), "{error}");
         }
     });
 }
 
 #[test]
-fn for_people_each_finding_says_what_to_do() {
+fn the_report_has_advice_below_each_finding() {
     with_private_shm(192, || {
         dead("eeg");
         let ran = run(&["doctor"]);

@@ -9,7 +9,7 @@ use crate::list::row;
 use crate::tool::*;
 use dora_shm_testkit::{Name, segments};
 
-/// A stream as ezmsg wrote it, put into shared memory under a name of our own.
+/// A stream as ezmsg wrote it, copied into shared memory under a name of our own.
 struct Golden(Name);
 
 impl Golden {
@@ -34,7 +34,7 @@ impl Drop for Golden {
 }
 
 #[test]
-fn a_stream_of_ezmsgs_is_listed_by_its_segment_with_what_its_header_says() {
+fn a_stream_that_ezmsg_wrote_is_listed_by_its_segment_with_the_content_of_its_header() {
     for (version, bytes) in [("v1", 240), ("v2", 400)] {
         let golden = Golden::put("ezmsg/list", version);
         let segment = shorten(&golden.0);
@@ -45,7 +45,7 @@ fn a_stream_of_ezmsgs_is_listed_by_its_segment_with_what_its_header_says() {
         assert_eq!(row(&segment, &["list", "--json"]), expected);
         let ran = done(&["list"]);
         assert!(
-            ran.err.contains(&format!("{segment}: a stream of ezmsg's, whose key is \"eeg/headset-1\"")),
+            ran.err.contains(&format!("{segment}: a stream that ezmsg wrote, with key \"eeg/headset-1\"")),
             "{}",
             ran.err
         );
@@ -53,7 +53,7 @@ fn a_stream_of_ezmsgs_is_listed_by_its_segment_with_what_its_header_says() {
 }
 
 #[test]
-fn a_stream_of_ezmsgs_whose_key_is_its_name_is_listed_by_it() {
+fn a_stream_that_ezmsg_wrote_is_listed_by_its_key_if_that_is_its_name() {
     let golden = Golden::put("ezmsg/key", "v2");
     let header = segments::header(&golden.0);
     segments::patch(&header, 290, golden.0.as_bytes()).unwrap();
@@ -63,7 +63,7 @@ fn a_stream_of_ezmsgs_whose_key_is_its_name_is_listed_by_it() {
 }
 
 #[test]
-fn a_stream_of_ezmsgs_can_be_looked_at_by_its_name() {
+fn a_stream_that_ezmsg_wrote_can_be_inspected_by_its_name() {
     let golden = Golden::put("ezmsg/info", "v2");
     let found = json(&["info", "--json", &golden.0]);
     assert_eq!((&found["state"], &found["position"], &found["layout"]), (&json!("ezmsg"), &json!(24), &Value::Null));
@@ -75,14 +75,14 @@ fn a_stream_of_ezmsgs_can_be_looked_at_by_its_name() {
 }
 
 #[test]
-fn by_its_segment_a_stream_of_ezmsgs_cannot_be_read_and_the_reason_is_told() {
+fn a_stream_that_ezmsg_wrote_cannot_be_read_by_its_segment_and_the_error_gives_the_reason() {
     let golden = Golden::put("ezmsg/segment", "v2");
-    let said = failed(&["info", &shorten(&golden.0)]);
-    assert!(said.contains("ezmsg wrote, which does not say its name"), "{said}");
+    let error = failed(&["info", &shorten(&golden.0)]);
+    assert!(error.contains("ezmsg wrote, which does not contain its name"), "{error}");
 }
 
 #[test]
-fn a_stream_of_ezmsgs_can_be_watched() {
+fn a_stream_that_ezmsg_wrote_can_be_watched() {
     let golden = Golden::put("ezmsg/watch", "v2");
     let out = done(&["watch", "--json", "--count", "1", "--every", "50ms", &golden.0]).out;
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! `dora-shm info`, and what any command says of a stream that it cannot open.
+//! `dora-shm info`, and the errors of any command for a stream that it cannot open.
 
 use dora_shm_ring::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use dora_shm_testkit::Name;
 use dora_shm_testkit::segments::{self, header_at, patch};
 
 #[test]
-fn everything_of_a_stream_is_told() {
+fn info_prints_everything_about_a_stream() {
     let name = Name::new("info/all");
     let mut writer = live_as(&name, WriterOptions::default().mode(0o640));
     write(&mut writer, 7);
@@ -17,7 +17,7 @@ fn everything_of_a_stream_is_told() {
     for expected in [
         "live",
         "float32",
-        "100 Hz promised",
+        "100 Hz stated",
         "2.00 s",
         "generation   0",
         "7 frames in 1 message\n",
@@ -47,7 +47,7 @@ fn everything_of_a_stream_is_told() {
 }
 
 #[test]
-fn a_writer_that_has_no_ring_yet_is_told_of() {
+fn info_reports_a_writer_that_has_no_ring_yet() {
     let name = Name::new("info/waiting");
     let _writer = Writer::create(&name, WriterOptions::default()).unwrap();
     let out = done(&["info", &name]).out;
@@ -57,14 +57,14 @@ fn a_writer_that_has_no_ring_yet_is_told_of() {
 }
 
 #[test]
-fn the_program_of_a_process_that_does_not_write_the_stream_is_not_told() {
+fn the_program_of_a_process_that_does_not_write_the_stream_is_not_printed() {
     let name = Name::new("info/program");
     let writer = live(&name);
     let program = std::fs::read_to_string("/proc/self/comm").unwrap();
     let own = format!("process {} ({}), user", std::process::id(), program.trim_end());
     let out = done(&["info", &name]).out;
     assert!(out.contains(&own), "{own} in {out}");
-    // As of a writer in a container, which has a number there that another process has here.
+    // As with a writer in a container, whose number belongs to a different process here.
     let mut other = std::process::Command::new("sleep").arg("600").spawn().unwrap();
     patch(&segments::header(&name), header_at::WRITER_PID, &other.id().to_le_bytes()).unwrap();
     let ran = run(&["info", &name]);
@@ -75,7 +75,7 @@ fn the_program_of_a_process_that_does_not_write_the_stream_is_not_told() {
 }
 
 #[test]
-fn a_dead_writer_without_a_ring_is_not_told_to_begin_one() {
+fn a_dead_writer_without_a_ring_is_not_expected_to_begin_one() {
     let name = Name::new("info/ringless");
     dead(&name);
     std::fs::remove_file(segments::ring(&name, 0)).unwrap();
@@ -87,7 +87,7 @@ fn a_dead_writer_without_a_ring_is_not_told_to_begin_one() {
 }
 
 #[test]
-fn what_a_dead_writer_left_can_be_looked_at() {
+fn what_a_dead_writer_left_can_be_inspected() {
     let name = Name::new("info/dead");
     let pid = dead(&name);
     let out = done(&["info", &name]).out;
@@ -106,12 +106,12 @@ fn a_stream_is_found_by_the_name_of_its_segment_too() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_answered_with_the_nearest() {
+fn the_error_for_an_unknown_name_lists_the_nearest() {
     let name = Name::new("info/nearest");
     let _writer = live(&name);
     let wrong = name.replace("nearest", "naerest");
-    let said = failed(&["info", &wrong]);
-    assert!(said.starts_with(&format!("error: there is no stream \"{wrong}\"; nearest: \"{}\"", &*name)), "{said}");
+    let error = failed(&["info", &wrong]);
+    assert!(error.starts_with(&format!("error: there is no stream \"{wrong}\"; nearest: \"{}\"", &*name)), "{error}");
 }
 
 #[test]
@@ -124,17 +124,17 @@ fn names_that_no_stream_can_have_are_refused_with_the_reason() {
 }
 
 #[test]
-fn a_damaged_stream_is_refused_by_what_is_wrong_with_it() {
+fn a_damaged_stream_is_refused_with_the_reason() {
     let name = Name::new("info/damaged");
     let header = segments::header(&name);
     std::fs::write(&header, vec![7; 4096]).unwrap();
-    let said = failed(&["info", &name]);
-    assert!(said.contains("is corrupt") && said.contains("neither dora-shm's magic nor ezmsg's"), "{said}");
+    let error = failed(&["info", &name]);
+    assert!(error.contains("is corrupt") && error.contains("neither dora-shm's magic nor ezmsg's"), "{error}");
     std::fs::remove_file(header).unwrap();
 }
 
 #[test]
-fn hostile_text_in_a_description_cannot_write_to_the_terminal() {
+fn hostile_text_in_a_description_cannot_control_the_terminal() {
     let name = Name::new("info/hostile");
     let mut writer = live(&name);
     let evil = "a\u{1b}]0;title\u{7}\u{9b}2J".to_owned();

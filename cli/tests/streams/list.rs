@@ -17,7 +17,7 @@ pub fn row(name: &str, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn a_live_stream_is_a_row_with_exactly_the_promised_members() {
+fn a_live_stream_is_a_row_with_exactly_the_documented_members() {
     let name = Name::new("list/live");
     let mut writer = live(&name);
     write(&mut writer, 10);
@@ -45,7 +45,7 @@ fn a_live_stream_is_a_row_with_exactly_the_promised_members() {
 }
 
 #[test]
-fn every_state_of_a_stream_is_told() {
+fn list_shows_every_state_of_a_stream() {
     let waiting = Name::new("list/waiting");
     let _waiting = Writer::create(&waiting, WriterOptions::default()).unwrap();
     let found = row(&waiting, &["list", "--json"]);
@@ -57,7 +57,7 @@ fn every_state_of_a_stream_is_told() {
     let pid = dead(&dead_one);
     let found = row(&dead_one, &["list", "--json"]);
     assert_eq!((&found["state"], &found["pid"], &found["position"]), (&json!("dead"), &json!(pid), &json!(5)));
-    // Its writer had closed it, and died before it could remove it.
+    // As if its writer had closed it and died before it could remove it.
     patch(&segments::header(&dead_one), header_at::STATE, &2u32.to_le_bytes()).unwrap();
     assert_eq!(row(&dead_one, &["list", "--json"])["state"], "closed");
     for path in segments::of(&dead_one) {
@@ -71,7 +71,7 @@ fn every_state_of_a_stream_is_told() {
 }
 
 #[test]
-fn the_newest_frame_has_an_age_however_fast_they_come() {
+fn the_newest_frame_has_an_age_however_fast_frames_come() {
     let name = Name::new("list/age");
     let mut writer = live(&name);
     let is_over = std::sync::atomic::AtomicBool::new(false);
@@ -89,18 +89,18 @@ fn the_newest_frame_has_an_age_however_fast_they_come() {
 }
 
 #[test]
-fn a_stream_whose_name_is_gone_is_neither_listed_nor_told_as_near() {
+fn a_stream_whose_name_is_gone_is_neither_listed_nor_suggested() {
     let name = Name::new("list/nameless");
     let _writer = live(&name);
     std::fs::remove_file(segments::header(&name)).unwrap();
     let rows = json(&["list", "--json"]);
     assert!(rows.as_array().unwrap().iter().all(|row| row["name"] != *name), "{rows}");
-    let said = failed(&["info", &name]);
-    assert_eq!(said.matches(&*name).count(), 1, "{said}");
+    let error = failed(&["info", &name]);
+    assert_eq!(error.matches(&*name).count(), 1, "{error}");
 }
 
 #[test]
-fn scalars_and_streams_without_a_rate_are_told_as_such() {
+fn scalars_and_streams_without_a_rate_are_listed_as_such() {
     let name = Name::new("list/scalar");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     let format = Format::new(Dtype::F64, &[], 0.0, 16).unwrap();
@@ -113,7 +113,7 @@ fn scalars_and_streams_without_a_rate_are_told_as_such() {
 }
 
 #[test]
-fn people_are_shown_a_table_without_colours_where_nobody_sees_them() {
+fn list_prints_a_table_without_colours_if_stdout_is_not_a_terminal() {
     let name = Name::new("list/table");
     let mut writer = live(&name);
     write(&mut writer, 10);
@@ -124,7 +124,7 @@ fn people_are_shown_a_table_without_colours_where_nobody_sees_them() {
         assert!(line.contains(expected), "{expected} in {line}");
     }
     assert!(!ran.out.contains('\u{1b}'));
-    // Who asks for colours gets them anywhere.
+    // Colours can be forced anywhere.
     let coloured: Ran = tool().arg("list").env("CLICOLOR_FORCE", "1").output().unwrap().into();
     assert!(coloured.out.contains("\u{1b}["));
 }
@@ -151,7 +151,7 @@ fn a_row_fits_into_a_terminal_of_eighty_columns() {
 }
 
 #[test]
-fn a_name_cannot_write_to_the_terminal() {
+fn a_name_cannot_control_the_terminal() {
     let name = format!("{}\u{1b}[2J", &*Name::new("list/hostile"));
     let writer = live(&name);
     assert!(!done(&["list"]).out.contains('\u{1b}'));

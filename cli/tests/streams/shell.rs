@@ -1,23 +1,23 @@
-//! What a shell sees: pipes, completions, manual pages, help.
+//! The command in a shell: pipes, completions, manual pages, help.
 
 use std::process::{Command, Stdio};
 
 use crate::tool::*;
 use dora_shm_testkit::Name;
 
-/// Runs it with a stdout that nobody reads any more.
+/// Runs the tool with a stdout whose reader has gone.
 fn into_closed_pipe(arguments: &[&str]) -> Ran {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = tool();
     let child = command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-    // The command holds the pipe's end, too.
+    // The command holds an end of the pipe, too.
     drop(command);
     child.wait_with_output().unwrap().into()
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_error() {
+fn it_is_not_an_error_if_the_reader_of_stdout_has_gone() {
     let name = Name::new("shell/pipe");
     let mut writer = live(&name);
     write(&mut writer, 10);
@@ -36,7 +36,7 @@ fn a_reader_that_has_gone_is_no_error() {
         let started = std::time::Instant::now();
         let ran = into_closed_pipe(arguments);
         assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{arguments:?}");
-        assert!(started.elapsed().as_secs() < 20, "{arguments:?} went on for nobody");
+        assert!(started.elapsed().as_secs() < 20, "{arguments:?} did not end");
     }
 }
 
@@ -61,11 +61,11 @@ fn every_command_has_help_and_a_manual_page() {
     assert!(done(&["man"]).out.contains(".TH dora-shm 1"));
     let pages = std::fs::read_dir(folder.path().join("man1")).unwrap();
     let helps = pages.filter(|page| page.as_ref().unwrap().file_name().to_string_lossy().contains("help"));
-    assert_eq!(helps.count(), 0, "nobody reads a page about `dora-shm help`");
+    assert_eq!(helps.count(), 0, "there is no page about `dora-shm help`");
     assert!(
         done(&["man", "list"]).out.contains("\n.TP\n\\fBposition\\fR\nframes written since the generation began\n")
     );
-    // Lists stand as they were written, from their first line on.
+    // Lists keep their lines, from the first on.
     assert!(done(&["list", "--help"]).out.contains("\n  name         name of the stream\n  dtype "));
     assert!(done(&["completions", "--help"]).out.contains("\n  bash  dora-shm completions bash"));
     assert!(failed(&["man", "wach"]).contains("there is no command \"wach\""));
@@ -79,7 +79,7 @@ fn a_binary_that_is_installed_carries_no_line_tables() {
 }
 
 #[test]
-fn completions_are_made_for_each_shell_and_bash_takes_them() {
+fn completions_exist_for_each_shell_and_bash_accepts_them() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = done(&["completions", shell]).out;
         assert!(script.contains("dora-shm") && script.contains("dry-run"), "{shell}: {script}");
@@ -89,7 +89,7 @@ fn completions_are_made_for_each_shell_and_bash_takes_them() {
     assert!(check.status.success() && check.stderr.is_empty(), "{}", String::from_utf8_lossy(&check.stderr));
 }
 
-/// What bash would offer for the last of `words`.
+/// The completions that bash offers for the last of `words`.
 fn offered_by_bash(words: &[&str]) -> Vec<String> {
     let tool = std::path::Path::new(env!("CARGO_BIN_EXE_dora-shm"));
     let path = format!("{}:{}", tool.parent().unwrap().display(), std::env::var("PATH").unwrap());
@@ -133,7 +133,7 @@ fn it_needs_no_library_beyond_libc() {
     let ran: Ran = Command::new("ldd").arg(env!("CARGO_BIN_EXE_dora-shm")).output().unwrap().into();
     for line in ran.out.lines() {
         let library = line.split_whitespace().next().unwrap().rsplit('/').next().unwrap();
-        // The C library's mathematics are a file of their own.
+        // The C library has a separate file for mathematics.
         let own = ["linux-vdso.so", "libc.so", "libm.so", "ld-linux", "ld64"];
         assert!(own.iter().any(|name| library.starts_with(name)), "{line}");
     }

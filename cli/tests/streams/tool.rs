@@ -11,12 +11,12 @@ use dora_shm_testkit::roles::{self, DONE};
 /// The program, built for this test.
 pub fn tool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm"));
-    // What the one who runs the tests has set is not to change what they see.
+    // The environment of whoever runs the tests must not change the output.
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("TERM", "xterm");
     command
 }
 
-/// What it printed, and how it ended.
+/// The tool's output and exit code.
 pub struct Ran {
     pub code: Option<i32>,
     pub out: String,
@@ -35,7 +35,7 @@ pub fn run(arguments: &[&str]) -> Ran {
     tool().args(arguments).output().unwrap().into()
 }
 
-/// What it printed, when all went well.
+/// Runs the tool, which has to succeed.
 #[track_caller]
 pub fn done(arguments: &[&str]) -> Ran {
     let ran = run(arguments);
@@ -43,14 +43,14 @@ pub fn done(arguments: &[&str]) -> Ran {
     ran
 }
 
-/// The JSON that it printed.
+/// The JSON that the tool printed.
 #[track_caller]
 pub fn json(arguments: &[&str]) -> Value {
     let out = done(arguments).out;
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
 }
 
-/// What it said when it failed.
+/// The error of the tool, which has to fail.
 #[track_caller]
 pub fn failed(arguments: &[&str]) -> String {
     let ran = run(arguments);
@@ -91,7 +91,7 @@ pub fn live_as(name: &str, options: WriterOptions) -> Writer {
     writer
 }
 
-/// A message of so many frames of [`format`], sent now.
+/// Writes a message of `frames` frames of [`format`], sent now.
 pub fn write(writer: &mut Writer, frames: usize) {
     let samples = vec![0; frames * CHANNELS * 4];
     let times = Times::Linear { start: writer.position() as f64 * 0.01, step: 0.01 };
@@ -106,7 +106,7 @@ pub fn dead(name: &str) -> u32 {
     pid
 }
 
-/// A process that has written a stream with five frames, and obeys.
+/// A process that has written a stream with five frames, and executes commands.
 pub fn start_writer(name: &str) -> Process {
     let mut writer = roles::start("source", &[name, "200", "10", "float32"]);
     writer.expect("begins").unwrap();

@@ -1,4 +1,4 @@
-//! Streams of other users, and of our own that others look at. Only root can make them.
+//! Streams of other users, and our own streams as other users see them. Only root can create them.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
@@ -17,13 +17,13 @@ const NOBODY: &str = "65534";
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("not root: nothing was tried with other users");
+        eprintln!("not root: nothing was tested with other users");
     }
     is_root
 }
 
 #[test]
-fn another_users_stream_is_a_row_and_is_read_when_its_owner_is_named() {
+fn another_users_stream_is_a_row_and_is_read_if_its_owner_is_named() {
     if !is_root() {
         return;
     }
@@ -40,9 +40,9 @@ fn another_users_stream_is_a_row_and_is_read_when_its_owner_is_named() {
     let found = row(&name, &["list", "--json", "--owner", &OTHER.to_string()]);
     assert_eq!((&found["state"], &found["position"]), (&json!("live"), &json!(3)));
 
-    let said = failed(&["info", &name]);
-    assert!(said.contains(&format!("belongs to user {OTHER}, and you are root")), "{said}");
-    assert!(said.contains(&format!("--owner {OTHER}")), "{said}");
+    let error = failed(&["info", &name]);
+    assert!(error.contains(&format!("belongs to user {OTHER}, and you are root")), "{error}");
+    assert!(error.contains(&format!("--owner {OTHER}")), "{error}");
     assert!(failed(&["info", "--owner", "54322", &name]).contains(&format!("belongs to user {OTHER}, not to 54322")));
     assert!(failed(&["info", &segment]).contains(&format!("dora-shm list --owner {OTHER}")));
     assert_eq!(json(&["info", "--json", "--owner", &OTHER.to_string(), &name])["owner_uid"], OTHER);
@@ -50,7 +50,7 @@ fn another_users_stream_is_a_row_and_is_read_when_its_owner_is_named() {
 }
 
 #[test]
-fn who_may_not_look_into_shared_memory_is_told_so_and_not_that_a_writer_refuses() {
+fn the_error_without_access_to_shared_memory_does_not_blame_a_writer() {
     if !is_root() {
         return;
     }
@@ -58,18 +58,18 @@ fn who_may_not_look_into_shared_memory_is_told_so_and_not_that_a_writer_refuses(
         std::fs::set_permissions("/dev/shm", PermissionsExt::from_mode(0o700)).unwrap();
         let ran = as_nobody(&["info", "eeg"]);
         assert_eq!(ran.code, Some(1));
-        assert!(ran.err.contains("you are nobody and may not look into /dev/shm"), "{}", ran.err);
+        assert!(ran.err.contains("you are nobody and may not access /dev/shm"), "{}", ran.err);
         assert!(ran.err.contains("dora-shm doctor") && !ran.err.contains("MODE"), "{}", ran.err);
         let ran = as_nobody(&["doctor"]);
         assert_eq!(ran.code, Some(1));
-        assert!(ran.out.contains("mode 0700: you may neither make streams nor see any"), "{}", ran.out);
+        assert!(ran.out.contains("mode 0700: you may neither create streams nor see any"), "{}", ran.out);
         assert!(ran.out.contains("listing /dev/shm failed: Permission denied"), "{}", ran.out);
     });
 }
 
 /// The tool as another user would run it.
 fn as_nobody(arguments: &[&str]) -> Ran {
-    // Where it was built, others may not look.
+    // Other users may not be able to read the folder where it was built.
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let copy = folder.path().join("dora-shm");
@@ -81,7 +81,7 @@ fn as_nobody(arguments: &[&str]) -> Ran {
 }
 
 #[test]
-fn who_may_not_read_a_stream_is_told_why() {
+fn the_error_for_a_stream_that_may_not_be_read_gives_the_reason() {
     if !is_root() {
         return;
     }
@@ -90,7 +90,7 @@ fn who_may_not_read_a_stream_is_told_why() {
     for command in ["info", "watch"] {
         let ran = as_nobody(&[command, &name]);
         assert_eq!(ran.code, Some(1));
-        for expected in ["may not read stream", "user root lets nobody else read it (mode 0600)", "MODE \"0644\""] {
+        for expected in ["may not read stream", "user root lets no other user read it (mode 0600)", "MODE \"0644\""] {
             assert!(ran.err.contains(expected), "{expected} in {}", ran.err);
         }
     }
@@ -99,7 +99,7 @@ fn who_may_not_read_a_stream_is_told_why() {
     let segment = shorten(&name);
     let found = rows.as_array().unwrap().iter().find(|row| row["name"] == segment).unwrap();
     assert_eq!(found["state"], Value::Null);
-    assert!(ran.err.contains(&format!("{segment}: user root lets nobody else read it (mode 0600)")), "{}", ran.err);
+    assert!(ran.err.contains(&format!("{segment}: user root lets no other user read it (mode 0600)")), "{}", ran.err);
     let ran = as_nobody(&["doctor"]);
     assert!(ran.out.contains("note     others      user root has "), "{}", ran.out);
     drop(writer);

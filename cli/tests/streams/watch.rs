@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::tool::*;
 
-/// The watch of a stream, in lines of JSON.
+/// A running `dora-shm watch --json`.
 struct Watch(Process);
 
 impl Watch {
@@ -24,7 +24,7 @@ impl Watch {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// The next line that is no status.
+    /// The next line that is not a status.
     #[track_caller]
     fn event(&mut self) -> Value {
         loop {
@@ -35,7 +35,7 @@ impl Watch {
         }
     }
 
-    /// The next line that tells `event`, of which nothing else has happened before.
+    /// The next event, which has to be `event`.
     #[track_caller]
     fn expect(&mut self, event: &str) -> Value {
         let found = self.event();
@@ -57,7 +57,7 @@ impl Watch {
 }
 
 #[test]
-fn what_happens_to_a_stream_is_told_from_before_its_beginning_to_after_its_end() {
+fn watch_reports_the_events_of_a_stream_from_before_its_beginning_to_after_its_end() {
     let name = Name::new("watch/life");
     let mut watch = Watch::start(&name, &[]);
     let absent = watch.expect("absent");
@@ -95,7 +95,7 @@ fn what_happens_to_a_stream_is_told_from_before_its_beginning_to_after_its_end()
 }
 
 #[test]
-fn a_writers_death_and_who_comes_after_it_are_told() {
+fn watch_reports_a_writers_death_and_its_successor() {
     let name = Name::new("watch/death");
     let first = start_writer(&name);
     let mut watch = Watch::start(&name, &[]);
@@ -127,7 +127,7 @@ fn messages_are_measured_and_losses_counted() {
     write(&mut writer, 10);
     let mut watch = Watch::start(&name, &[]);
     watch.expect("attached");
-    // It is attached; what comes from now on is measured.
+    // From here on, messages are measured.
     let mut frames = 0;
     let mut measured = None;
     for _ in 0..200 {
@@ -148,7 +148,7 @@ fn messages_are_measured_and_losses_counted() {
     assert!((ratio - 12.0).abs() < 1e-6, "a frame has 12 bytes: {ratio}");
     assert!(seconds("messages_hz") > 0.0);
 
-    // Stopped, the watch is lapped; the books balance all the same.
+    // While it is stopped, the watch is lapped; frames and losses still add up.
     watch.0.signal(rustix::process::Signal::STOP);
     for _ in 0..100 {
         write(&mut writer, 10);
@@ -164,7 +164,7 @@ fn messages_are_measured_and_losses_counted() {
 }
 
 #[test]
-fn without_a_terminal_there_are_plain_lines() {
+fn without_a_terminal_watch_prints_plain_lines() {
     let name = Name::new("watch/lines");
     let mut writer = live(&name);
     write(&mut writer, 10);
@@ -182,7 +182,7 @@ fn without_a_terminal_there_are_plain_lines() {
 }
 
 #[test]
-fn a_stream_that_never_comes_is_an_error_once_the_time_is_over() {
+fn it_is_an_error_if_no_stream_comes_within_the_time() {
     let name = Name::new("watch/never");
     let ran = run(&["watch", "--for", "100ms", &name]);
     assert_eq!(ran.code, Some(1));
@@ -191,7 +191,7 @@ fn a_stream_that_never_comes_is_an_error_once_the_time_is_over() {
 }
 
 #[test]
-fn a_watch_ends_by_itself_when_its_time_is_over() {
+fn a_watch_ends_when_its_time_is_over() {
     let name = Name::new("watch/for");
     let _writer = live(&name);
     assert_eq!(run(&["watch", "--for", "100ms", &name]).code, Some(0));
@@ -200,7 +200,7 @@ fn a_watch_ends_by_itself_when_its_time_is_over() {
 }
 
 #[test]
-fn on_a_terminal_one_line_is_written_over_and_the_cursor_left_below_it() {
+fn on_a_terminal_one_line_is_rewritten_and_the_cursor_ends_below_it() {
     let name = Name::new("watch/terminal");
     let mut writer = live(&name);
     write(&mut writer, 10);
@@ -215,7 +215,7 @@ fn on_a_terminal_one_line_is_written_over_and_the_cursor_left_below_it() {
 }
 
 #[test]
-fn eighty_columns_have_room_for_all_that_is_measured() {
+fn eighty_columns_have_room_for_everything_that_is_measured() {
     let name = Name::new("watch/narrow");
     let mut writer = live(&name);
     let is_over = std::sync::atomic::AtomicBool::new(false);
@@ -244,7 +244,7 @@ fn eighty_columns_have_room_for_all_that_is_measured() {
 }
 
 #[test]
-fn ctrl_c_ends_a_watch_in_order_also_while_it_waits_for_a_stream() {
+fn ctrl_c_ends_a_watch_cleanly_also_while_it_waits_for_a_stream() {
     for there in [false, true] {
         let name = Name::new("watch/ctrl-c");
         let _writer = there.then(|| live(&name));

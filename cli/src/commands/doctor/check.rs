@@ -1,4 +1,4 @@
-//! What `doctor` looked at, and what it says of it.
+//! A check and its result.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     Ok,
-    /// Good to know.
+    /// Worth knowing.
     Note,
     /// Something is wrong.
     Finding,
@@ -24,11 +24,12 @@ impl Level {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// A word for what was looked at.
+    /// Name of the check.
     pub check: &'static str,
     pub level: Level,
+    /// The result, as a sentence.
     pub says: String,
-    /// What to do.
+    /// Advice on what to do.
     pub advice: Option<String>,
 }
 

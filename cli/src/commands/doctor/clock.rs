@@ -1,4 +1,4 @@
-//! The clocks: of this machine, and of those whose messages come here.
+//! The clocks of this machine, and of machines that send messages to it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::check::Check;
 use crate::text::quoted;
 use crate::units;
 
-/// Send times that are further ahead of this machine's clock are not of this machine.
+/// A send time further ahead of this machine's clock comes from another machine.
 const AHEAD: Duration = Duration::from_millis(100);
 
 pub fn examine() -> Vec<Check> {
@@ -20,25 +20,25 @@ pub fn examine() -> Vec<Check> {
     if let Some(source) = source.as_deref().map(str::trim).filter(|source| is_slow(source)) {
         found.push(Check::note(
             "clock",
-            format!("the kernel's clock source is {source}: each look at the clock takes a microsecond or more"),
+            format!("the kernel's clock source is {source}: each read of the clock takes a microsecond or more"),
             "see whether the kernel can use tsc or kvm-clock (/sys/devices/system/clocksource/clocksource0/available_clocksource)",
         ));
     }
     match clock_is_synchronized() {
         Some(false) => found.push(Check::note(
             "clock",
-            "nothing keeps this machine's clock: send times of messages from other machines cannot be compared with it",
-            "run chrony, systemd-timesyncd or ptp4l, if graphs span machines; latencies on this machine are right in any case",
+            "nothing synchronises this machine's clock: send times of messages from other machines cannot be compared with it",
+            "if graphs span machines, run chrony, systemd-timesyncd or ptp4l; latencies on this machine are correct in any case",
         )),
         Some(true) | None if found.is_empty() => {
-            found.push(Check::ok("clock", source.map_or_else(|| "kept".to_owned(), |source| format!("kept, source {}", source.trim()))));
+            found.push(Check::ok("clock", source.map_or_else(|| "synchronised".to_owned(), |source| format!("synchronised, source {}", source.trim()))));
         }
         Some(true) | None => {}
     }
     found
 }
 
-/// Those that are registers of a device rather than of the processor.
+/// Whether the source is a register of a device rather than of the processor.
 fn is_slow(source: &str) -> bool {
     ["hpet", "acpi_pm", "jiffies", "pit", "refined-jiffies"].contains(&source)
 }
@@ -54,11 +54,11 @@ pub fn send_times(streams: &Streams) -> Vec<Check> {
         Check::finding(
             "clock",
             format!(
-                "messages of stream {} were sent {} after they came, by this machine's clock",
+                "messages of stream {} were sent {} after they arrived, by this machine's clock",
                 quoted(name),
                 units::duration(ahead)
             ),
-            "the clock of the machine that sends them goes ahead, or this one was set back: keep both by NTP or PTP",
+            "the sender's clock is ahead, or this one was set back: synchronise both by NTP or PTP",
         )
     };
     ahead.map(finding).collect()
@@ -72,7 +72,7 @@ fn newest(name: &str) -> Option<MessageInfo> {
     messages.pop()
 }
 
-/// By how much a message was sent after it was committed, if that is more than clocks of one machine differ.
+/// How long after its commit a message was sent, if that is more than clocks of one machine differ.
 fn ahead(message: &MessageInfo, unix_ns: i64, mono_ns: u64) -> Option<Duration> {
     let age_ns = i64::try_from(mono_ns.checked_sub(message.mono_ns)?).ok()?;
     let committed_ns = unix_ns.checked_sub(age_ns)?;

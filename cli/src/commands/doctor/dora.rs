@@ -1,4 +1,4 @@
-//! dora's own command line, which those need who run graphs.
+//! dora's own command line, which is needed to run graphs.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -16,19 +16,19 @@ pub fn examine() -> Check {
     let Some(path) = find("dora") else {
         return Check::note(
             "dora",
-            "dora's command line is not in PATH; to read, draw and record streams it is not needed",
+            "dora's command line is not in PATH; it is not needed to read, draw and record streams",
             format!(
                 "to run graphs: `pip install dora-rs-cli=={RELEASE}.0`, or `cargo install dora-cli --version {RELEASE}.0`"
             ),
         );
     };
-    judge(&path.display().to_string(), &ask(&path))
+    judge(&path.display().to_string(), &version_line(&path))
 }
 
-fn judge(path: &str, answer: &Result<String, String>) -> Check {
+fn judge(path: &str, line: &Result<String, String>) -> Check {
     const CHECK: &str = "dora";
-    match answer {
-        Err(reason) => Check::finding(CHECK, format!("{path} --version {reason}"), "install it anew"),
+    match line {
+        Err(reason) => Check::finding(CHECK, format!("{path} --version {reason}"), "reinstall it"),
         Ok(text) => match version(text) {
             Some(version) if version == RELEASE || version.starts_with(&format!("{RELEASE}.")) => {
                 Check::ok(CHECK, format!("{path}, version {version}"))
@@ -36,14 +36,14 @@ fn judge(path: &str, answer: &Result<String, String>) -> Check {
             Some(version) => Check::finding(
                 CHECK,
                 format!(
-                    "{path} has version {version}; the nodes are made for {RELEASE}, and dora's daemon only takes nodes of its own release"
+                    "{path} has version {version}; the nodes are made for {RELEASE}, and dora's daemon accepts only nodes of its own release"
                 ),
-                format!("`pip install dora-rs-cli=={RELEASE}.0`, or another one first in PATH"),
+                format!("`pip install dora-rs-cli=={RELEASE}.0`, or put a dora of that release first in PATH"),
             ),
             None => Check::finding(
                 CHECK,
-                format!("{path} --version says {text:?}, expected dora-cli and its version"),
-                "see which program it is",
+                format!("{path} --version prints {text:?}, expected dora-cli and its version"),
+                "check which program it is",
             ),
         },
     }
@@ -56,8 +56,8 @@ fn find(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok())
 }
 
-/// The first line of what it says, or what went wrong, as the end of a sentence.
-fn ask(path: &PathBuf) -> Result<String, String> {
+/// The first line that `--version` prints, or what went wrong, as the end of a sentence.
+fn version_line(path: &PathBuf) -> Result<String, String> {
     let mut child = Command::new(path)
         .arg("--version")
         .stdin(Stdio::null())
@@ -80,16 +80,16 @@ fn ask(path: &PathBuf) -> Result<String, String> {
     if !status.success() {
         return Err(format!("failed ({status})"));
     }
-    let mut stdout = child.stdout.take().ok_or("says nothing")?;
-    // All that it said is in the pipe, which what it started may keep open for long.
-    let said = rustix::io::ioctl_fionbio(&stdout, true).map_err(io::Error::from).and_then(|()| {
-        let mut said = [0; 256];
-        match stdout.read(&mut said) {
+    let mut stdout = child.stdout.take().ok_or("prints nothing")?;
+    // All of its output is in the pipe by now. The end is not awaited: a process that dora started may hold it open.
+    let printed = rustix::io::ioctl_fionbio(&stdout, true).map_err(io::Error::from).and_then(|()| {
+        let mut bytes = [0; 256];
+        match stdout.read(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(String::new()),
-            read => Ok(String::from_utf8_lossy(&said[..read?]).into_owned()),
+            read => Ok(String::from_utf8_lossy(&bytes[..read?]).into_owned()),
         }
     });
-    let text = said.map_err(|error| format!("cannot be read: {error}"))?;
+    let text = printed.map_err(|error| format!("cannot be read: {error}"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

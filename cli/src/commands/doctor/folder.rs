@@ -1,4 +1,4 @@
-//! The shared-memory folder: is it there, is it memory, may it be used, and does what the protocol needs work in it.
+//! The shared-memory folder: whether it exists, is memory, may be used, and supports what the protocol needs.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,7 +16,7 @@ use crate::{units, users};
 pub fn examine() -> Vec<Check> {
     let metadata = match std::fs::metadata(SHM_DIR) {
         Ok(metadata) if metadata.is_dir() => metadata,
-        Ok(_) => return vec![Check::finding("folder", format!("{SHM_DIR} is no folder"), MOUNT)],
+        Ok(_) => return vec![Check::finding("folder", format!("{SHM_DIR} is not a folder"), MOUNT)],
         Err(error) => return vec![Check::finding("folder", format!("{SHM_DIR} cannot be used: {error}"), MOUNT)],
     };
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -25,7 +25,7 @@ pub fn examine() -> Vec<Check> {
     let may = |what| rustix::fs::access(SHM_DIR, what | Access::EXEC_OK);
     let may_write = may(Access::WRITE_OK);
     if may_write == Err(rustix::io::Errno::ROFS) {
-        // Which the mount tells; no mode changes it.
+        // The check of the mount reports that, and permissions cannot change it.
         return found;
     }
     let (may_write, may_read) = (may_write.is_ok(), may(Access::READ_OK).is_ok());
@@ -38,19 +38,19 @@ pub fn examine() -> Vec<Check> {
 
 const MOUNT: &str = "mount a memory file system there: `mount -t tmpfs -o mode=1777 tmpfs /dev/shm`";
 
-/// What is mounted at the folder `real`, by the lines of /proc/self/mountinfo.
+/// Checks what is mounted at the folder `real`, by the lines of /proc/self/mountinfo.
 fn mount(mounts: &str, real: &Path) -> Check {
     const CHECK: &str = "mount";
-    // Of two mounts at one place, the later one covers the earlier.
+    // If two mounts are at one place, the later one covers the earlier one.
     let of = mounts.lines().filter_map(Mount::parse).filter(|mount| real.starts_with(&mount.point));
     let Some(mount) = of.max_by_key(|mount| mount.point.len()) else {
-        return Check::note(CHECK, "the system does not say what is mounted", "have /proc mounted");
+        return Check::note(CHECK, "the system does not show what is mounted", "mount /proc");
     };
     let (point, kind, options) = (&mount.point, mount.kind, mount.options);
     if options.split(',').any(|option| option == "ro") {
         return Check::finding(
             CHECK,
-            format!("{point} is mounted read-only: no stream can be made here"),
+            format!("{point} is mounted read-only: no stream can be created here"),
             "mount it read-write: `mount -o remount,rw /dev/shm`; in a container, do not run with --read-only, or add --tmpfs /dev/shm",
         );
     }
@@ -58,7 +58,7 @@ fn mount(mounts: &str, real: &Path) -> Check {
         return Check::finding(
             CHECK,
             format!(
-                "{SHM_DIR} is on a {kind} file system (mounted at {point}), which is no memory: slow, and what dies with a machine stays"
+                "{SHM_DIR} is on a {kind} file system (mounted at {point}), which is not memory: it is slow, and streams would outlive a restart of the machine"
             ),
             MOUNT,
         );
@@ -86,8 +86,11 @@ fn permissions(mode: u32, owner: &str, may_write: bool, may_read: bool) -> Check
     const CHECK: &str = "access";
     let state = format!("{SHM_DIR} belongs to {owner}, mode {mode:04o}");
     if !may_write {
-        let may =
-            if may_read { "not make streams, only read those of others" } else { "neither make streams nor see any" };
+        let may = if may_read {
+            "not create streams, only read those of others"
+        } else {
+            "neither create streams nor see any"
+        };
         return Check::finding(CHECK, format!("{state}: you may {may}"), "`chmod 1777 /dev/shm`, as root");
     }
     if mode & 0o002 != 0 && mode & 0o1000 == 0 {
@@ -100,7 +103,7 @@ fn permissions(mode: u32, owner: &str, may_write: bool, may_read: bool) -> Check
     Check::ok(CHECK, state)
 }
 
-/// Does for a moment, without a name that anybody could see, what a writer does.
+/// Does for a moment what a writer does, in a file without a name, which no other process can see.
 fn trial() -> Check {
     const CHECK: &str = "trial";
     const BYTES: u64 = 64 << 10;
@@ -110,15 +113,15 @@ fn trial() -> Check {
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR) => {
             return Check::note(
                 CHECK,
-                "this system makes no files without a name, so nothing was tried",
+                "this system does not support files without a name, so nothing was tried",
                 "start a writer to try it",
             );
         }
         Err(error) => {
             return Check::finding(
                 CHECK,
-                format!("a file cannot be made in {SHM_DIR}: {error}"),
-                "see what is said of room and access",
+                format!("a file cannot be created in {SHM_DIR}: {error}"),
+                "see the checks `room` and `access`",
             );
         }
     };
@@ -126,14 +129,14 @@ fn trial() -> Check {
         return Check::finding(
             CHECK,
             format!("{} of shared memory cannot be reserved: {error}", units::bytes(BYTES)),
-            "see what is said of room; a sandbox that knows no fallocate cannot hold streams",
+            "see the check `room`; a sandbox without fallocate cannot hold streams",
         );
     }
     match lock_is_seen(&file) {
-        Ok(true) => Check::ok(CHECK, "memory can be reserved, and locks are seen by others"),
+        Ok(true) => Check::ok(CHECK, "memory can be reserved, and other processes see locks"),
         Ok(false) => Check::finding(
             CHECK,
-            "a lock (F_OFD_SETLK) is not seen through another descriptor: whether a writer lives cannot be told",
+            "a lock (F_OFD_SETLK) is not seen through another descriptor: whether a writer lives cannot be determined",
             "use another kernel or sandbox: Linux has these locks since 3.15",
         ),
         Err(error) => Check::finding(
@@ -144,7 +147,7 @@ fn trial() -> Check {
     }
 }
 
-/// Whether the lock of one open file is seen through another one.
+/// Whether the lock of one open file is visible through another.
 fn lock_is_seen(file: &OwnedFd) -> io::Result<bool> {
     let lock = |kind: libc::c_int| libc::flock {
         l_type: kind as libc::c_short,
@@ -154,11 +157,11 @@ fn lock_is_seen(file: &OwnedFd) -> io::Result<bool> {
         l_pid: 0,
     };
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock(libc::F_WRLCK)))?;
-    // Opened anew, not duplicated: it is the open file that has the lock.
+    // Opened again, not duplicated: the lock belongs to the open file.
     let other = std::fs::File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let mut answer = lock(libc::F_RDLCK);
-    fcntl(&other, FcntlArg::F_OFD_GETLK(&mut answer))?;
-    Ok(answer.l_type != libc::F_UNLCK as libc::c_short)
+    let mut found = lock(libc::F_RDLCK);
+    fcntl(&other, FcntlArg::F_OFD_GETLK(&mut found))?;
+    Ok(found.l_type != libc::F_UNLCK as libc::c_short)
 }
 
 #[cfg(test)]
@@ -183,7 +186,7 @@ mod tests {
     fn a_disk_or_a_read_only_mount_is_found() {
         assert_eq!(level(ROOT), Level::Finding);
         assert_eq!(level(&format!("{ROOT}26 22 0:23 / /dev/shm ro,nosuid - tmpfs tmpfs rw\n")), Level::Finding);
-        // A folder beside it is another one.
+        // A mount whose name is only the beginning of ours does not count.
         assert_eq!(level(&format!("{ROOT}26 22 0:23 / /dev/sh rw - tmpfs tmpfs rw\n")), Level::Finding);
         // The later mount covers the earlier one.
         let twice = "26 22 0:23 / /dev/shm rw - tmpfs tmpfs rw\n27 26 0:24 / /dev/shm rw - ext4 /dev/sdb rw\n";
@@ -198,7 +201,7 @@ mod tests {
         assert_eq!(permissions(0o777, true, true).level, Level::Finding);
         assert_eq!(permissions(0o755, false, true).level, Level::Finding);
         assert_eq!(permissions(0o755, true, true).level, Level::Ok);
-        assert!(permissions(0o700, false, false).says.ends_with("you may neither make streams nor see any"));
+        assert!(permissions(0o700, false, false).says.ends_with("you may neither create streams nor see any"));
     }
 
     #[test]

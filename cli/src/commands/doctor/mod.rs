@@ -22,24 +22,24 @@ use check::{Check, Level};
 
 const HELP: &str = "\
 Each check ends as
-  ok       nothing to be said against it
-  note     good to know; nothing has to be done
-  finding  something is wrong, with what to do about it
+  ok       nothing is wrong
+  note     worth knowing; nothing has to be done
+  finding  something is wrong; the next line shows what to do
 
 Exit code 0: no findings. 1: there are findings.
 
-Nothing is changed. The check called `trial` makes a nameless file of 64 KiB in /dev/shm, which is gone at once, and the
-check called `dora` runs `dora --version`.
+The command changes nothing. The check `trial` creates a file of 64 KiB without a name in /dev/shm for a moment, and the
+check `dora` runs `dora --version`.
 
 JSON: an object
   healthy  whether there are no findings
-  checks   array: check (a word), level (ok, note, finding), says, advice (null where nothing is to be done)";
+  checks   array: check (a word), level (ok, note, finding), says, advice (null if there is nothing to do)";
 
 /// What is wrong with shared memory on this machine, and what to do about it
 #[derive(clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Arguments {
-    /// Print JSON, for scripts; `--help` has the fields
+    /// Print JSON, for scripts; `--help` lists the members
     #[arg(long)]
     json: bool,
 }
@@ -50,17 +50,17 @@ struct Document<'a> {
     checks: &'a [Check],
 }
 
-/// What several checks want to know of the streams.
+/// The facts about streams that several checks need.
 struct Streams {
     all: Vec<StreamInfo>,
-    /// The longest ring that could be looked at, in bytes.
+    /// The longest ring that could be read, in bytes.
     largest_ring: u64,
-    /// All rings that could be looked at, in bytes.
+    /// All rings that could be read, in bytes.
     all_rings: u64,
 }
 
 impl Streams {
-    fn look() -> Result<Self, dora_shm_ring::Error> {
+    fn snapshot() -> Result<Self, dora_shm_ring::Error> {
         let all = dora_shm_ring::streams()?;
         let bytes = |stream: &StreamInfo| match stream {
             StreamInfo::Stream(info) => info.ring_bytes.unwrap_or(0),
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
 
 fn examine() -> Vec<Check> {
     let mut found = folder::examine();
-    match Streams::look() {
+    match Streams::snapshot() {
         Ok(streams) => {
             found.push(room::examine(&streams));
             found.extend(room::memory());
@@ -108,7 +108,7 @@ fn examine() -> Vec<Check> {
             found.push(Check::finding(
                 "streams",
                 format!("streams cannot be listed: {:#}", eyre::Report::new(error)),
-                "see what is said of the folder",
+                "see the checks of the folder above",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Whose shared memory this is: in a container or a user namespace, it may be another one than that of the writers.
+//! Whose shared memory this is: in a container or a user namespace, it may differ from that of the writers.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,14 +13,14 @@ pub fn examine() -> Vec<Check> {
     if apart {
         found.push(Check::finding(
             "place",
-            format!("this process has a {SHM_DIR} of its own, other than that of the machine's first process: streams outside are not seen"),
+            format!("this process has a different {SHM_DIR} from the machine's first process: it does not see streams outside"),
             "run it where the writers run (`nsenter -t PID -m dora-shm ...`), or give both the same /dev/shm (docker: --ipc=host)",
         ));
     } else if container {
         found.push(Check::note(
             "place",
-            format!("this is a container: streams are only seen if their writers have the same {SHM_DIR}"),
-            "where they have not: `docker run --ipc=host`, or --ipc=container:NAME, or one volume for both at /dev/shm",
+            format!("this is a container: it sees a stream only if the writer has the same {SHM_DIR}"),
+            "if not: `docker run --ipc=host`, or --ipc=container:NAME, or one volume for both at /dev/shm",
         ));
     } else {
         found.push(Check::ok("place", format!("{SHM_DIR} is the machine's own")));
@@ -30,8 +30,8 @@ pub fn examine() -> Vec<Check> {
     {
         found.push(Check::note(
             "users",
-            "this is a user namespace: users have other numbers here than outside, and those without one are all nobody's",
-            "name the owner by the number that `dora-shm list` says (--owner), or run reader and writer in the same namespace",
+            "this is a user namespace: users have different numbers here from outside, and users without a number here appear as nobody",
+            "name the owner by the number that `dora-shm list` shows (--owner), or run reader and writer in the same namespace",
         ));
     }
     found
@@ -48,7 +48,7 @@ fn is_containers(groups: &str) -> bool {
     ["docker", "kubepods", "containerd", "lxc", "libpod"].iter().any(|word| groups.contains(word))
 }
 
-/// Whether the first process that is seen has another folder. `false` where one may not look.
+/// Whether the first visible process has a different folder. `false` if that may not be read.
 fn is_apart() -> bool {
     let device = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     let own = device(Path::new(SHM_DIR));
@@ -56,7 +56,7 @@ fn is_apart() -> bool {
     own.zip(first).is_some_and(|(own, first)| own != first)
 }
 
-/// Whether a user has the same number inside and outside.
+/// Whether users have the same numbers inside and outside.
 fn is_identity(map: &str) -> bool {
     let fields: Vec<&str> = map.split_whitespace().collect();
     fields.len() == 3 && fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295"
@@ -67,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_namespace_is_known_by_its_map() {
+    fn a_user_namespace_is_recognised_by_its_map() {
         assert!(is_identity("         0          0 4294967295\n"));
         assert!(!is_identity("         0       1000          1\n"));
         assert!(!is_identity("0 1000 1\n1 100000 65536\n"));
     }
 
     #[test]
-    fn containers_are_known_by_their_control_groups() {
+    fn containers_are_recognised_by_their_control_groups() {
         assert!(is_containers("12:pids:/docker/0123abcd\n"));
         assert!(is_containers("0::/kubepods.slice/pod1\n"));
         assert!(!is_containers("0::/init.scope\n"));

@@ -6,11 +6,11 @@ use super::Streams;
 use super::check::Check;
 use crate::units;
 
-/// With less, hardly a stream can be made.
+/// With less free memory, most streams do not fit.
 const LEAST_FREE: u64 = 16 << 20;
-/// What containers have unless they are told otherwise is 64 MiB.
+/// More than the 64 MiB that containers have by default.
 const SMALL: u64 = 128 << 20;
-/// Files that a stream has, and a few for the next generation.
+/// Files of a stream, and a few for its next generation.
 const LEAST_FILES: u64 = 16;
 
 const ENLARGE: &str = "enlarge it (`mount -o remount,size=2G /dev/shm`, `docker run --shm-size=2g`, or --ipc=host), or shorten the buffers (BUF_DUR)";
@@ -26,11 +26,9 @@ pub fn examine(streams: &Streams) -> Check {
                 (stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize));
             judge(total, free, files, streams.largest_ring, streams.all_rings)
         }
-        Err(error) => Check::finding(
-            "room",
-            format!("{SHM_DIR} does not tell its size: {error}"),
-            "see what is said of the mount",
-        ),
+        Err(error) => {
+            Check::finding("room", format!("the size of {SHM_DIR} cannot be read: {error}"), "see the check `mount`")
+        }
     }
 }
 
@@ -45,19 +43,19 @@ fn judge(total: u64, free: u64, files: Option<u64>, largest_ring: u64, all_rings
         return Check::finding(
             CHECK,
             format!(
-                "{state}; and only {} in",
+                "{state}, but only {}",
                 if files == 1 { "1 more file fits".to_owned() } else { format!("{files} more files fit") }
             ),
             "remove files there, or remount it with nr_inodes",
         );
     }
     if free < LEAST_FREE {
-        return Check::finding(CHECK, format!("{state}: hardly a stream can be made"), ENLARGE);
+        return Check::finding(CHECK, format!("{state}: too little for most streams"), ENLARGE);
     }
     if free < largest_ring {
         let says = format!(
-            "{state}: when the format of the stream with the longest ring ({largest_text}) changes, the next ring does not \
-             fit beside it, so the stream has to be restarted"
+            "{state}: if the format of the stream with the longest ring ({largest_text}) changes, the next ring does not \
+             fit, and the stream has to be restarted"
         );
         return Check::finding(CHECK, says, ENLARGE);
     }
@@ -67,7 +65,7 @@ fn judge(total: u64, free: u64, files: Option<u64>, largest_ring: u64, all_rings
     Check::ok(CHECK, state)
 }
 
-/// Whether the machine has the memory that the folder lets in.
+/// Whether the machine has the memory that the folder admits.
 pub fn memory() -> Option<Check> {
     let stat = rustix::fs::statvfs(SHM_DIR).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
@@ -92,7 +90,7 @@ fn judge_memory(free: u64, available: u64, limit: Option<u64>) -> Check {
         return Check::note(
             CHECK,
             says,
-            "do not rely on that room: a ring that does not fit into memory ends in swap, or with a process killed",
+            "do not rely on that room: if a ring does not fit into memory, the kernel swaps it out or kills a process",
         );
     }
     Check::ok(CHECK, state)
@@ -118,7 +116,7 @@ mod tests {
         assert_eq!(judge(64 << 20, 60 << 20, None, 0, 0).level, Level::Note);
         assert_eq!(judge(8 * GIB, 8 << 20, None, 0, 0).level, Level::Finding);
         assert_eq!(judge(8 * GIB, 4 * GIB, Some(3), 0, 0).level, Level::Finding);
-        assert!(judge(8 * GIB, 4 * GIB, Some(1), 0, 0).says.ends_with("only 1 more file fits in"));
+        assert!(judge(8 * GIB, 4 * GIB, Some(1), 0, 0).says.ends_with("only 1 more file fits"));
         assert_eq!(judge(8 * GIB, 4 * GIB, Some(100_000), 0, 0).says, "4.0 GiB of 8.0 GiB free in /dev/shm");
     }
 

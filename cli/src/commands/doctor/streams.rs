@@ -1,4 +1,4 @@
-//! What is in shared memory: what dead writers left, and what cannot be looked at.
+//! The content of shared memory: what dead writers left, and what cannot be read.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::{units, users};
 
-/// Names that are told.
+/// Most names in a message.
 const MOST_NAMES: usize = 5;
 
 pub fn examine(streams: &Streams) -> Vec<Check> {
     let mut found = vec![match leftovers() {
         Ok(left) => judge_leftovers(&left),
         Err(error) => {
-            let says = format!("cannot be looked for: {:#}", eyre::Report::new(error));
-            Check::finding("leftovers", says, "see what is said of the folder")
+            let says = format!("what dead writers left cannot be listed: {:#}", eyre::Report::new(error));
+            Check::finding("leftovers", says, "see the checks of the folder above")
         }
     }];
     found.extend(dead_of_others(streams));
@@ -39,7 +39,7 @@ fn judge_leftovers(left: &[Leftover]) -> Check {
     Check::finding(
         CHECK,
         says,
-        "`dora-shm clean` removes it; a new writer of the same name goes on with the stream instead",
+        "`dora-shm clean` removes it; a new writer of the same name continues the stream instead",
     )
 }
 
@@ -54,10 +54,10 @@ fn dead_of_others(streams: &Streams) -> Option<Check> {
     let (names, owners): (Vec<String>, Vec<String>) = dead.unzip();
     let owner = owners.first()?;
     let says = format!("dead writers of user {owner} left {}", some(&names));
-    Some(Check::note("leftovers", says, format!("`dora-shm clean`, as {owner}, removes it")))
+    Some(Check::note("leftovers", says, format!("`dora-shm clean`, run as {owner}, removes it")))
 }
 
-/// Streams of this user that are not as they should be.
+/// Streams of this user that contradict the format.
 fn unreadable(streams: &Streams) -> Vec<Check> {
     let own = |segment: &str| Permissions::of(segment).is_none_or(|permissions| permissions.owner == users::me());
     let unreadable = streams.all.iter().filter_map(|stream| match stream {
@@ -74,7 +74,7 @@ fn unreadable(streams: &Streams) -> Vec<Check> {
     unreadable.map(finding).collect()
 }
 
-/// Streams of others that were not looked at: `true`, those that may not be.
+/// Streams of other users that were not read. The key's `true`: this user may not read them.
 fn of_other_users(streams: &Streams) -> Vec<Check> {
     let mut owners: BTreeMap<(u32, bool), u64> = BTreeMap::new();
     for stream in &streams.all {
@@ -96,13 +96,13 @@ fn of_other_users(streams: &Streams) -> Vec<Check> {
             Check::note(
                 "others",
                 format!("user {owner} has {streams} that you may not read"),
-                "nothing, unless you want to read them: their writers' MODE decides",
+                "if you want to read them, have their writers started with another MODE",
             )
         } else {
             Check::note(
                 "others",
-                format!("user {owner} has {streams}, not looked at"),
-                format!("`dora-shm list --owner {owner}` does"),
+                format!("user {owner} has {streams} that were not read"),
+                format!("`dora-shm list --owner {owner}` reads them"),
             )
         }
     };
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_names_only_some_are_told() {
+    fn a_message_lists_only_some_of_many_names() {
         let names: Vec<String> = (0..7).map(|i| i.to_string()).collect();
         assert_eq!((some(&names), some(&names[..5])), ("0, 1, 2, 3, 4 and 2 more".into(), "0, 1, 2, 3, 4".into()));
     }

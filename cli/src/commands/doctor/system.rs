@@ -7,12 +7,12 @@ use super::Streams;
 use super::check::Check;
 use crate::units;
 
-/// A node with a few streams has as many open files.
+/// A node with a few streams needs about this many open files.
 const LEAST_FILES: u64 = 256;
-/// Longest ring unless its writer says otherwise.
+/// Longest ring by default.
 const DEFAULT_MOST_BYTES: u64 = 1 << 30;
 
-/// The limits under which this process, and whatever else is started from here, runs.
+/// The limits of this process, which are those of every process that the same shell starts.
 pub fn limits(streams: &Streams) -> Vec<Check> {
     let of = |resource| getrlimit(resource).current;
     let found = judge(of(Resource::Nofile), of(Resource::As), of(Resource::Fsize), streams.largest_ring);
@@ -29,13 +29,13 @@ fn judge(files: Option<u64>, address_space: Option<u64>, file_bytes: Option<u64>
     let mut found = Vec::new();
     if let Some(files) = files.filter(|&files| files < LEAST_FILES) {
         let says = format!("only {files} open files (RLIMIT_NOFILE)");
-        found.push(Check::finding(CHECK, says, "`ulimit -n 1024` before it is started"));
+        found.push(Check::finding(CHECK, says, "`ulimit -n 1024` before the program is started"));
     }
     let too_little = |limit: u64, what: &str, flag: &str| {
         let state = format!("{what} is limited to {}", units::bytes(limit));
-        let advice = format!("`ulimit -{flag} unlimited` before it is started");
+        let advice = format!("`ulimit -{flag} unlimited` before the program is started");
         if limit < largest_ring {
-            let says = format!("{state}, less than the longest ring that is there ({})", units::bytes(largest_ring));
+            let says = format!("{state}, less than the longest existing ring ({})", units::bytes(largest_ring));
             return Some(Check::finding(CHECK, says, advice));
         }
         (limit < DEFAULT_MOST_BYTES)
@@ -60,19 +60,19 @@ pub fn kernel() -> Vec<Check> {
     if !has_barrier {
         found.push(Check::note(
             CHECK,
-            "membarrier is not to be had: writers make a system call after each write, whether a reader sleeps or not",
+            "membarrier is not available: writers make a system call after each write, even if no reader waits",
             "Linux has it since 4.14; a container's seccomp profile may forbid it",
         ));
     }
     if version(release).is_some_and(|version| version < (5, 16)) {
         found.push(Check::note(
             CHECK,
-            format!("Linux {release} cannot wait for two things at once: a reader that is told to stop does so within 250 ms"),
-            "a kernel from 5.16 on stops at once",
+            format!("Linux {release} cannot wait for two events at once: an interrupted reader stops within 250 ms"),
+            "with Linux 5.16 or later, it stops at once",
         ));
     }
     if found.is_empty() {
-        found.push(Check::ok(CHECK, format!("Linux {release} has all that is used")));
+        found.push(Check::ok(CHECK, format!("Linux {release} has every feature that is used")));
     }
     found
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_below_what_is_there_are_findings_and_low_ones_notes() {
+    fn limits_below_an_existing_ring_are_findings_and_low_ones_are_notes() {
         assert_eq!(judge(None, None, None, 1 << 40), []);
         assert_eq!(judge(Some(1024), Some(1 << 40), Some(1 << 40), 1 << 30), []);
         let levels: Vec<Level> =

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::text::printable;
 
-/// What an axis says.
+/// The coordinates of an axis.
 pub fn axis(axis: &Axis) -> String {
     match axis {
         Axis::Linear { unit, gain, offset } => {
@@ -22,7 +22,7 @@ pub fn axis(axis: &Axis) -> String {
     }
 }
 
-/// A label, or the coordinate that stands for it.
+/// A label, or a coordinate without one.
 pub fn label(value: &Value) -> String {
     match value {
         Value::String(label) => printable(label),
@@ -68,13 +68,13 @@ fn with_unit(value: f64, unit: &str) -> String {
     if unit.is_empty() { number(value) } else { format!("{} {}", number(value), printable(unit)) }
 }
 
-/// A number with all its digits, in the notation that is shorter to read.
+/// A number with all its digits; with an exponent if it is below 0.001, or 10^9 and more.
 fn number(value: f64) -> String {
     let plain = value == 0.0 || !value.is_finite() || (1e-3..1e9).contains(&value.abs());
     if plain { value.to_string() } else { format!("{value:e}") }
 }
 
-/// A point in time, by UTC.
+/// A point in time, in UTC.
 pub fn time(unix_ns: i64) -> String {
     chrono::DateTime::from_timestamp_nanos(unix_ns).format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_are_told_with_their_units_and_all_their_labels() {
+    fn axes_are_printed_with_their_units_and_all_their_labels() {
         let linear = Axis::Linear { unit: "s".into(), gain: 0.001, offset: None };
         assert_eq!(axis(&linear), "steps of 0.001 s");
         let linear = Axis::Linear { unit: String::new(), gain: 3e-5, offset: Some(2.5) };
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_told_as_what_they_are() {
+    fn attributes_are_printed_by_their_types() {
         assert_eq!(attr(&Attr::Float(1e-7)), "1e-7");
         assert_eq!(attr(&Attr::Float(f64::NAN)), "NaN");
         assert_eq!(attr(&Attr::ListFloat(vec![1.0, 2.5])), "[1, 2.5]");

@@ -8,24 +8,24 @@ use crate::fields::Fields;
 use crate::permissions::Permissions;
 use crate::users;
 
-/// Members beside those of [`Fields`], for `--help`.
+/// The meanings of the members besides those of [`Fields`], for `--help`.
 pub const MEANINGS: &str = "\
 and
-  segment             name of the header in /dev/shm
-  stream_id           identity of the stream, another one after each close, as a string of its digits
-  epoch               1 for the stream's first writer, one more for each that took over from a dead one
+  segment             name of the header's segment in /dev/shm
+  stream_id           identity of the stream, a string of digits; it changes after each close
+  epoch               1 for the stream's first writer, plus 1 for each that took over from a dead one
   created_s           when the stream was made, seconds since 1970
   owner, owner_uid    user of the writer
   mode                permission bits, as octal digits
   readers             who may read it, as a sentence
-  ring_s              seconds that the ring holds, by its promised or else its measured rate
+  ring_s              seconds that the ring holds, by its stated rate, or else by its measured rate
   frame_bytes         bytes of one frame
   stream_position     frames written in all generations
   messages            messages written since the generation began
-  layout              of the ring: segment, byte offsets of times, samples, records and trailer, number of records
-  description         dims, axes, attrs, key, stream_dim, message, as SPEC.md has them
-  description_missed  whether the description in force was gone before it could be read
-  ezmsg               only if ezmsg wrote the stream: struct_version, key, refused, left_out";
+  layout              of the ring: segment; byte offsets of times, samples, records and trailer; number of records
+  description         dims, axes, attrs, key, stream_dim, message, as SPEC.md defines them
+  description_missed  whether the description in force was removed before it could be read
+  ezmsg               for a stream that ezmsg wrote: struct_version, key, refused, left_out; otherwise null";
 
 #[derive(Serialize)]
 pub struct Document<'a> {
@@ -91,7 +91,7 @@ impl<'a> Document<'a> {
                 records: layout.records,
                 trailer_offset: layout.trailer_offset,
             }),
-            // What the ring writes as JSON can be read as such.
+            // Always parses: the ring's library has written this JSON itself.
             description: info.description.as_ref().and_then(|found| serde_json::from_slice(&found.to_json()).ok()),
             description_missed,
             ezmsg: info.ezmsg.as_ref().map(|found| Ezmsg {

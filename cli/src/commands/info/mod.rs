@@ -1,4 +1,4 @@
-//! `dora-shm info NAME`: everything known of a stream.
+//! `dora-shm info NAME`: everything known about a stream.
 
 mod axes;
 mod json;
@@ -15,28 +15,28 @@ use crate::{fields, output, state};
 
 fn after_help() -> String {
     format!(
-        "JSON: an object with the members of `dora-shm list --json`, null where something is not known:\n{}\n\n{}\n\n{}",
+        "JSON: an object with the members of `dora-shm list --json`. What is unknown is null:\n{}\n\n{}\n\n{}",
         fields::MEANINGS,
         json::MEANINGS,
         state::WORDS
     )
 }
 
-/// Everything known of a stream: format, axes, labels, attributes, memory, who may read it
+/// Everything known about a stream: format, axes, labels, attributes, memory, who may read it
 #[derive(clap::Args)]
 #[command(after_long_help = after_help())]
 pub struct Arguments {
     #[command(flatten)]
     which: Which,
 
-    /// Print JSON, for scripts; `--help` has the fields
+    /// Print JSON, for scripts; `--help` lists the members
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     let reader = arguments.which.open(arguments.which.options(Start::Newest))?;
-    let info = arguments.which.say(reader.info())?;
+    let info = arguments.which.explained(reader.info())?;
     let now_ns = monotonic_ns();
     let permissions = Permissions::of(&info.segment);
     let missed = reader.description_missed();

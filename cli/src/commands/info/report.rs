@@ -1,4 +1,4 @@
-//! What `info` prints for people: a line for each thing, in sections.
+//! What `info` prints for people: one line per property, in sections.
 
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use crate::text::{printable, width};
 use crate::{state, units, users};
 
 const TITLE: Style = Style::new().bold();
-/// Columns of the names of things.
+/// Columns for the names of properties.
 const NAMES: usize = 13;
 /// Longest line, unless a single word is longer.
 const COLUMNS: usize = 100;
@@ -35,13 +35,13 @@ pub fn write(
     line(out, "state", &format!("{style}{}{style:#}{age}", info.liveness.name()))?;
     if let Some(ezmsg) = &info.ezmsg {
         let version = ezmsg.struct_version;
-        line(out, "written by", &format!("ezmsg-tools, struct version {version}: read as well as it can be"))?;
+        line(out, "written by", &format!("ezmsg-tools, struct version {version}: read as far as possible"))?;
     }
     line(out, "writer", &writer(info))?;
     if let Some(created_ns) = info.created_ns {
         let age = u64::try_from(unix_ns().saturating_sub(created_ns)).map(Duration::from_nanos);
         let ago = age.map(|age| format!(", {} ago", units::duration(age))).unwrap_or_default();
-        line(out, "made", &format!("{}{ago}", axes::time(created_ns)))?;
+        line(out, "created", &format!("{}{ago}", axes::time(created_ns)))?;
     }
     if let Some(found) = permissions {
         line(out, "read by", &format!("{}, mode {:04o}", found.readers(), found.mode))?;
@@ -54,11 +54,11 @@ pub fn write(
         Some(format) => {
             let each = units::bytes(format.frame_bytes());
             line(out, "frame", &format!("{} of {}, {each}", units::shape(format.frame_shape()), format.dtype()))?;
-            let promised =
-                fields.rate_hz.map_or_else(|| "not promised".into(), |rate| format!("{} promised", units::hertz(rate)));
+            let stated =
+                fields.rate_hz.map_or_else(|| "not stated".into(), |rate| format!("{} stated", units::hertz(rate)));
             let measured =
                 fields.measured_hz.map(|rate| format!(", {} measured", units::hertz(rate))).unwrap_or_default();
-            line(out, "rate", &format!("{promised}{measured}"))?;
+            line(out, "rate", &format!("{stated}{measured}"))?;
             let span = ring_s(info).map(|span| format!(", {}", units::seconds(span))).unwrap_or_default();
             let bytes = info.ring_bytes.map(|bytes| format!(", {}", units::bytes(bytes))).unwrap_or_default();
             line(out, "ring", &format!("{}{span}{bytes}", units::counted(format.frames(), "frame")))?;
@@ -78,7 +78,7 @@ pub fn write(
         line(out, "position", &format!("{}{messages}{all}", units::counted(info.position, "frame")))?;
     }
     if missed {
-        line(out, "description", "the one in force was gone before it could be read")?;
+        line(out, "description", "the one in force was removed before it could be read")?;
     }
     if let Some(description) = &info.description {
         describe(out, info, description)?;
@@ -108,13 +108,13 @@ fn writer(info: &Info) -> String {
             None => format!("process {pid}, which is dead"),
         }
     });
-    let takeovers = info.epoch.filter(|&epoch| epoch > 1).map(|epoch| format!("the stream's writer number {epoch}"));
+    let takeovers = info.epoch.filter(|&epoch| epoch > 1).map(|epoch| format!("writer number {epoch} of the stream"));
     let parts: Vec<String> = [process, owner, takeovers].into_iter().flatten().collect();
     parts.join(", ")
 }
 
-/// The program that a process runs. `None`: it does not map the segment `header`, so it is another one, the writer having
-/// its number in another container; or one may not look.
+/// The program that process `pid` runs. `None` if the process does not map the segment `header`, so that it is not the
+/// writer (whose `pid` is from another PID namespace), or if its memory maps may not be read.
 fn program(pid: u32, header: &str) -> Option<String> {
     let found = Path::new(SHM_DIR).join(header).metadata().ok()?;
     let device = format!("{:02x}:{:02x}", rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
@@ -140,8 +140,8 @@ fn describe(out: &mut impl Write, info: &Info, description: &Description) -> io:
             None => "frames".to_owned(),
             Some(index) => shape.get(index).map_or_else(String::new, u64::to_string),
         };
-        let says = description.axes.get(dim).map_or_else(|| "no coordinates".to_owned(), axes::axis);
-        line(out, &printable(dim), &format!("{size}: {says}"))?;
+        let coordinates = description.axes.get(dim).map_or_else(|| "no coordinates".to_owned(), axes::axis);
+        line(out, &printable(dim), &format!("{size}: {coordinates}"))?;
     }
     if let Some(dim) = &description.stream_dim {
         line(out, "stream_dim", &printable(dim))?;
@@ -181,7 +181,7 @@ fn section(out: &mut impl Write, title: &str) -> io::Result<()> {
     writeln!(out, "{TITLE}{title}{TITLE:#}")
 }
 
-/// A name and what there is to say, which goes on in the lines below where it is long.
+/// A name and its text. Long text is wrapped and indented.
 fn line(out: &mut impl Write, name: &str, text: &str) -> io::Result<()> {
     let indent = NAMES + 2;
     let pad = NAMES.saturating_sub(width(name)).max(1);
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_go_on_below_what_they_say() {
+    fn long_lines_are_wrapped_below_their_text() {
         let mut out = Vec::new();
         let labels: Vec<String> = (0..20).map(|i| format!("label-{i:02}")).collect();
         line(&mut out, "ch", &labels.join(", ")).unwrap();

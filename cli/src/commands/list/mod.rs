@@ -15,13 +15,14 @@ use crate::{fields, state, units, users};
 use row::Row;
 
 const NAMES: &str = "\
-The name of a stream that ezmsg wrote is nowhere in shared memory: its row has its segment's name, unless its key turns
-out to be the name. By their names such streams can be read (`dora-shm info NAME`). Streams of users other than you and
-root are rows with the segment's name and no more, unless --owner names their user; so are streams that you may not read.";
+A stream that ezmsg wrote does not contain its own name. Its row shows the segment's name, unless the stream's key turns
+out to be the name. You can read such a stream by its name (`dora-shm info NAME`). Streams of users other than you and
+root are rows with only the segment's name, unless --owner names their user; so are streams that you may not read. For
+each of these rows, a line on stderr gives the reason.";
 
 fn after_help() -> String {
     format!(
-        "JSON: an array with an object for each stream, sorted by name, null where something is not known:\n{}\n\n{}\n\n{NAMES}",
+        "JSON: an array with one object for each stream, sorted by name. What is unknown is null:\n{}\n\n{}\n\n{NAMES}",
         fields::MEANINGS,
         state::WORDS
     )
@@ -31,15 +32,15 @@ fn after_help() -> String {
 #[derive(clap::Args)]
 #[command(after_long_help = after_help())]
 pub struct Arguments {
-    /// Print JSON, for scripts; `--help` has the fields
+    /// Print JSON, for scripts; `--help` lists the members
     #[arg(long)]
     json: bool,
 
-    /// Print names only, one a line, of the streams that can be opened by them
+    /// Print only the names by which streams can be opened, one per line
     #[arg(long, conflicts_with = "json")]
     names: bool,
 
-    /// Look at the streams of this user (name or number), too
+    /// Read the streams of this user, too (name or number)
     #[arg(long, value_name = "USER", value_parser = users::parse)]
     owner: Option<u32>,
 }
@@ -49,10 +50,10 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
         return write_names(arguments.owner);
     }
     let streams = streams_of(arguments.owner).map_err(unlisted)?;
-    // Not before: what comes while they are looked at has an age, too.
+    // Read after the streams: frames that came meanwhile must not be younger than 0.
     let now_ns = monotonic_ns();
     let mut rows: Vec<Row> = streams.iter().map(|stream| Row::of(stream, now_ns)).collect();
-    // Those that have gone while they were looked at, or of which only the anchor is left.
+    // Drops streams that have gone meanwhile, or that have only an anchor left.
     rows.retain(|row| row.liveness != Some(Liveness::Absent));
     rows.extend(leftovers().map_err(unlisted)?.into_iter().filter_map(Row::of_closed));
     rows.sort_by(|a, b| a.fields.name.cmp(&b.fields.name));
@@ -73,7 +74,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Only what a line can hold, and a shell give back.
+/// Leaves out names with control characters: neither a line nor a shell could hold them.
 fn write_names(owner: Option<u32>) -> eyre::Result<Exit> {
     let mut names: Vec<String> = streams_of(owner).map_err(unlisted)?.iter().filter_map(name_of).collect();
     names.retain(|name| printable(name) == *name);
@@ -113,6 +114,6 @@ fn write_table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
             or_dash(fields.pid.map(|pid| pid.to_string())),
         ]);
     }
-    // Who is no terminal has all the room there is.
+    // If stdout is not a terminal, rows may have any width.
     table.write(out, if output::is_terminal() { output::columns() } else { usize::MAX })
 }

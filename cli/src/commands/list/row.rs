@@ -1,4 +1,4 @@
-//! What `list` tells of one stream.
+//! What `list` prints about one stream.
 
 use dora_shm_ring::{Leftover, Liveness, StreamInfo};
 
@@ -10,9 +10,9 @@ use crate::users;
 
 pub struct Row {
     pub fields: Fields,
-    /// `None`: it cannot be looked at.
+    /// `None`: the stream cannot be read.
     pub liveness: Option<Liveness>,
-    /// What the fields have no place for.
+    /// A sentence for stderr that does not fit into the fields.
     pub remark: Option<String>,
 }
 
@@ -26,20 +26,20 @@ impl Row {
                 let owner = users::name(*owner);
                 Self::unseen(
                     segment,
-                    format!("{segment}: a stream of user {owner}; `dora-shm list --owner {owner}` looks at it"),
+                    format!("{segment}: a stream of user {owner}; `dora-shm list --owner {owner}` reads it"),
                 )
             }
             StreamInfo::Unreadable { segment, reason } => {
                 let refusal = Permissions::of(segment).filter(|of| of.owner != users::me()).map(|of| of.refusal());
-                let why = refusal.unwrap_or_else(|| format!("cannot be looked at: {reason}"));
+                let why = refusal.unwrap_or_else(|| format!("cannot be read: {reason}"));
                 Self::unseen(segment, format!("{segment}: {why}"))
             }
             StreamInfo::Ezmsg { segment, key, generation, format, ring_bytes, position, .. } => {
                 let name = name_of(stream);
                 let key = key.as_ref().filter(|key| !key.is_empty());
                 let remark = name.is_none().then(|| {
-                    let key = key.map(|key| format!(", whose key is {}", quoted(key))).unwrap_or_default();
-                    format!("{segment}: a stream of ezmsg's{key}; it can be read by its name, which is not known here")
+                    let key = key.map(|key| format!(", with key {}", quoted(key))).unwrap_or_default();
+                    format!("{segment}: a stream that ezmsg wrote{key}; read it by its name, which it does not contain")
                 });
                 let fields = Fields {
                     name: name.unwrap_or_else(|| segment.clone()),
@@ -54,10 +54,11 @@ impl Row {
         }
     }
 
-    /// A stream that was closed and has not been removed; `None`: it was not closed, and is among the others.
+    /// A stream that was closed and not removed. `None`: it was not closed, so it is among the other streams.
     pub fn of_closed(left: Leftover) -> Option<Self> {
         let name = left.stream.filter(|_| left.closed)?;
-        let remark = format!("{}: its writer died before it had removed it; `dora-shm clean` does", quoted(&name));
+        let remark =
+            format!("{}: its writer closed it and died before removing it; `dora-shm clean` removes it", quoted(&name));
         let fields = Fields { name, state: Some(Liveness::Closed.name()), ..Fields::default() };
         Some(Self { fields, liveness: Some(Liveness::Closed), remark: Some(remark) })
     }

@@ -1,4 +1,4 @@
-//! What happens to a stream, in words.
+//! Events of a stream, as sentences.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use dora_shm_ring::{Description, EventKind, Format, WriterId};
 use crate::text::printable;
 use crate::units;
 
-/// What is worth a line of its own.
+/// An event that is printed as an extra line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The word for scripts.
+    /// The event's name, for scripts.
     pub kind: &'static str,
     pub says: String,
 }
 
-/// What is known of the stream at one moment.
+/// A snapshot of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub writer: Option<WriterId>,
@@ -28,21 +28,21 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// That the stream is there.
+    /// The event that the stream is there.
     pub fn attached(&self) -> Event {
         let by = if self.is_of_ezmsg { "ezmsg".to_owned() } else { self.process() };
         Event { kind: "attached", says: format!("the stream is there, written by {by}: {}", self.frames()) }
     }
 
-    /// What is worth a line of an event of the ring's, of a stream that was as in `before`.
+    /// The events to print when the ring reports `happened`; `before` is what was known of the stream until then.
     pub fn since(&self, before: &Seen, happened: EventKind) -> Vec<Event> {
         let (kind, says) = match happened {
             EventKind::NewGeneration => {
-                let generation = Event { kind: "generation", says: self.generation_says(before) };
+                let generation = Event { kind: "generation", says: self.generation_text(before) };
                 return std::iter::once(generation).chain(self.description_event(before)).collect();
             }
             EventKind::NewDescription => return self.description_event(before).into_iter().collect(),
-            EventKind::WriterRestarted => ("writer", self.writer_says(before)),
+            EventKind::WriterRestarted => ("writer", self.writer_text(before)),
             EventKind::WriterGone { orderly: true } => {
                 ("closed", "the writer closed the stream; waiting for the next one".to_owned())
             }
@@ -57,11 +57,11 @@ impl Seen {
         self.pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"))
     }
 
-    fn writer_says(&self, before: &Seen) -> String {
+    fn writer_text(&self, before: &Seen) -> String {
         let is_same_stream = |(new, old): (WriterId, WriterId)| new.stream_id == old.stream_id;
         let did = match self.writer.zip(before.writer) {
             Some(writers) if is_same_stream(writers) => "took the stream over",
-            _ => "made the stream anew",
+            _ => "created a new stream",
         };
         format!("another writer {did}, {}", self.process())
     }
@@ -71,10 +71,10 @@ impl Seen {
         format!("generation {}, {}", self.generation.unwrap_or(0), Parts::of(format).all())
     }
 
-    /// Which of what makes a generation is another one.
-    fn generation_says(&self, before: &Seen) -> String {
+    /// The generation's format, or what of it has changed.
+    fn generation_text(&self, before: &Seen) -> String {
         let (Some(format), Some(generation)) = (&self.format, self.generation) else {
-            return "there is no ring now".to_owned();
+            return "the stream has no ring".to_owned();
         };
         let new = Parts::of(format);
         match &before.format {
@@ -86,7 +86,7 @@ impl Seen {
         }
     }
 
-    /// What the description says differently.
+    /// The changes of the description; `None` if there are none.
     fn description_event(&self, before: &Seen) -> Option<Event> {
         let (Some(new), Some(old)) = (&self.description, &before.description) else { return None };
         if Arc::ptr_eq(new, old) || new == old {
@@ -128,7 +128,7 @@ struct Parts([(&'static str, String); 4]);
 
 impl Parts {
     fn of(format: &Format) -> Self {
-        let rate = if format.rate_hz() > 0.0 { units::hertz(format.rate_hz()) } else { "no promised rate".to_owned() };
+        let rate = if format.rate_hz() > 0.0 { units::hertz(format.rate_hz()) } else { "no stated rate".to_owned() };
         Self([
             ("shape", units::shape(format.frame_shape())),
             ("dtype", format.dtype().to_string()),
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    fn told(before: &Seen, now: &Seen, happened: EventKind) -> Vec<(&'static str, String)> {
+    fn events(before: &Seen, now: &Seen, happened: EventKind) -> Vec<(&'static str, String)> {
         now.since(before, happened).into_iter().map(|event| (event.kind, event.says)).collect()
     }
 
@@ -175,41 +175,41 @@ mod tests {
     }
 
     #[test]
-    fn a_new_generation_says_what_is_different() {
+    fn the_event_of_a_new_generation_lists_what_has_changed() {
         let format = Format::new(Dtype::F32, &[32], 500.0, 2000).unwrap();
         let now = Seen { generation: Some(1), format: Some(format), ..live() };
         let says = "generation 1 begins: shape 32 (was 64), rate 500 Hz (was 1 kHz)".to_owned();
-        assert_eq!(told(&live(), &now, EventKind::NewGeneration), [("generation", says)]);
+        assert_eq!(events(&live(), &now, EventKind::NewGeneration), [("generation", says)]);
         let now = Seen { generation: Some(1), description: described(), ..live() };
         let says = ["generation 1 begins, with the same format", "the description changed: key, attribute gain"];
         let [generation, description] = says.map(str::to_owned);
         let expected = [("generation", generation), ("description", description)];
-        assert_eq!(told(&live(), &now, EventKind::NewGeneration), expected);
+        assert_eq!(events(&live(), &now, EventKind::NewGeneration), expected);
     }
 
     #[test]
-    fn a_new_description_says_what_is_different() {
+    fn the_event_of_a_new_description_lists_what_has_changed() {
         let now = Seen { description: described(), ..live() };
         let says = "the description changed: key, attribute gain".to_owned();
-        assert_eq!(told(&live(), &now, EventKind::NewDescription), [("description", says)]);
-        assert_eq!(told(&live(), &live(), EventKind::NewDescription), [], "it says the same");
+        assert_eq!(events(&live(), &now, EventKind::NewDescription), [("description", says)]);
+        assert_eq!(events(&live(), &live(), EventKind::NewDescription), [], "it is the same");
     }
 
     #[test]
-    fn a_writers_death_and_the_next_one_are_told() {
-        let dead = told(&live(), &live(), EventKind::WriterGone { orderly: false });
+    fn a_writers_death_and_its_successor_are_events() {
+        let dead = events(&live(), &live(), EventKind::WriterGone { orderly: false });
         assert_eq!(dead, [("dead", "the writer died, process 42; the next one will take the stream over".to_owned())]);
-        let heir = Seen { writer: Some(WriterId { stream_id: 7, epoch: 2 }), pid: Some(43), ..live() };
+        let successor = Seen { writer: Some(WriterId { stream_id: 7, epoch: 2 }), pid: Some(43), ..live() };
         let says = "another writer took the stream over, process 43".to_owned();
-        assert_eq!(told(&live(), &heir, EventKind::WriterRestarted), [("writer", says)]);
+        assert_eq!(events(&live(), &successor, EventKind::WriterRestarted), [("writer", says)]);
         let other = Seen { writer: Some(WriterId { stream_id: 8, epoch: 1 }), pid: None, ..live() };
-        let says = "another writer made the stream anew, a process".to_owned();
-        assert_eq!(told(&live(), &other, EventKind::WriterRestarted), [("writer", says)]);
+        let says = "another writer created a new stream, a process".to_owned();
+        assert_eq!(events(&live(), &other, EventKind::WriterRestarted), [("writer", says)]);
     }
 
     #[test]
-    fn the_end_of_a_stream_and_its_beginning_are_told() {
-        assert_eq!(told(&live(), &Seen::default(), EventKind::WriterGone { orderly: true })[0].0, "closed");
+    fn the_end_of_a_stream_and_its_beginning_are_events() {
+        assert_eq!(events(&live(), &Seen::default(), EventKind::WriterGone { orderly: true })[0].0, "closed");
         let says =
             "the stream is there, written by process 42: generation 0, 64 of float32, 1 kHz, ring of 2 000 frames";
         assert_eq!(live().attached(), Event { kind: "attached", says: says.to_owned() });

@@ -1,11 +1,11 @@
-//! What has come of a stream: counted as it is read, and asked for at each line.
+//! Counters of what was read of a stream, and the figures that each line shows.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use dora_shm_ring::{Lag, MessageInfo};
 
-/// A rate is measured over so many messages, where they come fast enough.
+/// A rate is measured over at least this many messages, if they come fast enough.
 const FEWEST_MESSAGES: u64 = 5;
 /// ... and over no longer than this.
 const LONGEST_WINDOW_NS: u64 = 10_000_000_000;
@@ -25,15 +25,15 @@ pub struct Meter {
     total: Mark,
     lost: u64,
     read: u64,
-    /// Which message was counted last: its ring, and its number there.
+    /// The message that was counted last: its stream, its generation and its number there.
     newest: Option<(u64, u32, u64)>,
-    /// The totals at earlier lines, oldest first, each another.
+    /// The totals at earlier lines, oldest first, all different.
     marks: VecDeque<Mark>,
     lag: Lag,
     latencies_ns: Vec<u64>,
 }
 
-/// What a line tells.
+/// The figures of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
     pub rate_hz: f64,
@@ -53,7 +53,7 @@ pub struct Latency {
 }
 
 impl Meter {
-    /// Frames were read, or passed without being copied, after `lost` others that were lost.
+    /// Counts frames that were read or skipped, and the `lost` frames before them.
     pub fn take(&mut self, frames: u64, lost: u64, frame_bytes: u64) {
         self.read += frames;
         self.lost += lost;
@@ -62,14 +62,15 @@ impl Meter {
         self.total.bytes = self.total.bytes.saturating_add(all.saturating_mul(frame_bytes));
     }
 
-    /// The newest message of those that were taken, of the stream `stream_id`. The first one of a ring counts those before
-    /// it in that ring. Messages without a number (ezmsg has none) count as one each time.
+    /// Records the newest message of the frames that [`take`](Self::take) has counted, in the stream `stream_id`. The
+    /// first message of a ring also counts those before it in that ring. If messages have no number (ezmsg), each call
+    /// counts one.
     pub fn newest(&mut self, stream_id: u64, message: &MessageInfo) {
         let before = self.newest.filter(|(id, generation, _)| (*id, *generation) == (stream_id, message.generation));
         let messages = match (before, self.newest) {
             (Some((_, _, chunk)), _) => message.chunk.saturating_sub(chunk),
             (None, Some(_)) => message.chunk.saturating_add(1),
-            // The watch has only just come.
+            // The first message of all: those before it were not watched.
             (None, None) => 1,
         };
         let messages = messages.max(u64::from(message.mono_ns > self.total.ns));
@@ -77,27 +78,27 @@ impl Meter {
         self.newest = Some((stream_id, message.generation, message.chunk));
         self.total.ns = self.total.ns.max(message.mono_ns);
         if before.is_none() {
-            // Nobody wrote between the last message of one ring and the first of the next, for however long.
+            // The pause between the last message of one ring and the first of the next must not count for the rate.
             self.marks.clear();
         }
         if self.marks.is_empty() {
-            // What came with the first message is not counted: since when it was on its way, nobody knows.
+            // The first message's frames are not counted: it is unknown over what time they came.
             self.marks.push_back(self.total);
         }
     }
 
-    /// How far behind this reader was when it woke up.
+    /// Records how far behind this reader was when it woke up.
     pub fn lag(&mut self, lag: Lag) {
         self.lag.frames = self.lag.frames.max(lag.frames);
         self.lag.time = self.lag.time.max(lag.time);
     }
 
-    /// How long a message took from its commit to this reader's copy.
+    /// Records the time from a message's commit to this reader's copy.
     pub fn latency(&mut self, ns: u64) {
         self.latencies_ns.push(ns);
     }
 
-    /// What a line tells now. Lag and latency are those since the last line.
+    /// The figures for a line that is printed now. Lag and latency are those since the last line.
     pub fn read(&mut self, now_ns: u64) -> Reading {
         let (rate_hz, messages_hz, bytes_per_s) = self.rates(now_ns);
         if self.marks.back().is_some_and(|mark| mark.ns < self.total.ns) {
@@ -117,8 +118,8 @@ impl Meter {
         }
     }
 
-    /// From one commit to another, so that they do not depend on when the lines are. All 0 once nothing has come for longer
-    /// than it should have.
+    /// Rates from one commit to another, so that they do not depend on when the lines are printed. All 0 once the next
+    /// messages are overdue.
     fn rates(&self, now_ns: u64) -> (f64, f64, f64) {
         let enough = |mark: &&Mark| self.total.messages.saturating_sub(mark.messages) >= FEWEST_MESSAGES;
         let before = |mark: &&Mark| mark.ns < self.total.ns;
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_exact_whenever_they_are_asked_for() {
+    fn rates_do_not_depend_on_when_they_are_read() {
         let mut meter = Meter::default();
         feed(&mut meter, 0, 1, SECOND / 100);
         meter.read(SECOND);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_frames_count_for_the_rate_and_are_told() {
+    fn lost_frames_count_for_the_rate_and_are_reported() {
         let mut meter = Meter::default();
         feed(&mut meter, 0, 1, SECOND);
         meter.take(10, 90, 4);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_that_of_one_ring_however_long_nobody_wrote_before_it() {
+    fn a_rate_is_that_of_one_ring_however_long_the_pause_before_it() {
         let mut meter = Meter::default();
         feed(&mut meter, 0, 100, SECOND / 100);
         meter.read(2 * SECOND);
@@ -228,7 +229,7 @@ mod tests {
         }
         let reading = meter.read(10 * SECOND);
         assert_eq!((reading.rate_hz.round(), reading.messages_hz.round()), (100.0, 50.0));
-        // The same after another writer made the stream anew.
+        // The same after another writer created a new stream.
         meter.take(2, 0, 4);
         meter.newest(2, &message(0, 20 * SECOND));
         meter.take(2, 0, 4);

@@ -1,4 +1,4 @@
-//! How `watch` prints: one line written over and over, a line each time, or JSON.
+//! How `watch` prints: one line that is rewritten, a new line each time, or JSON.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::{output, state, text, units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A line that is written over, on a terminal.
+    /// One line that is rewritten, on a terminal.
     Live,
-    /// A line each time.
+    /// A new line each time.
     Lines,
     Json,
 }
@@ -29,7 +29,7 @@ impl Form {
         }
     }
 
-    /// Between two lines, unless the user says otherwise.
+    /// Time between two lines by default.
     pub fn interval(self) -> Duration {
         match self {
             Self::Live => Duration::from_millis(500),
@@ -73,7 +73,7 @@ impl Status {
         Self {
             state: info.liveness.name(),
             rate_hz: reading.rate_hz,
-            // ezmsg does not say where one ends.
+            // ezmsg does not record where a message ends.
             messages_hz: info.ezmsg.is_none().then_some(reading.messages_hz),
             bytes_per_s: reading.bytes_per_s,
             position: info.position,
@@ -90,7 +90,7 @@ impl Status {
 
 pub struct Screen {
     form: Form,
-    /// A live line stands on the terminal, and the cursor behind it.
+    /// Whether the terminal shows a live line, with the cursor behind it.
     has_line: bool,
 }
 
@@ -99,17 +99,17 @@ impl Screen {
         Self { form, has_line: false }
     }
 
-    /// How the stream does.
+    /// Prints the state and the figures.
     ///
     /// # Errors
-    /// Those of writing; this holds for all that follows.
+    /// Those of writing, as for the other functions here.
     pub fn status(&mut self, info: &Info, reading: &Reading, elapsed: Duration) -> io::Result<()> {
         let mut out = output::stdout();
         match self.form {
             Form::Json => self.object(&mut out, "status", info, Some(Status::new(info, reading)), None)?,
             Form::Lines => writeln!(out, "{:>7.1}s  {}", elapsed.as_secs_f64(), line(info, reading, usize::MAX))?,
             Form::Live => {
-                // A line that fills the last column makes some terminals go on in the next.
+                // Some terminals wrap a line that fills the last column.
                 let columns = output::columns().saturating_sub(1);
                 write!(out, "\r{}\x1b[K", line(info, reading, columns))?;
                 self.has_line = true;
@@ -118,7 +118,7 @@ impl Screen {
         out.flush()
     }
 
-    /// What happened.
+    /// Prints an event.
     pub fn event(&mut self, info: &Info, event: &Event) -> io::Result<()> {
         let mut out = output::stdout();
         match self.form {
@@ -131,18 +131,18 @@ impl Screen {
         out.flush()
     }
 
-    /// That the stream is not there yet: no result, but good to know.
-    pub fn absent(&mut self, info: &Info, says: &str) -> io::Result<()> {
+    /// Prints that there is no such stream yet: in JSON as an event, otherwise on stderr, since it is not a result.
+    pub fn absent(&mut self, info: &Info, sentence: &str) -> io::Result<()> {
         match self.form {
-            Form::Json => self.event(info, &Event { kind: "absent", says: says.to_owned() }),
+            Form::Json => self.event(info, &Event { kind: "absent", says: sentence.to_owned() }),
             Form::Lines | Form::Live => {
-                output::note(says);
+                output::note(sentence);
                 Ok(())
             }
         }
     }
 
-    /// Leaves the cursor at the beginning of a line.
+    /// Moves the cursor to the beginning of a line.
     pub fn end(&mut self) -> io::Result<()> {
         let mut out = output::stdout();
         if std::mem::take(&mut self.has_line) {
@@ -151,7 +151,7 @@ impl Screen {
         out.flush()
     }
 
-    /// A live line goes; the next one stands below what is written now.
+    /// Erases the live line; the next one comes below what is printed now.
     fn make_room(&mut self, out: &mut impl Write) -> io::Result<()> {
         if std::mem::take(&mut self.has_line) { write!(out, "\r\x1b[K") } else { Ok(()) }
     }
@@ -170,7 +170,8 @@ impl Screen {
     }
 }
 
-/// The line for people, in at most so many columns: what is told elsewhere, too, goes first where they are few.
+/// The line for people, in at most `columns` columns. If there is not enough room, what `info` shows too is left out
+/// first.
 fn line(info: &Info, reading: &Reading, columns: usize) -> String {
     let word = format!("{:<7}", info.liveness.name());
     let room = columns.saturating_sub(word.len());
@@ -181,7 +182,7 @@ fn line(info: &Info, reading: &Reading, columns: usize) -> String {
     format!("{style}{}{style:#}{rest}", text::shortened(&word, columns))
 }
 
-/// The briefest of the forms in which [`parts`] tells how a stream does, with all that no other line tells in it.
+/// The briefest of the forms of [`parts`], with every figure that only this line shows.
 const MOST_BRIEF: u8 = 4;
 
 fn parts(info: &Info, reading: &Reading, brevity: u8) -> String {

@@ -1,8 +1,8 @@
-//! The loop of `watch`: sleeps, counts, tells.
+//! The loop of `watch`: waits, counts, prints.
 //!
-//! It is woken by at most twenty messages a second, however fast they come: after each it rests, and passes what came
-//! meanwhile without copying it. So it costs next to nothing, and what it measures of the messages that wake it is what
-//! any reader that sleeps would see.
+//! At most twenty messages a second wake it, however fast they come: after each message it pauses, and then counts what
+//! came meanwhile without copying it. So it costs little, and the latency of the messages that wake it is what any
+//! waiting reader would measure.
 
 use std::time::{Duration, Instant};
 
@@ -17,15 +17,15 @@ use crate::exit::Exit;
 use crate::open::Which;
 use crate::text::quoted;
 
-/// Between two messages that are copied and measured.
+/// Pause after a message that was copied and measured.
 const REST: Duration = Duration::from_millis(50);
-/// ... and where the ring is so short that frames would be lost meanwhile.
+/// The same, if the ring is so short that frames would be lost meanwhile.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
 /// A stream is called idle after this long without a message.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// Most bytes that are copied for a measurement.
 const MOST_COPIED: u64 = 8 << 20;
-/// Steps from ring to ring at one look.
+/// Most rings that one pass goes through.
 const MOST_RINGS: usize = 64;
 
 pub struct Limits {
@@ -45,13 +45,13 @@ pub struct Watcher<'a> {
     frames: Frames,
     messages: Vec<MessageInfo>,
     lost: u64,
-    /// As the last line told.
+    /// The rate on the last line.
     rate_hz: f64,
     is_there: bool,
-    /// The stream was there at some time.
+    /// Whether the stream was there at some time.
     was_there: bool,
     started: Instant,
-    /// Until when it rests.
+    /// End of the pause after the last message.
     rests_until: Instant,
 }
 
@@ -83,16 +83,16 @@ impl<'a> Watcher<'a> {
     }
 
     /// # Errors
-    /// What is wrong with the stream, for the user; a closed pipe.
+    /// An error of the stream, explained to the user, or a closed pipe.
     pub fn run(mut self) -> eyre::Result<Exit> {
         let ended = self.watch();
-        // Also where it failed: the error is to stand on a line of its own.
+        // Also after an error, which is then printed on a line of its own.
         self.screen.end()?;
         ended
     }
 
     fn watch(&mut self) -> eyre::Result<Exit> {
-        let info = self.look()?;
+        let info = self.update()?;
         if info.liveness == Liveness::Absent {
             self.screen.absent(&info, &format!("{}; waiting for it", self.which.absent()))?;
         }
@@ -103,7 +103,7 @@ impl<'a> Watcher<'a> {
             let now = Instant::now();
             if now >= next_line {
                 self.pass()?;
-                let info = self.look()?;
+                let info = self.update()?;
                 if self.is_there {
                     let reading = self.meter.read(monotonic_ns());
                     self.rate_hz = reading.rate_hz;
@@ -128,7 +128,7 @@ impl<'a> Watcher<'a> {
         Ok(Exit::Done)
     }
 
-    /// The time is over.
+    /// The result when the time of `--for` is over.
     fn is_over(&self, end: Instant) -> eyre::Result<Exit> {
         if self.was_there {
             return Ok(Exit::Done);
@@ -137,25 +137,25 @@ impl<'a> Watcher<'a> {
         Err(eyre!("no stream {} came within {waited}", quoted(&self.which.name)))
     }
 
-    /// Passes what came while it rested, and sleeps until the next message, at most `until`.
+    /// Counts what came during the pause, then waits for the next message, at most until `until`.
     fn step(&mut self, until: Instant) -> eyre::Result<()> {
         self.pass()?;
         let wait = self.reader.wait(until.saturating_duration_since(Instant::now()));
-        match self.which.say(wait)? {
+        match self.which.explained(wait)? {
             Wait::Ready => self.measure()?,
-            Wait::Quiet(Liveness::Dead) => _ = self.look()?,
+            Wait::Quiet(Liveness::Dead) => _ = self.update()?,
             Wait::Quiet(_) | Wait::Interrupted => {}
         }
         Ok(())
     }
 
-    /// Copies what woke it up, and measures how it came here.
+    /// Copies the messages that ended the wait, and measures their lag and latency.
     fn measure(&mut self) -> eyre::Result<()> {
         let lag = self.reader.lag();
         let frame_bytes = self.frame_bytes();
         let most = (MOST_COPIED / frame_bytes.max(1)).max(1);
         let read = self.reader.read(&mut self.frames, most);
-        match self.which.say(read)? {
+        match self.which.explained(read)? {
             Outcome::Data(_) => {
                 let now_ns = monotonic_ns();
                 self.meter.lag(lag);
@@ -168,45 +168,45 @@ impl<'a> Watcher<'a> {
                 }
                 self.rests_until = Instant::now() + self.rest();
             }
-            Outcome::Generation | Outcome::Closed => _ = self.look()?,
-            // Not to be asked at once again, whatever the reason.
+            Outcome::Generation | Outcome::Closed => _ = self.update()?,
+            // Avoids a busy loop, whatever the reason.
             Outcome::Nothing => self.rests_until = Instant::now() + SHORTEST_REST,
         }
         Ok(())
     }
 
-    /// Counts what is there without copying it.
+    /// Counts the new frames without copying them.
     fn pass(&mut self) -> eyre::Result<()> {
         let frame_bytes = self.frame_bytes();
         let slept_too_long = Instant::now().checked_duration_since(self.rests_until).is_some_and(|late| late > REST);
         if slept_too_long {
-            // This process had no processor for a while, and was behind.
+            // This process was not scheduled for a while, and fell behind.
             self.meter.lag(self.reader.lag());
         }
         for _ in 0..MOST_RINGS {
             let viewed = self.reader.view(u64::MAX);
-            match self.which.say(viewed)? {
+            match self.which.explained(viewed)? {
                 Outcome::Data(view) => {
                     let whole = self.reader.finish(view);
                     self.took(whole.end - whole.start, frame_bytes);
                     self.newest(whole.end);
                     return Ok(());
                 }
-                Outcome::Generation | Outcome::Closed => _ = self.look()?,
+                Outcome::Generation | Outcome::Closed => _ = self.update()?,
                 Outcome::Nothing => return Ok(()),
             }
         }
         Ok(())
     }
 
-    /// Books frames that were read, and those that the reader says were lost before them.
+    /// Counts frames that were read, and those that the reader lost before them.
     fn took(&mut self, frames: u64, frame_bytes: u64) {
         let lost = self.reader.lost();
         self.meter.take(frames, lost.saturating_sub(self.lost), frame_bytes);
         self.lost = lost;
     }
 
-    /// The message that brought the frame before `end`.
+    /// The message that contains the frame before `end`.
     fn newest(&mut self, end: u64) -> Option<MessageInfo> {
         self.messages.clear();
         self.reader.messages(end.saturating_sub(1)..end, &mut self.messages);
@@ -216,11 +216,11 @@ impl<'a> Watcher<'a> {
         Some(message)
     }
 
-    /// Looks at the stream, and tells what has happened.
-    fn look(&mut self) -> eyre::Result<Info> {
-        // A death that this finds is an event.
-        self.which.say(self.reader.liveness(IDLE_AFTER))?;
-        let info = self.which.say(self.reader.info())?;
+    /// Takes a snapshot of the stream, and prints the events since the last one.
+    fn update(&mut self) -> eyre::Result<Info> {
+        // If this finds that the writer died, the reader reports an event.
+        self.which.explained(self.reader.liveness(IDLE_AFTER))?;
+        let info = self.which.explained(self.reader.info())?;
         let seen = Seen {
             writer: self.reader.newest_writer(),
             pid: info.writer_pid,
@@ -229,7 +229,7 @@ impl<'a> Watcher<'a> {
             format: info.format.clone(),
             description: info.description.clone(),
         };
-        // That a stream came says all of it that happened before now, but for its end.
+        // The event that the stream is there covers all earlier ones except its end.
         let mut has_come = false;
         while let Some(happened) = self.reader.next_event() {
             let closes = happened.kind == EventKind::WriterGone { orderly: true };
@@ -246,7 +246,7 @@ impl<'a> Watcher<'a> {
         Ok(info)
     }
 
-    /// Tells that the stream is there, if it was not; whether it was not.
+    /// If the stream has just come, prints that it is there and returns `true`.
     fn attach(&mut self, info: &Info, seen: &Seen) -> eyre::Result<bool> {
         let came = !self.is_there && seen.writer.is_some();
         if came {
@@ -260,17 +260,17 @@ impl<'a> Watcher<'a> {
         self.reader.format().map_or(0, |format| format.frame_bytes())
     }
 
-    /// How long it may be away without losing frames.
+    /// How long it can pause without losing frames.
     fn rest(&self) -> Duration {
         let Some(format) = self.reader.format() else { return REST };
         let rate_hz = format.rate_hz().max(self.rate_hz);
-        // Without a rate this is infinite, which is no time span.
+        // Without a rate this is infinite, and the conversion fails.
         let quarter = Duration::try_from_secs_f64(format.frames() as f64 / rate_hz / 4.0);
         quarter.map_or(REST, |quarter| quarter.clamp(SHORTEST_REST, REST))
     }
 }
 
-/// When the line after the one of `line` is due. Those that could not be written in time are left out.
+/// The time of the line after the one due at `line`. Lines that are already overdue are left out.
 fn following(line: Instant, interval: Duration, now: Instant) -> Instant {
     let next = line + interval;
     if next > now { next } else { now + interval }
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_could_not_be_written_in_time_are_left_out() {
+    fn overdue_lines_are_left_out() {
         let line = Instant::now();
         let second = Duration::from_secs(1);
         assert_eq!(following(line, second, line + second / 10), line + second);

@@ -1,12 +1,12 @@
-//! Histories of real streams, against a reference model that looks at every frame.
+//! Histories of real streams, against a reference model that examines every frame.
 
 use dora_shm_ring::{Chunk, ReaderOptions, Times, Writer, WriterOptions};
 use proptest::prelude::*;
 
 use super::*;
 
-/// A stream of the test's own, and what was written to it.
-struct Stage {
+/// A stream, and what was written to it.
+struct Fixture {
     writer: Writer,
     reader: Reader,
     format: Format,
@@ -15,7 +15,7 @@ struct Stage {
 
 const CHANNELS: usize = 2;
 
-fn stage(rate_hz: f64, ring_frames: u64) -> Stage {
+fn fixture(rate_hz: f64, ring_frames: u64) -> Fixture {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let name = format!("cli-test/{}/history-{number}", std::process::id());
@@ -25,10 +25,10 @@ fn stage(rate_hz: f64, ring_frames: u64) -> Stage {
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     assert_eq!(reader.held(), 0..0);
     let _ = reader.advance().unwrap();
-    Stage { writer, reader, format, frames: Vec::new() }
+    Fixture { writer, reader, format, frames: Vec::new() }
 }
 
-impl Stage {
+impl Fixture {
     fn write(&mut self, frames: &[(f64, Vec<f32>)]) {
         let samples: Vec<u8> =
             frames.iter().flat_map(|(_, samples)| samples.iter().flat_map(|x| x.to_le_bytes())).collect();
@@ -45,11 +45,11 @@ impl Stage {
         let mut steps = 0;
         while history.read(&mut self.reader, Duration::ZERO).unwrap() {
             steps += 1;
-            assert!(steps < 100_000, "it never comes to an end");
+            assert!(steps < 100_000, "reading does not end");
         }
     }
 
-    /// What the reference model finds in a column.
+    /// The extent of a column by the reference model.
     fn extent(&self, history: &History, column: i64, channel: usize) -> Option<(f64, f64)> {
         let inside = self.frames.iter().filter(|(time, _)| history.column_of(*time) == column);
         let samples = inside.map(|(_, samples)| f64::from(samples[channel])).filter(|sample| sample.is_finite());
@@ -71,7 +71,7 @@ impl Stage {
     }
 }
 
-/// `count` frames at 100 Hz from `first` on, whose samples are their numbers. None is on the edge of a column.
+/// `count` frames at 100 Hz from `first` on, with their numbers as samples. No frame is on the edge of a column.
 fn frames(first: u64, count: u64) -> Vec<(f64, Vec<f32>)> {
     (first..first + count).map(|i| ((i as f64 + 0.5) / 100.0, vec![i as f32, -(i as f32)])).collect()
 }
@@ -100,10 +100,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_window_is_shown_its_columns_are_those_that_the_reference_model_finds(steps in prop::collection::vec(step(), 1..30)) {
+    fn the_columns_of_every_window_are_those_that_the_reference_model_finds(steps in prop::collection::vec(step(), 1..30)) {
         // Longer than all that is written: what is read does not depend on when.
-        let mut stage = stage(0.0, 2000);
-        let mut history = stage.history(live(2.0, 10));
+        let mut fixture = fixture(0.0, 2000);
+        let mut history = fixture.history(live(2.0, 10));
         let mut time = 0.0;
         for step in steps {
             match step {
@@ -116,47 +116,47 @@ proptest! {
                             (time, vec![value, -value])
                         })
                         .collect();
-                    stage.write(&new);
+                    fixture.write(&new);
                 }
-                Step::Read => _ = history.read(&mut stage.reader, Duration::ZERO).unwrap(),
+                Step::Read => _ = history.read(&mut fixture.reader, Duration::ZERO).unwrap(),
                 Step::Show { end, length, columns } => {
                     let end = end.map_or(End::Newest, End::At);
-                    history.show(&mut stage.reader, Window { end, length, columns }).unwrap();
+                    history.show(&mut fixture.reader, Window { end, length, columns }).unwrap();
                 }
             }
         }
-        stage.read_all(&mut history);
-        // Constant times are no axis; the reference model knows of times only.
+        fixture.read_all(&mut history);
+        // Constant times cannot be an axis, and the reference model knows only times.
         if history.clock == Clock::Times {
-            stage.check(&history);
+            fixture.check(&history);
         }
     }
 }
 
 #[test]
 fn the_newest_frames_are_read_first_and_one_step_is_short() {
-    let mut stage = stage(100.0, 4000);
-    stage.write(&frames(0, 3000));
-    let mut history = stage.history(live(30.0, 100));
-    assert!(history.read(&mut stage.reader, Duration::ZERO).unwrap(), "one block is not all of it");
+    let mut fixture = fixture(100.0, 4000);
+    fixture.write(&frames(0, 3000));
+    let mut history = fixture.history(live(30.0, 100));
+    assert!(history.read(&mut fixture.reader, Duration::ZERO).unwrap(), "one block is not all of it");
     assert_eq!(history.shown().end, history.column_of(29.995) + 1);
     assert!(history.columns().get(history.shown().end - 1).is_some());
     assert!(history.columns().get(history.shown().start).is_none());
-    stage.read_all(&mut history);
-    stage.check(&history);
+    fixture.read_all(&mut history);
+    fixture.check(&history);
 }
 
 #[test]
-fn frames_that_were_not_read_or_are_gone_leave_a_gap() {
-    let mut stage = stage(100.0, 40);
-    stage.write(&frames(0, 40));
-    let mut history = stage.history(live(2.0, 20));
-    stage.read_all(&mut history);
-    // Three times round before the next look.
+fn frames_that_were_overwritten_before_they_were_read_leave_a_gap() {
+    let mut fixture = fixture(100.0, 40);
+    fixture.write(&frames(0, 40));
+    let mut history = fixture.history(live(2.0, 20));
+    fixture.read_all(&mut history);
+    // Three laps of the ring before the next read.
     for first in [40, 80, 120] {
-        stage.write(&frames(first, 40));
+        fixture.write(&frames(first, 40));
     }
-    stage.read_all(&mut history);
+    fixture.read_all(&mut history);
     let columns: Vec<(i64, u64, u64)> = history
         .shown()
         .filter_map(|column| history.columns().get(column).map(|found| (column, found.first, found.end)))
@@ -170,17 +170,17 @@ fn frames_that_were_not_read_or_are_gone_leave_a_gap() {
 }
 
 #[test]
-fn what_the_ring_no_longer_has_is_told_and_what_never_was_is_not() {
-    let mut stage = stage(100.0, 40);
-    stage.write(&frames(0, 30));
-    let mut history = stage.history(live(2.0, 20));
-    stage.read_all(&mut history);
-    assert_eq!(history.gone_columns(stage.reader.held()), 0);
-    stage.write(&frames(30, 40));
-    stage.write(&frames(70, 40));
-    history.show(&mut stage.reader, Window { end: End::At(0.95), length: 0.9, columns: 9 }).unwrap();
-    stage.read_all(&mut history);
-    let held = stage.reader.held();
+fn overwritten_columns_are_reported_and_columns_without_frames_are_not() {
+    let mut fixture = fixture(100.0, 40);
+    fixture.write(&frames(0, 30));
+    let mut history = fixture.history(live(2.0, 20));
+    fixture.read_all(&mut history);
+    assert_eq!(history.gone_columns(fixture.reader.held()), 0);
+    fixture.write(&frames(30, 40));
+    fixture.write(&frames(70, 40));
+    history.show(&mut fixture.reader, Window { end: End::At(0.95), length: 0.9, columns: 9 }).unwrap();
+    fixture.read_all(&mut history);
+    let held = fixture.reader.held();
     assert_eq!(
         history.gone_columns(held.clone()),
         7 - history.shown().start as usize,
@@ -190,33 +190,33 @@ fn what_the_ring_no_longer_has_is_told_and_what_never_was_is_not() {
 }
 
 #[test]
-fn times_that_begin_again_are_another_story() {
-    let mut stage = stage(100.0, 4000);
-    stage.write(&frames(0, 500));
-    let mut history = stage.history(live(2.0, 20));
-    stage.read_all(&mut history);
-    stage.write(&frames(0, 50));
-    stage.read_all(&mut history);
+fn times_that_begin_again_discard_the_columns_before() {
+    let mut fixture = fixture(100.0, 4000);
+    fixture.write(&frames(0, 500));
+    let mut history = fixture.history(live(2.0, 20));
+    fixture.read_all(&mut history);
+    fixture.write(&frames(0, 50));
+    fixture.read_all(&mut history);
     assert_eq!(history.end(), 0.5);
     let there: Vec<i64> = history.shown().filter(|&column| history.columns().get(column).is_some()).collect();
     assert_eq!(there, [0, 1, 2, 3, 4]);
     assert_eq!(history.columns().get(0).unwrap().extent(0), Some((0.0, 9.0)));
-    // The same when they are found backwards.
-    let mut history = stage.history(live(2.0, 20));
+    // The same if reading backwards finds it.
+    let mut history = fixture.history(live(2.0, 20));
     history.judged_by = u64::MAX;
-    stage.read_all(&mut history);
+    fixture.read_all(&mut history);
     assert_eq!(history.columns().get(4).unwrap().extent(0), Some((40.0, 49.0)));
     assert!(history.columns().get(-1).is_none());
 }
 
 #[test]
-fn times_that_are_no_numbers_or_stand_still_are_replaced_by_the_rate_or_the_order() {
+fn times_that_are_not_numbers_or_do_not_rise_are_replaced_by_the_rate_or_the_order() {
     for (rate, length, unit) in [(100.0, 1.0, "s"), (0.0, 100.0, "frames")] {
         for time in [f64::NAN, 7.0, f64::INFINITY] {
-            let mut stage = stage(rate, 400);
-            stage.write(&(0..300).map(|i| (time, vec![i as f32, 0.0])).collect::<Vec<_>>());
-            let mut history = stage.history(live(length, 10));
-            stage.read_all(&mut history);
+            let mut fixture = fixture(rate, 400);
+            fixture.write(&(0..300).map(|i| (time, vec![i as f32, 0.0])).collect::<Vec<_>>());
+            let mut history = fixture.history(live(length, 10));
+            fixture.read_all(&mut history);
             assert_eq!(history.unit(None), unit);
             let last = history.columns().get(history.shown().end - 1).unwrap();
             let (low, high) = last.extent(0).unwrap();
@@ -226,13 +226,13 @@ fn times_that_are_no_numbers_or_stand_still_are_replaced_by_the_rate_or_the_orde
 }
 
 #[test]
-fn a_pause_of_the_source_is_a_gap_where_the_rate_is_known() {
-    let mut stage = stage(100.0, 400);
-    stage.write(&frames(0, 50));
+fn a_pause_of_the_source_is_a_gap_if_the_rate_is_known() {
+    let mut fixture = fixture(100.0, 400);
+    fixture.write(&frames(0, 50));
     let later: Vec<_> = frames(50, 50).into_iter().map(|(time, samples)| (time + 3.0, samples)).collect();
-    stage.write(&later);
-    let mut history = stage.history(live(5.0, 50));
-    stage.read_all(&mut history);
+    fixture.write(&later);
+    let mut history = fixture.history(live(5.0, 50));
+    fixture.read_all(&mut history);
     let before = history.columns().get(4).unwrap();
     let after = history.columns().get(35).unwrap();
     assert_eq!((before.end, after.first), (50, 50));

@@ -32,14 +32,14 @@ fn pictures_are_recognised_by_shape_dims_or_attributes_and_channels_are_not() {
     assert_eq!(size(Dtype::F64, &[33, 3], &none), None);
     assert_eq!(size(Dtype::F32, &[], &none), None);
     assert_eq!(size(Dtype::F32, &[2, 3, 4, 5], &none), None);
-    // Whose pixels have names has channels.
+    // Labels along a dimension mean channels.
     let mut labelled = described(&["time", "ch", "freq"], &[]);
     labelled.axes.insert("freq".into(), Axis::Linear { unit: "Hz".into(), gain: 1.0, offset: Some(0.0) });
     assert_eq!(size(Dtype::F32, &[64, 128], &labelled), None);
 }
 
 #[test]
-fn jointstates_with_an_encoding_are_no_pictures() {
+fn jointstates_with_an_encoding_are_not_pictures() {
     assert_eq!(
         size(Dtype::F32, &[7], &described(&[], &[("encoding", "jointstate"), ("width", "7"), ("height", "1")])),
         None
@@ -74,18 +74,18 @@ fn picture(encoding: &str) -> Description {
 }
 
 #[test]
-fn colours_come_in_the_order_that_the_encoding_says() {
+fn colours_come_in_the_order_of_the_encoding() {
     let of = |encoding: &str| pixels(Dtype::U8, &[1, 2, 3], &picture(encoding), &[1, 2, 3, 4, 5, 6], 2, 1).rgb;
     assert_eq!(of("rgb8"), [[1, 2, 3], [4, 5, 6]]);
     assert_eq!(of("bgr8"), [[3, 2, 1], [6, 5, 4]]);
     let planes = described(&["time", "c", "y", "x"], &[("encoding", "rgb8")]);
     assert_eq!(pixels(Dtype::U8, &[3, 1, 2], &planes, &[1, 4, 2, 5, 3, 6], 2, 1).rgb, [[1, 2, 3], [4, 5, 6]]);
     let alpha = pixels(Dtype::U8, &[1, 1, 4], &picture("rgba8"), &[1, 2, 3, 0], 1, 1).rgb;
-    assert_eq!(alpha, [[1, 2, 3]], "what hides behind transparency is shown");
+    assert_eq!(alpha, [[1, 2, 3]], "transparency is ignored");
 }
 
 #[test]
-fn what_the_sink_found_out_wins_over_names_and_words() {
+fn what_the_sink_found_out_wins_over_names_and_attributes() {
     let found =
         |word: &str, dims: &[&str], encoding: &str| described(dims, &[("_picture", word), ("encoding", encoding)]);
     let of = |word: &str| {
@@ -118,7 +118,7 @@ fn gray_yuv_bool_and_float_pictures_become_pixels_too() {
 }
 
 #[test]
-fn depths_are_colours_over_their_range_and_what_is_no_number_is_black() {
+fn depths_are_colours_over_their_range_and_what_is_not_a_number_is_black() {
     let planes = described(&["time", "y", "x"], &[]);
     let samples: Vec<u8> = [f32::NAN, 1.0, 3.0, f32::INFINITY].iter().flat_map(|x| x.to_le_bytes()).collect();
     let rgb = pixels(Dtype::F32, &[1, 4], &planes, &samples, 4, 1).rgb;

@@ -1,4 +1,4 @@
-//! Streams that are recorded, and recordings that are played, against a reader that takes one message after the other.
+//! Recordings of streams, and replays of recordings, against a reference model that reads message by message.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ fn unique_name() -> String {
     format!("cli-test/{}/{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What a writer does, and when its readers look.
+/// A step of the writer, or a read of its readers.
 #[derive(Clone, Debug)]
 enum Op {
     Begin { format: Format, description: Description },
@@ -38,7 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A stream whose every value is another one.
+/// A stream in which every value is different.
 struct Source {
     name: String,
     writer: Option<Writer>,
@@ -69,7 +69,7 @@ impl Source {
     }
 }
 
-/// What of a generation is the same for everybody who reads it.
+/// The properties of a generation that are the same for all of its readers.
 type Identity = (Format, u32, WriterId);
 
 /// Reads message after message into plain lists.
@@ -131,7 +131,7 @@ impl Recording {
     }
 
     fn read(&mut self) {
-        // As the command does: a wait may come to the next ring, too.
+        // As the command does: a wait may also move the reader to the next ring.
         self.reader.wait(Duration::ZERO).unwrap();
         while self.recorder.step(&mut self.reader).unwrap() != Step::Nothing {}
     }
@@ -143,7 +143,7 @@ impl Recording {
     }
 }
 
-/// Records what `ops` do to a stream into `path`; what the reference model read of it, and how many frames it lost in all.
+/// Records into `path` what `ops` do to a stream. Returns what the reference model read, and how many frames it lost.
 fn record(path: &Path, ops: &[Op]) -> (Vec<(Identity, Vec<Plain>)>, u64) {
     let name = unique_name();
     let mut source = Source { name: name.clone(), writer: None, written: 0 };
@@ -177,7 +177,7 @@ impl Pause for Drain<'_> {
     }
 }
 
-/// Plays `from` as often as told, and records that into `to`.
+/// Plays `from` in `rounds` rounds, and records that into `to`.
 fn play(from: &Path, to: &Path, rounds: u32) -> Played {
     let name = unique_name();
     let mut recording = Recording::begin(&name, to);
@@ -248,7 +248,7 @@ proptest! {
             let mut position = 0;
             for (chunk, (old, new)) in messages.into_iter().zip(new_rows).enumerate() {
                 let info = RowInfo { chunk: Some(chunk as u64), position, lost: 0, mono_ns: new.info.mono_ns, ..old.info };
-                // Without one, the stream goes on with the one it has.
+                // Without a recorded description, the stream keeps the previous one.
                 let description = old.description.clone().or(new.description.clone());
                 let info = RowInfo { description_missed: false, ..info };
                 prop_assert_eq!(new, &Plain { info, description, ..old.clone() });
@@ -261,7 +261,7 @@ proptest! {
 }
 
 #[test]
-fn played_over_and_over_times_and_send_times_go_on_in_one_generation() {
+fn in_a_loop_times_and_send_times_keep_increasing_in_one_generation() {
     let folder = tempfile::tempdir().unwrap();
     let (path, again) = (folder.path().join("recording"), folder.path().join("again"));
     let format = Format::new(Dtype::F32, &[2], 64.0, 64).unwrap();

@@ -1,4 +1,4 @@
-//! What is written is read again: random histories against plain lists, files cut at every byte, files with wrong bytes.
+//! Recordings are read as they were written: random histories, files cut at every byte, files with wrong bytes.
 
 mod live;
 
@@ -43,14 +43,14 @@ fn write(path: &Path, history: &History) {
             }
             let most = writer.bytes_with(rows.bytes_with(0, None));
             writer.write(&mut rows).unwrap();
-            // With the mark of the generation's end.
-            assert!(writer.bytes() + 8 <= most, "{} bytes, foretold {most}", writer.bytes());
+            // 8 bytes: the mark of the generation's end.
+            assert!(writer.bytes() + 8 <= most, "{} bytes, predicted at most {most}", writer.bytes());
         }
     }
     writer.finish().unwrap();
 }
 
-/// What a file holds, generation by generation, and whether it was finished.
+/// The content of a file, generation by generation, and whether it was finished.
 fn read(path: &Path) -> eyre::Result<(Content, bool)> {
     let mut reader = RecordingReader::open(path)?;
     let mut read = Content::new();
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn wrong_bytes_are_an_error_or_other_values_and_never_more(
+    fn wrong_bytes_cause_an_error_or_other_values_and_never_a_panic(
         history in history(),
         wrong in vec((any::<prop::sample::Index>(), prop_oneof![Just(0), Just(1), Just(0xFF), any::<u8>()]), 1..4),
     ) {
@@ -179,7 +179,7 @@ proptest! {
     }
 }
 
-/// Two generations, descriptions that change, an empty message, a loss at the end: a little of everything.
+/// Two generations, descriptions that change, an empty message, and a loss at the end.
 fn small_history() -> History {
     let described = |key: &str| Some(Description { key: key.to_owned(), ..Description::default() });
     let generation = |number, dtype, shape: &[u64]| Generation {
@@ -213,7 +213,7 @@ fn small_history() -> History {
 }
 
 #[test]
-fn a_recording_cut_at_any_byte_opens_and_holds_the_batches_before() {
+fn a_recording_cut_at_any_byte_opens_and_contains_the_batches_before() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording");
     let history = small_history();
@@ -238,7 +238,7 @@ fn a_recording_cut_at_any_byte_opens_and_holds_the_batches_before() {
 }
 
 #[test]
-fn any_wrong_byte_is_an_error_or_another_value_and_never_more() {
+fn any_wrong_byte_causes_an_error_or_another_value_and_never_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording");
     write(&path, &small_history());
@@ -248,33 +248,33 @@ fn any_wrong_byte_is_an_error_or_another_value_and_never_more() {
         let mut bytes = whole.clone();
         bytes[index] = [0, 0x7F, 0xFF, right ^ 1, right.wrapping_add(8)][index % 5];
         fs::write(&path, bytes).unwrap();
-        // Any answer will do but a panic.
+        // Any result is right except a panic.
         let _ = read(&path);
     }
 }
 
 #[test]
-fn what_is_no_recording_is_told_by_what_it_is() {
+fn the_error_for_a_file_that_is_not_a_recording_names_its_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     let refused = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
         read(&path).unwrap_err().to_string()
     };
-    assert!(refused(b"PAR1....").contains("no recording: it is a Parquet file"));
-    assert!(refused(b"hello").contains("no recording: it is text"));
+    assert!(refused(b"PAR1....").contains("not a recording: it is a Parquet file"));
+    assert!(refused(b"hello").contains("not a recording: it is text"));
     assert!(refused(b"").contains("it is empty"));
-    assert!(refused(&[0xFF; 40]).contains("no recording: there is no message of an Arrow stream"));
+    assert!(refused(&[0xFF; 40]).contains("not a recording: there is no message of an Arrow stream"));
     assert!(refused(&[0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]).contains("a stream ends that has not begun"));
-    let foreign = arrow_schema::Schema::new(vec![arrow_schema::Field::new("x", arrow_schema::DataType::Int8, true)]);
-    let stream = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &foreign).unwrap().into_inner().unwrap();
+    let other = arrow_schema::Schema::new(vec![arrow_schema::Field::new("x", arrow_schema::DataType::Int8, true)]);
+    let stream = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &other).unwrap().into_inner().unwrap();
     assert!(refused(&stream).contains("an Arrow stream that `dora-shm record` did not write (columns \"x\")"));
     assert!(RecordingReader::open(folder.path()).err().unwrap().to_string().contains("a folder"));
     assert!(RecordingReader::open(&folder.path().join("none")).err().unwrap().to_string().contains("cannot open"));
 }
 
 #[test]
-fn recordings_can_be_joined_and_what_follows_a_stream_must_be_one() {
+fn recordings_can_be_joined_and_only_a_stream_may_follow_a_stream() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording");
     let history = small_history();
@@ -286,7 +286,7 @@ fn recordings_can_be_joined_and_what_follows_a_stream_must_be_one() {
     fs::write(&path, [&bytes[..], b"something else"].concat()).unwrap();
     let error = read(&path).unwrap_err().to_string();
     assert!(error.contains(&format!("damaged: at byte {}", bytes.len())), "{error}");
-    // What a loss of power leaves of a file that had grown.
+    // As after a loss of power, which may leave zeros at the end of a file.
     fs::write(&path, [&bytes[..], &[0; 100]].concat()).unwrap();
     assert_eq!(read(&path).unwrap(), (without_batches(&history), false));
 }

@@ -27,7 +27,7 @@ fn heading() -> Heading {
         name: "demo".to_owned(),
         state: Liveness::Live,
         format: Some("float32 [2]".to_owned()),
-        promised_hz: Some(100.0),
+        stated_hz: Some(100.0),
         measured_hz: Some(99.2),
         lost: 0,
         generation: None,
@@ -152,7 +152,7 @@ fn an_overlay_has_one_scale_and_a_legend() {
 }
 
 #[test]
-fn what_was_overwritten_is_hatched_and_a_pause_is_told() {
+fn what_was_overwritten_is_hatched_and_a_pause_is_shown() {
     let history = history(dots(60, 8));
     let scene = Scene { history: &history, lanes: lanes(), overlay: false, gone_columns: 30 };
     let body = Body::Plot(View::Traces, scene, AxisLine { from: -7.0, to: -5.0, unit: "s".to_owned() });
@@ -191,11 +191,11 @@ a… 200              ⢀⣠⠤⠤⠤⠖⠒⠒⠋⠉
 }
 
 #[test]
-fn a_stream_that_is_not_there_is_waited_for_with_the_nearest_names() {
+fn a_message_is_shown_while_there_is_no_stream() {
     let heading = Heading {
         state: Liveness::Absent,
         format: None,
-        promised_hz: None,
+        stated_hz: None,
         measured_hz: None,
         window: None,
         ..heading()
@@ -217,7 +217,7 @@ fn a_stream_that_is_not_there_is_waited_for_with_the_nearest_names() {
 }
 
 #[test]
-fn what_is_typed_is_shown_with_what_is_wrong_with_it() {
+fn what_is_typed_is_shown_with_its_error() {
     let body = Body::Message(Vec::new());
     let prompt = Some(("0-7,Oz".to_owned(), Some("no channel is called \"Oz\"".to_owned())));
     let footing = Footing { prompt, ..footing(View::Traces) };
@@ -282,7 +282,7 @@ fn the_help_has_all_keys_on_a_narrower_screen_too() {
 }
 
 #[test]
-fn a_picture_is_two_pixels_to_a_cell_in_its_colours() {
+fn a_cell_shows_two_pixels_of_a_picture_in_their_colours() {
     let pixels =
         Pixels { width: 2, height: 3, rgb: vec![[255, 0, 0], [0, 0, 0], [0, 0, 255], [0, 255, 0], [255; 3], [0; 3]] };
     let mut terminal = Terminal::new(TestBackend::new(6, 4)).unwrap();
