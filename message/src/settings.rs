@@ -2,7 +2,7 @@
 
 use dora_shm_ring::Dtype;
 
-/// What the user says about the messages of one input. What is left unset is derived from each message.
+/// What the user specifies about the messages of one input. Whatever is unset is derived from each message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageSettings {
     /// `AXIS`: name of the dim along which frames are buffered.
@@ -33,7 +33,7 @@ pub struct MessageSettings {
 /// How many frames a message is (`FRAMES`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrameRule {
-    /// `auto`: as the message says.
+    /// `auto`: as the message states.
     #[default]
     Auto,
     /// `message`: each message is one frame.

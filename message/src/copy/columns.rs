@@ -62,7 +62,7 @@ impl Columns {
         let first = self.masks.len();
         while let Some(Above { mask, rows, outer }) = above {
             let mask = mask.slice(rows.start, rows.len());
-            // A mask without a null in these rows has no effect.
+            // A mask without nulls in these rows has no effect.
             if mask.null_count() > 0 && numbers > 0 {
                 self.masks.push(Nulls { run: numbers / mask.len(), mask });
             }

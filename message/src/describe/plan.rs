@@ -12,7 +12,7 @@ use crate::params::time_unit::SECOND;
 use crate::refusal::Reason;
 use crate::shape::geometry::Geometry;
 
-/// What the frames of a message are. Messages share one plan as long as the source says the same about them.
+/// What the frames of a message are. Messages share one plan as long as the source describes them alike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) dtype: Dtype,
@@ -43,7 +43,7 @@ impl Plan {
         self.rate_hz
     }
 
-    /// The source's own name for the signal; empty if it has none.
+    /// The source's own name for the signal; empty if the source gives none.
     pub fn key(&self) -> &str {
         &self.description.key
     }
@@ -110,7 +110,7 @@ fn column_labels(geometry: &Geometry, payload: &Payload, row: &[u64]) -> Option<
     Some((geometry.dims[1].clone(), labels))
 }
 
-/// Length of the part of the columns' paths that names structs around all of them.
+/// Length of the part of the columns' paths that names the structs around all of them.
 fn common_prefix(payload: &Payload) -> usize {
     let mut prefix = String::new();
     let mut node = &payload.root;

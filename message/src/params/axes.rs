@@ -104,7 +104,7 @@ pub(crate) fn is_in_seconds(axis: &Axis) -> bool {
     matches!(unit(axis), "" | SECOND)
 }
 
-/// The unit to convert to seconds. For an axis that is not time it is the second, which leaves the numbers as they are.
+/// The unit to convert to seconds. For an axis other than time, it is the second, which leaves the numbers as they are.
 pub(crate) fn time_unit(axis: &Axis) -> TimeUnit {
     TimeUnit::named(unit(axis)).unwrap_or(TimeUnit::SECOND)
 }

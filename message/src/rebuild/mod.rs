@@ -65,7 +65,7 @@ impl Rebuilder {
     ) -> Result<(ArrayRef, MetadataParameters), RebuildError> {
         let frames = self.frames(samples, times)?;
         match &self.recipe {
-            // If every message is one frame, a sink wrote no other number of frames.
+            // If every message is one frame, a sink never wrote a message of several.
             Some(recipe) if frames <= 1 || recipe.axis().is_some() => {
                 let array = self.original(recipe, samples, frames)?;
                 Ok((array, self.emitted.message(frames as u64, times, marks)))

@@ -132,7 +132,7 @@ pub enum PerMessage {
     AxesData,
 }
 
-/// The value of a parameter, if a recipe can hold it: timestamps and floats that are not finite it cannot.
+/// The value of a parameter, if a recipe can hold it. It cannot hold timestamps or floats that are not finite.
 pub(crate) fn sent(value: &Parameter) -> Option<Attr> {
     attr(value).filter(|attr| match attr {
         Attr::Float(value) => value.is_finite(),
