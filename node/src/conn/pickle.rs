@@ -1,4 +1,4 @@
-//! Pickled strings, and nothing else: what comes from a listener is never executed.
+//! Pickled strings and nothing else: input from a listener is never executed.
 
 /// The bytes of `pickle.dumps(text)` of CPython 3.8 to 3.13 (protocol 4). `text` has 2 to 255 bytes: a shorter one is not
 /// framed.
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_string_or_not_whole_is_refused() {
+    fn pickles_that_are_not_strings_or_are_incomplete_are_refused() {
         for pickle in QUIT {
             for length in 0..pickle.len() {
                 assert_eq!(decode(&pickle[..length]), None, "{:?}", &pickle[..length]);
