@@ -12,7 +12,7 @@
  * Conventions
  *   - Every function that can fail returns a dora_shm_result: 0 is success, positive values are ordinary outcomes, negative
  *     values are errors. After an error, dora_shm_last_error_message() returns a sentence about it. An error leaves
- *     everything as it was unless the function says otherwise.
+ *     everything as it was unless its documentation states otherwise.
  *   - Parameters named 'out' point to memory that receives a value. They must not be NULL. An error leaves that memory
  *     untouched.
  *   - Arguments that are NULL, misaligned or out of range cause an error, never a crash. The caller guarantees what cannot
@@ -20,11 +20,11 @@
  *   - Handles (dora_shm_reader, dora_shm_writer, ...) belong to the caller. Each is closed once, in any order, by a function
  *     that takes the address of the caller's pointer and sets it to NULL. Closing NULL does nothing.
  *   - Strings that are passed in are UTF-8, end in a NUL, and are copied. Strings that are returned are UTF-8, end in a NUL,
- *     and belong to the library or to a handle, as the function says; never free them. A NUL inside a string of a stream is
+ *     and belong to the library or to a handle, as documented; never free them. A NUL inside a string of a stream is
  *     returned as U+FFFD.
- *   - Threads: calls with the same handle must not overlap, unless the function says 'any thread'; a call that does returns
+ *   - Threads: calls with the same handle must not overlap, unless documented as 'any thread'; an overlapping call returns
  *     DORA_SHM_ERROR_BUSY. 'Any thread' means any number of threads at once. Different handles are independent.
- *   - A function blocks only if it says so. No function takes longer because another process is slow, stopped or dead.
+ *   - A function blocks only if documented. No function takes longer because another process is slow, stopped or dead.
  *   - After fork(), a child may continue to use readers, but not writers, which return an error. In signal handlers, call
  *     only dora_shm_reader_interrupt().
  *   - Initialise options with their macro: dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT. Zero formats and
@@ -128,9 +128,9 @@ typedef enum {
     DORA_SHM_ERROR_FORKED = -20,
     /// A system call failed.
     DORA_SHM_ERROR_IO = -21,
-    /// An error without a code of its own.
+    /// An error that has no other code.
     DORA_SHM_ERROR_OTHER = -22,
-    /// A defect of this library. Close the handle of the call; it cannot be used any more.
+    /// A defect of this library. Close the handle of the call, and do not use it again.
     DORA_SHM_ERROR_INTERNAL = -23,
     /// ezmsg wrote the stream, and its frames have a type or shape that this library has no format for.
     DORA_SHM_ERROR_UNSUPPORTED = -24,
@@ -251,7 +251,7 @@ typedef struct dora_shm_reader dora_shm_reader;
 /// The streams of the machine, as they were when they were listed.
 typedef struct dora_shm_streams dora_shm_streams;
 
-/// Frames of a ring that are lent in place. A view keeps their memory mapped, also after its reader was closed.
+/// Frames of a ring that are lent in place. A view keeps their memory mapped, even after its reader was closed.
 typedef struct dora_shm_view dora_shm_view;
 
 /// The one writer of a stream.
@@ -278,8 +278,9 @@ typedef struct {
     /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
     /// are 100e-6 to 300e-6. 0: always sleep.
     double spin_seconds;
-    /// Whether frames that are returned together all have the same description, and that is the one that is held. If false,
-    /// the description that is held is that of the ring's newest frame. Messages have one description each in any case.
+    /// Whether frames that are returned together always share one description, which is then the one that is held. If
+    /// false, the description that is held is that of the ring's newest frame. A message has one description in any
+    /// case.
     bool each_description;
 } dora_shm_reader_options;
 
@@ -291,9 +292,9 @@ typedef struct {
     uint32_t rank;
     /// Shape of a frame, outermost dimension first, each at least 1. Entries from `rank` on are 0.
     uint64_t shape[DORA_SHM_MAX_RANK];
-    /// Frames a second along the buffered axis; 0: irregular or unknown.
+    /// Frames per second along the buffered axis; 0: irregular or unknown.
     double rate_hz;
-    /// Frames that the ring holds, at least 1. A new ring may get up to 7 more than were asked for.
+    /// Frames that the ring holds, at least 1. A new ring may have up to 7 more than requested.
     uint64_t ring_frames;
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     uint64_t frame_bytes;
@@ -306,18 +307,19 @@ typedef struct {
     /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
     /// before the first ring.
     uint32_t epoch;
-    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
+    /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
+    /// first ring.
     uint64_t stream_id;
     /// Position of the next frame that will be read.
     uint64_t position;
-    /// Frames lost since the reader was opened, in all: exact.
+    /// All frames lost since the reader was opened: exact.
     uint64_t lost;
     /// Frames that are committed and not read.
     uint64_t lag_frames;
     /// Time since the oldest of them was committed, in nanoseconds.
     uint64_t lag_ns;
-    /// Whether the description in force was gone before it could be read. The one that is held is then another one of the
-    /// same generation, or there is none.
+    /// Whether the description in force was gone before it could be read. If so, the description that is held is a
+    /// different one of the same generation, or there is none.
     bool description_missed;
 } dora_shm_cursor;
 
@@ -337,7 +339,7 @@ typedef struct {
     uint32_t epoch;
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /// Identity of the stream; another one each time it is created again. 0: there is no stream.
+    /// Identity of the stream. It differs each time the stream is created again. 0: there is no stream.
     uint64_t stream_id;
     /// When the stream was created, Unix nanoseconds; 0: there is none.
     int64_t created_ns;
@@ -349,7 +351,7 @@ typedef struct {
     uint64_t stream_position;
     /// Messages committed in this generation.
     uint64_t chunks;
-    /// Frames a second as measured, also for irregular streams; 0: unknown.
+    /// Frames per second as measured, also for irregular streams; 0: unknown.
     double measured_rate_hz;
     /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
     dora_shm_format format;
@@ -486,20 +488,20 @@ typedef struct {
     size_t size;
     /// Largest ring, in bytes of shared memory. 0: 1 GiB.
     uint64_t max_ring_bytes;
-    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody). 0: 0600. Nobody else may ever write.
+    /// Who may read: 0600 (this user), 0640 (the group, too) or 0644 (all users). 0: 0600. Only this user may write.
     uint32_t mode;
     /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
     /// change within a burst of frames.
     bool keep_replaced;
 } dora_shm_writer_options;
 
-/// How far a writer is.
+/// Progress of a writer.
 typedef struct {
     /// The current generation. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
     /// 1 for the stream's first writer, one more for each that took over from a dead one.
     uint32_t epoch;
-    /// Identity of the stream; another one each time it is created again.
+    /// Identity of the stream. It differs each time the stream is created again.
     uint64_t stream_id;
     /// Frames written in the current generation.
     uint64_t position;
@@ -519,7 +521,7 @@ typedef struct {
     uint32_t struct_version;
     /// Name of the header segment in /dev/shm. Owner: the list.
     const char *segment;
-    /// The stream's name, or what its kind says; UTF-8, may be empty, never NULL. Owner: the list.
+    /// The stream's name, or the text that its kind states; UTF-8, may be empty, never NULL. Owner: the list.
     const char *text;
 } dora_shm_stream;
 
@@ -527,8 +529,8 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-/// Version of the library that this program runs with, such as "0.1.0". DORA_SHM_VERSION is the one that it was compiled
-/// with. Never NULL.
+/// Version of the library that this program runs with, such as "0.1.0". The version that it was compiled with is
+/// DORA_SHM_VERSION. Never NULL.
 /// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_version(void);
 
@@ -585,10 +587,10 @@ dora_shm_result dora_shm_shorten_name(const char *name, char *segment, size_t se
 /// @note Any thread.
 dora_shm_result dora_shm_reader_open(const char *name, const dora_shm_reader_options *options, dora_shm_reader **reader);
 
-/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
-/// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
+/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames
+/// are counted as lost. Functions that return frames return DORA_SHM_ERROR_BAD_ARGUMENT for such a reader.
 ///
-/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll found.
+/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll finds.
 ///
 /// @param name as for dora_shm_reader_open()
 /// @param options NULL: the defaults
@@ -620,7 +622,7 @@ dora_shm_result dora_shm_reader_wait(dora_shm_reader *reader, double timeout_sec
 /// within 250 ms).
 ///
 /// @return DORA_SHM_OK
-/// @note Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
+/// @note Any thread, even while another one waits or reads, and signal handlers. The reader must not be closed
 ///       meanwhile.
 dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 
@@ -636,12 +638,12 @@ dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is no ring (yet), and `format` is all zero
 dora_shm_result dora_shm_reader_format(const dora_shm_reader *reader, dora_shm_format *format);
 
-/// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
-/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
-/// DORA_SHM_EVENT_NEW_DESCRIPTION.
+/// The description that is held: dims, axes, labels, units, attributes. For a reader of frames, see `each_description`.
+/// For a reader of messages, it is the description of the message that was returned last. Call this again after
+/// DORA_SHM_NEW_GENERATION, and after the event DORA_SHM_EVENT_NEW_DESCRIPTION.
 ///
-/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
-///        stream does. Untouched unless DORA_SHM_OK is returned
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, even
+///        if the stream does. Untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none (yet)
 dora_shm_result dora_shm_reader_description(const dora_shm_reader *reader, dora_shm_description **description);
 
@@ -687,14 +689,14 @@ dora_shm_result dora_shm_reader_ezmsg(dora_shm_reader *reader, dora_shm_ezmsg *e
 
 /// Copies the next message of a reader that was opened for messages.
 ///
-/// @param message out; untouched unless DORA_SHM_OK is returned. What it points to belongs to the reader; what the previous
-///        message pointed to is gone, whatever is returned
+/// @param message out; untouched unless DORA_SHM_OK is returned. The memory that it points to belongs to the reader.
+///        That of the previous message is not valid after this call, whatever the result
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the reader
 ///         was opened for frames; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_next_message(dora_shm_reader *reader, dora_shm_message *message);
 
-/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
-/// is not lapped again at once; `frames->lost` counts the frames that it passes over.
+/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so
+/// that it is not lapped again at once. `frames->lost` counts the frames that it skips.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; untouched on failure
@@ -703,8 +705,8 @@ dora_shm_result dora_shm_reader_next_message(dora_shm_reader *reader, dora_shm_m
 ///         dora_shm_reader_open()
 dora_shm_result dora_shm_reader_read(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
-/// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
-/// `into` has room for: what a display calls for each picture.
+/// Follows the stream to its newest frame, without counting what it passes as lost. Then copies the newest frames, as
+/// many as `into` has room for. Displays call this for each picture.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
@@ -721,8 +723,8 @@ dora_shm_result dora_shm_reader_newest(dora_shm_reader *reader, const dora_shm_b
 ///         memory for its format; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_latest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
-/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
-/// not have room for all of them, the newest of them.
+/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
+/// does not have room for all of them, copies the newest of them.
 ///
 /// @param seconds 0 or more
 /// @return as dora_shm_reader_latest()
@@ -798,11 +800,11 @@ dora_shm_result dora_shm_reader_finish(dora_shm_reader *reader, dora_shm_view **
 ///
 /// @param view in: the view, or a pointer to NULL, which does nothing. out: NULL
 /// @return DORA_SHM_OK
-/// @note Only for the last thread that uses the view; its reader may be closed, or in use by another thread.
+/// @note Only for the last thread that uses the view. Its reader may be closed, or in use by another thread.
 dora_shm_result dora_shm_view_close(dora_shm_view **view);
 
-/// Watches a stream, which need not exist yet. A thread of its own sleeps on the stream. Once the descriptor is readable,
-/// the thread rests until dora_shm_notifier_clear() is called.
+/// Watches a stream, which need not exist yet. The notifier's own thread waits for the stream. Once the descriptor is
+/// readable, the thread pauses until dora_shm_notifier_clear() is called.
 ///
 /// The descriptor begins readable. Each time it is readable: clear it first, then read until there is nothing left, or
 /// set it again. Occasionally it becomes readable for frames that have just been read.
@@ -863,7 +865,7 @@ dora_shm_result dora_shm_description_create(dora_shm_description **description);
 /// @param json UTF-8; need not end in a NUL
 /// @param json_size its bytes, without a NUL
 /// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message states what is wrong
 /// @note Any thread.
 dora_shm_result dora_shm_description_from_json(const char *json, size_t json_size, dora_shm_description **description);
 
@@ -949,7 +951,7 @@ dora_shm_result dora_shm_description_set_attr_float(dora_shm_description *descri
 ///
 /// @param name UTF-8
 /// @param json UTF-8
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message states what is wrong
 dora_shm_result dora_shm_description_set_attr_json(dora_shm_description *description, const char *name, const char *json);
 
 /// The whole description as JSON, in the form that SPEC.md defines (metadata segment).
@@ -974,7 +976,7 @@ dora_shm_result dora_shm_description_attrs_json(const dora_shm_description *desc
 /// @note Any thread.
 dora_shm_result dora_shm_description_attr(const dora_shm_description *description, const char *name, const char **text);
 
-/// The source's own name for the signal; empty if it has none.
+/// The source's own name for the signal; empty if the source gives none.
 ///
 /// @param text out: UTF-8. Owner: the description
 /// @return DORA_SHM_OK
@@ -1012,8 +1014,8 @@ dora_shm_result dora_shm_description_dim(const dora_shm_description *description
 /// @note Any thread.
 dora_shm_result dora_shm_description_axis(const dora_shm_description *description, size_t dim, dora_shm_axis *axis);
 
-/// The label at an index of an axis. Of an object it is the member `label`, or all of it as JSON; a number is written as
-/// in JSON.
+/// The label at an index of an axis. If the entry is an object, the label is its member `label`, or the whole object as
+/// JSON. A number is written as in JSON.
 ///
 /// @param dim as for dora_shm_description_dim()
 /// @param index from 0
@@ -1026,7 +1028,7 @@ dora_shm_result dora_shm_description_label(const dora_shm_description *descripti
                                            size_t index,
                                            const char **text);
 
-/// The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
+/// The coordinate at an index of an axis, if the axis is linear or the entry is a number.
 ///
 /// @param dim as for dora_shm_description_dim()
 /// @param index from 0; on a linear axis, any
@@ -1042,7 +1044,7 @@ dora_shm_result dora_shm_description_coordinate(const dora_shm_description *desc
 /// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
 /// dora_shm_writer_begin().
 ///
-/// A thread of the library looks after the stream until it is closed. If the process ends without closing it, readers see
+/// A thread of the library maintains the stream until it is closed. If the process ends without closing it, readers see
 /// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
 ///
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
@@ -1069,7 +1071,7 @@ dora_shm_result dora_shm_writer_close(dora_shm_writer **writer);
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
 ///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
 /// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
-///       half a second until readers have let go of the previous one.
+///       half a second until readers have unmapped the previous one.
 dora_shm_result dora_shm_writer_begin(dora_shm_writer *writer,
                                       const dora_shm_format *format,
                                       const dora_shm_description *description,
@@ -1111,22 +1113,22 @@ dora_shm_result dora_shm_writer_write_times(dora_shm_writer *writer,
                                             size_t times_count,
                                             int64_t send_ns);
 
-/// Creates segments again that somebody removed from shared memory. Writing does the same; call this about once a second
-/// while there is nothing to write.
+/// Recreates segments that were removed from shared memory. Writing does the same: call this about once a second while
+/// there is nothing to write.
 ///
 /// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call
 ///         tries again
 /// @note Blocks as dora_shm_writer_begin() does, if there is something to create.
 dora_shm_result dora_shm_writer_maintain(dora_shm_writer *writer);
 
-/// How far the writer is.
+/// Progress of the writer.
 ///
 /// @param progress out
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_writer_progress(const dora_shm_writer *writer, dora_shm_progress *progress);
 
-/// The next warning: something that a user should know and that no call could report, such as a name that something else
-/// has taken. Each warning is returned once.
+/// The next warning: something that a user should know and that no call could report, such as a name that something
+/// else has taken. Each warning is returned once.
 ///
 /// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
 ///        same writer, or until the writer is closed

@@ -1,4 +1,4 @@
-//! What all functions share: they check arguments, refuse a handle that another thread uses, and stop panics.
+//! What all functions share: checking arguments, refusing a handle that another thread uses, and stopping panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -7,10 +7,10 @@ use crate::result::{Failure, dora_shm_result, remember};
 use dora_shm_result::*;
 
 /// What the inside of a function returns.
-pub(crate) type Answer = Result<dora_shm_result, Failure>;
+pub(crate) type CallResult = Result<dora_shm_result, Failure>;
 
 /// Runs the inside of a function.
-pub(crate) fn call(inside: impl FnOnce() -> Answer) -> dora_shm_result {
+pub(crate) fn call(inside: impl FnOnce() -> CallResult) -> dora_shm_result {
     let failure = match catch_unwind(AssertUnwindSafe(inside)) {
         Ok(Ok(result)) => return result,
         Ok(Err(failure)) => failure,
@@ -70,8 +70,8 @@ pub(crate) unsafe fn borrow_optional<'a, T>(pointer: *const T, name: &str) -> Re
     unsafe { borrow(pointer, name) }.map(Some)
 }
 
-/// An options struct. Its first member is its size, so that the library understands programs that were compiled with an older
-/// or a newer version of the struct.
+/// An options struct. Its first member is its size, so that the library can read options of programs that were compiled
+/// with an older or a newer version of the struct.
 ///
 /// # Safety
 /// The type is `repr(C)`, begins with a `usize`, and is valid whatever its bytes are.
@@ -88,7 +88,7 @@ pub(crate) unsafe trait Options: Copy {
 const MOST_OPTIONS_BYTES: usize = 4096;
 
 /// # Safety
-/// Unless it is NULL or not aligned, `pointer` is valid for reads of a `usize`, and of as many bytes as that says.
+/// Unless it is NULL or not aligned, `pointer` is valid for reads of a `usize`, and of as many bytes as it states.
 pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Result<T, Failure> {
     const { assert!(size_of::<T>() >= T::FIRST_SIZE) };
     let mut found = T::DEFAULT;
@@ -149,7 +149,7 @@ impl<T> Out<T> {
 pub(crate) fn enter<'a, T>(handle: &'a Mutex<T>, name: &str) -> Result<MutexGuard<'a, T>, Failure> {
     match handle.try_lock() {
         Ok(inside) => Ok(inside),
-        // After a panic, which was reported: the content is still sound.
+        // After a panic, which was reported, the content is still valid.
         Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
         Err(TryLockError::WouldBlock) => Err(busy(name)),
     }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_is_in_use_is_refused_and_one_that_saw_a_panic_is_not() {
+    fn a_handle_in_use_is_refused_and_a_handle_after_a_panic_is_not() {
         let handle = Mutex::new(1);
         let inside = enter(&handle, "thing").unwrap();
         assert_eq!(enter(&handle, "thing").unwrap_err().code, DORA_SHM_ERROR_BUSY);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_older_and_newer_programs_are_understood_and_what_was_not_initialised_is_refused() {
+    fn options_of_older_and_newer_programs_are_read_and_uninitialised_ones_are_refused() {
         let read = |words: [u32; 6]| {
             let words = words.map(u32::to_ne_bytes).concat();
             let mut aligned = [0_u64; 3];

@@ -48,7 +48,7 @@ pub struct dora_shm_stream {
     pub struct_version: u32,
     /// Name of the header segment in /dev/shm. Owner: the list.
     pub segment: *const c_char,
-    /// The stream's name, or what its kind says; UTF-8, may be empty, never NULL. Owner: the list.
+    /// The stream's name, or the text that its kind states; UTF-8, may be empty, never NULL. Owner: the list.
     pub text: *const c_char,
 }
 

@@ -46,7 +46,7 @@ impl dora_shm_description {
     fn read(&self) -> Result<RwLockReadGuard<'_, Inside>, Failure> {
         match self.inside.try_read() {
             Ok(inside) => Ok(inside),
-            // After a panic, which was reported: the content is still sound.
+            // After a panic, which was reported, the content is still valid.
             Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
             Err(TryLockError::WouldBlock) => Err(busy("description")),
         }

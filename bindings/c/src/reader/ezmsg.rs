@@ -8,7 +8,7 @@ use crate::result::dora_shm_result;
 use crate::text::c_string;
 use dora_shm_result::*;
 
-/// The strings that were returned last, for as long as C may read them.
+/// The strings that were returned last, kept as long as C may read them.
 pub(super) struct Texts {
     key: Option<CString>,
     refused: Option<CString>,

@@ -1,6 +1,6 @@
 //! Readers: opening, waiting, closing, and what they know.
 
-/// Calls what readers of frames and of messages have in common.
+/// Calls a method that readers of frames and of messages have in common.
 macro_rules! either {
     ($unit:expr, $reader:ident => $call:expr) => {
         match $unit {
@@ -43,7 +43,7 @@ pub struct dora_shm_reader {
 pub(crate) struct Inside {
     unit: Unit,
     idle_after: Duration,
-    /// The strings that were given out about a stream of ezmsg's.
+    /// The strings about an ezmsg stream that were returned last.
     ezmsg: Option<ezmsg::Texts>,
 }
 
@@ -56,7 +56,7 @@ enum Unit {
 /// A reader of frames, and what belongs to it.
 struct Frames {
     reader: Reader,
-    /// Frames lost in all when frames were returned last.
+    /// The number of lost frames when frames were returned last.
     lost_reported: u64,
     /// The ring that the caller knows of: its stream and its generation.
     known_ring: Option<(u64, u32)>,
@@ -73,7 +73,7 @@ impl Frames {
         made
     }
 
-    /// The reader has passed all that is there, and the result reports that.
+    /// The reader has passed everything that is there, and the result reports it.
     fn come_to_newest(&mut self) {
         self.known_ring = self.ring();
         self.lost_reported = self.reader.lost();
@@ -146,8 +146,9 @@ pub struct dora_shm_reader_options {
     /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
     /// are 100e-6 to 300e-6. 0: always sleep.
     pub spin_seconds: f64,
-    /// Whether frames that are returned together all have the same description, and that is the one that is held. If false,
-    /// the description that is held is that of the ring's newest frame. Messages have one description each in any case.
+    /// Whether frames that are returned together always share one description, which is then the one that is held. If
+    /// false, the description that is held is that of the ring's newest frame. A message has one description in any
+    /// case.
     pub each_description: flag,
 }
 
@@ -215,7 +216,7 @@ fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(Failure::bad_argument(format!("{name} is {seconds}, expected 0 or more")));
     }
-    // What does not fit is as good as infinite.
+    // A duration that does not fit counts as infinite.
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
@@ -228,18 +229,19 @@ pub struct dora_shm_cursor {
     /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
     /// before the first ring.
     pub epoch: u32,
-    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
+    /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
+    /// first ring.
     pub stream_id: u64,
     /// Position of the next frame that will be read.
     pub position: u64,
-    /// Frames lost since the reader was opened, in all: exact.
+    /// All frames lost since the reader was opened: exact.
     pub lost: u64,
     /// Frames that are committed and not read.
     pub lag_frames: u64,
     /// Time since the oldest of them was committed, in nanoseconds.
     pub lag_ns: u64,
-    /// Whether the description in force was gone before it could be read. The one that is held is then another one of the
-    /// same generation, or there is none.
+    /// Whether the description in force was gone before it could be read. If so, the description that is held is a
+    /// different one of the same generation, or there is none.
     pub description_missed: bool,
 }
 
@@ -296,10 +298,10 @@ pub unsafe extern "C" fn dora_shm_reader_open(
     unsafe { open(name, options, reader, frames) }
 }
 
-/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
-/// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
+/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames
+/// are counted as lost. Functions that return frames return DORA_SHM_ERROR_BAD_ARGUMENT for such a reader.
 ///
-/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll found.
+/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll finds.
 ///
 /// @param name as for dora_shm_reader_open()
 /// @param options NULL: the defaults
@@ -366,7 +368,7 @@ pub unsafe extern "C" fn dora_shm_reader_wait(reader: *mut dora_shm_reader, time
 /// within 250 ms).
 ///
 /// @return DORA_SHM_OK
-/// @note Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
+/// @note Any thread, even while another one waits or reads, and signal handlers. The reader must not be closed
 ///       meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reader) -> dora_shm_result {
@@ -412,12 +414,12 @@ pub unsafe extern "C" fn dora_shm_reader_format(
     })
 }
 
-/// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
-/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
-/// DORA_SHM_EVENT_NEW_DESCRIPTION.
+/// The description that is held: dims, axes, labels, units, attributes. For a reader of frames, see `each_description`.
+/// For a reader of messages, it is the description of the message that was returned last. Call this again after
+/// DORA_SHM_NEW_GENERATION, and after the event DORA_SHM_EVENT_NEW_DESCRIPTION.
 ///
-/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
-///        stream does. Untouched unless DORA_SHM_OK is returned
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, even
+///        if the stream does. Untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none (yet)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_description(

@@ -45,7 +45,7 @@ pub struct dora_shm_frames {
     pub generation: u32,
 }
 
-/// A caller that asks for no frames at all has forgotten to set how many.
+/// A caller that sets 0 has most likely forgotten to set it.
 pub(super) fn at_least_one(max_frames: u64) -> Result<(), Failure> {
     if max_frames == 0 {
         return Err(Failure::bad_argument("max_frames is 0, expected at least 1"));
@@ -148,7 +148,8 @@ impl Inside {
 }
 
 impl Frames {
-    /// What to report before frames of a ring that the caller does not know: they may have any size. The cursor stays.
+    /// What to report before the frames of a ring that the caller does not know, since they may have any size. The
+    /// cursor stays.
     fn unknown_ring(&mut self) -> Result<Option<Outcome<Copied>>, Failure> {
         if self.ring().is_some() && self.ring() == self.known_ring {
             return Ok(None);
@@ -157,9 +158,9 @@ impl Frames {
         Ok(if outcome.is_data() { None } else { Some(outcome.map(|_| Copied::default())) })
     }
 
-    /// As the library's `read_into`, for a caller that wants times and no samples.
+    /// Like the library's `read_into`, for a caller that wants times but no samples.
     fn read_times(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>, Failure> {
-        // A reader that is too slow gets an answer, not a loop.
+        // Bounded, so that a reader that is too slow returns rather than loops.
         for _ in 0..4 {
             let view = match self.reader.view(times.len() as u64)? {
                 Outcome::Data(view) => view,
@@ -181,7 +182,7 @@ impl Frames {
         Ok(Outcome::Nothing)
     }
 
-    /// As the library's `read_into`, without the pieces that are NULL.
+    /// Like the library's `read_into`, without the pieces that are NULL.
     fn read(&mut self, memory: &mut Memory<'_>) -> Result<Outcome<Copied>, Failure> {
         let spare = &mut self.spare_times;
         Ok(match (&mut memory.samples, &mut memory.times) {
@@ -204,7 +205,7 @@ impl Frames {
         if frames == 0 {
             return Ok(Outcome::Nothing);
         }
-        // The library cannot leave them out.
+        // The library always copies the samples.
         let mut unwanted = Vec::new();
         let samples = match &mut memory.samples {
             Some(samples) => &mut samples[..frames * frame_bytes],
@@ -265,8 +266,8 @@ unsafe fn copy(
     })
 }
 
-/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
-/// is not lapped again at once; `frames->lost` counts the frames that it passes over.
+/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so
+/// that it is not lapped again at once. `frames->lost` counts the frames that it skips.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; untouched on failure
@@ -283,8 +284,8 @@ pub unsafe extern "C" fn dora_shm_reader_read(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, Frames::read) }
 }
 
-/// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
-/// `into` has room for: what a display calls for each picture.
+/// Follows the stream to its newest frame, without counting what it passes as lost. Then copies the newest frames, as
+/// many as `into` has room for. Displays call this for each picture.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
@@ -327,8 +328,8 @@ pub unsafe extern "C" fn dora_shm_reader_latest(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
-/// not have room for all of them, the newest of them.
+/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
+/// does not have room for all of them, copies the newest of them.
 ///
 /// @param seconds 0 or more
 /// @return as dora_shm_reader_latest()

@@ -11,7 +11,7 @@ use crate::info::DORA_SHM_NONE;
 use crate::result::dora_shm_result;
 use dora_shm_result::*;
 
-/// Frames of a ring that are lent in place. A view keeps their memory mapped, also after its reader was closed.
+/// Frames of a ring that are lent in place. A view keeps their memory mapped, even after its reader was closed.
 pub struct dora_shm_view {
     view: View,
 }
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn dora_shm_reader_finish(
 ///
 /// @param view in: the view, or a pointer to NULL, which does nothing. out: NULL
 /// @return DORA_SHM_OK
-/// @note Only for the last thread that uses the view; its reader may be closed, or in use by another thread.
+/// @note Only for the last thread that uses the view. Its reader may be closed, or in use by another thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_view_close(view: *mut *mut dora_shm_view) -> dora_shm_result {
     call(|| {
