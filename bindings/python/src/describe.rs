@@ -1,5 +1,5 @@
-//! The frames of a ring in Python: the arrays that hold them, and their description. The Python objects are made on first
-//! use, when the interpreter is at hand, and kept as long as the reader holds the same format or description.
+//! The frames of a ring in Python: the arrays that hold them, and their description. The Python objects are made on
+//! first use, because they need the interpreter, and kept as long as the reader holds the same format or description.
 
 use std::sync::Arc;
 

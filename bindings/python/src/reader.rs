@@ -21,7 +21,7 @@ use crate::view::View;
 /// Longest sleep between two checks for a signal such as Ctrl-C.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// How often a reader that finds nothing checks whether the writer lives: as often as one that waits.
+/// Pause between two checks whether the writer lives, for a reader that finds nothing: the same as for one that waits.
 const LIVENESS_PAUSE: Duration = Duration::from_millis(250);
 
 /// Python's word for an outcome.
@@ -77,7 +77,7 @@ impl Destination {
     }
 }
 
-/// Frames that were copied, and what the reader knew of them then, before another thread could move it.
+/// Frames that were copied, and what the reader knew of them then, before another thread could move the reader.
 struct Taken {
     copied: Copied,
     messages: Vec<MessageInfo>,
@@ -329,7 +329,7 @@ impl Reader {
     fn empty<'py>(&self, py: Python<'py>, samples: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let (arrays, described, missed, generation, position) = self.shared.with(py, Takes::Moments, |inside| {
             let (generation, position) = (inside.reader.generation(), inside.reader.position());
-            // After the end of a stream: arrays as before.
+            // After the end of a stream, the arrays are like those before.
             let arrays = inside.arrays().or_else(|| inside.arrays.clone());
             (arrays, inside.described(), inside.reader.description_missed(), generation, position)
         })?;
