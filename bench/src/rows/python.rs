@@ -13,7 +13,7 @@ use crate::task::{Mode, Task};
 
 /// Bytes of a frame: both packages carry frames (or samples) of channels, here 64 of float32.
 const FRAME: usize = 64 * 4;
-/// What [`Python::Ezmsg`]'s ring has at least, far more than a measurement has messages.
+/// Fewest frames of [`Python::Ezmsg`]'s ring, far more than a measurement has messages.
 const LEAST_FRAMES: usize = 1 << 15;
 
 /// One row for each package.
@@ -84,7 +84,7 @@ impl Row for Python {
 
     fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
         let python = python().ok_or_eyre(format!(
-            "{PYTHON} does not name a Python that has the packages of row {}: `cargo xtask bench` makes one and sets it",
+            "{PYTHON} does not name a Python with the packages of row {}; run `cargo xtask bench`, which makes one and sets it",
             task.row
         ))?;
         let mut described = serde_json::to_value(task)?;
@@ -94,7 +94,7 @@ impl Row for Python {
         let mut command = Command::new(python);
         command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peer.py"));
         peer::add_arguments(&mut command, role, described, control)?;
-        // A reader of shared memory of Python's takes itself for its owner, and says so at its end.
+        // Python's resource tracker takes a reader of shared memory for its owner, and warns at its end.
         command.env("PYTHONWARNINGS", "ignore::UserWarning");
         Ok(command)
     }

@@ -1,6 +1,6 @@
-//! What a figure depends on: readers, streams, channels, frames a chunk, the ring's size, time. Of our ring only.
+//! What a figure depends on: readers, streams, channels, frames per chunk, the ring's size, time. Only for our ring.
 //!
-//! Each series runs in a process of its own and prints its points.
+//! Each series runs in its own process and prints its points.
 
 mod channels;
 mod chunk;
@@ -55,7 +55,7 @@ pub enum Series {
 /// One value of a series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Which of the series' lines, and what it shows.
+    /// The series' line, and what it shows.
     pub line: String,
     /// What the series varies, in `x_unit`.
     pub x: f64,
@@ -73,7 +73,7 @@ pub struct Point {
 pub struct SeriesEntry {
     pub series: Series,
     pub round: usize,
-    /// `None`: the cores' distance was another one before the series than after it.
+    /// `None`: the cores' distance differed before and after the series.
     pub class: Option<Class>,
     pub round_trip_ns: [f64; 2],
     pub point: Point,
@@ -133,7 +133,7 @@ impl Series {
         Ok(())
     }
 
-    /// Runs it in a process of its own.
+    /// Runs it in its own process.
     pub fn measure(self, round: usize, quick: bool, cpus: (usize, usize)) -> eyre::Result<Vec<SeriesEntry>> {
         let before = measure::distance(cpus)?;
         let mut command = Command::new(std::env::current_exe()?);

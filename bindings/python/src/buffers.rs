@@ -62,7 +62,9 @@ impl Memory {
 
     fn check_floats(&self) -> PyResult<()> {
         if self.start.align_offset(align_of::<f64>()) != 0 || !self.length.is_multiple_of(size_of::<f64>()) {
-            return Err(PyValueError::new_err("times are not aligned float64 numbers, expected an aligned float64 array"));
+            return Err(PyValueError::new_err(
+                "times are not aligned float64 numbers, expected an aligned float64 array",
+            ));
         }
         Ok(())
     }
