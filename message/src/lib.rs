@@ -8,7 +8,7 @@
 //! What a message means is taken from the first of these that applies:
 //! 1. the settings ([`MessageSettings`]);
 //! 2. the parameters `shape` and `dims`, with `dtype` for bytes and `sample_rate`;
-//! 3. `width`, `height` and `encoding`, as parameters or as columns beside the samples, if the length fits them;
+//! 3. `width`, `height` and `encoding`, as parameters or as columns next to the samples, if the length fits them;
 //! 4. the Arrow type: rows of lists and structs are frames;
 //! 5. otherwise it is a flat vector, which is one frame. With a `sample_rate` it is frames of `channels` values (default 1).
 //!

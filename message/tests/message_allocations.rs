@@ -1,5 +1,4 @@
-//! Messages of the same form as the one before are interpreted and copied without allocating, whatever their number of
-//! frames.
+//! Messages of the same form as the one before are interpreted and copied without allocating, for any number of frames.
 
 use std::alloc::System;
 use std::sync::Arc;

@@ -85,7 +85,7 @@ pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
 pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
     let differs = |differ: fn(&Plan, &Plan) -> bool| before.is_some_and(|before| differ(before, now));
     let (what, help) = if differs(|a, b| a.dtype() != b.dtype()) {
-        ("type", "send messages of one type, or give each type a sink of its own")
+        ("type", "send messages of one type, or give each type its own sink")
     } else if differs(|a, b| a.frame_shape() != b.frame_shape()) {
         (
             "frame shape",

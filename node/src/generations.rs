@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_does_what_the_setting_says() {
+    fn a_changed_format_has_the_effect_of_the_setting() {
         let (first, other) = (plan(3, Some(100.0)), plan(4, Some(100.0)));
         for (on_change, expected) in
             [(OnChange::Generation, "begin"), (OnChange::Skip, "refuse"), (OnChange::Stop, "end")]

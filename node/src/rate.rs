@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_begins_the_window_anew() {
+    fn a_clock_that_was_set_back_restarts_the_window() {
         let mut meter = RateMeter::default();
         assert_eq!(meter.count_in_windows(1000 * MS, 1), None);
         assert_eq!(meter.count_in_windows(0, 1), None);

@@ -103,7 +103,7 @@ impl Series {
             Series::Idle => "A live writer and a waiting reader with nothing to do, a process each, for five seconds",
             Series::Streams => "Streams on one machine, written in turn by one process, 1 KiB each",
             Series::Channels => "Chunks of 64 KiB of float32: channels times frames is constant",
-            Series::Chunk => "Frames of 32 bytes, ring of 256 MiB, back to back, nobody attached",
+            Series::Chunk => "Frames of 32 bytes, ring of 256 MiB, back to back, no reader attached",
             Series::Memory => "A writer and a reader after one whole lap, a process each",
             Series::Start => "From the start of a process to its first frame of a live stream",
             Series::Laps => "Median write of 64 KiB in the laps of a fresh ring of 64 MiB",

@@ -74,7 +74,7 @@ pub(crate) unsafe fn borrow_optional<'a, T>(pointer: *const T, name: &str) -> Re
 /// with an older or a newer version of the struct.
 ///
 /// # Safety
-/// The type is `repr(C)`, begins with a `usize`, and is valid whatever its bytes are.
+/// The type is `repr(C)`, begins with a `usize`, and is valid for any bytes.
 pub(crate) unsafe trait Options: Copy {
     /// The size of the first version that had this struct.
     const FIRST_SIZE: usize;
@@ -102,7 +102,7 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
         let message = format!("{name}->size is {size}, not the size of the struct; initialise it with {}", T::INIT);
         return Err(Failure::bad_argument(message));
     }
-    // SAFETY: so many bytes lie there, as the caller promises.
+    // SAFETY: that many bytes are there, as the caller promises.
     let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
     if bytes[known..].iter().any(|&byte| byte != 0) {
@@ -110,7 +110,7 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
             format!("{name} sets a member that this version of the library does not have; update the library");
         return Err(Failure::bad_argument(message));
     }
-    // SAFETY: `known` bytes of both, which do not overlap; the type is valid whatever they are.
+    // SAFETY: `known` bytes of both, which do not overlap; the type is valid for any bytes.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut found).cast(), known) };
     Ok(found)
 }
@@ -187,7 +187,7 @@ pub(crate) unsafe fn take<T>(
     may_go(unsafe { borrow(pointer, name) }?)?;
     // SAFETY: as above.
     unsafe { handle.write(std::ptr::null_mut()) };
-    // SAFETY: `give` made it from a box, and the caller has no pointer to it any more.
+    // SAFETY: `give` made it from a box, and the pointer of the caller is NULL.
     Ok(Some(unsafe { Box::from_raw(pointer) }))
 }
 

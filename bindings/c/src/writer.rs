@@ -41,7 +41,7 @@ pub struct dora_shm_writer_options {
     pub keep_replaced: flag,
 }
 
-// SAFETY: `repr(C)`, begins with a usize, and every member is valid whatever its bytes are.
+// SAFETY: `repr(C)`, begins with a usize, and every member is valid for any bytes.
 unsafe impl Options for dora_shm_writer_options {
     const FIRST_SIZE: usize = 24;
     const INIT: &str = "DORA_SHM_WRITER_OPTIONS_INIT";

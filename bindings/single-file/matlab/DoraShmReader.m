@@ -10,7 +10,7 @@ classdef DoraShmReader < handle
     % n x y x x x c. frames.times has one value per frame, in seconds for a time axis; frames.first is the position of the
     % first one in its generation, frames.lost the number of frames lost just before it.
     %
-    % Octave reads the segments with fread. MATLAB maps them and needs DoraShmMatlabExperimental.m beside this file, which has
+    % Octave reads the segments with fread. MATLAB maps them and needs DoraShmMatlabExperimental.m in the same folder, which has
     % never been run. Both run on x86-64 Linux only, where the processor keeps loads in order: neither language has fences.
 
     properties (SetAccess = private)

@@ -1,7 +1,7 @@
 //! Moves the buffered axis to the front and back: a transposition of cells of several bytes.
 
-/// How the frames of a message lie among its samples: sample `(o * frames + f) * inner + i` is sample
-/// `o * inner + i` of frame `f`.
+/// How the frames of a message are placed among its samples: sample `(o * frames + f) * inner + i` is sample `o * inner
+/// + i` of frame `f`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Roll {
     pub outer: usize,
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cell_lands_where_the_formula_says(
+        fn every_cell_lands_where_the_formula_places_it(
             (rows, columns) in prop_oneof![(1_usize..70, 1_usize..70), (1000_usize..2200, 1_usize..4)],
             cell_bytes in 1_usize..20,
             slack in 0_usize..5,

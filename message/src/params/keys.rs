@@ -30,7 +30,7 @@ pub(crate) const PICTURE: &str = "_picture";
 pub(crate) enum Role {
     /// Belongs to one message or to dora, or is one that mirrors add. It is never described.
     Passing,
-    /// Defines what the message means. The description has a place of its own for it.
+    /// Defines what the message means. The description has a separate member for it.
     Meaning,
     /// Something else that the source states about its signal.
     Attr,

@@ -1,4 +1,4 @@
-//! What is static is described once; what changes with the messages never makes a description of its own.
+//! Static parameters are described once. Parameters that change with the messages never cause a new description.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Units of the buffered axis in the parameter `axes`: the ring has seconds, whatever the source counts in.
+//! Units of the buffered axis in the parameter `axes`: the ring has seconds, regardless of the source's unit.
 
 use std::sync::Arc;
 

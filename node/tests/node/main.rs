@@ -234,7 +234,7 @@ fn a_refused_message_is_counted_and_the_next_is_written() {
 }
 
 #[test]
-fn a_changed_format_begins_a_generation_unless_the_user_says_otherwise() {
+fn a_changed_format_begins_a_generation_unless_on_change_differs() {
     let other = || input("data", json!([1.0, 2.0]), "Float64", &[("sample_rate", Parameter::Float(1000.0))]);
     let messages = || vec![signal(0, 10), signal(10, 10), other(), signal(20, 10)];
 

@@ -152,7 +152,7 @@ pub struct dora_shm_reader_options {
     pub each_description: flag,
 }
 
-// SAFETY: `repr(C)`, begins with a usize, and every member is valid whatever its bytes are.
+// SAFETY: `repr(C)`, begins with a usize, and every member is valid for any bytes.
 unsafe impl Options for dora_shm_reader_options {
     const FIRST_SIZE: usize = 64;
     const INIT: &str = "DORA_SHM_READER_OPTIONS_INIT";

@@ -112,7 +112,7 @@ impl dora_shm_buffers {
 
 impl Memory<'_> {
     /// Fills in the positions and the send times of the frames that were copied.
-    fn fill_beside(&mut self, frames: &mut Frames, copied: &Copied) {
+    fn fill_per_frame(&mut self, frames: &mut Frames, copied: &Copied) {
         let range = copied.first..copied.first + copied.frames;
         for (slot, position) in self.positions.iter_mut().flat_map(|slots| slots.iter_mut()).zip(range.clone()) {
             *slot = position;
@@ -255,7 +255,7 @@ unsafe fn copy(
                 let mut memory = unsafe { into.memory(format) }?;
                 let outcome = copy(frames, &mut memory)?;
                 if let Outcome::Data(copied) = &outcome {
-                    memory.fill_beside(frames, copied);
+                    memory.fill_per_frame(frames, copied);
                 }
                 outcome
             }
