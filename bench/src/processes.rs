@@ -122,8 +122,8 @@ impl Drop for Processes {
     }
 }
 
-/// Runs one process that measures by itself, and returns what it printed. An interrupt is passed on: the process may have
-/// started others, and ends them.
+/// Runs one process that measures by itself, and returns what it printed. An interrupt is passed on: the process may
+/// have started others, and ends them.
 pub fn output_of(command: &mut Command) -> eyre::Result<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn()?;
     let pid = Pid::from_child(&child);

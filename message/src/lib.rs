@@ -10,7 +10,8 @@
 //! 2. the parameters `shape` and `dims`, with `dtype` for bytes and `sample_rate`;
 //! 3. `width`, `height` and `encoding`, as parameters or as columns next to the samples, if the length fits them;
 //! 4. the Arrow type: rows of lists and structs are frames;
-//! 5. otherwise it is a flat vector, which is one frame. With a `sample_rate` it is frames of `channels` values (default 1).
+//! 5. otherwise it is a flat vector, which is one frame. With a `sample_rate` it is frames of `channels` values
+//!    (default 1).
 //!
 //! If one of them contradicts the number of samples, the message is refused ([`Refusal`]): nothing is guessed. The
 //! third is the exception: it is ignored, because it may describe another array.
@@ -20,10 +21,10 @@
 //! dims are those of one frame. The values of the axis are `axis_values`. Without these, they begin at `axis_offset`,
 //! at the offset in `axes`, or at the send time, and increase by one over the rate.
 //!
-//! Values of a time axis are seconds in the ring and in its description. In `axes` they may have another unit of time; a
-//! sink converts them, and a mirror converts them back. `axis_values` and `axis_offset` are always seconds, and
-//! `sample_rate` is Hz. An axis that is not time (Hz, mm) keeps its unit and its numbers. Its step is the gain, and without
-//! a `sample_rate` its rate is frames per unit: one over the gain.
+//! Values of a time axis are seconds in the ring and in its description. In `axes` they may have another unit of time;
+//! a sink converts them, and a mirror converts them back. `axis_values` and `axis_offset` are always seconds, and
+//! `sample_rate` is Hz. An axis that is not time (Hz, mm) keeps its unit and its numbers. Its step is the gain, and
+//! without a `sample_rate` its rate is frames per unit: one over the gain.
 //!
 //! # What is static
 //! All other parameters are attributes. An attribute that has changed three times leaves the description for good,

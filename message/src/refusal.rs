@@ -4,7 +4,8 @@ use std::fmt;
 
 use dora_shm_ring::{Dtype, MAX_RANK};
 
-/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and a remedy.
+/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and a
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("input `{input}` ({arrow_type}): {reason}")]
 pub struct Refusal {

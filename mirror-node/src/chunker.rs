@@ -34,8 +34,8 @@ pub struct Run {
     pub samples: Vec<u8>,
     /// One value per frame on the buffered axis.
     pub times: Vec<f64>,
-    /// The message that brought the first frame. `first` is the position of that frame, and `lost` the number of frames lost
-    /// just before it.
+    /// The message that brought the first frame. `first` is the position of that frame, and `lost` the number of frames
+    /// lost just before it.
     pub info: MessageInfo,
 }
 

@@ -158,8 +158,8 @@ impl Emitter {
         self.rebuilder()?.message(std::slice::from_ref(samples), &[times], marks).map_err(|error| error.to_string())
     }
 
-    /// Sends what [`Emitter::encode`] made of a message that is known to be whole. If it cannot be sent, the next message
-    /// counts its frames as lost.
+    /// Sends what [`Emitter::encode`] made of a message that is known to be whole. If it cannot be sent, the next
+    /// message counts its frames as lost.
     pub fn send(&mut self, node: &mut DoraNode, encoded: Encoded, sent: Sent) -> eyre::Result<()> {
         let (parameters, payload) = match encoded {
             Ok(encoded) => encoded,

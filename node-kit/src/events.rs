@@ -55,7 +55,8 @@ struct StopFlag {
 impl Stopper {
     /// Makes the current and every later wait return [`Next::Stopped`].
     pub fn stop(&self) {
-        // SeqCst on both sides: the waiter registers its waker and then checks the flag; this sets the flag and then wakes.
+        // SeqCst on both sides: the waiter registers its waker and then checks the flag; this sets the flag and then
+        // wakes.
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.waker.wake();
     }

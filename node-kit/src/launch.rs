@@ -82,8 +82,8 @@ impl Surroundings {
         Self::of_config(&config, process_env()).map(Some)
     }
 
-    /// The surroundings of a node that has joined, if [`Surroundings::before_init`] returned none: those of a dynamic node,
-    /// whose settings are in the dataflow's descriptor.
+    /// The surroundings of a node that has joined, if [`Surroundings::before_init`] returned none: those of a dynamic
+    /// node, whose settings are in the dataflow's descriptor.
     pub fn of_node(node: &DoraNode) -> Self {
         let declared = node
             .dataflow_descriptor()
@@ -117,8 +117,8 @@ impl Surroundings {
     }
 }
 
-/// Joins a dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that name.
-/// Blocks until every other static node has joined too.
+/// Joins a dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that
+/// name. Blocks until every other static node has joined too.
 ///
 /// # Errors
 /// If there is neither.

@@ -9,8 +9,8 @@ use signal_hook::iterator::Signals;
 
 type Reaction = Box<dyn FnOnce() + Send>;
 
-/// What the process does on a signal to terminate. Only the first signal counts: a terminal and a supervisor often send two,
-/// and the second must not interrupt the clean exit.
+/// What the process does on a signal to terminate. Only the first signal counts: a terminal and a supervisor often send
+/// two, and the second must not interrupt the clean exit.
 #[derive(Clone)]
 pub struct Termination {
     reaction: Arc<Mutex<Option<Reaction>>>,

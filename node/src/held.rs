@@ -1,5 +1,5 @@
-//! The first messages of a stream whose source states no rate: copied into private memory until their rate is known, and
-//! with it the length of the ring.
+//! The first messages of a stream whose source states no rate: copied into private memory until their rate is known,
+//! and with it the length of the ring.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -102,8 +102,8 @@ fn shown(bytes: u64) -> String {
     if bytes == u64::MAX { "more bytes than can be counted".into() } else { format!("{bytes} bytes") }
 }
 
-/// The chunk size to make a longer ring for, if a ring of `ring_frames` holds fewer than two chunks of `chunk_frames` and
-/// its length is the sink's choice. It is a power of two, so that growing chunks cost few generations.
+/// The chunk size to make a longer ring for, if a ring of `ring_frames` holds fewer than two chunks of `chunk_frames`
+/// and its length is the sink's choice. It is a power of two, so that growing chunks cost few generations.
 pub fn grown(length: Length, ring_frames: u64, chunk_frames: u64) -> Option<u64> {
     let needed = chunk_frames.saturating_mul(2);
     let chosen_by_sink = matches!(length, Length::Duration(_));

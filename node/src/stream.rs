@@ -96,7 +96,8 @@ impl Stream {
     /// Takes one message.
     ///
     /// # Errors
-    /// If `ON_CHANGE: stop` ends the node. A message that cannot be written is refused and counted, which is not an error.
+    /// If `ON_CHANGE: stop` ends the node. A message that cannot be written is refused and counted, which is not an
+    /// error.
     pub fn take(&mut self, chunk: &Chunk<'_>, now: Instant) -> eyre::Result<()> {
         self.counters.gaps.arrived(chunk.sequence());
         let Some(plan) = chunk.plan() else {
@@ -155,8 +156,8 @@ impl Stream {
         }
     }
 
-    /// Puts changed settings in force. A new name moves the stream: the old one is closed, and the new one gets its first
-    /// generation with the next message.
+    /// Puts changed settings in force. A new name moves the stream: the old one is closed, and the new one gets its
+    /// first generation with the next message.
     ///
     /// # Errors
     /// If a stream of the new name cannot be written, or no ring can satisfy the settings. Then nothing has changed.
@@ -202,7 +203,8 @@ impl Stream {
         }
     }
 
-    /// Writes the messages that were held back and closes the stream: its readers see the end. Returns the last counters.
+    /// Writes the messages that were held back and closes the stream: its readers see the end. Returns the last
+    /// counters.
     pub fn close(mut self, now: Instant) -> Status {
         self.write_held(now);
         self.conn.ending();

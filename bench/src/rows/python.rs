@@ -18,20 +18,22 @@ const LEAST_FRAMES: usize = 1 << 15;
 
 /// One row for each package.
 pub enum Python {
-    /// ezmsg-tools' shared-memory ring. Its sink's `on_message` is awaited without a graph around it, with a message made
-    /// beforehand; its mirror polls without a pause, and what `auto_view` returns is copied out. Both ends run in Python.
+    /// ezmsg-tools' shared-memory ring. Its sink's `on_message` is awaited without a graph around it, with a message
+    /// made beforehand; its mirror polls without a pause, and what `auto_view` returns is copied out. Both ends run in
+    /// Python.
     ///
-    /// A message is frames of 64 float32 and at least four frames long, since the mirror never returns a lone frame. The ring
-    /// has one frame more than whole messages, and at least [`LEAST_FRAMES`]: the mirror hands the whole ring out again
-    /// whenever it stops at the ring's last frame. The row has no lossless mode, since the mirror can skip a message when it
-    /// polls during a wrap. The pages are mapped beforehand. With a reader, *write* includes the microsecond that the commit's
-    /// stamp costs.
+    /// A message is frames of 64 float32 and at least four frames long, since the mirror never returns a lone frame.
+    /// The ring has one frame more than whole messages, and at least [`LEAST_FRAMES`]: the mirror hands the whole ring
+    /// out again whenever it stops at the ring's last frame. The row has no lossless mode, since the mirror can skip a
+    /// message when it polls during a wrap. The pages are mapped beforehand. With a reader, *write* includes the
+    /// microsecond that the commit's stamp costs.
     Ezmsg,
-    /// Lab Streaming Layer through pylsl, over TCP and discovery on the loopback device alone, with queues of the ring's size.
+    /// Lab Streaming Layer through pylsl, over TCP and discovery on the loopback device alone, with queues of the
+    /// ring's size.
     ///
-    /// A message is one `push_chunk` of samples of 64 float32 channels and one blocking `pull_chunk` into an existing buffer.
-    /// `pull_chunk` returns after its copy, so *seen* includes the copy and starts before `push_chunk`. A message counts as
-    /// missed if a full queue dropped one of its samples.
+    /// A message is one `push_chunk` of samples of 64 float32 channels and one blocking `pull_chunk` into an existing
+    /// buffer. `pull_chunk` returns after its copy, so *seen* includes the copy and starts before `push_chunk`. A
+    /// message counts as missed if a full queue dropped one of its samples.
     Lsl,
 }
 

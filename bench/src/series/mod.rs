@@ -162,8 +162,8 @@ fn chunk(samples: &[u8]) -> Chunk<'_> {
     Chunk { samples, times: Times::Linear { start: 0.0, step: 0.001 }, send_ns: 0 }
 }
 
-/// Durations of `count` writes in nanoseconds, `period_ns` apart (0: back to back), of chunks that are taken in turn from
-/// 8 MiB of samples.
+/// Durations of `count` writes in nanoseconds, `period_ns` apart (0: back to back), of chunks that are taken in turn
+/// from 8 MiB of samples.
 fn write_costs(writer: &mut ring::Writer, bytes: usize, count: usize, period_ns: u64) -> eyre::Result<Vec<u64>> {
     let source = vec![1_u8; (8 << 20_usize).max(2 * bytes)];
     let mut chunks = source.chunks_exact(bytes).cycle();

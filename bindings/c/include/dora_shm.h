@@ -65,8 +65,8 @@
 /// Whether a result is an error.
 #define DORA_SHM_IS_ERROR(result) ((result) < 0)
 
-/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an error,
-/// dora_shm_last_error_message() returns a sentence about it.
+/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an
+/// error, dora_shm_last_error_message() returns a sentence about it.
 typedef enum {
     /// Success.
     DORA_SHM_OK = 0,
@@ -74,8 +74,8 @@ typedef enum {
     DORA_SHM_NOTHING = 1,
     /// The reader moved on to a new ring, whose format and description apply from now on. Read again.
     DORA_SHM_NEW_GENERATION = 2,
-    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the next
-    /// writer of that name.
+    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the
+    /// next writer of that name.
     DORA_SHM_CLOSED = 3,
     /// The time is over, and there is nothing to read.
     DORA_SHM_TIMED_OUT = 4,
@@ -220,8 +220,8 @@ typedef enum {
     DORA_SHM_FLOAT64 = 12,
 } dora_shm_dtype;
 
-/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring always
-/// begins at its first frame.
+/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring
+/// always begins at its first frame.
 typedef enum {
     /// With the next frame that is written.
     DORA_SHM_START_NEWEST = 0,
@@ -234,8 +234,8 @@ typedef enum {
 } dora_shm_start;
 
 /// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
-/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to a
-/// writer.
+/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to
+/// a writer.
 ///
 /// Strings that it returns belong to it. They are valid until it is changed or closed.
 typedef struct dora_shm_description dora_shm_description;
@@ -244,8 +244,8 @@ typedef struct dora_shm_description dora_shm_description;
 /// descriptors: poll, epoll, Qt's QSocketNotifier, GLib. In a forked child it does nothing.
 typedef struct dora_shm_notifier dora_shm_notifier;
 
-/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or damage
-/// the stream.
+/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or
+/// damage the stream.
 typedef struct dora_shm_reader dora_shm_reader;
 
 /// The streams of the machine, as they were when they were listed.
@@ -265,7 +265,8 @@ typedef struct {
     uint32_t start;
     /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
     uint32_t owner;
-    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
+    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise
+    /// ignored.
     uint64_t last_frames;
     /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
     double last_seconds;
@@ -273,10 +274,10 @@ typedef struct {
     uint64_t max_ring_bytes;
     /// A live stream without a new message for this many seconds is idle. 0: one second.
     double idle_after_seconds;
-    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as many
-    /// seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system takes to wake
-    /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
-    /// are 100e-6 to 300e-6. 0: always sleep.
+    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as
+    /// many seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system
+    /// takes to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise
+    /// idle. Useful values are 100e-6 to 300e-6. 0: always sleep.
     double spin_seconds;
     /// Whether frames that are returned together always share one description, which is then the one that is held. If
     /// false, the description that is held is that of the ring's newest frame. A message has one description in any
@@ -304,8 +305,8 @@ typedef struct {
 typedef struct {
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
-    /// before the first ring.
+    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead
+    /// one; 0 before the first ring.
     uint32_t epoch;
     /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
     /// first ring.
@@ -407,13 +408,14 @@ typedef struct {
     uint32_t generation;
 } dora_shm_message;
 
-/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The pieces
-/// must not overlap.
+/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The
+/// pieces must not overlap.
 ///
-/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for. `times`,
-/// `positions` and `send_ns` must have room for as many.
+/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for.
+/// `times`, `positions` and `send_ns` must have room for as many.
 typedef struct {
-    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they are.
+    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they
+    /// are.
     void *samples;
     /// Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
     size_t samples_size;
@@ -421,8 +423,8 @@ typedef struct {
     double *times;
     /// For one position per frame: `first`, `first` + 1, ...
     uint64_t *positions;
-    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known. Send
-    /// times of messages of few frames may be forgotten before the frames themselves are overwritten.
+    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known.
+    /// Send times of messages of few frames may be forgotten before the frames themselves are overwritten.
     int64_t *send_ns;
     /// At least 1. UINT64_MAX: as many as `samples` has room for.
     uint64_t max_frames;
@@ -490,8 +492,8 @@ typedef struct {
     uint64_t max_ring_bytes;
     /// Who may read: 0600 (this user), 0640 (the group, too) or 0644 (all users). 0: 0600. Only this user may write.
     uint32_t mode;
-    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
-    /// change within a burst of frames.
+    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if
+    /// descriptions change within a burst of frames.
     bool keep_replaced;
 } dora_shm_writer_options;
 
@@ -582,8 +584,9 @@ dora_shm_result dora_shm_shorten_name(const char *name, char *segment, size_t se
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param reader out. Owner: the caller, who closes it with dora_shm_reader_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name cannot
-///         be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED, _TOO_LARGE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name
+///         cannot be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED,
+///         _TOO_LARGE, _IO
 /// @note Any thread.
 dora_shm_result dora_shm_reader_open(const char *name, const dora_shm_reader_options *options, dora_shm_reader **reader);
 
@@ -601,16 +604,18 @@ dora_shm_result dora_shm_reader_open_messages(const char *name,
                                               const dora_shm_reader_options *options,
                                               dora_shm_reader **reader);
 
-/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
+/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed
+/// themselves.
 ///
 /// @param reader in: the reader, or a pointer to NULL, which does nothing. out: NULL
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the thread
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the
+///         thread
 /// @note Only for the last thread that uses the reader.
 dora_shm_result dora_shm_reader_close(dora_shm_reader **reader);
 
-/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses almost
-/// no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the stream does
-/// not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
+/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses
+/// almost no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the
+/// stream does not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
 ///
 /// @param timeout_seconds 0 or more; 0 does not sleep; INFINITY waits without end
 /// @return DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT; DORA_SHM_WRITER_DEAD; DORA_SHM_INTERRUPTED;
@@ -618,8 +623,8 @@ dora_shm_result dora_shm_reader_close(dora_shm_reader **reader);
 /// @note Blocks, up to `timeout_seconds`.
 dora_shm_result dora_shm_reader_wait(dora_shm_reader *reader, double timeout_seconds);
 
-/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:
-/// within 250 ms).
+/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before
+/// 5.16: within 250 ms).
 ///
 /// @return DORA_SHM_OK
 /// @note Any thread, even while another one waits or reads, and signal handlers. The reader must not be closed
@@ -629,7 +634,8 @@ dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 /// Passes everything that is there, generations included, without counting it as lost.
 ///
 /// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
-///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of
+///         dora_shm_reader_read()
 dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 
 /// Format of the ring that is read. It changes only with DORA_SHM_NEW_GENERATION.
@@ -669,8 +675,8 @@ dora_shm_result dora_shm_reader_state(const dora_shm_reader *reader, dora_shm_st
 dora_shm_result dora_shm_reader_info(const dora_shm_reader *reader, dora_shm_info *info);
 
 /// The oldest event that was not returned yet. Calls that read, view, skip or wait notice events, and so does
-/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The newest
-/// 64 events are kept. Where the reader begins is not an event.
+/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The
+/// newest 64 events are kept. Where the reader begins is not an event.
 ///
 /// @param event out; untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
@@ -680,10 +686,10 @@ dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader,
 
 /// What is known of the stream if ezmsg itself wrote it.
 ///
-/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this function
-///        with the same reader, or until the reader is closed
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system call
-///         failed
+/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this
+///        function with the same reader, or until the reader is closed
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system
+///         call failed
 /// @note Makes a few system calls.
 dora_shm_result dora_shm_reader_ezmsg(dora_shm_reader *reader, dora_shm_ezmsg *ezmsg);
 
@@ -691,8 +697,8 @@ dora_shm_result dora_shm_reader_ezmsg(dora_shm_reader *reader, dora_shm_ezmsg *e
 ///
 /// @param message out; untouched unless DORA_SHM_OK is returned. The memory that it points to belongs to the reader.
 ///        That of the previous message is not valid after this call, whatever the result
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the reader
-///         was opened for frames; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the
+///         reader was opened for frames; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_next_message(dora_shm_reader *reader, dora_shm_message *message);
 
 /// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so
@@ -710,17 +716,18 @@ dora_shm_result dora_shm_reader_read(dora_shm_reader *reader, const dora_shm_buf
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another ring;
-///         call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another
+///         ring; call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_newest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
 /// Copies the newest frames of the generation that is read, as many as `into` has room for, without moving the cursor:
-/// nothing counts as read or lost. To follow the stream to its newest generation as well, call dora_shm_reader_newest().
+/// nothing counts as read or lost. To follow the stream to its newest generation as well, call
+/// dora_shm_reader_newest().
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again, with
-///         memory for its format; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again,
+///         with memory for its format; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_latest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
 /// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
@@ -733,29 +740,29 @@ dora_shm_result dora_shm_reader_latest_seconds(dora_shm_reader *reader,
                                                const dora_shm_buffers *into,
                                                dora_shm_frames *frames);
 
-/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
-/// ring holds them, without moving the cursor: nothing counts as read or lost.
+/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as
+/// the ring holds them, without moving the cursor: nothing counts as read or lost.
 ///
 /// @param first a position; see dora_shm_reader_held() and dora_shm_reader_position_at()
 /// @param into where to copy to, and how much
 /// @param frames out: which frames were copied; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as dora_shm_reader_latest();
-///         the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as
+///         dora_shm_reader_latest(); the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_read_at(dora_shm_reader *reader,
                                         uint64_t first,
                                         const dora_shm_buffers *into,
                                         dora_shm_frames *frames);
 
-/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
-/// moment.
+/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at
+/// any moment.
 ///
 /// @param first out: position of the oldest
 /// @param count out: how many; 0 before the first ring
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_reader_held(dora_shm_reader *reader, uint64_t *first, uint64_t *count);
 
-/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is found
-/// by binary search, so the frames' times must not decrease.
+/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is
+/// found by binary search, so the frames' times must not decrease.
 ///
 /// @param time a value on the buffered axis: seconds for a time axis
 /// @param position out: behind the newest frame if every frame is earlier
@@ -770,9 +777,9 @@ dora_shm_result dora_shm_reader_position_at(dora_shm_reader *reader, double time
 /// @return as dora_shm_reader_read()
 dora_shm_result dora_shm_reader_skip(dora_shm_reader *reader, uint64_t max_frames, dora_shm_frames *frames);
 
-/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment. dora_shm_reader_finish()
-/// reports which of them stayed whole: do not act on anything that was read from them before that. It also moves the
-/// cursor.
+/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment.
+/// dora_shm_reader_finish() reports which of them stayed whole: do not act on anything that was read from them before
+/// that. It also moves the cursor.
 ///
 /// The memory is read-only: writing to it raises SIGSEGV.
 ///
@@ -780,7 +787,8 @@ dora_shm_result dora_shm_reader_skip(dora_shm_reader *reader, uint64_t max_frame
 /// @param view out. Owner: the caller, who ends it with dora_shm_reader_finish() or dora_shm_view_close(). Untouched
 ///        unless DORA_SHM_OK is returned
 /// @param parts out: where the frames are; untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of
+///         dora_shm_reader_read()
 /// @note Any thread may read the parts.
 dora_shm_result dora_shm_reader_view(dora_shm_reader *reader,
                                      uint64_t max_frames,
@@ -881,8 +889,8 @@ dora_shm_result dora_shm_description_set_dims(dora_shm_description *description,
 /// @param dim name of the dimension, UTF-8
 /// @param unit of the coordinates, UTF-8; NULL: unknown
 /// @param gain step from one index to the next; for a time axis, the inverse of the rate
-/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the frames'
-///        times
+/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the
+///        frames' times
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_description_set_linear_axis(dora_shm_description *description,
                                                      const char *dim,
@@ -1041,8 +1049,8 @@ dora_shm_result dora_shm_description_coordinate(const dora_shm_description *desc
                                                 size_t index,
                                                 double *coordinate);
 
-/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
-/// dora_shm_writer_begin().
+/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring
+/// until dora_shm_writer_begin().
 ///
 /// A thread of the library maintains the stream until it is closed. If the process ends without closing it, readers see
 /// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
@@ -1050,8 +1058,8 @@ dora_shm_result dora_shm_description_coordinate(const dora_shm_description *desc
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param writer out. Owner: the caller, who closes it with dora_shm_writer_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
-///         _NO_SPACE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN,
+///         _WRONG_OWNER, _NO_SPACE, _IO
 /// @note Any thread. Blocks for at most 2 s while the previous writer is closing.
 dora_shm_result dora_shm_writer_create(const char *name, const dora_shm_writer_options *options, dora_shm_writer **writer);
 
@@ -1083,8 +1091,8 @@ dora_shm_result dora_shm_writer_begin(dora_shm_writer *writer,
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT (the dims do not fit the format), _NO_SPACE, _IO
 dora_shm_result dora_shm_writer_describe(dora_shm_writer *writer, const dora_shm_description *description);
 
-/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the ring.
-/// If it is longer than the ring, its newest frames are kept.
+/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the
+/// ring. If it is longer than the ring, its newest frames are kept.
 ///
 /// @param samples whole frames in C order; NULL with 0 bytes: an empty message
 /// @param samples_size their bytes, a multiple of a frame's
@@ -1161,8 +1169,8 @@ dora_shm_result dora_shm_streams_get(const dora_shm_streams *list, size_t index,
 ///
 /// @param index from 0
 /// @param info out; untouched unless DORA_SHM_OK is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list is
-///         shorter
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list
+///         is shorter
 /// @note Any thread.
 dora_shm_result dora_shm_streams_info(const dora_shm_streams *list, size_t index, dora_shm_info *info);
 

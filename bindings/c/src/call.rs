@@ -167,7 +167,8 @@ pub(crate) fn give<T>(out: &Out<*mut T>, value: T) {
     out.set(Box::into_raw(Box::new(value)));
 }
 
-/// Takes a handle back and sets the caller's pointer to NULL. `None`: it was NULL. `may_go` fails if the handle is in use.
+/// Takes a handle back and sets the caller's pointer to NULL. `None`: it was NULL. `may_go` fails if the handle is in
+/// use.
 ///
 /// # Safety
 /// Unless it is NULL or not aligned, `handle` is valid for reads and writes, and what it points to is NULL or came from

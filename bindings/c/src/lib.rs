@@ -1,7 +1,7 @@
 //! The C interface of dora-shm.
 //!
-//! `include/dora_shm.h` is generated from these sources; `header/src/main.rs` has the conventions at its top. Each function here
-//! checks its arguments, calls the library and returns a code. Nothing else is decided here.
+//! `include/dora_shm.h` is generated from these sources; `header/src/main.rs` has the conventions at its top. Each
+//! function here checks its arguments, calls the library and returns a code. Nothing else is decided here.
 
 // Names and documentation are written for readers of C.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]

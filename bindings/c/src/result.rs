@@ -8,8 +8,8 @@ use dora_shm_ring::Error;
 
 use crate::text::c_string;
 
-/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an error,
-/// dora_shm_last_error_message() returns a sentence about it.
+/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an
+/// error, dora_shm_last_error_message() returns a sentence about it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_result {
@@ -19,8 +19,8 @@ pub enum dora_shm_result {
     DORA_SHM_NOTHING = 1,
     /// The reader moved on to a new ring, whose format and description apply from now on. Read again.
     DORA_SHM_NEW_GENERATION = 2,
-    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the next
-    /// writer of that name.
+    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the
+    /// next writer of that name.
     DORA_SHM_CLOSED = 3,
     /// The time is over, and there is nothing to read.
     DORA_SHM_TIMED_OUT = 4,

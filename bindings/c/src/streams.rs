@@ -132,8 +132,8 @@ pub unsafe extern "C" fn dora_shm_streams_get(
 ///
 /// @param index from 0
 /// @param info out; untouched unless DORA_SHM_OK is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list is
-///         shorter
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list
+///         is shorter
 /// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_info(

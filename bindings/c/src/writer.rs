@@ -36,8 +36,8 @@ pub struct dora_shm_writer_options {
     pub max_ring_bytes: u64,
     /// Who may read: 0600 (this user), 0640 (the group, too) or 0644 (all users). 0: 0600. Only this user may write.
     pub mode: u32,
-    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
-    /// change within a burst of frames.
+    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if
+    /// descriptions change within a burst of frames.
     pub keep_replaced: flag,
 }
 
@@ -91,8 +91,8 @@ unsafe fn inside<'a>(writer: *const dora_shm_writer) -> Result<MutexGuard<'a, In
     enter(&unsafe { borrow(writer, "writer") }?.inside, "writer")
 }
 
-/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
-/// dora_shm_writer_begin().
+/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring
+/// until dora_shm_writer_begin().
 ///
 /// A thread of the library maintains the stream until it is closed. If the process ends without closing it, readers see
 /// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
@@ -100,8 +100,8 @@ unsafe fn inside<'a>(writer: *const dora_shm_writer) -> Result<MutexGuard<'a, In
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param writer out. Owner: the caller, who closes it with dora_shm_writer_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
-///         _NO_SPACE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN,
+///         _WRONG_OWNER, _NO_SPACE, _IO
 /// @note Any thread. Blocks for at most 2 s while the previous writer is closing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_create(
@@ -199,8 +199,8 @@ unsafe fn write(
     Ok(DORA_SHM_OK)
 }
 
-/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the ring.
-/// If it is longer than the ring, its newest frames are kept.
+/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the
+/// ring. If it is longer than the ring, its newest frames are kept.
 ///
 /// @param samples whole frames in C order; NULL with 0 bytes: an empty message
 /// @param samples_size their bytes, a multiple of a frame's

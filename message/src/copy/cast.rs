@@ -55,8 +55,8 @@ pub(crate) fn nan(dtype: Dtype) -> Option<([u8; 8], usize)> {
 
 /// Converts the numbers in `source` into `target`, as many as both have room for.
 ///
-/// A value that the target type cannot represent becomes its nearest value, fractions are cut off, and NaN becomes 0 in an
-/// integer. [`unfit`] finds such values beforehand.
+/// A value that the target type cannot represent becomes its nearest value, fractions are cut off, and NaN becomes 0 in
+/// an integer. [`unfit`] finds such values beforehand.
 pub(crate) fn convert(from: Dtype, source: &[u8], to: Dtype, target: &mut [u8]) {
     match from {
         Dtype::Bool => convert_from::<Truth>(source, to, target),

@@ -243,8 +243,8 @@ impl History {
         setting.or(self.pace).unwrap_or(Pace::UNKNOWN)
     }
 
-    /// Completes the recipe with the parameters that a mirror sends: those that are the same with each message, and those
-    /// that are made from its frames.
+    /// Completes the recipe with the parameters that a mirror sends: those that are the same with each message, and
+    /// those that are made from its frames.
     pub(crate) fn complete(
         &mut self,
         mut recipe: Recipe,

@@ -37,8 +37,8 @@ impl Plan {
         self.frame_shape.iter().product::<u64>() * self.dtype.size() as u64
     }
 
-    /// Frames per second, above 0. `None`: unknown or irregular. If the buffered axis is not time and the source gives no
-    /// `sample_rate`, it is frames per unit of that axis.
+    /// Frames per second, above 0. `None`: unknown or irregular. If the buffered axis is not time and the source gives
+    /// no `sample_rate`, it is frames per unit of that axis.
     pub fn rate_hz(&self) -> Option<f64> {
         self.rate_hz
     }
@@ -62,8 +62,8 @@ impl Plan {
     }
 }
 
-/// The axes of a description: those of the source, the buffered axis with `step` (0: irregular or unknown), and the names
-/// of a struct's columns.
+/// The axes of a description: those of the source, the buffered axis with `step` (0: irregular or unknown), and the
+/// names of a struct's columns.
 ///
 /// # Errors
 /// [`Reason::Parameter`] if the number of labels differs from the length of their dim.

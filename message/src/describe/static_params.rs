@@ -17,8 +17,8 @@ const MAX_DEPARTURES: u8 = 8;
 /// Number of consecutive messages that must then have a new name before it counts.
 const STAYING: u8 = 8;
 
-/// Most attributes under names that the first message did not have. Further ones are never described. This bounds what is
-/// remembered, and the number of descriptions that such names can cause.
+/// Most attributes under names that the first message did not have. Further ones are never described. This bounds what
+/// is remembered, and the number of descriptions that such names can cause.
 const MAX_LATE: usize = 256;
 
 /// Something that is static until it has changed three times.
@@ -119,8 +119,8 @@ impl StaticParams {
         self.known.get(key).is_none_or(Watched::is_static)
     }
 
-    /// Takes the parameters of the next message. A change of a size together with the frames' shape (`new_shape`) does not
-    /// count: it starts a generation anyway.
+    /// Takes the parameters of the next message. A change of a size together with the frames' shape (`new_shape`) does
+    /// not count: it starts a generation anyway.
     pub(crate) fn update(&mut self, parameters: &MetadataParameters, new_shape: bool) {
         let is_size = |key: &str| matches!(key, WIDTH | HEIGHT | ENCODING | CHANNELS);
         let counts = |key: &str, value: &Parameter| role(key, value) == Role::Attr && !(is_size(key) && new_shape);

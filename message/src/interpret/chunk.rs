@@ -28,8 +28,8 @@ impl Chunk<'_> {
         self.frames
     }
 
-    /// What the frames are. It is the same [`Arc`] as before if nothing has changed. An empty message has the plan of the
-    /// message before it. `None`: there has been no other message.
+    /// What the frames are. It is the same [`Arc`] as before if nothing has changed. An empty message has the plan of
+    /// the message before it. `None`: there has been no other message.
     pub fn plan(&self) -> Option<&Arc<Plan>> {
         self.form.map(|form| &form.plan)
     }

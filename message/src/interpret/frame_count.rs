@@ -23,8 +23,8 @@ pub(crate) enum Growth {
 impl Growth {
     /// The part that grows in messages such as `message`, if every longer message is certain to be read alike.
     ///
-    /// `by_nature`: neither a setting nor a parameter gives the shape. `may_be_picture`: the message is a picture if its
-    /// length fits.
+    /// `by_nature`: neither a setting nor a parameter gives the shape. `may_be_picture`: the message is a picture if
+    /// its length fits.
     pub(crate) fn of(message: &Wrapping<'_>, by_nature: bool, may_be_picture: bool) -> Self {
         let payload = message.payload;
         let is_vector = payload.is_vector();

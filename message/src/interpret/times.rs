@@ -39,8 +39,8 @@ pub(crate) fn check(parameters: &MetadataParameters, frames: u64, values: &mut V
     })
 }
 
-/// The times of a message whose parameters [`check`] has accepted: by `axis_values`, by `axis_offset`, by `placed`, else
-/// from the send time on.
+/// The times of a message whose parameters [`check`] has accepted: by `axis_values`, by `axis_offset`, by `placed`,
+/// else from the send time on.
 #[inline]
 pub(crate) fn of<'a>(
     parameters: &'a MetadataParameters,

@@ -30,8 +30,8 @@ pub(crate) struct Hints {
 
 impl Hints {
     /// # Errors
-    /// [`Reason::Parameter`] for a value that cannot be understood. `width`, `height` and `encoding` are never an error,
-    /// because they may describe another array; `channels` is checked by [`Hints::check_channels`].
+    /// [`Reason::Parameter`] for a value that cannot be understood. `width`, `height` and `encoding` are never an
+    /// error, because they may describe another array; `channels` is checked by [`Hints::check_channels`].
     pub(crate) fn read(parameters: &MetadataParameters) -> Result<Self, Reason> {
         let count = |key| parameters.get(key).and_then(integer).and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0);
         Ok(Self {

@@ -22,8 +22,8 @@ pub(crate) struct Geometry {
     pub axis: Option<usize>,
     /// Name of the buffered axis.
     pub buffered: String,
-    /// Whether the source's rate is that of the frames. It is not if the source's axis is a dim of the frame, if `SHAPE`
-    /// groups the samples differently, or if `FRAMES` makes one frame of several.
+    /// Whether the source's rate is that of the frames. It is not if the source's axis is a dim of the frame, if
+    /// `SHAPE` groups the samples differently, or if `FRAMES` makes one frame of several.
     pub has_source_rate: bool,
 }
 

@@ -78,8 +78,8 @@ impl SinkSettings {
         Ok(settings)
     }
 
-    /// The settings after a live change by `document`: a YAML mapping with the keys in lower case. A `null` restores the
-    /// value in `initial`, the settings at the node's start. `buf_dur` and `buf_frames` replace each other.
+    /// The settings after a live change by `document`: a YAML mapping with the keys in lower case. A `null` restores
+    /// the value in `initial`, the settings at the node's start. `buf_dur` and `buf_frames` replace each other.
     ///
     /// # Errors
     /// Every mistake at once. In this case `self` stays in force.

@@ -30,8 +30,8 @@ pub(super) struct Found {
 impl NodeEnv {
     /// The settings of `known` keys, and every near miss of one.
     ///
-    /// `others` are the keys of the other node. As `DORA_SHM_<KEY>` they may be in the environment of both nodes, so they are
-    /// not near misses there.
+    /// `others` are the keys of the other node. As `DORA_SHM_<KEY>` they may be in the environment of both nodes, so
+    /// they are not near misses there.
     pub(super) fn collect(&self, known: &[&'static str], others: &[&'static str]) -> (Vec<Found>, Vec<SettingsError>) {
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
         let mut mistakes = Vec::new();

@@ -1,5 +1,5 @@
-//! `CONN`: informs a listener outside the dataflow, made with Python's `multiprocessing.connection`, of every step of the
-//! stream. The listener can end the node. It is the `conn` of ezmsg's `ShMemCircBuff`.
+//! `CONN`: informs a listener outside the dataflow, made with Python's `multiprocessing.connection`, of every step of
+//! the stream. The listener can end the node. It is the `conn` of ezmsg's `ShMemCircBuff`.
 //!
 //! `steps` has the strings, `wire` and `pickle` the bytes, `outbox` the queue, `link` the socket.
 

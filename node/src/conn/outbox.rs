@@ -21,7 +21,8 @@ impl Outbox {
         self.waiting = words.into();
     }
 
-    /// Adds `words`, or, if that would be too many, replaces everything by `instead`. Returns whether strings were dropped.
+    /// Adds `words`, or, if that would be too many, replaces everything by `instead`. Returns whether strings were
+    /// dropped.
     pub fn add(&mut self, words: &[&'static str], instead: Words) -> bool {
         let fits = self.waiting.len() + words.len() <= MOST;
         if fits {

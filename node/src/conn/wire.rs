@@ -1,5 +1,5 @@
-//! Messages as Python's `multiprocessing.connection` frames them: their length, big-endian, in four bytes, or, from 2 GiB
-//! on, -1 in four bytes and the length in eight. The message of `send` is a pickle; that of `send_bytes` is not.
+//! Messages as Python's `multiprocessing.connection` frames them: their length, big-endian, in four bytes, or, from 2
+//! GiB on, -1 in four bytes and the length in eight. The message of `send` is a pickle; that of `send_bytes` is not.
 
 use super::pickle;
 

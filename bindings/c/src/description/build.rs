@@ -96,8 +96,8 @@ pub unsafe extern "C" fn dora_shm_description_set_dims(
 /// @param dim name of the dimension, UTF-8
 /// @param unit of the coordinates, UTF-8; NULL: unknown
 /// @param gain step from one index to the next; for a time axis, the inverse of the rate
-/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the frames'
-///        times
+/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the
+///        frames' times
 /// @return DORA_SHM_OK
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_linear_axis(

@@ -41,8 +41,8 @@ pub struct dora_shm_message {
 ///
 /// @param message out; untouched unless DORA_SHM_OK is returned. The memory that it points to belongs to the reader.
 ///        That of the previous message is not valid after this call, whatever the result
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the reader
-///         was opened for frames; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the
+///         reader was opened for frames; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_next_message(
     reader: *mut dora_shm_reader,

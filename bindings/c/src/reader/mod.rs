@@ -33,8 +33,8 @@ use crate::text::string;
 use dora_shm_result::*;
 use dora_shm_start::*;
 
-/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or damage
-/// the stream.
+/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or
+/// damage the stream.
 pub struct dora_shm_reader {
     inside: Mutex<Inside>,
     interrupter: Interrupter,
@@ -109,8 +109,8 @@ impl Inside {
     }
 }
 
-/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring always
-/// begins at its first frame.
+/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring
+/// always begins at its first frame.
 #[repr(C)]
 pub enum dora_shm_start {
     /// With the next frame that is written.
@@ -133,7 +133,8 @@ pub struct dora_shm_reader_options {
     pub start: u32,
     /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
     pub owner: u32,
-    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
+    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise
+    /// ignored.
     pub last_frames: u64,
     /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
     pub last_seconds: f64,
@@ -141,10 +142,10 @@ pub struct dora_shm_reader_options {
     pub max_ring_bytes: u64,
     /// A live stream without a new message for this many seconds is idle. 0: one second.
     pub idle_after_seconds: f64,
-    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as many
-    /// seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system takes to wake
-    /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
-    /// are 100e-6 to 300e-6. 0: always sleep.
+    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as
+    /// many seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system
+    /// takes to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise
+    /// idle. Useful values are 100e-6 to 300e-6. 0: always sleep.
     pub spin_seconds: f64,
     /// Whether frames that are returned together always share one description, which is then the one that is held. If
     /// false, the description that is held is that of the ring's newest frame. A message has one description in any
@@ -226,8 +227,8 @@ fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
 pub struct dora_shm_cursor {
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
-    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
-    /// before the first ring.
+    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead
+    /// one; 0 before the first ring.
     pub epoch: u32,
     /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
     /// first ring.
@@ -278,8 +279,9 @@ unsafe fn open(
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param reader out. Owner: the caller, who closes it with dora_shm_reader_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name cannot
-///         be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED, _TOO_LARGE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name
+///         cannot be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED,
+///         _TOO_LARGE, _IO
 /// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_open(
@@ -326,10 +328,12 @@ pub unsafe extern "C" fn dora_shm_reader_open_messages(
     unsafe { open(name, options, reader, messages) }
 }
 
-/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
+/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed
+/// themselves.
 ///
 /// @param reader in: the reader, or a pointer to NULL, which does nothing. out: NULL
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the thread
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the
+///         thread
 /// @note Only for the last thread that uses the reader.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_close(reader: *mut *mut dora_shm_reader) -> dora_shm_result {
@@ -341,9 +345,9 @@ pub unsafe extern "C" fn dora_shm_reader_close(reader: *mut *mut dora_shm_reader
     })
 }
 
-/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses almost
-/// no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the stream does
-/// not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
+/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses
+/// almost no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the
+/// stream does not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
 ///
 /// @param timeout_seconds 0 or more; 0 does not sleep; INFINITY waits without end
 /// @return DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT; DORA_SHM_WRITER_DEAD; DORA_SHM_INTERRUPTED;
@@ -364,8 +368,8 @@ pub unsafe extern "C" fn dora_shm_reader_wait(reader: *mut dora_shm_reader, time
     })
 }
 
-/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:
-/// within 250 ms).
+/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before
+/// 5.16: within 250 ms).
 ///
 /// @return DORA_SHM_OK
 /// @note Any thread, even while another one waits or reads, and signal handlers. The reader must not be closed
@@ -382,7 +386,8 @@ pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reade
 /// Passes everything that is there, generations included, without counting it as lost.
 ///
 /// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
-///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of
+///         dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_skip_to_newest(reader: *mut dora_shm_reader) -> dora_shm_result {
     call(|| {

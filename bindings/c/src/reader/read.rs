@@ -8,15 +8,16 @@ use crate::info::DORA_SHM_NONE;
 use crate::result::{Failure, dora_shm_result};
 use dora_shm_result::*;
 
-/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The pieces
-/// must not overlap.
+/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The
+/// pieces must not overlap.
 ///
-/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for. `times`,
-/// `positions` and `send_ns` must have room for as many.
+/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for.
+/// `times`, `positions` and `send_ns` must have room for as many.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_buffers {
-    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they are.
+    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they
+    /// are.
     pub samples: *mut std::ffi::c_void,
     /// Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
     pub samples_size: usize,
@@ -24,8 +25,8 @@ pub struct dora_shm_buffers {
     pub times: *mut f64,
     /// For one position per frame: `first`, `first` + 1, ...
     pub positions: *mut u64,
-    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known. Send
-    /// times of messages of few frames may be forgotten before the frames themselves are overwritten.
+    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known.
+    /// Send times of messages of few frames may be forgotten before the frames themselves are overwritten.
     pub send_ns: *mut i64,
     /// At least 1. UINT64_MAX: as many as `samples` has room for.
     pub max_frames: u64,
@@ -289,8 +290,8 @@ pub unsafe extern "C" fn dora_shm_reader_read(
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another ring;
-///         call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another
+///         ring; call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_newest(
     reader: *mut dora_shm_reader,
@@ -310,12 +311,13 @@ pub unsafe extern "C" fn dora_shm_reader_newest(
 }
 
 /// Copies the newest frames of the generation that is read, as many as `into` has room for, without moving the cursor:
-/// nothing counts as read or lost. To follow the stream to its newest generation as well, call dora_shm_reader_newest().
+/// nothing counts as read or lost. To follow the stream to its newest generation as well, call
+/// dora_shm_reader_newest().
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again, with
-///         memory for its format; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again,
+///         with memory for its format; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_latest(
     reader: *mut dora_shm_reader,
@@ -351,14 +353,14 @@ pub unsafe extern "C" fn dora_shm_reader_latest_seconds(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
-/// ring holds them, without moving the cursor: nothing counts as read or lost.
+/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as
+/// the ring holds them, without moving the cursor: nothing counts as read or lost.
 ///
 /// @param first a position; see dora_shm_reader_held() and dora_shm_reader_position_at()
 /// @param into where to copy to, and how much
 /// @param frames out: which frames were copied; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as dora_shm_reader_latest();
-///         the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as
+///         dora_shm_reader_latest(); the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_read_at(
     reader: *mut dora_shm_reader,
@@ -373,8 +375,8 @@ pub unsafe extern "C" fn dora_shm_reader_read_at(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, read) }
 }
 
-/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
-/// moment.
+/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at
+/// any moment.
 ///
 /// @param first out: position of the oldest
 /// @param count out: how many; 0 before the first ring
@@ -396,8 +398,8 @@ pub unsafe extern "C" fn dora_shm_reader_held(
     })
 }
 
-/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is found
-/// by binary search, so the frames' times must not decrease.
+/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is
+/// found by binary search, so the frames' times must not decrease.
 ///
 /// @param time a value on the buffered axis: seconds for a time axis
 /// @param position out: behind the newest frame if every frame is earlier

@@ -62,9 +62,9 @@ fn part(view: &View, which: usize) -> dora_shm_part {
 const NO_PART: dora_shm_part =
     dora_shm_part { samples: std::ptr::null(), samples_size: 0, times: std::ptr::null(), frames: 0 };
 
-/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment. dora_shm_reader_finish()
-/// reports which of them stayed whole: do not act on anything that was read from them before that. It also moves the
-/// cursor.
+/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment.
+/// dora_shm_reader_finish() reports which of them stayed whole: do not act on anything that was read from them before
+/// that. It also moves the cursor.
 ///
 /// The memory is read-only: writing to it raises SIGSEGV.
 ///
@@ -72,7 +72,8 @@ const NO_PART: dora_shm_part =
 /// @param view out. Owner: the caller, who ends it with dora_shm_reader_finish() or dora_shm_view_close(). Untouched
 ///        unless DORA_SHM_OK is returned
 /// @param parts out: where the frames are; untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of
+///         dora_shm_reader_read()
 /// @note Any thread may read the parts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_view(
