@@ -1,6 +1,7 @@
-"""A program of ezmsg's that writes the synthetic signal into shared memory, for ezmsg-to-dora.yml.
+"""An ezmsg program that writes the synthetic signal into shared memory, for ezmsg-to-dora.yml.
 
-`python ezmsg-source.py [STREAM] [SECONDS]`: the stream `ezmsg`, until Ctrl-C, unless told otherwise. Needs ezmsg-tools.
+`python ezmsg-source.py [STREAM] [SECONDS]` writes STREAM (default: `ezmsg`) for SECONDS (default: until Ctrl-C). It
+needs ezmsg-tools.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ class SourceSettings(ez.Settings):
 
 
 class Source(ez.Unit):
-    """Channel 0 counts frames, channel c is a sine of c Hz: what the signal-source of this folder sends."""
+    """The frames that the signal-source of this folder sends: channel 0 counts frames, channel c is a sine of c Hz."""
 
     SETTINGS = SourceSettings
     OUTPUT_SIGNAL = ez.OutputStream(AxisArray)
@@ -45,7 +46,7 @@ class Source(ez.Unit):
             )
             frame += FRAMES_PER_MESSAGE
             await asyncio.sleep(max(0.0, begin + frame / RATE - time.monotonic()))
-        # Whoever reads the shared memory has a moment for the last frames.
+        # Readers of the shared memory get a moment for the last frames.
         await asyncio.sleep(0.5)
         raise ez.NormalTermination
 

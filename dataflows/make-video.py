@@ -1,8 +1,8 @@
-"""Makes the small video that camera.yml reads: `python make-video.py [file] [seconds]`. Needs OpenCV
-(`opencv-python-headless`).
+"""Makes the small video that camera.yml reads.
 
-Pictures of 320x240, 30 a second, for three seconds unless told otherwise. The codec is lossless, so that every reader sees
-the same pixels.
+`python make-video.py [FILE] [SECONDS]` writes FILE (default: `video.avi`) with SECONDS (default: 3) of pictures of
+320x240, 30 per second. The codec is lossless, so every reader gets the same pixels. It needs OpenCV
+(`opencv-python-headless`).
 """
 
 import sys
@@ -14,7 +14,7 @@ RATE, HEIGHT, WIDTH = 30, 240, 320
 
 
 def picture(index: int) -> np.ndarray:
-    """A gradient that moves, and a bar code of the picture's number along the top."""
+    """A moving gradient with a bar code of the picture's number along the top."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     frame = np.stack([x + 3 * index, y + 5 * index, x + y + 7 * index], axis=-1).astype(np.uint8)
     for bit in range(8):

@@ -16,6 +16,7 @@ mod probe;
 mod processes;
 mod receipts;
 mod report;
+mod role;
 mod rows;
 mod series;
 mod shared;
@@ -72,7 +73,7 @@ enum Part {
     /// One of the two processes of a measurement
     #[command(hide = true)]
     Peer {
-        role: peer::Role,
+        role: role::Role,
         #[arg(long)]
         task: String,
         #[arg(long)]

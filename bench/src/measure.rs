@@ -7,9 +7,9 @@ use eyre::{WrapErr, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Control, Stamp, Word};
-use crate::peer::Role;
 use crate::probe::Class;
 use crate::processes::Processes;
+use crate::role::Role;
 use crate::rows::{Memcpy, Row};
 use crate::statistics::Spread;
 use crate::task::{Mode, PAYLOADS, Task};

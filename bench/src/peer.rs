@@ -1,18 +1,17 @@
 //! One of the two processes of a measurement.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use eyre::{OptionExt as _, WrapErr};
+use eyre::WrapErr as _;
 
 use crate::clock::{now_ns, spin_until};
 use crate::control::{Control, Stamp, Word};
 use crate::message::Source;
 use crate::receipts::Receipts;
+use crate::role::Role;
 use crate::rows::{self, Row, Writer};
 use crate::task::{Mode, Task};
 use crate::{pin, probe};
@@ -21,35 +20,6 @@ use crate::{pin, probe};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the writer waits for the reader to acknowledge the last message.
 const LAST_WAIT: Duration = Duration::from_secs(2);
-
-/// Which of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Role {
-    Write,
-    Read,
-}
-
-/// This program in a role.
-pub fn command(role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
-    let mut command = Command::new(std::env::current_exe().wrap_err("cannot find this program's file")?);
-    command.arg("peer");
-    add_arguments(&mut command, role, serde_json::to_value(task)?, control)?;
-    Ok(command)
-}
-
-/// Adds the arguments that every peer gets, in any language.
-pub fn add_arguments(
-    command: &mut Command,
-    role: Role,
-    task: serde_json::Value,
-    control: &Control,
-) -> eyre::Result<()> {
-    let path = control.path().ok_or_eyre("only the creator of the control segment starts processes")?;
-    command.arg(if role == Role::Write { "write" } else { "read" });
-    command.arg("--task").arg(task.to_string()).arg("--control").arg(path);
-    Ok(())
-}
 
 /// Runs a role.
 pub fn run(role: Role, task: &str, control: &Path) -> eyre::Result<()> {

@@ -1,4 +1,4 @@
-//! Durations as people write them: `10s`, `250ms`.
+//! Durations with units, such as `10s` and `250ms`.
 
 use std::time::Duration;
 
@@ -17,8 +17,11 @@ pub fn parse(text: &str) -> eyre::Result<Duration> {
             None => bail!("expected a duration such as `10s` or `250ms`, found {text:?}"),
         },
     };
-    let number: f64 = number.trim().parse().wrap_err_with(|| format!("expected a duration, found {text:?}"))?;
-    Duration::try_from_secs_f64(number * unit_seconds).wrap_err_with(|| format!("{text:?} is no possible duration"))
+    let number: f64 = number
+        .trim()
+        .parse()
+        .wrap_err_with(|| format!("expected a duration such as `10s` or `250ms`, found {text:?}"))?;
+    Duration::try_from_secs_f64(number * unit_seconds).wrap_err_with(|| format!("{text:?} is not a possible duration"))
 }
 
 #[cfg(test)]

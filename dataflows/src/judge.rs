@@ -1,27 +1,27 @@
-//! Whether what arrived is the signal, whole and in order.
+//! Checks that the frames that arrive are the signal, whole and in the order of the source.
 
 use crate::signal::{CHANNELS, COUNTER_PERIOD, Signal};
 
-/// Checks frames of the signal one after the other.
+/// Checks the frames of the signal one after the other.
 #[derive(Default)]
 pub struct Judge {
     signal: Signal,
     next: Option<u64>,
-    /// Frames seen so far.
+    /// Number of frames seen so far.
     pub frames: u64,
-    /// Frames of the source that never came, known by the gaps in its counter.
+    /// Number of the source's frames that are missing, from the gaps in its counter.
     pub missing: u64,
-    /// Frames of which some sample was not what the source sends.
+    /// Number of frames with a sample that differs from what the source sends.
     pub wrong: u64,
 }
 
 impl Judge {
-    /// A judge that expects the source's very first frame first.
+    /// A judge that expects the source's first frame first.
     pub fn from_the_start() -> Self {
         Self { next: Some(0), ..Self::default() }
     }
 
-    /// Checks the next frame, one sample per channel. Gives its number at the source, or `None` when it is wrong.
+    /// Checks the next frame, one sample per channel. Returns its number at the source, or `None` if it is wrong.
     pub fn check(&mut self, samples: &[f32]) -> Option<u64> {
         self.frames += 1;
         let counter = samples.first().copied().unwrap_or(f32::NAN);
@@ -30,7 +30,7 @@ impl Judge {
             return None;
         }
         let expected = self.next.unwrap_or(counter as u64);
-        // The counter wraps, and never goes back: the distance is what is missing.
+        // The counter wraps, but never goes back, so the distance is the number of missing frames.
         let gap = (counter as u64 + COUNTER_PERIOD - expected % COUNTER_PERIOD) % COUNTER_PERIOD;
         if gap > COUNTER_PERIOD / 2 {
             self.wrong += 1;
@@ -46,12 +46,12 @@ impl Judge {
         Some(frame)
     }
 
-    /// Says that the source has sent `frames` frames in all: those after the last one seen are missing too.
+    /// Counts the frames after the last one seen as missing. The source has sent `frames` frames in total.
     pub fn finish(&mut self, frames: u64) {
         self.missing += frames.saturating_sub(self.next.unwrap_or(0));
     }
 
-    /// Whether every frame was right and none is missing.
+    /// Whether every frame was correct and none is missing.
     pub fn is_content(&self) -> bool {
         self.missing == 0 && self.wrong == 0
     }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_signal_is_accepted_also_where_the_counter_starts_again() {
+    fn the_whole_signal_is_accepted_also_when_the_counter_starts_again() {
         let mut judge = Judge::default();
         for number in COUNTER_PERIOD - 3..COUNTER_PERIOD + 3 {
             assert!(judge.check(&frame(number)).is_some());
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_sample_and_a_frame_that_comes_again_are_wrong() {
+    fn a_changed_sample_and_a_frame_that_arrives_again_are_wrong() {
         let mut judge = Judge::from_the_start();
         let mut changed = frame(0);
         changed[5] += 1.0;

@@ -12,7 +12,7 @@ impl Latencies {
         self.micros.push(seconds * 1e6);
     }
 
-    /// The time in microseconds below which the fraction `quantile` of all lies (nearest rank); 0 when there are none.
+    /// The quantile `quantile` (0 to 1) of the times, in microseconds, by nearest rank; 0 if there are no times.
     pub fn quantile(&mut self, quantile: f64) -> f64 {
         self.micros.sort_by(f64::total_cmp);
         let rank = (quantile * self.micros.len() as f64).ceil() as usize;

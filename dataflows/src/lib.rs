@@ -1,4 +1,4 @@
-//! What the example dataflows' small nodes share: one synthetic signal, known to the last sample, and its judge.
+//! What the example dataflows' small nodes share: a synthetic signal of which every sample is known, and its judge.
 
 pub mod duration;
 pub mod judge;

@@ -2,19 +2,19 @@
 
 use std::f64::consts::TAU;
 
-/// Channels of one frame.
+/// Number of channels in a frame.
 pub const CHANNELS: usize = 64;
 
-/// Frames a second. An integer, since the wave table holds one second.
+/// Frames per second. An integer, since the wave table holds one second.
 pub const RATE_HZ: usize = 1000;
 
-/// Frames in one message: 10 ms of signal.
+/// Number of frames in a message: 10 ms of signal.
 pub const FRAMES_PER_MESSAGE: usize = 10;
 
 /// Peak of the waves, in microvolts.
 pub const AMPLITUDE_UV: f64 = 50.0;
 
-/// The frame counter in channel 0 starts again here: the last integer before f32 leaves some out.
+/// The frame counter in channel 0 starts again at 0 here, since f32 cannot represent all larger integers.
 pub const COUNTER_PERIOD: u64 = 1 << 24;
 
 /// The signal: channel 0 counts frames, channel `c` is a sine of `c` Hz.
@@ -45,7 +45,7 @@ impl Signal {
     }
 }
 
-/// Labels of the channels, in their order.
+/// The labels of the channels, in the order of the channels.
 pub fn labels() -> Vec<String> {
     std::iter::once("frame".to_owned()).chain((1..CHANNELS).map(|hz| format!("sine {hz} Hz"))).collect()
 }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn channel_c_has_c_periods_a_second() {
+    fn channel_c_has_c_periods_per_second() {
         let signal = Signal::default();
         for channel in [1, 7, 63] {
             let rising = |frame: u64| signal.sample(frame, channel) < 0.0 && signal.sample(frame + 1, channel) >= 0.0;

@@ -1,5 +1,5 @@
-//! Attaching: the header, the trailer, the records, the footer and the description are the fuzzer's. Readers of both kinds
-//! attach and read from every start; then a writer takes the name, whatever is left of the stream, and is read.
+//! Attaching: the fuzzer provides the header, the trailer, the records, the footer and the description. Readers of both
+//! kinds attach and read from every start. Then a writer takes the name, and its stream is read.
 #![no_main]
 
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
         files.put(input);
         let _ = probe::all(NAME, &ReaderOptions::default());
         streams().expect("the folder can be listed");
-        // Making the files again takes long: not for every input.
+        // Creating the files again takes long, so only some inputs do it.
         if input.len() % 8 == 0 {
             take_name();
             *files = Files::new();

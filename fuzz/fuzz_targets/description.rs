@@ -1,4 +1,5 @@
-//! The JSON of a description: any bytes are refused in a sentence or give a description that comes out again as it is.
+//! The JSON of a description: any bytes are either refused with a reason, or give a description that survives being
+//! written and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! The pickle of a description that ezmsg wrote: any bytes are refused in a sentence or give a description, and nothing in
-//! them is ever run.
+//! The pickle of a description that ezmsg wrote: any bytes are either refused with a reason or give a description.
+//! Nothing in them is executed.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Reading: a real stream, whose words change at the fuzzer's will between the calls of readers that are attached.
+//! Reading: a real stream whose words the fuzzer changes between the calls of attached readers.
 #![no_main]
 
 use std::cell::RefCell;
@@ -9,14 +9,14 @@ use dora_shm_testkit::fuzz_input::{FOOTER, Files, HEADER, INDEX_OFFSET, Input, N
 use dora_shm_testkit::probe;
 use libfuzzer_sys::fuzz_target;
 
-/// What the words of the input change.
+/// The stream whose words the input changes.
 const STREAM: &[u8] = include_bytes!("../corpus/attach/vector");
 
 thread_local! {
     static FILES: RefCell<Files> = RefCell::new(Files::new());
 }
 
-/// The readers of an input, attached anew whenever they have let go with an error.
+/// The readers of an input. A reader that has detached with an error attaches again.
 #[derive(Default)]
 struct Readers {
     frames: Option<Reader>,
@@ -65,7 +65,7 @@ fn step(files: &Files, input: &mut Input<'_>, readers: &mut Readers) {
         7 => files.patch(2, files.length(2) - FOOTER as u64 + 4 * u64::from(input.byte() % 16), input.take(4)),
         code => {
             let (frames, messages) = (readers.frames.as_mut(), readers.messages.as_mut());
-            let told = match (code, frames, messages) {
+            let result = match (code, frames, messages) {
                 (8, Some(reader), _) => probe::read(reader, &mut copied, 1 + u64::from(input.byte())),
                 (9, Some(reader), _) => probe::view(reader, u64::MAX),
                 (10, Some(reader), _) => reader.latest(u64::from(input.byte()), &mut copied).map(|_| ()),
@@ -79,8 +79,8 @@ fn step(files: &Files, input: &mut Input<'_>, readers: &mut Readers) {
                 }
                 _ => Ok(()),
             };
-            // The reader has let go and attaches anew when it is read again.
-            drop(told);
+            // After an error the reader has detached. It attaches again with the next read.
+            drop(result);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What to do with a message whose format differs from that of the current generation.
+//! What to do with a message whose format differs from that of the current generation ([`Plan::same_generation`]).
 
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::OnChange;

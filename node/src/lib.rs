@@ -1,12 +1,12 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
 //! [`run`] is the event loop, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have
-//! files of their own: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`,
+//! their own files: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`,
 //! `grace` (how long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held`
-//! keeps the first ones until it is known. `conn` informs a listener outside the dataflow of every step.
+//! keeps the first ones until it is known. `ezmsg_conn` informs a listener outside the dataflow of every step.
 
-mod conn;
 mod document;
+mod ezmsg_conn;
 mod format_change;
 mod gaps;
 mod generations;

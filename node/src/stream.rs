@@ -9,7 +9,7 @@ use dora_shm_node_kit::settings::{Length, SinkSettings};
 use dora_shm_ring::{Error, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
-use crate::conn::Conn;
+use crate::ezmsg_conn::Conn;
 use crate::gaps::Gaps;
 use crate::generations::{Decision, Generations, Longer, RETRY_PAUSE, Ring, Why};
 use crate::grace::{End, Grace};

@@ -244,14 +244,14 @@ fn a_reader_can_begin_some_seconds_back_and_what_it_passes_is_not_an_event() {
     let mut writer = keeping(&name, 400);
     for i in 0..10 {
         writer.describe(&Description { key: i.to_string(), ..Description::default() }).unwrap();
-        signal::write(&mut writer, 10);
+        signal::write(&mut writer, 10).unwrap();
     }
     // A frame each millisecond.
     for (seconds, position) in [(0.0, 100), (0.0045, 95), (0.0305, 69), (1e9, 0)] {
         let mut reader = Reader::open(&name, oldest().each_description(true)).unwrap();
         reader.skip_to_last(seconds).unwrap();
         assert_eq!((reader.position(), reader.lost(), reader.next_event()), (position, 0, None), "{seconds}");
-        signal::write(&mut writer, 0);
+        signal::write(&mut writer, 0).unwrap();
     }
     let mut frames = Frames::new();
     assert_eq!(late.read(&mut frames, 1).unwrap(), Outcome::Generation);

@@ -1,4 +1,4 @@
-//! The crash table of `SPEC.md`: for each failpoint of the ring, what the files of a stream show when its writer died
+//! The crash table of `SPEC.md`: for each failpoint of the ring, the state of a stream's files after its writer died
 //! there, and what the next writer does.
 
 use std::collections::BTreeSet;
@@ -10,11 +10,11 @@ use crate::segments::{self, Names, Snapshot};
 /// What the next writer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Makes a new stream: no header with a magic is left.
+    /// Creates a new stream, since no header with a magic is left.
     Create,
-    /// Goes on with the same stream.
+    /// Continues the same stream.
     TakeOver,
-    /// Removes what is left of a closed stream, then makes a new one.
+    /// Removes what is left of a closed stream, then creates a new one.
     FinishThenCreate,
 }
 
@@ -23,20 +23,20 @@ pub enum Next {
 pub struct Row {
     /// The failpoint.
     pub label: &'static str,
-    /// Highest number of passings after which a storm of writes still comes to it soon.
+    /// Highest number of passings that a storm of writes still reaches soon.
     pub passings: u64,
     /// What the next writer does.
     pub next: Next,
-    /// Checks what is special to the row; an error says what was expected.
+    /// Checks what is special to the row. The error gives what was found and what was expected.
     pub check: fn(&Death) -> Result<(), String>,
 }
 
-/// What can be seen after a death.
+/// The state of a stream's files after a writer's death.
 #[derive(Clone, Debug)]
 pub struct Death<'a> {
     /// The stream.
     pub name: &'a str,
-    /// The stream before the writer that died began.
+    /// The stream before the writer that died was started.
     pub before: Snapshot,
     /// The stream now.
     pub now: Snapshot,
@@ -50,8 +50,8 @@ impl Row {
         ROWS.iter().find(|row| row.label == label)
     }
 
-    /// Whether the writer that dies has to find a dead stream: it takes it over, or attached readers have to see the end,
-    /// which readers that attach later do not.
+    /// Whether the writer that dies must find a dead stream: it takes the stream over, or the check needs readers that
+    /// are attached already, since readers that attach later do not see the end.
     pub fn needs_a_dead_stream(&self) -> bool {
         self.label.starts_with('T') || self.next == Next::FinishThenCreate
     }
@@ -59,7 +59,7 @@ impl Row {
 
 impl Death<'_> {
     fn ring(&self, step: i64) -> Names {
-        // Never near the wrap: no test makes so many generations.
+        // No test creates so many generations that the number wraps.
         let generation = self.now.generation.map_or(-1, i64::from) + step;
         u32::try_from(generation).map_or(Names::NONE, |generation| Names::of(&segments::ring(self.name, generation)))
     }
@@ -104,7 +104,7 @@ fn waiting(death: &Death) -> Result<(), String> {
     expect("epoch", death.now.epoch, &[1])
 }
 
-/// The header names g; g + 1 has these names.
+/// The header names generation g. The ring of g + 1 has these names.
 fn next_ring(death: &Death, names: &[Names]) -> Result<(), String> {
     if death.now.generation.is_some() {
         expect("names of the current ring", death.ring(0), BOTH)?;
@@ -112,12 +112,12 @@ fn next_ring(death: &Death, names: &[Names]) -> Result<(), String> {
     expect("names of the next ring", death.ring(1), names)
 }
 
-/// The header names g', which is empty; the ring before has these names, if there was one.
+/// The header names the new generation, which is empty. The previous ring, if there was one, has these names.
 fn last_ring(death: &Death, names: &[Names]) -> Result<(), String> {
     expect("names of the current ring", death.ring(0), BOTH)?;
     expect("frames in the new ring", (death.now.committed, death.now.reserved), &[(0, 0)])?;
     if death.now.generation > Some(0) {
-        expect("names of the ring before", death.ring(-1), names)?;
+        expect("names of the previous ring", death.ring(-1), names)?;
     }
     Ok(())
 }
@@ -129,12 +129,12 @@ fn next_metadata(death: &Death, names: &[Names]) -> Result<(), String> {
 fn last_metadata(death: &Death, names: &[Names]) -> Result<(), String> {
     expect("names of the current description", death.metadata(0), BOTH)?;
     if death.now.meta_generation > 1 {
-        expect("names of the description before", death.metadata(-1), names)?;
+        expect("names of the previous description", death.metadata(-1), names)?;
     }
     Ok(())
 }
 
-/// The chunk is reserved or recorded, and not committed: to readers it never was.
+/// The chunk is reserved or recorded, but not committed: for readers it never existed.
 fn chunk_pending(death: &Death) -> Result<(), String> {
     expect("reserved_chunks", death.now.reserved_chunks, &[death.now.committed_chunks + 1])?;
     expect("reserved >= committed", death.now.reserved >= death.now.committed, &[true])
@@ -166,15 +166,16 @@ fn taking_over(death: &Death, epochs: u32) -> Result<(), String> {
 
 fn neighbours_gone(death: &Death) -> Result<(), String> {
     taking_over(death, 1)?;
-    expect("names of the rings beside", (death.ring(-1), death.ring(1)), &[(Names::NONE, Names::NONE)])?;
-    expect("names beside the description", (death.metadata(-1), death.metadata(1)), &[(Names::NONE, Names::NONE)])
+    expect("names of the neighbouring rings", (death.ring(-1), death.ring(1)), &[(Names::NONE, Names::NONE)])?;
+    let neighbours = (death.metadata(-1), death.metadata(1));
+    expect("names of the neighbouring descriptions", neighbours, &[(Names::NONE, Names::NONE)])
 }
 
 const fn row(label: &'static str, passings: u64, next: Next, check: fn(&Death) -> Result<(), String>) -> Row {
     Row { label, passings, next, check }
 }
 
-/// Writes come by hundreds before a stream is closed, generations by tens.
+/// A stream has hundreds of writes before it is closed, and tens of generations.
 const WRITES: u64 = 300;
 const SWITCHES: u64 = 8;
 
@@ -234,7 +235,7 @@ pub const ROWS: &[Row] = &[
     row("W9-index", 20, Next::TakeOver, chunk_complete),
     row("W9-laps", 20, Next::TakeOver, chunk_complete),
     row("W9", WRITES, Next::TakeOver, chunk_complete),
-    // Every event comes to this one, not writes alone.
+    // Every event passes this failpoint, not only writes.
     row("W10", WRITES, Next::TakeOver, nothing_special),
     row("W11", WRITES, Next::TakeOver, chunk_complete),
     row("K1", 2, Next::TakeOver, |death| expect("closed", death.now.closed, &[false])),
@@ -268,10 +269,11 @@ pub const ROWS: &[Row] = &[
     }),
 ];
 
-/// The failpoint on the way back from an error, which neither a storm nor a story comes to.
+/// The failpoint in the handling of an error, which neither a storm nor a story reaches.
 pub const ON_AN_ERROR: &str = "S5-undo";
 
-/// The label of every failpoint in the ring's sources: `point("..")`, the names in `CreatePoints { .. }`, `unlink("..")`.
+/// The label of every failpoint in the ring's sources: `point("..")`, the names in `CreatePoints { .. }`,
+/// `unlink("..")`.
 ///
 /// # Panics
 /// When the sources cannot be read.
@@ -293,7 +295,7 @@ fn read_sources(folder: &Path, text: &mut String) {
     for entry in std::fs::read_dir(folder).expect("the ring's sources") {
         let path = entry.expect("a readable folder").path();
         if path.is_dir() {
-            // The model checker's memory has points of its own, which no process passes.
+            // The model checker's memory has separate failpoints, which no process passes.
             if !path.ends_with("loom") && !path.ends_with("plain") {
                 read_sources(&path, text);
             }
@@ -313,6 +315,6 @@ mod tests {
         assert!(labels.remove(ON_AN_ERROR));
         let rows: BTreeSet<String> = ROWS.iter().map(|row| row.label.to_owned()).collect();
         assert_eq!(rows, labels);
-        assert_eq!(rows.len(), ROWS.len(), "a row twice");
+        assert_eq!(rows.len(), ROWS.len(), "two rows have the same label");
     }
 }

@@ -1,4 +1,4 @@
-//! dora graphs, run by the real dora command line: a coordinator with its daemons on ports of their own.
+//! dora graphs, run by the real dora command line: a coordinator with its daemons on separate ports.
 
 use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use crate::until::try_until;
 pub struct Machine<'a> {
     /// Its name in dataflows.
     pub name: Option<&'a str>,
-    /// What is searched for programs before the PATH.
+    /// A folder that is searched for programs before the PATH.
     pub programs: Option<&'a Path>,
     /// A file with zenoh's settings.
     pub zenoh: Option<&'a Path>,
@@ -29,9 +29,9 @@ pub struct Engine<'a> {
     port: u16,
     /// The daemons' ports for dynamic nodes, in the order of the machines.
     daemon_ports: Vec<u16>,
-    /// Commands of dora that were run.
+    /// Number of dora commands that were run.
     runs: AtomicU32,
-    // Dropped in this order: a daemon that loses its coordinator complains at length.
+    // Dropped in this order, since a daemon that loses its coordinator prints many errors.
     daemons: Vec<LoggedProcess>,
     coordinator: LoggedProcess,
 }
@@ -101,20 +101,20 @@ impl<'a> Engine<'a> {
         Ok(dora.log())
     }
 
-    /// Starts the graph `yaml`, written to `<name>.yml`, with more arguments for `dora start`. Returns the id that dora gave
-    /// it, when dora has started it.
+    /// Starts the graph `yaml`, written to `<name>.yml`, with more arguments for `dora start`. Waits until dora has
+    /// started it and returns dora's ID of it.
     ///
     /// # Errors
     /// When dora refuses it.
     pub fn start_graph(&self, name: &str, yaml: &str, arguments: &[&str]) -> Result<String> {
         let path = self.sandbox.file(&format!("{name}.yml"), yaml).map_err(|error| format!("{name}.yml: {error}"))?;
         let path = path.display().to_string();
-        let answer = self.must(&[&["start", "--detach", "--name", name], arguments, &[&path]].concat())?;
-        let id = answer.split("dataflow started: ").nth(1).and_then(|rest| rest.split_whitespace().next());
-        id.map(str::to_owned).ok_or_else(|| format!("`dora start` gave no id:\n{answer}"))
+        let output = self.must(&[&["start", "--detach", "--name", name], arguments, &[&path]].concat())?;
+        let id = output.split("dataflow started: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        id.map(str::to_owned).ok_or_else(|| format!("`dora start` printed no ID:\n{output}"))
     }
 
-    /// Stops the graph `id` in order.
+    /// Stops the graph `id` with `dora stop`.
     ///
     /// # Errors
     /// When dora fails.
@@ -122,7 +122,7 @@ impl<'a> Engine<'a> {
         self.must(&["stop", id]).map(|_| ())
     }
 
-    /// What `node` of the graph `id` has printed.
+    /// The output of `node` of the graph `id` so far.
     ///
     /// # Errors
     /// When dora fails.
@@ -130,7 +130,7 @@ impl<'a> Engine<'a> {
         self.must(&["logs", id, "--node", node])
     }
 
-    /// Waits until the graph `id` has ended. Returns dora's word for how: `Finished` or `Failed`.
+    /// Waits until the graph `id` has ended. Returns its state as dora lists it: `Finished` or `Failed`.
     ///
     /// # Errors
     /// When it does not end within [`PATIENCE`].
@@ -143,7 +143,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// A node that dora does not start: `program`, attached to the first daemon as the node `id`.
+    /// A command for a dynamic node, which dora does not start: `program`, as the node `id` of the first daemon.
     ///
     /// # Panics
     /// When the engine has no daemon.
@@ -154,15 +154,15 @@ impl<'a> Engine<'a> {
         command
     }
 
-    /// Kills the daemons. The coordinator, which no node knows, ends afterwards.
+    /// Kills the daemons, then the coordinator, which has no connection to nodes.
     pub fn kill_daemons(mut self) {
         self.daemons.iter_mut().for_each(LoggedProcess::kill);
     }
 
-    /// Fails when dora itself has ended.
+    /// Fails if the coordinator or a daemon has ended.
     ///
     /// # Errors
-    /// A sentence with the last lines of the one that ended.
+    /// A sentence with the last lines of the process that ended.
     pub fn check(&mut self) -> Result<()> {
         for process in self.daemons.iter_mut().chain([&mut self.coordinator]) {
             if let Some(status) = process.ended() {
@@ -173,7 +173,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// A port that nobody listens on now.
+/// A port on which no process listens at the moment.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| format!("no loopback port: {error}"))

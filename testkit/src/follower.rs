@@ -1,4 +1,4 @@
-//! Readers of every kind, each with a ledger in which every read is checked.
+//! Readers of every kind, each with a ledger that checks every read.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use crate::until::PATIENCE;
 /// A way to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Copies frames, and sleeps until there are some.
+    /// Copies frames, and waits for new ones.
     Wait,
-    /// Copies frames, and asks again and again.
+    /// Copies frames, and polls for new ones.
     Poll,
     /// Borrows frames in place.
     View,
@@ -30,7 +30,7 @@ impl Kind {
     /// Every way to read.
     pub const ALL: [Self; 5] = [Self::Wait, Self::Poll, Self::View, Self::Messages, Self::MessageViews];
 
-    /// Its name as an argument of a program.
+    /// The kind's name as an argument of a program.
     pub fn word(self) -> &'static str {
         match self {
             Self::Wait => "wait",
@@ -49,7 +49,7 @@ impl std::str::FromStr for Kind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.word() == word)
-            .ok_or_else(|| format!("{word:?} is not a kind of reader"))
+            .ok_or_else(|| format!("{word:?} is not a kind of reader; expected one of {:?}", Self::ALL.map(Self::word)))
     }
 }
 
@@ -69,9 +69,9 @@ pub struct Follower<A = Ledger> {
     inner: Inner,
     /// What it has read and lost.
     pub ledger: A,
-    /// A copy of a view, to be checked once the view has been given back.
+    /// A copy of a view, which is checked after the view has been finished.
     copied: Copied,
-    /// For a reader of views: the stream it was last attached to, and where in it.
+    /// For a reader of views: the stream to which it was last attached, and its position there.
     attached: Cell<Option<Attached>>,
 }
 
@@ -99,18 +99,18 @@ impl Copied {
 struct Attached {
     stream_id: u64,
     position: u64,
-    /// Frames read and lost by then, in all.
+    /// Total number of frames read and lost at that time.
     accounted: u64,
 }
 
 /// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// So many frames were read and found right.
+    /// This number of frames was read and found correct.
     Read(u64),
-    /// An empty message, or a new generation.
+    /// An empty message or a new generation.
     Moved,
-    /// There was nothing new.
+    /// Nothing was new.
     Nothing,
     /// The stream was closed.
     Closed,
@@ -145,15 +145,15 @@ impl Follower {
         Ok([open(Kind::Wait)?, open(Kind::Messages)?])
     }
 
-    /// Where the reader stands by its ledger.
+    /// The place that the reader has reached, according to its ledger.
     pub fn place(&self) -> Place {
         let place = self.ledger.place(self.lost());
         let Inner::Frames(reader, _) = &self.inner else { return place };
         if self.kind != Kind::View {
             return place;
         }
-        // A reader of views does not see a stream's end, so the ledger cannot know to which stream a loss belongs before a
-        // frame of the next one is read. The reader itself knows.
+        // A reader of views does not see a stream's end, so the ledger cannot attribute a loss before a frame of the
+        // next stream is read. The reader itself has the stream's identity.
         let accounted = self.ledger.read + reader.lost();
         let info = reader.info().ok();
         if let Some(info) = info.as_ref().filter(|info| info.stream_id.is_some() && info.generation.is_some()) {
@@ -178,7 +178,7 @@ impl Follower {
 }
 
 impl<A: Account> Follower<A> {
-    /// Opens a stream, with any kind of ledger.
+    /// Like [`open`](Self::open), with any kind of ledger.
     ///
     /// # Errors
     /// Those of [`Reader::open`].
@@ -195,12 +195,12 @@ impl<A: Account> Follower<A> {
         Self { kind, inner, ledger, copied: Copied::default(), attached: Cell::new(None) }
     }
 
-    /// The way it reads.
+    /// The way in which it reads.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Frames that the reader has counted as lost.
+    /// Number of frames that the reader has counted as lost.
     pub fn lost(&self) -> u64 {
         match &self.inner {
             Inner::Frames(reader, _) => reader.lost(),
@@ -227,7 +227,7 @@ impl<A: Account> Follower<A> {
         }
     }
 
-    /// Whether the stream lives; idle after [`PATIENCE`].
+    /// Whether the stream lives. It counts as idle after [`PATIENCE`].
     ///
     /// # Errors
     /// Those of [`Reader::liveness`].
@@ -241,7 +241,7 @@ impl<A: Account> Follower<A> {
     /// Waits once.
     ///
     /// # Errors
-    /// That of the reader as a sentence; one, too, when the wait went on for [`PATIENCE`] after `timeout`.
+    /// The reader's error as a sentence. Also if the wait took longer than `timeout` plus [`PATIENCE`].
     pub fn wait(&mut self, timeout: Duration) -> Result<Wait, String> {
         let started = Instant::now();
         let result = match &mut self.inner {
@@ -250,15 +250,15 @@ impl<A: Account> Follower<A> {
         };
         let took = started.elapsed();
         if took > timeout + PATIENCE {
-            return Err(format!("a wait of {timeout:?} took {took:?}"));
+            return Err(format!("a wait with a timeout of {timeout:?} took {took:?}"));
         }
-        result.map_err(|error| format!("wait of {:?}: {error:?}", self.kind))
+        result.map_err(|error| format!("{:?} reader: the wait failed: {error:?}", self.kind))
     }
 
-    /// Reads once, and enters what was read into the ledger.
+    /// Reads once and enters the result into the ledger.
     ///
     /// # Errors
-    /// A sentence with the reader's error, or with what the ledger expected.
+    /// A sentence with the reader's error, or with the difference from what the ledger expected.
     pub fn step(&mut self) -> Result<Step, String> {
         let before = self.ledger.read();
         let step = match (&mut self.inner, self.kind) {
@@ -281,8 +281,8 @@ impl<A: Account> Follower<A> {
         }
     }
 
-    /// Reads until there is nothing new, or for [`PATIENCE`] if the writer is faster. Returns whether the stream was
-    /// closed.
+    /// Reads until nothing is new, at most for [`PATIENCE`], since the writer may be faster. Returns whether the stream
+    /// was closed.
     ///
     /// # Errors
     /// Those of [`step`](Self::step).
@@ -299,7 +299,7 @@ impl<A: Account> Follower<A> {
     }
 }
 
-/// Frames were read; how many, the ledger knows.
+/// Frames were read. [`Follower::step`] takes their number from the ledger.
 const READ: Step = Step::Read(0);
 
 fn sentence(error: dora_shm_ring::Error) -> String {
@@ -333,7 +333,7 @@ fn view(reader: &mut Reader, copied: &mut Copied, ledger: &mut impl Account) -> 
     let frame_bytes = copied.samples.len() / (frames.max(1) as usize);
     let whole = reader.finish(view);
     if whole.end != first + frames || whole.start < first {
-        return Err(format!("a view of {frames} frames from {first} was whole from {whole:?}"));
+        return Err(format!("a view of {frames} frames from position {first} reports the range {whole:?} as whole"));
     }
     if whole.is_empty() {
         return Ok(Step::Moved);
@@ -371,7 +371,7 @@ fn enter_message(ledger: &mut impl Account, info: &MessageInfo, samples: &[u8], 
         return ledger.enter_empty(info);
     }
     if times.len() as u64 != info.frames {
-        return Err(format!("{} times of {info:?}", times.len()));
+        return Err(format!("{} times for {info:?}", times.len()));
     }
     ledger.enter(samples, times, info.lost)?;
     ledger.check_message(info)

@@ -1,6 +1,6 @@
-//! A dead stream as three files, whose bytes are a fuzzer's input. The test of the fuzzers' corpus uses it too.
+//! A dead stream as three files whose bytes are a fuzzer's input. The test of the fuzzers' corpus uses it too.
 //!
-//! The files have one name for all: run in a private `/dev/shm`, as `cargo xtask fuzz` does.
+//! All processes use the same stream name, so each must run in a private `/dev/shm`, as `cargo xtask fuzz` does.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 use crate::segments::{Bytes, anchor, footer_at, publics, trailer_at};
 
-/// The stream that every input is of.
+/// Name of the stream of every input.
 pub const NAME: &str = "fuzz";
 
-/// Lengths of ring and metadata segments are multiples of this.
+/// The lengths of ring and metadata segments are multiples of this number of bytes.
 pub const UNIT: u64 = 16384;
-/// Longest segments, in units: the ring, and the description.
+/// Largest lengths of the ring and of the description, in units.
 pub const MOST_UNITS: [u64; 2] = [8, 4];
 
-/// Bytes before the regions: the units of the ring, and those of the description.
+/// Number of bytes before the regions: one for the units of the ring, one for those of the description.
 pub const PREFIX: usize = 2;
 /// The first region of an input, as offset and length in the header: ezmsg's first fields.
 pub const EZMSG: (u64, usize) = (0, 64);
@@ -37,7 +37,7 @@ pub fn paths() -> [PathBuf; 3] {
     publics(NAME)
 }
 
-/// The input that stands for the stream with these segments.
+/// The input that describes the stream with these segments.
 pub fn input_of([header, ring, metadata]: [&Bytes; 3]) -> Vec<u8> {
     let units = |segment: &Bytes| (segment.len() / UNIT - 1) as u8;
     let index = ring.u64(ring.trailer() + trailer_at::INDEX_OFFSET) as usize;
@@ -55,7 +55,7 @@ pub fn input_of([header, ring, metadata]: [&Bytes; 3]) -> Vec<u8> {
     .concat()
 }
 
-/// The stream's files, open.
+/// The stream's open files.
 #[derive(Debug)]
 pub struct Files {
     files: [File; 3],
@@ -63,10 +63,10 @@ pub struct Files {
 }
 
 impl Files {
-    /// Makes the three files, under both of their names.
+    /// Creates the three files under both of their names.
     ///
     /// # Panics
-    /// When they cannot be made.
+    /// When they cannot be created.
     pub fn new() -> Self {
         let files = paths().map(|path| {
             for name in [&path, &anchor(&path)] {
@@ -79,7 +79,7 @@ impl Files {
         Self { files, lengths: [0; 3] }
     }
 
-    /// Gives a file its length, all zero and with its memory reserved.
+    /// Sets a file's length and fills it with zeros, which also reserves its memory.
     fn set_length(&mut self, file: usize, length: u64) {
         if self.lengths[file] != length {
             self.files[file].set_len(0).expect("/dev/shm");
@@ -88,7 +88,7 @@ impl Files {
         self.lengths[file] = length;
     }
 
-    /// Puts an input into the files.
+    /// Writes an input into the files.
     ///
     /// # Panics
     /// When a file cannot be written.
@@ -118,7 +118,7 @@ impl Files {
         self.patch(2, self.lengths[2] - footer_at::LENGTH, footer);
     }
 
-    /// Stores bytes into one of the files in place; those beyond its end are left out.
+    /// Stores bytes into one of the files in place. Bytes beyond its end are left out.
     ///
     /// # Panics
     /// When the file cannot be written.
@@ -139,12 +139,12 @@ impl Default for Files {
     }
 }
 
-/// An input, taken from its front. What is missing is left out, or 0.
+/// An input that is consumed from its front. Missing bytes are left out or read as 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    /// The next bytes, at most so many.
+    /// The next bytes, at most `bytes`.
     pub fn take(&mut self, bytes: usize) -> &'a [u8] {
         let (now, later) = self.0.split_at(bytes.min(self.0.len()));
         self.0 = later;
@@ -156,7 +156,7 @@ impl<'a> Input<'a> {
         self.take(1).first().copied().unwrap_or(0)
     }
 
-    /// The next eight bytes as a number.
+    /// The next eight bytes as a little-endian number.
     pub fn number(&mut self) -> u64 {
         let mut bytes = [0; 8];
         let taken = self.take(8);
@@ -164,7 +164,7 @@ impl<'a> Input<'a> {
         u64::from_le_bytes(bytes)
     }
 
-    /// Whether everything was taken.
+    /// Whether the input is consumed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

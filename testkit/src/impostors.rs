@@ -1,5 +1,6 @@
-//! What is not a segment in the place of one: links, folders, FIFOs, sockets, huge and sparse files, files of other users
-//! and of other modes. Readers must refuse them, and writers refuse or replace them, without a hang or a crash.
+//! Files that are not segments, in the place of segments: links, folders, FIFOs, sockets, huge sparse files, files of
+//! other users and of other modes. Readers must refuse them. Writers must refuse or replace them. Neither may hang or
+//! crash.
 
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
@@ -16,21 +17,21 @@ pub const NOBODY: u32 = 54321;
 
 /// A kind of impostor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names describe the variants")]
 pub enum Impostor {
     Fifo,
-    /// To the segment's own anchor.
+    /// A symbolic link to the segment's anchor.
     Link,
     DanglingLink,
     Folder,
     Socket,
     Empty,
     Zeros,
-    /// 1 TiB long, with the last page of a good segment.
+    /// A sparse file of 1 TiB that ends with the last page of an intact segment.
     HugeAndSparse,
-    /// A good segment that belongs to [`NOBODY`].
+    /// An intact segment that belongs to [`NOBODY`].
     OtherUser,
-    /// A good segment without any permission.
+    /// An intact segment without any permission.
     ModeNone,
 }
 
@@ -49,10 +50,10 @@ impl Impostor {
         Self::ModeNone,
     ];
 
-    /// Puts it under a name. `false`: this user may not make it.
+    /// Creates the impostor under a name. Returns `false` if this user may not create it.
     ///
     /// # Errors
-    /// When it cannot be made for another reason.
+    /// When it cannot be created for another reason.
     pub fn impose(self, path: &Path, whole: &Bytes) -> Result<bool, String> {
         self.make(path, whole).map_err(|error| format!("{self:?} as {}: {error}", path.display()))
     }
@@ -86,20 +87,20 @@ impl Impostor {
     }
 }
 
-/// Where a dangling link leads.
+/// The target of a dangling link.
 const NOWHERE: &str = "nothing-here";
 
-/// What a probe of a stream's readers came to ([`probe`](crate::probe)).
+/// The result of a probe of a stream with readers ([`probe`](crate::probe)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Everything could be called.
+    /// All calls succeeded.
     Fine,
-    /// An error about the segments; the name of its variant.
+    /// An error about the segments: the name of its variant.
     Refused(String),
 }
 
 impl Answer {
-    /// The answer that a reader's error is.
+    /// The result of a probe that ended with this error.
     pub fn of(error: Option<&Error>) -> Self {
         error.map_or(Self::Fine, |error| {
             let debug = format!("{error:?}");
@@ -108,10 +109,10 @@ impl Answer {
     }
 }
 
-/// Puts each impostor in the place of each segment and asks `probe` each time. Returns how many were tried.
+/// Puts each impostor in the place of each segment and calls `probe` each time. Returns the number of impostors.
 ///
 /// # Errors
-/// A sentence with the impostor that got another answer than it has to.
+/// A sentence with the first impostor for which the probe had a wrong result.
 pub fn check_readers(specimen: &Specimen, mut probe: impl FnMut() -> Result<Answer, String>) -> Result<u64, String> {
     let put = || specimen.put().map_err(|error| format!("putting the specimen back: {error}"));
     put()?;
@@ -130,9 +131,9 @@ pub fn check_readers(specimen: &Specimen, mut probe: impl FnMut() -> Result<Answ
             let is_header = i == 0;
             let right = match impostor {
                 Impostor::OtherUser => answer == Answer::Refused("WrongOwner".to_owned()),
-                // Root may read whatever the mode.
+                // Root may read a file of any mode.
                 Impostor::ModeNone => true,
-                // An empty header is one that is not ready.
+                // An empty header is one that its writer has not filled yet.
                 Impostor::Empty if is_header => answer == Answer::Fine,
                 _ => answer != Answer::Fine,
             };
@@ -145,11 +146,11 @@ pub fn check_readers(specimen: &Specimen, mut probe: impl FnMut() -> Result<Answ
     Ok(tried)
 }
 
-/// Puts each impostor where a writer will make or look for its segments: under the header's public name, under its anchor,
-/// and in the place of ring and description. Returns how many were tried.
+/// Puts each impostor where a writer creates or opens its segments: under the header's public name, under its anchor,
+/// and in the place of ring and description. Returns the number of impostors.
 ///
 /// # Errors
-/// A sentence with the impostor that a writer met in another way than it has to.
+/// A sentence with the first impostor that a writer did not treat as it must.
 pub fn check_writers(specimen: &Specimen) -> Result<u64, String> {
     let create = || Writer::create(&specimen.name, WriterOptions::default());
     let clear = |path: &Path| remove(path).map_err(|error| format!("{}: {error}", path.display()));
@@ -157,32 +158,32 @@ pub fn check_writers(specimen: &Specimen) -> Result<u64, String> {
     let mut tried = 0;
     for impostor in Impostor::ALL {
         specimen.remove().map_err(|error| format!("removing the specimen: {error}"))?;
-        // Under the header's public name, which a writer must not remove: somebody may use it.
+        // Under the header's public name, which a writer must not remove: another program may use it.
         if impostor.impose(&header, whole)? {
             tried += 1;
             match create() {
                 Err(error @ Error::NameTaken { .. }) if error.to_string().contains(&specimen.name) => {}
                 Err(Error::WrongOwner { .. }) if impostor == Impostor::OtherUser => {}
-                // A whole header of one's own that nobody holds is an old leftover.
+                // An intact header of this user that no process holds is left over from a dead writer.
                 Ok(_) if impostor == Impostor::ModeNone => {}
                 other => return Err(format!("{impostor:?} under the public name: {other:?}")),
             }
             if anchor(&header).symlink_metadata().is_ok() {
-                return Err(format!("{impostor:?} under the public name: the refused writer left its anchor"));
+                return Err(format!("{impostor:?} under the public name: the refused writer left its anchor behind"));
             }
             if header.symlink_metadata().is_err() && impostor != Impostor::ModeNone {
                 return Err(format!("{impostor:?} under the public name was removed"));
             }
         }
         clear(&header)?;
-        // Under the header's anchor: a name that only writers use, but not every kind of file is one.
+        // Under the header's anchor, a name that only writers use. A writer replaces plain files only.
         if impostor.impose(&anchor(&header), whole)? {
             tried += 1;
             match create() {
                 Ok(writer) if impostor.is_plain_file() => {
                     drop(writer);
                     if anchor(&header).symlink_metadata().is_ok() {
-                        return Err(format!("{impostor:?} under the anchor: the writer closed and left its anchor"));
+                        return Err(format!("{impostor:?} under the anchor: the writer closed, but left its anchor"));
                     }
                 }
                 Err(Error::NameTaken { .. }) if !impostor.is_plain_file() || impostor == Impostor::ModeNone => {}
@@ -192,7 +193,7 @@ pub fn check_writers(specimen: &Specimen) -> Result<u64, String> {
         }
         clear(&header)?;
         clear(&anchor(&header))?;
-        // Where its ring and its description will be: orphans, which it replaces.
+        // Under the names of its ring and its description: orphans, which the writer replaces.
         for path in [ring.clone(), anchor(&ring), metadata.clone(), anchor(&metadata)] {
             if !impostor.impose(&path, whole_ring)? {
                 continue;

@@ -1,26 +1,27 @@
-//! Tests that need a process, or a `/dev/shm`, of their own: they fill it, list all of it, clean it, or fork.
+//! Isolation for tests that need a separate process or a private `/dev/shm`, since they fill it, list it, clean it, or
+//! fork.
 //!
-//! Such a test starts its own program again, for itself alone, and runs its body there.
+//! Such a test starts its test program again, for this test alone, and runs its body there.
 
 use std::process::{Command, Stdio};
 
 use crate::process::Process;
 
-/// Set in the process that runs a body: the test's name.
+/// Environment variable with the test's name, in the process that runs its body.
 const INSIDE: &str = "DORA_SHM_ISOLATED_TEST";
 
-/// `program` in a mount namespace whose `/dev/shm` is empty and has `megabytes` of room.
+/// A command that runs `program` in a mount namespace whose `/dev/shm` is empty and has a size of `megabytes`.
 pub fn in_private_shm(megabytes: u64, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("unshare");
-    // A user who is not root can be root in a user namespace.
+    // Mounting needs root, which any user can be in a user namespace.
     command.arg(if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" }).args(["sh", "-c"]);
     command.arg(format!(r#"mount -t tmpfs -o size={megabytes}m tmpfs /dev/shm && exec "$0" "$@""#));
     command.arg(program);
     command
 }
 
-/// Runs the body of a test, a closure, with a `/dev/shm` of its own, which is empty and has `megabytes` of room. A test calls
-/// this and nothing else.
+/// Runs the body of a test, a closure, with a private `/dev/shm` that is empty and has a size of `megabytes`. The test
+/// must do nothing else.
 ///
 /// # Panics
 /// When the body panics.
@@ -29,7 +30,7 @@ pub fn with_private_shm<B: FnOnce()>(megabytes: u64, body: B) {
     run(body, |program| in_private_shm(megabytes, program));
 }
 
-/// Runs the body of a test, a closure, in a process of its own. A test calls this and nothing else.
+/// Runs the body of a test, a closure, in a separate process. The test must do nothing else.
 ///
 /// # Panics
 /// When the body panics.
@@ -48,21 +49,21 @@ fn run<B: FnOnce()>(body: B, command: impl FnOnce(std::path::PathBuf) -> Command
     command.args(["--exact", test, "--nocapture", "--include-ignored", "--test-threads=1"]).env(INSIDE, test);
     let mut process = Process::start(command.stderr(Stdio::piped())).expect("this program and `unshare` can be run");
     let mut stderr = process.stderr().expect("piped");
-    let said = std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap_or_default());
+    let errors = std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap_or_default());
     let mut printed = String::new();
-    while let Some(line) = process.hear().expect("the test is not silent for ever") {
+    while let Some(line) = process.hear().expect("the test prints lines until it ends") {
         printed += &(line + "\n");
     }
     let ended = process.end_well();
-    let said = said.join().unwrap_or_default();
-    // The harness does not complain when there is no such test.
+    let errors = errors.join().unwrap_or_default();
+    // Without a test of this name, the harness succeeds as well.
     let has_run = printed.contains("test result: ok. 1 passed");
-    assert!(ended.is_ok() && has_run, "{test} in a process of its own: {ended:?}\n{printed}{said}");
+    assert!(ended.is_ok() && has_run, "{test} in a separate process: {ended:?}\n{printed}{errors}");
     print!("{printed}");
-    eprint!("{said}");
+    eprint!("{errors}");
 }
 
-/// The name by which the harness knows the test that has this body, a closure.
+/// The harness's name of the test that has this body, a closure.
 fn test_of<B>() -> &'static str {
     // Such as `crate::module::test::{{closure}}`.
     let path = std::any::type_name::<B>().trim_end_matches("::{{closure}}");
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_fails_fails_the_test_and_what_it_printed_is_reported() {
+    fn a_body_that_fails_fails_the_test_and_its_output_is_reported() {
         let failed = catch_unwind(|| {
             in_own_process(|| {
                 println!("it fails inside");

@@ -1,79 +1,79 @@
-//! The ledger of one reader: every position of every stream once, as read or as lost.
+//! The ledger of one reader: it accounts for every position of every stream once, as read or as lost.
 
 use dora_shm_ring::MessageInfo;
 
 use crate::signal::{self, Stamp};
 
-/// An entry was right, or a sentence says what was expected instead.
+/// The result of an entry. The error is a sentence with what was found and what was expected.
 pub type Checked = Result<(), String>;
 
-/// Where a [`Follower`](crate::follower::Follower) enters what it read.
+/// A ledger into which a [`Follower`](crate::follower::Follower) enters what it has read.
 pub trait Account: std::fmt::Debug {
-    /// Frames entered so far.
+    /// Number of frames entered so far.
     fn read(&self) -> u64;
 
-    /// Enters frames of one read, before the first of which `lost` were announced.
+    /// Enters the frames of one read. `lost` frames were announced as lost before the first of them.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with them.
+    /// A sentence that describes the fault.
     fn enter(&mut self, samples: &[u8], times: &[f64], lost: u64) -> Checked;
 
     /// Enters a message without frames.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// A sentence that describes the fault.
     fn enter_empty(&mut self, info: &MessageInfo) -> Checked;
 
-    /// Checks what a message states about itself, after its frames were entered.
+    /// Checks a message's info after its frames were entered.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// A sentence that describes the fault.
     fn check_message(&mut self, info: &MessageInfo) -> Checked;
 
-    /// Enters the end of a stream. The reader has counted `lost_in_all` since it began.
+    /// Enters the end of a stream. The reader has counted `lost_in_all` frames as lost since it was opened.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the count.
+    /// A sentence that describes the fault of the count.
     fn close(&mut self, lost_in_all: u64) -> Checked;
 
-    /// How much of `lost_in_all` has not been entered.
+    /// The part of `lost_in_all` that has not been entered.
     ///
     /// # Errors
-    /// A sentence, when the count went back.
+    /// A sentence, if the count has decreased.
     fn not_entered(&self, lost_in_all: u64) -> Result<u64, String>;
 }
 
-/// Where a reader stands, by its own ledger.
+/// The place that a reader has reached, according to its ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The stream of the frames; 0 before the first.
     pub stream_id: u64,
-    /// Position in it up to which everything has been read or counted as lost.
+    /// Position in this stream up to which everything has been read or counted as lost.
     pub position: u64,
-    /// The stream whose end the reader saw last, and how many frames it had in all.
+    /// The stream whose end the reader saw last, and the total number of its frames.
     pub ended: Option<(u64, u64)>,
 }
 
-/// The ledger of a reader of the [`signal`]: every position of a stream once, read or lost. Anything else is an error.
+/// The ledger of a reader of the [`signal`]. Every position of a stream must be read or lost, exactly once.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     stream_id: u64,
-    /// Where the next frame has to be.
+    /// Position that the next frame must have.
     next: u64,
-    /// Frames read and found right.
+    /// Number of frames read and found correct.
     pub read: u64,
-    /// What the reader has announced as lost.
+    /// Number of frames that the reader has announced as lost.
     lost: u64,
     epoch: u64,
-    /// Frames that the stream before lost at its end, to be announced with the first frame of this one.
+    /// Frames that were lost at the end of the previous stream. They are announced with the first frame of this one.
     carried: u64,
-    /// The reader began in the middle of a stream: its first frame may be any.
+    /// The reader began in the middle of a stream, so its first frame may have any position.
     anywhere: bool,
     /// The reader does not see where one stream ends and the next begins.
     unseen_ends: bool,
-    /// A writer may write a chunk into another stream than the one that the chunk was made for.
+    /// A writer may write a chunk into a stream other than the one that the chunk was prepared for.
     late_stamps: bool,
-    /// If the first chunk was made for another stream: that stream, and how much further its frames were there.
+    /// If the first chunk was prepared for another stream: that stream, and the difference of the positions.
     late: Option<(u64, u64)>,
     ended: Option<(u64, u64)>,
 }
@@ -84,13 +84,13 @@ impl Ledger {
         Self { anywhere: true, ..Self::default() }
     }
 
-    /// For a reader that passes from one stream to the next without seeing the end.
+    /// For a reader that moves from one stream to the next without seeing the end.
     pub fn with_unseen_ends(mut self) -> Self {
         self.unseen_ends = true;
         self
     }
 
-    /// For a stream whose writer starts over in the middle of a call.
+    /// For a stream whose writer may restart it in the middle of a call.
     pub fn with_late_stamps(mut self) -> Self {
         self.late_stamps = true;
         self
@@ -101,12 +101,12 @@ impl Ledger {
         self.stream_id
     }
 
-    /// Position in the stream of the frame that has to come next, if nothing is lost before it.
+    /// Position in the stream that the next frame must have, if nothing is lost before it.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// Where the reader stands. Losses that no later frame has announced yet are counted.
+    /// The place that the reader has reached. Losses that no later frame has announced yet are included.
     pub fn place(&self, lost_in_all: u64) -> Place {
         let position = (self.next + lost_in_all).saturating_sub(self.lost + self.carried);
         Place { stream_id: self.stream_id, position, ended: self.ended }
@@ -115,22 +115,25 @@ impl Ledger {
     fn lose(&mut self, lost: u64) -> Checked {
         let carried = std::mem::take(&mut self.carried);
         let here = lost.checked_sub(carried).ok_or_else(|| {
-            format!("{lost} lost were announced, but the stream before had lost {carried} more at its end; {self:?}")
+            format!(
+                "{lost} frames were announced as lost, but the previous stream had already lost {carried} at its end; \
+                 {self:?}"
+            )
         })?;
         self.lost += lost;
         self.next += here;
         Ok(())
     }
 
-    /// The place in this stream of a chunk that was made for the stream before. Only the first chunk of a stream can be
-    /// one; `expected` is where it has to be.
+    /// The stamp in this stream of a frame whose chunk was prepared for the previous stream. Only the first chunk of a
+    /// stream can be one. `expected` is the position that the frame must have.
     fn in_this_stream(&mut self, stamp: Stamp, expected: u64) -> Stamp {
         if !self.late_stamps || self.stream_id != 0 {
             return stamp;
         }
         let made_for = match self.late {
             Some(late) => late,
-            // The stream before may have come and gone while its names were removed: then nobody saw its end.
+            // If the previous stream existed only while its names were removed, no reader saw its end.
             None if stamp.position > expected => *self.late.insert((stamp.stream_id, stamp.position - expected)),
             None => return stamp,
         };
@@ -142,26 +145,26 @@ impl Ledger {
 
     fn check_end(&self, info: &MessageInfo) -> Checked {
         let end = info.stream_position + info.frames;
-        if end == self.next { Ok(()) } else { Err(format!("{info:?} does not end where its frames do; {self:?}")) }
+        if end == self.next { Ok(()) } else { Err(format!("{info:?} ends at {end}, but its frames do not; {self:?}")) }
     }
 
     /// The first frame of a read.
     fn begin(&mut self, stamp: Stamp, lost: u64) -> Checked {
         if self.stream_id != stamp.stream_id {
             if self.stream_id != 0 && !self.unseen_ends {
-                return Err(format!("{stamp:?} without the end of the stream before; {self:?}"));
+                return Err(format!("{stamp:?} without the end of the previous stream; {self:?}"));
             }
             if self.unseen_ends && self.anywhere {
-                // Streams may have ended before the first frame; how much was theirs cannot be known.
+                // Streams may have ended before the first frame. Their part of the loss cannot be determined.
                 self.lost += lost;
                 (self.next, self.anywhere, self.stream_id) = (stamp.position, false, stamp.stream_id);
                 return Ok(());
             }
             if self.unseen_ends {
-                // Lost at the end of the stream before, and at the beginning of this one.
+                // Part of the loss is at the end of the previous stream, part at the beginning of this one.
                 let before = lost
                     .checked_sub(stamp.position)
-                    .ok_or_else(|| format!("{lost} lost were announced before {stamp:?}; {self:?}"))?;
+                    .ok_or_else(|| format!("only {lost} frames were announced as lost before {stamp:?}; {self:?}"))?;
                 self.ended = Some((self.stream_id, self.next + before));
                 (self.next, self.epoch, self.carried) = (0, 0, before);
             }
@@ -175,10 +178,10 @@ impl Ledger {
 }
 
 fn before_the_loss(position: u64, lost: u64) -> Result<u64, String> {
-    position.checked_sub(lost).ok_or_else(|| format!("{lost} lost were announced before position {position}"))
+    position.checked_sub(lost).ok_or_else(|| format!("{lost} frames were announced as lost before position {position}"))
 }
 
-/// The first words of a frame, for people.
+/// The first words of a frame, for error messages.
 fn head(frame: &[u8]) -> String {
     let words = frame.as_chunks::<8>().0;
     let shown = words.iter().take(6).map(|word| format!("{:#x}", u64::from_le_bytes(*word)));
@@ -197,28 +200,28 @@ impl Account for Ledger {
         let frame_bytes = samples.len() / times.len();
         for (i, (frame, time)) in samples.chunks_exact(frame_bytes).zip(times).enumerate() {
             let stamp = signal::check(frame).ok_or_else(|| {
-                format!("a torn frame: the {i}th of {}, after {self:?}: {}", times.len(), head(frame))
+                format!("a torn frame: index {i} of {}, after {self:?}: {}", times.len(), head(frame))
             })?;
             if *time != signal::time_of(stamp.position) {
-                return Err(format!("time {time} of {stamp:?}"));
+                return Err(format!("{stamp:?} has the time {time}, expected {}", signal::time_of(stamp.position)));
             }
             let announced = if i == 0 { lost.saturating_sub(self.carried) } else { 0 };
             let stamp = self.in_this_stream(stamp, self.next + announced);
             if i == 0 {
                 self.begin(stamp, lost)?;
             } else if self.late_stamps && self.stream_id == 0 {
-                // The chunk after one that was made for the stream before.
+                // This chunk follows one that was prepared for the previous stream.
                 self.stream_id = stamp.stream_id;
             } else if stamp.stream_id != self.stream_id {
                 return Err(format!("frames of two streams in one read: {stamp:?} in {self:?}"));
             }
             if stamp.position != self.next {
                 return Err(format!(
-                    "frame {i} of this read is {stamp:?}, after {lost} lost were announced; expected {self:?}"
+                    "frame {i} of this read is {stamp:?}, after {lost} frames were announced as lost; expected {self:?}"
                 ));
             }
             if stamp.epoch < self.epoch {
-                return Err(format!("the epoch went back: {stamp:?} after {self:?}"));
+                return Err(format!("the epoch decreased: {stamp:?} after {self:?}"));
             }
             self.epoch = stamp.epoch;
             self.next += 1;
@@ -238,7 +241,7 @@ impl Account for Ledger {
     fn check_message(&mut self, info: &MessageInfo) -> Checked {
         self.check_end(info)?;
         if !self.late_stamps && info.send_ns as u64 != info.stream_position {
-            return Err(format!("{info:?} has another message's send_ns"));
+            return Err(format!("{info:?} has the send_ns of another message, expected {}", info.stream_position));
         }
         Ok(())
     }
@@ -248,15 +251,13 @@ impl Account for Ledger {
         let total = self.next + carried.saturating_sub(self.carried);
         self.ended = Some((self.stream_id, total));
         (self.stream_id, self.next, self.epoch, self.carried, self.late) = (0, 0, 0, carried, None);
-        // Whatever was to come of the stream, the next one begins at its first frame.
+        // The next stream begins at its first frame.
         self.anywhere = false;
         Ok(())
     }
 
     fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
-        lost_in_all
-            .checked_sub(self.lost)
-            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))
+        lost_in_all.checked_sub(self.lost).ok_or_else(|| format!("the total loss decreased to {lost_in_all}; {self:?}"))
     }
 }
 
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_position_has_to_be_read_or_lost() {
+    fn every_position_must_be_read_or_lost() {
         let mut ledger = Ledger::default();
         enter(&mut ledger, 0..3, 1, 0).unwrap();
         enter(&mut ledger, 5..6, 1, 2).unwrap();
@@ -300,14 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_frame_is_found() {
+    fn a_torn_frame_is_detected() {
         let (mut samples, times) = frames(0..3, 1);
         samples[40] ^= 1;
         assert!(Ledger::default().enter(&samples, &times, 0).unwrap_err().contains("torn"));
     }
 
     #[test]
-    fn a_message_that_states_another_place_is_found() {
+    fn a_message_whose_info_differs_from_its_frames_is_detected() {
         let mut ledger = Ledger::default();
         enter(&mut ledger, 0..3, 1, 0).unwrap();
         let info = |frames, send_ns| {
@@ -326,11 +327,11 @@ mod tests {
         enter(&mut ledger, 0..3, 1, 0).unwrap();
         enter(&mut ledger, 2..4, 2, 7).unwrap();
         assert_eq!(ledger.place(7), Place { stream_id: 2, position: 4, ended: Some((1, 8)) });
-        assert!(enter(&mut ledger, 5..6, 3, 4).is_err(), "more at the beginning than in all");
+        assert!(enter(&mut ledger, 5..6, 3, 4).is_err(), "more lost at the beginning than in total");
     }
 
     #[test]
-    fn a_chunk_that_was_made_for_the_stream_before_has_a_place_in_the_next() {
+    fn a_chunk_that_was_prepared_for_the_previous_stream_has_a_place_in_the_next() {
         let mut ledger = Ledger::default().with_late_stamps();
         enter(&mut ledger, 0..3, 1, 0).unwrap();
         ledger.close(0).unwrap();

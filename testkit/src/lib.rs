@@ -1,4 +1,4 @@
-//! What the tests, the torture campaigns and the fuzzers share. It knows the ring, and dora as a command line.
+//! What the tests, the torture campaigns and the fuzzers share. It uses the ring, and dora's command line.
 //!
 //! | to | use |
 //! |---|---|
@@ -6,14 +6,14 @@
 //! | read them and account for every position | [`follower`], [`ledger`] |
 //! | write frames for readers in other languages | [`source`] |
 //! | start a writer or reader in another process | [`roles`], [`process`] |
-//! | give a test a `/dev/shm` or a process of its own | [`isolated`] |
-//! | look at a stream's segments as files, or change them | [`segments`], [`specimen`], [`impostors`] |
-//! | call everything that a reader has | [`probe`] |
-//! | know what each failpoint of the ring leaves behind | [`crash_table`] |
+//! | give a test a private `/dev/shm` or a separate process | [`isolated`] |
+//! | read or change a stream's segments as files | [`segments`], [`specimen`], [`impostors`] |
+//! | call every method of a reader | [`probe`] |
+//! | check what each failpoint of the ring leaves behind | [`crash_table`] |
 //! | use the streams in `tests/vectors` | [`vectors`] |
 //! | wait for a condition | [`until`] |
-//! | run programs and dora graphs in a folder of their own | [`sandbox`], [`logged`], [`dora`] |
-//! | draw numbers that repeat for the same seed | [`rng`] |
+//! | run programs and dora graphs in a private folder | [`sandbox`], [`logged`], [`dora`] |
+//! | draw random numbers that depend only on a seed | [`rng`] |
 
 // The model checker compiles the ring without its public types.
 #![cfg(not(loom))]

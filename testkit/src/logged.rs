@@ -1,4 +1,4 @@
-//! Processes that run by themselves: what they print goes to a file, and the test waits for lines in it.
+//! Processes whose output goes to a file, in which a test waits for lines.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -10,10 +10,10 @@ use rustix::process::{Pid, Signal};
 
 use crate::until::try_until;
 
-/// How long a graph, a node or a command of dora may take for what takes a second or two on an idle machine.
+/// Time limit for a graph, a node or a command of dora, for tasks that take a second or two on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lines of a log that go into an error.
+/// Number of a log's lines in an error.
 const LAST_LINES: usize = 12;
 
 /// A started process and the file with its output. Killed when dropped.
@@ -22,25 +22,25 @@ pub struct LoggedProcess {
     name: String,
     child: Child,
     log: PathBuf,
-    /// Whether it leads a process group, which ends with it.
+    /// Whether it leads a process group, which is killed with it.
     leads_group: bool,
 }
 
 impl LoggedProcess {
-    /// Starts `command`; what it prints goes to `log`. It stays in this process's group, and ends with that.
+    /// Starts `command`, whose output goes to `log`. It stays in this process's group and ends with that group.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self, String> {
-        let told = |error: std::io::Error| format!("{name} does not start: {error}: {command:?}");
-        let file = File::create(log).map_err(told)?;
-        let copy = file.try_clone().map_err(told)?;
+        let failed = |error: std::io::Error| format!("{name} does not start: {error}: {command:?}");
+        let file = File::create(log).map_err(failed)?;
+        let copy = file.try_clone().map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(file).stderr(copy).spawn();
         let child = child.map_err(|error| format!("{name} does not start: {error}: {command:?}"))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned(), leads_group: false })
     }
 
-    /// As [`start`](Self::start), in a process group of its own, which is killed with it.
+    /// Like [`start`](Self::start), in a new process group, which is killed with it.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -50,27 +50,27 @@ impl LoggedProcess {
         Ok(started)
     }
 
-    /// What errors call it.
+    /// Its name in errors.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its process id.
+    /// Its process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Everything that it has printed so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// The last lines that it has printed.
+    /// The last lines of its output so far.
     pub fn last_lines(&self) -> String {
         last_lines(&self.log)
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
@@ -101,14 +101,14 @@ impl LoggedProcess {
         if status.success() { Ok(()) } else { Err(format!("{} failed ({status}):\n{}", self.name, self.log())) }
     }
 
-    /// Waits until it has printed `text`. Returns the first line with it.
+    /// Waits until it has printed `text`. Returns the first line that contains it.
     ///
     /// # Errors
     /// When it ends before, or does not print it within [`PATIENCE`].
     pub fn wait_for_line(&mut self, text: &str) -> Result<String, String> {
         let what = format!("{} prints {text:?}", self.name);
         try_until(PATIENCE, &what, || {
-            // In this order: what it printed just before its end is in the file when its end is seen.
+            // The order matters: the file contains the last lines only once the end has been seen.
             let ended = self.ended();
             let found = self.line(text);
             match ended {
@@ -120,16 +120,17 @@ impl LoggedProcess {
         })
     }
 
-    /// The first complete line printed so far that holds `text`.
+    /// The first complete line printed so far that contains `text`.
     pub fn line(&self, text: &str) -> Option<String> {
         let log = self.log();
         let complete = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
         complete.lines().find(|line| line.contains(text)).map(str::to_owned)
     }
 
-    /// Sends `signal` to the process alone: dora's command line takes two interrupts for haste.
+    /// Sends `signal` to the process alone, not to its group: dora's command line treats a second interrupt as a
+    /// request to end at once.
     pub fn signal(&self, signal: Signal) {
-        // An error means that it has ended, which the caller sees by waiting.
+        // An error means that it has ended, which the caller notices by waiting.
         let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
     }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::segments;
 
-/// A stream's name that no other test and no other run uses. When a test that passes drops it, nothing of the stream may be
-/// left in shared memory; after a failure the rest is removed.
+/// A stream's name that no other test and no other run uses. When it is dropped, nothing of the stream may be left in
+/// shared memory. Whatever is left is removed, and the test fails if it has not failed before.
 #[derive(Debug)]
 pub struct Name(String);
 

@@ -1,5 +1,5 @@
-//! Calls everything that a reader has, and checks that the results fit together. Whatever the segments say, a reader
-//! returns an error about them or goes on; these functions panic on anything else.
+//! Calls every method of a reader and checks that the results are consistent. For any content of the segments, a reader
+//! must return an error about them or continue. These functions panic on anything else.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use dora_shm_ring::{
     Error, Format, Frames, Message, MessageReader, Outcome, Reader, ReaderOptions, Result, SharedBytes, Start,
 };
 
-/// Where readers begin.
+/// The starts of the probing readers.
 pub const STARTS: [Start; 3] = [Start::Oldest, Start::Newest, Start::Last(3)];
 
-/// Whether an error is one that a reader may return about the segments of a stream.
+/// Whether a reader may return this error about the segments of a stream.
 pub fn is_about_segments(error: &Error) -> bool {
     matches!(
         error,
@@ -38,7 +38,7 @@ pub fn all(name: &str, options: &ReaderOptions) -> Result<()> {
     first
 }
 
-/// Calls what a reader of frames has.
+/// Calls the methods of a reader of frames.
 ///
 /// # Errors
 /// The first error of the reader.
@@ -64,7 +64,7 @@ pub fn frames(name: &str, options: &ReaderOptions) -> Result<()> {
     state(&mut reader)
 }
 
-/// Calls what a reader of messages has.
+/// Calls the methods of a reader of messages.
 ///
 /// # Errors
 /// The first error of the reader.
@@ -88,7 +88,7 @@ pub fn messages(name: &str, options: &ReaderOptions) -> Result<()> {
     reader.info().map(|_| ())
 }
 
-/// Reads what a reader of frames knows about the stream.
+/// Calls the methods by which a reader of frames reports the stream's state.
 ///
 /// # Errors
 /// The first error of the reader.

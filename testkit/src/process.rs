@@ -1,4 +1,4 @@
-//! Other processes: started, spoken with line by line, stopped, killed, and gone when the test ends.
+//! Child processes that a test starts, exchanges lines with, stops and kills. They end with the test.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,19 +14,19 @@ use crate::until::{PATIENCE, try_until};
 /// A child process that exchanges lines with the test. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
-    /// What errors call it.
+    /// Its name in errors: the command line.
     name: String,
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     listener: Option<JoinHandle<()>>,
-    /// How long a line or the end may take.
+    /// Time limit for each line and for the end.
     patience: Duration,
     ended: bool,
 }
 
 impl Process {
-    /// Starts `command`, whose input and output become lines.
+    /// Starts `command`, with which the test then exchanges lines.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -34,7 +34,8 @@ impl Process {
         Self::start_filtered(command, Some)
     }
 
-    /// As [`start`](Self::start); `filter` sees each line as it comes, in a thread of its own, and may keep it.
+    /// Like [`start`](Self::start). A separate thread passes each line to `filter` as it arrives. If `filter` returns
+    /// `None`, the test does not receive the line.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -61,23 +62,23 @@ impl Process {
         Ok(Self { name, child, stdin, lines, listener, patience: PATIENCE, ended: false })
     }
 
-    /// Waits longer, or shorter, than [`PATIENCE`] for each line and for the end.
+    /// Sets the time limit for each line and for the end, instead of [`PATIENCE`].
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Its process id.
+    /// Its process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its stderr, when the command piped it.
+    /// Its stderr, if the command pipes it.
     pub fn stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
     }
 
-    /// Sends a line. The process may be dead by now.
+    /// Sends a line. Does nothing if the process is dead.
     pub fn say(&mut self, line: &str) {
         if let Some(stdin) = &mut self.stdin {
             let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
@@ -92,44 +93,44 @@ impl Process {
     /// The next line; `None` when the process has closed its output.
     ///
     /// # Errors
-    /// When no line comes for its patience.
+    /// When no line arrives within its time limit.
     pub fn hear(&mut self) -> Result<Option<String>, String> {
         match self.lines.recv_timeout(self.patience) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => Err(format!("{} prints nothing for {:?}", self.name, self.patience)),
+            Err(RecvTimeoutError::Timeout) => Err(format!("{} has printed nothing for {:?}", self.name, self.patience)),
         }
     }
 
-    /// The next line if it has come already.
+    /// The next line, if it has arrived already.
     pub fn try_hear(&mut self) -> Option<String> {
         self.lines.try_recv().ok()
     }
 
-    /// Sends a line and returns the next one; `None` when the process ends instead.
+    /// Sends a line and returns the next line of the process; `None` if it ends instead.
     ///
     /// # Errors
-    /// When no line comes for its patience.
+    /// When no line arrives within its time limit.
     pub fn ask(&mut self, line: &str) -> Result<Option<String>, String> {
         self.say(line);
         self.hear()
     }
 
-    /// Sends a line, to which the process must answer with `answer`.
+    /// Sends a line, after which the process must print `reply`.
     ///
     /// # Errors
-    /// When it answers anything else, or ends, or is silent for its patience.
-    pub fn ask_for(&mut self, line: &str, answer: &str) -> Result<(), String> {
+    /// When it prints anything else, ends, or prints nothing within its time limit.
+    pub fn ask_for(&mut self, line: &str, reply: &str) -> Result<(), String> {
         match self.ask(line)? {
-            Some(found) if found == answer => Ok(()),
-            found => Err(format!("{} answers {found:?} to {line:?}, expected {answer:?}", self.name)),
+            Some(found) if found == reply => Ok(()),
+            found => Err(format!("after {line:?} {} printed {found:?}, expected {reply:?}", self.name)),
         }
     }
 
-    /// Waits until it prints `line`; other lines are passed over. Returns `false` when it ends before.
+    /// Waits until it prints `line` and skips other lines. Returns `false` if it ends before.
     ///
     /// # Errors
-    /// When no line comes for its patience.
+    /// When no line arrives within its time limit.
     pub fn prints(&mut self, line: &str) -> Result<bool, String> {
         while let Some(found) = self.hear()? {
             if found == line {
@@ -142,7 +143,7 @@ impl Process {
     /// Waits until it prints `line`.
     ///
     /// # Errors
-    /// When it ends before, or no line comes for its patience.
+    /// When it ends before, or no line arrives within its time limit.
     pub fn expect(&mut self, line: &str) -> Result<(), String> {
         if self.prints(line)? {
             return Ok(());
@@ -150,13 +151,13 @@ impl Process {
         Err(format!("{} ended before it printed {line:?}: {:?}", self.name, self.child.wait()))
     }
 
-    /// Sends a signal. The child has not been waited for, so the number is still its own.
+    /// Sends a signal. The child has not been waited for, so no other process can have its ID.
     pub fn signal(&self, signal: Signal) {
-        // An error means that it has ended, which the caller sees by waiting.
+        // An error means that it has ended, which the caller notices by waiting.
         let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// Sends SIGKILL, without waiting for the child: it is a zombie until its end is awaited.
+    /// Sends SIGKILL without waiting for the child, which is a zombie until it is waited for.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
     }
@@ -164,7 +165,7 @@ impl Process {
     /// Closes its input and waits for its end.
     ///
     /// # Errors
-    /// When it does not end within its patience.
+    /// When it does not end within its time limit.
     pub fn end(mut self) -> Result<ExitStatus, String> {
         self.close_input();
         self.end_within(self.patience)
@@ -175,7 +176,7 @@ impl Process {
         let child = &mut self.child;
         let status = try_until(patience, &what, || child.try_wait().map_err(|error| error.to_string()))?;
         self.ended = true;
-        // What it printed has been filtered. A process that it left behind may keep its output open.
+        // Waits until all of its output has been filtered. A process that it left behind may keep the output open.
         if let Some(listener) = self.listener.take() {
             let _ = try_until(PATIENCE, "its output ends", || Ok(listener.is_finished().then_some(())));
         }
@@ -185,7 +186,7 @@ impl Process {
     /// Closes its input and waits for its end, which must be a success.
     ///
     /// # Errors
-    /// When it fails, or does not end within its patience.
+    /// When it fails, or does not end within its time limit.
     pub fn end_well(mut self) -> Result<(), String> {
         self.close_input();
         let status = self.end_within(self.patience)?;
@@ -195,7 +196,7 @@ impl Process {
     /// Waits for its end, which must be by SIGKILL.
     ///
     /// # Errors
-    /// When it ends in another way, or not within its patience.
+    /// When it ends in another way, or not within its time limit.
     pub fn end_killed(mut self) -> Result<(), String> {
         self.close_input();
         let status = self.end_within(self.patience)?;
@@ -211,8 +212,8 @@ impl Process {
         self.end_killed()
     }
 
-    /// Waits until it dies by SIGKILL, without closing its input. Returns `false` when it still lives after `patience`; then
-    /// it is killed.
+    /// Waits until it dies by SIGKILL, without closing its input. If it still lives after `patience`, kills it and
+    /// returns `false`.
     ///
     /// # Errors
     /// When it ends in another way.
@@ -226,7 +227,7 @@ impl Process {
     /// Waits until it is in `state`, a letter of `/proc/PID/stat`.
     ///
     /// # Errors
-    /// When it is not for [`PATIENCE`].
+    /// When it is not in that state within [`PATIENCE`].
     pub fn comes_to(&self, state: char) -> Result<(), String> {
         let what = format!("{} is in state {state}", self.name);
         try_until(PATIENCE, &what, || Ok((state_of(self.pid()) == Some(state)).then_some(())))
@@ -247,13 +248,13 @@ fn killed(name: &str, status: ExitStatus) -> Result<(), String> {
     if killed { Ok(()) } else { Err(format!("{name} ended with {status} before it was killed")) }
 }
 
-/// The state of a process, a letter of `/proc/PID/stat`; `None` when there is no such process.
+/// The state of a process, a letter of `/proc/PID/stat`; `None` if there is no such process.
 pub fn state_of(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-/// In a child: prints a line for the parent. A parent that is gone reads nothing.
+/// In a child: prints a line for the parent. Errors are ignored, since the parent may have ended.
 pub fn tell(line: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());

@@ -1,4 +1,4 @@
-//! The workspace's programs, brought up to date before they are started.
+//! The workspace's programs, built before they are started.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,19 +12,20 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("testkit/ lies in the workspace")
 }
 
-/// A folder of release builds that is up to date, if somebody names one in `DORA_SHM_PROGRAMS`.
+/// The folder of current release builds that `DORA_SHM_PROGRAMS` names, if it is set.
 pub fn built_folder() -> Option<PathBuf> {
     std::env::var_os("DORA_SHM_PROGRAMS").map(PathBuf::from)
 }
 
-/// The program with the [`roles`](crate::roles), built as this test is: with the same profile, target and features.
+/// The program of the [`roles`](crate::roles), built with the profile, target and features of this test.
 ///
 /// # Panics
 /// When it cannot be built.
 pub fn role_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        // cargo builds no program of another package for a test. The named folder has release builds without failpoints.
+        // For a test, cargo does not build programs of other packages. The named folder has release builds without
+        // failpoints.
         let release = !cfg!(debug_assertions);
         if release
             && !cfg!(feature = "failpoints")
@@ -58,10 +59,10 @@ fn profile_folder() -> PathBuf {
     folder.expect("cargo keeps this program in its target folder").to_owned()
 }
 
-/// The target that cargo was asked for, by the folder of its builds.
+/// The target that cargo was called with, derived from the folder of its builds.
 fn target_of(profile_folder: &Path) -> Option<String> {
     let name = profile_folder.parent()?.file_name()?.to_str()?;
-    // A triple such as `x86_64-unknown-linux-gnu`, which no target folder is called.
+    // A target folder has no name like a triple, such as `x86_64-unknown-linux-gnu`.
     (name.split('-').count() >= 3 && name.contains("linux")).then(|| name.to_owned())
 }
 
@@ -73,8 +74,7 @@ pub fn build(arguments: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet"]).args(arguments).current_dir(root());
-    // What cargo says about this test to the test must not reach another cargo: a build script deep under dora reads it, and
-    // would run again.
+    // These variables describe this test's package. A build script deep below dora reads them and would run again.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             command.env_remove(name);

@@ -1,11 +1,11 @@
-//! Numbers that look random and are the same for the same seed.
+//! Random numbers that depend only on a seed.
 
 /// A small generator (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator whose numbers depend on `seed` alone.
+    /// A generator whose numbers depend only on `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -21,17 +21,17 @@ impl Rng {
         self.next_u64() % limit
     }
 
-    /// True once in `n` times.
+    /// True with a probability of 1 in `n`.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    /// One of these.
+    /// A random element.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len() as u64) as usize]
     }
 
-    /// Puts these into a random order.
+    /// Puts the items into a random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u64 + 1) as usize);
@@ -46,7 +46,7 @@ pub fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// A number made of a text, for seeds that differ by their purpose.
+/// A number that is computed from a text, for seeds that differ by their purpose.
 pub fn of_text(text: &str) -> u64 {
     text.bytes().fold(0, |number, byte| mix(number ^ u64::from(byte)))
 }

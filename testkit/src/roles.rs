@@ -1,16 +1,17 @@
-//! What a process of its own does to a stream: the roles of the program `dora-shm-role`.
+//! What a separate process does to a stream: the roles of the program `dora-shm-role`.
 //!
 //! | role | arguments | what it does |
 //! |---|---|---|
-//! | `writer` | name | obeys lines: `create`, `begin`, `write`, `describe`, ... ([`writer`]) |
-//! | `reader` | name | obeys lines: `open`, `read`, `wait` ([`reader`]) |
-//! | `source` | name, frames, chunk, `int64` or `float32` | obeys lines: `write`, `begin`, `close` ([`source`]) |
+//! | `writer` | name | obeys commands: `create`, `begin`, `write`, `describe`, ... ([`writer`]) |
+//! | `reader` | name | obeys commands: `open`, `read`, `wait` ([`reader`]) |
+//! | `source` | name, frames, chunk, `int64` or `float32` | obeys commands: `write`, `begin`, `close` ([`source`]) |
 //! | `storm` | seed, name, and `keep-replaced` or nothing | does everything that a writer can do, until it is killed |
 //! | `follower` | kind, seed, name | follows the stream and checks it until it is killed |
-//! | `intruder` | name | tries to write, remove and take over the stream, as a user who may not |
-//! | `contender` | seed, token file, name | wants the name all the time, until it is killed |
+//! | `intruder` | name | tries to write, remove and take over the stream, as a user who has no permission |
+//! | `contender` | seed, token file, name | tries all the time to own the name, until it is killed |
 //!
-//! Roles that obey answer each line with one line. They end when their input ends, and a writer then closes its stream.
+//! Roles that obey print one line for each line of their input. They end when their input ends. A writer then closes
+//! its stream.
 
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -31,12 +32,12 @@ use crate::signal;
 use crate::source::{Samples, Source};
 use crate::until::PATIENCE;
 
-/// What a role's answer to a line is when all went well.
+/// The line that a role prints after a command that succeeded.
 pub const DONE: &str = "done";
 
 type Played = Result<(), String>;
 
-/// Starts a role in a process of its own.
+/// Starts a role in a separate process.
 ///
 /// # Panics
 /// When the program cannot be built or started.
@@ -45,7 +46,7 @@ pub fn start(role: &str, arguments: &[&str]) -> Process {
     start_with(role, arguments, &[])
 }
 
-/// As [`start`], with variables in its environment.
+/// Like [`start`], with additional environment variables.
 ///
 /// # Panics
 /// When the program cannot be built or started.
@@ -56,10 +57,10 @@ pub fn start_with(role: &str, arguments: &[&str], environment: &[(&str, &str)]) 
     Process::start(&mut command).unwrap_or_else(|sentence| panic!("{sentence}"))
 }
 
-/// A writer in a process of its own, whose stream has a ring of `frames` frames of the [`signal`].
+/// Starts a writer in a separate process, whose stream has a ring of `frames` frames of the [`signal`].
 ///
 /// # Panics
-/// When the stream cannot be made.
+/// When the stream cannot be created.
 #[track_caller]
 pub fn start_writer(name: &str, frames: u64) -> Process {
     let mut writer = start("writer", &[name]);
@@ -69,10 +70,10 @@ pub fn start_writer(name: &str, frames: u64) -> Process {
     writer
 }
 
-/// Leaves a stream with five frames whose writer was killed. Returns the writer's process id.
+/// Creates a stream with five frames whose writer is then killed. Returns the writer's process ID.
 ///
 /// # Panics
-/// When the stream cannot be made.
+/// When the stream cannot be created.
 #[track_caller]
 pub fn leave_dead_stream(name: &str, ring_frames: u64) -> u32 {
     let mut writer = start_writer(name, ring_frames);
@@ -85,7 +86,7 @@ pub fn leave_dead_stream(name: &str, ring_frames: u64) -> u32 {
 /// Plays the role that a program's arguments name.
 ///
 /// # Errors
-/// A sentence that says what went wrong, or that the arguments name no role.
+/// A sentence that describes the failure, or the arguments if they do not name a role.
 pub fn play(arguments: &[String]) -> Played {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
@@ -97,12 +98,12 @@ pub fn play(arguments: &[String]) -> Played {
         ["follower", kind, seed, name] => follow(kind.parse()?, &mut Rng::new(number(seed)?), name, |_| {}),
         ["intruder", name] => intrude(name),
         ["contender", seed, token, name] => contend(&mut Rng::new(number(seed)?), Path::new(token), name),
-        _ => Err(format!("{words:?} names no role with its arguments")),
+        _ => Err(format!("{words:?} is not a role with its arguments")),
     }
 }
 
 fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
-    word.parse().map_err(|_| format!("{word:?} is not a number here"))
+    word.parse().map_err(|_| format!("{word:?} is not a number of the expected type"))
 }
 
 fn octal(word: &str) -> Result<u32, String> {
@@ -114,10 +115,10 @@ fn sentence(error: Error) -> String {
 }
 
 fn open<T>(handle: &mut Option<T>) -> Result<&mut T, String> {
-    handle.as_mut().ok_or_else(|| "there is no stream yet".to_owned())
+    handle.as_mut().ok_or_else(|| "no stream is open".to_owned())
 }
 
-/// Obeys until the input ends. An error is the answer to its line.
+/// Obeys commands until the input ends. Prints an error as the response to its command.
 fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
     while let Some(line) = listen() {
         let words: Vec<&str> = line.split(' ').collect();
@@ -126,11 +127,11 @@ fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
     Ok(())
 }
 
-/// A writer that obeys.
+/// A writer that obeys commands.
 ///
-/// | line | what it does |
+/// | command | what it does |
 /// |---|---|
-/// | `create [MODE] [keep-replaced]` | makes the stream, with an octal mode |
+/// | `create [MODE] [keep-replaced]` | creates the stream, with an octal mode |
 /// | `umask MODE` | sets the umask |
 /// | `begin SHAPE FRAMES CHUNK KEY` | begins a ring; the shape is `4` or `2,2` |
 /// | `write FRAMES` | writes a message of the [`signal`] |
@@ -139,7 +140,7 @@ fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
 /// | `die` | kills this process |
 ///
 /// # Errors
-/// None; errors are answers, as `failed: Error`.
+/// None. Errors of commands are printed, as `failed: Error`.
 pub fn writer(name: &str) -> Played {
     let mut writer: Option<Writer> = None;
     obey(|words| {
@@ -164,22 +165,22 @@ pub fn writer(name: &str) -> Played {
             ["describe", key] => open(&mut writer)?.describe(&signal::description(key)).map_err(sentence)?,
             ["close"] => writer = None,
             ["die"] => _ = kill_process(getpid(), Signal::KILL),
-            _ => return Err(format!("{words:?} is not a line for a writer")),
+            _ => return Err(format!("{words:?} is not a command for a writer")),
         }
         Ok(DONE.to_owned())
     })
 }
 
-/// A reader that obeys.
+/// A reader that obeys commands.
 ///
-/// | line | what it does |
+/// | command | what it does |
 /// |---|---|
 /// | `open` | attaches at the oldest frame |
-/// | `read FRAMES` | reads at most so many frames; the answer is the outcome, such as `Data(5)` |
-/// | `wait MILLISECONDS` | waits once |
+/// | `read FRAMES` | reads at most this number of frames and prints the outcome, such as `Data(5)` |
+/// | `wait MILLISECONDS` | waits once and prints the result |
 ///
 /// # Errors
-/// None; errors are answers, as `failed: Error`.
+/// None. Errors of commands are printed, as `failed: Error`.
 pub fn reader(name: &str) -> Played {
     let mut reader: Option<Reader> = None;
     let mut frames = Frames::new();
@@ -194,22 +195,22 @@ pub fn reader(name: &str) -> Played {
                 let timeout = Duration::from_millis(number(milliseconds)?);
                 return Ok(format!("{:?}", open(&mut reader)?.wait(timeout).map_err(sentence)?));
             }
-            _ => return Err(format!("{words:?} is not a line for a reader")),
+            _ => return Err(format!("{words:?} is not a command for a reader")),
         }
         Ok(DONE.to_owned())
     })
 }
 
-/// A [`Source`] that obeys. It tells `begins` first.
+/// A [`Source`] that obeys commands. It first prints `begins`.
 ///
-/// | line | what it does |
+/// | command | what it does |
 /// |---|---|
 /// | `write FRAMES` | writes a message |
 /// | `begin FRAMES CHUNK FIRST` | begins the next generation ([`Source::begin`]) |
 /// | `close` | closes the stream |
 ///
 /// # Errors
-/// When the arguments are wrong; errors of lines are answers.
+/// When the arguments are wrong. Errors of commands are printed.
 ///
 /// # Panics
 /// When the stream cannot be written.
@@ -228,13 +229,13 @@ pub fn source(name: &str, frames: u64, chunk: u64, samples: &str) -> Played {
                 open(&mut source)?.begin(number(frames)?, number(chunk)?, number(first)?);
             }
             ["close"] => source = None,
-            _ => return Err(format!("{words:?} is not a line for a source")),
+            _ => return Err(format!("{words:?} is not a command for a source")),
         }
         Ok(DONE.to_owned())
     })
 }
 
-/// As [`Writer::create`], for a moment longer than the last thread of a dead writer lives.
+/// Like [`Writer::create`], but retries until the last thread of a dead writer has ended, at most for [`PATIENCE`].
 ///
 /// # Errors
 /// Those of [`Writer::create`].
@@ -248,8 +249,8 @@ pub fn create_patiently(name: &str, options: &WriterOptions) -> dora_shm_ring::R
     }
 }
 
-/// Makes the stream again and again, and does everything that a writer can do. It tells `begins` when it has begun the first
-/// ring. `keeps_replaced`: every second writer keeps the descriptions that it replaces for a while.
+/// Creates the stream repeatedly, and does everything that a writer can do. Prints `begins` when the first ring has
+/// begun. `keeps_replaced`: about every second writer keeps replaced descriptions for a while.
 ///
 /// # Errors
 /// When the writer fails.
@@ -271,8 +272,8 @@ pub fn storm(rng: &mut Rng, name: &str, keeps_replaced: bool) -> Played {
     }
 }
 
-/// Follows the stream for ever, from a random start, and checks it. It tells `begins` when it is attached; `checked` is
-/// called with the frames of each read.
+/// Follows the stream without end, from a random start, and checks it. Prints `begins` when the reader is open. Calls
+/// `checked` with the number of frames of each read.
 ///
 /// # Errors
 /// When a frame or a loss is wrong.
@@ -295,12 +296,13 @@ pub fn follow(kind: Kind, rng: &mut Rng, name: &str, mut checked: impl FnMut(u64
     }
 }
 
-/// Wants the name all the time. Whoever has the name also locks the token; it tells `owned` each time.
+/// Tries all the time to own the name. An owner of the name also locks the token, writes, and prints `owned`.
 ///
 /// # Errors
 /// When two processes own the name, or the writer fails.
 pub fn contend(rng: &mut Rng, token: &Path, name: &str) -> Played {
-    // Opened before the stream's lock: a dying process gives up what it opened first, first.
+    // Opened before the stream's lock, since a dying process releases its locks in the order in which it opened the
+    // files.
     let token = std::fs::File::open(token).map_err(|error| format!("{}: {error}", token.display()))?;
     let mut buffer = Vec::new();
     tell("begins");
@@ -327,20 +329,20 @@ pub fn contend(rng: &mut Rng, token: &Path, name: &str) -> Played {
     }
 }
 
-/// What an intruder tells of an attempt that was refused.
+/// The line that an intruder prints after an attempt that was refused.
 pub const REFUSED: &str = "PermissionDenied";
 
-/// Tries to open each segment for writing, to remove it, and to become the stream's writer. It tells for each attempt how it
-/// ended: `done`, or the kind of the error.
+/// Tries to open each segment for writing, to remove it, and to become the stream's writer. Prints the result of each
+/// attempt: `done`, or the kind of the error.
 ///
 /// # Errors
-/// None; errors are told.
+/// None. Errors are printed.
 pub fn intrude(name: &str) -> Played {
-    let told =
+    let outcome =
         |result: std::io::Result<()>| result.map_or_else(|error| format!("{:?}", error.kind()), |()| DONE.to_owned());
     for path in segments::of(name) {
-        tell(&told(segments::open(&path).map(|_| ())));
-        tell(&told(std::fs::remove_file(&path)));
+        tell(&outcome(segments::open(&path).map(|_| ())));
+        tell(&outcome(std::fs::remove_file(&path)));
     }
     let created = Writer::create(name, WriterOptions::default());
     tell(if created.is_ok() { DONE } else { REFUSED });

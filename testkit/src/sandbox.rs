@@ -1,4 +1,4 @@
-//! A folder and an environment of one's own, by which all processes that are started there are known, however deep.
+//! A private folder, and an environment that marks all processes that are started there, including their descendants.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,26 +13,27 @@ use crate::logged::LoggedProcess;
 /// Environment variable that marks the processes of a sandbox.
 const MARK: &str = "DORA_SHM_SANDBOX";
 
-/// A folder, and the processes that were started in it.
+/// A folder and the processes that were started in it.
 #[derive(Debug)]
 pub struct Sandbox {
     folder: PathBuf,
-    /// Whether processes lead groups of their own.
+    /// Whether each process leads a separate process group.
     has_groups: bool,
 }
 
 impl Sandbox {
-    /// Makes a folder for `name`, which is unique on this machine. Processes stay in the group of this one, and end with it.
+    /// Creates a folder for `name`, which must be unique on this machine. Processes stay in this process's group and
+    /// end with it.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be created.
     pub fn new(name: &str) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("dora-shm-{name}"));
         fs::create_dir_all(folder.join("home"))?;
         Ok(Self { folder, has_groups: false })
     }
 
-    /// Starts each process in a group of its own, which ends with it.
+    /// Starts each process in a separate process group, which is killed with it.
     pub fn with_groups(self) -> Self {
         Self { has_groups: true, ..self }
     }
@@ -57,7 +58,7 @@ impl Sandbox {
         Ok(path)
     }
 
-    /// `program` in the folder, with an environment that is the same on every machine.
+    /// A command that runs `program` in the folder, with an environment that is the same on every machine.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -65,14 +66,14 @@ impl Sandbox {
             .env(MARK, &self.folder)
             .env("HOME", self.folder.join("home"))
             .env("RUST_BACKTRACE", "0")
-            // Daemons that run at the same time would find each other.
+            // With multicast, daemons of different tests would find each other.
             .env("DORA_ZENOH_MULTICAST", "off")
-            // Published nodes behave differently under it.
+            // Published nodes behave differently if it is set.
             .env_remove("CI");
         command
     }
 
-    /// Starts `command`; what it prints goes to the file `<name>.log` of the folder.
+    /// Starts `command`, whose output goes to the file `<name>.log` of the folder.
     ///
     /// # Errors
     /// When it cannot be started.

@@ -1,5 +1,5 @@
-//! A stream's segments as files. Names and offsets are written down here once more, from `SPEC.md`, so that a test does not
-//! have to believe what the ring reports about itself.
+//! A stream's segments as files. Names and offsets are repeated here from `SPEC.md`, so that a test does not depend on
+//! what the ring reports about itself.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -32,7 +32,7 @@ pub fn publics(stream: &str) -> [PathBuf; 3] {
     [header(stream), ring(stream, 0), metadata(stream, 1)]
 }
 
-/// The writer's own name of a segment.
+/// The anchor of a segment: the name that only writers use.
 pub fn anchor(public: &Path) -> PathBuf {
     let mut name = public.as_os_str().to_owned();
     name.push(".anchor");
@@ -52,7 +52,7 @@ pub fn remove(stream: &str) {
     of(stream).iter().for_each(|path| _ = std::fs::remove_file(path));
 }
 
-/// The names in shared memory, sorted.
+/// The names of all files in shared memory, sorted.
 pub fn listing() -> Vec<String> {
     let entries = std::fs::read_dir(SHM_DIR).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -140,7 +140,7 @@ impl Bytes {
         Self(std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
     }
 
-    /// The bytes of a segment that may be gone.
+    /// The bytes of a segment; `None` if the file cannot be read.
     pub fn read(path: &Path) -> Option<Self> {
         std::fs::read(path).ok().map(Self)
     }
@@ -175,7 +175,8 @@ impl Bytes {
     /// When the segment is shorter.
     #[track_caller]
     pub fn u32(&self, offset: u64) -> u32 {
-        self.get_u32(offset).unwrap_or_else(|| panic!("no word at {offset} of {} bytes", self.len()))
+        self.get_u32(offset)
+            .unwrap_or_else(|| panic!("no word at offset {offset}: the segment has {} bytes", self.len()))
     }
 
     /// The word of eight bytes at `offset`.
@@ -184,7 +185,8 @@ impl Bytes {
     /// When the segment is shorter.
     #[track_caller]
     pub fn u64(&self, offset: u64) -> u64 {
-        self.get_u64(offset).unwrap_or_else(|| panic!("no word at {offset} of {} bytes", self.len()))
+        self.get_u64(offset)
+            .unwrap_or_else(|| panic!("no word at offset {offset}: the segment has {} bytes", self.len()))
     }
 
     /// The word of four bytes at `offset`, if the segment is that long.
@@ -214,7 +216,7 @@ pub fn patch(path: &Path, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
     OpenOptions::new().write(true).open(path)?.write_all_at(bytes, offset)
 }
 
-/// Opens a segment to read and patch it.
+/// Opens a segment for reading and patching.
 ///
 /// # Errors
 /// When the file cannot be opened.
@@ -225,27 +227,28 @@ pub fn open(path: &Path) -> std::io::Result<File> {
 /// Which of a segment's two names exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// The public name.
+    /// Whether the public name exists.
     pub public: bool,
-    /// The writer's own name.
+    /// Whether the anchor exists.
     pub anchor: bool,
 }
 
 impl Names {
     /// Both.
     pub const BOTH: Self = Self { public: true, anchor: true };
-    /// The writer's own name alone.
+    /// The anchor alone.
     pub const ANCHOR: Self = Self { public: false, anchor: true };
     /// Neither.
     pub const NONE: Self = Self { public: false, anchor: false };
 
-    /// Those of the segment with this public name.
+    /// The existing names of the segment with this public name.
     pub fn of(public: &Path) -> Self {
         Self { public: public.symlink_metadata().is_ok(), anchor: anchor(public).symlink_metadata().is_ok() }
     }
 }
 
-/// The state of a stream in its files, while nobody writes it. A field whose file is missing or too short is 0.
+/// The state of a stream according to its files, while no process writes them. A field is 0 if its file is missing or
+/// too short.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the specification")]
 pub struct Snapshot {
@@ -269,7 +272,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The state of a stream now.
+    /// Reads the state of a stream.
     pub fn of(stream: &str) -> Self {
         let public = header(stream);
         let mut snapshot = Self { public: public.exists(), anchor: anchor(&public).exists(), ..Self::default() };
@@ -299,7 +302,7 @@ impl Snapshot {
         snapshot
     }
 
-    /// Frames committed under this `stream_id`.
+    /// Number of frames committed under this `stream_id`.
     pub fn total(&self) -> u64 {
         self.base + self.committed
     }

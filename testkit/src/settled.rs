@@ -1,28 +1,29 @@
-//! Segments with fixed values in the place of what differs in every run: identities, clocks, the writer's process id.
+//! Replaces the values in segments that differ in every run with fixed ones: identities, clocks, the writer's process
+//! ID.
 
 use crate::segments::{Bytes, footer_at, header_at, record_at, trailer_at};
 
-/// Beyond 2^63, so that readers with signed integers show.
+/// The stream's identity: beyond 2^63, so that a reader that uses signed integers fails.
 pub const STREAM_ID: u64 = 0xFEDC_BA98_7654_3210;
-/// Unix nanoseconds at which stream and rings were made.
+/// Unix time in nanoseconds at which the stream and its rings were created.
 pub const CREATED_NS: i64 = 1_700_000_000_000_000_000;
-/// CLOCK_MONOTONIC at which rings were made and the first message was committed.
+/// Time of CLOCK_MONOTONIC in nanoseconds at which rings were created and the first message was committed.
 pub const MONO_NS: u64 = 1_000_000_007;
 /// Nanoseconds between two messages.
 pub const CHUNK_NS: u64 = 40_000_000;
-/// The writer.
+/// The writer's process ID.
 pub const WRITER_PID: u32 = 4242;
 
-/// Settles a header.
+/// Sets the fixed values of a header.
 pub fn header(header: &mut Bytes) {
     header.store(header_at::STREAM_ID, &STREAM_ID.to_le_bytes());
     header.store(header_at::CREATED_NS, &CREATED_NS.to_le_bytes());
     header.store(header_at::WRITER_PID, &WRITER_PID.to_le_bytes());
-    // A writer that has taken over stops waking readers when it has seen that none waits.
+    // After a takeover the writer clears this word as soon as it has seen that no reader waits.
     header.store(header_at::WAKING, &0u32.to_le_bytes());
 }
 
-/// Settles a ring.
+/// Sets the fixed values of a ring.
 pub fn ring(ring: &mut Bytes) {
     let trailer = ring.trailer();
     let index = ring.u64(trailer + trailer_at::INDEX_OFFSET);
@@ -30,7 +31,7 @@ pub fn ring(ring: &mut Bytes) {
     let reserved = ring.u64(trailer + trailer_at::RESERVED_CHUNKS);
     for chunk in reserved.saturating_sub(records)..reserved {
         let mono_ns = index + record_at::LENGTH * (chunk % records) + record_at::MONO_NS;
-        // A record that its writer did not come to is all zero.
+        // A record that its writer did not reach is all zero.
         if ring.u64(mono_ns) != 0 {
             ring.store(mono_ns, &(MONO_NS + CHUNK_NS * chunk).to_le_bytes());
         }
@@ -40,7 +41,7 @@ pub fn ring(ring: &mut Bytes) {
     ring.store(trailer + trailer_at::CREATED_MONO_NS, &MONO_NS.to_le_bytes());
 }
 
-/// Settles a description.
+/// Sets the fixed values of a description.
 pub fn metadata(metadata: &mut Bytes) {
     let footer = metadata.footer();
     metadata.store(footer + footer_at::STREAM_ID, &STREAM_ID.to_le_bytes());

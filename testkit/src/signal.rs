@@ -1,13 +1,14 @@
-//! Frames that carry where they belong: the position in the stream, the identity of the stream, the writer's epoch, and a
-//! checksum over the whole frame.
+//! Frames that carry their place: the position in the stream, the stream's identity, the writer's epoch, and a checksum
+//! of the whole frame.
 
 use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer};
 
 use crate::rng::{Rng, mix};
 
-/// Words of the smallest frame: position, stream_id, epoch, checksum. Larger frames have a body before the checksum.
+/// Number of words in the smallest frame: position, stream_id, epoch, checksum. Larger frames have a body before the
+/// checksum.
 pub const LEAST_WORDS: usize = 4;
-/// Bytes of the smallest frame.
+/// Number of bytes in the smallest frame.
 pub const LEAST_BYTES: usize = 8 * LEAST_WORDS;
 
 /// Seconds between two frames. A power of two, so that every time is exact.
@@ -52,7 +53,7 @@ pub fn fill(frame: &mut [u8], stamp: Stamp) {
     *check = mix(sum).to_le_bytes();
 }
 
-/// What a frame carries, if it is whole.
+/// The stamp of a frame, if the frame is whole.
 pub fn check(frame: &[u8]) -> Option<Stamp> {
     let (words, rest) = frame.as_chunks::<8>();
     let (check, content) = words.split_last()?;
@@ -69,12 +70,12 @@ pub fn time_of(position: u64) -> f64 {
     position as f64 * STEP_S
 }
 
-/// Frames of [`LEAST_BYTES`] in a ring of `frames`.
+/// The format of frames of [`LEAST_BYTES`], in a ring of `frames`.
 pub fn format(frames: u64) -> Format {
     format_of(&[LEAST_WORDS as u64], frames)
 }
 
-/// Frames of 64-bit words in this shape, in a ring of `frames`.
+/// The format of frames of 64-bit words in this shape, in a ring of `frames`.
 ///
 /// # Panics
 /// When the shape has fewer than [`LEAST_WORDS`] words or the ring cannot be so large.
@@ -83,13 +84,14 @@ pub fn format_of(shape: &[u64], frames: u64) -> Format {
     Format::new(Dtype::U64, shape, 1000.0, frames).expect("a format that the ring can have")
 }
 
-/// Some format of the signal: any dtype, up to rank 4, up to about 1 KiB per frame, in a ring of at most `most_frames`.
+/// A random format of the signal: any dtype, up to rank 4, up to about 1 KiB per frame, in a ring of at most
+/// `most_frames`.
 ///
 /// # Panics
 /// Never for a `most_frames` that fits into a ring.
 pub fn random_format(rng: &mut Rng, most_frames: u64) -> Format {
     let dtype = *rng.pick(&Dtype::ALL);
-    // Whole words of 8 bytes, whatever the item.
+    // Every frame consists of whole words of 8 bytes, for any item size.
     let items = 8 / dtype.size() as u64;
     let words = LEAST_WORDS as u64 + rng.below(4) * rng.below(30);
     let shape = match rng.below(4) {
@@ -107,8 +109,8 @@ pub fn description(key: impl Into<String>) -> Description {
     Description { key: key.into(), ..Description::default() }
 }
 
-/// Writes the next `frames` frames of the signal as one message, straight into the ring. Its `send_ns` is the position of
-/// its first frame.
+/// Writes the next `frames` frames of the signal as one message, directly into the ring. Its `send_ns` is the position
+/// of its first frame.
 ///
 /// # Errors
 /// Those of [`Writer::write_with`].
@@ -123,7 +125,7 @@ pub fn write(writer: &mut Writer, frames: u64) -> dora_shm_ring::Result<()> {
     })
 }
 
-/// As [`write()`], by [`Writer::write`], which copies. The caller reuses `buffer` from call to call.
+/// Like [`write()`], but with [`Writer::write`], which copies. The caller reuses `buffer` from call to call.
 ///
 /// # Errors
 /// Those of [`Writer::write`].
@@ -146,10 +148,11 @@ fn frame_bytes(writer: &Writer) -> usize {
     writer.format().map_or(LEAST_BYTES, |format| format.frame_bytes() as usize)
 }
 
-/// Most frames of a ring that [`write_anything`] begins.
+/// Largest number of frames in a ring that [`write_anything`] begins.
 pub const RANDOM_FRAMES: u64 = 200;
 
-/// Does one thing that a writer can do: writes a message of any length, describes, begins a ring, maintains its names.
+/// Does one random thing that a writer can do: writes messages of any length, replaces descriptions, begins a ring, or
+/// maintains its names.
 ///
 /// # Errors
 /// Those of the writer's method.
@@ -167,7 +170,7 @@ pub fn write_anything(writer: &mut Writer, rng: &mut Rng, buffer: &mut Vec<u8>) 
         2 => writer.describe(&description(rng.below(1000).to_string())),
         3 => writer.maintain(),
         4 => write(writer, rng.below(2 * RANDOM_FRAMES)),
-        // A burst of descriptions: more than a writer keeps of those that it has replaced.
+        // A burst of descriptions that may be more than the number of replaced ones that a writer keeps.
         5 => (0..rng.below(12)).try_for_each(|_| writer.describe(&description(rng.below(1000).to_string()))),
         6..21 => write_copy(writer, rng.below(9), buffer),
         _ => write(writer, rng.below(9)),
@@ -179,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_carries_what_was_put_in_and_any_changed_bit_is_seen() {
+    fn a_frame_carries_its_stamp_and_any_changed_bit_is_detected() {
         for words in [4, 5, 32] {
             let mut frame = vec![0; 8 * words];
             let stamp = Stamp { position: 7, stream_id: 8, epoch: 9 };
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn two_frames_mixed_at_any_word_are_no_frame() {
+    fn a_mixture_of_two_frames_is_detected_at_any_word() {
         let frame = |position| {
             let mut frame = vec![0; 64];
             fill(&mut frame, Stamp { position, stream_id: 1, epoch: 1 });

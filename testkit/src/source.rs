@@ -1,5 +1,5 @@
-//! Plain frames whose samples give their position, for readers in any language. (Frames of the [`signal`](crate::signal)
-//! carry more, which only a [`Follower`](crate::follower::Follower) checks.)
+//! Plain frames whose samples give their position, for readers in any language. (Frames of the
+//! [`signal`](crate::signal) carry more, but only a [`Follower`](crate::follower::Follower) checks them.)
 
 use std::ops::Range;
 
@@ -58,10 +58,10 @@ impl Samples {
     }
 }
 
-/// Samples in a frame of [`Samples::Int64`].
+/// Number of samples in a frame of [`Samples::Int64`].
 pub const CHANNELS: u64 = 2;
 
-/// [`Samples::Int64`] in a ring of `frames` frames.
+/// The format of [`Samples::Int64`] in a ring of `frames` frames.
 ///
 /// # Panics
 /// When a ring cannot have so many frames.
@@ -89,12 +89,12 @@ pub fn float32_at(position: u64) -> [f32; 3] {
     [position as f32, position as f32 + 0.25, -(position as f32)]
 }
 
-/// Writes frames that give their own position.
+/// A writer of frames that give their position.
 #[derive(Debug)]
 pub struct Source {
     /// The writer.
     pub writer: Writer,
-    /// Position that the next frame gives.
+    /// The position that the next frame gives.
     pub position: u64,
     samples: Samples,
 }
@@ -103,7 +103,7 @@ impl Source {
     /// A stream of [`Samples::Int64`] with a ring of `frames` frames.
     ///
     /// # Panics
-    /// When the stream cannot be made.
+    /// When the stream cannot be created.
     pub fn new(name: &str, frames: u64) -> Self {
         Self::of(Samples::Int64, name, frames, 1)
     }
@@ -111,26 +111,26 @@ impl Source {
     /// A stream of [`Samples::Float32`] with a ring of `frames` frames.
     ///
     /// # Panics
-    /// When the stream cannot be made.
+    /// When the stream cannot be created.
     pub fn float32(name: &str, frames: u64) -> Self {
         Self::of(Samples::Float32, name, frames, 5)
     }
 
-    /// A stream of such samples, whose first message is expected to have `chunk` frames.
+    /// A stream of these samples, whose first message is expected to have `chunk` frames.
     ///
     /// # Panics
-    /// When the stream cannot be made.
+    /// When the stream cannot be created.
     pub fn of(samples: Samples, name: &str, frames: u64, chunk: u64) -> Self {
         let mut writer = Writer::create(name, WriterOptions::default()).expect("the name is free");
         writer.begin(&samples.format(frames), &samples.description(), chunk).expect("there is room");
         Self { writer, position: 0, samples }
     }
 
-    /// Begins the next generation, whose first message is expected to have `chunk` frames and whose first frame gives the
-    /// position `first`.
+    /// Begins the next generation, whose first message is expected to have `chunk` frames and whose first frame gives
+    /// the position `first`.
     ///
     /// # Panics
-    /// When the ring cannot be made.
+    /// When the ring cannot be created.
     pub fn begin(&mut self, frames: u64, chunk: u64, first: u64) {
         let attrs = [("first".to_owned(), Attr::Integer(first as i64))].into();
         let description = Description { attrs, ..self.samples.description() };
@@ -152,7 +152,7 @@ impl Source {
     }
 }
 
-/// A reader from the oldest frame on.
+/// A reader that begins at the oldest frame.
 ///
 /// # Panics
 /// When the stream cannot be opened.
@@ -160,7 +160,7 @@ pub fn from_oldest(name: &str) -> Reader {
     Reader::open(name, oldest()).expect("a stream can be opened before it exists")
 }
 
-/// The positions of `frames` of [`Samples::Int64`].
+/// Checks `frames` of [`Samples::Int64`] and returns their positions.
 ///
 /// # Panics
 /// When a sample or a time is wrong.
@@ -177,7 +177,7 @@ pub fn checked(frames: &Frames) -> Range<u64> {
     positions
 }
 
-/// What a reader got until nothing was new.
+/// What a reader has read until nothing was new.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Frames read.
@@ -188,10 +188,10 @@ pub struct Taken {
     pub next: u64,
 }
 
-/// Reads everything that is there, at most `max_frames` at a time.
+/// Reads until nothing is new, at most `max_frames` at a time.
 ///
 /// # Panics
-/// When a frame is wrong, or there is a gap that is not counted as lost.
+/// When a frame is wrong, or a gap is not counted as lost.
 #[track_caller]
 pub fn drain(reader: &mut Reader, max_frames: u64) -> Taken {
     let mut frames = Frames::default();
@@ -212,10 +212,10 @@ pub fn drain(reader: &mut Reader, max_frames: u64) -> Taken {
     }
 }
 
-/// Waits until `reader` has something to read. It may report before that its writer died.
+/// Waits until `reader` has something to read. Before that, waits may report that the writer died.
 ///
 /// # Panics
-/// When it has nothing for [`PATIENCE`].
+/// When nothing arrives within [`PATIENCE`].
 #[track_caller]
 pub fn wait_ready(reader: &mut Reader) {
     wait_until("the reader has something to read", || reader.wait(PATIENCE).expect("a healthy stream") == Wait::Ready);

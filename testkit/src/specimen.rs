@@ -1,4 +1,4 @@
-//! A stream as files, to be changed or replaced one way after the other.
+//! A stream as files that tests change or replace in one way after another.
 
 use std::fs;
 use std::io;
@@ -10,12 +10,13 @@ use dora_shm_ring::{Attr, Axis, Description, Writer, WriterOptions};
 use crate::segments::{self, Bytes, anchor};
 use crate::signal;
 
-/// Frames of the specimen's ring.
+/// Number of frames in the specimen's ring.
 pub const RING_FRAMES: u64 = 32;
-/// What was written: 5 messages of 8 frames, one of none.
+/// Number of frames that were written: 5 messages of 8 frames, and one without frames.
 pub const WRITTEN: u64 = 40;
 
-/// A stream that was written and closed, as the files that it consisted of. Its names are removed when it is dropped.
+/// Copies of the files of a stream that was written and closed. When the specimen is dropped, the stream's names are
+/// removed.
 #[derive(Debug)]
 pub struct Specimen {
     /// The stream's name.
@@ -24,7 +25,7 @@ pub struct Specimen {
     pub header: Bytes,
     /// The ring of generation 0.
     pub ring: Bytes,
-    /// The description number 1.
+    /// The description with meta_generation 1.
     pub metadata: Bytes,
 }
 
@@ -66,13 +67,13 @@ impl Specimen {
         segments::publics(&self.name)
     }
 
-    /// Public names and bytes.
+    /// The public names of header, ring and description, with their bytes.
     pub fn files(&self) -> [(PathBuf, &Bytes); 3] {
         let [header, ring, metadata] = self.paths();
         [(header, &self.header), (ring, &self.ring), (metadata, &self.metadata)]
     }
 
-    /// Puts the stream back, under both names: a stream whose writer is dead.
+    /// Restores the stream's files under both names, as those of a stream whose writer is dead.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -83,7 +84,7 @@ impl Specimen {
     /// Removes all names of the stream.
     ///
     /// # Errors
-    /// When something cannot be removed.
+    /// When a name cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
         self.paths().iter().try_for_each(|path| remove(path).and_then(|()| remove(&anchor(path))))
     }
@@ -95,7 +96,7 @@ impl Drop for Specimen {
     }
 }
 
-/// Removes a file of any kind, or an empty folder. Nothing there is fine.
+/// Removes a file of any kind or an empty folder. Succeeds if there is none.
 ///
 /// # Errors
 /// When it cannot be removed.
@@ -107,7 +108,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts a segment under both of its names, with the mode that a writer gives it.
+/// Writes a segment under both of its names, with the mode that a writer gives it.
 ///
 /// # Errors
 /// When a file cannot be written.

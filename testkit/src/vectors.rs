@@ -1,4 +1,4 @@
-//! `tests/vectors/streams`: segments that are committed as files, each stream with what a reader must find in it.
+//! The streams in `tests/vectors/streams`: committed segments, with what a reader must find in each stream.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::programs::root;
 use crate::segments;
 
-/// The start of every stream's name in the vectors.
+/// The prefix of every stream's name in the vectors.
 pub const PREFIX: &str = "vectors/";
 
 /// The folder of the vectors.
@@ -30,8 +30,8 @@ pub fn cases() -> Vec<String> {
     cases
 }
 
-/// The right to use the vectors' names, which are the same for all processes of a machine. A lock on the folder itself
-/// leaves no file behind, and every user and language can take it.
+/// The exclusive right to use the vectors' names, which all processes of a machine share. It is a lock on the shared
+/// memory's folder, which leaves no file behind and is available to every user and language.
 #[derive(Debug)]
 pub struct Reservation {
     _lock: File,
@@ -48,13 +48,13 @@ impl Reservation {
         Self { _lock: folder }
     }
 
-    /// Clears a stream's name, now and when the guard is dropped. A test that was killed may have left segments.
+    /// Removes a stream's segments, now and when the guard is dropped. A test that was killed may have left some.
     pub fn clear<'a>(&'a self, stream: &str) -> Placed<'a> {
         segments::remove(stream);
         Placed { stream: stream.to_owned(), _reservation: self }
     }
 
-    /// Places the segments of a committed case in shared memory, until the guard is dropped.
+    /// Places the segments of a committed case in shared memory until the guard is dropped.
     ///
     /// # Panics
     /// When a file cannot be read or written.
@@ -64,7 +64,7 @@ impl Reservation {
         for entry in fs::read_dir(folder().join(case).join("segments")).expect("a committed case") {
             let entry = entry.expect("a readable folder");
             let (name, bytes) = (entry.file_name(), fs::read(entry.path()).expect("a committed segment"));
-            // Not `fs::copy`: a ring must have no holes, whatever the checkout has.
+            // Not `fs::copy`: a ring must not have holes, but the checked-out file may have some.
             fs::write(PathBuf::from(SHM_DIR).join(name), bytes).expect("there is room");
         }
         placed
@@ -84,17 +84,17 @@ impl Drop for Placed<'_> {
     }
 }
 
-/// Integers of a larger magnitude do not survive as a JSON number in every language.
+/// Largest magnitude of an integer that every language keeps exactly as a JSON number.
 const EXACT: i128 = 1 << 53;
 
-/// An integer as `expected.json` has it: a number if every reader of JSON keeps it exactly, else a string of its decimal
-/// digits.
+/// An integer as `expected.json` represents it: a number if every JSON reader keeps it exactly, else a string of its
+/// decimal digits.
 pub fn integer(value: impl Into<i128>) -> Value {
     let value = value.into();
     if value.abs() <= EXACT { json!(value as i64) } else { json!(value.to_string()) }
 }
 
-/// A float as `expected.json` has it: a number, or a word if JSON has no number for it.
+/// A float as `expected.json` represents it: a number, or a word if JSON has no number for it.
 pub fn real(value: f64) -> Value {
     if value.is_nan() {
         json!("NaN")

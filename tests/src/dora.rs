@@ -1,4 +1,4 @@
-//! dora graphs: `dora run` for one alone, an engine for everything else.
+//! dora graphs: `dora run` for a single graph, an engine for everything else.
 
 use dora_shm_testkit::dora::{Engine, Machine};
 use dora_shm_testkit::logged::LoggedProcess;
@@ -11,38 +11,38 @@ pub fn run(stage: &Stage, name: &str, yaml: &str) -> LoggedProcess {
     run_with(stage, name, yaml, &[])
 }
 
-/// As [`run`], with more arguments for `dora run`.
+/// Like [`run`], with more arguments for `dora run`.
 pub fn run_with(stage: &Stage, name: &str, yaml: &str, arguments: &[&str]) -> LoggedProcess {
     let path = stage.file(&format!("{name}.yml"), yaml);
     stage.start(name, stage.command(programs::dora()).arg("run").args(arguments).arg(path))
 }
 
-/// The text of `dataflows/<file>` with its relative paths made absolute, and with each name replaced by another.
+/// The text of `dataflows/<file>` with absolute paths instead of relative ones, and with the replacements of `replace`.
 ///
 /// # Panics
-/// When the file is not there, or one of the names does not occur in it.
+/// When the file does not exist, or does not contain a text that is to be replaced.
 pub fn project_graph(file: &str, replace: &[(&str, &str)]) -> String {
     let folder = programs::root().join("dataflows");
     let text = std::fs::read_to_string(folder.join(file)).expect("a graph of the project");
     let text = text.replace("../target/release", &programs::folder().display().to_string());
     replace.iter().fold(text, |text, (from, to)| {
-        assert!(text.contains(from), "{file} does not hold {from:?}");
+        assert!(text.contains(from), "{file} does not contain {from:?}");
         text.replace(from, to)
     })
 }
 
-/// A coordinator and a daemon without a machine's name.
+/// Starts a coordinator and a daemon without a machine name.
 ///
 /// # Panics
-/// When dora does not come up.
+/// When dora does not start.
 pub fn engine(stage: &Stage) -> Engine<'_> {
     engine_of(stage, &[None])
 }
 
-/// A coordinator and a daemon for each of `machines`, with the workspace's programs on its PATH.
+/// Starts a coordinator and a daemon for each of `machines`, with the workspace's programs on its PATH.
 ///
 /// # Panics
-/// When dora does not come up.
+/// When dora does not start.
 pub fn engine_of<'a>(stage: &'a Stage, machines: &[Option<&str>]) -> Engine<'a> {
     let (programs, zenoh) = (programs::folder(), programs::root().join("dataflows/two-machines.json5"));
     let machine = |name: &Option<_>| Machine { name: *name, programs: Some(&programs), zenoh: Some(&zenoh) };

@@ -1,5 +1,5 @@
-//! What the whole-system tests need: a private place per test, real processes with deadlines, dora graphs, and nodes
-//! that send and record scripted messages.
+//! What the whole-system tests need: a private place for each test, real processes with time limits, dora graphs, and
+//! nodes that send and record scripted messages.
 
 pub mod dora;
 pub mod programs;

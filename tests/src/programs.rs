@@ -1,4 +1,4 @@
-//! Where the programs under test are.
+//! The paths of the programs under test.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,11 @@ use dora_shm_testkit::programs::{build, built_folder};
 /// When it cannot be built.
 pub fn program(name: &str) -> PathBuf {
     let path = folder().join(name);
-    assert!(path.is_file(), "{} is not there; is it a program of this workspace?", path.display());
+    assert!(path.is_file(), "{} does not exist; is it a program of this workspace?", path.display());
     path
 }
 
-/// The folder of all the workspace's programs: `DORA_SHM_PROGRAMS`, where somebody has just built them, else cargo's
-/// own, after bringing them up to date.
+/// The folder of the workspace's programs: `DORA_SHM_PROGRAMS` if it is set, else cargo's folder, after building them.
 ///
 /// # Panics
 /// When they cannot be built.
@@ -28,7 +27,7 @@ pub fn folder() -> PathBuf {
         if let Some(folder) = built_folder() {
             return folder;
         }
-        // cargo builds a test together with the programs of its own package only.
+        // cargo builds a test together with the programs of its own package, but not those of other packages.
         build(&["--release", "--workspace", "--bins"]);
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("release")
     };
@@ -50,38 +49,40 @@ pub fn dora() -> PathBuf {
     std::env::var_os("DORA_BIN").map_or_else(|| PathBuf::from("dora"), PathBuf::from)
 }
 
-/// A Python that imports `ezmsg.tools`, `dora`, `pyarrow` and `cv2`; published nodes lie beside it.
+/// A Python that imports `ezmsg.tools`, `dora`, `pyarrow` and `cv2`. The published nodes are in its folder.
 ///
 /// # Panics
-/// When nobody has said where it is.
+/// When its environment variable is not set.
 pub fn python() -> PathBuf {
     let python = std::env::var_os("DORA_SHM_EZMSG_PYTHON");
-    python.expect("DORA_SHM_EZMSG_PYTHON names the Python of .venv-tests; `cargo xtask system` sets it").into()
+    python.expect("DORA_SHM_EZMSG_PYTHON must name the Python of .venv-tests; `cargo xtask system` sets it").into()
 }
 
 /// A Python that imports `ezmsg.tools` of release 0.6.
 ///
 /// # Panics
-/// When nobody has said where it is.
+/// When its environment variable is not set.
 pub fn ezmsg_0_6() -> PathBuf {
     let python = std::env::var_os("DORA_SHM_EZMSG06_PYTHON");
-    python.expect("DORA_SHM_EZMSG06_PYTHON names the Python of .venv-ezmsg06; `cargo xtask system` sets it").into()
+    python.expect("DORA_SHM_EZMSG06_PYTHON must name the Python of .venv-ezmsg06; `cargo xtask system` sets it").into()
 }
 
-/// A Python that imports `dora_shm`, as it is installed, and `pytest`.
+/// A Python that imports the installed `dora_shm`, and `pytest`.
 ///
 /// # Panics
-/// When nobody has said where it is.
+/// When its environment variable is not set.
 pub fn package_python() -> PathBuf {
     let python = std::env::var_os("DORA_SHM_PYTHON");
-    python.expect("DORA_SHM_PYTHON names the Python of .venv-python; `cargo xtask system` sets it").into()
+    python.expect("DORA_SHM_PYTHON must name the Python of .venv-python; `cargo xtask system` sets it").into()
 }
 
-/// The prefix that the C library is installed in.
+/// The prefix under which the C library is installed.
 ///
 /// # Panics
-/// When nobody has said where it is.
+/// When its environment variable is not set.
 pub fn c_prefix() -> PathBuf {
     let prefix = std::env::var_os("DORA_SHM_C_PREFIX");
-    prefix.expect("DORA_SHM_C_PREFIX names the folder of bindings/c/install.sh; `cargo xtask system` sets it").into()
+    prefix
+        .expect("DORA_SHM_C_PREFIX must name the prefix of bindings/c/install.sh; `cargo xtask system` sets it")
+        .into()
 }

@@ -1,4 +1,4 @@
-//! Readers outside any graph, in the test's own process.
+//! Readers outside any graph, in the test's process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use dora_shm_ring::{
 use crate::record::receipt;
 use crate::until::{PATIENCE, until};
 
-/// One sleep of a reader; a condition of the test is looked at in between.
+/// Timeout of a reader's wait. The test checks its condition between two waits.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// A message as the ring gave it.
+/// A message as a reader received it.
 pub struct Received {
-    /// Its position, times of sending, and losses before it.
+    /// Its position, the time of sending, and the losses before it.
     pub info: MessageInfo,
     /// The format of its generation.
     pub format: Format,
-    /// The description in force; none when it was gone before the reader came to the message.
+    /// Its description; `None` if it was removed before the reader reached the message.
     pub description: Option<Arc<Description>>,
     /// Its samples.
     pub samples: Vec<u8>,
 }
 
-/// A reader of messages that is there from the start; opened before the graph starts, it misses nothing.
+/// A reader of messages that begins at the oldest one. If it is opened before the graph starts, it misses nothing.
 ///
 /// # Panics
 /// When the stream cannot be opened.
@@ -40,17 +40,17 @@ pub fn message_reader(stream: &str) -> MessageReader {
 /// Reads every message until the stream closes.
 ///
 /// # Panics
-/// When nothing comes for [`PATIENCE`], or on any error.
+/// When nothing arrives for [`PATIENCE`], or on any error.
 pub fn messages_until_closed(reader: &mut MessageReader) -> Vec<Received> {
     let mut all = Vec::new();
     while !read_messages(reader, &mut all) {}
     all
 }
 
-/// Reads every message until the stream closes, and leaves a receipt for each in `folder`.
+/// Reads every message until the stream closes, and writes a receipt for each into `folder`.
 ///
 /// # Panics
-/// As [`messages_until_closed`], and when a receipt cannot be written.
+/// Like [`messages_until_closed`], and when a receipt cannot be written.
 pub fn messages_with_receipts(reader: &mut MessageReader, folder: &Path) -> Vec<Received> {
     std::fs::create_dir_all(folder).expect("a folder for the receipts");
     let mut all = Vec::new();
@@ -63,7 +63,7 @@ pub fn messages_with_receipts(reader: &mut MessageReader, folder: &Path) -> Vec<
 /// Reads messages until `frames` frames are accounted for, as read or as lost.
 ///
 /// # Panics
-/// When nothing comes for [`PATIENCE`], when the stream closes before, or on any error.
+/// When nothing arrives for [`PATIENCE`], when the stream closes before, or on any error.
 pub fn messages(reader: &mut MessageReader, frames: u64) -> Vec<Received> {
     let mut all = Vec::<Received>::new();
     while all.iter().map(|message| message.info.frames + message.info.lost).sum::<u64>() < frames {
@@ -72,7 +72,7 @@ pub fn messages(reader: &mut MessageReader, frames: u64) -> Vec<Received> {
     all
 }
 
-/// Waits for news and reads the next message, if it is one; true when the stream has closed.
+/// Waits for the next message and reads it. Returns `true` if the stream has closed instead.
 fn read_messages(reader: &mut MessageReader, all: &mut Vec<Received>) -> bool {
     let mut message = Message::default();
     let start = Instant::now();
@@ -97,13 +97,13 @@ fn read_messages(reader: &mut MessageReader, all: &mut Vec<Received>) -> bool {
     }
 }
 
-/// A reader of the synthetic signal, and what it makes of it.
+/// A reader of the synthetic signal with a judge.
 pub struct SignalReader {
-    /// The reader itself.
+    /// The reader.
     pub reader: Reader,
-    /// What is right, wrong and missing so far.
+    /// The judge of the frames so far.
     pub judge: Judge,
-    /// The format of each generation seen, in order.
+    /// The formats of the generations seen so far, one after the other.
     pub formats: Vec<Format>,
     /// Whether the stream has closed.
     pub closed: bool,
@@ -111,7 +111,7 @@ pub struct SignalReader {
 }
 
 impl SignalReader {
-    /// A reader that is there from the start, of a signal of which every frame must come.
+    /// A reader that is opened before the signal begins and must receive every frame.
     ///
     /// # Panics
     /// When the stream cannot be opened.
@@ -119,7 +119,7 @@ impl SignalReader {
         Self::open_with(stream, Judge::from_the_start())
     }
 
-    /// A reader from the oldest frame on that is left to the one who joins.
+    /// A reader that may join in the middle and begins at the oldest frame that is left.
     ///
     /// # Panics
     /// When the stream cannot be opened.
@@ -130,12 +130,12 @@ impl SignalReader {
     fn open_with(stream: &str, judge: Judge) -> Self {
         let options = ReaderOptions::default().start(Start::Oldest);
         let reader = Reader::open(stream, options).expect("a stream can be opened before it exists");
-        // A stream that is there already has a generation to which the reader need not move first.
+        // If the stream exists already, the reader is attached to a generation and will not report it.
         let formats = reader.format().cloned().into_iter().collect();
         Self { reader, judge, formats, closed: false, frames: Frames::default() }
     }
 
-    /// Reads everything that is there.
+    /// Reads until nothing is new.
     ///
     /// # Panics
     /// On any error, or when the samples are not float32.
@@ -158,10 +158,10 @@ impl SignalReader {
         }
     }
 
-    /// Reads on until `condition` holds.
+    /// Reads until `condition` holds.
     ///
     /// # Panics
-    /// When it does not within [`PATIENCE`]; `what` says what was waited for.
+    /// When it does not hold within [`PATIENCE`], with a message that contains `what`.
     pub fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
         until(what, || {
             self.poll();
@@ -172,20 +172,20 @@ impl SignalReader {
         });
     }
 
-    /// Reads until `count` more frames have come.
+    /// Reads until `count` more frames have arrived.
     ///
     /// # Panics
-    /// When they do not come within [`PATIENCE`].
+    /// When they do not arrive within [`PATIENCE`].
     pub fn more(&mut self, count: u64) {
         let wanted = self.judge.frames + count;
-        self.until(&format!("{count} more frames"), |reader| reader.judge.frames >= wanted);
+        self.until(&format!("{count} more frames arrive"), |reader| reader.judge.frames >= wanted);
     }
 
     /// Reads until the stream closes.
     ///
     /// # Panics
-    /// When it does not within [`PATIENCE`].
+    /// When it does not close within [`PATIENCE`].
     pub fn until_closed(&mut self) {
-        self.until("the stream's close", |reader| reader.closed);
+        self.until("the stream closes", |reader| reader.closed);
     }
 }

@@ -1,4 +1,4 @@
-//! Messages on disk: what the recording node writes and the tests compare.
+//! Messages on disk, which the recording node writes and the tests compare.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use arrow::array::ArrayRef;
 use dora_node_api::{DoraArray, MetadataParameters, arrow_utils, serde_json};
 use eyre::WrapErr as _;
 
-/// The file by which message `index` is known to have arrived whole in `folder`. A source that sends `AFTER` that folder
-/// waits for it before it sends the next one.
+/// The receipt of message `index`: a file in `folder` that shows that the message has arrived whole. A source whose
+/// variable `AFTER` names the folder waits for it before it sends the next message.
 pub fn receipt(folder: &Path, index: usize) -> PathBuf {
     folder.join(format!("{index:06}.json"))
 }
@@ -23,7 +23,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Writes the message as number `index` of `folder`. Its parameters come last: a message with them is whole.
+    /// Writes the message as number `index` of `folder`. The file with the parameters is written last and is the
+    /// receipt.
     ///
     /// # Errors
     /// When a file cannot be written or the array cannot be encoded.
@@ -36,7 +37,7 @@ impl Message {
         fs::rename(unfinished, path).wrap_err("cannot record a message's parameters")
     }
 
-    /// Every message recorded in `folder` so far, in their order.
+    /// All messages recorded in `folder` so far, in the order of their numbers.
     ///
     /// # Errors
     /// When a file cannot be read.

@@ -1,4 +1,4 @@
-//! Scripted messages: what a test's source sends, and so what must arrive.
+//! Scripted messages: a test's source sends them, and the test expects them.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use half::f16;
 
 use crate::record::Message;
 
-/// Messages of one shape in a row. More than a sink takes for a mere accident of a single message.
+/// Number of consecutive messages of one format: enough for a sink not to treat the format as that of a single message.
 pub const REPEATS: usize = 4;
 
-/// The script `name`, or `None` when there is none of that name.
+/// The messages of the script `name`; `None` if there is no such script.
 pub fn messages(name: &str) -> Option<Vec<Message>> {
     Some(match name {
         "types" => types(),
@@ -36,8 +36,8 @@ pub fn messages(name: &str) -> Option<Vec<Message>> {
     })
 }
 
-/// Every Arrow type and layout that is stored without a setting, [`REPEATS`] messages each, with parameters that
-/// stay and one that changes with every message.
+/// Every Arrow type and layout that is stored without a setting, [`REPEATS`] messages each, with constant parameters
+/// and one that changes with every message.
 fn types() -> Vec<Message> {
     type Make = fn(usize) -> Message;
     let makes: [Make; 19] = [
@@ -75,7 +75,7 @@ fn types() -> Vec<Message> {
     all
 }
 
-/// Frames of eight channels, with a message of no frames after every second one.
+/// Frames of eight channels, with an empty message after every second message.
 fn empties() -> Vec<Message> {
     let make = |index: usize| match index % 3 {
         2 => Message { data: Arc::new(Float32Array::from_iter_values([])), ..samples(index, 8, 100.0) }
@@ -99,7 +99,7 @@ fn changes() -> Vec<Message> {
     formats.into_iter().flat_map(|make| (0..REPEATS).map(make)).collect()
 }
 
-/// One number a message, and its index in the stream.
+/// One number, which is also the message's `sequence`.
 fn number(index: usize) -> Message {
     plain(Arc::new(Int64Array::from_iter_values([index as i64]))).with("sequence", Parameter::Integer(index as i64))
 }
@@ -124,20 +124,20 @@ fn samples(index: usize, channels: usize, rate: f64) -> Message {
         .with("sample_rate", Parameter::Float(rate))
 }
 
-/// Ten frames of eight f32 whose rate nothing tells.
+/// Ten frames of eight f32 without a rate.
 fn samples_of_unknown_rate(index: usize) -> Message {
     let mut message = samples(index, 8, 1.0);
     message.parameters.remove("sample_rate");
     message
 }
 
-/// Frames of unknown rate whose `session` changes with the third, and once more with the sixth message.
+/// Frames of unknown rate whose parameter `session` changes with message 3 and again with message 6.
 fn parameters(index: usize) -> Message {
     let session = ["calibration", "rest", "task"][(index / 3).min(2)];
     samples_of_unknown_rate(index).with("session", Parameter::String(session.into()))
 }
 
-/// Ten frames of four f32 before message `change`, of four f64 from there on.
+/// Ten frames of four f32 before message `change`, then of four f64.
 fn two_types(index: usize, change: usize) -> Message {
     let before = samples(index, 4, 1000.0);
     if index < change {
@@ -147,7 +147,8 @@ fn two_types(index: usize, change: usize) -> Message {
     Message { data: Arc::new(data), ..before }
 }
 
-/// Two channels of five frames: time is the last dim, so the sink rolls it to the front and the mirror back.
+/// Two channels of five frames. Time is the last dim, so the sink moves that axis to the front and the mirror moves it
+/// back.
 fn time_last(index: usize) -> Message {
     plain(Arc::new(Float64Array::from_iter_values((0..10).map(|n| (n + 100 * index) as f64))))
         .with("shape", Parameter::ListInt(vec![2, 5]))
@@ -155,7 +156,7 @@ fn time_last(index: usize) -> Message {
         .with("sample_rate", Parameter::Float(50.0))
 }
 
-/// A picture as camera nodes send it.
+/// A picture as camera nodes send one.
 fn picture(index: usize, width: usize, height: usize) -> Message {
     let bytes = (0..width * height * 3).map(|n| (n * 7 + index * 13) as u8);
     plain(Arc::new(UInt8Array::from_iter_values(bytes)))

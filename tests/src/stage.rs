@@ -1,4 +1,4 @@
-//! A private place for one test: a folder, names of streams, processes, and nothing left when it ends.
+//! A private place for one test: a folder, names of streams and processes, of which nothing may be left at the end.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -15,10 +15,10 @@ use rustix::process::{Pid, Signal};
 
 use crate::until::until;
 
-/// How long nodes may take to end after the command line that started them.
+/// Time limit for nodes to end after the command line that started them.
 const END: Duration = Duration::from_secs(15);
 
-/// Everything one test owns. When it is dropped, its processes must be gone and its streams removed.
+/// Everything that one test owns. When it is dropped, its processes must have ended and its streams must be removed.
 pub struct Stage {
     name: String,
     sandbox: Sandbox,
@@ -29,7 +29,7 @@ impl Stage {
     /// A place for the test `name`, which must be unique in this test program.
     ///
     /// # Panics
-    /// When the folder cannot be made.
+    /// When the folder cannot be created.
     pub fn new(name: &str) -> Self {
         let name = format!("{name}-{}", std::process::id());
         let sandbox = Sandbox::new(&name).expect("a folder for the test").with_groups();
@@ -41,19 +41,19 @@ impl Stage {
         &self.sandbox
     }
 
-    /// The test's own folder.
+    /// The test's folder.
     pub fn folder(&self) -> &Path {
         self.sandbox.folder()
     }
 
-    /// A stream's name that no other test uses. It must be gone when the test ends.
+    /// A stream's name that no other test uses. The stream must be removed when the test ends.
     pub fn stream(&self, word: &str) -> String {
         let name = format!("test/{}/{word}", self.name);
         self.adopt(&name);
         name
     }
 
-    /// Takes over a stream's name that a node chose. It must be gone when the test ends.
+    /// Adds a stream's name that a node chose. The stream must be removed when the test ends.
     pub fn adopt(&self, stream: &str) {
         self.streams.borrow_mut().push(stream.to_owned());
     }
@@ -66,7 +66,7 @@ impl Stage {
         self.sandbox.file(name, text).expect("the test's folder is writable")
     }
 
-    /// `program` in the test's folder, with an environment that is the same on every machine.
+    /// A command that runs `program` in the test's folder, with an environment that is the same on every machine.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.sandbox.command(program)
     }
@@ -80,7 +80,7 @@ impl Stage {
         self.sandbox.start(name, command).unwrap_or_else(|sentence| panic!("{sentence}"))
     }
 
-    /// This test's running processes of `program`, wherever in its graphs they are.
+    /// This test's running processes of `program`, in any of its graphs.
     pub fn processes_of(&self, program: &Path) -> Vec<Pid> {
         self.sandbox.processes_of(program)
     }
@@ -97,21 +97,21 @@ impl Stage {
     /// Sends a signal to `pid`, which must be one of this test's processes.
     ///
     /// # Panics
-    /// When it is not, or is gone already.
+    /// When it is not, or has ended already.
     pub fn kill(&self, pid: Pid, signal: Signal) {
         assert!(
             self.sandbox.processes().iter().any(|&(own, _)| own == pid),
-            "process {pid:?} is not one of this test's"
+            "process {pid:?} does not belong to this test"
         );
-        rustix::process::kill_process(pid, signal).expect("a process of ours can be killed");
+        rustix::process::kill_process(pid, signal).expect("a process of this test can be signalled");
     }
 
-    /// Segments of this test's streams that are in shared memory now.
+    /// The segments of this test's streams that are in shared memory.
     pub fn segments(&self) -> Vec<PathBuf> {
         self.streams.borrow().iter().flat_map(|stream| segments::of(stream)).collect()
     }
 
-    /// Nodes end a moment after the command line that started them.
+    /// The processes that still run some time after the command line that started them has ended.
     fn processes_that_stay(&self) -> Vec<(Pid, PathBuf)> {
         let ended = || Ok(self.sandbox.processes().is_empty().then_some(()));
         let _ = try_until(END, "all processes have ended", ended);
@@ -150,7 +150,7 @@ fn print_logs(folder: &Path) {
     }
 }
 
-/// Our processes' output and dora's logs of its nodes.
+/// The logs of this test's processes and dora's logs of its nodes.
 fn logs_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries

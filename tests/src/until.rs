@@ -3,11 +3,11 @@
 pub use dora_shm_testkit::logged::PATIENCE;
 use dora_shm_testkit::until::until_within;
 
-/// Checks until `look` returns something, for as long as [`PATIENCE`] lasts.
+/// Calls `poll` until it returns a value.
 ///
 /// # Panics
-/// When it has not by then; `what` says what was awaited.
+/// After [`PATIENCE`], with a message that contains `what`.
 #[track_caller]
-pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    until_within(PATIENCE, what, look)
+pub fn until<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, poll)
 }

@@ -10,7 +10,7 @@ const WIDTH: u64 = 320;
 const HEIGHT: u64 = 240;
 const PICTURES: usize = 90;
 
-/// Writes all pixels of a video, as OpenCV decodes them, to a file.
+/// A program that writes all pixels of a video, as OpenCV decodes them, to a file.
 const DECODE: &str = "
 import sys, cv2
 video, out = cv2.VideoCapture(sys.argv[1]), open(sys.argv[2], 'wb')
@@ -35,7 +35,7 @@ fn every_picture_of_a_published_camera_node_arrives_pixel_for_pixel() {
     let mut reader = message_reader(&stream);
     let graph = project_graph("camera.yml", &[("SHMEM_NAME: camera", &format!("SHMEM_NAME: {stream}"))]);
     let path = stage.file("camera.yml", &graph);
-    let nodes = python().parent().expect("a Python lies in a folder").to_owned();
+    let nodes = python().parent().expect("a Python is in a folder").to_owned();
     let mut graph = stage.start("camera", stage.command(dora()).arg("run").arg(path).env("PATH", path_with(&nodes)));
 
     let received = messages_until_closed(&mut reader);
@@ -50,6 +50,6 @@ fn every_picture_of_a_published_camera_node_arrives_pixel_for_pixel() {
         assert!(picture.samples == expected, "picture {index} differs from the video's");
     }
     assert_eq!(received.len(), PICTURES);
-    // The node raises at the end of its file, so dora calls the graph failed.
+    // The node raises an error at the end of its file, so dora reports that the graph failed.
     assert!(!graph.wait().unwrap().success());
 }

@@ -10,15 +10,15 @@ use rustix::process::Signal;
 
 use crate::graphs::{script_in_step_into_sink, script_into_sink};
 
-/// Frames in each message of the script.
+/// Number of frames in each message of the script.
 const FRAMES: u64 = 10;
 
-/// A header, a ring and its description, with two names each.
+/// Number of a stream's files: a header, a ring and its description, with two names each.
 const SEGMENTS_OF_A_STREAM: usize = 6;
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn each_change_of_dtype_shape_or_rate_starts_a_generation_and_loses_nothing_and_leaves_nothing() {
+fn each_change_of_dtype_shape_or_rate_begins_a_generation_and_loses_nothing() {
     let stage = Stage::new("changes");
     let stream = stage.stream("changing");
     let receipts = stage.folder().join("receipts");
@@ -34,21 +34,21 @@ fn each_change_of_dtype_shape_or_rate_starts_a_generation_and_loses_nothing_and_
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn generations_that_end_before_a_reader_comes_to_them_are_lost_and_counted_to_the_frame() {
+fn generations_that_end_before_a_reader_reaches_them_are_counted_as_lost_to_the_frame() {
     let stage = Stage::new("fast-changes");
     let stream = stage.stream("changing");
     let mut reader = message_reader(&stream);
-    // The whole script is over in 16 ms; how much of it a reader sees is up to chance, but not what it counts.
+    // The whole script takes 16 ms. The part that a reader sees depends on chance, but its count does not.
     let mut dora = run(&stage, "graph", &script_into_sink("changes", "1ms", true, &stream, &["BUF_FRAMES: 400"]));
     let sent = script::messages("changes").unwrap().len() as u64;
     check(&messages(&mut reader, FRAMES * sent));
     // The removal of the old ring follows the switch to the new one.
-    until("the removal of the old generations", || (stage.segments().len() == SEGMENTS_OF_A_STREAM).then_some(()));
+    until("the old generations are removed", || (stage.segments().len() == SEGMENTS_OF_A_STREAM).then_some(()));
     dora.signal(Signal::INT);
     dora.succeed().unwrap();
 }
 
-/// Checks all that came of the changing script, and that every frame of it is accounted for.
+/// Checks the received messages of the script `changes`, and that every frame of it is accounted for.
 fn check(received: &[Received]) {
     let sent = script::messages("changes").unwrap();
     let formats = [

@@ -1,4 +1,4 @@
-//! The command line on running graphs: the commands that the README shows, in its order.
+//! The command line on running graphs: the commands of the README, in the README's order.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::readme::blocks;
 
-/// Runs a terminal of the command, in which somebody quits once `$2` is on the screen.
+/// A shell script that runs the command `$1` at a terminal and types `q` once `$2` is on the screen.
 const AT_A_TERMINAL: &str = r#"
     (until grep --quiet "$2" screen; do sleep 0.05; done; printf q; cat) | script --quiet --return --flush --command "$1" screen
 "#;
@@ -28,14 +28,14 @@ fn the_commands_of_the_readme_work_on_the_demo() {
     let mut seen = Vec::new();
     for line in lines.lines().map(|line| line.split('#').next().expect("a first part").trim()) {
         let words: Vec<String> = line.split_whitespace().map(|word| word.replace("demo-again", &again)).collect();
-        // Names of files stay: only the stream's is another.
+        // Only the stream's name is replaced, not the names of files.
         let words = words.iter().map(|word| if word == "demo" { &stream } else { word }).map(String::as_str);
         let words: Vec<&str> = words.collect();
-        let ["dora-shm", command, ..] = words[..] else { panic!("{line} is no command of ours") };
+        let ["dora-shm", command, ..] = words[..] else { panic!("{line} is not a command of dora-shm") };
         seen.push(command.to_owned());
         let output = match command {
             "scope" => at_a_terminal(&stage, &words, "kHz"),
-            // Finds what there is to find on this machine.
+            // Its exit status depends on this machine.
             "doctor" => start(&stage, &words).wait_for_line(" kernel ").unwrap(),
             _ => {
                 let mut process = start(&stage, &words);
@@ -61,14 +61,14 @@ fn start(stage: &Stage, words: &[&str]) -> LoggedProcess {
     stage.start(words[1], stage.command(program("dora-shm")).args(&words[1..]))
 }
 
-/// Everything that came to the terminal until `text` did and the command was told to quit.
+/// The terminal's output until `text` appeared and the command was quit.
 fn at_a_terminal(stage: &Stage, words: &[&str], text: &str) -> String {
     let line = format!("stty cols 100 rows 30; {} {}", program("dora-shm").display(), words[1..].join(" "));
     stage.file("screen", "");
     let mut shell = stage.command("sh");
     let shell = shell.args(["-c", AT_A_TERMINAL, "sh", &line, text]).env("TERM", "xterm-256color");
     stage.start("terminal", shell).succeed().unwrap();
-    std::fs::read_to_string(stage.folder().join("screen")).expect("what the terminal got")
+    std::fs::read_to_string(stage.folder().join("screen")).expect("the terminal's output")
 }
 
 #[track_caller]

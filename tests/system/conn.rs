@@ -1,4 +1,4 @@
-//! `CONN`: a Python listener outside the graph hears of every step, and ends the sink.
+//! `CONN`: a Python listener outside the graph receives a message for every step, and ends the sink.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ fn listener(stage: &Stage, name: &str, arguments: &[&str]) -> (LoggedProcess, Pa
     (process, socket)
 }
 
-/// What a listener has heard by now.
+/// The messages that a listener has received so far.
 fn heard(listener: &LoggedProcess) -> Vec<String> {
     listener.log().lines().filter_map(|line| line.strip_prefix("got ")).map(str::to_owned).collect()
 }
@@ -35,7 +35,7 @@ fn conn(socket: &Path) -> String {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_listener_that_says_quit_ends_its_sink_well_and_the_rest_of_the_graph_goes_on() {
+fn a_listener_that_sends_quit_ends_its_sink_cleanly_and_the_rest_of_the_graph_continues() {
     let stage = Stage::new("conn-quit");
     let (ended, other) = (stage.stream("ended"), stage.stream("other"));
     let (mut gui, socket) = listener(&stage, "gui", &["--quit-after", "aux updated"]);
@@ -59,7 +59,7 @@ fn a_listener_that_says_quit_ends_its_sink_well_and_the_rest_of_the_graph_goes_o
     assert!(reader_of_ended.judge.is_content());
     gui.wait_for_line("end EOFError").unwrap();
     assert_eq!(heard(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
-    assert!(dora.ended().is_none(), "the graph goes on:\n{}", dora.log());
+    assert!(dora.ended().is_none(), "the graph has ended:\n{}", dora.log());
 
     reader_of_other.until_closed();
     reader_of_other.judge.finish(4000);
@@ -80,25 +80,25 @@ fn a_listener_that_never_reads_costs_no_frame_and_a_missing_one_is_found_later()
     asleep.wait_for_line("accepted").unwrap();
     reader.more(2000);
 
-    // Another one that nobody listens at yet, by the command line.
+    // Sets another socket, at which no process listens yet, with the command line.
     let late = stage.folder().join("late.sock");
     let path = serde_json::to_string(late.to_str().expect("a path of letters")).expect("a string");
     engine.must(&["param", "set", "--dataflow", &graph, "sink", "conn", &path]).unwrap();
-    until("the sink looks for a listener", || {
+    until("the sink tries to connect to the listener", || {
         engine.log(&graph, "sink").unwrap().contains("cannot connect yet").then_some(())
     });
     let (mut gui, _) = listener(&stage, "late", &["--quit-after", "aux updated"]);
     gui.wait_for_line("end EOFError").unwrap();
     assert_eq!(heard(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
     reader.until_closed();
-    assert!(reader.judge.is_content(), "no frame was lost");
+    assert!(reader.judge.is_content(), "frames are missing or wrong");
     engine.stop(&graph).unwrap();
     assert_eq!(engine.end_of_graph(&graph).unwrap(), "Finished");
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_listener_that_wants_a_key_is_named_in_a_warning() {
+fn a_listener_that_requires_a_key_is_named_in_a_warning() {
     let stage = Stage::new("conn-key");
     let stream = stage.stream("signal");
     let (mut gui, socket) = listener(&stage, "gui", &["--authkey", "secret"]);

@@ -13,12 +13,12 @@ use rustix::process::Signal;
 
 use crate::graphs::signal_into_sink;
 
-/// Longer than the source ever pauses.
+/// Time after which a stream counts as idle: longer than any pause of the source.
 const IDLE: Duration = Duration::from_secs(5);
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn an_attached_reader_goes_on_when_dora_restarts_a_killed_sink() {
+fn an_attached_reader_continues_when_dora_restarts_a_killed_sink() {
     let stage = Stage::new("sink-killed");
     let stream = stage.stream("signal");
     let restart = "    restart_policy: on-failure\n    max_restarts: 3\n    restart_delay: 0.5\n";
@@ -29,7 +29,7 @@ fn an_attached_reader_goes_on_when_dora_restarts_a_killed_sink() {
 
     let sink = stage.the_process_of(&program("dora-shm-sink"));
     stage.kill(sink, Signal::KILL);
-    until("the reader's notice of the death", || {
+    until("the reader reports the death", || {
         reader.poll();
         (reader.reader.liveness(IDLE).unwrap() == Liveness::Dead).then_some(())
     });
@@ -40,7 +40,7 @@ fn an_attached_reader_goes_on_when_dora_restarts_a_killed_sink() {
 
     reader.until_closed();
     dora.wait().unwrap();
-    // What the source sent while there was no sink never was in the stream; all that was, has come and is right.
+    // What the source sent while no sink ran was never in the stream. Everything else must arrive and be correct.
     assert_eq!((reader.judge.wrong, reader.reader.lost()), (0, 0));
     assert_eq!(reader.formats.len(), 2, "the new sink begins a generation of the same stream");
 }
@@ -68,12 +68,12 @@ fn a_killed_reader_disturbs_neither_the_stream_nor_other_readers() {
     assert!(reader.judge.is_content() && reader.reader.lost() == 0);
     dora.succeed().unwrap();
     late.succeed().unwrap();
-    assert!(late.line("demo: 3000 frames").is_some(), "a new reader can attach, and gets what the ring still holds");
+    assert!(late.line("demo: 3000 frames").is_some(), "a new reader did not read what the ring still held");
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_sink_that_is_told_to_terminate_closes_its_stream_and_ends_well() {
+fn a_sink_that_gets_sigterm_closes_its_stream_and_ends_cleanly() {
     let stage = Stage::new("sink-terminated");
     let stream = stage.stream("signal");
     let mut reader = SignalReader::open(&stream);
@@ -89,12 +89,12 @@ fn a_sink_that_is_told_to_terminate_closes_its_stream_and_ends_well() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_mirror_goes_on_when_its_sink_is_killed_and_when_it_is_killed_itself() {
+fn a_mirror_continues_when_its_sink_is_killed_and_when_it_is_killed_itself() {
     let stage = Stage::new("mirror-deaths");
     let stream = stage.stream("signal");
     let record = stage.folder().join("record");
     let restart = "    restart_policy: on-failure\n    max_restarts: 3\n    restart_delay: 0.5\n";
-    // dora restarts no node without an input.
+    // dora does not restart a node without an input.
     let mirror = project_graph("mirror.yml", &[("SHMEM_NAME: demo", &format!("SHMEM_NAME: {stream}"))])
         .replace(&program("signal-check").display().to_string(), &program("message-recorder").display().to_string())
         + &format!("    env: {{RECORD: {}}}\n", record.display());
@@ -106,24 +106,24 @@ fn a_mirror_goes_on_when_its_sink_is_killed_and_when_it_is_killed_itself() {
     let mut mirror = run(&stage, "mirror", &mirror);
     mirror.wait_for_line(&stream).unwrap();
     let mut signal = run(&stage, "signal", &signal_into_sink(&stream, &["BUF_DUR: 10.0"], restart));
-    more("messages of the first sink");
+    more("messages of the first sink arrive");
 
     let (sink, mirror_node) = (program("dora-shm-sink"), program("dora-shm-mirror"));
     let first = (stage.the_process_of(&sink), stage.the_process_of(&mirror_node));
     stage.kill(first.0, Signal::KILL);
-    until("another sink", || (stage.processes_of(&sink).iter().any(|&pid| pid != first.0)).then_some(()));
-    more("messages of the second sink");
+    until("another sink runs", || (stage.processes_of(&sink).iter().any(|&pid| pid != first.0)).then_some(()));
+    more("messages of the second sink arrive");
     assert_eq!(stage.the_process_of(&mirror_node), first.1, "the mirror is the same process");
 
     stage.kill(first.1, Signal::KILL);
-    until("another mirror", || (stage.processes_of(&mirror_node).iter().any(|&pid| pid != first.1)).then_some(()));
-    more("messages of the second mirror");
+    until("another mirror runs", || (stage.processes_of(&mirror_node).iter().any(|&pid| pid != first.1)).then_some(()));
+    more("messages of the second mirror arrive");
 
     for graph in [&mut signal, &mut mirror] {
         graph.signal(Signal::INT);
         graph.wait().unwrap();
     }
-    // Between the deaths the messages follow each other, and each is whole.
+    // Between the deaths no message is missing, and each is whole.
     let messages = Message::read_all(&record).expect("a whole record");
     assert!(messages.iter().all(|message| !message.parameters.contains_key("lost")), "frames were lost");
 }

@@ -1,4 +1,4 @@
-//! Programs of ezmsg's on the other side, both ways.
+//! ezmsg programs that write and read streams.
 
 use dora_shm_tests::dora::{project_graph, run_with};
 use dora_shm_tests::programs::{ezmsg_0_6, python, root};
@@ -13,7 +13,7 @@ fn every_sample_that_ezmsg_writes_comes_out_of_the_mirror_with_its_description()
         let settings = format!("SHMEM_NAME: {stream}\n      ON_CLOSE: stop");
         let graph = project_graph("ezmsg-to-dora.yml", &[("SHMEM_NAME: ezmsg", &settings)]);
         let mut dora = run_with(&stage, "graph", &graph, &[]);
-        // From now on it misses nothing.
+        // The mirror waits for the stream, so it misses nothing.
         dora.wait_for_line("mirrors stream").unwrap();
         let script = root().join("dataflows/ezmsg-source.py");
         let mut original = stage.start("ezmsg", stage.command(python).arg(script).args([&stream, "3"]));
@@ -34,6 +34,6 @@ fn ezmsgs_own_mirror_reads_every_sample_of_a_graph() {
     let graph = project_graph("dora-to-ezmsg.yml", &[("SHMEM_NAME: dora", &format!("SHMEM_NAME: {stream}"))]);
     run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed().unwrap();
     original.succeed().unwrap();
-    let said = original.line("dims ").expect("what the stream is");
-    assert!(said.contains("['time', 'ch'], 64 channels") && said.contains("'unit': 'uV'"), "{said}");
+    let line = original.line("dims ").expect("a line with the description");
+    assert!(line.contains("['time', 'ch'], 64 channels") && line.contains("'unit': 'uV'"), "{line}");
 }

@@ -1,6 +1,6 @@
-"""Reads a stream of the synthetic signal with the unmodified EZShmMirror, and checks what it gives.
+"""Reads a stream of the synthetic signal with the unmodified EZShmMirror, and checks the frames.
 
-`ezmsg_reader.py STREAM FRAMES` ends well once FRAMES frames in a row have come, each of them right.
+`ezmsg_reader.py STREAM FRAMES` succeeds once FRAMES consecutive frames have arrived and are correct.
 """
 
 import sys
@@ -30,14 +30,14 @@ def main() -> None:
         if time.monotonic() > deadline:
             sys.exit(f"{seen} of {wanted} frames within a minute")
         view, overflow = mirror.auto_view()
-        # Before it is connected it gives one frame of nothing.
+        # Before it is connected it returns one frame without content.
         if view is None or view.size == 0:
             time.sleep(0.005)
             continue
-        assert not overflow, "an overflow where nothing was lost"
+        assert not overflow, "an overflow, although nothing was lost"
         assert view.shape[1:] == (CHANNELS,) and view.dtype == np.float32, (view.shape, view.dtype)
         first = int(view[0, 0])
-        assert next_frame in (None, first), f"frame {first} after {next_frame}"
+        assert next_frame in (None, first), f"found frame {first}, expected {next_frame}"
         np.testing.assert_array_equal(view, expected(first, len(view)))
         seen += len(view)
         next_frame = first + len(view)

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use dora_shm_tests::programs::program;
 
-/// The synthetic signal into a sink; `settings` are further lines of the sink's `env:`, `keys` of the sink itself.
+/// The synthetic signal into a sink. `settings` are further lines of the sink's `env:`, `keys` are further lines of the
+/// sink.
 pub fn signal_into_sink(stream: &str, settings: &[&str], keys: &str) -> String {
     sink_behind(
         &format!("  - {{id: source, path: {}, outputs: [data]}}\n", program("signal-source").display()),
@@ -14,14 +15,14 @@ pub fn signal_into_sink(stream: &str, settings: &[&str], keys: &str) -> String {
     )
 }
 
-/// A script's messages into a sink. The source stays until it is stopped when `stay` says so.
+/// A script's messages into a sink. If `stay`, the source runs until it is stopped.
 pub fn script_into_sink(script: &str, period: &str, stay: bool, stream: &str, settings: &[&str]) -> String {
     let stay = if stay { ", STAY: yes" } else { "" };
     source_into_sink(&format!("SCRIPT: {script}, PERIOD: {period}{stay}"), stream, settings)
 }
 
-/// A script's messages into a sink, each sent when the one before has its receipt in `receipts`: whatever dora does with
-/// the time between two messages, nobody is left behind.
+/// A script's messages into a sink. Each is sent when the previous one has its receipt in `receipts`, so the reader
+/// that writes the receipts cannot be left behind.
 pub fn script_in_step_into_sink(script: &str, receipts: &Path, stream: &str, settings: &[&str]) -> String {
     source_into_sink(&format!("SCRIPT: {script}, AFTER: {}", receipts.display()), stream, settings)
 }
@@ -48,7 +49,7 @@ fn sink_behind(source: &str, stream: &str, settings: &[&str], keys: &str) -> Str
     )
 }
 
-/// A stream mirrored and recorded; `settings` are further lines of the mirror's `env:`.
+/// A stream that is mirrored and recorded. `settings` are further lines of the mirror's `env:`.
 pub fn mirror_into_recorder(stream: &str, settings: &[&str], record: &Path) -> String {
     let settings: String = settings.iter().map(|line| format!("\n      {line}")).collect();
     format!(

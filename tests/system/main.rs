@@ -1,7 +1,7 @@
 //! The whole system at work: the real dora command line, real processes, real shared memory.
 //!
-//! `cargo xtask system` runs them; by hand they need `DORA_BIN`, `DORA_SHM_EZMSG_PYTHON`, `DORA_SHM_EZMSG06_PYTHON`,
-//! `DORA_SHM_PYTHON` and `DORA_SHM_C_PREFIX`.
+//! `cargo xtask system` runs these tests. Without it they need the environment variables `DORA_BIN`,
+//! `DORA_SHM_EZMSG_PYTHON`, `DORA_SHM_EZMSG06_PYTHON`, `DORA_SHM_PYTHON` and `DORA_SHM_C_PREFIX`.
 
 mod camera;
 mod changes;

@@ -1,4 +1,4 @@
-//! What dora itself says of our manifests and graphs.
+//! dora's validation of the project's manifests and graphs.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn dora_accepts_every_graph_of_the_project_with_strict_types() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn the_sinks_manifest_is_valid_and_dora_holds_graphs_beside_it_to_it() {
+fn the_sinks_manifest_is_valid_and_dora_checks_graphs_against_it() {
     let source = program("signal-source");
     let graph = |input: &str| {
         format!(
@@ -36,7 +36,7 @@ fn the_sinks_manifest_is_valid_and_dora_holds_graphs_beside_it_to_it() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn the_mirrors_manifest_is_valid_and_dora_holds_graphs_beside_it_to_it() {
+fn the_mirrors_manifest_is_valid_and_dora_checks_graphs_against_it() {
     let check_node = program("signal-check");
     let graph = |output: &str| {
         format!(
@@ -49,7 +49,8 @@ fn the_mirrors_manifest_is_valid_and_dora_holds_graphs_beside_it_to_it() {
     check("manifest-mirror", "mirror-node/dora-node.yml", "dora-shm-mirror", &graph("data"), &graph("date"));
 }
 
-/// dora looks at a manifest only if the node's path stays in the folder of both; so a copy lies beside each graph.
+/// dora reads a manifest only if it is in the graph's folder and the node's path stays in that folder. So this copies
+/// the manifest to the graphs.
 fn check(test: &str, manifest: &str, binary: &str, good: &str, bad: &str) {
     let stage = Stage::new(test);
     let manifest = root().join(manifest);
@@ -57,7 +58,7 @@ fn check(test: &str, manifest: &str, binary: &str, good: &str, bad: &str) {
 
     let folder = stage.folder();
     std::fs::copy(manifest, folder.join("dora-node.yml")).expect("a copy of the manifest");
-    std::fs::create_dir_all(folder.join("target/release")).expect("a folder in the test's own");
+    std::fs::create_dir_all(folder.join("target/release")).expect("a folder in the test's own folder");
     symlink(program(binary), folder.join("target/release").join(binary)).expect("a link in the test's own folder");
     validate(&stage, &["--strict-types"], &stage.file("good.yml", good)).unwrap_or_else(|log| panic!("{log}"));
     let complaint = validate(&stage, &["--strict-types"], &stage.file("bad.yml", bad));
@@ -65,7 +66,7 @@ fn check(test: &str, manifest: &str, binary: &str, good: &str, bad: &str) {
     assert!(complaint.contains("date"), "{complaint}");
 }
 
-/// Runs `dora validate`; an error is everything that it printed.
+/// Runs `dora validate`. The error is its whole output.
 fn validate(stage: &Stage, arguments: &[&str], file: &Path) -> Result<(), String> {
     let output = stage.command(dora()).arg("validate").args(arguments).arg(file).output().expect("dora runs");
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();

@@ -10,7 +10,8 @@ use rustix::process::Signal;
 
 use crate::graphs::{mirror_into_recorder, script_in_step_into_sink, script_into_sink};
 
-/// What changes with every message is no part of a stream's description and cannot come back.
+/// Parameters that change with every message. They are not part of a stream's description, so a mirror cannot send
+/// them.
 const PER_MESSAGE: [&str; 1] = ["sequence"];
 
 #[test]
@@ -29,8 +30,8 @@ fn empty_messages_come_out_of_the_mirror_empty_and_in_their_place() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn messages_that_wrap_round_the_rings_end_come_out_of_the_mirror_as_they_went_in() {
-    // 15 messages of 10 frames wrap more often than not in a ring of 24.
+fn messages_that_wrap_around_the_rings_end_come_out_of_the_mirror_as_they_went_in() {
+    // In a ring of 24 frames, several of 15 messages of 10 frames wrap.
     let received = through_the_mirror("mirror-wraps", "short", &["BUF_FRAMES: 24"]);
     compare(&script::messages("short").unwrap(), &received);
 }
@@ -43,10 +44,10 @@ fn parameters_that_change_while_the_rate_is_measured_come_out_of_the_mirror_with
     let record = stage.folder().join("record");
     let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
     mirror.wait_for_line(&stream).unwrap();
-    // The sink keeps the first messages back, and writes them all at once when it knows their rate.
+    // The sink holds the first messages back, and writes them all at once when it has measured their rate.
     let mut source = run(&stage, "source", &script_into_sink("parameters", "20ms", true, &stream, &["BUF_DUR: 2.0"]));
     let sent = script::messages("parameters").unwrap();
-    until("the last message", || receipt(&record, sent.len() - 1).exists().then_some(()));
+    until("the last message arrives", || receipt(&record, sent.len() - 1).exists().then_some(()));
     source.signal(Signal::INT);
     source.succeed().unwrap();
     mirror.succeed().unwrap();
@@ -60,7 +61,7 @@ fn the_demos_signal_comes_through_the_mirrors_graph_whole() {
     let stream = stage.stream("signal");
     let renamed = format!("SHMEM_NAME: {stream}");
     let mirror_graph = project_graph("mirror.yml", &[("SHMEM_NAME: demo", &renamed)]);
-    // The graph waits for the next writer; here it must end.
+    // By default the graph waits for the next writer. Here it must end.
     let mut mirror = run_with(&stage, "mirror", &mirror_graph, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
     mirror.wait_for_line(&stream).unwrap();
     let demo_graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &renamed)]);
@@ -70,13 +71,14 @@ fn the_demos_signal_comes_through_the_mirrors_graph_whole() {
     mirror.succeed().unwrap();
 }
 
-/// Runs `script` in one graph, into a sink with `settings`, and the mirror in another; gives what the second one received.
+/// Runs `script` in one graph, into a sink with `settings`, and the mirror in another graph. Returns the messages that
+/// the mirror's graph received.
 fn through_the_mirror(test: &str, script: &str, settings: &[&str]) -> Vec<Message> {
     let stage = Stage::new(test);
     let stream = stage.stream("messages");
     let record = stage.folder().join("record");
     let mut mirror = run(&stage, "mirror", &mirror_into_recorder(&stream, &["ON_CLOSE: stop"], &record));
-    // Attached before the stream exists, it starts with the first message.
+    // The mirror waits for the stream, so it starts with the first message.
     mirror.wait_for_line(&stream).unwrap();
     run(&stage, "source", &script_in_step_into_sink(script, &record, &stream, settings)).succeed().unwrap();
     mirror.succeed().unwrap();
@@ -92,7 +94,7 @@ fn compare(sent: &[Message], received: &[Message]) {
         }
         assert!(
             matches!(received.parameters.get("source_timestamp"), Some(Parameter::Timestamp(_))),
-            "message {index} lacks the time it was sent: {:?}",
+            "message {index} has no parameter source_timestamp: {:?}",
             received.parameters
         );
         assert_eq!(lost(&received.parameters), 0, "frames lost before message {index}");

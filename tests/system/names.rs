@@ -1,4 +1,4 @@
-//! Names of streams: taken, or left out.
+//! Names of streams that are taken or left out, and misspelt settings.
 
 use dora_shm_tests::dora::{run, run_with};
 use dora_shm_tests::reading::SignalReader;
@@ -10,7 +10,7 @@ use crate::graphs::{mirror_into_recorder, signal_into_sink};
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_second_sink_of_the_same_name_is_refused_and_the_first_goes_on() {
+fn a_second_sink_of_the_same_name_is_refused_and_the_first_continues() {
     let stage = Stage::new("second-sink");
     let stream = stage.stream("signal");
     let graph = signal_into_sink(&stream, &["BUF_DUR: 10.0"], "");
@@ -19,26 +19,26 @@ fn a_second_sink_of_the_same_name_is_refused_and_the_first_goes_on() {
     reader.more(100);
 
     let mut second = run(&stage, "second", &graph);
-    assert!(!second.wait().unwrap().success(), "the graph of the second sink fails");
-    let refusal = second.line("already has a live writer").expect("a sentence that says why");
+    assert!(!second.wait().unwrap().success(), "the graph of the second sink did not fail");
+    let refusal = second.line("already has a live writer").expect("a sentence with the reason");
     assert!(refusal.contains(&stream), "{refusal}");
 
     reader.until_closed();
     reader.judge.finish(5000);
-    assert!(reader.judge.is_content(), "the first stream came whole");
+    assert!(reader.judge.is_content(), "frames of the first stream are missing or wrong");
     first.succeed().unwrap();
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_sink_without_a_name_chooses_a_fresh_one_and_says_it() {
+fn a_sink_without_a_name_chooses_a_new_one_and_reports_it() {
     let stage = Stage::new("no-name");
     let graph = signal_into_sink("unused", &[], "").replace("      SHMEM_NAME: unused\n", "");
     let graph = graph.replace("    env:\n", "");
     let mut graphs = ["first", "second"].map(|name| run(&stage, name, &graph));
 
-    let names = graphs.each_mut().map(|dora| until("the chosen name", || chosen_name(&dora.log())));
-    assert_ne!(names[0], names[1], "two sinks without a name do not meet");
+    let names = graphs.each_mut().map(|dora| until("the sink reports its name", || chosen_name(&dora.log())));
+    assert_ne!(names[0], names[1], "two sinks chose the same name");
     for name in &names {
         stage.adopt(name);
         SignalReader::join(name).more(100);
@@ -51,7 +51,7 @@ fn a_sink_without_a_name_chooses_a_fresh_one_and_says_it() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_key_that_is_nearly_a_setting_or_a_value_that_is_none_stops_either_node_at_its_start() {
+fn a_misspelt_setting_or_an_invalid_value_stops_either_node_at_its_start() {
     let stage = Stage::new("misspelt");
     let stream = stage.stream("signal");
     let sink = signal_into_sink(&stream, &["BUFDUR: 2.0", "MODE: \"0777\""], "");
@@ -61,7 +61,7 @@ fn a_key_that_is_nearly_a_setting_or_a_value_that_is_none_stops_either_node_at_i
         ("mirror", mirror, ["ON_CLOSED", "ON_CLOSE", "CHUNK", "some", "20ms"]),
     ] {
         let mut dora = run(&stage, name, &graph);
-        assert!(!dora.wait().unwrap().success(), "the graph of the {name} starts");
+        assert!(!dora.wait().unwrap().success(), "the graph of the {name} did not fail");
         let line = dora.line("settings of this node are wrong").unwrap_or_else(|| panic!("no reason:\n{}", dora.log()));
         for word in words {
             assert!(line.contains(word), "{word} is not in {line}");

@@ -1,4 +1,4 @@
-//! Programs outside the graph, in the languages of those who write them: Python, C and C++, each as it is installed.
+//! Programs outside the graph in Python, C and C++, which use the installed packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,18 +14,19 @@ use dora_shm_tests::stage::Stage;
 
 use crate::graphs::{mirror_into_recorder, signal_into_sink};
 
-/// Of `SIGNAL_DURATION`: four seconds.
+/// Number of frames in `SIGNAL_DURATION`, four seconds.
 const FRAMES: &str = "4000";
 const DURATION: [&str; 2] = ["--env", "SIGNAL_DURATION=4s"];
-/// Longer than the signal, so that a slow machine loses nothing, and short enough that it wraps where that is wanted.
+/// Longer than the signal, so that nothing is lost on a slow machine.
 const LONG_RING: &str = "BUF_DUR: 10.0";
+/// So short that a slow reader is lapped.
 const SHORT_RING: &str = "BUF_FRAMES: 500";
 
 fn folder() -> PathBuf {
     root().join("tests/system/outside")
 }
 
-/// Starts one test of `file`; it has said that it is there when this returns.
+/// Starts one test of `file`, and waits until it is ready.
 fn pytest(stage: &Stage, file: &str, test: &str, stream: &str) -> LoggedProcess {
     start_pytest(stage, file, test, &[("STREAM", stream), ("FRAMES", FRAMES)])
 }
@@ -40,7 +41,7 @@ fn start_pytest(stage: &Stage, file: &str, test: &str, environment: &[(&str, &st
     process
 }
 
-/// Compiles a program of the folder against the installed library.
+/// Compiles a program of the folder with the installed library.
 fn compile(stage: &Stage, source: &str, kind: &str, flags: &[&str]) -> PathBuf {
     let (compiler, standard) = if source.ends_with(".c") { ("cc", "-std=c11") } else { ("c++", "-std=c++17") };
     let program = stage.folder().join(format!("{}-{kind}", source.replace('.', "-")));
@@ -60,7 +61,7 @@ fn compile(stage: &Stage, source: &str, kind: &str, flags: &[&str]) -> PathBuf {
     program
 }
 
-/// Starts a program that was compiled, as it is or in valgrind.
+/// Starts a compiled program, directly or in valgrind.
 fn start(stage: &Stage, program: &Path, in_valgrind: bool, arguments: &[&str]) -> LoggedProcess {
     let name = program.file_name().expect("a program has a name").to_string_lossy().into_owned();
     let (name, mut command) = if in_valgrind {
@@ -77,7 +78,7 @@ fn start(stage: &Stage, program: &Path, in_valgrind: bool, arguments: &[&str]) -
 
 #[test]
 #[ignore = "needs the dora command line and the Python package: cargo xtask system"]
-fn python_reads_every_sample_of_a_graph_in_every_way_there_is() {
+fn python_reads_every_sample_of_a_graph_in_every_way() {
     let stage = Stage::new("outside-python");
     let stream = stage.stream("signal");
     let mut readers = pytest(&stage, "test_reader.py", "test_every_way_to_read_gets_every_frame", &stream);
@@ -97,11 +98,11 @@ fn a_python_reader_that_is_lapped_by_a_graph_accounts_for_every_frame() {
 
 #[test]
 #[ignore = "needs the dora command line and the Python package: cargo xtask system"]
-fn our_mirror_of_ezmsgs_reads_every_sample_of_a_graph() {
+fn our_ezmsg_mirror_reads_every_sample_of_a_graph() {
     let stage = Stage::new("outside-mirror");
     let stream = stage.stream("signal");
     let mut mirror = pytest(&stage, "test_mirror.py", "test_the_mirror_gets_every_frame", &stream);
-    // It wraps several times over, and fills exactly, where the original hands out a whole ring again.
+    // The ring wraps several times and is filled exactly, in which case ezmsg's own mirror returns a whole ring again.
     run_with(&stage, "graph", &signal_into_sink(&stream, &["BUF_FRAMES: 1000"], ""), &DURATION).succeed().unwrap();
     mirror.succeed().unwrap();
 }
@@ -123,7 +124,7 @@ fn a_signal_that_python_writes_comes_out_of_a_mirrors_graph_whole() {
 
 #[test]
 #[ignore = "needs the dora command line and the Python package: cargo xtask system"]
-fn what_python_writes_at_once_is_a_message_in_the_mirrors_graph() {
+fn each_write_in_python_is_a_message_in_the_mirrors_graph() {
     let stage = Stage::new("outside-messages");
     let stream = stage.stream("messages");
     let record = stage.folder().join("record");

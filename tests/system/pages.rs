@@ -1,4 +1,4 @@
-//! The pages hold together: links lead somewhere, the index is complete, and what a page shows is run by a test.
+//! The pages are consistent: links have targets, the index is complete, and a test runs the code that a page shows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use dora_shm_tests::programs::root;
 
-/// Later additions go to pages under `docs/`.
+/// Additions to a README of this length belong on a page under `docs/`.
 const MOST_README_LINES: usize = 150;
 
-/// Pages that show code, in which languages, and what runs it.
+/// Pages that show code, with its languages and the test that runs it.
 const SHOWN: [(&str, &[&str], &str); 8] = [
     (
         "README.md",
@@ -28,7 +28,7 @@ const SHOWN: [(&str, &[&str], &str); 8] = [
 #[test]
 fn the_readme_has_at_most_150_lines() {
     let lines = read("README.md").lines().count();
-    assert!(lines <= MOST_README_LINES, "{lines} lines: move what is new to a page under docs/");
+    assert!(lines <= MOST_README_LINES, "{lines} lines: move the additions to a page under docs/");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn every_page_in_docs_is_in_the_index() {
 }
 
 #[test]
-fn every_link_of_a_page_leads_somewhere() {
+fn every_link_of_a_page_has_a_target() {
     let mut broken = Vec::new();
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
@@ -54,11 +54,12 @@ fn every_link_of_a_page_leads_somewhere() {
                 Some(anchor) => fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor)),
             };
             if !found {
-                broken.push(format!("{}: {link}", page.strip_prefix(root()).expect("a page of ours").display()));
+                broken
+                    .push(format!("{}: {link}", page.strip_prefix(root()).expect("a page of this project").display()));
             }
         }
     }
-    assert!(broken.is_empty(), "links to nothing:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "links without a target:\n{}", broken.join("\n"));
 }
 
 #[test]
@@ -73,28 +74,28 @@ fn every_path_that_the_architecture_names_exists() {
             !path.exists() && !path.with_extension("rs").exists()
         })
         .collect();
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+    assert!(missing.is_empty(), "ARCHITECTURE.md names paths that do not exist: {missing:?}");
 }
 
 #[test]
 fn every_folder_is_in_the_architectures_list() {
     let text = read("ARCHITECTURE.md");
     for folder in folders() {
-        assert!(text.contains(&format!("`{folder}/`")), "ARCHITECTURE.md does not say what {folder}/ is");
+        assert!(text.contains(&format!("`{folder}/`")), "ARCHITECTURE.md does not list {folder}/");
     }
 }
 
 #[test]
-fn code_that_a_page_shows_is_known_to_a_test() {
+fn a_test_runs_the_code_that_a_page_shows() {
     for page in pages() {
-        let name = page.strip_prefix(root()).expect("a page of ours").to_str().expect("UTF-8").to_owned();
+        let name = page.strip_prefix(root()).expect("a page of this project").to_str().expect("UTF-8").to_owned();
         let text = fs::read_to_string(&page).expect("a page");
         let languages: BTreeSet<&str> = fences(&text).map(|line| line.trim_start_matches('`')).collect();
         let known = SHOWN.iter().find(|(page, ..)| *page == name).map_or(&[][..], |(_, languages, _)| languages);
         assert_eq!(
             languages,
             known.iter().copied().collect(),
-            "{name}: have a test run what it shows, and add it here"
+            "languages of the code in {name}: let a test run the code, and add it to SHOWN"
         );
     }
 }
@@ -121,20 +122,20 @@ fn collect(folder: &Path, pages: &mut Vec<PathBuf>) {
     }
 }
 
-/// Not built and not installed.
+/// Whether a folder belongs to the project's sources: it is not built and not installed.
 fn is_ours(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     !name.starts_with('.') && !["target", "out", "build", "__pycache__"].contains(&name) && !folder.is_symlink()
 }
 
-/// The folders at the top.
+/// The top-level folders.
 fn folders() -> BTreeSet<String> {
     let paths = fs::read_dir(root()).expect("the workspace").map(|entry| entry.expect("an entry").path());
     let folders = paths.filter(|path| path.is_dir() && is_ours(path));
     folders.map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()).collect()
 }
 
-/// Relative targets of a page's links and pictures; code is none.
+/// The relative targets of a page's links and pictures, without those in code.
 fn links(text: &str) -> Vec<&str> {
     let mut fenced = false;
     let mut links = Vec::new();

@@ -1,4 +1,4 @@
-//! Several readers at once, one of them the Python original's.
+//! Several readers at once, one of them ezmsg's own.
 
 use dora_shm_tests::dora::run_with;
 use dora_shm_tests::programs::{program, python, root};
@@ -17,7 +17,7 @@ fn two_readers_and_an_unmodified_ezmsg_mirror_read_the_same_stream_at_once() {
         stage.start("reader", stage.command(program("demo-reader")).args(["--stream", &stream, "--duration", "4s"]));
     let script = root().join("tests/system/ezmsg_reader.py");
     let mut original = stage.start("ezmsg", stage.command(python()).arg(script).args([&stream, "3000"]));
-    // Longer than the signal: the original hands out a whole ring again when it has just been filled.
+    // The ring is longer than the signal, since ezmsg's mirror returns a whole ring again when it has just been filled.
     let graph = signal_into_sink(&stream, &["BUF_DUR: 10.0"], "");
     let mut dora = run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=4s"]);
 

@@ -1,4 +1,5 @@
-//! The README and the page of settings show what there is. The README's Rust is compiled by this package's documentation tests.
+//! The README and the page of settings agree with the programs. This package's documentation tests compile the README's
+//! Rust.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -41,7 +42,7 @@ fn the_commands_of_the_readme_are_tasks() {
     // The other blocks belong to the command line: `cli.rs`.
     let commands = &blocks("sh")[0];
     let words: Vec<&str> =
-        commands.lines().map(|line| line.strip_prefix("cargo xtask ").expect("a task of ours")).collect();
+        commands.lines().map(|line| line.strip_prefix("cargo xtask ").expect("a task of xtask")).collect();
     assert_eq!(words, ["demo", "test"]);
     for word in words {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{word} "))), "{word}:\n{help}");

@@ -1,4 +1,4 @@
-//! What SECURITY.md says is held up by tests that exist.
+//! SECURITY.md names existing tests for its sentences.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,12 +17,12 @@ fn every_sentence_of_the_security_page_names_tests_that_exist() {
     let mut backed = 0;
     for (sentence, named) in rows.filter(|(sentence, _)| !["what holds"].contains(sentence)) {
         for name in named.split('`').skip(1).step_by(2) {
-            assert!(tests.contains(name), "no test {name:?}, which is to hold up: {sentence}");
+            assert!(tests.contains(name), "the test {name:?} does not exist, which must prove: {sentence}");
             backed += 1;
         }
     }
     assert!(backed >= 25, "{backed} tests named");
-    // What is not prevented has no test, and says so.
+    // A sentence without a test must state that something is not prevented.
     let unbacked: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && line.ends_with("| |")).collect();
     assert!(unbacked.iter().all(|line| line.contains("**can**")), "{unbacked:?}");
 }

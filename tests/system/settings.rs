@@ -26,10 +26,10 @@ fn settings_sent_from_the_graph_take_effect_and_bad_ones_change_nothing() {
     assert!(lengths[1] >= 5000 && lengths[1] < 5100, "buf_dur 5 s at 1 kHz: {lengths:?}");
 
     after.until_closed();
-    assert!(before.judge.is_content() && after.judge.is_content(), "the signal is whole in both streams");
-    assert_eq!(before.judge.frames + after.judge.frames, 8000, "no frame was lost between the streams");
+    assert!(before.judge.is_content() && after.judge.is_content(), "frames are missing or wrong");
+    assert_eq!(before.judge.frames + after.judge.frames, 8000, "number of frames in both streams");
     dora.succeed().unwrap();
-    let refusal = dora.line("a while").expect("the refused document is named");
+    let refusal = dora.line("a while").expect("a line with the refused document");
     assert!(refusal.contains("buf_dur"), "{refusal}");
 }
 
@@ -47,23 +47,23 @@ fn parameters_set_from_the_command_line_take_effect_and_bad_ones_change_nothing(
         |key: &str, value: &str| engine.must(&["param", "set", "--dataflow", &graph, "sink", key, value]).unwrap();
     let logs = || engine.log(&graph, "sink").unwrap();
     set("buf_dur", "5.0");
-    before.until("a ring of five seconds", |reader| reader.formats.last().is_some_and(|last| last.frames() >= 5000));
+    before.until("the ring has five seconds", |reader| reader.formats.last().is_some_and(|last| last.frames() >= 5000));
 
     set("BUF_FRAMES", "3000");
-    before.until("a ring of 3000 frames", |reader| {
+    before.until("the ring has 3000 frames", |reader| {
         reader.formats.last().is_some_and(|last| (3000..3100).contains(&last.frames()))
     });
 
     set("max_bytes", "1000000");
     until("max_bytes is refused", || logs().to_lowercase().contains("max_bytes").then_some(()));
     set("buf_dur", "\"a while\"");
-    until("a duration that is none is refused", || logs().contains("a while").then_some(()));
+    until("an invalid duration is refused", || logs().contains("a while").then_some(()));
     before.more(100);
 
     set("shmem_name", &format!("\"{second}\""));
     before.until_closed();
     after.more(100);
-    assert_eq!(before.formats.len(), 3, "refused settings made no generation");
+    assert_eq!(before.formats.len(), 3, "number of generations; refused settings must not begin one");
     assert!(before.judge.is_content() && after.judge.is_content());
     engine.stop(&graph).unwrap();
     after.until_closed();

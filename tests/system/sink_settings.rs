@@ -1,4 +1,4 @@
-//! What the sink's settings promise, in running graphs.
+//! The sink's settings in running graphs.
 
 use dora_shm_ring::MessageReader;
 use dora_shm_testkit::logged::LoggedProcess;
@@ -10,13 +10,13 @@ use rustix::process::Signal;
 
 use crate::graphs::{script_in_step_into_sink, script_into_sink};
 
-/// Frames in each message of most scripts.
+/// Number of frames in each message of most scripts.
 const FRAMES: u64 = 10;
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_single_message_of_unknown_rate_is_in_a_ring_of_thirty_frames_a_second_before_the_source_ends() {
-    let stage = Stage::new("trial-alone");
+fn a_single_message_of_unknown_rate_is_in_a_ring_for_thirty_frames_per_second_before_the_source_ends() {
+    let stage = Stage::new("probe-alone");
     let stream = stage.stream("alone");
     let mut reader = message_reader(&stream);
     let mut dora = run(&stage, "graph", &script_into_sink("alone", "1ms", true, &stream, &["BUF_DUR: 2.0"]));
@@ -29,8 +29,8 @@ fn a_single_message_of_unknown_rate_is_in_a_ring_of_thirty_frames_a_second_befor
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_ring_in_seconds_of_a_source_that_states_no_rate_has_the_length_that_was_measured_and_every_frame() {
-    let stage = Stage::new("trial-measured");
+fn a_ring_in_seconds_for_a_source_without_a_rate_has_the_measured_length_and_every_frame() {
+    let stage = Stage::new("probe-measured");
     let stream = stage.stream("unpaced");
     let mut reader = message_reader(&stream);
     let mut dora = run(&stage, "graph", &script_into_sink("unpaced", "20ms", true, &stream, &["BUF_DUR: 2.0"]));
@@ -41,19 +41,19 @@ fn a_ring_in_seconds_of_a_source_that_states_no_rate_has_the_length_that_was_mea
     for (index, message) in received.iter().enumerate() {
         assert_eq!(message.samples, bytes_of("unpaced", index), "message {index}");
     }
-    // Ten frames every 20 ms are 500 Hz. A late message makes it less, never more than the rounding.
+    // Ten frames every 20 ms are 500 Hz. Late messages make the rate lower. Only rounding can make the ring longer.
     let frames = received[0].format.frames();
     assert!((600..1100).contains(&frames), "{frames} frames for two seconds");
-    assert_eq!(received[0].format.rate_hz(), 0.0, "what was measured is no promise");
+    assert_eq!(received[0].format.rate_hz(), 0.0, "the measured rate must not be published");
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn shapes_that_change_with_every_message_are_refused_after_three_with_the_settings_that_help() {
+fn shapes_that_change_with_every_message_are_refused_after_three_with_a_hint_at_settings() {
     let stage = Stage::new("varying");
     let (mut reader, mut dora) = staying(&stage, "lengths", &["BUF_FRAMES: 100"]);
     dora.wait_for_line("refused=9").unwrap();
-    // A generation of a single message may be over before the reader comes to it; then it is counted.
+    // A generation of a single message may end before the reader reaches it. Then the reader counts it as lost.
     for message in messages(&mut reader, 3) {
         assert_eq!(message.format.frame_shape(), [message.info.stream_position + 1]);
     }
@@ -80,7 +80,7 @@ fn messages_missing_in_the_sources_sequence_are_counted_as_gaps() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn changes_that_are_to_be_skipped_leave_the_first_format_and_are_counted() {
+fn with_on_change_skip_the_first_format_stays_and_messages_in_others_are_counted() {
     let stage = Stage::new("change-skip");
     let (mut reader, mut dora) = staying(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: skip"]);
     let received = messages(&mut reader, FRAMES * REPEATS as u64);
@@ -94,21 +94,21 @@ fn changes_that_are_to_be_skipped_leave_the_first_format_and_are_counted() {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_change_that_is_to_stop_the_sink_closes_the_stream_and_fails_the_graph_with_the_reason() {
+fn with_on_change_stop_a_change_closes_the_stream_and_fails_the_graph_with_the_reason() {
     let stage = Stage::new("change-stop");
     let (received, mut dora) = in_step(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: stop"]);
     assert_eq!(received.len(), REPEATS);
-    // The source waits for a receipt of the message that nobody took.
+    // The source waits for the receipt of the message that the sink did not write.
     dora.wait_for_line("ON_CHANGE").unwrap();
     dora.signal(Signal::INT);
     let status = dora.wait().unwrap();
-    assert!(!status.success(), "the graph says nothing of it:\n{}", dora.log());
+    assert!(!status.success(), "the graph did not fail:\n{}", dora.log());
     let reason = dora.line("ON_CHANGE").unwrap_or_else(|| panic!("no reason in\n{}", dora.log()));
-    assert!(reason.contains("float32") && reason.contains("float64"), "it names both formats: {reason}");
+    assert!(reason.contains("float32") && reason.contains("float64"), "the reason must name both formats: {reason}");
 }
 
-/// Runs `script` into a sink with `settings`, each message after the one before has been read, and reads until the
-/// stream closes.
+/// Runs `script` into a sink with `settings`, and reads until the stream closes. Each message is sent when the previous
+/// one has been read.
 fn in_step(stage: &Stage, script: &str, settings: &[&str]) -> (Vec<Received>, LoggedProcess) {
     let stream = stage.stream(script);
     let receipts = stage.folder().join("receipts");
@@ -117,7 +117,8 @@ fn in_step(stage: &Stage, script: &str, settings: &[&str]) -> (Vec<Received>, Lo
     (messages_with_receipts(&mut reader, &receipts), dora)
 }
 
-/// Runs `script` into a sink with `settings`, from a source that stays until it is stopped, with a reader from the start.
+/// Runs `script` into a sink with `settings`, from a source that runs until it is stopped. The reader is opened before
+/// the graph starts.
 fn staying(stage: &Stage, script: &str, settings: &[&str]) -> (MessageReader, LoggedProcess) {
     let stream = stage.stream(script);
     let reader = message_reader(&stream);
@@ -129,7 +130,7 @@ fn stop(dora: &mut LoggedProcess) {
     dora.succeed().unwrap();
 }
 
-/// Message `index` of a script, as it lies in memory.
+/// The samples of message `index` of a script, as bytes.
 fn bytes_of(script: &str, index: usize) -> Vec<u8> {
     script::messages(script).unwrap()[index].data.to_data().buffers()[0].as_slice().to_vec()
 }

@@ -1,4 +1,4 @@
-//! A shared memory that is too small, as containers have it.
+//! A shared memory that is too small, as in containers.
 
 use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::programs::dora;
@@ -8,7 +8,7 @@ use crate::graphs::{script_into_sink, signal_into_sink};
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn a_ring_larger_than_shared_memory_is_a_clear_error_and_no_crash() {
+fn a_ring_larger_than_shared_memory_is_a_clear_error_and_not_a_crash() {
     let stage = Stage::new("small-memory");
     let stream = stage.stream("signal");
     // 64 channels of f32 at 1 kHz for 1000 s: 256 MB of samples and 8 MB of times. 64 MB are docker's default.
@@ -25,7 +25,7 @@ fn a_ring_larger_than_shared_memory_is_a_clear_error_and_no_crash() {
 fn a_stream_without_room_because_a_reader_holds_the_old_ring_goes_on_when_the_reader_lets_go() {
     let stage = Stage::new("held-memory");
     let stream = stage.stream("two-types");
-    // Rings of 48 MB and then of 80 MB, and a few more for the chunk records and for dora: one at a time fits.
+    // Rings of 48 MB and then of 80 MB, and some MB for the chunk records and for dora: only one ring at a time fits.
     let graph = script_into_sink("two-types", "10ms", false, &stream, &["BUF_FRAMES: 2000000"]);
     // An open file keeps its memory, like the mapping of a reader that was stopped.
     let script = "
@@ -46,11 +46,11 @@ fn a_stream_without_room_because_a_reader_holds_the_old_ring_goes_on_when_the_re
     };
     let sent = dora_shm_tests::script::messages("two-types").unwrap().len() as u64;
     assert_eq!(counter("chunks") + counter("refused"), sent, "{last}");
-    assert!(counter("refused") > 0, "the reader was in nobody's way: {last}");
-    assert!(counter("chunks") > sent / 2, "the stream did not go on: {last}");
+    assert!(counter("refused") > 0, "no message was refused while the reader held the old ring: {last}");
+    assert!(counter("chunks") > sent / 2, "the stream did not continue: {last}");
 }
 
-/// Runs `script` in a shell with a /dev/shm of `size` of its own; `$0` is the dora command line, `$1` the graph.
+/// Runs `script` in a shell with a private /dev/shm of `size`. `$0` is the dora command line, `$1` the graph.
 fn run_in(stage: &Stage, size: &str, graph: &str, script: &str) -> LoggedProcess {
     let path = stage.file("graph.yml", graph);
     let script = format!("mount -t tmpfs -o size={size} tmpfs /dev/shm\n{script}");

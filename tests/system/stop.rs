@@ -1,4 +1,4 @@
-//! Ends in order, with messages still on their way.
+//! An orderly end while messages are still queued.
 
 use dora_shm_ring::Dtype;
 use dora_shm_tests::dora::run;
@@ -28,13 +28,13 @@ fn messages_that_wait_in_the_sinks_queue_at_stop_are_in_the_stream_when_it_close
     let mut dora = run(&stage, "graph", &graph);
     let mut received = messages(&mut reader, 10);
 
-    // Stopped like this, the sink takes nothing while the source sends on: its queue fills.
+    // While the sink is stopped, the source continues to send, so the sink's queue fills.
     let sink = stage.the_process_of(&program("dora-shm-sink"));
     stage.kill(sink, Signal::STOP);
-    // dora gives a message to both consumers in one step: what one has, the other's queue has.
+    // dora passes a message to both consumers in one step, so the sink's queue contains what the witness has received.
     let sent = script::messages("numbers").unwrap().len();
     let last = record.join(format!("{:06}.json", sent - 1));
-    until("the last message at the other consumer", || last.exists().then_some(()));
+    until("the last message arrives at the other consumer", || last.exists().then_some(()));
     dora.signal(Signal::INT);
     dora.wait_for_line("stopping all dataflows").unwrap();
     stage.kill(sink, Signal::CONT);
@@ -48,6 +48,6 @@ fn messages_that_wait_in_the_sinks_queue_at_stop_are_in_the_stream_when_it_close
         })
         .collect();
     let expected = (0..).zip(&values).find(|(expected, value)| expected != *value);
-    assert_eq!((values.len(), expected), (sent, None), "number of messages, and the first that is another");
+    assert_eq!((values.len(), expected), (sent, None), "number of messages, and the first wrong one");
     dora.succeed().unwrap();
 }

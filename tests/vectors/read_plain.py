@@ -1,5 +1,5 @@
-"""Reads every stream of `streams/` with the reader that was written from SPEC.md alone (nothing but the standard library:
-`mmap`, `struct`, `json`), and compares what it finds with each `expected.json`.
+"""Reads every stream of `streams/` with the reader that was written from SPEC.md alone, and compares the results with
+each `expected.json`. The reader uses only the standard library: `mmap`, `struct`, `json`.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ STATE = 2180
 
 @contextlib.contextmanager
 def in_shared_memory(segments):
-    """The files are in /dev/shm, under the names that are the same for everybody."""
+    """Places the files in /dev/shm, under names that all processes share, until the end of the block."""
     folder = os.open(SHM, os.O_RDONLY)
     files = [(SHM / path.name, path.read_bytes()) for path in sorted(segments.iterdir())]
     try:
@@ -38,7 +38,7 @@ def in_shared_memory(segments):
 
 
 def number(value):
-    """As `expected.json` writes it."""
+    """The value as `expected.json` represents it."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, int) and abs(value) > 1 << 53:
@@ -52,7 +52,7 @@ def samples_of(got, dtype):
 
 
 def drain(reader, most):
-    """All that there is, and what comes instead of more."""
+    """Everything until nothing is new, and the outcome after it."""
     taken = []
     while True:
         got = reader.take(most)
@@ -103,7 +103,7 @@ def read_messages(name, expected):
 
 
 def same(found, expected, what):
-    """As JSON, so that 1 and 1.0 differ, and -0.0 and 0.0."""
+    """Compares as JSON, so that 1 differs from 1.0, and -0.0 from 0.0."""
     found, expected = (json.dumps(value, sort_keys=True) for value in (found, expected))
     assert found == expected, f"{what}: found {found}, expected {expected}"
 
@@ -122,7 +122,7 @@ def check(expected):
         assert reader.header is None and reader.take(9) == {"outcome": "nothing"}, "a closed stream is not absent"
         store_state(name, spec_reader.OPEN)
     reader, found = read_frames(name, 3)
-    same(read_frames(name, 1 << 20)[1], found, "all at once")
+    same(read_frames(name, 1 << 20)[1], found, "all frames in one read")
     messages, found["chunks"] = read_messages(name, expected)
     for member, value in expected.items():
         if member != "state":
@@ -131,7 +131,7 @@ def check(expected):
     if closed:
         store_state(name, spec_reader.CLOSED)
         for each in (reader, messages):
-            assert each.take(9) == {"outcome": "closed"} and each.lost == 0, "the end"
+            assert each.take(9) == {"outcome": "closed"} and each.lost == 0, "the stream does not end without a loss"
 
 
 def main():

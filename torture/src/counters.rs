@@ -1,5 +1,5 @@
-//! What a campaign counts: frames checked, faults injected, defects found. A role in a process of its own counts too, and
-//! reports to its campaign in lines.
+//! The counters of a campaign: frames checked, faults injected, defects found. A role, which is a separate process, has
+//! counters as well and reports them to its campaign in lines.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dora_shm_testkit::process::tell;
 
-/// The start of the lines by which a role reports.
+/// The start of the lines in which a role reports frames, faults and a defect.
 pub const FRAMES_MARK: &str = "+";
 pub const FAULTS_MARK: &str = "~";
 pub const DEFECT_MARK: &str = "!";
@@ -16,7 +16,7 @@ pub const DEFECT_MARK: &str = "!";
 /// Longest time between two reports of frames.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
-/// Largest part of a segment that is kept with a defect.
+/// Size of the largest segment that is copied when a defect is found.
 const KEPT_BYTES: u64 = 64 << 20;
 
 pub struct Counters {
@@ -25,7 +25,7 @@ pub struct Counters {
     faults: AtomicU64,
     closed: AtomicU64,
     over: AtomicBool,
-    /// Where the segments go when a defect is found; `None` in a role.
+    /// Folder for the copies of the segments when a defect is found; `None` in a role.
     evidence: Option<PathBuf>,
     defect: Mutex<Option<String>>,
     reported: Mutex<Instant>,
@@ -55,7 +55,7 @@ impl Counters {
         }
     }
 
-    /// Frames that were read and found right.
+    /// Counts frames that were read and found correct.
     pub fn checked(&self, frames: u64) {
         let frames = self.frames.fetch_add(frames, Ordering::Relaxed) + frames;
         if self.evidence.is_none()
@@ -68,7 +68,7 @@ impl Counters {
         }
     }
 
-    /// In a role: reports the frames that it has not reported yet.
+    /// In a role: reports the frames that are not reported yet.
     pub fn report_rest(&self) {
         tell(&format!("{FRAMES_MARK}{}", self.frames.swap(0, Ordering::Relaxed)));
     }
@@ -85,17 +85,18 @@ impl Counters {
         self.faults.fetch_add(faults, Ordering::Relaxed);
     }
 
-    /// A reader has seen the end of a stream.
+    /// Counts the end of a stream that a reader has seen.
     pub fn closed(&self) {
         self.closed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Something worth a line in the report.
+    /// Adds a line to the report.
     pub fn note(&self, note: String) {
         lock(&self.notes).push(note);
     }
 
-    /// The campaign's first defect ends it; a copy of all segments is kept, as they are now.
+    /// Reports a defect. In a campaign the first defect copies all segments as they are at this moment and ends the
+    /// campaign. In a role it ends the process.
     pub fn defect(&self, what: &str) {
         let Some(evidence) = &self.evidence else {
             tell(&format!("{DEFECT_MARK}{}", what.replace('\n', " ")));
@@ -105,7 +106,7 @@ impl Counters {
         if defect.is_none() {
             let kept = match keep_segments(evidence) {
                 Ok(()) => format!("segments in {}", evidence.display()),
-                Err(error) => format!("the segments could not be kept: {error}"),
+                Err(error) => format!("the segments could not be copied: {error}"),
             };
             *defect = Some(format!("{what} ({kept})"));
         }
@@ -138,9 +139,9 @@ impl Counters {
 /// The numbers of a campaign.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
-    /// Frames read and found right, by all readers together.
+    /// Frames read and found correct, by all readers together.
     pub frames: u64,
-    /// Frames announced as lost, by those readers that followed to the end.
+    /// Frames announced as lost to the readers that followed to the end.
     pub lost: u64,
     pub faults: u64,
     /// Ends of streams that readers saw.
@@ -155,7 +156,7 @@ fn keep_segments(folder: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for entry in std::fs::read_dir(dora_shm_ring::SHM_DIR)? {
         let entry = entry?;
-        // A name may go at any moment.
+        // A segment may be removed at any moment.
         let kept = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= KEPT_BYTES);
         if kept {
             let _ = std::fs::copy(entry.path(), folder.join(entry.file_name()));

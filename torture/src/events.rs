@@ -1,69 +1,70 @@
-//! What the nodes of the campaign `graph` report: one line of JSON each, over the socket that their environment names.
+//! What the nodes of the campaign `graph` report: lines of JSON, through the socket that an environment variable names.
 
 use std::io::Write;
 
 /// Environment variable with the path of the campaign's socket.
 pub const SOCKET: &str = "DORA_SHM_TORTURE_SOCKET";
 
-/// What the campaign sends to its source: no more floods and changes; a long ring, and a message every few milliseconds.
+/// The command that the campaign sends to its source: stop the floods and changes, set a long ring, and send a message
+/// every few milliseconds.
 pub const CALM: &str = "calm";
 
 /// One report.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum NodeEvent {
-    /// The first line of the source.
+    /// The source has started: its first line.
     Source,
-    /// The first line of the mirror's consumer.
+    /// The mirror's consumer has started: its first line.
     Check,
-    /// So many messages, documents of settings, and documents that must be refused were sent since the last line.
+    /// What the source has sent since its previous line.
     Sent {
         /// Messages.
         messages: u64,
-        /// Documents that change settings.
+        /// Settings documents that are valid.
         documents: u64,
-        /// Documents that must change nothing.
+        /// Settings documents that must be refused and change nothing.
         refused: u64,
     },
-    /// So many frames came and are right; so many more were marked as lost.
+    /// What the consumer has received since its previous line.
     Received {
-        /// Frames that came.
+        /// Frames that arrived and are correct.
         frames: u64,
-        /// Frames that the mirror said are lost.
+        /// Frames that the mirror marked as lost.
         lost: u64,
     },
-    /// The consumer's newest message.
-    Stands(u64),
-    /// A message that came out of the mirror after another one, of another ring or with a mark.
+    /// Number of the consumer's newest message.
+    Newest(u64),
+    /// A message from the mirror that belongs to a different ring than the one before, or is marked with a loss.
     Mark(Mark),
-    /// Frames are missing that no mark says are lost: right only when a mirror was killed in between.
+    /// Frames are missing that no mark announces. Correct only if a mirror was killed in between.
     Jump(String),
-    /// The source was stopped; this was its last message.
+    /// The source was stopped; the number of its last message.
     Last(u64),
-    /// Something that must not be.
+    /// A defect.
     Defect(String),
 }
 
-/// Two messages, one after the other, and the loss that the mirror marks between them.
+/// Two consecutive messages, and the loss that the mirror marks between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mark {
     /// Number of the first message.
     pub from: u64,
-    /// Its frames.
+    /// Number of frames in the first message.
     pub frames: u64,
-    /// Number of the second one.
+    /// Number of the second message.
     pub to: u64,
-    /// Frames that are marked as lost before it.
+    /// Number of frames that are marked as lost before the second message.
     pub lost: u64,
 }
 
 impl NodeEvent {
-    /// Sends it. Nobody listens any more when the campaign is over.
+    /// Sends the report. Errors are ignored, since the campaign closes the socket when it is over.
     pub fn send(&self, to: &mut impl Write) {
         let line = serde_json::json!(self).to_string() + "\n";
         let _ = to.write_all(line.as_bytes());
     }
 
-    /// The report in a line; `None` for a line that was cut by a death.
+    /// The report in a line; `None` for a line that the node's death cut short.
     pub fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }

@@ -1,5 +1,5 @@
-//! What every campaign works with: its stream's name, its time, its random numbers, its counters, and readers that follow
-//! the stream through all of it.
+//! What every campaign works with: its stream's name, its time, its random numbers, its counters, and readers that
+//! follow the stream through the whole campaign.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -26,31 +26,31 @@ pub struct Fixture {
     pub counters: Arc<Counters>,
 }
 
-/// A campaign goes on until it fails or its time is over.
+/// The result of a campaign, or of a part of one. The error describes a defect.
 pub type Outcome = Result<(), String>;
 
 impl Fixture {
-    /// Random numbers for one of several purposes.
+    /// A generator of random numbers for one of several purposes.
     pub fn rng(&self, purpose: u64) -> Rng {
         Rng::new(mix(self.seed ^ mix(purpose)))
     }
 
-    /// Whether there is time left, and nothing was found.
+    /// Whether time is left and no defect was found.
     pub fn goes_on(&self) -> bool {
         self.started.elapsed() < self.budget && !self.counters.is_over()
     }
 
-    /// Time that is left, cut into `parts` for what is still to come.
+    /// The remaining time, divided by `parts`.
     pub fn part(&self, parts: u32) -> Duration {
         self.budget.saturating_sub(self.started.elapsed()) / parts
     }
 
-    /// This program again, in a role.
+    /// Starts this program in a role.
     pub fn start(&self, role: Role, arguments: &[&str]) -> Result<Process, String> {
         self.start_with(role, arguments, &[])
     }
 
-    /// As [`start`](Self::start), with variables in its environment.
+    /// Like [`start`](Self::start), with additional environment variables.
     pub fn start_with(&self, role: Role, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Process, String> {
         let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
         command.args(["role", &role.word(), "--"]).args(arguments).envs(environment.iter().copied());
@@ -69,8 +69,8 @@ impl Fixture {
         })
     }
 
-    /// Readers of these kinds follow the stream from before its beginning to its end. `body` lets happen what is to
-    /// happen, and ends with a writer, by which the stream is closed.
+    /// Runs `body` while readers of these kinds follow the stream, from before its beginning to its end. `body` returns
+    /// the stream's last writer, which this function drops to close the stream.
     pub fn among_followers(
         &self,
         kinds: &[Kind],
@@ -80,7 +80,7 @@ impl Fixture {
         self.among_followers_from(&ReaderOptions::default(), kinds, ledger, body)
     }
 
-    /// As [`among_followers`](Self::among_followers), for a stream that may be there already.
+    /// Like [`among_followers`](Self::among_followers), for a stream that may exist already.
     pub fn among_followers_from(
         &self,
         options: &ReaderOptions,
@@ -92,7 +92,7 @@ impl Fixture {
         std::thread::scope(|scope| {
             for &kind in kinds {
                 let follower = Follower::open(&self.name, kind, options, ledger.clone())
-                    .map_err(|error| format!("attaching before anything happens: {error:?}"));
+                    .map_err(|error| format!("attaching before the first event: {error:?}"));
                 match follower {
                     Ok(follower) => {
                         let me = places.join(kind);
@@ -104,7 +104,7 @@ impl Fixture {
             }
             let ended = body(&places).and_then(|writer| {
                 let (stream_id, total) = (writer.stream_id(), writer.stream_position());
-                // Who has read of it knows which stream it is that ends.
+                // A reader can attribute the end to this stream only if it has read frames of it.
                 places.all_reach(&self.counters, stream_id, total)?;
                 drop(writer);
                 Ok((stream_id, total))
@@ -117,17 +117,17 @@ impl Fixture {
         Ok(())
     }
 
-    /// The writer with which a campaign ends: it takes over what is there, and writes a few frames.
+    /// The last writer of a campaign: takes over the stream, if there is one, and writes a few frames.
     pub fn last_writer(&self) -> Result<Writer, String> {
-        let told = |error| format!("the last writer: {error:?}");
-        let mut writer = create_patiently(&self.name).map_err(told)?;
-        writer.begin(&signal::format(64), &signal::description("last"), 4).map_err(told)?;
-        signal::write(&mut writer, 9).map_err(told)?;
+        let failed = |error| format!("the last writer: {error:?}");
+        let mut writer = create_patiently(&self.name).map_err(failed)?;
+        writer.begin(&signal::format(64), &signal::description("last"), 4).map_err(failed)?;
+        signal::write(&mut writer, 9).map_err(failed)?;
         Ok(writer)
     }
 }
 
-/// As [`Writer::create`], for a moment longer than the last thread of a dead writer lives.
+/// Like [`Writer::create`], but retries until the last thread of a dead writer has ended.
 pub fn create_patiently(name: &str) -> dora_shm_ring::Result<Writer> {
     roles::create_patiently(name, &WriterOptions::default())
 }

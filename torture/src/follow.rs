@@ -1,4 +1,4 @@
-//! Threads that follow a stream through everything that happens to it, and those that wait for them.
+//! Threads that follow a stream through all faults, and the functions that wait for these threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -10,7 +10,7 @@ use dora_shm_testkit::ledger::Place;
 
 use crate::counters::Counters;
 
-/// How far all followers have to come before they may end: a stream, and its frames in all.
+/// The place that all followers must reach before they end: a stream's identity, and the total number of its frames.
 #[derive(Default)]
 pub struct Goal(OnceLock<(u64, u64)>);
 
@@ -20,7 +20,7 @@ impl Goal {
     }
 }
 
-/// Where the followers of a campaign stand, for those who wait for them.
+/// The places that the followers of a campaign have reached.
 #[derive(Default)]
 pub struct Places(Mutex<Vec<(Kind, Place)>>);
 
@@ -29,7 +29,8 @@ impl Places {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds one before its thread runs, so that all are waited for.
+    /// Adds a follower and returns its index. Called before the follower's thread runs, so that no follower is
+    /// forgotten.
     pub fn join(&self, kind: Kind) -> usize {
         self.with(|places| {
             places.push((kind, Place::default()));
@@ -41,14 +42,14 @@ impl Places {
         self.with(|places| places.clone())
     }
 
-    /// Waits until every follower has accounted for all `position` frames of the stream. Returns how long that took. An error
-    /// names those that have not.
+    /// Waits until every follower has accounted for all `position` frames of the stream, and returns how long that
+    /// took. The error lists the followers that are behind.
     pub fn all_reach(&self, counters: &Counters, stream_id: u64, position: u64) -> Result<Duration, String> {
         self.all_are(counters, stream_id, position, |place| has_reached(place, stream_id, position))
     }
 
-    /// As [`all_reach`](Self::all_reach), for a stream that is closed: a reader that waits for a stream looks for its name
-    /// every 50 ms only, and does not see one that came and was closed in between.
+    /// Like [`all_reach`](Self::all_reach), for a stream that is closed. A reader that waits for a stream polls the
+    /// name only every 50 ms, so it misses a stream that was created and closed in between.
     pub fn all_reach_if_they_came(
         &self,
         counters: &Counters,
@@ -74,24 +75,26 @@ impl Places {
                 return Ok(started.elapsed());
             }
             if started.elapsed() > PATIENCE {
-                return Err(format!("of stream {stream_id:#x} with {position} frames, these know less: {behind:?}"));
+                return Err(format!(
+                    "stream {stream_id:#x} has {position} frames; readers behind after {PATIENCE:?}: {behind:?}"
+                ));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
     }
 }
 
-/// Whether the ledger says that all `position` frames of the stream are accounted for.
+/// Whether the ledger accounts for all `position` frames of the stream.
 fn has_reached(place: &Place, stream_id: u64, position: u64) -> bool {
-    // Without a frame that was read, the ledger does not know the stream's identity.
+    // The ledger learns the stream's identity from the frames. If none was read, it is 0.
     if place.ended.is_some_and(|(ended, total)| [stream_id, 0].contains(&ended) && total == position) {
         return true;
     }
     (place.stream_id == stream_id || place.stream_id == 0) && place.position == position
 }
 
-/// Follows the stream through everything until the goal is set and reached. What is wrong goes to the counters.
-/// `me` is its number among `places`.
+/// Follows the stream until the goal is set and reached. Reports a defect to the counters. `me` is the follower's index
+/// in `places`.
 pub fn follow(mut follower: Follower, counters: &Counters, goal: &Goal, places: &Places, me: usize) {
     if let Err(defect) = follow_to_goal(&mut follower, counters, goal, |place| places.with(|all| all[me].1 = place)) {
         counters.defect(&format!("{:?} reader: {defect}", follower.kind()));
@@ -110,12 +113,12 @@ fn follow_to_goal(
     while !counters.is_over() {
         match follower.kind() {
             Kind::Wait | Kind::Messages => {
-                // Short ones to see the goal, and long ones, which a wake-up must end.
+                // Short waits notice the goal in time. Long waits must be ended by a wake-up.
                 let long = TURN.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
                 follower.wait(Duration::from_millis(if long { 300 } else { 20 }))?;
             }
             Kind::View => _ = follower.wait(Duration::from_millis(1))?,
-            // Two cores are soon taken by those who poll without end.
+            // Readers that poll without pausing would soon occupy all of two cores.
             Kind::Poll | Kind::MessageViews => std::thread::sleep(Duration::from_micros(50)),
         }
         for _ in 0..64 {
@@ -135,8 +138,8 @@ fn follow_to_goal(
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
             if Instant::now() > deadline {
                 return Err(format!(
-                    "the stream {stream_id:#x} has {position} frames; after {PATIENCE:?} the ledger says {:?}, {} lost; \
-                     the stream is {:?}",
+                    "stream {stream_id:#x} has {position} frames; after {PATIENCE:?} the ledger is {:?}, {} lost; the \
+                     stream is {:?}",
                     follower.ledger,
                     follower.lost(),
                     follower.info()

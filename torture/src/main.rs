@@ -1,5 +1,5 @@
-//! `dora-shm-torture`: injects faults into streams, campaign after campaign, while readers verify every frame and account
-//! for every position as read or lost.
+//! `dora-shm-torture` injects faults into streams, campaign after campaign. Meanwhile readers verify every frame and
+//! account for every position as read or lost.
 
 mod campaigns;
 mod counters;
@@ -30,37 +30,37 @@ use report::{Machine, Run};
 use role::Role;
 use runner::{LIVE_MARK, REPORT_MARK, Report};
 
-/// Injects faults into streams while readers verify every frame and account for every position as read or lost.
-/// Without a form: `--short`.
+/// Inject faults into streams while readers verify every frame and account for every position as read or lost. The
+/// default is `--short`.
 #[derive(Parser)]
 #[command(name = "dora-shm-torture", args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// All campaigns within a minute and a half
+    /// Run all campaigns within a minute and a half
     #[arg(long, conflicts_with = "minutes")]
     short: bool,
-    /// All campaigns in so many minutes; a third of them is the soak
+    /// Run all campaigns in M minutes, a third of them for the soak
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
-    /// Only these campaigns; with --minutes, all of the time is theirs
+    /// Run only these campaigns; with --minutes, they share the whole time
     #[arg(long, value_delimiter = ',', value_name = "CAMPAIGN,...")]
     only: Vec<Campaign>,
-    /// Seed of everything that is random; default: another one each time
+    /// Seed of all random decisions; default: a different one for each run
     #[arg(long)]
     seed: Option<u64>,
-    /// Folder for torture.json and figures.md
+    /// Write torture.json and figures.md into this folder
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(subcommand)]
     part: Option<Part>,
 }
 
-/// What processes that this program starts do.
+/// What the processes do that this program starts.
 #[derive(Subcommand)]
 enum Part {
-    /// Runs one campaign in the shared memory that is there
+    /// Run one campaign in the shared memory of this process
     #[command(hide = true)]
     Campaign { campaign: Campaign, seed: u64, milliseconds: u64, evidence: PathBuf },
-    /// Plays a role in a campaign
+    /// Play a role in a campaign
     #[command(hide = true)]
     Role { role: Role, arguments: Vec<String> },
 }
@@ -88,7 +88,9 @@ fn run_all(arguments: &Arguments) -> eyre::Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = arguments.seed.unwrap_or_else(|| rng::mix(now.as_nanos() as u64) >> 32);
     let form = match arguments.minutes {
-        Some(minutes) if !(minutes > 0.0 && minutes.is_finite()) => bail!("--minutes {minutes}, expected more than 0"),
+        Some(minutes) if !(minutes > 0.0 && minutes.is_finite()) => {
+            bail!("--minutes is {minutes}, expected a number above 0")
+        }
         Some(minutes) => format!("--minutes {minutes}"),
         None => "--short".to_owned(),
     };
@@ -114,7 +116,7 @@ fn run_all(arguments: &Arguments) -> eyre::Result<ExitCode> {
 
 /// Runs one campaign and prints its report as the last line.
 fn perform(campaign: Campaign, seed: u64, budget: Duration, evidence: PathBuf) {
-    // The runner holds our input open: when it ends, so does all that we have started.
+    // The runner holds our input open. When the runner ends, so do this process and all processes that it has started.
     std::thread::spawn(|| {
         while listen().is_some() {}
         let _ = kill_current_process_group(Signal::KILL);

@@ -1,4 +1,4 @@
-//! Plays a role. Some roles are the test kit's, others their campaign's.
+//! Plays a role. Some roles are defined by the test kit, others by their campaign.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::role::{Role, until_input_ends};
 pub fn play(role: Role, arguments: &[String]) -> eyre::Result<()> {
     let word =
         |i: usize| arguments.get(i).map(String::as_str).ok_or_else(|| eyre!("{} needs an argument {i}", role.word()));
-    let number = |i: usize| word(i)?.parse::<u64>().wrap_err("a seed");
+    let number = |i: usize| word(i)?.parse::<u64>().wrap_err_with(|| format!("argument {i} is not a seed"));
     let kind = |i: usize| word(i)?.parse::<Kind>().map_err(Report::msg);
     match role {
         Role::Storm => roles::storm(&mut Rng::new(number(0)?), word(1)?, false).map_err(Report::msg),
@@ -41,7 +41,7 @@ pub fn play(role: Role, arguments: &[String]) -> eyre::Result<()> {
     }
 }
 
-/// Reads everything and checks everything, until it is killed.
+/// Reads and checks everything until the process is killed.
 fn read(kind: Kind, mut rng: Rng, name: &str) {
     let counters = Counters::of_role();
     if let Err(defect) = roles::follow(kind, &mut rng, name, |frames| counters.checked(frames)) {

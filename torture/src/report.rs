@@ -1,4 +1,4 @@
-//! The figures of all campaigns: a table for the terminal, JSON, and a page.
+//! The figures of all campaigns, as a table for the terminal, as JSON and as a page.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use eyre::WrapErr as _;
 
 use crate::runner::Result as Done;
 
-/// The machine and the run.
+/// A run: its options, its machine and its campaigns.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Run {
     pub form: String,
@@ -53,7 +53,8 @@ impl Run {
         self.campaigns.iter().map(|done| done.seconds).sum()
     }
 
-    /// Name, seconds, frames checked, faults injected, defects found: of each campaign, and of all.
+    /// One row for each campaign and one for all together: name, seconds, frames checked, faults injected, defects
+    /// found.
     fn rows(&self) -> Vec<[String; 5]> {
         let row = |name: &str, seconds: f64, frames: u64, faults: u64, defects: usize| {
             [name.to_owned(), format!("{seconds:.1}"), grouped(frames), grouped(faults), defects.to_string()]
@@ -80,7 +81,7 @@ impl Run {
 
     /// Writes `torture.json` and `figures.md` into a folder.
     pub fn write(&self, folder: &Path) -> eyre::Result<()> {
-        std::fs::create_dir_all(folder).wrap_err_with(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
         let put = |name: &str, text: String| {
             let path = folder.join(name);
             std::fs::write(&path, text).wrap_err_with(|| format!("cannot write {}", path.display()))
@@ -141,14 +142,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_agree_with_the_calendar() {
         for (seconds, day) in [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_795_392_000, "2026-11-23")] {
             assert_eq!(date(seconds), day);
         }
     }
 
     #[test]
-    fn digits_come_in_groups_of_three() {
+    fn digits_are_grouped_by_three() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What other processes of this program can do in the campaigns.
+//! The roles that processes of this program play in the campaigns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,32 +6,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use dora_shm_testkit::process::listen;
 
-/// What a process does.
+/// What a process does. Each role takes arguments, in the given order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Does everything that a writer can do until it is killed ([`dora_shm_testkit::roles::storm`]). Arguments: seed, name.
+    /// Does everything that a writer can do until it is killed ([`dora_shm_testkit::roles::storm`]). Arguments: seed,
+    /// name.
     Storm,
-    /// Writes as lines order, until its input ends ([`dora_shm_testkit::roles::writer`]). Arguments: name.
+    /// Obeys the commands in its input until the input ends ([`dora_shm_testkit::roles::writer`]). Arguments: name.
     Writer,
-    /// Reads everything, checks everything, until it is killed. Arguments: kind, seed, name.
+    /// Reads and checks everything until it is killed. Arguments: kind, seed, name.
     Reader,
     /// Changes the format as fast as it can until its input ends. Arguments: seed, name.
     Changer,
-    /// Wants the name all the time ([`dora_shm_testkit::roles::contend`]). Arguments: seed, token file, name.
+    /// Tries all the time to own the name ([`dora_shm_testkit::roles::contend`]). Arguments: seed, token file, name.
     Contender,
-    /// Begins a stream, writes a little, closes it, again and again, until its input ends. Arguments: seed, name.
+    /// Begins a stream, writes a little and closes it, repeatedly until its input ends. Arguments: seed, name.
     Restarter,
     /// Attaches and detaches as fast as it can until its input ends. Arguments: seed, name.
     Attacher,
-    /// Reads a stream that somebody scribbles over; typed errors are right answers. Arguments: kind, seed, name.
+    /// Reads a stream that the campaign overwrites. Typed errors are correct results. Arguments: kind, seed, name.
     Victim,
-    /// Probes what stands under a name, once for each line that it hears. Arguments: name.
+    /// Probes the files of a stream's name once for each line of its input. Arguments: name.
     Prober,
-    /// Small frames in large chunks at full speed until its input ends. Arguments: seed, name.
+    /// Writes small frames in large chunks at full speed until its input ends. Arguments: seed, name.
     FloodWriter,
     /// Reads the flood to its end and accounts for all of it. Arguments: kind, name.
     FloodReader,
-    /// Takes all the time of a core until its input ends.
+    /// Occupies one core until its input ends.
     Hog,
 }
 
@@ -41,7 +42,7 @@ impl Role {
     }
 }
 
-/// In a role: raised when the parent has closed our input.
+/// In a role: a flag that is set when the parent closes our input.
 pub fn input_ends() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let ended = flag.clone();

@@ -1,4 +1,5 @@
-//! Runs the campaigns one after the other, each in a process and a shared memory of its own, and gathers what they found.
+//! Runs the campaigns one after the other, each in a separate process with a private shared memory, and collects their
+//! reports.
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -15,23 +16,24 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::campaigns::Campaign;
 use crate::counters::Counts;
 
-/// Lines that a campaign's process prints begin with one of these.
+/// The start of a line in which a campaign's process prints its counts so far.
 pub const LIVE_MARK: &str = "% ";
+/// The start of the line in which a campaign's process prints its report.
 pub const REPORT_MARK: &str = "= ";
 
-/// How long a campaign may go on beyond its time: what it has begun is finished, checked and counted.
+/// How long a campaign may continue after its time to finish, check and count what it has begun.
 const OVERTIME: Duration = Duration::from_secs(180);
 
-/// What a campaign found.
+/// The result of a campaign, as its process reports it.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     pub count: Counts,
     pub notes: Vec<String>,
-    /// What went wrong; the campaign ended there.
+    /// The defect that ended the campaign.
     pub defect: Option<String>,
 }
 
-/// A campaign that has been run.
+/// The result of a campaign, with what the runner knows of it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Result {
     pub campaign: String,
@@ -41,7 +43,7 @@ pub struct Result {
     pub report: Report,
 }
 
-/// The seed of one campaign, from the seed of all.
+/// The seed of one campaign, derived from the seed of the run.
 pub fn seed_of(seed: u64, campaign: Campaign) -> u64 {
     mix(seed ^ of_text(&campaign.word()))
 }
@@ -56,7 +58,7 @@ pub fn run(campaign: Campaign, seed: u64, budget: Duration, evidence: &Path) -> 
     if let Some(defect) = &report.defect {
         println!("DEFECT in {}: {defect}", campaign.word());
         println!(
-            "    again: dora-shm-torture --only {} --seed {seed} --minutes {:.2}",
+            "    to repeat: dora-shm-torture --only {} --seed {seed} --minutes {:.2}",
             campaign.word(),
             budget.as_secs_f64() / 60.0
         );
@@ -67,13 +69,15 @@ pub fn run(campaign: Campaign, seed: u64, budget: Duration, evidence: &Path) -> 
 fn play(campaign: Campaign, seed: u64, budget: Duration, evidence: &Path, live: &mut Live) -> eyre::Result<Report> {
     let mut command = in_private_shm(campaign.megabytes(), std::env::current_exe()?);
     command.args(["campaign", &campaign.word(), &seed.to_string(), &budget.as_millis().to_string()]).arg(evidence);
-    // A group of its own: whatever it has started ends with it. Its input is closed when this process ends.
+    // In a separate process group, so that all processes of the campaign can be ended together. The campaign's input
+    // closes when this process ends.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().wrap_err("cannot start `unshare`, which gives a campaign its own shared memory")?;
-    // Held until it has ended: a wait would close it first, and end it.
+    let mut child =
+        command.spawn().wrap_err("cannot start `unshare`, which gives a campaign a private shared memory")?;
+    // Held until the child has ended: `wait` would close the input first, which would end the child.
     let _input = child.stdin.take();
-    let group = Pid::from_raw(child.id() as i32).ok_or_else(|| eyre!("a process without a number"))?;
-    let stdout = BufReader::new(child.stdout.take().ok_or_else(|| eyre!("the output is piped"))?);
+    let group = Pid::from_raw(child.id() as i32).ok_or_else(|| eyre!("the campaign's process has no process ID"))?;
+    let stdout = BufReader::new(child.stdout.take().ok_or_else(|| eyre!("the campaign's output is not piped"))?);
     let (sender, lines) = channel();
     std::thread::spawn(move || stdout.lines().map_while(std::io::Result::ok).try_for_each(|line| sender.send(line)));
     let deadline = Instant::now() + budget + OVERTIME;
@@ -94,21 +98,21 @@ fn play(campaign: Campaign, seed: u64, budget: Duration, evidence: &Path, live: 
             Err(RecvTimeoutError::Timeout) => {
                 let _ = kill_process_group(group, Signal::KILL);
                 let _ = child.wait();
-                let defect = Some(format!("still busy {OVERTIME:?} after its time; killed"));
+                let defect = Some(format!("killed, since it was still busy {OVERTIME:?} after its time"));
                 return Ok(Report { count, notes: Vec::new(), defect });
             }
         }
     };
     let status = child.wait()?;
-    // Nothing of the group is left after an orderly end; after any other it is ended here.
+    // After an orderly end no process of the group is left. After any other end the rest is killed here.
     let _ = kill_process_group(group, Signal::KILL);
     Ok(match report {
         Some(report) if status.success() => report,
-        _ => Report { count, notes: Vec::new(), defect: Some(format!("the campaign's own process ended: {status}")) },
+        _ => Report { count, notes: Vec::new(), defect: Some(format!("the campaign's process ended: {status}")) },
     })
 }
 
-/// The line that says how a campaign goes.
+/// The line that shows the progress of a campaign.
 struct Live {
     campaign: String,
     started: Instant,
@@ -152,7 +156,7 @@ impl Live {
     }
 }
 
-/// Where a campaign's evidence goes.
+/// The folder for a campaign's evidence.
 pub fn evidence_of(folder: &Path, campaign: Campaign, seed: u64) -> PathBuf {
     folder.join(format!("{}-{seed:x}", campaign.word()))
 }

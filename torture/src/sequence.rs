@@ -1,32 +1,33 @@
-//! Messages of a source in a graph. It does not know where in a stream its frames will stand, and any message may be
-//! missing there; but what comes must come in order, whole and once.
+//! The numbering of a source's messages in a graph. The source does not know the positions that its frames get in the
+//! stream, and any of its messages may be missing there. The messages that arrive must be whole, in the source's order,
+//! and unique.
 
 use dora_shm_testkit::signal::{self, Stamp};
 
-/// Numbers that one message takes: its frames are fewer.
+/// Numbers that are reserved for each message, which has fewer frames.
 pub const ROOM: u64 = 64;
 
-/// What frame `index` of a message of `frames` carries. `run` is the number of the source's first message: it tells a message
-/// that one source left out from those between two sources.
+/// The stamp of frame `index` of a message of `frames`. `run` is the number of the source's first message. It
+/// distinguishes messages that a source left out from the unused numbers between two sources.
 pub fn stamp(run: u64, message: u64, index: u64, frames: u64) -> Stamp {
     Stamp { position: number(message, index), stream_id: run, epoch: frames }
 }
 
-/// Number of a frame, which is its time as well: exact in an `f64`.
+/// Number of a frame, which is also its time: it is exact in an `f64`.
 pub fn number(message: u64, index: u64) -> u64 {
     message * ROOM + index
 }
 
-/// A frame as it came.
+/// A frame as it arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Number of the first message of its source.
     pub run: u64,
     /// Number of its message at the source.
     pub message: u64,
-    /// Place in its message.
+    /// Index in its message.
     pub index: u64,
-    /// Frames of its message.
+    /// Number of frames in its message.
     pub frames: u64,
 }
 
@@ -34,7 +35,7 @@ pub struct Frame {
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {
     last: Option<Frame>,
-    /// Messages that are missing between those that came.
+    /// Number of messages that are missing between those that arrived.
     pub missing: u64,
     /// The first message after the newest gap.
     pub whole_since: u64,
@@ -46,16 +47,16 @@ impl Sequence {
         self.last
     }
 
-    /// Checks the next frame; `after_loss` says that frames before it were announced as lost.
+    /// Checks the next frame. `after_loss`: frames before it were announced as lost.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// A sentence that describes the first fault.
     pub fn check(&mut self, frame: &[u8], time: f64, after_loss: bool) -> Result<Frame, String> {
         let stamp = signal::check(frame).ok_or_else(|| format!("a torn frame after {:?}", self.last))?;
         let Stamp { position, stream_id: run, epoch: frames } = stamp;
         let found = Frame { run, message: position / ROOM, index: position % ROOM, frames };
         if found.message < run || found.index >= frames {
-            return Err(format!("{stamp:?} is of no source of ours"));
+            return Err(format!("no source of this campaign can have sent {stamp:?}"));
         }
         if time != position as f64 {
             return Err(format!("{found:?} has the time {time}, expected {position}"));
@@ -68,7 +69,7 @@ impl Sequence {
             if cut && !after_loss {
                 return Err(format!("{found:?} came after {last:?}, whose message is not whole, and nothing was lost"));
             }
-            // Of a later source the messages before this one are missing.
+            // If a later source sent this message, only its own earlier messages are missing.
             let expected = if found.run == last.run { last.message + 1 } else { found.run };
             if found.message > expected {
                 self.missing += found.message - expected;
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_messages_in_order_are_right_and_those_left_out_are_counted() {
+    fn whole_messages_in_order_are_accepted_and_missing_ones_are_counted() {
         let mut sequence = Sequence::default();
         for message in [7, 8, 11, 12] {
             (0..3).for_each(|index| _ = came(&mut sequence, message, index, false).unwrap());
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_comes_again_or_too_late_is_wrong() {
+    fn a_frame_that_arrives_again_or_too_late_is_refused() {
         let mut sequence = Sequence::default();
         came(&mut sequence, 7, 0, false).unwrap();
         assert!(came(&mut sequence, 7, 0, false).is_err());
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_cut_only_by_a_loss() {
+    fn a_message_may_be_cut_only_by_a_loss() {
         let mut sequence = Sequence::default();
         came(&mut sequence, 7, 0, false).unwrap();
         assert!(came(&mut sequence.clone(), 7, 2, false).is_err());
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_bit_and_a_wrong_time_are_seen() {
+    fn a_changed_bit_and_a_wrong_time_are_detected() {
         let mut frame = vec![0; 40];
         signal::fill(&mut frame, stamp(1, 1, 0, 3));
         assert!(Sequence::default().check(&frame, 63.0, false).is_err());

@@ -1,15 +1,15 @@
-//! `cargo xtask bench`: the ring beside what else there is.
+//! `cargo xtask bench`: the ring compared with its alternatives.
 
 use crate::setup;
 use crate::workspace::{cargo, programs, run};
 
-/// Builds the benchmark, and the nodes that it runs in graphs, and runs it with these arguments.
+/// Builds the benchmark and the nodes that it runs in graphs, then runs it with these arguments.
 pub fn run_with(arguments: &[String]) -> eyre::Result<()> {
     run(&mut cargo("build --release --bins".split(' ')))?;
     let arguments = arguments.iter().map(|argument| &**argument);
     let mut bench = cargo(["run", "--release", "-p", "dora-shm-bench", "--"].into_iter().chain(arguments));
     bench.env("DORA_SHM_PROGRAMS", programs());
-    // What needs one that is not there says so; the rest is measured all the same.
+    // A row that needs a missing program reports it. The other rows are measured nevertheless.
     for (variable, program) in [("DORA_SHM_BENCH_PYTHON", setup::bench_python()), ("DORA_BIN", setup::dora_cli())] {
         match program {
             Ok(program) => _ = bench.env(variable, program),

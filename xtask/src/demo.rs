@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: a dora graph writes a signal into shared memory, a process outside the graph reads it, and another one
-//! draws it.
+//! `cargo xtask demo`: a dora graph writes a signal into shared memory. Outside of the graph, one process reads the
+//! signal and another draws it.
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
@@ -9,15 +9,16 @@ use eyre::{WrapErr, bail};
 use crate::setup;
 use crate::workspace::{self, cargo, command, root, target_dir};
 
-/// Length of the signal. dora takes no bare number for a variable, hence the unit.
+/// Length of the signal. dora does not accept a bare number for a variable, hence the unit.
 const DURATION: &str = "10s";
-/// What the picture shows of it: less than that, so that it is there before the stream ends.
+/// Length of the part that the picture shows. Shorter than the signal, so that the picture is complete before the
+/// stream ends.
 const DRAWN: &str = "5s";
 const DRAWN_CHANNELS: &str = "0-15";
-/// Longest time until dora has started the graph.
+/// Time limit for dora to start the graph.
 const PATIENCE: &str = "120s";
 
-/// Sets up, builds, and runs the demo; fails when a frame was lost or wrong.
+/// Sets up, builds and runs the demo. Fails if a frame was lost or wrong.
 pub fn run() -> eyre::Result<()> {
     let dora = setup::dora_cli()?;
     workspace::run(&mut cargo([
@@ -34,7 +35,7 @@ pub fn run() -> eyre::Result<()> {
     let log_path = target_dir().join("demo.log");
     let log = File::create(&log_path).wrap_err_with(|| format!("cannot write {}", log_path.display()))?;
     let dataflow = root().join("dataflows/demo.yml");
-    // Processes that are in no graph, started on their own: they find the stream by its name.
+    // These processes are not part of the graph: they find the stream by its name.
     let reader = start(command(workspace::programs().join("demo-reader")).args(["--duration", DURATION]))?;
     let picture = target_dir().join("demo.png");
     let drawn = ["--seconds", DRAWN, "--channels", DRAWN_CHANNELS, "--wait", PATIENCE];
@@ -51,7 +52,7 @@ pub fn run() -> eyre::Result<()> {
         .status()
         .wrap_err_with(|| format!("cannot start {}", dora.display()))?;
     if !graph.success() {
-        // They would wait for a stream that never comes.
+        // Both would wait for a stream that never begins.
         for mut process in [reader, plot] {
             let _ = process.kill();
             let _ = process.wait();
@@ -70,10 +71,10 @@ pub fn run() -> eyre::Result<()> {
     }
     let plotted = plot.wait()?;
     if !plotted.success() {
-        bail!("`dora-shm plot` could not save a picture of the stream ({plotted}); what it says is above");
+        bail!("`dora-shm plot` could not save a picture of the stream ({plotted}); its error is above");
     }
     let picture = picture.strip_prefix(root()).unwrap_or(&picture);
-    println!("demo: a picture of the newest {DRAWN} of it: {}", picture.display());
+    println!("demo: picture of the newest {DRAWN}: {}", picture.display());
     Ok(())
 }
 

@@ -5,18 +5,18 @@ use std::fs;
 
 use crate::workspace::MARK;
 
-/// What was there before.
+/// The segments that existed before a run.
 pub struct Before {
     segments: BTreeSet<String>,
 }
 
 impl Before {
-    /// Looks at shared memory.
-    pub fn look() -> Self {
+    /// Lists the segments in shared memory.
+    pub fn record() -> Self {
         Self { segments: segments() }
     }
 
-    /// One sentence for everything that is there now and was not before; empty when nothing was left.
+    /// One sentence for each segment and process that the run left behind; empty if there are none.
     pub fn left(&self) -> Vec<String> {
         let segments = segments().difference(&self.segments).map(|name| format!("/dev/shm/{name} was left")).collect();
         [segments, processes(&format!("{MARK}={}", std::process::id()))].concat()
@@ -32,7 +32,7 @@ fn processes(mark: &str) -> Vec<String> {
     let own = std::process::id();
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).filter(|&pid| pid != own);
-    // Of other users and of zombies the environment cannot be read: neither is ours to end.
+    // The environment of zombies and of other users' processes cannot be read. Neither kind counts as left behind.
     let marked = pids.filter(|pid| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())

@@ -24,48 +24,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Set up and run every check, one after the other
+    /// Set up the machine, then run every check
     Test,
-    /// Injects faults into streams while readers verify every frame; `cargo xtask torture --help` has the forms
+    /// Inject faults into streams while readers verify every frame; `cargo xtask torture --help` lists the options
     #[command(disable_help_flag = true)]
     Torture {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Fuzzes what readers believe of segments: attach, description, pickle, reading, or each in turn
+    /// Fuzz the code that reads untrusted segments: one target, or each in turn
     Fuzz {
-        /// The target; default: each in turn
+        /// Target to fuzz; default: each in turn
         target: Option<torture::Target>,
-        /// Seconds for each target
+        /// Time for each target, in seconds
         #[arg(default_value_t = 60)]
         seconds: u64,
     },
-    /// Make the streams in tests/vectors anew, with the writer as it is now
+    /// Regenerate the streams in tests/vectors with the current writer
     Vectors {
-        /// Only compare: fail where the writer makes other bytes than those that are committed
+        /// Write nothing; fail if the writer's bytes differ from the committed ones
         #[arg(long)]
         check: bool,
     },
-    /// Make the C library's header anew, from the sources as they are now
+    /// Regenerate the C library's header from the current sources
     Header {
-        /// Only compare: fail where the committed header is another one
+        /// Write nothing; fail if the generated header differs from the committed one
         #[arg(long)]
         check: bool,
     },
-    /// Make the first inputs of the fuzzers anew, from streams that the writer makes now
+    /// Regenerate the fuzzers' first inputs from streams of the current writer
     FuzzSeeds {
-        /// Only compare: fail where the committed inputs are others
+        /// Write nothing; fail if the generated inputs differ from the committed ones
         #[arg(long)]
         check: bool,
     },
-    /// Measure the ring beside its alternatives: prints the tables and targets, and writes the page docs/bench/README.md
+    /// Compare the ring with its alternatives: print tables and targets, and write docs/bench/README.md
     #[command(disable_help_flag = true)]
     Bench {
         /// Arguments of the benchmark; `cargo xtask bench --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Write the stub of the Python package's compiled module anew
+    /// Regenerate the stub of the Python package's compiled module
     Stubs,
     #[command(flatten)]
     Step(steps::Step),

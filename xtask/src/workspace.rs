@@ -1,4 +1,4 @@
-//! Where things are, and how commands are run.
+//! The workspace's folders, and how commands are run in it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use eyre::{WrapErr, bail};
 
-/// Environment variable by which a process is known as a descendant of a task: it holds the task's process id.
+/// Environment variable that marks the descendants of a task. Its value is the task's process ID.
 pub const MARK: &str = "DORA_SHM_XTASK";
 
 /// The workspace's root folder.
@@ -15,28 +15,28 @@ pub fn root() -> PathBuf {
     xtask.parent().expect("the xtask package lies in a folder of the workspace").to_owned()
 }
 
-/// Build output. Always this folder, since the dataflows name the nodes by their paths in it.
+/// Folder of the build output. Always this one, since the dataflows contain the nodes' paths in it.
 pub fn target_dir() -> PathBuf {
     root().join("target")
 }
 
-/// Where `cargo build --release` leaves the workspace's programs.
+/// Folder in which `cargo build --release` places the workspace's programs.
 pub fn programs() -> PathBuf {
     target_dir().join("release")
 }
 
-/// `program`, to be run in the workspace's root and marked as a descendant of this task.
+/// A command that runs `program` in the workspace's root, marked as a descendant of this task.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
-    // A check that a task runs as a process of its own belongs to the task.
+    // The mark is inherited: the descendants of a check count as those of the task that runs it.
     if std::env::var_os(MARK).is_none() {
         command.env(MARK, std::process::id().to_string());
     }
     command
 }
 
-/// cargo of the toolchain that built this task.
+/// The cargo of the toolchain that built this task.
 pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).env("CARGO_TARGET_DIR", target_dir());
@@ -44,10 +44,10 @@ pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     command
 }
 
-/// Keeps from a command that starts cargo what cargo says of this program.
+/// Removes from a command that starts cargo the variables that describe this package.
 pub fn without_our_package(command: &mut Command) {
-    // What cargo says of this program to itself. A build script deep under dora (that of the crate `ring`) reads these, and
-    // would run again, and with it everything above it be compiled again, whenever somebody calls cargo by hand in between.
+    // The build script of the crate `ring`, deep below dora, reads these variables. With them it would run again, and
+    // everything above it would be compiled again, after each call of cargo by hand.
     for (name, _) in std::env::vars_os() {
         let about_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
         if name.to_str().is_some_and(about_us) {
@@ -56,7 +56,7 @@ pub fn without_our_package(command: &mut Command) {
     }
 }
 
-/// cargo by way of rustup, which alone understands `+toolchain`.
+/// cargo as rustup's proxy, which alone understands `+toolchain`.
 pub fn rustup_cargo<'a>(toolchain: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut cargo = command("cargo");
     cargo.arg(toolchain).args(arguments);
@@ -64,12 +64,12 @@ pub fn rustup_cargo<'a>(toolchain: &str, arguments: impl IntoIterator<Item = &'a
     cargo
 }
 
-/// Lets a command that starts cargo choose the toolchain itself.
+/// Removes the variables that fix the toolchain, so that a command that starts cargo chooses it itself.
 pub fn ask_rustup(command: &mut Command) -> &mut Command {
     command.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC").env_remove("CARGO")
 }
 
-/// Prints and runs `command`; its failure is an error that names it.
+/// Prints and runs `command`. If it fails, the error contains its command line.
 pub fn run(command: &mut Command) -> eyre::Result<()> {
     let line = shown(command);
     println!("$ {line}");
@@ -80,8 +80,9 @@ pub fn run(command: &mut Command) -> eyre::Result<()> {
     Ok(())
 }
 
-/// What `command` prints, if it can be run and succeeds. For questions such as `dora --version`.
-pub fn answer(command: &mut Command) -> Option<String> {
+/// The standard output of `command`, trimmed; `None` if it cannot be started or fails. For queries such as
+/// `dora --version`.
+pub fn stdout_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use eyre::{bail, eyre};
 
 use crate::control::Control;
-use crate::peer::Role;
 use crate::receipts::Receipts;
+use crate::role::{self, Role};
 use crate::task::{Mode, Task};
 
 /// One way to bring messages from one process to another.
@@ -74,7 +74,7 @@ pub trait Row: Sync {
 
     /// The program that runs a role.
     fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
-        crate::peer::command(role, task, control)
+        role::command(role, task, control)
     }
 
     /// Removes what the processes have left, killed or not.

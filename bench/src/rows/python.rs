@@ -8,7 +8,7 @@ use eyre::OptionExt as _;
 use super::{Row, sweep};
 use crate::control::Control;
 use crate::machine::{PYTHON, python};
-use crate::peer::{self, Role};
+use crate::role::{self, Role};
 use crate::task::{Mode, Task};
 
 /// Bytes of a frame: both packages carry frames (or samples) of channels, here 64 of float32.
@@ -95,7 +95,7 @@ impl Row for Python {
         described["window"] = task.window().into();
         let mut command = Command::new(python);
         command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peer.py"));
-        peer::add_arguments(&mut command, role, described, control)?;
+        role::add_arguments(&mut command, role, described, control)?;
         // Python's resource tracker takes a reader of shared memory for its owner, and warns at its end.
         command.env("PYTHONWARNINGS", "ignore::UserWarning");
         Ok(command)

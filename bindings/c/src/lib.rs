@@ -6,6 +6,7 @@
 // Names and documentation are written for readers of C.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
+mod c_string;
 mod call;
 mod text;
 

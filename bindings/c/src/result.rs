@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString, c_char};
 
 use dora_shm_ring::Error;
 
-use crate::text::c_string;
+use crate::c_string::c_string;
 
 /// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an
 /// error, dora_shm_last_error_message() returns a sentence about it.

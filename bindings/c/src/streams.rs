@@ -4,10 +4,10 @@ use std::ffi::{CString, c_char};
 
 use dora_shm_ring::{StreamInfo, streams};
 
+use crate::c_string::c_string;
 use crate::call::{Out, borrow, call, give, take};
 use crate::info::{DORA_SHM_NONE, dora_shm_info};
 use crate::result::{Failure, dora_shm_result};
-use crate::text::c_string;
 use dora_shm_result::*;
 use dora_shm_stream_kind::*;
 

@@ -1,7 +1,8 @@
 //! Strings from C and for C.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, c_char};
 
+use crate::c_string::c_string;
 use crate::call::check;
 use crate::result::{Failure, dora_shm_result};
 use dora_shm_result::*;
@@ -63,13 +64,6 @@ pub(crate) unsafe fn strings(texts: *const *const c_char, count: usize, name: &s
     each.map(|(i, &text)| unsafe { string(text, &format!("{name}[{i}]")) }.map(str::to_owned)).collect()
 }
 
-/// `text` for C. A NUL inside becomes the replacement character, since it would end the string.
-pub(crate) fn c_string(text: &str) -> CString {
-    CString::new(text)
-        .or_else(|_| CString::new(text.replace('\0', "\u{FFFD}")))
-        .expect("the last NUL has just been replaced")
-}
-
 /// `text` in an array of C, cut at the end of a character if it is too long.
 pub(crate) fn array<const N: usize>(text: &str) -> [c_char; N] {
     let mut array = [0; N];
@@ -103,11 +97,6 @@ pub(crate) unsafe fn copy(text: &str, to: *mut c_char, size: usize, name: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_nul_inside_does_not_cut_a_string() {
-        assert_eq!(c_string("a\0b").to_str().unwrap(), "a\u{FFFD}b");
-    }
 
     #[test]
     fn arrays_end_in_a_nul_and_at_a_whole_character() {

@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use dora_shm_ring::{Chunk, Description, Times, Writer, WriterOptions, unix_ns};
 
+use crate::c_string::c_string;
 use crate::call::{Options, Out, borrow, borrow_optional, call, enter, flag, give, options, take};
 use crate::description::dora_shm_description;
 use crate::format::dora_shm_format;
 use crate::info::DORA_SHM_NONE;
 use crate::result::{Failure, dora_shm_result};
-use crate::text::{c_string, list, string};
+use crate::text::{list, string};
 use dora_shm_result::*;
 
 /// The one writer of a stream.

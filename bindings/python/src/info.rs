@@ -4,7 +4,7 @@ use dora_shm_ring::{Format, Info, StreamInfo};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::describe::Described;
+use crate::described::Described;
 use crate::errors::raise;
 
 /// A dict of what `StreamInfo` has. `described` is the description, if Python has it already.

@@ -8,7 +8,8 @@
 use pyo3::prelude::*;
 
 mod buffers;
-mod describe;
+mod chunk;
+mod described;
 mod errors;
 mod info;
 mod notifier;

@@ -1,4 +1,4 @@
-//! The reading half.
+//! The reading half: each read takes frames out of the ring and becomes a Chunk in `chunk.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
 use ring::{Copied, EventKind, Liveness, MessageInfo, Outcome, ReaderOptions, Start, Wait};
 
-use crate::buffers::Memory;
-use crate::describe::{Arrays, Described};
+use crate::chunk::{Arrays, Destination, Taken};
+use crate::described::Described;
 use crate::errors::raise;
 use crate::info::info_to_python;
 use crate::shared::{Shared, Takes};
@@ -51,70 +51,6 @@ struct Inside {
     arrays: Option<Arc<Arrays>>,
     /// The description that was held last. Every read needs it, and it changes rarely.
     described: Option<Arc<Described>>,
-}
-
-/// Where frames are copied to: memory of one array for the samples, and of one for the times.
-struct Destination {
-    samples: Memory,
-    times: Memory,
-}
-
-impl Destination {
-    fn new(samples: &Bound<'_, PyAny>, times: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let (samples, times) = (Memory::of_writable(samples)?, Memory::of_writable(times)?);
-        if samples.overlaps(&times) {
-            return Err(PyValueError::new_err("samples and times share memory, expected separate arrays"));
-        }
-        Ok(Self { samples, times })
-    }
-
-    fn takes(&self) -> Takes {
-        Takes::to_copy(self.samples.length())
-    }
-
-    fn slices(&mut self) -> PyResult<(&mut [u8], &mut [f64])> {
-        Ok((self.samples.bytes_mut(), self.times.floats_mut()?))
-    }
-}
-
-/// Frames that were copied, and what the reader knew of them then, before another thread could move the reader.
-struct Taken {
-    copied: Copied,
-    messages: Vec<MessageInfo>,
-    described: Option<Arc<Described>>,
-    missed: bool,
-}
-
-impl Taken {
-    /// Python's `Chunk`. The arrays may have room for more frames.
-    fn chunk<'py>(
-        self,
-        py: Python<'py>,
-        mut samples: Bound<'py, PyAny>,
-        mut times: Bound<'py, PyAny>,
-        room: u64,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let Copied { first, frames, lost, generation, .. } = self.copied;
-        if frames < room {
-            let used = PySlice::new(py, 0, frames as isize, 1);
-            (samples, times) = (samples.get_item(&used)?, times.get_item(&used)?);
-        }
-        let messages = PyBytes::new_with(py, self.messages.len() * 24, |bytes| {
-            for (message, bytes) in self.messages.iter().zip(bytes.chunks_exact_mut(24)) {
-                bytes[..8].copy_from_slice(&message.first.to_ne_bytes());
-                bytes[8..16].copy_from_slice(&message.frames.to_ne_bytes());
-                bytes[16..].copy_from_slice(&message.send_ns.to_ne_bytes());
-            }
-            Ok(())
-        })?;
-        let description = self.described.map(|described| described.python(py)).transpose()?;
-        chunk_class(py)?.call1((samples, times, first, lost, generation, description, self.missed, messages))
-    }
-}
-
-fn chunk_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    static CHUNK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    CHUNK.import(py, "dora_shm._chunk", "Chunk")
 }
 
 impl Inside {

@@ -8,7 +8,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::describe::{Arrays, Described};
+use crate::chunk::Arrays;
+use crate::described::Described;
 
 /// Bytes of a ring, lent by the buffer protocol. They stay mapped as long as this object or an array over it lives.
 #[pyclass(frozen, module = "dora_shm._dora_shm")]

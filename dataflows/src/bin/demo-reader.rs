@@ -1,5 +1,5 @@
-//! A process outside any graph: reads the stream of `demo.yml`, checks every sample, shows a live line on stderr, and
-//! ends with the demo's one line on stdout when the stream closes.
+//! A process outside any graph. It reads the stream of `demo.yml`, checks every sample and shows a live line on stderr.
+//! When the stream closes, it prints the demo's result as one line on stdout and ends.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -14,10 +14,10 @@ use eyre::{OptionExt as _, bail, ensure};
 
 const STREAM: &str = "demo";
 
-/// A graph needs a second or two to start; one that has not said anything for so long never will.
+/// Time limit without a frame. A graph needs a second or two to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often the live line is drawn.
+/// Time between two updates of the live line.
 const LINE_PERIOD: Duration = Duration::from_millis(500);
 
 fn main() -> eyre::Result<ExitCode> {
@@ -49,13 +49,13 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
     let mut judge = Judge::from_the_start();
     let mut latencies = Latencies::default();
     let mut recent = Latencies::default();
-    let (mut last_news, mut last_line) = (Instant::now(), Instant::now());
+    let (mut last_data, mut last_line) = (Instant::now(), Instant::now());
     let mut dtype = "none";
     loop {
         match reader.read(&mut frames, u64::MAX)? {
             Outcome::Data(_) => {
                 let copied_at = monotonic_ns() as f64 * 1e-9;
-                last_news = Instant::now();
+                last_data = Instant::now();
                 let format = reader.format().ok_or_eyre("frames without a format")?;
                 dtype = format.dtype().name();
                 let samples = frames.samples_as::<f32>().filter(|_| format.frame_shape() == [CHANNELS as u64]);
@@ -74,7 +74,10 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
             }
             Outcome::Generation => {}
             Outcome::Nothing => {
-                ensure!(last_news.elapsed() < PATIENCE, "no frame of stream {stream:?} for {PATIENCE:?}");
+                ensure!(
+                    last_data.elapsed() < PATIENCE,
+                    "no frame of the stream {stream:?} for {PATIENCE:?}; check that its graph runs"
+                );
                 reader.wait(LINE_PERIOD)?;
             }
             Outcome::Closed => break,
@@ -92,18 +95,18 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
     println!(
         "demo: {} frames x {CHANNELS} {dtype} read outside the graph, {} lost, latency p50 {:.0} us p99 {:.0} us",
         judge.frames,
-        // What this reader was too slow for is missing in the source's count as well: each frame is counted once.
+        // The frames that this reader lost are also missing in the source's count. The maximum counts each frame once.
         judge.missing.max(reader.lost()),
         latencies.quantile(0.50),
         latencies.quantile(0.99)
     );
     if judge.wrong > 0 {
-        eprintln!("{} frames were not what the source sends", judge.wrong);
+        eprintln!("{} frames differ from what the source sends", judge.wrong);
     }
     Ok(judge)
 }
 
-/// Draws over the line before it, where there is a terminal to draw on.
+/// Replaces the previous line on a terminal. Otherwise prints a new line.
 fn live_line(stream: &str, judge: &Judge, lost: u64, recent: &mut Latencies) -> eyre::Result<()> {
     let mut out = std::io::stderr().lock();
     let (start, end) = if std::io::IsTerminal::is_terminal(&out) { ("\r", "\x1b[K") } else { ("", "\n") };

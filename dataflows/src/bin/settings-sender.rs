@@ -1,5 +1,5 @@
-//! dora node: sends each of its arguments, a YAML document of settings, on its output `settings`, one per `tick`, and
-//! ends. The first tick, which dora gives at the start, brings none.
+//! dora node: sends its arguments, each a YAML document of settings, on its output `settings`, one per `tick`, and
+//! ends. It sends nothing at the first tick, which dora sends at the start.
 
 use dora_node_api::{DoraNode, Event};
 use eyre::WrapErr;

@@ -1,6 +1,6 @@
-//! dora node: checks that its input `data` is the synthetic signal, sample for sample, and fails when it is not.
+//! dora node: checks that its input `data` is the synthetic signal, sample by sample, and fails if it is not.
 //!
-//! It may join in the middle, as a mirror does, but from its first message on nothing may be missing.
+//! The signal may begin in the middle, as from a mirror, but from the first message on no frame may be missing.
 
 use arrow::array::{Array as _, Float32Array};
 use dora_node_api::{DoraNode, Event, MetadataParameters, Parameter};
@@ -12,12 +12,12 @@ fn main() -> eyre::Result<()> {
     let (_node, mut events) = DoraNode::init_from_env()?;
     let mut judge = Judge::default();
     let mut messages = 0_u64;
-    // Inputs come even after Stop: until the stream ends.
+    // Inputs may arrive after Stop, until the event stream ends.
     while let Some(event) = events.recv() {
         match event {
             Event::Input { metadata, data, .. } => {
                 let samples = data.as_array().as_any().downcast_ref::<Float32Array>();
-                let samples = samples.ok_or_eyre("expected Float32 as the source sends it")?;
+                let samples = samples.ok_or_eyre("expected an array of Float32, as the source sends it")?;
                 check_parameters(&metadata.parameters, samples.len())?;
                 samples.values().chunks(CHANNELS).for_each(|frame| {
                     judge.check(frame);
@@ -32,11 +32,11 @@ fn main() -> eyre::Result<()> {
         "signal-check: {messages} messages, {} frames, {} missing, {} wrong",
         judge.frames, judge.missing, judge.wrong
     );
-    ensure!(judge.is_content(), "the signal did not come through whole");
+    ensure!(judge.is_content(), "frames of the signal are missing or wrong");
     Ok(())
 }
 
-/// Whether the description came through as the source gave it.
+/// Checks that the parameters are those that the source sends.
 fn check_parameters(parameters: &MetadataParameters, samples: usize) -> eyre::Result<()> {
     let expected = [
         ("shape", Parameter::ListInt(vec![(samples / CHANNELS) as i64, CHANNELS as i64])),

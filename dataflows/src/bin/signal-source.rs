@@ -1,6 +1,7 @@
 //! dora node: sends the synthetic signal in real time on its output `data`.
 //!
-//! `SIGNAL_DURATION` (`10s`) in the environment ends it after so much signal; otherwise it goes on until stopped.
+//! If the environment variable `SIGNAL_DURATION` is set (such as `10s`), the node ends after this duration. Otherwise
+//! it sends until it is stopped.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use eyre::WrapErr;
 
 fn main() -> eyre::Result<()> {
     let limit = match std::env::var("SIGNAL_DURATION") {
-        Ok(text) => Some(duration::parse(&text).wrap_err("SIGNAL_DURATION cannot be used")?),
+        Ok(text) => Some(duration::parse(&text).wrap_err("SIGNAL_DURATION is not valid")?),
         Err(_) => None,
     };
     let messages = limit.map(|limit| (limit.as_secs_f64() * RATE_HZ as f64 / FRAMES_PER_MESSAGE as f64).round() as u64);
@@ -32,14 +33,14 @@ fn main() -> eyre::Result<()> {
     Ok(())
 }
 
-/// Waits until `due`; false when the dataflow stops before.
+/// Waits until `due`. Returns `false` if the dataflow stops before.
 fn wait_until(due: Instant, events: &mut EventStream) -> bool {
     loop {
         let left = due.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return true;
         }
-        // A time-out comes as an error event, which says nothing that the clock does not say.
+        // A timeout arrives as an error event. The clock decides what it means.
         match events.recv_timeout(left) {
             None | Some(Event::Stop(_)) => return false,
             Some(_) => {}
@@ -47,7 +48,7 @@ fn wait_until(due: Instant, events: &mut EventStream) -> bool {
     }
 }
 
-/// Sends message number `sequence`, stamped such that its newest frame carries the time of this call.
+/// Sends message number `sequence`. The time of its newest frame is the time of this call.
 fn send(node: &mut DoraNode, signal: &Signal, sequence: u64, mut parameters: MetadataParameters) -> eyre::Result<()> {
     let first = sequence * FRAMES_PER_MESSAGE as u64;
     let mut samples = Vec::with_capacity(FRAMES_PER_MESSAGE * CHANNELS);
@@ -60,7 +61,7 @@ fn send(node: &mut DoraNode, signal: &Signal, sequence: u64, mut parameters: Met
     node.send_output("data".to_owned().into(), parameters, samples).wrap_err("cannot send the signal")
 }
 
-/// What every message says of the signal.
+/// The parameters that every message carries.
 fn parameters() -> MetadataParameters {
     let shape = vec![FRAMES_PER_MESSAGE as i64, CHANNELS as i64];
     [

@@ -151,7 +151,7 @@ impl SinkSettings {
     }
 }
 
-/// Every setting.
+/// Every setting. `node/dora-node.yml` and `docs/settings.md` list the same ones, which a test compares.
 pub(super) const TABLE: &[Entry<SinkSettings>] = &[
     entry!("SHMEM_NAME", shmem_name, Live, |setting| setting.stream_name().map(Some)),
     entry!("BUF_DUR", length, Generation, |setting| {

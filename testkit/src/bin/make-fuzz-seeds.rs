@@ -1,7 +1,7 @@
-//! `make-fuzz-seeds [--check]`: makes the first inputs of the fuzzers, `fuzz/corpus`, from real segments.
+//! `make-fuzz-seeds [--check]` generates the fuzzers' first inputs in `fuzz/corpus` from real segments.
 //!
-//! Without an argument it replaces the committed files. With `--check` it fails where they are not, byte for byte, what it
-//! makes. Inputs that a fuzzer found have other names, and stay as they are. `cargo xtask fuzz-seeds` runs it.
+//! Without an argument it replaces the committed files. With `--check` it fails unless they are, byte for byte, what it
+//! generates. Inputs that a fuzzer found have other names and are not changed. `cargo xtask fuzz-seeds` runs it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use dora_shm_testkit::programs::root;
 use dora_shm_testkit::segments::{Bytes, footer_at};
 use dora_shm_testkit::settled;
 
-/// In a process that this program starts, which has a `/dev/shm` of its own.
+/// The argument of the process that this program starts, which has a private `/dev/shm`.
 const INSIDE: &str = "inside";
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         [] | ["--check"] => run_inside(&words),
         [INSIDE] => replace(&make()),
         [INSIDE, "--check"] => check(&make()),
-        _ => Err(format!("{words:?}, expected nothing or --check")),
+        _ => Err(format!("expected no argument or --check, found {words:?}")),
     };
     if let Err(sentence) = outcome {
         eprintln!("make-fuzz-seeds: {sentence}");
@@ -33,12 +33,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs this program again: the stream's name is the fuzzers'.
+/// Runs this program again in a private `/dev/shm`, since its stream has the name that all fuzzers use.
 fn run_inside(words: &[&str]) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = in_private_shm(64, program);
     let status = command.arg(INSIDE).args(words).status().map_err(|error| format!("{command:?}: {error}"))?;
-    if status.success() { Ok(()) } else { Err("see above".to_owned()) }
+    if status.success() { Ok(()) } else { Err("failed; the reason is above".to_owned()) }
 }
 
 fn replace(made: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(), String> {
@@ -52,7 +52,10 @@ fn replace(made: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(), String> {
 fn check(made: &BTreeMap<PathBuf, Vec<u8>>) -> Result<(), String> {
     made.iter().try_for_each(|(path, bytes)| match std::fs::read(path) {
         Ok(committed) if committed == *bytes => Ok(()),
-        Ok(_) => Err(format!("{} differs; if that is meant, `cargo xtask fuzz-seeds` makes it anew", path.display())),
+        Ok(_) => Err(format!(
+            "{} differs; if the change is intended, `cargo xtask fuzz-seeds` regenerates it",
+            path.display()
+        )),
         Err(error) => Err(format!("{}: {error}", path.display())),
     })
 }
@@ -97,10 +100,10 @@ fn make() -> BTreeMap<PathBuf, Vec<u8>> {
     made
 }
 
-/// The start of a metadata segment, for ezmsg's mirrors.
+/// The pickle at the start of a metadata segment, which ezmsg's mirrors read.
 fn pickle_of(metadata: &Bytes) -> Vec<u8> {
     let length = metadata.u64(metadata.footer() + footer_at::AUX_LEN) as usize;
-    // Padded with zeros behind its last opcode.
+    // The pickle is padded with zeros after its last opcode.
     let end = metadata.0[..length].iter().rposition(|&byte| byte == b'.').expect("a pickle ends with its last opcode");
     metadata.0[..=end].to_vec()
 }

@@ -7,7 +7,7 @@ use dora_shm_tests::record::Message;
 use eyre::{OptionExt as _, bail};
 
 fn main() -> eyre::Result<()> {
-    let folder = PathBuf::from(std::env::var_os("RECORD").ok_or_eyre("RECORD names the folder")?);
+    let folder = PathBuf::from(std::env::var_os("RECORD").ok_or_eyre("RECORD, the folder, is not set")?);
     std::fs::create_dir_all(&folder)?;
     let (_node, mut events) = DoraNode::init_from_env()?;
     let mut index = 0;

@@ -1,7 +1,7 @@
-//! dora node for tests: sends the messages of the script `SCRIPT` on its output `data`: one every `PERIOD`, or, when
-//! `AFTER` names a folder, each when the one before has its receipt there.
+//! dora node for tests: sends the messages of the script `SCRIPT` on its output `data`, one every `PERIOD`. If `AFTER`
+//! names a folder, it sends each message as soon as the previous one has its receipt there.
 //!
-//! It stays until it is stopped when `STAY` is set, so that its outputs remain open.
+//! If `STAY` is set, it runs until it is stopped, so that its output remains open.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use dora_shm_tests::script;
 use eyre::{OptionExt as _, WrapErr as _};
 
 fn main() -> eyre::Result<()> {
-    let name = std::env::var("SCRIPT").wrap_err("SCRIPT names the script")?;
+    let name = std::env::var("SCRIPT").wrap_err("SCRIPT, the script's name, is not set")?;
     let period = duration::parse(&std::env::var("PERIOD").unwrap_or_else(|_| "5ms".to_owned()))?;
-    let messages = script::messages(&name).ok_or_eyre("no script of that name")?;
+    let messages = script::messages(&name).ok_or_eyre("SCRIPT does not name a script")?;
     let (mut node, mut events) = DoraNode::init_from_env()?;
     let receipts = std::env::var_os("AFTER").map(PathBuf::from);
     let start = Instant::now();
@@ -36,7 +36,7 @@ fn main() -> eyre::Result<()> {
     Ok(())
 }
 
-/// Waits until `file` is there; false when the graph stops before.
+/// Waits until `file` exists. Returns `false` if the graph stops before.
 fn wait_for(file: &Path, events: &mut EventStream) -> bool {
     while !file.exists() {
         if !wait_until(Instant::now() + Duration::from_millis(1), events) {
@@ -46,7 +46,7 @@ fn wait_for(file: &Path, events: &mut EventStream) -> bool {
     true
 }
 
-/// Waits until `due`; false when the graph stops before.
+/// Waits until `due`. Returns `false` if the graph stops before.
 fn wait_until(due: Instant, events: &mut EventStream) -> bool {
     loop {
         let left = due.saturating_duration_since(Instant::now());

@@ -1,7 +1,7 @@
 /*
  * Reads the synthetic signal of a graph and checks all of it: reader STREAM FRAMES all|slow
  *
- * `all`: every frame has to come. `slow`: looks away until the ring has been overwritten; every frame has to be accounted.
+ * `all`: every frame must arrive. `slow`: pauses until the ring is overwritten, and must account for every frame.
  */
 #include <dora_shm.h>
 #include <inttypes.h>
@@ -117,7 +117,7 @@ int main(int argc, char **argv) {
             continue;
         }
         EXPECT(result == DORA_SHM_OK && frames.generation == 0);
-        /* One description is of all frames. */
+        /* All frames have the same description. */
         dora_shm_event event;
         while (dora_shm_reader_next_event(reader, &event) == DORA_SHM_OK)
             EXPECT(event.kind != DORA_SHM_EVENT_NEW_DESCRIPTION);
@@ -127,7 +127,7 @@ int main(int argc, char **argv) {
             uint64_t position = frames.first + i;
             EXPECT(positions[i] == position);
             expect_frame(samples[i], position);
-            /* The source gives each message the times of its making, evenly spaced inside of it. */
+            /* The source stamps each message with the current time. Times within a message are evenly spaced. */
             if (i > 0 && position % FRAMES_PER_MESSAGE != 0)
                 EXPECT(fabs(times[i] - times[i - 1] - 1.0 / RATE) < 1e-9);
             EXPECT(times[i] > last_time - 0.05);
@@ -139,7 +139,7 @@ int main(int argc, char **argv) {
         dora_shm_info info;
         EXPECT(dora_shm_reader_info(reader, &info) == DORA_SHM_OK);
         expect_text(info.name, argv[1]);
-        /* A ring of 500 frames: it is lapped. */
+        /* The ring has 500 frames, so the reader is lapped. */
         while (slow && lost == 0 && info.position < wanted / 2) {
             const struct timespec moment = {0, 5000000};
             thrd_sleep(&moment, NULL);

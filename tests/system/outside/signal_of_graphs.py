@@ -1,4 +1,4 @@
-"""What the signal-source of dataflows/ sends, and a judge of what has come of it."""
+"""The signal that the signal-source of dataflows/ sends, and a judge of the frames that arrive."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LABELS = ("frame", *(f"sine {hz} Hz" for hz in range(1, CHANNELS)))
 
 
 def expected(frames: np.ndarray) -> np.ndarray:
-    """Channel 0 counts frames, channel c is a sine of c Hz."""
+    """The samples of these frames: channel 0 counts frames, channel c is a sine of c Hz."""
     signal = WAVE[(frames[:, None] % RATE * np.arange(CHANNELS)) % RATE]
     signal[:, 0] = frames
     return signal
 
 
 class Judge:
-    """Checks frames one after the other. Positions are those of the source, whose every frame is written."""
+    """Checks frames one after the other. Every frame of the source is written, so positions are its frame numbers."""
 
     def __init__(self) -> None:
         self.next = 0
@@ -41,11 +41,11 @@ class Judge:
         self.next = int(positions[-1]) + 1
 
     def check_times(self, positions: np.ndarray, times: np.ndarray) -> None:
-        """The source gives each message the times of its making, evenly spaced inside of it."""
+        """The source stamps each message with the current time. Times within a message are evenly spaced."""
         assert times.dtype == np.float64 and times.shape == positions.shape
         inside = np.diff(times)[np.diff(positions // FRAMES_PER_MESSAGE) == 0]
         np.testing.assert_allclose(inside, 1 / RATE, rtol=0, atol=1e-9)
-        # Of the same clock as `time.monotonic`; a minute is more than any machine is behind.
+        # The times are of the same clock as `time.monotonic`. No machine is behind by a minute.
         now = time.monotonic()
         assert now - 60 < times[0] and times[-1] <= now and times[0] > self.last_time - 0.05
         self.last_time = float(times[-1])

@@ -1,4 +1,4 @@
-"""`dora_shm.ezmsg.EZShmMirror` on the stream of a graph. outside.rs runs the test beside a graph of its own."""
+"""`dora_shm.ezmsg.EZShmMirror` on the stream of a graph. outside.rs starts the graph and runs the test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_mirror_gets_every_frame() -> None:
     while judge.next < FRAMES:
         assert time.monotonic() < deadline, judge.next
         calls += 1
-        # As programs do: now all there is, now a number of frames at a time.
+        # As programs do, reads all new frames and a number of frames by turns.
         samples, times, overflow = mirror.timed_view(64 if calls % 2 and judge.next < FRAMES - 64 else None)
         assert not overflow
         if not samples.size:

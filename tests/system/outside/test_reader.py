@@ -1,4 +1,4 @@
-"""`dora_shm.Reader` on the stream of a graph. outside.rs runs each test beside a graph of its own."""
+"""`dora_shm.Reader` on the stream of a graph. outside.rs starts a graph for each test and runs the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_chunk(judge: Judge, chunk: Chunk) -> None:
     judge.check(chunk.positions, chunk.samples, chunk.times, chunk.lost)
     assert chunk.generation == 0 and not chunk.description_missed
     check_description(chunk.description)
-    # Unix time: when the source sent the message, which is after it took the newest of its times.
+    # Unix time at which the source sent the message.
     age = time.time() - chunk.send_ns * 1e-9
     assert (age >= 0).all() and (age < 60).all()
     for message in chunk.messages:
@@ -101,7 +101,7 @@ def test_every_way_to_read_gets_every_frame() -> None:
         followers = [pool.submit(follow, *pair) for pair in zip(readers, WAYS, strict=True)]
         print("ready", flush=True)
         assert looking.wait(PATIENCE_S)
-        # For displays, while it runs.
+        # As a display does while the stream runs.
         while looking.info.position < FRAMES // 2:
             assert any(not follower.done() for follower in followers)
             newest = looking.latest(200)
@@ -124,7 +124,7 @@ def test_a_slow_reader_accounts_for_every_frame() -> None:
         check_chunk(judge, reader.read(100, timeout=PATIENCE_S))
         while reader.info.position < FRAMES // 2:
             time.sleep(0.01)
-        # A ring of 500 frames: it was lapped.
+        # The ring has 500 frames, so the reader was lapped.
         assert reader.lag.frames > 500
         chunk = reader.read()
         assert chunk.lost > FRAMES // 2 - 100 - 510 and reader.lost == chunk.lost

@@ -1,4 +1,4 @@
-"""`dora_shm.Writer`, whose stream a mirror carries into a graph. outside.rs runs each test beside a graph of its own."""
+"""`dora_shm.Writer`, whose stream a mirror sends into a graph. outside.rs starts the graph and runs each test."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def test_the_signal() -> None:
 def wait_for(receipt: Path) -> None:
     deadline = time.monotonic() + 60
     while not receipt.exists():
-        assert time.monotonic() < deadline, f"no {receipt.name}"
+        assert time.monotonic() < deadline, f"no {receipt.name} within a minute"
         time.sleep(0.005)
 
 
 def test_messages() -> None:
-    """Of one frame, of several, of none; with other attributes; in another format."""
+    """Messages of one frame, of several, of none, with other attributes, and in another format."""
     receipts = (Path(os.environ["RECORD"], f"{index:06}.json") for index in itertools.count())
     with dora_shm.Writer(STREAM, "int16", (2, 3), 100.0, ("time", "y", "x"), attrs={"run": 1}, buf_dur=10.0) as writer:
         print("ready", flush=True)
         writer.write(np.arange(6).reshape(2, 3).astype("int16"), times=1.5, send_ns=1_000_000_000)
-        # The mirror has found the stream: from now on it misses nothing.
+        # Once the mirror has found the stream, it misses nothing.
         wait_for(next(receipts))
         writer.write(np.arange(24).reshape(4, 2, 3).astype("int16"), times=[2.0, 2.25, 2.5, 3.0])
         writer.write(np.empty((0, 2, 3), "int16"))

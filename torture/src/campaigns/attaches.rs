@@ -1,5 +1,5 @@
-//! Readers that attach and detach a thousand times a second while the stream is restarted all the time. None of them may
-//! take one stream's ring for another's.
+//! Readers attach and detach thousands of times a second while the stream is constantly restarted. No reader may
+//! mistake one stream's ring for another's.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::role::{Role, until_input_ends};
 
 pub fn run(fixture: &Fixture) -> Outcome {
-    // Those that stay go from stream to stream.
+    // These readers stay attached and follow from stream to stream.
     fixture.among_followers(&[Kind::Wait, Kind::Messages], &Ledger::default(), |_| {
         let mut rng = fixture.rng(1);
         let mut seeds = || rng.next_u64().to_string();
@@ -74,10 +74,10 @@ pub fn attacher(mut rng: Rng, name: &str) -> eyre::Result<()> {
 fn attach(rng: &mut Rng, name: &str, counters: &Counters) -> Result<(), String> {
     let kind = *rng.pick(&Kind::ALL);
     let start = [Start::Oldest, Start::Newest, Start::Last(rng.below(20))][rng.below(3) as usize];
-    let told = |error: Error| format!("attaching as {kind:?} from {start:?}: {error:?}");
+    let failed = |error: Error| format!("attaching as {kind:?} from {start:?}: {error:?}");
     let options = ReaderOptions::default().start(start);
-    let mut follower = Follower::open(name, kind, &options, Ledger::anywhere()).map_err(told)?;
-    let before = follower.info().map_err(told)?.stream_id;
+    let mut follower = Follower::open(name, kind, &options, Ledger::anywhere()).map_err(failed)?;
+    let before = follower.info().map_err(failed)?.stream_id;
     for _ in 0..rng.below(3) {
         match follower.step()? {
             Step::Read(frames) => counters.checked(frames),
@@ -85,9 +85,9 @@ fn attach(rng: &mut Rng, name: &str, counters: &Counters) -> Result<(), String> 
             Step::Nothing => break,
         }
     }
-    // All that came of this ring is of the stream whose header led to it.
+    // All frames from this ring must belong to the stream whose header led to it.
     let read_of = follower.place().stream_id;
-    let after = follower.info().map_err(told)?.stream_id;
+    let after = follower.info().map_err(failed)?.stream_id;
     if read_of != 0 && before.is_some() && before == after && before != Some(read_of) {
         return Err(format!("attached to {before:x?}, frames of {read_of:#x}"));
     }

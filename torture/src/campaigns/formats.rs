@@ -1,4 +1,5 @@
-//! Format after format, as fast as a writer can begin generations, with readers that follow and readers that come.
+//! Format changes as fast as a writer can begin generations, with readers that follow and readers that attach
+//! meanwhile.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
         changer.expect("begins")?;
         let mut newcomers = Vec::new();
         while fixture.goes_on() {
-            // Newcomers live for a moment: each attaches in the middle of a change.
+            // Newcomers live only briefly, so that many attach in the middle of a change.
             let kind = rng.pick(&Kind::ALL).word();
             newcomers.push(fixture.start(Role::Reader, &[kind, &rng.next_u64().to_string(), &fixture.name])?);
             std::thread::sleep(Duration::from_millis(rng.below(60)));
@@ -50,7 +51,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
     })
 }
 
-/// The role that changes formats. It ends without closing: the last writer takes over.
+/// The role that changes formats. In half of the cases it exits without closing, so that the last writer takes over.
 pub fn changer(mut rng: Rng, name: &str) -> eyre::Result<()> {
     let mut writer = create_patiently(name)?;
     change(&mut writer, &mut rng)?;

@@ -1,6 +1,6 @@
-//! Somebody scribbles over every field of a live stream while readers of every kind run and new ones come; then what is no
-//! segment at all stands under the stream's names. Readers answer with typed errors or go on; they never crash, hang, or
-//! ask for memory that a number in a segment asks for.
+//! Every field of a live stream is overwritten while readers of every kind run and new ones attach. Then files that are
+//! not segments are put under the stream's names. Readers return typed errors or continue. They never crash, hang, or
+//! allocate as much memory as a corrupt number in a segment demands.
 
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::counters::Counters;
 use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::role::{Role, until_input_ends};
 
-/// Address space of a victim: no number in a segment may make it ask for more.
+/// Limit of a victim's address space, in bytes. No number in a segment may make the victim need more.
 const VICTIM_BYTES: u64 = 4 << 30;
 
 const RING_FRAMES: u64 = 256;
@@ -35,8 +35,8 @@ pub fn run(fixture: &Fixture) -> Outcome {
 }
 
 fn scribbled_over(fixture: &Fixture) -> Outcome {
-    let told = |error| format!("the writer: {error:?}");
-    let mut writer = create_patiently(&fixture.name).map_err(told)?;
+    let failed = |error| format!("the writer: {error:?}");
+    let mut writer = create_patiently(&fixture.name).map_err(failed)?;
     begin(&mut writer, 0)?;
     let mut rng = fixture.rng(1);
     let mut victims = Vec::new();
@@ -60,8 +60,8 @@ fn scribbled_over(fixture: &Fixture) -> Outcome {
             if stop.load(Ordering::Relaxed) || fixture.counters.is_over() {
                 break Ok(());
             }
-            // The writer trusts nothing that it once stored: it never fails.
-            let wrote = signal::write(&mut writer, rng.below(40)).map_err(told).and_then(|()| {
+            // The writer never reads its own fields back from shared memory, so it must never fail.
+            let wrote = signal::write(&mut writer, rng.below(40)).map_err(failed).and_then(|()| {
                 if rng.one_in(400) {
                     generation += 1;
                     begin(&mut writer, generation)
@@ -79,9 +79,9 @@ fn scribbled_over(fixture: &Fixture) -> Outcome {
     for victim in victims {
         victim.end_well()?;
     }
-    // Nothing of it lasts: the next generation is read by everybody, and the close leaves nothing.
+    // The damage does not last: a newcomer reads the next generation completely, and the close leaves nothing behind.
     begin(&mut writer, 0)?;
-    signal::write(&mut writer, 9).map_err(told)?;
+    signal::write(&mut writer, 9).map_err(failed)?;
     let newcomer = Follower::open(&fixture.name, Kind::Messages, &oldest(), Ledger::anywhere());
     let mut newcomer = newcomer.map_err(|error| format!("after the scribbling: {error:?}"))?;
     newcomer.drain()?;
@@ -98,10 +98,10 @@ fn begin(writer: &mut Writer, i: u64) -> Outcome {
     let description = signal::description(format!("described {i}"));
     writer
         .begin(&signal::format_of(&[4 + i % 3], RING_FRAMES - 8 * (i % 4)), &description, 8)
-        .map_err(|error| format!("the writer begins: {error:?}"))
+        .map_err(|error| format!("the writer cannot begin a generation: {error:?}"))
 }
 
-/// A field: a word of 4 bytes in one of the stream's files.
+/// A word of 4 bytes in one of the stream's files, by its offset.
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Header(u64),
@@ -142,13 +142,14 @@ fn scribble(fixture: &Fixture, time: Duration) -> Outcome {
         }
     }
     fixture.counters.note(format!(
-        "{} fields of header, trailer, records and description scribbled over, {passes} times",
+        "{} fields of header, trailer, records and description overwritten, {passes} times each",
         fields.len()
     ));
     Ok(())
 }
 
-/// Puts wrong values into a field, for a moment each; how many. `None`: its segment has just gone.
+/// Writes wrong values into a field, each for a moment. Returns their number; `None` if the segment has just been
+/// removed.
 fn spoil(fixture: &Fixture, field: Field, rng: &mut Rng) -> Option<u64> {
     let open = |path: &Path| segments::open(path).ok();
     let now = Snapshot::of(&fixture.name);
@@ -195,7 +196,7 @@ fn spoil(fixture: &Fixture, field: Field, rng: &mut Rng) -> Option<u64> {
     Some(values.len() as u64)
 }
 
-/// The role that reads what somebody scribbles over.
+/// The role that reads a stream while it is overwritten.
 pub fn victim(kind: Kind, mut rng: Rng, name: &str) -> eyre::Result<()> {
     setrlimit(Resource::As, Rlimit { current: Some(VICTIM_BYTES), maximum: Some(VICTIM_BYTES) })?;
     let counters = Counters::of_role();

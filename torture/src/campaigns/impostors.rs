@@ -1,4 +1,4 @@
-//! What is not a segment in the place of one. Part of the campaign `hostile`.
+//! Files that are not segments, under the names of a stream's segments. Part of the campaign `hostile`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use rustix::process::{Gid, Uid};
 use crate::fixture::{Fixture, Outcome};
 use crate::role::Role;
 
-/// Longest time that an answer may take.
+/// Time limit of a probe.
 const ANSWER: Duration = Duration::from_secs(5);
 
 pub fn run(fixture: &Fixture) -> Outcome {
@@ -28,12 +28,12 @@ pub fn run(fixture: &Fixture) -> Outcome {
     Ok(())
 }
 
-/// Asks a prober, which must answer in time and must not crash.
+/// Sends a line to a prober, which must respond in time and must not crash.
 fn ask(prober: &mut Process, line: &str) -> Result<Answer, String> {
     let started = Instant::now();
     let answer = prober.ask(line)?.ok_or("a reader crashed")?;
     if started.elapsed() > ANSWER {
-        return Err(format!("the answer {answer:?} took {:?}", started.elapsed()));
+        return Err(format!("the response {answer:?} took {:?}, expected at most {ANSWER:?}", started.elapsed()));
     }
     match answer.split_once(": ") {
         None if answer == FINE => Ok(Answer::Fine),
@@ -46,29 +46,31 @@ const FINE: &str = "fine";
 const REFUSED: &str = "refused";
 const BECOME_NOBODY: &str = "become nobody";
 
-/// Another user may read a stream that everybody may read, if it names the owner, and no other.
+/// Another user may read a stream that is readable for all users, if the reader names the owner, and no other stream.
 fn probe_as_nobody(fixture: &Fixture, specimen: &Specimen, prober: &mut Process) -> Outcome {
     if ask(prober, BECOME_NOBODY).is_err() {
-        fixture.counters.note("no other user here: reading as somebody else was not tried".to_owned());
+        fixture
+            .counters
+            .note("reading as another user was skipped, since this process cannot change its user".to_owned());
         return Ok(());
     }
     let refused = || Answer::Refused("Permission".to_owned());
     for (mode, expected) in [(0o600, refused()), (0o640, refused()), (0o644, Answer::Fine)] {
-        let told = |error: std::io::Error| format!("the specimen: {error}");
-        specimen.put().map_err(told)?;
+        let failed = |error: std::io::Error| format!("the specimen: {error}");
+        specimen.put().map_err(failed)?;
         for path in specimen.paths() {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(told)?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         fixture.counters.fault();
         let answer = ask(prober, "probe")?;
         if answer != expected {
-            return Err(format!("mode {mode:o}, as somebody else: {answer:?}, expected {expected:?}"));
+            return Err(format!("mode {mode:o}, as another user: {answer:?}, expected {expected:?}"));
         }
     }
     Ok(())
 }
 
-/// The role that probes what stands under a name, once for each line.
+/// The role that probes the files of a stream's name, once for each line of its input.
 pub fn prober(name: &str) -> eyre::Result<()> {
     let mut owner = None;
     while let Some(line) = listen() {
@@ -90,12 +92,12 @@ pub fn prober(name: &str) -> eyre::Result<()> {
     Ok(())
 }
 
-/// Whether an error is one that a reader may return about segments that somebody has spoilt.
+/// Whether a reader may return this error for segments that were overwritten.
 pub fn is_about_segments(error: &Error) -> bool {
     probe::is_about_segments(error) || matches!(error, Error::TooLarge { .. })
 }
 
-/// Changes the user of this thread alone, which is the one that reads.
+/// Changes the user of this thread only, which is the reading thread.
 fn become_nobody() -> rustix::io::Result<()> {
     let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
     rustix::thread::set_thread_groups(&[])?;

@@ -1,5 +1,5 @@
-//! Writers and readers are killed at random moments, stopped for seconds, and left as zombies, while readers of every
-//! kind follow the stream from the first frame to the last.
+//! Writers and readers are killed at random moments, or stopped for seconds, and dead writers are left as zombies.
+//! Meanwhile readers of every kind follow the stream from the first frame to the last.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use rustix::process::Signal;
 use crate::fixture::{Fixture, Outcome};
 use crate::role::Role;
 
-/// Dead writers that have not been waited for, at most.
+/// Largest number of dead writers that have not been waited for.
 const ZOMBIES: usize = 6;
-/// Readers in processes of their own that live at the same time.
+/// Number of reader processes that run at the same time.
 const VICTIMS: usize = 2;
 
 pub fn run(fixture: &Fixture) -> Outcome {
     fixture.among_followers(&Kind::ALL, &Ledger::default(), |_| {
         let mut rng = fixture.rng(1);
         let mut killing = Killing { fixture, zombies: Vec::new(), victims: Vec::new(), counts: Counts::default() };
-        // The first one makes the stream that readers attach to.
+        // The first writer creates the stream that readers attach to.
         killing.kill_a_writer(&mut rng)?;
         while fixture.goes_on() {
             killing.kill_a_writer(&mut rng)?;
@@ -75,14 +75,14 @@ impl Killing<'_> {
         Ok(())
     }
 
-    /// A stopped writer keeps its stream: a second one is refused, readers see it live or idle.
+    /// A stopped writer keeps its stream: a second writer is refused, and readers see the stream live or idle.
     fn stop_a_writer(&mut self, writer: &Process, rng: &mut Rng) -> Outcome {
         let fixture = self.fixture;
         writer.signal(Signal::STOP);
         writer.comes_to('T')?;
         fixture.counters.fault();
         self.counts.stops += 1;
-        // Between two streams of its, or in the middle of making one, it has none to be seen.
+        // If the writer was stopped between two streams or while it created one, readers find no stream.
         let refused = Writer::create(&fixture.name, WriterOptions::default());
         match refused {
             Err(Error::Live { .. }) => {
@@ -92,9 +92,9 @@ impl Killing<'_> {
                     return Err(format!("a stopped writer's stream is {liveness:?}"));
                 }
             }
-            // It was stopped while it owned nothing, and now it is this one's. Closed at once.
+            // The stopped writer did not own the name, so this writer got it. It is closed at once.
             Ok(_) => {}
-            Err(error) => return Err(format!("beside a stopped writer: {error:?}")),
+            Err(error) => return Err(format!("creating a writer while another is stopped: {error:?}")),
         }
         let most = if fixture.budget > Duration::from_secs(60) { 3000 } else { 600 };
         std::thread::sleep(Duration::from_millis(100 + rng.below(most)));
@@ -110,7 +110,7 @@ impl Killing<'_> {
         if self.victims.len() >= VICTIMS {
             let mut victim = self.victims.swap_remove(rng.below(VICTIMS as u64) as usize);
             if rng.one_in(6) {
-                // Stopped, lapped, and then it has to account for what it missed.
+                // While it is stopped, the reader is lapped. Afterwards it must account for the frames that it missed.
                 victim.signal(Signal::STOP);
                 fixture.counters.fault();
                 std::thread::sleep(Duration::from_millis(rng.below(100)));
@@ -138,8 +138,8 @@ impl Killing<'_> {
         }
         let Counts { writers, readers, stops, zombies } = self.counts;
         self.fixture.counters.note(format!(
-            "{writers} writers killed ({zombies} of them zombies while the next took over, {stops} stopped before), \
-             {readers} readers killed"
+            "{writers} writers killed ({zombies} of them were zombies during the next takeover, {stops} were stopped \
+             before), {readers} readers killed"
         ));
         Ok(())
     }

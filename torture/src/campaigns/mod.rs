@@ -17,26 +17,26 @@ use clap::ValueEnum;
 
 use crate::fixture::{Fixture, Outcome};
 
-/// A kind of faults.
+/// A campaign: a kind of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Campaign {
-    /// SIGKILL of writers and readers at random, SIGSTOP, zombies
+    /// SIGKILL and SIGSTOP of writers and readers at random moments, zombies
     Kills,
-    /// SIGKILL after every store, against the crash table
+    /// SIGKILL after every store, compared with the crash table
     Stores,
     /// Format changes as fast as possible
     Formats,
-    /// Public names and anchors unlinked under a live writer
+    /// Public names and anchors removed under a live writer
     Names,
-    /// Several writers racing for one name, and killed
+    /// Several writers that compete for one name and are killed
     Racers,
     /// Attaching and detaching during restarts
     Attaches,
-    /// Numbers that wrap round, the smallest rings, the largest frames
+    /// Counters that wrap around, the smallest rings, the largest frames
     Edges,
     /// A shared memory of 64 MB that is full, and fills while frames flow
     SmallShm,
-    /// Segments scribbled over, and what is no segment in the place of one
+    /// Segments that are overwritten at random, and files that are not segments under a stream's names
     Hostile,
     /// Nodes and daemons killed in running graphs, with CPU hogs, full queues and live changes of settings
     Graph,
@@ -49,7 +49,7 @@ impl Campaign {
         self.to_possible_value().expect("no campaign is hidden").get_name().to_owned()
     }
 
-    /// Room of the campaign's own shared memory.
+    /// Size of the campaign's private shared memory.
     pub fn megabytes(self) -> u64 {
         match self {
             Self::SmallShm => 64,
@@ -57,13 +57,13 @@ impl Campaign {
         }
     }
 
-    /// Whether what is left in shared memory under this name is known and nobody's fault here: dora's nodes leave their
-    /// pools behind when they are killed, until zenoh finds them.
+    /// Whether a segment of this name may be left in shared memory. dora's nodes leave their pools behind when they are
+    /// killed, until zenoh removes them.
     pub fn may_leave(self, segment: &str) -> bool {
         self == Self::Graph && segment.ends_with(".zenoh")
     }
 
-    /// Share of the time that all campaigns have together. In the long form the soak has a third of it.
+    /// Share of the time of all campaigns together, in the long form. The soak takes a third of it.
     pub fn share(self) -> f64 {
         match self {
             Self::Kills | Self::Stores => 0.12,
@@ -74,7 +74,7 @@ impl Campaign {
         }
     }
 
-    /// Seconds in the short form.
+    /// Time in the short form, in seconds.
     pub fn short_seconds(self) -> f64 {
         match self {
             Self::Graph => 15.0,

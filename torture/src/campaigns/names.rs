@@ -1,5 +1,6 @@
-//! Somebody removes names of the stream's segments while its writer lives: public names, anchors, both. Names come back,
-//! rings and headers that lost both are made anew, and those who are attached lose nothing that they are not told of.
+//! Names of the stream's segments are removed while its writer lives: public names, anchors, or both. The writer
+//! restores the names, and creates rings and headers that lost both names again. Attached readers lose nothing without
+//! a report of the loss.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,18 +16,18 @@ use dora_shm_testkit::signal;
 
 use crate::fixture::{Fixture, Outcome, create_patiently};
 
-/// A reader of views is not told when a stream ends, and a chunk that was made for one stream may come into the next
-/// here: these readers can tell the two apart.
+/// Here a chunk that was prepared for one stream may be written into the next. A reader of views does not learn that a
+/// stream has ended. The readers of these kinds can distinguish the two streams.
 const KINDS: [Kind; 4] = [Kind::Wait, Kind::Poll, Kind::Messages, Kind::MessageViews];
 
 pub fn run(fixture: &Fixture) -> Outcome {
     let ledger = Ledger::default().with_late_stamps();
     fixture.among_followers(&KINDS, &ledger, |places| {
-        let told = |error| format!("the writer: {error:?}");
-        let mut writer = create_patiently(&fixture.name).map_err(told)?;
-        writer.begin(&signal::format(4000), &signal::description(""), 4).map_err(told)?;
-        signal::write(&mut writer, 5).map_err(told)?;
-        // Nobody can come to a stream that has lost its names before.
+        let failed = |error| format!("the writer: {error:?}");
+        let mut writer = create_patiently(&fixture.name).map_err(failed)?;
+        writer.begin(&signal::format(4000), &signal::description(""), 4).map_err(failed)?;
+        signal::write(&mut writer, 5).map_err(failed)?;
+        // No reader can attach to a stream that lost its names before the reader came.
         places.all_reach(&fixture.counters, writer.stream_id(), 5)?;
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -38,11 +39,11 @@ pub fn run(fixture: &Fixture) -> Outcome {
             let written = keep_writing(fixture, &mut writer, &stop);
             vandal.join().map_err(|_| "the vandal panicked".to_owned())?.and(written)
         })?;
-        // What was removed last comes back, or is made anew by the writer.
+        // The writer restores what was removed last, or creates it again.
         let deadline = Instant::now() + PATIENCE;
         loop {
-            writer.maintain().map_err(told)?;
-            signal::write(&mut writer, 1).map_err(told)?;
+            writer.maintain().map_err(failed)?;
+            signal::write(&mut writer, 1).map_err(failed)?;
             let now = Snapshot::of(&fixture.name);
             let whole = now.generation.is_some_and(|generation| {
                 [segments::ring(&fixture.name, generation), segments::metadata(&fixture.name, now.meta_generation)]
@@ -53,7 +54,10 @@ pub fn run(fixture: &Fixture) -> Outcome {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(format!("names did not come back: {now:?}, in memory {:?}", segments::listing()));
+                return Err(format!(
+                    "after {PATIENCE:?} the names are not restored: {now:?}; shared memory contains {:?}",
+                    segments::listing()
+                ));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -61,8 +65,8 @@ pub fn run(fixture: &Fixture) -> Outcome {
     })
 }
 
-/// Writes all the time. A call that finds its names gone in the middle may fail, with an error of the system or of the
-/// name; it must succeed again soon.
+/// Writes all the time. A call whose names are removed in the middle may fail with an error of the system or of the
+/// name. Later calls must soon succeed again.
 fn keep_writing(fixture: &Fixture, writer: &mut Writer, stop: &AtomicBool) -> Outcome {
     let mut rng = fixture.rng(2);
     let mut buffer = Vec::new();
@@ -75,9 +79,9 @@ fn keep_writing(fixture: &Fixture, writer: &mut Writer, stop: &AtomicBool) -> Ou
                 refused += 1;
                 let since = *failing.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE {
-                    return Err(format!("for {PATIENCE:?} no call succeeds: {error:?}"));
+                    return Err(format!("no call has succeeded for {PATIENCE:?}: {error:?}"));
                 }
-                // A restart that failed half-way has left no ring: it is begun by the next call that mends.
+                // A restart that failed half-way has left no ring. The next call that repairs names begins one.
                 let _ = writer.maintain();
             }
         }
@@ -91,7 +95,7 @@ fn keep_writing(fixture: &Fixture, writer: &mut Writer, stop: &AtomicBool) -> Ou
     }
     fixture
         .counters
-        .note(format!("{restarts} restarts after the header had lost both names, {refused} calls refused meanwhile"));
+        .note(format!("{restarts} restarts after the header had lost both names, {refused} calls failed meanwhile"));
     Ok(())
 }
 
@@ -124,19 +128,21 @@ fn vandalize(fixture: &Fixture) -> Outcome {
     Ok(())
 }
 
-/// Names are looked at four times a second: whoever comes finds the stream soon after.
+/// The writer checks its names four times a second, so a new reader finds the stream soon.
 fn newcomers_find_it(fixture: &Fixture) -> Outcome {
-    let told = |error| format!("attaching while names go: {error:?}");
-    let mut reader = Reader::open(&fixture.name, oldest()).map_err(told)?;
+    let failed = |error| format!("attaching while names are removed: {error:?}");
+    let mut reader = Reader::open(&fixture.name, oldest()).map_err(failed)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let _ = reader.wait(Duration::from_millis(50)).map_err(told)?;
+        let _ = reader.wait(Duration::from_millis(50)).map_err(failed)?;
         if reader.format().is_some() || fixture.counters.is_over() {
             return Ok(());
         }
         if Instant::now() > deadline {
-            let liveness = reader.liveness(PATIENCE).map_err(told)?;
-            return Err(format!("for {PATIENCE:?} nobody can attach; to newcomers the stream is {liveness:?}"));
+            let liveness = reader.liveness(PATIENCE).map_err(failed)?;
+            return Err(format!(
+                "a new reader could not attach within {PATIENCE:?}; it sees the stream as {liveness:?}"
+            ));
         }
     }
 }

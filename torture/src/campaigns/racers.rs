@@ -1,4 +1,4 @@
-//! Several writers want the same name, and are killed in the middle of everything: never do two own it.
+//! Several writers compete for one name and are killed at random moments. Two of them never own it at the same time.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
     raced
 }
 
-/// Kills a contender; how many times it had owned the name.
+/// Kills a contender. Returns how many times it had owned the name.
 fn end(mut contender: Process) -> Result<u64, String> {
     contender.kill();
     let mut owned = 0;
@@ -51,7 +51,7 @@ fn end(mut contender: Process) -> Result<u64, String> {
         match line.as_str() {
             "begins" => {}
             "owned" => owned += 1,
-            other => return Err(format!("a contender says {other:?}")),
+            other => return Err(format!("a contender printed {other:?}, expected \"begins\" or \"owned\"")),
         }
     }
     contender.end_killed()?;

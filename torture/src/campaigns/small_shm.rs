@@ -1,5 +1,5 @@
-//! A shared memory of 64 MB that is full before a stream begins, and fills and empties while frames flow: a clear error
-//! with both numbers, no SIGBUS, and the stream goes on when there is room again.
+//! A shared memory of 64 MB is full before a stream begins, and fills and empties while frames flow. The writer returns
+//! an error that gives both numbers, it does not end with SIGBUS, and the stream continues when there is space again.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -20,20 +20,21 @@ pub fn run(fixture: &Fixture) -> Outcome {
     full_before(fixture)?;
     fixture.among_followers(&Kind::ALL, &Ledger::default(), |_| {
         let mut rng = fixture.rng(1);
-        let mut writer = Writer::create(&fixture.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
+        let mut writer =
+            Writer::create(&fixture.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
         let mut counts = Counts::default();
         begin_patiently(&mut writer, &mut rng, &mut counts)?;
         while fixture.goes_on() {
             one_event(fixture, &mut writer, &mut rng, &mut counts)?;
         }
-        // There is room again: any ring that fits can be begun.
+        // There is space again: any ring that fits can be begun.
         empty();
         begin_patiently(&mut writer, &mut rng, &mut counts)?;
-        signal::write(&mut writer, 9).map_err(|error| format!("with room again: {error:?}"))?;
+        signal::write(&mut writer, 9).map_err(|error| format!("with space again: {error:?}"))?;
         let Counts { begun, refused, restarts, filled } = counts;
         fixture.counters.note(format!(
-            "filled {filled} times; {begun} rings begun, {restarts} of them by a restart in the old one's room, {refused} \
-             refused for want of room"
+            "filled {filled} times; {begun} rings begun, {restarts} of them by a restart in the space of the old ring, \
+             {refused} refused for lack of space"
         ));
         Ok(writer)
     })
@@ -51,13 +52,13 @@ fn ballast() -> std::path::PathBuf {
     segments::path("ballast")
 }
 
-/// Takes the room that is left, but for `spare` bytes.
+/// Fills the free space except for `spare` bytes.
 fn fill_up(spare: u64) -> Outcome {
-    let told = |error: std::io::Error| format!("filling shared memory: {error}");
-    let mut file = std::fs::File::options().create(true).append(true).open(ballast()).map_err(told)?;
-    let room = rustix::fs::statvfs("/dev/shm").map_err(|errno| told(errno.into()))?;
+    let failed = |error: std::io::Error| format!("filling shared memory: {error}");
+    let mut file = std::fs::File::options().create(true).append(true).open(ballast()).map_err(failed)?;
+    let room = rustix::fs::statvfs("/dev/shm").map_err(|errno| failed(errno.into()))?;
     if room.f_blocks * room.f_frsize > 64 * MIB {
-        return Err("this is not a small shared memory of our own".to_owned());
+        return Err("/dev/shm has more than 64 MiB, so it is not the campaign's private one".to_owned());
     }
     let free = room.f_bavail * room.f_frsize;
     let page = [1; 4096];
@@ -65,7 +66,7 @@ fn fill_up(spare: u64) -> Outcome {
         match file.write_all(&page) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => break,
-            Err(error) => return Err(told(error)),
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(())
@@ -85,19 +86,19 @@ fn full_before(fixture: &Fixture) -> Outcome {
     if segments::listing() != ["ballast"] {
         return Err(format!("the refused writer left {:?}", segments::listing()));
     }
-    // Room for the header only.
+    // Space for the header only.
     empty();
     fill_up(8 * 4096)?;
     let mut writer = Writer::create(&fixture.name, WriterOptions::default()).map_err(|error| format!("{error:?}"))?;
     let format = signal::format(100_000);
     match writer.begin(&format, &signal::description(""), 4) {
         Err(Error::NoSpace { needed, free }) if free < needed => {}
-        other => return Err(format!("with room for a header only: {other:?}")),
+        other => return Err(format!("with space for a header only: {other:?}")),
     }
     empty();
-    writer.begin(&format, &signal::description(""), 4).map_err(|error| format!("with room again: {error:?}"))?;
+    writer.begin(&format, &signal::description(""), 4).map_err(|error| format!("with space again: {error:?}"))?;
     signal::write(&mut writer, 10).map_err(|error| format!("{error:?}"))?;
-    // What was reserved is the writer's, every page of it, however full it gets now.
+    // Every reserved page belongs to the writer, even if the memory is full later.
     fill_up(0)?;
     for _ in 0..30 {
         signal::write(&mut writer, 5000).map_err(|error| format!("{error:?}"))?;
@@ -109,14 +110,14 @@ fn full_before(fixture: &Fixture) -> Outcome {
     if left.is_empty() { Ok(()) } else { Err(format!("the writer left {left:?}")) }
 }
 
-/// A ring of a few MB, some of them larger than what can ever fit beside another.
+/// The format of a ring of some MB. Some of these rings are too large to fit together with a second one.
 fn some_format(rng: &mut Rng) -> dora_shm_ring::Format {
     let megabytes = [1, 4, 12, 25, 40][rng.below(5) as usize];
     let words = 4 + rng.below(500);
     signal::format_of(&[words], (megabytes * MIB / (8 * words + 8)).max(1))
 }
 
-/// Begins a ring, which there must be room for within a moment: readers let go of the old one.
+/// Begins a ring. There must be space for it within a moment, when readers have detached from the old one.
 fn begin_patiently(writer: &mut Writer, rng: &mut Rng, counts: &mut Counts) -> Outcome {
     let deadline = Instant::now() + PATIENCE;
     let format = some_format(rng);
@@ -130,7 +131,12 @@ fn begin_patiently(writer: &mut Writer, rng: &mut Rng, counts: &mut Counts) -> O
                 counts.refused += 1;
                 std::thread::sleep(Duration::from_millis(2));
             }
-            Err(error) => return Err(format!("with room: {error:?}, in memory {:?}", segments::listing())),
+            Err(error) => {
+                return Err(format!(
+                    "beginning a ring with enough space: {error:?}; shared memory contains {:?}",
+                    segments::listing()
+                ));
+            }
         }
     }
 }
@@ -153,7 +159,7 @@ fn one_event(fixture: &Fixture, writer: &mut Writer, rng: &mut Rng, counts: &mut
                 Err(error @ Error::NoSpace { needed, .. }) => {
                     counts.refused += 1;
                     if !error.to_string().contains(&needed.to_string()) {
-                        return Err(format!("the error does not say what is needed: {error}"));
+                        return Err(format!("the error does not contain the needed size {needed}: {error}"));
                     }
                     let kept = (writer.stream_id(), writer.generation(), writer.stream_position()) == before;
                     if !kept && writer.generation().is_some() {
@@ -165,14 +171,14 @@ fn one_event(fixture: &Fixture, writer: &mut Writer, rng: &mut Rng, counts: &mut
         }
         5 => match writer.describe(&signal::description(rng.next_u64().to_string())) {
             Ok(()) | Err(Error::NoSpace { .. }) => {}
-            // Between a restart and the ring that has no room yet.
+            // After a restart whose ring does not fit yet.
             Err(Error::NoGeneration) if writer.generation().is_none() => {}
             Err(error) => return Err(format!("describing: {error:?}")),
         },
         _ => {}
     }
     if writer.generation().is_none() {
-        // The restart that was to make room found none, since readers held on to the old ring for too long.
+        // The restart did not find enough space, since readers stayed attached to the old ring for too long.
         empty();
         return begin_patiently(writer, rng, counts);
     }

@@ -1,4 +1,4 @@
-//! Small frames in large chunks at full speed, for as long as there is time, every frame verified by several readers.
+//! Small frames in large chunks at full speed for the whole time. Several readers verify every frame.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use crate::counters::Counters;
 use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::role::{Role, input_ends};
 
-/// 2 MiB of samples: a ring that stays in the caches of most machines.
+/// Frames in the ring: with 2 MiB of samples the ring stays in the caches of most machines.
 const RING_FRAMES: u64 = 65536;
 
 pub fn run(fixture: &Fixture) -> Outcome {
     let mut rng = fixture.rng(1);
-    // There before the stream: they have to account for its first frame.
+    // The readers start before the stream, so they must account for it from its first frame.
     let mut readers = Vec::new();
     for kind in ["poll", "wait", "message-views", "view"] {
         let mut reader = fixture.start(Role::FloodReader, &[kind, &fixture.name])?;
@@ -34,12 +34,14 @@ pub fn run(fixture: &Fixture) -> Outcome {
     let seconds = fixture.started.elapsed().as_secs_f64();
     let frames = fixture.counters.counts().frames;
     writer.say("end");
-    let total = writer.hear()?.ok_or("the writer ended before it was told to")?;
+    let total = writer.hear()?.ok_or("the writer ended before the command to end")?;
     let mut lost = 0;
     for reader in &mut readers {
         reader.say(&total);
-        let told = reader.hear()?.ok_or("a reader ended before it had accounted for all")?;
-        lost += told.parse::<u64>().map_err(|_| format!("a reader says {told:?}"))?;
+        let total_lost = reader.hear()?.ok_or("a reader ended before it had accounted for all frames")?;
+        lost += total_lost
+            .parse::<u64>()
+            .map_err(|_| format!("a reader printed {total_lost:?}, expected the number of lost frames"))?;
     }
     fixture.counters.lost(lost);
     for reader in readers {
@@ -58,9 +60,9 @@ pub fn flood(mut rng: Rng, name: &str) -> eyre::Result<()> {
     let mut writer = create_patiently(name)?;
     writer.begin(&signal::format(RING_FRAMES), &signal::description("writer"), 1024)?;
     tell("begins");
-    let told = input_line();
+    let order = input_line();
     let mut buffer = Vec::new();
-    while told.lock().is_ok_and(|line| line.is_none()) {
+    while order.lock().is_ok_and(|line| line.is_none()) {
         for _ in 0..64 {
             let frames = 256 << rng.below(5);
             if rng.one_in(2) {
@@ -71,7 +73,7 @@ pub fn flood(mut rng: Rng, name: &str) -> eyre::Result<()> {
         }
     }
     tell(&format!("{} {}", writer.stream_id(), writer.stream_position()));
-    // The stream stays until everybody has read it to its end.
+    // The stream stays open until all readers have read it to its end.
     let ended = input_ends();
     while !ended.load(std::sync::atomic::Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(10));
@@ -79,14 +81,14 @@ pub fn flood(mut rng: Rng, name: &str) -> eyre::Result<()> {
     Ok(())
 }
 
-/// The next line from the parent, as soon as it comes.
+/// The next line from the parent; `None` until it has arrived.
 fn input_line() -> std::sync::Arc<std::sync::Mutex<Option<String>>> {
     let line = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let told = line.clone();
+    let received = line.clone();
     std::thread::spawn(move || {
         let heard = listen().unwrap_or_default();
-        if let Ok(mut told) = told.lock() {
-            *told = Some(heard);
+        if let Ok(mut received) = received.lock() {
+            *received = Some(heard);
         }
     });
     line
@@ -96,20 +98,22 @@ pub fn read_flood(kind: Kind, name: &str) -> eyre::Result<()> {
     let counters = Counters::of_role();
     let mut follower = Follower::open(name, kind, &ReaderOptions::default(), Ledger::default())?;
     tell("begins");
-    let told = input_line();
+    let order = input_line();
     let mut last_chance = None;
     loop {
         if let Err(defect) = read_some(&mut follower, kind, &counters) {
             counters.defect(&format!("{kind:?} reader: {defect}"));
         }
-        let Some(total) = told.lock().ok().and_then(|line| line.clone()) else { continue };
+        let Some(total) = order.lock().ok().and_then(|line| line.clone()) else { continue };
         let place = follower.place();
         if total == format!("{} {}", place.stream_id, place.position) {
             break;
         }
         let deadline = *last_chance.get_or_insert_with(|| Instant::now() + PATIENCE);
         if Instant::now() > deadline {
-            counters.defect(&format!("{kind:?} reader: expected to come to {total}, is at {place:?}"));
+            counters.defect(&format!(
+                "{kind:?} reader: expected to reach {total} within {PATIENCE:?}, but it has reached {place:?}"
+            ));
         }
     }
     counters.report_rest();

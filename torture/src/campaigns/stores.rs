@@ -1,5 +1,5 @@
-//! A writer under load is killed after each of its stores. Readers of every kind, attached all the time, must come to know
-//! exactly what the crash table says, newcomers see what it says, and so does the next writer.
+//! A writer under load is killed after each of its stores. Readers of every kind that stay attached, readers that
+//! attach afterwards, and the next writer must find exactly what the crash table states.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::fixture::{Fixture, Outcome, create_patiently};
 use crate::follow::Places;
 use crate::role::Role;
 
-/// A storm that has not come to its failpoint by then has passed all of its passings in another life.
+/// Time limit for a storm to reach its failpoint. A storm that exceeds it does not pass the failpoint often enough.
 const STORM: Duration = Duration::from_secs(4);
 
 pub fn run(fixture: &Fixture) -> Outcome {
@@ -28,7 +28,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
         let mut rng = fixture.rng(1);
         let mut killing = Killing { fixture, places, slowest: Duration::ZERO, deaths: BTreeMap::new() };
         let mut rounds = 0;
-        // Every row at least once, in an order of its own each time.
+        // Each row at least once, in a different order each round.
         while rounds == 0 || fixture.goes_on() {
             let mut rows: Vec<&Row> = ROWS.iter().collect();
             rng.shuffle(&mut rows);
@@ -45,7 +45,8 @@ pub fn run(fixture: &Fixture) -> Outcome {
         }
         let least = killing.deaths.values().min().copied().unwrap_or(0);
         fixture.counters.note(format!(
-            "{} of {} failpoints, each at least {least} times; the slowest reader knew all {:.0} ms after a death",
+            "{} of {} failpoints, each at least {least} times; the slowest reader had accounted for all frames \
+             {:.0} ms after a death",
             killing.deaths.len(),
             ROWS.len(),
             killing.slowest.as_secs_f64() * 1e3
@@ -65,7 +66,7 @@ struct Killing<'a> {
 impl Killing<'_> {
     fn die_at(&mut self, row: &Row, rng: &mut Rng) -> Outcome {
         let name = &self.fixture.name;
-        // A passing that this storm does not come to is tried again as the first.
+        // If this storm does not reach the random passing, another one dies at its first.
         for passing in [1 + rng.below(row.passings), 1] {
             let mut before = Snapshot::of(name);
             if row.needs_a_dead_stream() {
@@ -83,7 +84,7 @@ impl Killing<'_> {
             self.check_attached(&death.now)?;
             self.check_newcomers(&death.now)?;
             if rng.one_in(2) {
-                // Every event comes to W10, that of the close too.
+                // Every event passes W10, also the event of the close.
                 let next = if death.now.closed { Next::FinishThenCreate } else { row.next };
                 self.check_next_writer(next, &death.now, rng)?;
             }
@@ -91,10 +92,10 @@ impl Killing<'_> {
             self.fixture.counters.fault();
             return Ok(());
         }
-        Err("no storm came to it".to_owned())
+        Err("no storm reached the failpoint".to_owned())
     }
 
-    /// Whether the storm came to the failpoint, and died there.
+    /// Whether the storm reached the failpoint and died there.
     fn storm_dies(&self, label: &str, passing: u64, rng: &mut Rng) -> Result<bool, String> {
         let (seed, point) = (rng.next_u64().to_string(), format!("{label}:{passing}"));
         let environment = [("DORA_SHM_FAILPOINT", &*point)];
@@ -105,13 +106,13 @@ impl Killing<'_> {
         if self.storm_dies("W8", 20 + rng.below(50), rng)? { Ok(()) } else { Err("no storm wrote".to_owned()) }
     }
 
-    /// Those who were attached all the time know of every frame that was committed, and of none that was not.
+    /// Readers that stayed attached account for every committed frame and for no other.
     fn check_attached(&mut self, now: &Snapshot) -> Outcome {
         if !now.magic || now.generation.is_none() || !now.public && !now.closed || now.total() == 0 {
             return Ok(());
         }
         if now.closed && Names::of(&segments::ring(&self.fixture.name, now.generation.unwrap_or(0))) == Names::NONE {
-            // The total is in the header alone.
+            // Only the header contains the total.
             let took = self.places.all_reach_if_they_came(&self.fixture.counters, now.stream_id, now.final_position)?;
             self.slowest = self.slowest.max(took);
             return Ok(());
@@ -128,31 +129,32 @@ impl Killing<'_> {
     fn check_newcomers(&self, now: &Snapshot) -> Outcome {
         let absent = !now.public || !now.magic || now.closed;
         for kind in [Kind::Wait, Kind::MessageViews] {
-            let told = |error| format!("a newcomer, {kind:?}: {error:?}");
-            let mut follower = Follower::open(&self.fixture.name, kind, &oldest(), Ledger::anywhere()).map_err(told)?;
-            let liveness = follower.liveness().map_err(told)?;
+            let failed = |error| format!("a newcomer, {kind:?}: {error:?}");
+            let mut follower =
+                Follower::open(&self.fixture.name, kind, &oldest(), Ledger::anywhere()).map_err(failed)?;
+            let liveness = follower.liveness().map_err(failed)?;
             let expected = if absent { Liveness::Absent } else { Liveness::Dead };
             if liveness != expected {
-                return Err(format!("to a newcomer the stream is {liveness:?}, expected {expected:?}; {now:?}"));
+                return Err(format!("a newcomer sees the stream as {liveness:?}, expected {expected:?}; {now:?}"));
             }
             if absent {
                 continue;
             }
-            let info = follower.info().map_err(told)?;
+            let info = follower.info().map_err(failed)?;
             if info.epoch != Some(now.epoch) || info.generation != now.generation {
-                return Err(format!("a newcomer is told {info:?}; {now:?}"));
+                return Err(format!("a newcomer gets {info:?}, which differs from {now:?}"));
             }
             let is_closed = follower.drain()?;
             self.fixture.counters.checked(follower.ledger.read);
             if is_closed {
-                return Err(format!("to a newcomer the stream is closed; {now:?}"));
+                return Err(format!("a newcomer sees the stream as closed; {now:?}"));
             }
             let place = follower.place();
             let readable = follower.ledger.read > 0;
             if readable && (place.stream_id, place.position) != (now.stream_id, now.total()) || follower.lost() > 0 {
-                return Err(format!("a newcomer came to {place:?}, lost {}; {now:?}", follower.lost()));
+                return Err(format!("a newcomer reached {place:?} and lost {}; {now:?}", follower.lost()));
             }
-            // Frames are lost to newcomers only where a write that was not completed may have overwritten them.
+            // Newcomers may lose frames only if an incomplete write may have overwritten them.
             if kind == Kind::Wait && !readable && now.committed > 0 && now.reserved == now.committed {
                 return Err(format!("a newcomer read nothing; {now:?}"));
             }
@@ -162,8 +164,8 @@ impl Killing<'_> {
 
     fn check_next_writer(&self, next: Next, now: &Snapshot, rng: &mut Rng) -> Outcome {
         let name = &self.fixture.name;
-        let told = |error| format!("the next writer: {error:?}");
-        let mut writer = create_patiently(name).map_err(told)?;
+        let failed = |error| format!("the next writer: {error:?}");
+        let mut writer = create_patiently(name).map_err(failed)?;
         let found = (writer.stream_id(), writer.epoch(), writer.stream_position());
         match next {
             Next::TakeOver => {
@@ -179,7 +181,7 @@ impl Killing<'_> {
                 }
                 let left = segments::listing();
                 if left.len() != 2 {
-                    return Err(format!("beside the new stream's header there is {left:?}"));
+                    return Err(format!("expected only both names of the new stream's header, found {left:?}"));
                 }
             }
         }
@@ -191,7 +193,7 @@ impl Killing<'_> {
         if left.is_empty() { Ok(()) } else { Err(format!("the next writer closed and left {left:?}; {now:?}")) }
     }
 
-    /// Of the segments beside the current ones nothing is left.
+    /// No segments are left except the current ones.
     fn check_neighbours(&self, now: &Snapshot) -> Outcome {
         let name = &self.fixture.name;
         let mut expected = vec![segments::header(name)];
@@ -204,15 +206,15 @@ impl Killing<'_> {
         if whole && left.len() == 2 * expected.len() {
             Ok(())
         } else {
-            Err(format!("after the takeover there is {left:?}, expected both names of {expected:?}; {now:?}"))
+            Err(format!("after the takeover {left:?} is left, expected both names of {expected:?}; {now:?}"))
         }
     }
 
-    /// The next writer's frames reach everybody.
+    /// All attached readers receive the next writer's frames.
     fn write_on(&self, writer: &mut Writer) -> Outcome {
-        let told = |error| format!("the next writer: {error:?}");
-        writer.begin(&signal::format(64), &signal::description("next"), 4).map_err(told)?;
-        signal::write(writer, 6).map_err(told)?;
+        let failed = |error| format!("the next writer: {error:?}");
+        writer.begin(&signal::format(64), &signal::description("next"), 4).map_err(failed)?;
+        signal::write(writer, 6).map_err(failed)?;
         self.places.all_reach(&self.fixture.counters, writer.stream_id(), writer.stream_position()).map(|_| ())
     }
 }

@@ -1,10 +1,10 @@
-//! Debian packages, where this user may install them.
+//! Debian packages, if this user may install them.
 
 use eyre::bail;
 
-use crate::workspace::{answer, command as in_root, on_path, run};
+use crate::workspace::{command as in_root, on_path, run, stdout_of};
 
-/// Makes sure that `program` is on the PATH, from Debian's `package` if need be.
+/// Ensures that `program` is on the PATH. If it is not, installs Debian's `package`.
 pub fn command(program: &str, package: &str) -> eyre::Result<()> {
     if on_path(program) {
         return Ok(());
@@ -16,13 +16,13 @@ pub fn command(program: &str, package: &str) -> eyre::Result<()> {
     Ok(())
 }
 
-/// Installs `package` as root or by sudo without a password; else says which line to run.
+/// Installs `package` as root, or with sudo if it asks for no password. Otherwise the error gives the line to run.
 pub fn install(package: &str) -> eyre::Result<()> {
     let line = format!("apt-get install --yes --no-install-recommends {package}");
     let words: Vec<&str> = line.split(' ').collect();
-    let sudo: &[&str] = match answer(in_root("id").arg("-u")).as_deref() {
+    let sudo: &[&str] = match stdout_of(in_root("id").arg("-u")).as_deref() {
         Some("0") => &[],
-        _ if answer(in_root("sudo").args(["-n", "true"])).is_some() => &["sudo", "-n"],
+        _ if stdout_of(in_root("sudo").args(["-n", "true"])).is_some() => &["sudo", "-n"],
         _ => bail!("Debian's package `{package}` is missing; run `sudo {line}` and start again"),
     };
     if !on_path("apt-get") {

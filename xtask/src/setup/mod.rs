@@ -1,4 +1,5 @@
-//! What a fresh machine lacks: Python packages in private environments, Debian packages, parts of the toolchain.
+//! Installs what a fresh machine lacks: Python packages in private environments, Debian packages, parts of the
+//! toolchain.
 
 mod debian;
 mod dora;
@@ -13,33 +14,33 @@ pub use dora::cli as dora_cli;
 
 use python::Environment;
 
-/// For the dora command line alone: what a demo needs.
+/// The dora command line alone: all that the demo needs.
 const DORA: Environment = Environment { folder: ".venv", packages: &["dora-rs-cli==1.1.0"], without_dependencies: &[] };
 
-/// What the tests need besides: the Python original, and published nodes with the node API they run on.
-/// `opencv-video-capture` asks for the OpenCV that wants a display's libraries; the headless one serves it as well, so
-/// it comes without its dependencies.
+/// What the tests need in addition: ezmsg-tools, and published nodes with their node API. `opencv-video-capture`
+/// depends on the OpenCV that needs a display's libraries. The headless OpenCV works as well, so the node is installed
+/// without dependencies.
 const TESTS: Environment = Environment {
     folder: ".venv-tests",
     packages: &["dora-rs==1.1.0", "ezmsg-tools==0.10.0", "numpy>=2", "opencv-python-headless>=4.10"],
     without_dependencies: &["opencv-video-capture==0.5.0"],
 };
 
-/// The Python original as it was before its struct version 2, with the last ezmsg that starts a graph with a `conn`.
+/// ezmsg-tools from before its struct version 2, with the last ezmsg that starts a graph with a `conn`.
 const EZMSG06: Environment = Environment {
     folder: ".venv-ezmsg06",
     packages: &["ezmsg-tools==0.6.0", "ezmsg==3.6.2", "numpy>=2"],
     without_dependencies: &[],
 };
 
-/// What the benchmark measures beside our own programs.
+/// What the benchmark measures in addition to our own programs.
 const BENCH: Environment = Environment {
     folder: ".venv-bench",
     packages: &["dora-rs==1.1.0", "ezmsg-tools==0.10.0", "numpy>=2", "pyarrow", "pylsl==1.18.2"],
     without_dependencies: &[],
 };
 
-/// What builds and checks the Python package, and what it uses when it is asked to.
+/// What builds and checks the Python package, and its optional dependencies.
 const BINDING: Environment = Environment {
     folder: ".venv-python",
     packages: &[
@@ -54,11 +55,12 @@ const BINDING: Environment = Environment {
     without_dependencies: &[],
 };
 
-/// What the whole-system tests run beside our own programs.
+/// What the whole-system tests run in addition to our own programs.
 pub struct TestTools {
     /// The dora command line.
     pub dora: PathBuf,
-    /// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2` and `numpy`; the published nodes lie beside it.
+    /// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2` and `numpy`. The published nodes are in its
+    /// folder.
     pub python: PathBuf,
     /// A Python that imports `ezmsg.tools` 0.6.
     pub ezmsg06_python: PathBuf,
@@ -70,21 +72,21 @@ pub fn test_tools() -> eyre::Result<TestTools> {
     Ok(TestTools { dora: dora_cli()?, python: TESTS.ensure()?, ezmsg06_python: EZMSG06.ensure()? })
 }
 
-/// Sets up what the benchmark measures; gives the Python that has it.
+/// Sets up what the benchmark measures and returns the path of its Python.
 pub fn bench_python() -> eyre::Result<PathBuf> {
     BENCH.ensure()
 }
 
-/// Sets up what builds and checks the Python package; gives the Python that has it.
+/// Sets up what builds and checks the Python package and returns the path of its Python.
 pub fn binding_python() -> eyre::Result<PathBuf> {
     BINDING.ensure()
 }
 
-/// Sets up the parts of the toolchain that a minimal installation leaves out.
+/// Sets up the parts of the toolchain that a minimal installation lacks.
 pub fn toolchain() -> eyre::Result<()> {
     debian::command("cc", "gcc")?;
     for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
-        if workspace::answer(&mut workspace::cargo([subcommand, "--version"])).is_none() {
+        if workspace::stdout_of(&mut workspace::cargo([subcommand, "--version"])).is_none() {
             workspace::run(workspace::command("rustup").args(["component", "add", component]))?;
         }
     }

@@ -1,28 +1,28 @@
-//! Private Python environments, made once and used again while what they hold is unchanged.
+//! Private Python environments. Each is created once, and created again only if its requirements change.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
 
 use eyre::{WrapErr, bail};
 
-use crate::workspace::{answer, command, root, run, target_dir};
+use crate::workspace::{command, root, run, stdout_of, target_dir};
 
 use super::debian;
 
-/// One environment and what is installed in it.
+/// One environment and its requirements.
 pub struct Environment {
     /// Folder in the workspace's root.
     pub folder: &'static str,
     /// Requirements, installed with their dependencies.
     pub packages: &'static [&'static str],
-    /// Requirements of which only the package itself is installed, afterwards.
+    /// Requirements that are installed afterwards, without their dependencies.
     pub without_dependencies: &'static [&'static str],
 }
 
 impl Environment {
-    /// Makes the environment unless it is there already; gives its Python.
+    /// Creates the environment unless it exists already. Returns the path of its Python.
     pub fn ensure(&self) -> eyre::Result<PathBuf> {
-        // Two tasks at once must not build the same environment.
+        // Two tasks that run at the same time must not build the same environment.
         fs::create_dir_all(target_dir())?;
         let lock = File::create(target_dir().join(format!("{}.lock", self.folder)))?;
         lock.lock().wrap_err("cannot lock the environment's folder")?;
@@ -31,7 +31,7 @@ impl Environment {
         let python = folder.join("bin/python");
         let stamp = folder.join("requirements.stamp");
         let wanted = format!("{}\n{:?}\n{:?}\n", folder.display(), self.packages, self.without_dependencies);
-        let runs = answer(command(&python).args(["-c", "print('runs')"])).as_deref() == Some("runs");
+        let runs = stdout_of(command(&python).args(["-c", "print('runs')"])).as_deref() == Some("runs");
         if runs && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
             return Ok(python);
         }
@@ -49,17 +49,17 @@ impl Environment {
     }
 }
 
-/// A Python of 3.11 or later (which dora's packages ask for) that can make environments.
+/// A Python that can create environments, of version 3.11 or later, as dora's packages require.
 fn base_python() -> eyre::Result<&'static str> {
     const CANDIDATES: [&str; 5] = ["python3", "python3.11", "python3.12", "python3.13", "python3.14"];
     const QUESTION: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
-    let fitting = || CANDIDATES.into_iter().find(|name| answer(command(name).args(["-c", QUESTION])).is_some());
+    let fitting = || CANDIDATES.into_iter().find(|name| stdout_of(command(name).args(["-c", QUESTION])).is_some());
     if let Some(found) = fitting() {
         return Ok(found);
     }
     debian::install("python3-venv")?;
     match fitting() {
         Some(found) => Ok(found),
-        None => bail!("no Python of 3.11 or later with venv among {CANDIDATES:?}; install one and start again"),
+        None => bail!("none of {CANDIDATES:?} is a Python 3.11 or later with venv; install one and start again"),
     }
 }

@@ -1,4 +1,4 @@
-//! The C library, installed as users install it, with programs in C and C++ against it.
+//! Installs the C library as users do, and runs programs in C and C++ that use it.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::test;
 use crate::setup;
 use crate::workspace::{command, root, run, target_dir, without_our_package};
 
-/// Program and Debian's package.
+/// Each program, and Debian's package of it.
 const NEEDED: [(&str, &str); 5] =
     [("cc", "gcc"), ("c++", "g++"), ("objdump", "binutils"), ("pkg-config", "pkg-config"), ("valgrind", "valgrind")];
 
@@ -15,7 +15,7 @@ pub fn run_all() -> eyre::Result<()> {
     test("--release -p dora-shm-c --no-fail-fast -- --include-ignored")
 }
 
-/// Installs the library as a user does, for programs of other checks; gives the prefix.
+/// Installs the library as a user does, for the programs of other checks. Returns the prefix.
 pub fn install() -> eyre::Result<PathBuf> {
     tools()?;
     let prefix = target_dir().join("c-prefix");

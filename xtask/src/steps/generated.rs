@@ -1,10 +1,11 @@
-//! Committed files that a program makes. Each kind can be made anew, or compared with what its program makes now.
+//! Committed files that a program generates. Each kind can be regenerated, or compared with its program's current
+//! output.
 
 use super::words;
 use crate::setup;
 use crate::workspace::{cargo, run};
 
-/// A kind of generated files.
+/// A kind of generated file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generated {
     /// The streams in `tests/vectors`, which pin the format.
@@ -16,7 +17,7 @@ pub enum Generated {
 }
 
 impl Generated {
-    /// Its word on the command line.
+    /// The name of its task on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Vectors => "vectors",
@@ -25,7 +26,7 @@ impl Generated {
         }
     }
 
-    /// Replaces what is committed, or, with `check`, fails where it is not what the program makes.
+    /// Replaces the committed files. With `check`, fails instead if they differ from the program's output.
     pub fn run(self, check: bool) -> eyre::Result<()> {
         if self == Self::FuzzSeeds {
             setup::debian_command("unshare", "util-linux")?;

@@ -1,12 +1,12 @@
-//! The protocol under loom, in two processes: each execution maps and unmaps its threads' stacks, and two threads of one
-//! process wait for each other in the kernel more than they explore.
+//! Runs the protocol under loom, in two processes rather than two threads: each execution maps and unmaps its threads'
+//! stacks, so two threads of one process would wait for each other in the kernel most of the time.
 
 use eyre::eyre;
 
 use super::words;
 use crate::workspace::{cargo, run, target_dir};
 
-/// Half of the stories, by the time they take; the other process takes whatever else there is.
+/// Half of the stories, measured by the time they take. The other process runs all the others.
 const HALF: [&str; 3] = ["loom::death", "loom::frames", "loom::wake"];
 
 pub fn run_all() -> eyre::Result<()> {
@@ -15,7 +15,7 @@ pub fn run_all() -> eyre::Result<()> {
     std::thread::scope(|scope| {
         let other = scope.spawn(|| test(&[&["--", "loom::", "--test-threads", "1"], &other[..]].concat()));
         let half = test(&[&["--", "--test-threads", "1"], &HALF[..]].concat());
-        let other = other.join().map_err(|_| eyre!("the thread that watched half of the stories panicked"))?;
+        let other = other.join().map_err(|_| eyre!("the thread that runs the other half of the stories panicked"))?;
         half.and(other)
     })
 }

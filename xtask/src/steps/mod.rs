@@ -21,61 +21,60 @@ use crate::{demo, setup, torture};
 pub use generated::Generated;
 pub use python::write_stub;
 
-/// Members that are no default members.
+/// Members that are not default members.
 const NOT_DEFAULT: &str = "--exclude dora-shm-torture --exclude dora-shm-bench";
 
 /// One check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Step {
-    /// Formatting
+    /// Check the formatting
     Fmt,
-    /// Crates and files import only what ARCHITECTURE.md allows
+    /// Check that crates and files import only what ARCHITECTURE.md allows
     Layers,
-    /// All programs, libraries and tests, in release: the one profile in which dora's crates are compiled
+    /// Build all programs, libraries and tests in release, the only profile in which dora's crates are compiled
     Build,
-    /// Lints, with warnings denied
+    /// Run clippy, with warnings denied
     Clippy,
-    /// The ring's tests with overflow checks and debug assertions
+    /// Test the ring with overflow checks and debug assertions
     Ring,
-    /// Every test but the whole-system ones, and the documentation's examples
+    /// Run all tests except the whole-system tests, and the documentation's examples
     Unit,
-    /// The ring's tests that kill a writer after each store of the crash table
+    /// Kill a writer after each store of the crash table, and check what readers and the next writer do
     Crash,
-    /// Committed files are, byte for byte, what their program makes. As a word it takes an argument, so it is not one of
-    /// this list.
+    /// Check that committed files are, byte for byte, what their program generates. On the command line these are the
+    /// tasks `vectors`, `fuzz-seeds` and `header` with `--check`.
     #[command(skip)]
     Generated(Generated),
-    /// The short torture campaign: faults under load, every frame verified. As a word it takes arguments, so it is not one
-    /// of this list.
+    /// The short torture campaign: faults under load, every frame verified. On the command line this is the task
+    /// `torture` without arguments.
     #[command(skip)]
     Torture,
-    /// The benchmark's own tests, a short run of it among them
+    /// Run the benchmark's tests, among them a short run of the benchmark
     #[command(name = "benchtests")]
     BenchTests,
-    /// The real ezmsg-tools beside ours: its `EZShmMirror` reads our streams, our readers those of its `ShMemCircBuff`, its
-    /// sink tells its listener the same
+    /// Test against the real ezmsg-tools, in both directions: streams, and what a listener receives from a sink
     Ezmsg,
-    /// The C library: programs in C and C++ against it, also in valgrind and with AddressSanitizer
+    /// Install the C library, and run programs in C and C++ that use it, also in valgrind and with AddressSanitizer
     C,
-    /// The readers of bindings/single-file in Octave and C#, and in Julia where it is installed
+    /// Test the readers of bindings/single-file in Octave and C#, and in Julia if it is installed
     Languages,
-    /// The Python package: built and installed as a user does, its tests, mypy, and its stub
+    /// Install the Python package as a user does, run its tests and mypy, and compare its stub
     Python,
-    /// The command line's recordings, as pyarrow and numpy read them
+    /// Read the command line's recordings with pyarrow and numpy
     Cli,
-    /// API documentation, with warnings denied
+    /// Build the API documentation, with warnings denied
     Doc,
-    /// The protocol code under loom's exhaustive scheduler
+    /// Run the protocol code under loom's exhaustive scheduler
     Loom,
-    /// The ring's tests that map nothing, in Miri
+    /// Run the ring's tests that map nothing in Miri
     Miri,
-    /// The ring's tests under AddressSanitizer
+    /// Run the ring's tests with AddressSanitizer
     Asan,
-    /// The ring's tests of one process, in valgrind
+    /// Run the ring's single-process tests in valgrind
     Valgrind,
-    /// dataflows/demo.yml for ten seconds, with a reader outside the graph
+    /// Run dataflows/demo.yml for ten seconds, with a reader outside the graph
     Demo,
-    /// Whole-system tests: the real dora command line, real processes
+    /// Run the whole-system tests: the real dora command line, real processes
     System,
 }
 
@@ -87,7 +86,7 @@ impl Step {
             Step::Layers => layers::check(),
             Step::Build => run(&mut cargo(words("build --release --all-targets"))),
             Step::Clippy => {
-                // The default members first, in the features they are built in; then what needs others.
+                // First the default members, with the features that a build gives them, then what needs other features.
                 let failpoints = "-p dora-shm-ring -p dora-shm-testkit --features dora-shm-ring/failpoints ";
                 for packages in ["", failpoints, "-p dora-shm-torture -p dora-shm-bench ", "-p dora-shm-python "] {
                     run(&mut cargo(words(&format!("clippy --release {packages}--all-targets -- -D warnings"))))?;
@@ -103,7 +102,7 @@ impl Step {
                 torture::run(&[])
             }
             Step::BenchTests => test("--release -p dora-shm-bench"),
-            // Ignored without the real package.
+            // These tests are ignored unless the real package is installed.
             Step::Ezmsg => {
                 test(
                     "--release -p dora-shm-ring --features failpoints --test ezmsg_mirror --test ezmsg_writer -- \
@@ -138,19 +137,19 @@ impl Step {
         }
     }
 
-    /// Words that run it on its own.
+    /// The command line that runs this step alone.
     fn arguments(self) -> Vec<String> {
         let check = matches!(self, Step::Generated(_)).then(|| "--check".to_owned());
         [self.word()].into_iter().chain(check).collect()
     }
 
-    /// Whether the steps after a failure of this one can still say something of worth.
+    /// Whether the results of the later steps are useless if this one fails.
     fn others_depend_on_it(self) -> bool {
         self == Step::Build
     }
 }
 
-/// Every step in its order: what fails soonest comes first, what needs everything else last.
+/// All steps in the order in which they run: those that fail soonest first, those that need everything else last.
 fn all() -> Vec<Step> {
     let first = [
         Step::Fmt,
@@ -176,12 +175,12 @@ fn all() -> Vec<Step> {
     [&first[..], &memory::fitting_steps(), &[Step::Demo, Step::System]].concat()
 }
 
-/// Runs every step and ends with a summary; fails when one failed or left something behind.
+/// Runs all steps and prints a summary. Fails if a step failed or left something behind.
 pub fn run_all() -> eyre::Result<()> {
-    let before = Before::look();
+    let before = Before::record();
     let started = Instant::now();
     let mut results = Vec::new();
-    // Asked before the build, which puts another file in this one's place.
+    // Before the build, which replaces this program's file.
     let program = std::env::current_exe()?;
 
     announce("set-up");
@@ -212,7 +211,7 @@ pub fn run_all() -> eyre::Result<()> {
 
     for (name, _, outcome) in &results {
         if let Err(report) = outcome {
-            println!("\n=== what failed in {name}\n{report}");
+            println!("\n=== failures of {name}\n{report}");
         }
     }
     println!("\n=== summary");
@@ -228,7 +227,7 @@ pub fn run_all() -> eyre::Result<()> {
     Ok(())
 }
 
-/// Runs `cargo test`, and tells the tests where the tools are that they cannot bring along.
+/// Runs `cargo test` with the variables by which the tests find the tools that are set up for them.
 fn test(arguments: &str) -> eyre::Result<()> {
     run(&mut test_command(arguments)?)
 }
@@ -238,7 +237,8 @@ fn test_command(arguments: &str) -> eyre::Result<std::process::Command> {
     let mut command = cargo(["test"].into_iter().chain(words(arguments)));
     command.env("DORA_BIN", &tools.dora).env("DORA_SHM_EZMSG_PYTHON", &tools.python);
     command.env("DORA_SHM_EZMSG06_PYTHON", &tools.ezmsg06_python);
-    // Built just before; without this the whole-system tests would ask cargo again.
+    // The programs have just been built. Without this variable the whole-system tests would build them with cargo
+    // again.
     command.env("DORA_SHM_PROGRAMS", workspace::programs());
     Ok(command)
 }

@@ -1,4 +1,4 @@
-//! Checks of the Python package, in an environment of its own.
+//! Checks the Python package in a private environment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,13 @@ use crate::workspace::{command, root, run, target_dir, without_our_package};
 const FOLDER: &str = "bindings/python";
 const STUB: &str = "python/dora_shm/_dora_shm.pyi";
 
-/// Installs the package as a user does, and runs its tests, mypy over it and what uses it, and the check of its stub.
+/// Compares the stub, installs the package as a user does, and runs its tests, and mypy on it, its examples and its
+/// benchmarks.
 pub fn check() -> eyre::Result<()> {
     let python = setup::binding_python()?;
-    let (made, committed) = (made_stub(&python)?, root().join(FOLDER).join(STUB));
+    let (made, committed) = (generated_stub(&python)?, root().join(FOLDER).join(STUB));
     if fs::read_to_string(&committed).unwrap_or_default() != made {
-        bail!("{} is not what the compiled module has; `cargo xtask stubs` makes it anew", committed.display());
+        bail!("{} differs from the compiled module; `cargo xtask stubs` regenerates it", committed.display());
     }
     install(&python)?;
     let tools = setup::test_tools()?;
@@ -26,7 +27,7 @@ pub fn check() -> eyre::Result<()> {
     run(in_package(&python, &python).args(["-m", "mypy", "python/dora_shm", "examples", "benchmarks"]))
 }
 
-/// Installs the package as a user does, for programs of other checks; gives the Python that has it.
+/// Installs the package as a user does, for the programs of other checks. Returns the path of the Python that has it.
 pub fn installed() -> eyre::Result<PathBuf> {
     let python = setup::binding_python()?;
     install(&python)?;
@@ -34,28 +35,28 @@ pub fn installed() -> eyre::Result<PathBuf> {
 }
 
 fn install(python: &Path) -> eyre::Result<()> {
-    // The environment has what builds it; without that, pip would download it each time.
+    // The environment contains the build tools. Without `--no-build-isolation` pip would download them each time.
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps"];
     run(in_package(python, python).args(pip).args(["--force-reinstall", "."]))
 }
 
-/// Writes the stub of the compiled module anew.
+/// Regenerates the stub of the compiled module.
 pub fn write_stub() -> eyre::Result<()> {
     let python = setup::binding_python()?;
-    fs::write(root().join(FOLDER).join(STUB), made_stub(&python)?).wrap_err("cannot write the stub")
+    fs::write(root().join(FOLDER).join(STUB), generated_stub(&python)?).wrap_err("cannot write the stub")
 }
 
-/// The stub, as it is generated from the compiled module.
-fn made_stub(python: &Path) -> eyre::Result<String> {
+/// The text of the stub, generated from the compiled module.
+fn generated_stub(python: &Path) -> eyre::Result<String> {
     let out = target_dir().join("python-stubs");
-    // The wheel's profile leaves out what it is generated from.
+    // The wheel's profile strips the data that the stub is generated from.
     let arguments = ["generate-stubs", "--quiet", "--features", "stubs", "--profile", "dev", "--out"];
     run(in_package(python, python.with_file_name("maturin")).args(arguments).arg(&out))?;
     let stub = out.join("dora_shm/_dora_shm.pyi");
-    fs::read_to_string(&stub).wrap_err_with(|| format!("maturin has made no {}", stub.display()))
+    fs::read_to_string(&stub).wrap_err_with(|| format!("cannot read maturin's output {}", stub.display()))
 }
 
-/// `program`, to be run in the package's folder with the environment of `python`.
+/// A command that runs `program` in the package's folder, with the environment of `python`.
 fn in_package(python: &Path, program: impl AsRef<Path>) -> std::process::Command {
     let mut command = command(program.as_ref());
     without_our_package(&mut command);

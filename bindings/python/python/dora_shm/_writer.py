@@ -18,7 +18,7 @@ import numpy.typing as npt
 from . import _dora_shm
 from ._arguments import MOST, count, name_of_stream, whole
 from ._arguments import seconds as seconds_of
-from ._arrays import as_array, as_dtype, as_frames, as_rate, as_shape, as_times
+from ._inputs import as_array, as_dtype, as_frames, as_rate, as_shape, as_times
 from ._description import Axis, Description, as_attrs, as_axes, as_dims
 from ._errors import BadArgumentError, BadFormatError, ClosedError, Error, ForkedError
 

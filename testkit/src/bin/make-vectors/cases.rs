@@ -1,4 +1,4 @@
-//! The cases, each the smallest story that shows one thing.
+//! The cases. Each is the smallest story that shows one thing.
 
 use std::f64::consts::PI;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::story::{Case, Described, Ring, Step};
 use Step::*;
 
-/// In the year 2023, and no multiple of what a float keeps.
+/// A time in the year 2023 that a float cannot represent exactly.
 const SEND_NS: i64 = 1_700_000_000_000_000_007;
 
 pub fn all() -> Vec<Case> {
@@ -80,7 +80,7 @@ fn plain(frames: u64) -> Ring {
     }
 }
 
-/// The generation after a [`plain`] one, unlike it in every way.
+/// The generation after a [`plain`] one, which differs from it in every property.
 fn other() -> Ring {
     Ring {
         dtype: Dtype::I16,
@@ -96,7 +96,7 @@ fn channels(dtype: Dtype, frames: u64) -> Ring {
     Ring { dtype, frame_shape: &[3], ..plain(frames) }
 }
 
-/// One sample a frame; sent before 1970.
+/// One sample per frame, sent before 1970.
 fn scalars() -> Ring {
     Ring {
         dtype: Dtype::F64,
@@ -193,7 +193,7 @@ fn eeg() -> Ring {
     }
 }
 
-/// A buffered axis that is no time and goes back and forth, at no rate.
+/// A buffered axis that is not time and does not increase steadily, without a rate.
 fn depths() -> Ring {
     Ring {
         dtype: Dtype::F64,
@@ -216,7 +216,7 @@ fn depths() -> Ring {
     }
 }
 
-/// Each type of attribute and of axis, and how a message is rebuilt.
+/// Each type of attribute and of axis, and the recipe for rebuilding a message.
 fn attributes() -> Described {
     let message = json!({
         "version": 1, "arrow": {"number": "int32"}, "rows": null, "shape": [null, 2], "dims": ["time", "ch"],
@@ -295,7 +295,7 @@ fn undescribed() -> Described {
     Described { description: Description::default(), json: document(json!({})) }
 }
 
-/// Nothing but a key.
+/// A description with only a key.
 fn named(key: &str) -> Described {
     Described {
         description: Description { key: key.to_owned(), ..Description::default() },
@@ -303,7 +303,7 @@ fn named(key: &str) -> Described {
     }
 }
 
-/// The JSON of a description: every member, those that are not given empty.
+/// The JSON of a description with these members. All other members are empty.
 fn document(members: Value) -> Value {
     let mut document = json!({
         "version": 1, "dims": [], "buffered_axis": null, "axes": {}, "attrs": {}, "key": "", "stream_dim": null,

@@ -1,7 +1,7 @@
-//! `make-vectors [--check]`: makes `tests/vectors/streams` with real writers, some of which are killed on the way.
+//! `make-vectors [--check]` generates `tests/vectors/streams` with real writers, some of which are killed on the way.
 //!
-//! Without an argument it replaces the committed files. With `--check` it fails where they are not, byte for byte, what the
-//! writers make. `cargo xtask vectors` runs it.
+//! Without an argument it replaces the committed files. With `--check` it fails unless they are, byte for byte, what
+//! the writers produce. `cargo xtask vectors` runs it.
 
 mod cases;
 mod model;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
         ["--check"] => check(&make_all()),
         [LIVE, case, number] => live_to_death(case, number.parse().expect("a number")),
-        _ => Err(format!("{words:?}, expected nothing or --check")),
+        _ => Err(format!("expected no argument or --check, found {words:?}")),
     };
     if let Err(sentence) = outcome {
         eprintln!("make-vectors: {sentence}");
@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// In a process that this program starts: a writer that is killed. Arguments: the case, the number of the life.
+/// The first argument of a process that this program starts: a writer that is killed. The other arguments are the case
+/// and the number of the life.
 const LIVE: &str = "live";
 
 fn make_all() -> BTreeMap<&'static str, Files> {
@@ -51,9 +52,9 @@ fn make_all() -> BTreeMap<&'static str, Files> {
     cases::all().iter().map(|case| (case.folder, make(&reservation, case))).collect()
 }
 
-/// Fails where the committed files are not those that were made.
+/// Fails if the committed files differ from the generated ones.
 fn check(made: &BTreeMap<&str, Files>) -> Result<(), String> {
-    const REMEDY: &str = "if the change is meant, `cargo xtask vectors` makes the vectors anew";
+    const REMEDY: &str = "if the change is intended, `cargo xtask vectors` regenerates the vectors";
     let committed = vectors::cases();
     let (made_names, committed_names): (BTreeSet<&str>, BTreeSet<&str>) =
         (made.keys().copied().collect(), committed.iter().map(String::as_str).collect());
@@ -74,7 +75,8 @@ fn check(made: &BTreeMap<&str, Files>) -> Result<(), String> {
     Ok(())
 }
 
-/// Where two files differ. JSON counts by its value: the order of members depends on how serde_json is built.
+/// The first difference of two files. JSON is compared by value, since the order of members depends on serde_json's
+/// features.
 fn difference(file: &str, made: &[u8], committed: &[u8]) -> Option<String> {
     if file.ends_with(".json") {
         let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
@@ -126,7 +128,7 @@ fn make(reservation: &Reservation, case: &Case) -> Files {
 
     let model = Model::of(case);
     let ring = segments.get(&segments::ring(&stream, model.generation()));
-    let ring = ring.unwrap_or_else(|| panic!("{}: no ring; there are {:?}", case.folder, segments.keys()));
+    let ring = ring.unwrap_or_else(|| panic!("{}: no ring among the segments {:?}", case.folder, segments.keys()));
     let trailer = ring.trailer();
     let room = Room {
         frames: ring.u64(trailer + trailer_at::FRAMES),
@@ -142,7 +144,7 @@ fn make(reservation: &Reservation, case: &Case) -> Files {
     segments.chain([("expected.json".to_owned(), expected.into_bytes())]).collect()
 }
 
-/// Plays the story; gives the writer that lives at its end.
+/// Plays the story. Returns the writer that lives at its end, if any.
 fn play(case: &Case, stream: &str) -> Option<Writer> {
     for (number, life) in case.steps.split_inclusive(Step::kills).enumerate() {
         if !life.last().is_some_and(Step::kills) {
@@ -154,7 +156,7 @@ fn play(case: &Case, stream: &str) -> Option<Writer> {
     is_taken_over.then(|| Writer::create(stream, WriterOptions::default()).unwrap())
 }
 
-/// A writer's life in this process, after which it still lives.
+/// Plays a writer's life in this process. The writer survives it.
 fn live(stream: &str, life: &[Step]) -> Writer {
     let mut writer = Writer::create(stream, WriterOptions::default()).unwrap();
     let (mut ring, mut chunk) = (None, 0);
@@ -184,10 +186,10 @@ fn write(writer: &mut Writer, ring: &Ring, chunk: u64, frames: u64) {
     writer.write(&Chunk { samples: &samples, times: Times::Values(&times), send_ns }).unwrap();
 }
 
-/// A writer's life in a process of its own, to its death.
+/// Plays a writer's life, up to its death, in a separate process.
 fn live_and_die(case: &Case, number: usize, life: &[Step]) {
     let (last, before) = life.split_last().expect("it is killed in a step");
-    // The failpoint may have been passed in steps of the same kind before.
+    // Earlier steps of the same kind pass the failpoint as well.
     let passing = before.iter().filter(|step| std::mem::discriminant(*step) == kind_of(last)).count() + 1;
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args([LIVE, case.folder, &number.to_string()]);
@@ -197,7 +199,7 @@ fn live_and_die(case: &Case, number: usize, life: &[Step]) {
     Process::start(&mut command).and_then(Process::end_killed).expect("it is killed");
 }
 
-/// The kind of step that `step` is when nobody is killed in it.
+/// The kind of step that `step` would be if its writer survived.
 fn kind_of(step: &Step) -> std::mem::Discriminant<Step> {
     std::mem::discriminant(&match step {
         Step::KilledInChunk(_, frames) => Step::Chunk(*frames),
@@ -206,7 +208,7 @@ fn kind_of(step: &Step) -> std::mem::Discriminant<Step> {
     })
 }
 
-/// Plays one life of a case, in which this process is killed.
+/// Plays one life of a case, at the end of which this process is killed.
 fn live_to_death(folder: &str, number: usize) -> Result<(), String> {
     let cases = cases::all();
     let case = cases.iter().find(|case| case.folder == folder).ok_or("no such case")?;
@@ -216,13 +218,13 @@ fn live_to_death(folder: &str, number: usize) -> Result<(), String> {
         drop(writer);
     }
     if let Some(label) = life.last().and_then(Step::stop) {
-        return Err(format!("it was to be killed before, at {label}"));
+        return Err(format!("the process passed the failpoint {label}, at which it should have died"));
     }
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-    Err("it survived SIGKILL".to_owned())
+    Err("the process survived SIGKILL".to_owned())
 }
 
-/// The stream's segments under their public names, with fixed values where writers store what differs every time.
+/// The stream's segments by their public names. Values that differ in every run are replaced with fixed ones.
 fn capture(stream: &str) -> BTreeMap<PathBuf, Bytes> {
     let paths = segments::of(stream).into_iter().filter(|path| path.extension().is_none());
     paths

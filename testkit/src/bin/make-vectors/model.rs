@@ -1,4 +1,4 @@
-//! What a reader must find after a story, told without reading what the writers wrote.
+//! What a reader must find after a story, derived without reading what the writers wrote.
 
 use dora_shm_ring::Dtype;
 use dora_shm_testkit::settled::STREAM_ID;
@@ -14,10 +14,10 @@ struct Generation {
     ring: Ring,
     chunks: Vec<Chunk>,
     committed: u64,
-    /// What the writer has said it will store; never below `committed`.
+    /// The position up to which the writer has announced frames; never below `committed`.
     reserved: u64,
     reserved_chunks: u64,
-    /// Of the newest chunk, or of the ring as long as it has none.
+    /// The description of the newest chunk, or of the ring while it has no chunk.
     described: Described,
 }
 
@@ -27,19 +27,19 @@ struct Chunk {
     send_ns: i64,
 }
 
-/// How long a ring really is: the writer's choice.
+/// The actual sizes of a ring, which the writer chooses.
 pub struct Room {
     pub frames: u64,
     pub records: u64,
 }
 
-/// Where the story ends.
+/// The state of the stream at the end of the story.
 pub struct Model {
     closed: bool,
     epoch: u32,
     next_generation: u32,
     generation: Option<Generation>,
-    /// In force from the next chunk on.
+    /// The description from the next chunk on.
     described: Option<Described>,
 }
 
@@ -67,7 +67,7 @@ impl Model {
                 current.reserved = current.committed + frames;
                 current.reserved_chunks += 1;
             }
-            // Dead before S8: as if it had not begun; after it, as if it had.
+            // A generation has begun if the writer died at S8. Before S8 it has not begun.
             Step::KilledInBegin("S8", ring) => self.begin(ring),
             Step::KilledInBegin(..) => {}
             Step::KilledInClose => self.closed = true,
@@ -106,7 +106,7 @@ impl Model {
         self.generation.as_ref().expect("the story begins with a generation").number
     }
 
-    /// Members of `expected.json`, in its order.
+    /// The members of `expected.json`, in its order.
     pub fn expected(&self, case: &Case, room: &Room) -> Vec<(&'static str, Value)> {
         let current = self.generation.as_ref().expect("the story begins with a generation");
         let ring = &current.ring;
@@ -134,7 +134,7 @@ impl Model {
 }
 
 impl Generation {
-    /// The newest chunks, up to the first one of which the record or a frame is gone.
+    /// The newest chunks, back to (and without) the first one whose record is gone or that has lost a frame.
     fn readable_chunks(&self, oldest: u64, records: u64) -> Value {
         let whole = |&(i, chunk): &(usize, &Chunk)| self.reserved_chunks <= i as u64 + records && chunk.first >= oldest;
         let mut chunks: Vec<Value> = self

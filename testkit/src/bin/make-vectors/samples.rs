@@ -1,4 +1,4 @@
-//! Samples whose values can be told from their place, and what `expected.json` says of them.
+//! Samples whose values depend on their place, and how `expected.json` represents them.
 
 use dora_shm_ring::Dtype;
 use dora_shm_testkit::vectors::{integer, real};
@@ -33,8 +33,8 @@ macro_rules! measured {
     }};
 }
 
-/// Sample `i` of a generation, in C order: its bytes, and what `expected.json` calls it. The first ones are the limits of
-/// the type.
+/// Sample `i` of a generation, in C order: its bytes, and its value in `expected.json`. The first samples are the
+/// limits of the type.
 pub fn sample(dtype: Dtype, i: u64) -> (Vec<u8>, Value) {
     match dtype {
         Dtype::Bool => {

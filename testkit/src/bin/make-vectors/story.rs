@@ -1,32 +1,33 @@
-//! What writers do in a case, step by step. It is played twice: by real writers, and by the model of what a reader must
-//! find afterwards.
+//! What the writers do in a case, step by step. Real writers play it, and so does the model of what a reader must find
+//! afterwards.
 
 use dora_shm_ring::{Description, Dtype};
 use serde_json::Value;
 
 pub struct Case {
-    /// Its folder.
+    /// The case's folder.
     pub folder: &'static str,
-    /// The stream is called [`PREFIX`](dora_shm_testkit::vectors::PREFIX) and this.
+    /// The stream's name without its prefix, [`PREFIX`](dora_shm_testkit::vectors::PREFIX).
     pub stream: &'static str,
     pub steps: Vec<Step>,
 }
 
 #[derive(Clone)]
 pub enum Step {
-    /// The next generation.
+    /// The next generation begins.
     Begin(Ring),
-    /// Another description of the same generation.
+    /// The generation gets another description.
     Describe(Described),
-    /// A message of so many frames.
+    /// A message of this number of frames.
     Chunk(u64),
-    /// The writer is killed; the next step is the next writer's.
+    /// The writer is killed. The next step is that of the next writer.
     Killed,
-    /// The writer is killed at this failpoint (`src/protocol/failpoint.rs`) of a message of so many frames, before the commit.
+    /// The writer is killed at this failpoint (`ring/src/protocol/failpoint.rs`), before the commit of a message of
+    /// this number of frames.
     KilledInChunk(&'static str, u64),
-    /// The writer is killed at this failpoint of a switch to another generation.
+    /// The writer is killed at this failpoint of a switch to this generation.
     KilledInBegin(&'static str, Ring),
-    /// The writer is killed while it closes the stream, which says so, but still has its names.
+    /// The writer is killed while it closes the stream, whose state is closed, but which still has its names.
     KilledInClose,
 }
 
@@ -35,17 +36,17 @@ pub struct Ring {
     pub dtype: Dtype,
     pub frame_shape: &'static [u64],
     pub rate_hz: f64,
-    /// The ring may have a few more.
+    /// Least number of frames in the ring, which may have a few more.
     pub frames: u64,
     pub first_chunk_frames: u64,
-    /// Value on the buffered axis of the frame at a position.
+    /// The value on the buffered axis of the frame at a position.
     pub time: fn(u64) -> f64,
-    /// When a chunk was sent.
+    /// The time at which a chunk was sent, in Unix nanoseconds.
     pub send_ns: fn(u64) -> i64,
     pub described: Described,
 }
 
-/// A description, and the JSON that `SPEC.md` asks for it, written by hand.
+/// A description, and its JSON according to `SPEC.md`, written by hand.
 #[derive(Clone)]
 pub struct Described {
     pub description: Description,
@@ -53,7 +54,7 @@ pub struct Described {
 }
 
 impl Step {
-    /// The failpoint of a step at which its writer dies; `None` for all steps that a writer survives.
+    /// The failpoint at which the step's writer dies; `None` if there is none.
     pub fn stop(&self) -> Option<&'static str> {
         match self {
             Step::KilledInChunk(label, _) | Step::KilledInBegin(label, _) => Some(label),
@@ -62,7 +63,7 @@ impl Step {
         }
     }
 
-    /// Whether its writer is dead afterwards.
+    /// Whether the step's writer is dead afterwards.
     pub fn kills(&self) -> bool {
         matches!(self, Step::Killed) || self.stop().is_some()
     }

@@ -1,5 +1,5 @@
 //! dora node for the torture campaign `graph`: checks every frame that the mirror sends, and that the mirror's marks
-//! account for all that is missing.
+//! account for all missing frames.
 
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -11,24 +11,24 @@ use dora_shm_torture::events::{Mark, NodeEvent, SOCKET};
 use dora_shm_torture::sequence::{Frame, Sequence, number};
 use eyre::{OptionExt as _, WrapErr as _};
 
-/// Longest time between two news while messages come.
-const TELL_EVERY: Duration = Duration::from_millis(50);
+/// Longest time between two reports while messages arrive.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
 
 fn main() -> eyre::Result<()> {
-    let socket = std::env::var_os(SOCKET).ok_or_eyre("the campaign's socket is not named")?;
-    let mut socket = UnixStream::connect(socket).wrap_err("the campaign does not listen")?;
+    let socket = std::env::var_os(SOCKET).ok_or_eyre("DORA_SHM_TORTURE_SOCKET is not set")?;
+    let mut socket = UnixStream::connect(socket).wrap_err("cannot connect to the campaign's socket")?;
     let (_node, mut events) = DoraNode::init_from_env()?;
     NodeEvent::Check.send(&mut socket);
     let mut check = Check::default();
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     loop {
-        // What it has, it tells before it waits.
-        let event = match check.is_told() {
+        // Reports everything before it waits without a timeout.
+        let event = match check.is_reported() {
             true => events.recv(),
-            false => match events.recv_timeout(TELL_EVERY.saturating_sub(told.elapsed())) {
+            false => match events.recv_timeout(REPORT_EVERY.saturating_sub(reported.elapsed())) {
                 Some(Event::Error(error)) if error.contains("Timeout") => {
-                    check.tell(&mut socket);
-                    told = Instant::now();
+                    check.report(&mut socket);
+                    reported = Instant::now();
                     continue;
                 }
                 event => event,
@@ -42,17 +42,17 @@ fn main() -> eyre::Result<()> {
                 }
                 check.remarks.drain(..).for_each(|remark| remark.send(&mut socket));
             }
-            // The daemon is gone, and all that it had queued has come.
+            // The daemon has ended, and everything that it had queued has arrived.
             Some(Event::Error(error)) if error.starts_with("fatal") => break,
             Some(_) => {}
             None => break,
         }
     }
-    check.tell(&mut socket);
+    check.report(&mut socket);
     Ok(())
 }
 
-/// Where a message stands by its parameters, and how many frames it has.
+/// The position and the number of frames of a message, from its parameters.
 #[derive(Clone, Copy, Debug)]
 struct Stand {
     generation: i64,
@@ -65,27 +65,27 @@ struct Stand {
 struct Check {
     sequence: Sequence,
     last: Option<Stand>,
-    /// Not yet told: frames that came, and that were marked as lost.
+    /// Not reported yet: the frames that arrived, and those that were marked as lost.
     received: (u64, u64),
-    /// What is to be told of the newest message.
+    /// Reports about the newest message that are not sent yet.
     remarks: Vec<NodeEvent>,
 }
 
 impl Check {
-    fn is_told(&self) -> bool {
+    fn is_reported(&self) -> bool {
         self.received.0 == 0
     }
 
-    fn tell(&mut self, socket: &mut UnixStream) {
+    fn report(&mut self, socket: &mut UnixStream) {
         let (frames, lost) = std::mem::take(&mut self.received);
         NodeEvent::Received { frames, lost }.send(socket);
         if let Some(Frame { message, .. }) = self.sequence.last() {
-            NodeEvent::Stands(message).send(socket);
+            NodeEvent::Newest(message).send(socket);
         }
     }
 
     fn message(&mut self, parameters: &MetadataParameters, data: &DoraArray) -> Result<(), String> {
-        let words = data.as_array().as_primitive_opt::<UInt64Type>().ok_or("numbers came as something else")?;
+        let words = data.as_array().as_primitive_opt::<UInt64Type>().ok_or("the message is not an array of uint64")?;
         let frames = match parameters.get("shape") {
             Some(Parameter::ListInt(shape)) if shape.len() == 2 => shape[0],
             other => return Err(format!("parameter shape: {other:?}")),
@@ -105,11 +105,11 @@ impl Check {
             other => return Err(format!("parameter axis_offset: {other:?}")),
         };
         let before = self.sequence.last();
-        let told = |defect: String| format!("the mirror's message {stand:?}: {defect}");
+        let failed = |defect: String| format!("the mirror's message {stand:?}: {defect}");
         for (index, frame) in bytes.chunks_exact(bytes.len() / frames as usize).enumerate() {
-            let found = self.sequence.check(frame, offset + index as f64, false).map_err(told)?;
+            let found = self.sequence.check(frame, offset + index as f64, false).map_err(failed)?;
             if (found.index, found.frames) != (index as u64, frames as u64) {
-                return Err(told(format!(
+                return Err(failed(format!(
                     "its frame {index} is {found:?}, number {}",
                     number(found.message, found.index)
                 )));
@@ -118,7 +118,8 @@ impl Check {
         if let Some(last) = self.last {
             let goes_on =
                 stand.generation == last.generation && stand.position == last.position + last.frames + stand.lost;
-            // Of another ring, all before it must be lost. The next stream's may have the same number.
+            // If the message belongs to another ring, all frames before it must be marked as lost. The ring of the next
+            // stream may have the same generation.
             if !goes_on && stand.position > stand.lost {
                 self.remarks.push(NodeEvent::Jump(format!("{stand:?} came after {last:?}")));
             }

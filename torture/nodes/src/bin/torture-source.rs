@@ -1,5 +1,5 @@
-//! dora node for the torture campaign `graph`: floods its output `data` with messages that say what they are, and its
-//! output `settings` with changes, until it is told to be calm.
+//! dora node for the torture campaign `graph`: floods its output `data` with messages that carry their own numbers, and
+//! its output `settings` with changes, until the campaign sends the command to calm down.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
@@ -16,68 +16,69 @@ use dora_shm_torture::events::{CALM, NodeEvent, SOCKET};
 use dora_shm_torture::sequence::{number, stamp};
 use eyre::{OptionExt as _, WrapErr as _};
 
-/// Frames of a message at most.
+/// Largest number of frames in a message.
 const MOST_FRAMES: u64 = 32;
 
-/// Between two messages, and between two repetitions of the settings, when all is calm. The settings are repeated because
-/// a sink that is restarted at that very moment may miss them.
+/// Time between two messages during the calm.
 const CALM_PERIOD: Duration = Duration::from_millis(4);
+/// Number of messages between two repetitions of the settings during the calm. They are repeated because a sink that is
+/// being restarted may miss them.
 const CALM_MESSAGES_PER_SETTINGS: u64 = 25;
 
 fn main() -> eyre::Result<()> {
-    let socket = std::env::var_os(SOCKET).ok_or_eyre("the campaign's socket is not named")?;
-    let socket = UnixStream::connect(socket).wrap_err("the campaign does not listen")?;
+    let socket = std::env::var_os(SOCKET).ok_or_eyre("DORA_SHM_TORTURE_SOCKET is not set")?;
+    let socket = UnixStream::connect(socket).wrap_err("cannot connect to the campaign's socket")?;
     let variable = |name: &str| std::env::var(name).wrap_err_with(|| format!("{name} is not set"));
     let (main, other) = (variable("STREAM")?, variable("OTHER_STREAM")?);
-    let rng = Rng::new(variable("SEED")?.parse().wrap_err("SEED is a number")?);
+    let rng = Rng::new(variable("SEED")?.parse().wrap_err("SEED is not a number")?);
     let (node, mut events) = DoraNode::init_from_env()?;
-    let told = Arc::new(Told::default());
+    let orders = Arc::new(Orders::default());
     let source = std::thread::current();
     NodeEvent::Source.send(&mut &socket);
-    listen(socket.try_clone()?, told.clone(), source.clone());
+    listen(socket.try_clone()?, orders.clone(), source.clone());
     let listening = {
-        let told = told.clone();
+        let orders = orders.clone();
         std::thread::spawn(move || {
             while let Some(event) = events.recv() {
                 if matches!(event, Event::Stop(_)) {
-                    told.stop(&source);
+                    orders.stop(&source);
                 }
             }
-            told.stop(&source);
+            orders.stop(&source);
             events
         })
     };
-    // Any later source begins above the numbers of this one: they grow by less than one in a microsecond.
+    // The number grows by less than one in a microsecond, so any later source begins above the numbers of this one.
     let run = dora_shm_ring::monotonic_ns() / 1000;
     let mut source = Source { node, socket, rng, main, other, run, message: run, words: 8, sent: (0, 0, 0) };
-    while !told.stop.load(Ordering::Relaxed) {
-        if told.calm.load(Ordering::Relaxed) { source.calm(&told)? } else { source.storm()? }
+    while !orders.stop.load(Ordering::Relaxed) {
+        if orders.calm.load(Ordering::Relaxed) { source.calm(&orders)? } else { source.storm()? }
     }
-    source.tell();
+    source.report();
     NodeEvent::Last(source.message - 1).send(&mut source.socket);
     drop(source.node);
     drop(listening.join());
     Ok(())
 }
 
-/// What others have told the source.
+/// Commands to the source: dora's stop event, and the campaign's command to calm down.
 #[derive(Default)]
-struct Told {
+struct Orders {
     stop: AtomicBool,
     calm: AtomicBool,
 }
 
-impl Told {
+impl Orders {
     fn stop(&self, source: &Thread) {
         self.stop.store(true, Ordering::Relaxed);
         source.unpark();
     }
 }
 
-fn listen(socket: UnixStream, told: Arc<Told>, source: Thread) {
+fn listen(socket: UnixStream, orders: Arc<Orders>, source: Thread) {
     std::thread::spawn(move || {
         for line in BufReader::new(socket).lines().map_while(Result::ok) {
-            told.calm.fetch_or(line == CALM, Ordering::Relaxed);
+            orders.calm.fetch_or(line == CALM, Ordering::Relaxed);
             source.unpark();
         }
     });
@@ -89,18 +90,19 @@ struct Source {
     rng: Rng,
     main: String,
     other: String,
-    /// The first message.
+    /// Number of the first message.
     run: u64,
-    /// The next message.
+    /// Number of the next message.
     message: u64,
-    /// Of a frame.
+    /// Number of words in a frame.
     words: u64,
-    /// Messages, documents and wrong documents since the last news.
+    /// Messages, documents and wrong documents since the last report.
     sent: (u64, u64, u64),
 }
 
 impl Source {
-    /// A burst that is more than the sink's queue takes, changes in the middle of it, and a breath.
+    /// Sends a burst that may exceed the sink's queue, with changes of settings in the middle of it, then pauses
+    /// briefly.
     fn storm(&mut self) -> eyre::Result<()> {
         if self.rng.one_in(20) {
             self.words = 4 + self.rng.below(60);
@@ -112,31 +114,31 @@ impl Source {
                 self.change()?;
             }
         }
-        self.tell();
-        let breath = Instant::now() + Duration::from_micros(self.rng.below(10_000));
-        std::thread::park_timeout(breath.saturating_duration_since(Instant::now()));
+        self.report();
+        let pause_end = Instant::now() + Duration::from_micros(self.rng.below(10_000));
+        std::thread::park_timeout(pause_end.saturating_duration_since(Instant::now()));
         Ok(())
     }
 
-    fn calm(&mut self, told: &Told) -> eyre::Result<()> {
+    fn calm(&mut self, orders: &Orders) -> eyre::Result<()> {
         self.words = 8;
         let document = format!("{{shmem_name: {:?}, buf_frames: 20000, axis: null, key: {CALM}}}", self.main);
         self.settings(Arc::new(StringArray::from(vec![document])))?;
         for _ in 0..CALM_MESSAGES_PER_SETTINGS {
             self.send(8)?;
             let due = Instant::now() + CALM_PERIOD;
-            while !told.stop.load(Ordering::Relaxed) && Instant::now() < due {
+            while !orders.stop.load(Ordering::Relaxed) && Instant::now() < due {
                 std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
             }
-            if told.stop.load(Ordering::Relaxed) {
+            if orders.stop.load(Ordering::Relaxed) {
                 break;
             }
         }
-        self.tell();
+        self.report();
         Ok(())
     }
 
-    fn tell(&mut self) {
+    fn report(&mut self) {
         let (messages, documents, refused) = std::mem::take(&mut self.sent);
         NodeEvent::Sent { messages, documents, refused }.send(&mut self.socket);
     }
@@ -166,7 +168,7 @@ impl Source {
         Ok(())
     }
 
-    /// Some change of settings; of the wrong ones each must be refused and change nothing.
+    /// Sends a random change of settings. The sink must refuse every wrong one and change nothing.
     fn change(&mut self) -> eyre::Result<()> {
         let rng = &mut self.rng;
         let number = rng.below(1000);

@@ -1,4 +1,4 @@
-//! Receives what the nodes report, over a socket in the campaign's folder.
+//! Receives the nodes' reports through a socket in the campaign's folder.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,23 +10,24 @@ use std::thread::JoinHandle;
 use crate::counters::{Counters, lock};
 use crate::events::{CALM, Mark, NodeEvent};
 
-/// Everything that was reported.
+/// Everything that the nodes have reported.
 #[derive(Default)]
 pub struct Reports {
-    /// The newest source, to speak to.
+    /// The connection to the newest source, for commands.
     source: Option<UnixStream>,
     pub messages: u64,
     pub documents: u64,
     pub refused: u64,
-    /// Frames that came out of the mirror, and that it marked as lost.
+    /// Frames that the mirror sent.
     pub received: u64,
+    /// Frames that the mirror marked as lost.
     pub marked: u64,
     pub jumps: Vec<String>,
-    /// Not judged yet.
+    /// Marks that have not been compared with the readers yet.
     pub marks: Vec<Mark>,
-    /// The consumer's newest message.
-    pub stands: Option<u64>,
-    /// The last message of the source that was stopped last.
+    /// Number of the consumer's newest message.
+    pub newest: Option<u64>,
+    /// Number of the last message of the source that was stopped last.
     pub last: Option<u64>,
 }
 
@@ -59,11 +60,11 @@ impl Listener {
         &self.path
     }
 
-    pub fn with<T>(&self, look: impl FnOnce(&mut Reports) -> T) -> T {
-        look(&mut lock(&self.reports))
+    pub fn with<T>(&self, access: impl FnOnce(&mut Reports) -> T) -> T {
+        access(&mut lock(&self.reports))
     }
 
-    /// Asks the source to be calm. `false`: there is none yet.
+    /// Sends the source the command [`CALM`]. Returns `false` if no source has connected yet.
     pub fn calm_the_source(&self) -> bool {
         self.with(|reports| reports.source.as_ref().is_some_and(|mut source| writeln!(source, "{CALM}").is_ok()))
     }
@@ -72,7 +73,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        // Ends the listener's wait.
+        // Wakes the listener's thread.
         let _ = UnixStream::connect(&self.path);
         if let Some(listener) = self.listener.take() {
             let _ = listener.join();
@@ -98,7 +99,7 @@ fn listen(stream: UnixStream, all: &Mutex<Reports>, counters: &Counters) {
                 reports.marked += lost;
                 counters.checked(frames);
             }
-            NodeEvent::Stands(message) => reports.stands = Some(message),
+            NodeEvent::Newest(message) => reports.newest = Some(message),
             NodeEvent::Mark(mark) => reports.marks.push(mark),
             NodeEvent::Jump(jump) => reports.jumps.push(jump),
             NodeEvent::Last(message) => reports.last = Some(message),

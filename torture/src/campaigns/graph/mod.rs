@@ -1,5 +1,6 @@
-//! The nodes in real graphs, run by the real dora command line: graph A floods a sink with messages and changes of its
-//! settings, graph B mirrors the stream and checks it, readers outside follow it; and everything that can be harmed is.
+//! The nodes in real graphs, run by the real dora command line. Graph A floods a sink with messages and changes of its
+//! settings. Graph B mirrors the stream and checks it. Readers outside of both graphs follow it. Meanwhile nodes and
+//! daemons are killed or stopped.
 
 mod listener;
 mod place;
@@ -26,25 +27,25 @@ use listener::Listener;
 use place::{Place, Victim, until};
 use witness::{Watch, Witness};
 
-/// The sink's queue of messages. dora keeps ten times as many before it drops some.
+/// Length of the sink's queue of messages. dora keeps ten times as many before it drops some.
 const QUEUE: u64 = 20;
 
-/// Frames that the ring has only when all is calm.
+/// Frames in the ring during the calm. Other rings are shorter.
 const CALM_RING: u64 = 20_000;
 
-/// Messages after which all that was queued before the calm has come.
+/// Number of messages after which everything that was queued before the calm has arrived.
 const SETTLING: u64 = 15 * QUEUE;
 
-/// Messages in a row of which none may be missing when all is calm.
+/// Number of consecutive messages during the calm, of which none may be missing.
 const CALM_MESSAGES: u64 = 100;
 
-/// Time between two ends of the graphs in a long run.
+/// Length of a round in a long run: the time between two ends of the graphs.
 const ROUND: Duration = Duration::from_secs(25);
 
-/// Time for an end in order.
+/// Time for an orderly end.
 const END: Duration = Duration::from_secs(4);
 
-/// Processes that only take time, at most.
+/// Largest number of processes that only use the CPU.
 const HOGS: usize = 4;
 
 /// How the graphs of one round end.
@@ -52,9 +53,9 @@ const HOGS: usize = 4;
 enum End {
     /// The daemon is killed.
     DaemonKilled,
-    /// `dora stop` in the middle of it all.
+    /// `dora stop` during the faults.
     Stopped,
-    /// The source calms down, everything must come, and then `dora stop`.
+    /// The faults end, the source calms down, everything must arrive, and then `dora stop`.
     Calm,
 }
 
@@ -88,13 +89,13 @@ pub fn run(fixture: &Fixture) -> Outcome {
             threads.spawn(move || watch.follow(index, name, &fixture.counters));
         }
         threads.spawn(|| watch.come_and_go(&fixture.name, fixture.rng(2), &fixture.counters));
-        if let Err(defect) = storm.blow() {
+        if let Err(defect) = storm.run_rounds() {
             fixture.counters.defect(&defect);
         }
         watch.end();
     });
     if !fixture.counters.is_over() {
-        storm.clear_away()?;
+        storm.remove_dead_streams()?;
         storm.note();
     }
     drop(storm);
@@ -114,7 +115,7 @@ struct Counts {
     stops: u64,
     audits: u64,
     hogs: u64,
-    /// Of the mirror, that were found right.
+    /// The mirror's marks that were found correct.
     marks: u64,
 }
 
@@ -134,7 +135,7 @@ struct Storm<'a> {
 }
 
 impl Storm<'_> {
-    fn blow(&mut self) -> Outcome {
+    fn run_rounds(&mut self) -> Outcome {
         let time = self.fixture.budget.saturating_sub(END);
         let rounds = (time.as_secs_f64() / ROUND.as_secs_f64()).ceil().max(2.0) as u32;
         for round in 1..=rounds {
@@ -151,7 +152,7 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// Both graphs from their beginning to their end; faults until the fixture is so old.
+    /// Runs both graphs from their start to their end, and injects faults until the fixture's age is `until_age`.
     fn round(&mut self, until_age: Duration, end: End) -> Outcome {
         let mut engine = Engine::start(&self.place.dora, &self.place.sandbox, &[Machine::default()])?;
         let [a, b] = self.graphs();
@@ -183,26 +184,26 @@ impl Storm<'_> {
                 engine.stop(&a)?;
                 engine.stop(&b)?;
                 self.counts.stops += 1;
-                self.nobody_is_left()?;
+                self.all_nodes_end()?;
                 self.streams_ended()?;
             }
             End::Calm => {
                 self.hogs.clear();
                 self.calm()?;
-                self.end_in_order(&engine, &a, &b)?;
+                self.end_cleanly(&engine, &a, &b)?;
             }
         }
         self.judge_marks(true)
     }
 
-    /// The graphs end: whatever becomes of their processes is right.
+    /// Accepts whatever happens to the victims' processes, since the graphs end.
     fn forget_victims(&mut self) {
         for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
             victim.forget();
         }
     }
 
-    /// Graph A, and graph B.
+    /// The YAML of graph A and of graph B.
     fn graphs(&mut self) -> [String; 2] {
         let [source, sink, mirror, check] = ["torture-source", "dora-shm-sink", "dora-shm-mirror", "torture-check"]
             .map(|name| self.place.program(name).display().to_string());
@@ -229,7 +230,7 @@ impl Storm<'_> {
             "nodes:
   - id: mirror
     path: {mirror}
-    # dora restarts no node without an input.
+    # dora does not restart a node without an input.
     inputs: {{tick: {{source: dora/timer/secs/1, queue_size: 1}}}}
     outputs: [data]
     env: {{SHMEM_NAME: {name}}}
@@ -250,7 +251,7 @@ impl Storm<'_> {
     fn one_fault(&mut self) -> Outcome {
         let counters = &self.fixture.counters;
         for victim in [&mut self.sink, &mut self.mirror, &mut self.check] {
-            victim.look(self.place)?;
+            victim.poll(self.place)?;
         }
         self.judge_marks(false)?;
         match self.rng.below(12) {
@@ -271,8 +272,8 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// Compares the mirror's marks with where other readers found the messages. Only at a mirror's death may frames be
-    /// missing that it did not mark. `all`: every reader has read everything by now.
+    /// Compares the mirror's marks with the positions at which other readers found the messages. Only the death of a
+    /// mirror may leave a gap that is not marked. `all`: every reader has read everything by now.
     fn judge_marks(&mut self, all: bool) -> Outcome {
         let read = self.watch.seen(true).iter().map(|(_, seen)| seen.last.map_or(0, |last| last.message)).min();
         let marks = self.listener.with(|reports| {
@@ -291,15 +292,15 @@ impl Storm<'_> {
         let (jumps, kills) = (self.listener.with(|reports| reports.jumps.clone()), self.mirror.kills);
         if jumps.len() as u64 > kills || self.wrong_marks.len() as u64 > kills {
             return Err(format!(
-                "the mirror was killed {kills} times, and frames that are missing behind it are not accounted for by its \
-                 marks: {jumps:#?}, {:#?}",
+                "the mirror was killed {kills} times, but more often than that its marks do not account for missing \
+                 frames: {jumps:#?}, {:#?}",
                 self.wrong_marks
             ));
         }
         Ok(())
     }
 
-    /// Some time up to `most`, in which nothing is done.
+    /// Sleeps for a random time below `most`.
     fn pass(&mut self, most: Duration) {
         std::thread::sleep(Duration::from_micros(self.rng.below(most.as_micros() as u64)));
     }
@@ -319,7 +320,7 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// While the sink is stopped, its files tell how many frames there are; every reader has to come to the same number.
+    /// Stops the sink. Meanwhile its files give the number of frames, and every reader must reach the same number.
     fn audit(&mut self) -> Outcome {
         let Some(_stopped) = self.sink.stop(self.place)? else { return Ok(()) };
         self.fixture.counters.fault();
@@ -329,7 +330,7 @@ impl Storm<'_> {
         Ok(())
     }
 
-    /// While nobody writes.
+    /// Waits until all readers account for the frames that the files contain. No process may write meanwhile.
     fn account_with_files(&self) -> Outcome {
         for (of_main, name) in [(true, &*self.fixture.name), (false, self.other)] {
             let files = Snapshot::of(name);
@@ -337,16 +338,16 @@ impl Storm<'_> {
                 continue;
             }
             let total = files.total();
-            until(&format!("readers of {name} that account for all of {files:?}"), || {
+            until(&format!("readers of {name} account for all of {files:?}"), || {
                 let all = self.watch.seen(of_main).iter().all(|(_, seen)| seen.position == total);
                 Ok((all || self.fixture.counters.is_over()).then_some(()))
             })
-            .map_err(|defect| format!("{defect}; they say {:?}", self.watch.seen(of_main)))?;
+            .map_err(|defect| format!("{defect}; they have reached {:?}", self.watch.seen(of_main)))?;
         }
         Ok(())
     }
 
-    /// After all nodes have ended: neither stream has a writer, and all readers know all of both.
+    /// After all nodes have ended: neither stream has a writer, and all readers have accounted for all of both.
     fn streams_ended(&self) -> Outcome {
         for (of_main, name) in [(true, &*self.fixture.name), (false, self.other)] {
             let mut reader =
@@ -354,7 +355,7 @@ impl Storm<'_> {
             let liveness = reader.liveness(PATIENCE).map_err(|error| format!("{name}: {error:?}"))?;
             match liveness {
                 Liveness::Closed | Liveness::Absent => {}
-                // A sink was killed under this name, and its successor has begun under the first one.
+                // A sink was killed while it wrote under this name. Its successor began under the first name.
                 Liveness::Dead if !of_main => continue,
                 _ => {
                     return Err(format!(
@@ -364,44 +365,47 @@ impl Storm<'_> {
                 }
             }
             until(&format!("the end of {name}"), || {
-                // Not all know the same end: who waits may miss a stream that comes and goes at once.
+                // The readers may have seen different ends: a reader that waits may miss a stream that ends at once.
                 let ended = self.watch.seen(of_main).iter().all(|(_, seen)| seen.position == 0);
                 Ok((ended || self.fixture.counters.is_over()).then_some(()))
             })
-            .map_err(|defect| format!("{defect}; readers say {:?}", self.watch.seen(of_main)))?;
+            .map_err(|defect| format!("{defect}; readers have reached {:?}", self.watch.seen(of_main)))?;
         }
         self.account_with_files()
     }
 
-    /// The source is told that it is enough. After what was queued, not one of its messages may be missing.
+    /// Calms the source. After the messages that were queued by then, none may be missing.
     fn calm(&mut self) -> Outcome {
-        until("a source to calm", || Ok(self.listener.calm_the_source().then_some(())))?;
+        until("a source receives the command to calm down", || Ok(self.listener.calm_the_source().then_some(())))?;
         let reached = |storm: &mut Self, what: &str, reached: &dyn Fn(&witness::Seen) -> bool| {
             until(what, || {
                 for victim in [&mut storm.sink, &mut storm.mirror, &mut storm.check] {
-                    victim.look(storm.place)?;
+                    victim.poll(storm.place)?;
                 }
                 let seen = storm.watch.seen(true);
                 let all = seen.iter().all(|(_, seen)| reached(seen)) || storm.fixture.counters.is_over();
                 Ok(all
                     .then(|| seen.iter().filter_map(|(_, seen)| seen.last).map(|last| last.message).max().unwrap_or(0)))
             })
-            .map_err(|defect| format!("{defect}; readers say {:?}", storm.watch.seen(true)))
+            .map_err(|defect| format!("{defect}; readers have reached {:?}", storm.watch.seen(true)))
         };
         let message = |seen: &witness::Seen| seen.last.map_or(0, |last| last.message);
-        let begun = reached(self, "the ring of the calm", &|seen| seen.ring >= CALM_RING)?;
-        let settled = reached(self, "what was queued", &|seen| message(seen) >= begun + SETTLING)?;
-        reached(self, "messages in the calm", &|seen| message(seen) >= settled + CALM_MESSAGES)?;
+        let begun = reached(self, "all readers see the ring of the calm", &|seen| seen.ring >= CALM_RING)?;
+        let settled =
+            reached(self, "all readers have read what was queued", &|seen| message(seen) >= begun + SETTLING)?;
+        reached(self, "all readers have read the messages of the calm", &|seen| {
+            message(seen) >= settled + CALM_MESSAGES
+        })?;
         let seen = self.watch.seen(true);
         if seen.iter().any(|(_, seen)| seen.whole_since > settled) && !self.fixture.counters.is_over() {
-            return Err(format!("messages after {settled} are missing, when all is calm: {seen:?}"));
+            return Err(format!("messages after {settled} are missing, although the source is calm: {seen:?}"));
         }
         Ok(())
     }
 
-    /// `dora stop`: the stream is closed with all that came before, and everybody has all of it. What the source sends
-    /// after dora has told the sink to stop comes to nobody.
-    fn end_in_order(&mut self, engine: &Engine<'_>, a: &str, b: &str) -> Outcome {
+    /// `dora stop`: the stream is closed with everything that arrived before, and all readers have read all of it.
+    /// Messages that the source sends after dora's stop event for the sink reach no reader.
+    fn end_cleanly(&mut self, engine: &Engine<'_>, a: &str, b: &str) -> Outcome {
         let name = &self.fixture.name;
         let header = File::open(segments::header(name)).map_err(|error| format!("the header of {name}: {error}"))?;
         let newest = || self.watch.seen(true).iter().filter_map(|(_, seen)| seen.last).map(|frame| frame.message).max();
@@ -410,9 +414,9 @@ impl Storm<'_> {
         self.sink.forget();
         engine.stop(a)?;
         self.counts.stops += 1;
-        let sent = until("the source's last word", || Ok(self.listener.with(|reports| reports.last)))?;
+        let sent = until("the source reports its last message", || Ok(self.listener.with(|reports| reports.last)))?;
         let mut total = [0; 8];
-        until("the closed stream", || {
+        until("the stream is closed", || {
             let mut state = [0; 4];
             let read = header.read_exact_at(&mut state, segments::header_at::STATE);
             read.and_then(|()| header.read_exact_at(&mut total, segments::header_at::FINAL_POSITION))
@@ -420,40 +424,43 @@ impl Storm<'_> {
             Ok((u32::from_le_bytes(state) == segments::STATE_CLOSED).then_some(()))
         })?;
         let total = u64::from_le_bytes(total);
-        until(&format!("readers that know of all {total} frames and the end"), || {
+        until(&format!("readers account for all {total} frames and the end"), || {
             let all = self.watch.seen(true).iter().all(|(_, seen)| seen.position == 0 && seen.ended == Some(total));
             Ok((all || self.fixture.counters.is_over()).then_some(()))
         })
-        .map_err(|defect| format!("{defect}; they say {:?}", self.watch.seen(true)))?;
+        .map_err(|defect| format!("{defect}; they have reached {:?}", self.watch.seen(true)))?;
         let last = newest().unwrap_or(0);
         let seen = self.watch.seen(true);
         let same = seen.iter().all(|(_, seen)| seen.last.is_some_and(|frame| frame.message == last));
         if !same || Some(last) < before || last > sent {
-            return Err(format!("{before:?} had come before `dora stop`, {sent} was sent; readers say {seen:?}"));
+            return Err(format!(
+                "message {before:?} had arrived before `dora stop`, and {sent} was the last one sent; readers have \
+                 reached {seen:?}"
+            ));
         }
-        until(&format!("message {last} behind the mirror"), || {
+        until(&format!("the mirror's consumer receives message {last}"), || {
             for victim in [&mut self.mirror, &mut self.check] {
-                victim.look(self.place)?;
+                victim.poll(self.place)?;
             }
-            Ok((self.listener.with(|reports| reports.stands) == Some(last) || self.fixture.counters.is_over())
+            Ok((self.listener.with(|reports| reports.newest) == Some(last) || self.fixture.counters.is_over())
                 .then_some(()))
         })
-        .map_err(|defect| format!("{defect}; it has come to {:?}", self.listener.with(|reports| reports.stands)))?;
+        .map_err(|defect| format!("{defect}; it has reached {:?}", self.listener.with(|reports| reports.newest)))?;
         self.mirror.forget();
         self.check.forget();
         engine.stop(b)?;
         self.counts.stops += 1;
-        self.nobody_is_left()
+        self.all_nodes_end()
     }
 
-    fn nobody_is_left(&self) -> Outcome {
+    fn all_nodes_end(&self) -> Outcome {
         let programs = ["dora-shm-sink", "dora-shm-mirror", "torture-source", "torture-check"]
             .map(|name| self.place.program(name));
         self.place.wait_for_end("all nodes have ended after `dora stop`", |exe| programs.iter().any(|own| own == exe))
     }
 
-    /// A stream whose writer was killed stays until the next writer of its name: that is us.
-    fn clear_away(&self) -> Outcome {
+    /// A stream whose writer was killed stays until the next writer of its name. Here the campaign is that writer.
+    fn remove_dead_streams(&self) -> Outcome {
         let left = self.place.sandbox.processes();
         if !left.is_empty() {
             return Err(format!("processes are left: {left:?}"));
@@ -484,14 +491,14 @@ impl Storm<'_> {
         let newcomers = self.watch.newcomers.load(Ordering::Relaxed);
         self.listener.with(|reports| {
             counters.note(format!(
-                "{} messages sent, {missing} of them missing in the stream, since queues were full or nobody was there; {} \
-                 changes of settings and {} wrong ones sent, {moves} new rings seen",
+                "{} messages sent, {missing} of them missing in the stream, since queues were full or the sink did not \
+                 run; {} changes of settings and {} wrong ones sent, {moves} new rings seen",
                 reports.messages, reports.documents, reports.refused
             ));
             counters.note(format!(
-                "{} frames came out of the mirror, {} more are marked as lost; {marks} of its marks \
-                 agree with the other readers, {} times its death left a gap; {newcomers} \
-                 readers came and went; {confirmed} frames stood where another reader had found them",
+                "{} frames sent by the mirror, {} more marked as lost; {marks} of its marks agree with the other \
+                 readers, {} times its death left a gap; {newcomers} readers attached and detached; {confirmed} frames \
+                 found at the position where another reader had found them",
                 reports.received,
                 reports.marked,
                 reports.jumps.len().max(self.wrong_marks.len())

@@ -1,4 +1,4 @@
-//! What the campaign runs outside this process: its folder, and the nodes that are harmed.
+//! What the campaign uses outside of this process: its folder, and the nodes that it kills and stops.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,12 +12,12 @@ use rustix::process::{Pid, Signal};
 
 use crate::fixture::Outcome;
 
-/// As [`try_until`], with the patience of this campaign.
-pub fn until<T>(what: &str, look: impl FnMut() -> Result<Option<T>, String>) -> Result<T, String> {
-    try_until(2 * PATIENCE, what, look)
+/// Like [`try_until`], with this campaign's time limit.
+pub fn until<T>(what: &str, poll: impl FnMut() -> Result<Option<T>, String>) -> Result<T, String> {
+    try_until(2 * PATIENCE, what, poll)
 }
 
-/// What the campaign needs from outside, and its folder.
+/// The programs that the campaign runs, and its folder.
 pub struct Place {
     pub dora: PathBuf,
     programs: PathBuf,
@@ -33,7 +33,7 @@ impl Place {
             })
         };
         let (dora, programs) = (variable("DORA_BIN")?, variable("DORA_SHM_PROGRAMS")?);
-        // As the kernel names the program of a process.
+        // The kernel reports the canonical path of a process's program.
         let programs = programs.canonicalize().map_err(|error| format!("{}: {error}", programs.display()))?;
         let sandbox = Sandbox::new(&format!("torture-graph-{}", std::process::id()));
         Ok(Self { dora, programs, sandbox: sandbox.map_err(|error| format!("the campaign's folder: {error}"))? })
@@ -43,23 +43,23 @@ impl Place {
         self.programs.join(name)
     }
 
-    /// The process of `program`, when there is exactly one.
+    /// The process of `program`, if there is exactly one.
     pub fn process_of(&self, program: &str) -> Option<Pid> {
         if let [pid] = self.sandbox.processes_of(&self.program(program))[..] { Some(pid) } else { None }
     }
 
-    /// Waits until no process of ours runs, of those whose program `counts`.
+    /// Waits until no process of this campaign runs whose program `counts`.
     pub fn wait_for_end(&self, what: &str, counts: impl Fn(&Path) -> bool) -> Outcome {
         until(what, || Ok(self.sandbox.processes().iter().all(|(_, exe)| !counts(exe)).then_some(())))
             .map_err(|defect| format!("{defect}: {:?}", self.sandbox.processes()))
     }
 
-    /// Waits until no node runs.
+    /// Waits until all nodes have ended.
     pub fn wait_for_nodes_to_end(&self) -> Outcome {
         self.wait_for_end("all nodes have ended after their daemon's death", |exe| exe.starts_with(&self.programs))
     }
 
-    /// The last lines that `node` printed into dora's logs, over all graphs.
+    /// The last lines of `node` in dora's newest log of it, of all graphs.
     pub fn last_words(&self, node: &str) -> String {
         let graphs = std::fs::read_dir(self.sandbox.folder().join("out")).into_iter().flatten().flatten();
         let logs = graphs.map(|graph| graph.path().join(format!("log_{node}.jsonl"))).filter(|path| path.exists());
@@ -68,13 +68,13 @@ impl Place {
     }
 }
 
-/// A node that is harmed.
+/// A node that the campaign kills and stops.
 pub struct Victim {
     program: &'static str,
     node: &'static str,
-    /// Its process that was seen last.
+    /// The node's newest known process.
     pid: Option<Pid>,
-    /// When it was killed, if nobody has come in its place yet.
+    /// Time of the kill, until a new process runs.
     killed: Option<Instant>,
     pub kills: u64,
     pub restarts: u64,
@@ -86,12 +86,12 @@ impl Victim {
         Self { program, node, pid: None, killed: None, kills: 0, restarts: 0, stops: 0 }
     }
 
-    /// Its process, if it lives. That it ended without our doing is a defect, and that dora does not bring it back as well.
-    pub fn look(&mut self, place: &Place) -> Result<Option<Pid>, String> {
+    /// The node's process, if it lives. It is a defect if the process ended by itself, or if dora does not restart it.
+    pub fn poll(&mut self, place: &Place) -> Result<Option<Pid>, String> {
         let now = place.process_of(self.program);
         match (now, self.killed) {
             (Some(pid), _) if self.pid == Some(pid) && self.killed.is_none() => return Ok(now),
-            // The dead process may still be seen.
+            // The dead process may still be listed.
             (Some(pid), Some(_)) if self.pid == Some(pid) => {}
             (Some(pid), killed) => {
                 if killed.is_none() && self.pid.is_some() {
@@ -106,32 +106,36 @@ impl Victim {
         }
         if self.killed.is_some_and(|killed| killed.elapsed() > 2 * PATIENCE) {
             let words = place.last_words(self.node);
-            return Err(format!("dora has not restarted {} for {:?}; it said: {words}", self.node, 2 * PATIENCE));
+            return Err(format!(
+                "dora has not restarted {} within {:?}; its last lines:\n    {words}",
+                self.node,
+                2 * PATIENCE
+            ));
         }
         Ok(None)
     }
 
     fn ended_by_itself(&self, place: &Place) -> String {
-        format!("{} ended by itself; it said:\n    {}", self.node, place.last_words(self.node))
+        format!("{} ended by itself; its last lines:\n    {}", self.node, place.last_words(self.node))
     }
 
-    /// Waits until it runs.
+    /// Waits until the node runs.
     pub fn comes(&mut self, place: &Place) -> Result<Pid, String> {
-        until(&format!("{} runs", self.program), || self.look(place))
+        until(&format!("{} runs", self.program), || self.poll(place))
     }
 
-    /// SIGKILL, if it lives.
+    /// Sends SIGKILL to the node if it lives. Returns whether it did.
     pub fn kill(&mut self, place: &Place) -> Result<bool, String> {
-        let Some(pid) = self.look(place)? else { return Ok(false) };
+        let Some(pid) = self.poll(place)? else { return Ok(false) };
         let _ = rustix::process::kill_process(pid, Signal::KILL);
         self.killed = Some(Instant::now());
         self.kills += 1;
         Ok(true)
     }
 
-    /// SIGSTOP, if it lives; while the guard lives.
+    /// Stops the node with SIGSTOP if it lives, until the guard is dropped.
     pub fn stop(&mut self, place: &Place) -> Result<Option<Stopped>, String> {
-        let Some(pid) = self.look(place)? else { return Ok(None) };
+        let Some(pid) = self.poll(place)? else { return Ok(None) };
         let _ = rustix::process::kill_process(pid, Signal::STOP);
         let stopped = Stopped(pid);
         until(&format!("{} is stopped", self.program), || {
@@ -141,13 +145,13 @@ impl Victim {
         Ok(Some(stopped))
     }
 
-    /// The graph ends, or the daemon: whatever becomes of the process is right.
+    /// Accepts whatever happens to the process, since its graph or its daemon ends.
     pub fn forget(&mut self) {
         (self.pid, self.killed) = (None, None);
     }
 }
 
-/// A stopped process, which goes on when this is dropped.
+/// A stopped process, which continues when this guard is dropped.
 pub struct Stopped(Pid);
 
 impl Drop for Stopped {

@@ -1,4 +1,4 @@
-//! Readers outside the graph: each with its ledger, each of which must say the same of every message.
+//! Readers outside the graph. Each has a ledger, and all ledgers must agree about every message.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -15,22 +15,22 @@ use crate::counters::{Counters, lock};
 use crate::events::Mark;
 use crate::sequence::{Frame, Sequence};
 
-/// Messages whose places are remembered: more than any reader is behind another.
+/// Number of messages whose positions are remembered. No reader is this far behind another.
 const REMEMBERED: usize = 200_000;
 
-/// Messages that a reader may have lost at most at the end of a stream: more than a second brings.
+/// Largest number of messages that a reader may have lost at the end of a stream. A second brings fewer.
 const VAGUE: u64 = 20_000;
 
-/// Where in its stream each message began, by whoever read it first.
+/// The position at which each message began in its stream, as the first reader reported it.
 #[derive(Debug, Default)]
 pub struct Chart {
     places: Mutex<BTreeMap<u64, u64>>,
-    /// Ends of the main stream: the last message before, and the frames in all. A stream that lives for less than a wait
-    /// may be seen by some readers only.
+    /// Ends of the main stream: the last message before the end, and the total number of frames. Some readers may miss
+    /// a stream that is shorter than their wait.
     ends: Mutex<BTreeSet<(u64, u64)>>,
-    /// Ends before which a reader lost frames: its last message is not the stream's.
+    /// Ends before which a reader lost frames, so that its last message may not be the stream's last.
     vague_ends: Mutex<BTreeSet<(u64, u64)>>,
-    /// Messages that a second reader has confirmed.
+    /// Number of messages that a second reader has confirmed.
     pub confirmed: AtomicU64,
 }
 
@@ -40,7 +40,7 @@ impl Chart {
         match places.get(&message) {
             Some(&known) if known == position => _ = self.confirmed.fetch_add(1, Ordering::Relaxed),
             Some(&known) => {
-                return Err(format!("message {message} begins at {position}, another reader found it at {known}"));
+                return Err(format!("message {message} begins at {position}, but another reader found it at {known}"));
             }
             None => _ = places.insert(message, position),
         }
@@ -52,7 +52,7 @@ impl Chart {
 }
 
 impl Chart {
-    /// What a mirror's mark has to say; `None` when it cannot be known.
+    /// The loss that a mirror's mark must announce; `None` if it cannot be determined.
     pub fn lost_before(&self, mark: &Mark) -> Option<u64> {
         let places = lock(&self.places);
         let (from, to) = (places.get(&mark.from)? + mark.frames, *places.get(&mark.to)?);
@@ -66,7 +66,7 @@ impl Chart {
         match totals.into_iter().filter(|total| *total > 0).collect::<Vec<_>>()[..] {
             [] => to.checked_sub(from),
             [total] => total.checked_sub(from).map(|tail| tail + to),
-            // Nobody is told of streams that came and went between two looks.
+            // More than one stream ended in between. A reader may have missed one that existed only between two polls.
             _ => None,
         }
     }
@@ -78,9 +78,9 @@ pub struct MessageLedger<'a> {
     chart: &'a Chart,
     /// Position in the stream of the next frame.
     next: u64,
-    /// Its ends go into the chart.
-    tells_ends: bool,
-    /// The reader began in the middle of a stream: where, its first message says.
+    /// Whether the ends that this reader sees are added to the chart.
+    records_ends: bool,
+    /// The reader may begin in the middle of a stream. The first message gives the position.
     anywhere: bool,
     read: u64,
     lost: u64,
@@ -91,15 +91,18 @@ pub struct MessageLedger<'a> {
 }
 
 impl<'a> MessageLedger<'a> {
-    fn new(chart: &'a Chart, tells_ends: bool, anywhere: bool) -> Self {
+    fn new(chart: &'a Chart, records_ends: bool, anywhere: bool) -> Self {
         let sequence = Sequence::default();
-        Self { chart, next: 0, tells_ends, anywhere, read: 0, lost: 0, carried: 0, sequence, ended: None }
+        Self { chart, next: 0, records_ends, anywhere, read: 0, lost: 0, carried: 0, sequence, ended: None }
     }
 
     fn lose(&mut self, lost: u64) -> Result<(), String> {
         let carried = std::mem::take(&mut self.carried);
         let here = lost.checked_sub(carried).ok_or_else(|| {
-            format!("{lost} lost were announced, but the stream before had lost {carried} more at its end; {self:?}")
+            format!(
+                "{lost} frames were announced as lost, but the previous stream had already lost {carried} at its end; \
+                 {self:?}"
+            )
         })?;
         self.lost += lost;
         self.next += here;
@@ -120,7 +123,7 @@ impl Account for MessageLedger<'_> {
         for (i, (frame, time)) in samples.chunks_exact(samples.len() / times.len()).zip(times).enumerate() {
             let found = self.sequence.check(frame, *time, i == 0 && (lost > 0 || self.anywhere));
             let found = found.map_err(|defect| format!("{defect}; frame {i} of this read, {lost} lost; {self:?}"))?;
-            // Its first frames may be lost: at the very beginning of a stream they would stand before it.
+            // If the message's first frames were lost at the very beginning of a stream, its position would be below 0.
             if let Some(first) = self.next.checked_sub(found.index).filter(|_| !self.anywhere) {
                 self.chart.confirm(found.message, first).map_err(|defect| format!("{defect}; {self:?}"))?;
             }
@@ -131,7 +134,7 @@ impl Account for MessageLedger<'_> {
     }
 
     fn enter_empty(&mut self, info: &MessageInfo) -> Checked {
-        Err(format!("an empty message, which nobody sent: {info:?}"))
+        Err(format!("an empty message, but no source sends one: {info:?}"))
     }
 
     fn check_message(&mut self, info: &MessageInfo) -> Checked {
@@ -143,14 +146,14 @@ impl Account for MessageLedger<'_> {
         if stream_position == self.next {
             Ok(())
         } else {
-            Err(format!("the message says that it ends at {stream_position}; {self:?}"))
+            Err(format!("the message's info gives {stream_position} as its end, expected {}; {self:?}", self.next))
         }
     }
 
     fn close(&mut self, lost_in_all: u64) -> Checked {
         let carried = self.not_entered(lost_in_all)?;
         let total = self.next + (carried - self.carried.min(carried));
-        if let Some(last) = self.sequence.last().filter(|_| self.tells_ends) {
+        if let Some(last) = self.sequence.last().filter(|_| self.records_ends) {
             let ends = if total == self.next { &self.chart.ends } else { &self.chart.vague_ends };
             lock(ends).insert((last.message, total));
         }
@@ -160,9 +163,7 @@ impl Account for MessageLedger<'_> {
     }
 
     fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
-        lost_in_all
-            .checked_sub(self.lost)
-            .ok_or_else(|| format!("the loss in all went back to {lost_in_all}; {self:?}"))
+        lost_in_all.checked_sub(self.lost).ok_or_else(|| format!("the total loss decreased to {lost_in_all}; {self:?}"))
     }
 }
 
@@ -170,7 +171,7 @@ impl Account for MessageLedger<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Witness {
     pub kind: Kind,
-    /// Whether it follows the main stream or the other one.
+    /// Whether it follows the main stream rather than the other one.
     pub of_main: bool,
 }
 
@@ -181,20 +182,21 @@ pub struct Seen {
     pub position: u64,
     /// The newest frame.
     pub last: Option<Frame>,
-    /// First message since which none is missing.
+    /// The first message after the newest gap.
     pub whole_since: u64,
-    /// Messages of the source that never came into the stream, as far as this reader can tell.
+    /// Messages of the source that are missing in the stream, as far as this reader knows.
     pub missing: u64,
     /// Frames in the ring.
     pub ring: u64,
-    /// Ends of streams, and the frames of the last one in all.
+    /// Number of ends of streams.
     pub ends: u64,
+    /// Total number of frames of the stream that ended last.
     pub ended: Option<u64>,
-    /// New rings, and ends.
+    /// Number of new rings and of ends.
     pub moves: u64,
 }
 
-/// What all witnesses have seen, for those who wait for them.
+/// What all witnesses have seen. The campaign's thread reads it while it waits for them.
 pub struct Watch {
     seen: Vec<(Witness, Mutex<Seen>)>,
     pub chart: Chart,
@@ -216,7 +218,7 @@ impl Watch {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// All witnesses end.
+    /// Ends all witnesses.
     pub fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
     }
@@ -227,7 +229,7 @@ impl Watch {
         own.map(|(witness, seen)| (witness.kind, *lock(seen))).collect()
     }
 
-    /// Follows a stream until all is over. What is wrong goes to the counters.
+    /// Follows a stream until [`end`](Self::end) is called. Reports a defect to the counters.
     pub fn follow(&self, index: usize, name: &str, counters: &Counters) {
         let (witness, seen) = &self.seen[index];
         let mut lost = 0;
@@ -248,7 +250,7 @@ impl Watch {
     ) -> Result<(), String> {
         let ledger = MessageLedger::new(&self.chart, witness.of_main, false);
         let follower = Follower::open_with(name, witness.kind, &ReaderOptions::default(), ledger);
-        let mut follower = follower.map_err(|error| format!("attaching before there is a stream: {error:?}"))?;
+        let mut follower = follower.map_err(|error| format!("attaching before the stream exists: {error:?}"))?;
         let mut now = Seen::default();
         while !self.is_over() && !counters.is_over() {
             follower.wait(Duration::from_millis(if witness.kind == Kind::Poll { 1 } else { 100 }))?;
@@ -275,7 +277,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Comes again and again as a new reader, from every start, reads a little, and goes.
+    /// Repeatedly attaches a new reader, from every start, reads a little, and detaches.
     pub fn come_and_go(&self, name: &str, mut rng: Rng, counters: &Counters) {
         while !self.is_over() && !counters.is_over() {
             let start = [Start::Oldest, Start::Newest, Start::Last(rng.below(300))][rng.below(3) as usize];
@@ -297,7 +299,7 @@ impl Watch {
                 Ok(())
             };
             if let Err(defect) = come() {
-                counters.defect(&format!("{kind:?} reader that came to {name} from {start:?}: {defect}"));
+                counters.defect(&format!("{kind:?} reader that attached to {name} from {start:?}: {defect}"));
             }
             self.newcomers.fetch_add(1, Ordering::Relaxed);
         }

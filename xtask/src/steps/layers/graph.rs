@@ -1,4 +1,4 @@
-//! Which files of a crate import which.
+//! The import graph of a crate's files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::imports::{Import, Imports, Root};
 use super::name_of;
 use super::rules::Order;
 
-/// A module by the names that lead to it; none: the crate's root.
+/// The path of a module; empty for the crate's root.
 type Module = Vec<String>;
 
-/// The files of a crate other than its tests, by module.
+/// The files of a crate, without its tests, by module.
 #[derive(Debug, Default)]
 pub struct Files {
     files: BTreeMap<Module, (String, Imports)>,
@@ -32,10 +32,10 @@ impl Files {
         Ok(Self::of(&sources))
     }
 
-    /// The files of these names under `src`, with their text.
+    /// The graph of files given as pairs of a name under `src` and a text.
     fn of(sources: &[(String, String)]) -> Self {
         let has_library = sources.iter().any(|(name, _)| name == "lib.rs");
-        // Programs beside a library are crates of their own.
+        // The programs of a package with a library are separate crates.
         let is_program = |name: &str| name.starts_with("bin/") || (has_library && name == "main.rs");
         let mut files: BTreeMap<Module, (String, Imports)> = BTreeMap::new();
         for (name, source) in sources.iter().filter(|(name, _)| !is_program(name)) {
@@ -49,12 +49,12 @@ impl Files {
         Self { files }
     }
 
-    /// Number of files.
+    /// The number of files.
     pub fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// Imports from a file to one above it.
+    /// Every import from a file to one above it, as a pair of names: the importing file first.
     pub fn climbs(&self, order: &Order) -> Vec<(String, String)> {
         let mut climbs = Vec::new();
         for (from, to) in self.edges() {
@@ -66,7 +66,7 @@ impl Files {
         climbs
     }
 
-    /// Files that import each other, directly or by way of others; each group by the files' names.
+    /// Groups of files that import each other, directly or by way of others: the names of the files in each group.
     pub fn cycles(&self) -> Vec<Vec<String>> {
         let edges = self.edges();
         let reached: BTreeMap<&Module, BTreeSet<&Module>> =
@@ -82,7 +82,7 @@ impl Files {
         cycles.into_iter().collect()
     }
 
-    /// Every import of one file from another, other than of a folder's face from its folder.
+    /// Every import of one file from another. A `mod.rs` that imports from its own folder does not count.
     fn edges(&self) -> BTreeSet<(Module, Module)> {
         let mut edges = BTreeSet::new();
         for (module, (_, imports)) in &self.files {
@@ -93,14 +93,14 @@ impl Files {
         edges
     }
 
-    /// The module whose file a path leads to, from the file of `module`.
+    /// The module whose file contains what `import` names, resolved from the file of `module`.
     fn target(&self, module: &Module, import: &Import, steps: usize) -> Option<Module> {
         const MOST_STEPS: usize = 8;
         let base = match import.root {
             Root::Crate => &[][..],
             Root::Above(above) => &module[..module.len().checked_sub(above)?],
         };
-        // A path that begins with a name leads into the crate only if the name is that of a module, or is given out.
+        // A path that begins with a plain name leads into the crate only if the name is a module's or is re-exported.
         let path = [base, &import.names].concat();
         let known = (base.len()..=path.len()).rev().find(|length| self.files.contains_key(&path[..*length]))?;
         let (found, rest) = (path[..known].to_vec(), &path[known..]);
@@ -113,7 +113,7 @@ impl Files {
     }
 }
 
-/// The modules that `from` leads to.
+/// The modules that can be reached from `from`.
 fn reached_from<'a>(from: &Module, edges: &'a BTreeSet<(Module, Module)>) -> BTreeSet<&'a Module> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from];
@@ -127,7 +127,7 @@ fn reached_from<'a>(from: &Module, edges: &'a BTreeSet<(Module, Module)>) -> BTr
     reached
 }
 
-/// The module of a file: of `a/b.rs` and of `a/b/mod.rs` it is `a::b`.
+/// The module of a file: `a::b` for `a/b.rs` and for `a/b/mod.rs`.
 fn module(name: &str) -> Module {
     let mut module: Module = name.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| last == "mod") || matches!(&*module, [only] if only == "lib" || only == "main")
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_import_each_other_are_a_cycle_also_by_way_of_others() {
+    fn files_that_import_each_other_directly_or_by_way_of_others_are_a_cycle() {
         let found = files(&[
             ("lib.rs", "mod a; mod b; mod c; mod d;"),
             ("a.rs", "use crate::b::B;"),
@@ -182,7 +182,7 @@ mod tests {
             ("a/c.rs", "use crate::a::A;"),
         ]);
         assert!(found.cycles().is_empty(), "{:?}", found.cycles());
-        // But not by way of another folder.
+        // This holds only for direct imports: by way of another folder it is a cycle.
         let found = files(&[("a/mod.rs", "use crate::d::D;"), ("a/b.rs", ""), ("d.rs", "use crate::a::b::B;")]);
         assert!(found.cycles().is_empty());
         let found = files(&[("a/mod.rs", "use crate::d::D;"), ("d.rs", "use crate::a::A;")]);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_gives_out_is_the_other_files() {
+    fn a_re_exported_name_belongs_to_the_file_that_defines_it() {
         let found = files(&[
             ("main.rs", "mod error;"),
             ("bin/error.rs", "use crate::low;"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_that_climb_are_found_and_tests_are_no_files() {
+    fn imports_that_climb_are_found_and_tests_do_not_count_as_files() {
         let rules = Rules::parse(
             "<!-- layers -->\nThe folders of `x/src`:\n\n1. `low`: first\n2. `high`: then\n<!-- /layers -->",
         )

@@ -1,32 +1,32 @@
-//! What a Rust file imports from its own crate. Not a parser of Rust, but of as much of it as imports are made of.
+//! What a Rust file imports from its own crate. This parses only the part of Rust that imports consist of.
 
-/// What is found in a file.
+/// The imports, re-exports and modules of a file.
 #[derive(Debug, Default, PartialEq)]
 pub struct Imports {
     /// Imported paths.
     pub paths: Vec<Import>,
-    /// Names that the file gives out for paths (`pub use`).
+    /// Names that the file re-exports (`pub use`), with their paths.
     pub exports: Vec<(String, Import)>,
-    /// Modules that are declared for tests alone.
+    /// Modules that are declared only for tests.
     pub tests: Vec<String>,
-    /// Modules that are declared in files of their own.
+    /// Declared modules that have files of their own.
     pub modules: Vec<String>,
 }
 
 /// A path into the own crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
-    /// Where the path begins.
+    /// The module that the path starts from.
     pub root: Root,
     pub names: Vec<String>,
 }
 
-/// Where a path begins.
+/// The module that a path starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// At the crate's root.
+    /// The crate's root.
     Crate,
-    /// So many modules above the file; 0: at the file itself.
+    /// The module this many levels above the file; 0 is the file itself.
     Above(usize),
 }
 
@@ -42,7 +42,7 @@ impl Imports {
 struct Reader {
     tokens: Vec<String>,
     at: usize,
-    /// Depth of braces at which each module inside the file began.
+    /// For each open inline module, the depth of braces at which it begins.
     inline: Vec<usize>,
     depth: usize,
     found: Imports,
@@ -98,7 +98,7 @@ impl Reader {
         self.tokens.get(self.at + ahead).map(String::as_str)
     }
 
-    /// Whether a path can begin here: not behind another part of one, and not in a macro's `$crate`.
+    /// Whether a path can begin here: not after another part of a path, and not in a macro's `$crate`.
     fn is_first(&self) -> bool {
         let before = self.at.checked_sub(1).map(|at| &*self.tokens[at]);
         !matches!(before, Some("::" | "$"))
@@ -163,12 +163,12 @@ impl Reader {
         self.found.paths.extend(self.import(path));
     }
 
-    /// The path, if it leads into the own crate for certain or perhaps: a name may be that of a module of the file.
+    /// The import, if the path leads into this crate or may do so: a plain name may be a module of the file.
     fn import(&self, path: &[String]) -> Option<Import> {
         let above = path.iter().take_while(|name| *name == "super").count();
         let (root, names) = match path.first()?.as_str() {
             "crate" => (Root::Crate, &path[1..]),
-            // From a module inside the file the first step up leads to the file itself.
+            // In an inline module the first `super` is the file itself.
             "super" => (Root::Above(above.checked_sub(self.inline.len())?), &path[above..]),
             "self" if self.inline.is_empty() => (Root::Above(0), &path[1..]),
             _ if self.inline.is_empty() => (Root::Above(0), path),
@@ -177,7 +177,8 @@ impl Reader {
         Some(Import { root, names: names.to_vec() })
     }
 
-    /// Whether the attributes that begin here leave the item to tests: `cfg` with `test` or `loom` in it and no `not`.
+    /// Whether the attributes that begin here limit the item to tests: a `cfg` that contains `test` or `loom`, but not
+    /// `not`.
     fn is_for_tests(&self) -> bool {
         let mut at = self.at;
         while self.tokens.get(at).is_some_and(|token| token == "#") {
@@ -198,7 +199,7 @@ impl Reader {
         }
     }
 
-    /// Passes an item: up to its `;`, or to the end of its braces.
+    /// Skips an item: up to its `;`, or to the end of its braces.
     fn skip_item(&mut self) {
         let mut words = Vec::new();
         while let Some(token) = self.peek(0) {
@@ -223,7 +224,7 @@ impl Reader {
         }
     }
 
-    /// Behind the bracket that closes the one at `at`.
+    /// The index after the bracket that closes the one at `at`.
     fn closing(&self, at: usize) -> usize {
         let mut depth = 0_usize;
         for (index, token) in self.tokens.iter().enumerate().skip(at) {
@@ -244,7 +245,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c == '_' || c.is_alphabetic()) && !matches!(token, "as")
 }
 
-/// Names, `::` and single signs. Comments, texts and characters are left out.
+/// Names, `::` and single characters of punctuation. Comments and literals are left out.
 fn tokens(source: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = source;
@@ -265,7 +266,7 @@ fn tokens(source: &str) -> Vec<String> {
     tokens
 }
 
-/// Length of a blank, a comment, a text, a character, a lifetime, or a number at the beginning.
+/// Length of the space, comment, string, character, lifetime or number at the beginning of `rest`, if there is one.
 fn skipped(rest: &str) -> Option<usize> {
     let first = rest.chars().next()?;
     if first.is_whitespace() {
@@ -314,14 +315,14 @@ fn block_comment(rest: &str) -> usize {
     rest.len()
 }
 
-/// End of a raw text with `hashes` signs around it.
+/// End of a raw string with `hashes` number signs around it.
 fn raw_text(rest: &str, prefix: usize, hashes: usize) -> usize {
     let end = format!("\"{}", "#".repeat(hashes));
     let begin = prefix + hashes + 1;
     rest[begin..].find(&end).map_or(rest.len(), |length| begin + length + end.len())
 }
 
-/// End of a text in which a backslash takes the next sign's meaning away.
+/// End of a string in which a backslash escapes the next character.
 fn text_end(rest: &str, prefix: usize) -> usize {
     let mut is_escaped = false;
     for (at, sign) in rest.char_indices().skip(prefix + 1) {
@@ -335,7 +336,7 @@ fn text_end(rest: &str, prefix: usize) -> usize {
     rest.len()
 }
 
-/// End of a character, or of the quote of a lifetime.
+/// End of a character literal, or of the quote of a lifetime.
 fn character(rest: &str) -> usize {
     let mut signs = rest.char_indices().skip(1);
     match (signs.next(), signs.next()) {
@@ -362,13 +363,13 @@ mod tests {
     }
 
     #[test]
-    fn every_path_of_a_tree_is_found() {
+    fn every_path_of_a_use_tree_is_found() {
         let source = "use crate::a::{self, b::{C, D as E}, f::*};\npub(crate) use crate::g;\nuse std::fmt;";
         assert_eq!(of_crate(source), ["a", "a::b::C", "a::b::D", "a::f", "g"]);
     }
 
     #[test]
-    fn paths_within_the_code_are_found_and_those_in_comments_and_texts_are_not() {
+    fn paths_in_the_code_are_found_and_those_in_comments_and_strings_are_not() {
         let source = r##"
             //! crate::no
             /* crate::no /* crate::no */ crate::no */
@@ -385,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_tests_alone_is_left_out() {
+    fn items_that_are_only_for_tests_are_left_out() {
         let source = "
             #[cfg(test)] mod tests { use crate::no; fn f() { if true { crate::no(); } } }
             #[cfg(all(test, unix))] #[path = \"x.rs\"] mod more;
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn super_leads_up_from_the_file_and_not_from_a_module_inside_it() {
+    fn super_is_counted_from_the_file_and_not_from_an_inline_module() {
         let source = "
             use super::a::B;
             use super::super::c;
@@ -420,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_gives_out_is_known_by_its_new_name() {
+    fn a_re_exported_name_is_known_by_its_new_name() {
         let found = Imports::read("pub use a::{B, C as D};\nuse e::F;\npub(crate) use crate::g::H;");
         let expected = [
             ("B".to_owned(), import(Root::Above(0), "a::B")),

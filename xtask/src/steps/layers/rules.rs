@@ -1,4 +1,4 @@
-//! The rules, as `ARCHITECTURE.md` states them, and what the manifests say.
+//! The rules of `ARCHITECTURE.md`, and the dependencies that the manifests declare.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use eyre::OptionExt as _;
 const BEGIN: &str = "<!-- layers -->";
 const END: &str = "<!-- /layers -->";
 
-/// What may import what.
+/// Which crates and files may import which others.
 #[derive(Debug, Default, PartialEq)]
 pub struct Rules {
-    /// By the folder of a crate: the folders of the crates that it may depend on.
+    /// For each crate's folder, the folders of the crates that it may depend on.
     crates: BTreeMap<String, BTreeSet<String>>,
-    /// By the folder of a crate: the files and folders of its sources, from low to high. Those of one line are equal.
+    /// For each crate's folder, its files and folders from low to high. Those of one line are on the same level.
     orders: BTreeMap<String, Order>,
 }
 
@@ -21,7 +21,7 @@ pub struct Rules {
 pub struct Order(Vec<Vec<String>>);
 
 impl Order {
-    /// The place of a file, from low to high. What is not listed lies above everything.
+    /// The level of a file, from low to high. A file that is not listed is above all others.
     pub fn level(&self, file: &str) -> usize {
         let is_in = |entry: &String| {
             let entry = entry.trim_end_matches('/');
@@ -32,8 +32,8 @@ impl Order {
 }
 
 impl Rules {
-    /// Reads the part of the page between the two markers: a table of crates, and for some crates a numbered list of their
-    /// folders, behind a line that says "folders of `CRATE/src`".
+    /// Reads the part of the page between the two markers: a table of crates, and for some crates a numbered list of
+    /// their folders after a line that contains "folders of `CRATE/src`".
     pub fn parse(page: &str) -> eyre::Result<Self> {
         let (_, rest) = page.split_once(BEGIN).ok_or_eyre(format!("the marker {BEGIN} is missing"))?;
         let (part, _) = rest.split_once(END).ok_or_eyre(format!("the marker {END} is missing"))?;
@@ -60,7 +60,7 @@ impl Rules {
         self.orders.get(folder)
     }
 
-    /// Everything in which the crates and their dependencies differ from the table.
+    /// Every difference between the crates with their dependencies and the table, as a sentence.
     pub fn check_crates(&self, members: &[(String, Vec<String>)]) -> Vec<String> {
         let mut faults = Vec::new();
         for (folder, needs) in members {
@@ -75,7 +75,7 @@ impl Rules {
         }
         let is_there = |name: &String| members.iter().any(|(folder, _)| folder == name);
         let gone = self.crates.keys().chain(self.orders.keys()).filter(|name| !is_there(name));
-        faults.extend(gone.map(|name| format!("ARCHITECTURE.md names the crate {name}, which is not there")));
+        faults.extend(gone.map(|name| format!("ARCHITECTURE.md names the crate {name}, which does not exist")));
         faults
     }
 }
@@ -87,7 +87,7 @@ fn item(line: &str) -> Option<&str> {
     Some(text.split_once(':').map_or(text, |(names, _)| names))
 }
 
-/// What stands between backticks.
+/// The parts of `text` between backticks.
 fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -99,7 +99,7 @@ pub fn members(manifest: &str) -> Vec<String> {
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The name of a package, and everything it depends on other than for its tests.
+/// The name of a package, and its dependencies except those of its tests.
 pub fn package(manifest: &str) -> (String, Vec<String>) {
     let (mut name, mut needs, mut section) = (String::new(), Vec::new(), "");
     for line in manifest.lines().map(str::trim) {
@@ -168,7 +168,7 @@ The folders of `ring/src`, from low to high:
     }
 
     #[test]
-    fn a_dependency_that_no_row_allows_is_a_fault_and_so_is_a_row_without_a_crate() {
+    fn a_dependency_without_permission_and_a_row_without_a_crate_are_faults() {
         let rules = Rules::parse(PAGE).unwrap();
         let member =
             |folder: &str, needs: &[&str]| (folder.to_owned(), needs.iter().map(|&need| need.to_owned()).collect());
@@ -181,7 +181,7 @@ The folders of `ring/src`, from low to high:
     }
 
     #[test]
-    fn manifests_tell_members_and_dependencies() {
+    fn manifests_give_members_and_dependencies() {
         assert_eq!(
             members("[workspace]\nmembers = [\"ring\", \"node\"]\ndefault-members = [\"ring\"]\n"),
             ["ring", "node"]
