@@ -314,7 +314,8 @@ impl Stream {
         let format = &ring.format;
         if ring.is_shortened && !std::mem::replace(&mut self.warned.shortened, true) {
             self.log.warn(&format!(
-                "BUF_DUR is shortened to {} frames, so that the ring stays within MAX_BYTES {}; raise MAX_BYTES for more",
+                "BUF_DUR is shortened to {} frames, so that the ring stays within MAX_BYTES {}; raise MAX_BYTES for \
+                 more",
                 format.frames(),
                 self.settings.max_bytes
             ));
@@ -401,8 +402,8 @@ impl Stream {
         let ring = self.writer.ring_frames();
         if frames > ring && !std::mem::replace(&mut self.warned.chunk_beyond_ring, true) {
             self.log.warn(&format!(
-                "a message of {frames} frames is longer than the buffer of {ring} frames: only its newest frames are kept; \
-                 raise BUF_FRAMES (twice the longest message is best) or MAX_BYTES"
+                "a message of {frames} frames is longer than the buffer of {ring} frames: only its newest frames are \
+                 kept; raise BUF_FRAMES (twice the longest message is best) or MAX_BYTES"
             ));
         }
     }

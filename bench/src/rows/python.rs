@@ -86,7 +86,8 @@ impl Row for Python {
 
     fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
         let python = python().ok_or_eyre(format!(
-            "{PYTHON} does not name a Python with the packages of row {}; run `cargo xtask bench`, which makes one and sets it",
+            "{PYTHON} does not name a Python with the packages of row {}; run `cargo xtask bench`, which makes one \
+             and sets it",
             task.row
         ))?;
         let mut described = serde_json::to_value(task)?;
