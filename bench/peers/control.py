@@ -1,7 +1,7 @@
-"""The control segment, as `bench/src/control.rs` lays it out.
+"""The control segment, as defined in `bench/src/control.rs`.
 
-Words and stamps are plain 8-byte stores and loads of aligned memory, each one instruction in CPython; that one is not seen
-before the one that precedes it is x86-64's promise.
+Words and stamps are plain 8-byte stores and loads of aligned memory, each one instruction in CPython. x86-64 guarantees that
+others see the stores in order.
 """
 
 import enum
@@ -19,7 +19,7 @@ assert time.get_clock_info("monotonic").implementation == "clock_gettime(CLOCK_M
 
 
 class Word(enum.IntEnum):
-    """Numbers of 64-bit cells: `enum Word` of control.rs, those that a peer needs."""
+    """Indices of 64-bit cells: those of `enum Word` of control.rs that a peer needs."""
 
     WRITER_READY = 0 * WORD_STRIDE // 8
     READER_READY = 1 * WORD_STRIDE // 8
@@ -56,28 +56,28 @@ class Control:
         return self.cells[start : start + self.capacity]
 
     def fail(self):
-        """Says that this process has failed."""
+        """Records that this process has failed."""
         self.cells[Word.FAILED] = 1
 
     def wait_for(self, word):
         """Waits until the word is not 0, for set-up and tear-down."""
         deadline = now_ns() + PATIENCE_NS
         while self.cells[word] == 0:
-            self.check(deadline, f"waited for {word.name} in vain")
+            self.check(deadline, f"{word.name} was not set in time")
             time.sleep(0.001)
 
     def spin_until_acknowledged(self, messages, patience_ns=PATIENCE_NS):
-        """Spins until the reader has acknowledged so many messages, since this belongs to the time that is measured."""
-        cells, word, looks = self.cells, int(Word.ACKNOWLEDGED), 0
+        """Spins until the reader has acknowledged `messages` messages: this belongs to the time that is measured."""
+        cells, word, polls = self.cells, int(Word.ACKNOWLEDGED), 0
         deadline = None
         while cells[word] < messages:
-            looks += 1
-            if looks % 4096 == 0:
+            polls += 1
+            if polls % 4096 == 0:
                 deadline = deadline or now_ns() + patience_ns
                 self.check(deadline, f"{cells[word]} of {messages} messages arrived")
 
     def check(self, deadline, otherwise):
-        """Gives up when the other process has failed, or it is too late."""
+        """Raises an exception if the other process has failed, or the deadline has passed."""
         if self.cells[Word.FAILED]:
             raise RuntimeError("the other process has failed")
         if now_ns() > deadline:

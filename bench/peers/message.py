@@ -7,7 +7,7 @@ ALL_ONES = (1 << 64) - 1
 
 
 def buffers_of(payload):
-    """How many source buffers are used in turn."""
+    """Number of source buffers that are used in turn."""
     return max(SOURCE_BYTES // payload, 2)
 
 
@@ -48,12 +48,12 @@ class Receipt:
         return self._cells[0]
 
     def places(self, parts):
-        """Of that many equal parts: which part of a message each is, by its filling."""
+        """For each of `parts` equal parts, which part of a message it is, by its filling."""
         words = self._words // parts
         return ((self.array.reshape(parts, words)[:, 2] & np.uint64(0xFFFF_FFFF)) - np.uint64(2)) // np.uint64(words)
 
     def is_whole(self):
-        """By its two ends and one word in between, another each time."""
+        """Judged by its two ends and one word in between, which differs each time."""
         cells = self._cells
         sequence = cells[0]
         middle = 2 + sequence * 0x9E3779B9 % (self._words - 3)

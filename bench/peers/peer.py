@@ -1,7 +1,7 @@
-"""One of the two processes of a measurement, of a row whose package is Python: what `bench/src/peer.rs` is for the others.
+"""One of the two processes of a measurement, for a row whose package is in Python, as `bench/src/peer.rs` for other rows.
 
 A row is a module `row_<name>` with `writer(task, source)`, a coroutine, and `reader(task)`. The probe of the cores' distance
-is not played here: a round trip would be that of the interpreter.
+is not made here, because it would measure the interpreter's round trip.
 """
 
 import argparse
@@ -46,14 +46,14 @@ class Task:
 
 
 def settle(cpu):
-    """Binds this thread to a processor (threads that a package has started stay free), and keeps the collector from going
-    over what the benchmark itself has made."""
+    """Binds this thread to a processor (threads that a package has started are not bound), and keeps the garbage collector
+    from scanning the objects of the benchmark itself."""
     os.sched_setaffinity(0, {cpu})
     gc.freeze()
 
 
 async def write(row, task, control):
-    """Plays the writer."""
+    """Runs the writer."""
     source = Source(task.payload)
     writer = await row.writer(task, source)
     settle(task.writer_cpu)
@@ -83,14 +83,14 @@ async def write(row, task, control):
         try:
             control.spin_until_acknowledged(task.warm_up + sent, LAST_WAIT_NS)
         except TimeoutError:
-            # What is lost is counted, not waited for without end.
+            # Lost messages are counted rather than waited for without end.
             pass
     cells[Word.STOP] = 1
     await writer.close()
 
 
 async def send_stamped(writer, source, task, control):
-    """With stamps for each message."""
+    """Sends with stamps for each message."""
     starts, commits, returns = (control.stamps(stamp) for stamp in (Stamp.STARTED, Stamp.COMMITTING, Stamp.RETURNED))
     period_ns = task.period_ns if task.is_paced else 0
     begin = now_ns()
@@ -113,7 +113,7 @@ async def send_stamped(writer, source, task, control):
 
 
 async def send_lossless(writer, source, task, control):
-    """Back to back, never further ahead of the reader than the window."""
+    """Sends back to back, never further ahead of the reader than the window."""
     begin = now_ns()
     for index in range(task.messages):
         sequence = task.warm_up + index
@@ -127,7 +127,7 @@ async def send_lossless(writer, source, task, control):
 
 
 class Receipts:
-    """Where a reader says what it has received."""
+    """Where a reader records what it has received."""
 
     def __init__(self, task, control):
         self.message = Receipt(task.payload)
@@ -139,11 +139,11 @@ class Receipts:
         self._received = 0
 
     def is_over(self):
-        """Whether the writer has sent all there is, or has failed."""
+        """Whether the writer has sent all messages, or has failed."""
         return self._cells[self._stop] != 0 or self._cells[self._failed] != 0
 
     def note(self, seen_ns, done_ns):
-        """Notes the message that has been copied. Its stamps first: the writer may end the run on the acknowledgement."""
+        """Notes the message that was copied. The stamps come first, since the writer may end the run on the acknowledgement."""
         cells, sequence = self._cells, self.message.sequence()
         index = sequence - self._warm_up
         if index >= 0:
@@ -156,7 +156,7 @@ class Receipts:
 
 
 def read(row, task, control):
-    """Plays the reader."""
+    """Runs the reader."""
     control.wait_for(Word.WRITER_READY)
     reader = row.reader(task) if task.has_reader else None
     receipts = Receipts(task, control)

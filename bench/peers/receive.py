@@ -41,7 +41,7 @@ def main(node_id, path):
         np.copyto(copy, message)
         done = now_ns()
         sequence, started = copy[:16].view(np.uint64).tolist()
-        # dora's memory is the sender's pool: it is given back with the event.
+        # dora's memory belongs to the sender's pool, to which it returns with the event.
         del event, message
         if sequence >= WARM_UP:
             received.append(seen - started)

@@ -1,8 +1,8 @@
 """ezmsg-tools: its sink ShMemCircBuff, called without a graph around it, and its reader EZShmMirror.
 
-A message is frames of 64 float32 values. There are at least two, since the mirror never returns a lone frame; and the ring
-is one frame longer than whole messages, since the mirror hands the whole ring out again on every poll while the write
-index equals the ring's length. With no common divisor of the two lengths that happens once in as many messages as the
+A message is frames of 64 float32 values. There are at least two, because the mirror never returns a lone frame. The ring
+is one frame longer than whole messages, because the mirror returns the whole ring again on every poll while the write
+index equals the ring's length. If the two lengths have no common divisor, that happens once in as many messages as the
 ring has frames: after the end of any measurement.
 """
 
@@ -18,7 +18,7 @@ from ezmsg.util.messages.axisarray import AxisArray
 from control import now_ns
 
 CHANNELS = 64
-# Of linux/mman.h; the mmap module does not have them.
+# From linux/mman.h; the mmap module does not have it.
 MADV_POPULATE_READ = 22
 MADV_POPULATE_WRITE = 23
 
@@ -35,12 +35,12 @@ def populate(segment, advice):
 
 
 def axis(offset=0.0):
-    """The time axis: one frame a second, so that the ring's length in seconds is that in frames, exactly."""
+    """The time axis: one frame per second, so that the ring's length in seconds is exactly its length in frames."""
     return AxisArray.LinearAxis(unit="s", gain=1.0, offset=offset)
 
 
 def message(data):
-    """What a producer makes of samples. The metadata is the same each time but for the time axis, the common case."""
+    """The message that a producer makes of samples. Only the time axis of the metadata changes, which is the common case."""
     return AxisArray(data, dims=["time", "ch"], axes={"time": axis()}, key="bench", stream_dim="time")
 
 
@@ -55,7 +55,7 @@ class StampedTimes(np.ndarray):
 
 
 class Writer:
-    """The sink. Messages are made beforehand: the write is that of `on_message` alone."""
+    """The sink. Messages are made beforehand, so that the write is only `on_message`."""
 
     def __init__(self, task, source):
         frames = task.payload // (4 * CHANNELS)
@@ -93,7 +93,7 @@ class Writer:
 
 async def writer(task, source):
     made = Writer(task, source)
-    # The stamp costs a microsecond: it is taken only where there is a reader's to compare it with.
+    # The stamp costs a microsecond, so it is taken only if there is a reader's stamp to compare it with.
     await made.open(stamped=task.has_reader)
     return made
 
@@ -124,17 +124,17 @@ class Reader:
             # A view ends with the newest message.
             start = len(view) % frames
             if overflow:
-                # Mostly a false one, with everything the ring holds: what is new stands at its end.
+                # This is usually a false one, with everything the ring holds. The new frames are at its end.
                 start = self._first_new(view, newest)
             while start < len(view):
                 np.copyto(target, view[start : start + frames])
                 done_ns = now_ns()
-                # The view is the live ring: a message that was overwritten meanwhile has not been received.
+                # The view is the live ring, so a message that was overwritten meanwhile does not count as received.
                 if received.is_whole() and received.sequence() > newest:
                     newest = received.sequence()
                     receipts.note(seen_ns, done_ns)
                 start += frames
-        # It cannot close what somebody still has a view of.
+        # The mirror cannot close memory of which there is still a view.
         del view
         self._mirror.disconnect()
 

@@ -1,7 +1,7 @@
 """Lab Streaming Layer through pylsl: an outlet that chunks are pushed to, and an inlet that they are pulled from.
 
-A message is a chunk of samples of 64 float32 channels. Discovery asks 127.0.0.1 alone; what liblsl binds to all addresses
-(it has no setting for that) is bound to the loopback device.
+A message is a chunk of samples of 64 float32 channels. Discovery queries only 127.0.0.1. Sockets that liblsl binds to all addresses
+(it has no setting for that) are bound to the loopback device.
 """
 
 import os
@@ -15,10 +15,10 @@ from control import now_ns
 
 CHANNELS = 64
 PATIENCE_S = 10.0
-# How late a reader without messages notices the end.
+# Longest time until a reader without messages notices the end.
 SLICE_S = 0.2
 
-# Instead of any file that the machine may have. Level -3: the outlet's end, while the inlet still is, is no error here.
+# Replaces any file that the machine may have. Level -3: that the outlet ends before the inlet is not an error here.
 set_config_content("""
 [ports]
 IPv6 = disable
@@ -35,18 +35,18 @@ level = -3
 
 
 def buffered(task):
-    """The length of both ends' queues, in hundreds of samples as liblsl counts where there is no rate: that of the ring."""
+    """Length of both queues, equal to that of the ring. Without a rate, liblsl counts in hundreds of samples."""
     return -(-task.ring_messages * (task.payload // (4 * CHANNELS)) // 100)
 
 
 def keep_to_loopback():
-    """Lets the sockets of this process hear from nobody outside this machine."""
+    """Keeps the sockets of this process from receiving anything from outside this machine."""
     for number in os.listdir("/proc/self/fd"):
         try:
             if not os.readlink(f"/proc/self/fd/{number}").startswith("socket:"):
                 continue
         except FileNotFoundError:
-            # The listing's own.
+            # The descriptor of the listing itself.
             continue
         with socket.socket(fileno=os.dup(int(number))) as same:
             if same.family == socket.AF_INET:
@@ -59,7 +59,7 @@ class Writer:
     def __init__(self, task, source):
         samples = task.payload // (4 * CHANNELS)
         self._chunks = list(source.rows.view(np.float32).reshape(source.buffers, samples, CHANNELS))
-        # No nominal rate: with one, liblsl would reserve five seconds of samples.
+        # No nominal rate, because liblsl would then reserve five seconds of samples.
         info = StreamInfo(task.name, "bench", CHANNELS, 0.0, "float32", task.name)
         self._outlet = StreamOutlet(info, max_buffered=buffered(task))
         keep_to_loopback()
@@ -69,7 +69,7 @@ class Writer:
             raise RuntimeError("no inlet connects")
 
     async def send(self, sequence):
-        # The step by which the inlet's side sees it lies somewhere in the call.
+        # The step by which the inlet's side sees the message is somewhere in the call.
         committing = now_ns()
         self._outlet.push_chunk(self._chunks[sequence % len(self._chunks)])
         return committing
@@ -90,7 +90,7 @@ class Reader:
         found = resolve_byprop("source_id", task.name, 1, PATIENCE_S)
         if not found:
             raise RuntimeError("the outlet is not found")
-        # Lost is lost: the writer ends when all is done.
+        # Lost messages are not recovered: the writer ends when all is done.
         self._inlet = StreamInlet(found[0], max_buflen=buffered(task), recover=False)
         self._inlet.open_stream(PATIENCE_S)
 
@@ -107,7 +107,7 @@ class Reader:
                 raise
             filled += len(times)
             if filled == self._samples:
-                # The call returns with the copy: seen and done are one.
+                # The call returns with the copy, so seen and done are the same.
                 done_ns = now_ns()
                 if received.is_whole():
                     receipts.note(done_ns, done_ns)

@@ -10,7 +10,7 @@ pub fn now_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Waits for a point in time on the processor: a sleep ends tens of microseconds late and cools the caches.
+/// Spins until a point in time: a sleep ends tens of microseconds late and cools the caches.
 #[inline]
 pub fn spin_until(due_ns: u64) {
     while now_ns() < due_ns {

@@ -1,8 +1,8 @@
-//! The control segment: what the two processes of a measurement say to each other beside the thing that is measured.
+//! The control segment: how the two processes of a measurement communicate besides the messages that are measured.
 //!
-//! Every word lies alone on 128 bytes (two lines: processors fetch them in pairs). Behind the words are five arrays with
-//! one stamp per message, joined by the message's number afterwards. A program in another language takes part by mapping
-//! the file that `--control` names and using the offsets below.
+//! Every word has 128 bytes of its own (two lines, because processors fetch them in pairs). After the words come five
+//! arrays with one stamp per message, which are joined by the message's number afterwards. A program in another
+//! language takes part by mapping the file that `--control` names and using the offsets below.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -29,14 +29,14 @@ pub enum Word {
     WriterReady = 0,
     /// 1 once the reader is set up.
     ReaderReady,
-    /// 1 when one of the processes has failed: the other gives up.
+    /// 1 once one of the processes has failed: the other gives up.
     Failed,
     /// The probe's two words.
     Ping,
     Pong,
     /// Messages received so far, counted from the first one of the warm-up; the reader stores it after each.
     Acknowledged,
-    /// 1 once the writer has sent all, and the reader has acknowledged all or has been given up on.
+    /// 1 once the writer has sent all messages, and the reader has acknowledged all or the writer has given up waiting.
     Stop,
     /// Round trip of a cache line before and after the measurement, in ns x 1000.
     ProbeBefore,
@@ -47,7 +47,7 @@ pub enum Word {
     /// Nanoseconds from the first measured message's start to the last one's acknowledgement (or, without a reader, its
     /// sending).
     Elapsed,
-    /// For the row that measures a bare wake: the word that is slept on, and the message's number.
+    /// For the row that measures a bare wake: the futex word, which has the message's number.
     Futex,
     FutexSequence,
 }
@@ -62,9 +62,9 @@ pub enum Stamp {
     Committing,
     /// After the writer's call has returned.
     Returned,
-    /// The reader knows of it.
+    /// When the reader knows of the message.
     Seen,
-    /// The reader has copied or summed all of it.
+    /// When the reader has copied or summed all of it.
     Done,
 }
 
@@ -79,7 +79,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// A segment with room for the stamps of `capacity` messages. It has no name: nothing can be left behind.
+    /// A segment with room for the stamps of `capacity` messages. It has no name, so that nothing can be left behind.
     pub fn create(capacity: usize) -> eyre::Result<Self> {
         let descriptor: OwnedFd =
             memfd_create("dora-shm-bench", MemfdFlags::CLOEXEC).wrap_err("cannot create the control segment")?;
@@ -119,7 +119,7 @@ impl Control {
         self.word(word).store((time_ns * 1000.0) as u64, Ordering::Release);
     }
 
-    /// The lower half of a word, to sleep on.
+    /// The lower half of a word, for a futex.
     #[inline]
     pub fn half(&self, word: Word) -> &AtomicU32 {
         // SAFETY: the lower four of a word's eight aligned bytes, mapped as long as `self` lives.
@@ -147,7 +147,7 @@ impl Control {
         unsafe { AtomicU64::from_ptr(self.memory.start().add(offset).cast()) }
     }
 
-    /// Says that this process has failed.
+    /// Records that this process has failed.
     pub fn fail(&self) {
         self.word(Word::Failed).store(1, Ordering::Release);
         let _ = futex::wake(self.half(Word::Stop), futex::Flags::empty(), i32::MAX as u32);
@@ -159,10 +159,10 @@ impl Control {
         let _ = futex::wake(self.half(Word::Stop), futex::Flags::empty(), i32::MAX as u32);
     }
 
-    /// Sleeps until the stop, or somebody's failure, or for a minute.
+    /// Sleeps until the stop, a failure of a process, or a minute has passed.
     pub fn sleep_until_stop(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        // Long: wake-ups are counted beside it.
+        // Long, because wake-ups are counted meanwhile.
         let slice = Timespec { tv_sec: 60, tv_nsec: 0 };
         let going_on = || self.word(Word::Stop).load(Ordering::Acquire) == 0;
         while going_on() && self.word(Word::Failed).load(Ordering::Acquire) == 0 && Instant::now() < deadline {
@@ -183,7 +183,7 @@ impl Control {
                 bail!("the other process has failed");
             }
             if Instant::now() > deadline {
-                bail!("waited {patience:?} for {what} in vain");
+                bail!("waited {patience:?} for {what} without success");
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -1,4 +1,4 @@
-//! Where and with what the figures were made.
+//! The machine and the versions with which the figures were made.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 const LOCK: &str = include_str!("../../Cargo.lock");
 /// Packages whose versions belong to the figures.
 const PACKAGES: [&str; 3] = ["dora-shm-ring", "iceoryx2", "zenoh"];
-/// Those that the Python rows use; liblsl is in pylsl.
+/// The packages that the Python rows use; liblsl is in pylsl.
 const PYTHON_PACKAGES: &str = "\
 import importlib.metadata, platform
 print('Python', platform.python_version())
 for name in ['ezmsg-tools', 'ezmsg', 'numpy', 'pylsl', 'dora-rs']:
     print(name, importlib.metadata.version(name))";
-/// The variable that names the interpreter which has them.
+/// The environment variable that names the interpreter with these packages.
 pub const PYTHON: &str = "DORA_SHM_BENCH_PYTHON";
 
 /// The machine, the versions, the date, and what was asked for.
@@ -32,7 +32,7 @@ pub struct Machine {
     pub glibc: String,
     pub rustc: String,
     pub packages: Vec<(String, String)>,
-    /// The commit of this repository; with a mark if files were changed.
+    /// The commit of this repository, with a mark if files were changed.
     pub commit: String,
     pub date: String,
     /// With its arguments.
@@ -40,8 +40,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one, now.
-    pub fn look() -> Self {
+    /// Detects this machine.
+    pub fn detect() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
             let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
@@ -58,10 +58,10 @@ impl Machine {
             memory: format!("{:.0} GiB", memory_kib as f64 / (1 << 20) as f64),
             virtual_machine: field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             kernel: format!("Linux {}", kernel.trim()),
-            glibc: answer("getconf", &["GNU_LIBC_VERSION"]),
-            rustc: answer("rustc", &["--version"]),
+            glibc: printed_by("getconf", &["GNU_LIBC_VERSION"]),
+            rustc: printed_by("rustc", &["--version"]),
             packages: packages(),
-            commit: answer("git", &["describe", "--always", "--dirty", "--abbrev=10"]),
+            commit: printed_by("git", &["describe", "--always", "--dirty", "--abbrev=10"]),
             command: ["cargo xtask bench".to_owned()]
                 .into_iter()
                 .chain(std::env::args().skip(1))
@@ -98,7 +98,7 @@ pub fn python() -> Option<OsString> {
 
 fn packages() -> Vec<(String, String)> {
     let locked = PACKAGES.iter().map(|&name| (name.to_owned(), locked_version(name)));
-    let installed = python().map(|python| answer(python, &["-c", PYTHON_PACKAGES])).unwrap_or_default();
+    let installed = python().map(|python| printed_by(python, &["-c", PYTHON_PACKAGES])).unwrap_or_default();
     let installed = installed.lines().filter_map(|line| line.split_once(' '));
     locked.chain(installed.map(|(name, version)| (name.to_owned(), version.to_owned()))).collect()
 }
@@ -120,7 +120,7 @@ fn caches() -> Vec<String> {
     (0..8).map_while(cache).collect()
 }
 
-fn answer(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
+fn printed_by(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.ok().filter(|output| output.status.success());
     output.map_or_else(|| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,4 +1,4 @@
-//! What the ring costs, beside what else there is: run by `cargo xtask bench`.
+//! What the ring costs, compared with alternatives: run by `cargo xtask bench`.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
@@ -32,23 +32,23 @@ use eyre::ensure;
 use crate::rows::Row;
 use crate::series::Series;
 
-/// Measures the ring beside what else there is, in one run.
+/// Measures the ring and its alternatives in one run.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]
 struct Arguments {
-    /// One round of short measurements: to see that it works
+    /// One round of short measurements, to check that the benchmark works
     #[arg(long)]
     quick: bool,
-    /// Rounds of everything; five, or one with --quick
+    /// Rounds of everything; default: five, or one with --quick
     #[arg(long, value_parser = at_least::<1>)]
     rounds: Option<usize>,
-    /// Only these rows: `dora-shm` means all rows whose names begin so
+    /// Only these rows: `dora-shm` means all rows whose names begin with it
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only these payloads, in bytes: multiples of 8, 32 at least
+    /// Only these payloads, in bytes: multiples of 8, at least 32
     #[arg(long, value_delimiter = ',', value_parser = payload)]
     payload: Vec<usize>,
-    /// Only rings of these sizes, in bytes; a ring has room for four messages at least
+    /// Only rings of these sizes, in bytes; a ring has room for at least four messages
     #[arg(long, value_delimiter = ',', value_parser = at_least::<1>)]
     ring: Vec<usize>,
     /// Only these series
@@ -57,11 +57,11 @@ struct Arguments {
     /// No series
     #[arg(long, conflicts_with = "series")]
     no_series: bool,
-    /// Folder for everything that is written. Default: the data go to target/bench; the page and its pictures go to
-    /// docs/bench, or to target/bench when not everything is measured
+    /// Folder for all output. Default: the data go to target/bench; the page and its pictures go to docs/bench, or to
+    /// target/bench if not everything is measured
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Measure nothing: print the tables and write the page of a run whose data are in this file
+    /// Measure nothing: print the tables and write the page for a run whose data are in this file
     #[arg(long, conflicts_with_all = ["quick", "rounds", "only", "payload", "ring", "series", "no_series"])]
     page_from: Option<PathBuf>,
     #[command(subcommand)]
@@ -79,7 +79,7 @@ enum Part {
         #[arg(long)]
         control: PathBuf,
     },
-    /// One series, whose points are printed
+    /// One series; prints its points
     #[command(hide = true)]
     Series {
         series: Series,
@@ -88,10 +88,10 @@ enum Part {
         #[arg(long)]
         quick: bool,
     },
-    /// A process in or beside a dora graph
+    /// A process inside or outside a dora graph
     #[command(hide = true, subcommand)]
     Graph(graph::Part),
-    /// A process beside a series
+    /// A helper process of a series
     #[command(hide = true)]
     Helper(series::Helper),
 }
@@ -143,7 +143,7 @@ fn payload(text: &str) -> Result<usize, String> {
 }
 
 fn at_least<const LEAST: usize>(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&number| number >= LEAST).ok_or_else(|| format!("expected a number from {LEAST} on"))
+    text.parse().ok().filter(|&number| number >= LEAST).ok_or_else(|| format!("expected a number, at least {LEAST}"))
 }
 
 /// Reports a run whose data are in `file`.
@@ -159,13 +159,13 @@ fn page_from(file: &Path, page: &Path) -> eyre::Result<()> {
 
 fn bench(arguments: &Arguments) -> eyre::Result<()> {
     let (data, page) = (arguments.data_folder(), arguments.page_folder());
-    // Now, not when everything has been measured.
+    // Checked now rather than after everything has been measured.
     report::prepare(&data)?;
     report::prepare(&page)?;
     let rows = chosen(rows::all(), &arguments.only)?;
     let mut plan = plan::Plan::new(arguments.quick, arguments.rounds, rows, pin::pair()?);
     if !arguments.only.is_empty() && !arguments.only.iter().any(|row| row == rows::OURS) {
-        // The series are of our ring.
+        // The series measure only our ring.
         plan.series.clear();
     }
     if !arguments.payload.is_empty() {
@@ -177,7 +177,7 @@ fn bench(arguments: &Arguments) -> eyre::Result<()> {
     if !arguments.series.is_empty() || arguments.no_series {
         plan.series = arguments.series.clone();
     }
-    let machine = machine::Machine::look();
+    let machine = machine::Machine::detect();
     println!("{}\n{}\n", machine.sentence(), machine.versions());
     processes::catch_interrupts()?;
     let entries = plan::run(&plan, |what| eprintln!("{what}"));

@@ -16,7 +16,7 @@ use crate::task::{Mode, PAYLOADS, Task};
 
 /// Longest time of one measurement, set-up and warm-up included.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The row that does least.
+/// The row that does the least.
 const PROBED: Memcpy = Memcpy;
 
 /// What one measurement gave.
@@ -30,11 +30,11 @@ pub struct Measured {
     pub sent: u64,
     #[allow(missing_docs)]
     pub received: u64,
-    /// Bytes of payload a second, of the flat-out modes.
+    /// Bytes of payload per second, of the flat-out modes.
     pub bytes_per_second: Option<f64>,
     /// Length of the writer's call.
     pub write: Option<Spread>,
-    /// From just before the commit to the reader knowing of it.
+    /// From just before the commit until the reader knows of it.
     pub seen: Option<Spread>,
     /// From knowing of it to having copied or summed it.
     pub read: Option<Spread>,
@@ -60,7 +60,7 @@ impl Measured {
     }
 }
 
-/// The figures that tables, ratios and pictures are made of: medians in nanoseconds, and bytes a second.
+/// The figures for tables, ratios and pictures: medians in nanoseconds, and bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -85,7 +85,7 @@ impl Figure {
     }
 }
 
-/// Runs `row` once. `None` when the cores' distance was not the same before and after.
+/// Runs `row` once. `None` if the cores' distance was not the same before and after.
 pub fn measure(row: &dyn Row, task: &Task) -> eyre::Result<Option<Measured>> {
     if row.probes() {
         return join(&run(row, task)?, task);
@@ -141,7 +141,7 @@ fn join(control: &Control, task: &Task) -> eyre::Result<Option<Measured>> {
     let (sent, received) = (value(Word::Sent), value(Word::Received));
     ensure!(sent > 0, "nothing was sent");
     if task.mode == Mode::Lossless {
-        ensure!(received == sent, "{received} of {sent} messages arrived where none may be lost");
+        ensure!(received == sent, "{received} of {sent} messages arrived, expected all of them");
     }
     let between = |from: Stamp, to: Stamp| {
         let of = |stamp, index| control.stamp(stamp, index).map_or(0, |slot| slot.load(Ordering::Relaxed));

@@ -1,7 +1,7 @@
 //! The messages: where they come from, and how the reader knows that one is whole.
 
-/// Bytes of all source buffers together. They are used in turn, so a message is in no cache that the processor has for
-/// itself when it is sent (as with a node that has just received it), and in the same one for every row.
+/// Bytes of all source buffers together. They are used in turn, so that a message is not in the processor's own cache
+/// when it is sent (as in a node that has just received it), and is in the same cache for every row.
 const SOURCE_BYTES: usize = 8 << 20;
 
 /// Smallest message: its number and the time of its start; then filling; then the number again, inverted.
@@ -64,8 +64,8 @@ impl Check {
         Self { words, buffers, sums: (0..buffers).map(sum).collect() }
     }
 
-    /// Whether a copied message is whole, by its two ends and one word in between, another each time: a look at each word
-    /// would warm the reader's cache.
+    /// Whether a copied message is whole, judged by its two ends and one word in between, which differs each time:
+    /// checking every word would warm the reader's cache.
     pub fn is_whole(&self, message: &[u8]) -> bool {
         if message.len() != self.words * 8 {
             return false;
@@ -90,7 +90,7 @@ pub fn word(message: &[u8], index: usize) -> u64 {
     u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
 }
 
-/// The sum of a message's words: what a reader does that reads in place.
+/// The sum of a message's words, which a reader in place computes.
 #[inline]
 pub fn sum_words(bytes: &[u8]) -> u64 {
     let (words, _) = bytes.as_chunks::<8>();
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_source_makes_passes_the_check() {
+    fn messages_of_a_source_pass_the_check() {
         for payload in [LEAST_BYTES, 1 << 10, 6_220_800] {
             let (mut source, check) = (Source::new(payload), Check::new(payload));
             for sequence in [0, 1, 12_345] {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_message_does_not() {
+    fn a_torn_message_fails_the_check() {
         let (mut source, check) = (Source::new(1 << 10), Check::new(1 << 10));
         let other = source.stamped(8, 77).to_vec();
         let message = source.stamped(7, 77).to_vec();

@@ -16,12 +16,12 @@ use crate::rows::{self, Row, Writer};
 use crate::task::{Mode, Task};
 use crate::{pin, probe};
 
-/// For set-up and tear-down, however slow the machine.
+/// Time limit for set-up and tear-down, also on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the writer waits for the reader to acknowledge the last message.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Plays a role.
+/// Runs a role.
 pub fn run(role: Role, task: &str, control: &Path) -> eyre::Result<()> {
     let task: Task = serde_json::from_str(task).wrap_err("cannot read --task")?;
     let control = Arc::new(Control::open(&PathBuf::from(control))?);
@@ -73,7 +73,7 @@ fn write(row: &dyn Row, task: &Task, control: &Arc<Control>) -> eyre::Result<()>
     control.word(Word::Elapsed).store(now_ns() - start, Ordering::Relaxed);
     control.word(Word::Sent).store(sent, Ordering::Relaxed);
     if task.mode == Mode::Paced {
-        // What is lost is counted, not waited for without end.
+        // Lost messages are counted rather than waited for without end.
         let _ = wait_for_all(control, all, LAST_WAIT);
     }
     control.word(Word::Stop).store(1, Ordering::Release);
@@ -81,7 +81,8 @@ fn write(row: &dyn Row, task: &Task, control: &Arc<Control>) -> eyre::Result<()>
     Ok(())
 }
 
-/// With stamps for each message; the writer's commit time only where a reader is there to compare it with.
+/// Sends with stamps for each message. The writer's commit time is stamped only if there is a reader to compare it
+/// with.
 fn send_stamped(writer: &mut dyn Writer, source: &mut Source, task: &Task, control: &Control) -> eyre::Result<u64> {
     let period = if task.mode.is_paced() { task.period_ns() } else { 0 };
     let with_reader = task.mode.has_reader();
@@ -109,7 +110,7 @@ fn send_stamped(writer: &mut dyn Writer, source: &mut Source, task: &Task, contr
     Ok(task.messages)
 }
 
-/// Back to back, never further ahead of the reader than the window.
+/// Sends back to back, never further ahead of the reader than the window.
 fn send_lossless(
     writer: &mut dyn Writer,
     source: &mut Source,
@@ -131,7 +132,7 @@ fn send_lossless(
     Ok(task.messages)
 }
 
-/// Keeps a writer from overtaking its reader. Looks at the reader's word only when what it knows is used up.
+/// Keeps a writer from overtaking its reader. Loads the reader's word only once the last value is used up.
 struct Window<'a> {
     control: &'a Control,
     ahead: u64,
@@ -145,15 +146,15 @@ impl Window<'_> {
             return Ok(());
         }
         let mut deadline = None;
-        let mut looks = 0u64;
+        let mut polls = 0u64;
         loop {
             self.known = self.control.word(Word::Acknowledged).load(Ordering::Acquire);
             if sequence < self.known + self.ahead {
                 return Ok(());
             }
             std::hint::spin_loop();
-            looks += 1;
-            if looks.is_multiple_of(1 << 16) {
+            polls += 1;
+            if polls.is_multiple_of(1 << 16) {
                 let deadline = *deadline.get_or_insert_with(|| now_ns() + PATIENCE.as_nanos() as u64);
                 let failed = self.control.word(Word::Failed).load(Ordering::Relaxed) != 0;
                 eyre::ensure!(!failed && now_ns() < deadline, "the reader has stopped at message {}", self.known);
@@ -162,7 +163,7 @@ impl Window<'_> {
     }
 }
 
-/// Spins, since this belongs to the time that is measured.
+/// Spins, because this belongs to the time that is measured.
 fn wait_for_all(control: &Control, messages: u64, patience: Duration) -> eyre::Result<()> {
     let deadline = now_ns() + patience.as_nanos() as u64;
     loop {
@@ -185,7 +186,7 @@ fn read(row: &dyn Row, task: &Task, control: &Arc<Control>) -> eyre::Result<()> 
     probe::follow(control, 0)?;
     match reader {
         Some(reader) => reader.run(receipts)?,
-        // Nothing to do but to keep the processor idle until the second probe.
+        // Keep the processor idle until the second probe.
         None => control.wait_for(Word::Stop, PATIENCE)?,
     }
     probe::follow(control, probe::ROUNDS)

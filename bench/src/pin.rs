@@ -4,12 +4,12 @@ use eyre::{WrapErr, ensure};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Two different processors of those that this process may use: the writer's and the reader's.
+/// Two different processors that this process may use: the writer's and the reader's.
 pub fn pair() -> eyre::Result<(usize, usize)> {
     let allowed = sched_getaffinity(None).wrap_err("cannot ask for the processors of this process")?;
     let mut cpus = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
     let (first, second) = (cpus.next(), cpus.next());
-    ensure!(second.is_some(), "one processor only: writer and reader need one each");
+    ensure!(second.is_some(), "there is only one processor, but writer and reader need one each");
     Ok((first.unwrap_or_default(), second.unwrap_or_default()))
 }
 

@@ -1,4 +1,5 @@
-//! Which measurements are made, in which order: in each round every row, one after the other, under the same conditions.
+//! Which measurements are made, and in which order: in each round, every row, one after the other, under the same
+//! conditions.
 
 use clap::ValueEnum as _;
 
@@ -11,12 +12,12 @@ use crate::rows::Row;
 use crate::series::{Series, SeriesEntry};
 use crate::task::{Mode, PAYLOADS, RINGS, Task, rate_hz};
 
-/// Rounds of a run whose figures may be published, at least.
+/// Fewest rounds of a run whose figures may be published.
 pub const ROUNDS: usize = 5;
 /// Rounds are added to a case until every row has its number of them in one class, but no more than this.
 const MOST_ADDED: usize = 3;
-/// How often a row is measured in one round, until it was in the class in which the others are: the cores' distance changes by
-/// itself, within seconds, and rows are compared within one round and one class.
+/// Most measurements of a row in one round, until one is in the class of the others: the cores' distance changes by
+/// itself within seconds, and rows are compared within one round and one class.
 const ATTEMPTS: usize = 4;
 
 /// What the command line asks for.
@@ -51,10 +52,10 @@ impl Plan {
         }
     }
 
-    /// Whether there is a class in which every row of `case` has been measured in enough rounds: the median of fewer, and of
-    /// rounds in both classes, is no figure.
+    /// Whether there is a class in which every row of `case` has been measured in enough rounds. A median of fewer
+    /// rounds, or of rounds in both classes, cannot be published.
     fn is_settled(&self, case: Case, entries: &[Entry]) -> bool {
-        // A row that has always failed waits for nothing.
+        // A row that has always failed is not waited for.
         let is_there = |name: &&str| entries.iter().any(|entry| entry.row == *name && entry.case == case);
         let there = || self.rows.iter().map(|row| row.name()).filter(is_there);
         let rounds = |row: &str, class| {
@@ -68,7 +69,7 @@ impl Plan {
     fn task(&self, row: &dyn Row, case: Case, number: usize) -> Task {
         let messages = match case.mode {
             mode if mode.is_paced() => ((rate_hz(case.payload) as f64 * self.paced_s) as u64).max(20),
-            // More need too much memory for their stamps.
+            // The stamps of more messages would need too much memory.
             Mode::AloneFlatOut => 1 << 18,
             _ => u64::MAX,
         };
@@ -105,7 +106,7 @@ impl Entries {
     }
 }
 
-/// Runs the plan. A row that fails is reported and the others go on.
+/// Runs the plan. A row that fails is reported, and the others continue.
 pub fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Entries {
     let mut results = Entries::default();
     let mut number = 0;
@@ -160,7 +161,8 @@ fn usual_class(entries: &[Entry]) -> Option<Class> {
     (!entries.is_empty()).then_some(usual)
 }
 
-/// Measures a row until it was in the class `usual`, or often enough. One measurement of each class that it met.
+/// Measures a row until it was in the class `usual`, or often enough. Returns one measurement of each class that
+/// occurred.
 fn attempt(
     plan: &Plan,
     row: &dyn Row,

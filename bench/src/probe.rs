@@ -1,5 +1,5 @@
-//! The cost of a cache line's round trip between the two processors, measured beside every figure: on virtual machines it
-//! flips between two values within seconds, and figures are only compared inside one of them.
+//! The time of a cache line's round trip between the two processors, measured with every figure. On virtual machines,
+//! it changes between two values within seconds, and figures are compared only within one of them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::control::{Control, Word};
 const BATCHES: usize = 20;
 const ROUNDS_PER_BATCH: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between the two values that were ever seen, 0.16 and 0.8 us, in the middle of their ratio.
+/// The geometric mean of the two values that were seen, 0.16 and 0.8 us.
 const NEAR_BELOW_NS: f64 = 350.0;
 
 /// Whether the two processors share a cache.
@@ -49,7 +49,7 @@ pub fn lead(control: &Control, first: u64) -> eyre::Result<f64> {
         for _ in 0..ROUNDS_PER_BATCH {
             number += 1;
             control.word(Word::Ping).store(number, Ordering::Release);
-            answer(control, Word::Pong, number)?;
+            await_word(control, Word::Pong, number)?;
         }
         batches.push((now_ns() - start) as f64 / ROUNDS_PER_BATCH as f64);
     }
@@ -60,7 +60,7 @@ pub fn lead(control: &Control, first: u64) -> eyre::Result<f64> {
 /// The reader's side of [`lead`].
 pub fn follow(control: &Control, first: u64) -> eyre::Result<()> {
     for number in first + 1..=first + ROUNDS {
-        answer(control, Word::Ping, number)?;
+        await_word(control, Word::Ping, number)?;
         control.word(Word::Pong).store(number, Ordering::Release);
     }
     Ok(())
@@ -70,17 +70,17 @@ pub fn follow(control: &Control, first: u64) -> eyre::Result<()> {
 pub const ROUNDS: u64 = BATCHES as u64 * ROUNDS_PER_BATCH;
 
 #[inline]
-fn answer(control: &Control, word: Word, number: u64) -> eyre::Result<()> {
-    let mut looks = 0u64;
+fn await_word(control: &Control, word: Word, number: u64) -> eyre::Result<()> {
+    let mut polls = 0u64;
     let mut deadline = None;
     while control.word(word).load(Ordering::Acquire) != number {
         std::hint::spin_loop();
-        looks += 1;
-        // A clock read in each look would be measured, too.
-        if looks.is_multiple_of(1 << 16) {
+        polls += 1;
+        // Reading the clock in each poll would be measured, too.
+        if polls.is_multiple_of(1 << 16) {
             let deadline = *deadline.get_or_insert_with(|| now_ns() + PATIENCE.as_nanos() as u64);
             if now_ns() > deadline || control.word(Word::Failed).load(Ordering::Relaxed) != 0 {
-                bail!("the other process does not answer the probe");
+                bail!("the other process does not take part in the probe");
             }
         }
     }

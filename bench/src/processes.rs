@@ -1,4 +1,4 @@
-//! Starts the processes of a measurement and sees to it that they end.
+//! Starts the processes of a measurement and ensures that they end.
 
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
@@ -16,8 +16,8 @@ use crate::control::Control;
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From now on Ctrl-C and SIGTERM end the measurement in hand, after which what it made is removed. The processes are in
-/// groups of their own, so that a terminal does not end them first.
+/// After this call, Ctrl-C and SIGTERM end the current measurement, and what it made is removed. The processes have
+/// their own groups, so that a terminal does not end them first.
 pub fn catch_interrupts() -> eyre::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, INTERRUPTED.clone())?;
@@ -25,20 +25,20 @@ pub fn catch_interrupts() -> eyre::Result<()> {
     Ok(())
 }
 
-/// Whether there was one.
+/// Whether there was an interrupt.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
 /// How late an interrupt is noticed.
 const INTERRUPT_SLICE: Duration = Duration::from_millis(500);
-/// After one process has failed, how long the others may take to notice.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long the other processes may take to notice that one has failed.
+const TIME_TO_NOTICE: Duration = Duration::from_secs(3);
 
 /// Processes that are killed when this is dropped, unless they have ended.
 pub struct Processes {
     running: Vec<(String, Child)>,
-    /// Says that one has ended; one thread each waits for that.
+    /// Receives a value for each process that has ended. One thread per process waits for that.
     ended: Receiver<()>,
     end: Sender<()>,
 }
@@ -51,7 +51,7 @@ impl Default for Processes {
 }
 
 impl Processes {
-    /// Starts one more.
+    /// Starts another process.
     pub fn start(&mut self, name: &str, command: &mut Command) -> eyre::Result<&mut Child> {
         let child = command
             .stdin(Stdio::null())
@@ -61,14 +61,14 @@ impl Processes {
         let (end, pid) = (self.end.clone(), Pid::from_child(&child));
         std::thread::spawn(move || {
             wait_for_end(pid);
-            // Nobody listens when the measurement has been given up.
+            // If the measurement has been given up, there is no receiver.
             let _ = end.send(());
         });
         self.running.push((name.to_owned(), child));
         Ok(&mut self.running.last_mut().expect("just pushed").1)
     }
 
-    /// Waits, asleep, until all have ended well. The first one that fails is an error; it is told to the others.
+    /// Sleeps until all processes have succeeded. The first one that fails is an error, and is reported to the others.
     pub fn wait(&mut self, control: &Control, patience: Duration) -> eyre::Result<()> {
         let mut deadline = Instant::now() + patience;
         let mut failure = None;
@@ -90,7 +90,7 @@ impl Processes {
                 };
                 if !status.success() {
                     control.fail();
-                    deadline = deadline.min(Instant::now() + LAST_WORDS);
+                    deadline = deadline.min(Instant::now() + TIME_TO_NOTICE);
                     failure.get_or_insert(eyre::eyre!("the {name} failed ({status})"));
                 }
                 self.running.swap_remove(index);
@@ -99,15 +99,15 @@ impl Processes {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Sleeps until a process has ended, or there was an interrupt, or for `at_most`: whoever measures is not disturbed by
-    /// looking.
+    /// Sleeps until a process has ended, an interrupt came, or `at_most` has passed. It does not poll, which would
+    /// disturb the measurement.
     fn sleep_until_one_ends(&self, at_most: Duration) {
         let deadline = Instant::now() + at_most;
         while !interrupted() && Instant::now() < deadline && self.ended.recv_timeout(INTERRUPT_SLICE).is_err() {}
     }
 }
 
-/// Looks at a process without taking its status away from [`Child::try_wait`].
+/// Waits for a process without taking its status away from [`Child::try_wait`].
 fn wait_for_end(pid: Pid) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
@@ -122,8 +122,8 @@ impl Drop for Processes {
     }
 }
 
-/// Runs one process that measures by itself, and returns what it printed. An interrupt is passed on: the process may have
-/// started others, and ends them.
+/// Runs one process that measures by itself, and returns what it printed. An interrupt is passed on: the process may
+/// have started others, and ends them.
 pub fn output_of(command: &mut Command) -> eyre::Result<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn()?;
     let pid = Pid::from_child(&child);
@@ -132,7 +132,7 @@ pub fn output_of(command: &mut Command) -> eyre::Result<String> {
         let watcher = scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
                 if interrupted() {
-                    // It has not been waited for: the number is still its own.
+                    // The process has not been waited for, so its id is still valid.
                     let _ = kill_process(pid, Signal::TERM);
                 }
                 std::thread::park_timeout(INTERRUPT_SLICE);

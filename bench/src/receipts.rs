@@ -8,7 +8,7 @@ use crate::control::{Control, Stamp, Word};
 use crate::message::{Check, word};
 use crate::task::{Mode, Task};
 
-/// Where a reader says what it has received.
+/// Where a reader records what it has received.
 pub struct Receipts {
     control: Arc<Control>,
     check: Check,
@@ -21,7 +21,7 @@ pub struct Receipts {
 }
 
 impl Receipts {
-    /// None yet.
+    /// No receipts yet.
     pub fn new(task: &Task, control: Arc<Control>) -> Self {
         Self {
             control,
@@ -43,14 +43,14 @@ impl Receipts {
         self.control.word(Word::Failed).load(Ordering::Relaxed) != 0
     }
 
-    /// The time at which a message is first known of; 0 where it does not count.
+    /// The time at which a message becomes known; 0 if it is not measured.
     #[inline]
     pub fn seen_ns(&self) -> u64 {
         if self.stamped { now_ns() } else { 0 }
     }
 
-    /// Copies a message that lies in somebody else's memory, and notes it. `confirm` says afterwards whether it was whole
-    /// all the time.
+    /// Copies a message from memory that another process may overwrite, and notes it. `confirm` returns afterwards
+    /// whether it stayed whole.
     #[inline]
     pub fn copy(&mut self, seen_ns: u64, copy: impl FnOnce(&mut [u8]), confirm: impl FnOnce() -> bool) {
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -77,7 +77,8 @@ impl Receipts {
         self.note(sequence, seen_ns, done_ns);
     }
 
-    /// Notes message `sequence`. Its stamps first: the writer may end the run on the acknowledgement.
+    /// Notes message `sequence`. The stamps are stored first, because the writer may end the run on the
+    /// acknowledgement.
     #[inline]
     pub fn note(&mut self, sequence: u64, seen_ns: u64, done_ns: u64) {
         if sequence >= self.warm_up {

@@ -1,4 +1,4 @@
-//! The two roles of a measurement, and the programs that play them.
+//! The two roles of a measurement, and the programs that run them.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use eyre::{OptionExt as _, WrapErr as _};
 use crate::control::Control;
 use crate::task::Task;
 
-/// Which of the two.
+/// Which of the two processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
 pub enum Role {
@@ -24,7 +24,7 @@ pub fn command(role: Role, task: &Task, control: &Control) -> eyre::Result<Comma
     Ok(command)
 }
 
-/// What every peer is told, in whatever language.
+/// Adds the arguments that every peer gets, in any language.
 pub fn add_arguments(
     command: &mut Command,
     role: Role,

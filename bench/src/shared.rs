@@ -10,12 +10,12 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 pub struct Shared {
     start: *mut u8,
     length: usize,
-    /// What is to be removed in the end.
+    /// The file to remove in the end.
     created: Option<PathBuf>,
 }
 
-// SAFETY: plain memory that belongs to no thread. What is shared in it is reached through atomics, or copied raw under
-// the protocol of the row that owns it.
+// SAFETY: plain memory that does not belong to a thread. What is shared in it is accessed through atomics, or copied
+// raw under the protocol of the row that owns it.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -53,8 +53,8 @@ impl Shared {
         let start = unsafe { mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, file, 0) };
         self.start = start.wrap_err("cannot map shared memory")?.cast();
         self.length = length;
-        // Kernels before 5.14 refuse; then the warm-up faults the pages in.
-        // SAFETY: the whole of a mapping of ours; populating changes no content.
+        // Kernels before 5.14 refuse; then the warm-up faults the pages in. SAFETY: the whole of our own mapping;
+        // populating does not change its content.
         let _ = unsafe { madvise(self.start.cast(), length, Advice::LinuxPopulateWrite) };
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if self.length > 0 {
-            // SAFETY: mapped by us, and nothing borrows from it any more.
+            // SAFETY: mapped by us, and nothing borrows from it.
             let _ = unsafe { munmap(self.start.cast(), self.length) };
         }
         if let Some(path) = &self.created {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Of many durations in nanoseconds.
+/// Percentiles of many durations, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Spread {
@@ -12,7 +12,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// `None` of none.
+    /// `None` if there are no durations.
     pub fn of(mut durations: Vec<u64>) -> Option<Self> {
         durations.sort_unstable();
         let at = |share: f64| durations.get(((durations.len() - 1) as f64 * share).round() as usize);
@@ -21,7 +21,7 @@ impl Spread {
     }
 }
 
-/// The middle one, or the mean of the two in the middle; `None` of none.
+/// The middle value, or the mean of the two in the middle; `None` if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

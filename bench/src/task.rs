@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How messages follow each other, and who is there.
+/// How messages follow each other, and whether there is a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -46,7 +46,7 @@ pub const PAYLOADS: [usize; 4] = [1 << 10, 64 << 10, 1 << 20, 6_220_800];
 /// Rings in bytes: larger than a last-level cache, and one that fits most.
 pub const RINGS: [usize; 2] = [256 << 20, 16 << 20];
 
-/// Messages a second of the paced modes.
+/// Messages per second of the paced modes.
 pub fn rate_hz(payload: usize) -> u64 {
     match payload {
         0..=65_536 => 500,
@@ -71,7 +71,7 @@ pub fn payload_name(payload: usize) -> String {
 pub struct Task {
     /// The row that plays both roles.
     pub row: String,
-    /// Unique: of the stream, service, key or file.
+    /// Unique name of the stream, service, key or file.
     pub name: String,
     pub mode: Mode,
     /// Bytes of one message.
@@ -82,7 +82,7 @@ pub struct Task {
     pub warm_up: u64,
     /// Most measured messages.
     pub messages: u64,
-    /// Most time for them, of the flat-out modes.
+    /// Most time for them in the flat-out modes.
     pub limit_ns: u64,
     pub writer_cpu: usize,
     pub reader_cpu: usize,
@@ -99,7 +99,7 @@ impl Task {
         self.ring_messages() / 2
     }
 
-    /// Nanoseconds from one message to the next, of the paced modes.
+    /// Nanoseconds from one message to the next in the paced modes.
     pub fn period_ns(&self) -> u64 {
         1_000_000_000 / rate_hz(self.payload)
     }

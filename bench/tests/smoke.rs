@@ -1,4 +1,4 @@
-//! A short run of the rows that need nothing else: everything that is written is there and plausible.
+//! A short run of the rows that need nothing else: all output exists and is plausible.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,7 +51,7 @@ fn a_quick_run_prints_tables_and_targets_and_writes_json_pictures_and_a_page() {
             }
             Some("paced") => {
                 let p50 = |figure: &str| measured[figure]["p50_ns"].as_f64().expect("a median");
-                // Stamps of two processes, joined by number: the order in which they were made.
+                // The stamps of two processes, joined by number, are in the order of the events.
                 assert!(p50("through") > p50("seen") && p50("seen") > 0.0, "{name}: {row}");
             }
             _ => assert!(measured["write"]["p50_ns"].as_f64().is_some_and(|ns| ns > 0.0), "{row}"),
@@ -63,14 +63,14 @@ fn a_quick_run_prints_tables_and_targets_and_writes_json_pictures_and_a_page() {
     assert!(page.contains("## Method") && page.contains("| dora-shm-in-place |"), "{page}");
     let pictures: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("![")?.split_once("](")?.1.strip_suffix(')')).collect();
-    // Those that this run has figures for.
+    // The pictures for which this run has figures.
     assert_eq!(pictures, ["latency.svg", "throughput.svg"]);
     for picture in &pictures {
         let svg = std::fs::read_to_string(out.0.join(picture)).expect(picture);
         assert!(svg.starts_with("<svg") && svg.contains("dora-shm"), "{picture}");
     }
 
-    // The data are enough to make the page again.
+    // The page can be made again from the data.
     let again = Folder(out.0.join("again"));
     let data = out.0.join("bench.json");
     let printed_again = run(&["--page-from", data.to_str().expect("UTF-8")], &again.0);
@@ -103,7 +103,7 @@ fn a_page_cannot_be_made_from_other_files() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not hold a benchmark's data"));
 }
 
-/// Only where there is a Python for them: the checks need none.
+/// Runs only if there is a Python with the packages, which the checks do not need.
 #[test]
 fn the_rows_in_python_bring_every_message() {
     if std::env::var_os(PYTHON).is_none_or(|path| path.is_empty()) {
@@ -129,7 +129,7 @@ fn the_rows_in_python_bring_every_message() {
 }
 
 #[test]
-fn a_row_in_python_without_one_says_what_to_run() {
+fn a_row_in_python_without_an_interpreter_names_the_command_to_run() {
     let out = Folder(std::env::temp_dir().join(format!("dora-shm-bench-none-{}", std::process::id())));
     let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench"));
     command.args(["--quick", "--only", "ezmsg", "--payload", "1024", "--ring", "16777216"]).arg("--out").arg(&out.0);
@@ -147,12 +147,12 @@ fn an_unknown_row_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_measured_or_written_is_refused_at_once() {
+fn arguments_that_cannot_be_measured_or_written_are_refused_at_once() {
     for (arguments, word) in [
         (["--payload", "10"], "multiple of 8"),
         (["--payload", "0"], "at least 32"),
-        (["--ring", "0"], "from 1 on"),
-        (["--rounds", "0"], "from 1 on"),
+        (["--ring", "0"], "at least 1"),
+        (["--rounds", "0"], "at least 1"),
         (["--out", "/proc/nowhere"], "/proc/nowhere"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_dora-shm-bench")).args(arguments).output().expect("it starts");

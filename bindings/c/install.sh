@@ -13,28 +13,27 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
 cargo=${CARGO:-cargo}
 
-# rustix by way of libc: its own way to the kernel's functions ends in a SIGSEGV under valgrind, which is a usual tool for
-# programs in C. Beside it, what makes the static library small. All this in a folder of its own, so that nothing else in
-# the workspace is compiled anew.
+# rustix uses libc here: its own system calls end in a SIGSEGV under valgrind, a common tool for programs in C. The other
+# settings make the static library small. The build has its own folder, so that nothing else in the workspace is recompiled.
 built=$("$cargo" metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/c-library
 export CARGO_TARGET_DIR="$built"
 export RUSTFLAGS="${RUSTFLAGS:-} --cfg rustix_use_libc"
 export CARGO_PROFILE_RELEASE_LTO=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_DEBUG=0
 built=$built/release
 
-# The compiler is asked on the way which libraries of the system the static one needs. It names libgcc_s too, which a fully
-# static program cannot have and which the C compiler adds by itself where it is needed.
-said=$("$cargo" rustc --quiet --release --lib -- --print native-static-libs 2>&1) || { echo "$said" >&2; exit 1; }
-native=$(echo "$said" | sed -n 's/.*native-static-libs: //p' | sed 's/-lgcc_s *//' | head -n 1)
-[ -n "$native" ] || { echo "the compiler does not report which libraries a static one needs: $said" >&2; exit 1; }
+# The compiler also prints which system libraries the static library needs. Among them is libgcc_s, which a fully static
+# program cannot use and which the C compiler adds by itself where it is needed.
+printed=$("$cargo" rustc --quiet --release --lib -- --print native-static-libs 2>&1) || { echo "$printed" >&2; exit 1; }
+native=$(echo "$printed" | sed -n 's/.*native-static-libs: //p' | sed 's/-lgcc_s *//' | head -n 1)
+[ -n "$native" ] || { echo "the compiler does not report which libraries a static one needs: $printed" >&2; exit 1; }
 
 version=$("$cargo" pkgid | sed 's/.*[#@]//')
 soname=$(objdump -p "$built/libdora_shm.so" | awk '$1 == "SONAME" { print $2 }')
 
 mkdir -p "$to/lib/pkgconfig" "$to/include"
 install -m 644 include/dora_shm.h include/dora_shm.hpp "$to/include/"
-# Without what only a debugger of the library itself would read. Each file appears whole: programs may be running with the
-# one that it replaces.
+# Strip what only a debugger of the library itself would read. Each file is replaced as a whole, because programs may be
+# running with the previous one.
 put() {
     strip "$1" -o "$to/lib/$3.new" "$built/$2"
     chmod "$4" "$to/lib/$3.new"

@@ -4,7 +4,8 @@ use std::fmt;
 
 use dora_shm_ring::{Dtype, MAX_RANK};
 
-/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and a remedy.
+/// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and a
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("input `{input}` ({arrow_type}): {reason}")]
 pub struct Refusal {
@@ -118,7 +119,7 @@ pub enum Reason {
         samples: u64,
     },
     /// A shape with more samples than can be counted.
-    #[error("{origin} {shape:?} is too large: no message has so many samples (found {samples}); {}", correct(origin))]
+    #[error("{origin} {shape:?} is too large: no message has that many samples (found {samples}); {}", correct(origin))]
     ShapeTooLarge {
         /// Where the shape comes from.
         origin: &'static str,
@@ -149,7 +150,7 @@ pub enum Reason {
     },
     /// `AXIS` names no dim.
     #[error(
-        "AXIS is `{axis}`, but the dims are {dims:?}; name one of these (or set FRAMES: message, for one frame a message)"
+        "AXIS is `{axis}`, but the dims are {dims:?}; name one of these (or set FRAMES: message, for one frame per message)"
     )]
     UnknownAxis {
         /// The setting.
@@ -160,7 +161,7 @@ pub enum Reason {
     /// The parameter `stream_dim` names no dim.
     #[error(
         "the parameter `stream_dim` is `{dim}`, but the dims are {dims:?}; fix the source, or set AXIS to one of these \
-         (or FRAMES: message, for one frame a message)"
+         (or FRAMES: message, for one frame per message)"
     )]
     UnknownStreamDim {
         /// The parameter.

@@ -2,7 +2,7 @@
 
 use dora_shm_ring::Dtype;
 
-/// What the user says about the messages of one input. What is left unset is derived from each message.
+/// What the user specifies about the messages of one input. Whatever is unset is derived from each message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageSettings {
     /// `AXIS`: name of the dim along which frames are buffered.
@@ -10,17 +10,17 @@ pub struct MessageSettings {
     /// `SAMPLE_RATE`: frames per second, finite and at least 0 (0: irregular). It overrides the source's `sample_rate`,
     /// and does not affect how many frames a message has.
     pub sample_rate_hz: Option<f64>,
-    /// `SHAPE`: shape of one frame, without the buffered axis; each dimension at least 1, `[]` is one sample. It overrides
-    /// the source's `shape`. The source's `dims` then only name dims: those of the message if there is one more than the
-    /// frame has and one of them is the buffered axis, else those of the frame. The source's rate applies if its frames are
-    /// the same.
+    /// `SHAPE`: shape of one frame, without the buffered axis; each dimension at least 1, `[]` is one sample. It
+    /// overrides the source's `shape`. The source's `dims` then only name dims: those of the message if there is one
+    /// more than the frame has and one of them is the buffered axis, else those of the frame. The source's rate applies
+    /// if its frames are the same.
     pub shape: Option<Vec<u64>>,
     /// `DIMS`: a name for each dimension of the message, in the message's order; or, when the buffered axis is not
     /// among them, for each dimension of a frame.
     pub dims: Option<Vec<String>>,
-    /// `DTYPE`: how bytes are read; other numbers are converted to it. A message with a value that it cannot represent is
-    /// refused: a value out of range (for bool: other than 0 and 1), a NaN or a fraction if it is an integer type, or an
-    /// integer that a float type would round. Conversions between float types round fractions.
+    /// `DTYPE`: how bytes are read; other numbers are converted to it. A message with a value that it cannot represent
+    /// is refused: a value out of range (for bool: other than 0 and 1), a NaN or a fraction if it is an integer type,
+    /// or an integer that a float type would round. Conversions between float types round fractions.
     pub dtype: Option<Dtype>,
     /// `FIELD`: paths into a struct, the steps separated by dots (`pose.position`). Empty: all of it.
     pub fields: Vec<String>,
@@ -33,7 +33,7 @@ pub struct MessageSettings {
 /// How many frames a message is (`FRAMES`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrameRule {
-    /// `auto`: as the message says.
+    /// `auto`: as the message states.
     #[default]
     Auto,
     /// `message`: each message is one frame.

@@ -1,4 +1,4 @@
-//! Messages that are like the one before, however many frames they have, are interpreted and copied without allocating.
+//! Messages of the same form as the one before are interpreted and copied without allocating, for any number of frames.
 
 use std::alloc::System;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn messages() -> Vec<(&'static str, ArrayRef, MetadataParameters)> {
     ]
 }
 
-/// Messages that say the same of frames of which there are `frames`, and which begin at `frames` seconds.
+/// Messages that differ only in their number of frames, `frames`, and begin at `frames` seconds.
 fn of_length(frames: usize) -> Vec<(&'static str, ArrayRef, MetadataParameters, MessageSettings)> {
     let text = |text: &str| Parameter::String(text.to_owned());
     let list = |names: &[&str]| Parameter::ListString(names.iter().map(|&name| name.to_owned()).collect());
@@ -149,14 +149,14 @@ fn messages_of_any_length_do_not_allocate() {
             assert_eq!(chunk.frames(), LENGTHS[index % LENGTHS.len()] as u64, "{what}");
             chunk.fill(0..chunk.frames(), &mut memory[..chunk.bytes() as usize]);
         };
-        // Until what changes is known to change, and there is room for the longest.
+        // These passes are not measured: the interpreter learns what changes, and makes room for the longest message.
         (0..2 * LENGTHS.len()).for_each(&mut pass);
         assert_allocates_nothing(messages[0].0, || (0..20 * LENGTHS.len()).for_each(&mut pass));
     }
 }
 
-/// What `work` asks for it asks for each time. The harness has a thread of its own, for which the allocator counts as
-/// well, but not each time.
+/// If `work` allocates, it does so each time. The allocator also counts the harness's thread, which does not allocate
+/// each time.
 fn assert_allocates_nothing(what: &str, mut work: impl FnMut()) {
     let mut asked = || {
         let region = Region::new(ALLOCATOR);
@@ -168,7 +168,7 @@ fn assert_allocates_nothing(what: &str, mut work: impl FnMut()) {
     assert_eq!(least, Some(0), "{what}: each time something was allocated");
 }
 
-/// One test, since the allocator counts for all threads.
+/// There is only one test, because the allocator counts all threads.
 #[test]
 fn messages_like_the_one_before_do_not_allocate() {
     messages_of_any_length_do_not_allocate();

@@ -10,8 +10,8 @@ use dora_shm_ring::MessageInfo;
 pub enum Rule {
     /// After this many frames, at least 1.
     Frames(u64),
-    /// Before the first frame whose time is this much later than that of the run's first frame; if no frame follows, this
-    /// much later by the clock.
+    /// Before the first frame whose time is at least this much later than that of the run's first frame. If no frame
+    /// follows, after this much time by the clock.
     Span(Duration),
 }
 
@@ -34,8 +34,8 @@ pub struct Run {
     pub samples: Vec<u8>,
     /// One value per frame on the buffered axis.
     pub times: Vec<f64>,
-    /// The message that brought the first frame. `first` is the position of that frame, and `lost` the number of frames lost
-    /// just before it.
+    /// The message that brought the first frame. `first` is the position of that frame, and `lost` the number of frames
+    /// lost just before it.
     pub info: MessageInfo,
 }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_have_the_number_of_frames_whatever_the_messages_had() {
+    fn runs_have_the_given_number_of_frames_regardless_of_the_messages() {
         let runs = cut(Rule::Frames(4), &[(0, 3, 0), (3, 0, 0), (3, 1, 0), (4, 9, 0)], |position| position as f64);
         let expected = [(0, vec![0, 1, 2, 3]), (4, vec![4, 5, 6, 7]), (8, vec![8, 9, 10, 11]), (12, vec![12])];
         assert_eq!(runs, expected.map(|(first, samples)| (first, samples, 0)));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_nothing_follows_ends_by_the_clock() {
+    fn a_run_that_no_frame_follows_ends_by_the_clock() {
         let start = Instant::now();
         let mut chunker = Chunker::new(Rule::Span(Duration::from_secs(1)), 1, start);
         assert_eq!(chunker.deadline(), None);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_is_so_many_frames_where_the_rate_is_known() {
+    fn a_span_becomes_a_number_of_frames_if_the_rate_is_known() {
         let span = Duration::from_millis(20);
         assert_eq!(Rule::of_span(span, 1000.0), Rule::Frames(20));
         assert_eq!(Rule::of_span(span, 1.0), Rule::Frames(1));

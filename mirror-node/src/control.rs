@@ -1,4 +1,4 @@
-//! Listens to dora while the mirror sleeps on its stream.
+//! Listens to dora while the mirror waits for its stream.
 
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -15,7 +15,7 @@ use eyre::Context as _;
 pub enum Order {
     /// dora or a signal stops it.
     Stop,
-    /// dora is gone.
+    /// The connection to dora is lost.
     Lost,
 }
 
@@ -36,7 +36,7 @@ impl Control {
         let mut events = Events::new(events, stopper.clone());
         let listen = move || {
             let order = wait_for_order(&mut events, &log);
-            // There is no receiver if the mirror has ended by itself.
+            // If the mirror has ended by itself, there is no receiver.
             let _ = sender.send(order);
             interrupter.interrupt();
             events
@@ -73,7 +73,7 @@ fn wait_for_order(events: &mut Events, log: &Log) -> Order {
             Next::Event(Event::Error(error)) => {
                 log.warn(&format!("dora: {}", error.lines().next().unwrap_or_default()))
             }
-            // The input `tick` has no meaning: dora does not restart a node without inputs.
+            // The input `tick` is ignored. It exists because dora does not restart a node without inputs.
             Next::Event(_) | Next::Due => {}
             Next::End => return Order::Lost,
         }

@@ -1,4 +1,4 @@
-//! Messages of the stream become messages of dora.
+//! Turns messages of the stream into messages of dora.
 
 use std::time::Instant;
 
@@ -69,9 +69,9 @@ pub struct Emitter {
     counters: Counters,
     current: Option<Current>,
     parts: PartsEncoder,
-    /// Of the message in hand.
+    /// Times of the current message.
     times: Vec<f64>,
-    /// Frames that no message has had, nor counted as lost: the next message counts them.
+    /// Frames that were neither sent nor counted as lost: the next message counts them.
     owed: u64,
     missed_a_description: bool,
 }
@@ -80,8 +80,8 @@ pub struct Emitter {
 struct Current {
     rebuilder: Result<Rebuilder, String>,
     chunker: Option<Chunker>,
-    /// Whether the array of such a message uses its samples as they are.
-    lies_over: bool,
+    /// Whether the array of such a message uses its samples in place.
+    uses_samples: bool,
 }
 
 impl Emitter {
@@ -111,9 +111,9 @@ impl Emitter {
         &self.counters
     }
 
-    /// Copies a message from the ring into dora's memory. This is the only copy, unless the samples have to be converted or
-    /// brought back into the source's order. Such samples are first copied out of the ring, because the writer may change
-    /// them at any moment.
+    /// Copies a message from the ring into dora's memory. This is the only copy, unless the samples have to be
+    /// converted or moved back into the source's order. Such samples are first copied out of the ring, because the
+    /// writer may overwrite them at any moment.
     pub fn encode(&mut self, reader: &MessageReader, view: &MessageView) -> Encoded {
         self.follow(reader);
         let marks = self.marks(view.info());
@@ -127,15 +127,15 @@ impl Emitter {
     }
 
     fn encode_parts(&mut self, parts: &[SharedBytes], bytes: usize, times: &[f64], marks: &Marks) -> Encoded {
-        let lies_over = self.current.as_ref().is_none_or(|current| current.lies_over);
-        if lies_over && bytes > 0 {
+        let uses_samples = self.current.as_ref().is_none_or(|current| current.uses_samples);
+        if uses_samples && bytes > 0 {
             let blank = self.parts.blank(bytes);
             let (array, parameters) = self.rebuilt(&blank, times, marks)?;
             if let Some(sample) = self.parts.encode(&self.allocator, array, &blank, parts) {
                 return Ok((parameters, Payload::Sample(sample?)));
             }
             if let Some(current) = &mut self.current {
-                current.lies_over = false;
+                current.uses_samples = false;
             }
         }
         let mut samples = MutableBuffer::from_len_zeroed(bytes);
@@ -158,8 +158,8 @@ impl Emitter {
         self.rebuilder()?.message(std::slice::from_ref(samples), &[times], marks).map_err(|error| error.to_string())
     }
 
-    /// Sends what [`Emitter::encode`] made of a message that is known to be whole. If it cannot be sent, the next message
-    /// counts its frames as lost.
+    /// Sends what [`Emitter::encode`] made of a message that is known to be whole. If it cannot be sent, the next
+    /// message counts its frames as lost.
     pub fn send(&mut self, node: &mut DoraNode, encoded: Encoded, sent: Sent) -> eyre::Result<()> {
         let (parameters, payload) = match encoded {
             Ok(encoded) => encoded,
@@ -183,7 +183,7 @@ impl Emitter {
     pub fn cut(&mut self, node: &mut DoraNode, reader: &MessageReader, message: &Message) -> eyre::Result<()> {
         self.follow(reader);
         if message.times().is_empty() && message.info().lost > 0 {
-            // There is no run whose first frame could count it.
+            // There is no run whose first frame could carry this count.
             self.flush(node)?;
             self.owed = self.owed.saturating_add(message.info().lost);
             return Ok(());
@@ -244,7 +244,7 @@ impl Emitter {
         }
     }
 
-    /// Sends what waits: the next message has another generation or description.
+    /// Sends what waits, because the next message has a different generation or description.
     pub fn renew(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
         self.flush(node)?;
         self.current = None;
@@ -261,8 +261,8 @@ impl Emitter {
                     self.log.warn(&format!("the frames are sent without dims, labels and attributes: {reason}"));
                 }
                 None => self.log.warn(
-                    "a description of the stream was replaced before it could be read; the messages that it described \
-                     are rebuilt with the last one that is known: parameters that changed in between are not theirs",
+                    "a description of the stream was replaced before it could be read; its messages are rebuilt with \
+                     the last known description, so parameters that changed in between may be wrong",
                 ),
             }
         }
@@ -276,7 +276,7 @@ impl Emitter {
         self.current = Some(Current {
             rebuilder: rebuilder.map_err(|error| error.to_string()),
             chunker: rule(self.chunk, format).map(|rule| Chunker::new(rule, format.frame_bytes(), Instant::now())),
-            lies_over: true,
+            uses_samples: true,
         });
     }
 }

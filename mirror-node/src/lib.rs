@@ -1,7 +1,8 @@
 //! The mirror: a dora node that re-emits a stream in shared memory as messages of its output `data`.
 //!
-//! [`run`] is the loop: one thread sleeps on the stream, another on dora's events, and each can wake the other. `emit` turns
-//! messages of the stream into messages of dora, `parts` encodes them with one copy, and `chunker` cuts them as `CHUNK` says.
+//! [`run`] is the loop: one thread waits for the stream, another for dora's events, and each can wake the other. `emit`
+//! turns messages of the stream into messages of dora, `parts` encodes them with one copy, and `chunker` cuts them
+//! according to `CHUNK`.
 
 mod chunker;
 mod control;
@@ -40,8 +41,8 @@ pub fn main() -> eyre::Result<()> {
     };
     // Until the node has joined, there is nothing to clean up.
     let termination = Termination::watch(|| process::exit(0)).wrap_err("cannot handle signals")?;
-    // If dora started the node, its settings are known before it joins: the mirror then exists when the dataflow begins, and
-    // misses nothing of a stream that the same dataflow writes.
+    // If dora started the node, its settings are known before it joins. The mirror then opens the stream before the
+    // dataflow begins, and misses nothing of a stream that the same dataflow writes.
     let early = Surroundings::before_init()?.map(|surroundings| open(&surroundings)).transpose()?;
     let (node, events) = join(name.as_deref())?;
     let opened = match early {
@@ -58,7 +59,7 @@ fn open(surroundings: &Surroundings) -> eyre::Result<Opened> {
     Opened::open(MirrorSettings::from_env(&surroundings.env).wrap_err("the settings of this node are wrong")?)
 }
 
-/// Mirrors until the dataflow ends, `stopper` stops it, or a setting ends it.
+/// Mirrors until the dataflow ends, `stopper` stops the mirror, or a setting ends it.
 ///
 /// # Errors
 /// If a setting ends the node, the stream cannot be read, or the connection to dora is lost.
@@ -67,7 +68,7 @@ pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Sto
     let mut mirror = Mirror::new(&mut node, opened, log.clone());
     let control = Control::spawn(events, stopper, mirror.interrupter(), log)?;
     let ended = mirror.mirror(&mut node, &control);
-    // dora's events have to end before the node, and both on this thread.
+    // dora's events have to be dropped before the node, and both on this thread.
     drop(control.join());
     mirror.report_last(&mut node);
     ended

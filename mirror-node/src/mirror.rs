@@ -1,4 +1,4 @@
-//! The stream's side: sleep, read, emit.
+//! The loop on the stream: wait, read, emit.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ impl Opened {
         let reader = MessageReader::open(name, options)
             .map_err(|error| match error {
                 dora_shm_ring::Error::WrongOwner { found, .. } => eyre::Report::new(error)
-                    .wrap_err(format!("the stream is another user's; to trust it, set OWNER: {found}")),
+                    .wrap_err(format!("the stream belongs to another user; to trust it, set OWNER: {found}")),
                 error => eyre::Report::new(error),
             })
             .wrap_err_with(|| format!("cannot read the stream {name:?}"))?;
@@ -52,17 +52,17 @@ pub struct Mirror {
     lost: u64,
     losses: u64,
     loss_log: Refusals,
-    /// The generation that was read last: a reader that has left its stream has none.
+    /// The generation that was read last. It is kept here because a reader that has left its stream has no generation.
     generation: Option<u32>,
     /// The copy of a message, if `CHUNK` cuts messages.
     message: Message,
 }
 
-/// What one look at the stream brought.
+/// The result of one poll of the stream.
 enum Step {
-    /// Look again.
+    /// Poll again.
     More,
-    /// Sleep.
+    /// Nothing new: wait.
     Nothing,
     /// The stream was closed.
     Closed,
@@ -125,16 +125,16 @@ impl Mirror {
                     }
                     self.log.info("the stream was closed; waiting for its next writer");
                 }
-                Step::Nothing => self.sleep(node, now)?,
+                Step::Nothing => self.wait(node, now)?,
             }
         }
     }
 
-    fn sleep(&mut self, node: &mut DoraNode, now: Instant) -> eyre::Result<()> {
+    fn wait(&mut self, node: &mut DoraNode, now: Instant) -> eyre::Result<()> {
         let report_at = self.reporter.as_ref().map_or(now, Reporter::due_at);
         let until = self.emitter.deadline().map_or(report_at, |deadline| deadline.min(report_at));
         let waited = self.reader.wait(until.saturating_duration_since(now));
-        if let Wait::Quiet(liveness) =
+        if let Wait::Timeout(liveness) =
             waited.wrap_err_with(|| format!("waiting for stream {:?}", self.settings.shmem_name))?
         {
             self.see(liveness);
@@ -142,7 +142,7 @@ impl Mirror {
         self.take_events(node)
     }
 
-    /// Takes in what has happened to the stream beside its frames.
+    /// Handles the events of the stream other than frames.
     fn take_events(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
         while let Some(event) = self.reader.next_event() {
             match event.kind {
@@ -160,7 +160,7 @@ impl Mirror {
         self.state = match liveness {
             Liveness::Dead => State::Dead,
             Liveness::Live | Liveness::Idle => State::Live,
-            // Of a stream that ezmsg wrote, no more can be known than that it is there.
+            // For a stream that ezmsg wrote, only its presence can be known.
             Liveness::Ezmsg if self.generation.is_some() => State::Live,
             Liveness::Closed => State::Closed,
             // A closed stream that has disappeared stays closed.
@@ -184,7 +184,7 @@ impl Mirror {
             Outcome::Closed => return Ok(Step::Closed),
         };
         let encoded = self.emitter.encode(&self.reader, &view);
-        // A message that was encoded from frames that the writer overwrote meanwhile must not leave this process.
+        // If the writer has overwritten the frames meanwhile, the encoded message must not be sent.
         let info = *view.info();
         let bytes = view.samples().iter().map(|part| part.len() as u64).sum();
         if self.reader.finish(view) {
@@ -218,7 +218,7 @@ impl Mirror {
         let now_lost = lost - self.lost;
         self.lost = lost;
         let warning = "frames were lost, because the writer overwrote them, or removed a short generation, before the mirror \
-                    read them; the next message says how many";
+                    read them; the next message has their number as `lost`";
         if self.settings.on_loss == OnLoss::Mark
             && let Some(line) = self.loss_log.add(warning.to_owned(), Instant::now())
         {

@@ -1,8 +1,9 @@
 //! Copies a message whose samples are in a ring into dora's memory, once.
 //!
-//! dora encodes Arrow arrays, which have one immutable buffer. Ring memory is neither: its writer may overwrite it at any
-//! moment, and a message that wraps around the end of the ring is in two parts. So dora encodes an array of the same type and
-//! length once, over zeroes, and the bytes around its samples are reused for every such message.
+//! dora encodes Arrow arrays, each of which has one immutable buffer. A message in a ring does not: the writer may
+//! overwrite it at any moment, and a message that wraps around the end of the ring is in two parts. So dora encodes an
+//! array of zeroes of the same type and length once, and the bytes around its samples are reused for every such
+//! message.
 
 use std::ops::Range;
 
@@ -47,10 +48,10 @@ impl Part for &[u8] {
     }
 }
 
-/// So many envelopes are kept: messages of a stream have few lengths, and each envelope takes less than a kilobyte.
+/// Most envelopes that are kept: messages of a stream have few lengths, and each envelope takes less than a kilobyte.
 const MOST_ENVELOPES: usize = 32;
 
-/// Encodes messages in parts, and keeps what it needs for the next one of the same type and length.
+/// Encodes messages in parts, and keeps the envelope for the next message of the same type and length.
 #[derive(Default)]
 pub struct PartsEncoder {
     blank: Option<Buffer>,
@@ -71,13 +72,13 @@ impl PartsEncoder {
     /// Zeroes in place of the samples of a message of this many bytes.
     pub fn blank(&mut self, bytes: usize) -> Buffer {
         let long_enough = self.blank.take().filter(|blank| blank.len() >= bytes);
-        // Never written, so the pages of a large buffer are all the zero page.
+        // The buffer is never written, so all pages of a large one are the zero page.
         let blank = long_enough.unwrap_or_else(|| MutableBuffer::from_len_zeroed(bytes).into());
         self.blank.insert(blank).slice_with_length(0, bytes)
     }
 
-    /// Copies `parts` into dora's memory as the samples of a message like `array`, which was made of `blank`. `None` if the
-    /// array does not use the samples as they are: then they have to be joined.
+    /// Copies `parts` into dora's memory as the samples of a message like `array`, which was made of `blank`. `None`:
+    /// the array does not use the samples in place, so the parts have to be joined.
     pub fn encode(
         &mut self,
         allocator: &SampleAllocator,
@@ -85,7 +86,7 @@ impl PartsEncoder {
         blank: &Buffer,
         parts: &[impl Part],
     ) -> Option<Result<DataSample, String>> {
-        if !lies_over(&array.to_data(), blank) {
+        if !uses_samples(&array.to_data(), blank) {
             return None;
         }
         let fits = |envelope: &Envelope| {
@@ -142,10 +143,10 @@ fn place_of_last_buffer(encoded: usize, samples: usize) -> Option<Range<usize>> 
 }
 
 /// Whether the numbers of an array are exactly `buffer`.
-fn lies_over(array: &ArrayData, buffer: &Buffer) -> bool {
+fn uses_samples(array: &ArrayData, buffer: &Buffer) -> bool {
     match (array.child_data(), array.buffers()) {
         ([], [numbers]) => array.offset() == 0 && numbers.as_ptr() == buffer.as_ptr() && numbers.len() == buffer.len(),
-        ([child], _) => array.offset() == 0 && lies_over(child, buffer),
+        ([child], _) => array.offset() == 0 && uses_samples(child, buffer),
         _ => false,
     }
 }
@@ -185,7 +186,7 @@ mod tests {
         Arc::new(ListArray::new(field, offsets, pairs, None))
     }
 
-    /// Every way of cutting a message is encoded to the very bytes that dora makes of the whole.
+    /// However a message is cut, it is encoded to exactly the bytes that dora makes of the whole.
     fn check(length: usize, cuts: &[usize], array: impl Fn(&Buffer) -> ArrayRef) {
         let allocator = SampleAllocator::heap();
         let mut encoder = PartsEncoder::default();
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_take_turns_are_encoded_once_each_and_a_stream_of_many_lengths_keeps_few() {
+    fn alternating_lengths_are_encoded_once_each_and_few_envelopes_are_kept() {
         let allocator = SampleAllocator::heap();
         let mut encoder = PartsEncoder::default();
         let mut encode = |length: usize| {
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_that_is_no_plain_look_at_the_samples_is_left_to_be_joined() {
+    fn the_parts_of_an_array_that_does_not_use_the_samples_in_place_have_to_be_joined() {
         let allocator = SampleAllocator::heap();
         let mut encoder = PartsEncoder::default();
         let blank = encoder.blank(16);

@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until `condition` holds. It sleeps between two looks, so that those it waits for can run.
+/// Waits until `condition` holds. It sleeps between two polls, so that the threads it waits for can run.
 #[track_caller]
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < end, "gave up waiting: {what}");
+        assert!(Instant::now() < end, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -56,7 +56,7 @@ fn counted(first: u32, frames: u32) -> Value {
     json!((2 * first..2 * (first + frames)).map(|sample| sample as f32).collect::<Vec<_>>())
 }
 
-/// A mirror that runs on a thread of its own.
+/// A mirror that runs on its own thread.
 struct Mirroring {
     thread: JoinHandle<eyre::Result<()>>,
     outputs: OutputReceiver,
@@ -85,7 +85,7 @@ impl Mirroring {
         Self { thread, outputs, messages: Vec::new(), stopper }
     }
 
-    /// Waits until so many messages came out.
+    /// Waits until the mirror has sent this many messages.
     fn until(&mut self, messages: usize) {
         wait_until(&format!("{messages} messages"), || {
             let ended = self.thread.is_finished();
@@ -114,7 +114,7 @@ impl Mirroring {
 }
 
 #[test]
-fn the_messages_come_out_as_they_went_in_also_empty_ones() {
+fn messages_come_out_as_they_went_in_even_empty_ones() {
     let name = stream_name("messages");
     let mut writer = writer_of(&name, 100);
     for (first, frames) in [(0, 3), (3, 0), (3, 5)] {
@@ -130,7 +130,7 @@ fn the_messages_come_out_as_they_went_in_also_empty_ones() {
 }
 
 #[test]
-fn messages_that_wrap_round_the_rings_end_come_out_as_they_went_in() {
+fn messages_that_wrap_around_the_rings_end_come_out_as_they_went_in() {
     let name = stream_name("wraps");
     let mut writer = writer_of(&name, 10);
     let mut mirroring = Mirroring::start(settings(&name, &[("START", "oldest"), ("ON_CLOSE", "stop")]));
@@ -148,7 +148,7 @@ fn messages_that_wrap_round_the_rings_end_come_out_as_they_went_in() {
 }
 
 #[test]
-fn a_stream_that_comes_later_is_mirrored_from_its_first_frame_and_its_next_writer_too() {
+fn a_stream_that_begins_later_is_mirrored_from_its_first_frame_and_so_is_its_next_writer() {
     let name = stream_name("waits");
     let mut mirroring = Mirroring::start(settings(&name, &[]));
     let mut writer = writer_of(&name, 100);
@@ -164,7 +164,7 @@ fn a_stream_that_comes_later_is_mirrored_from_its_first_frame_and_its_next_write
 }
 
 #[test]
-fn messages_can_be_cut_anew_and_the_rest_comes_at_the_end() {
+fn messages_can_be_cut_to_another_length_and_the_rest_comes_at_the_end() {
     let name = stream_name("cut");
     let mut writer = writer_of(&name, 100);
     for first in 0..5 {
@@ -180,13 +180,14 @@ fn messages_can_be_cut_anew_and_the_rest_comes_at_the_end() {
 }
 
 #[test]
-fn a_loss_ends_a_mirror_that_was_told_so_and_the_error_counts_it() {
+fn with_on_loss_stop_a_loss_ends_the_mirror_and_the_error_counts_the_frames() {
     let name = stream_name("loss");
     let mut writer = writer_of(&name, 16);
     let mut mirroring = Mirroring::start(settings(&name, &[("START", "oldest"), ("ON_LOSS", "stop")]));
     write(&mut writer, 0, 1);
     mirroring.until(1);
-    // Written at once, while the mirror waits for the record of an output at most: it is lapped many times over.
+    // These are written without a pause, while the mirror at most waits for an output to be recorded, so it is lapped
+    // many times.
     for first in 1..100_000 {
         write(&mut writer, first, 1);
     }
@@ -203,14 +204,15 @@ fn an_order_to_stop_ends_a_mirror_of_a_stream_that_never_comes() {
     assert!(messages.is_empty());
 }
 
-/// A stream as ezmsg itself wrote it (20 frames of 3 float32 channels), put back into shared memory; gone when dropped.
+/// A stream as ezmsg itself wrote it (20 frames of 3 float32 channels), put back into shared memory and removed when
+/// dropped.
 struct Golden(String);
 
 impl Golden {
     fn put(version: &str) -> Self {
         let golden = Self(stream_name(&format!("ezmsg-{version}")));
         let folder = format!("{}/../tests/vectors/ezmsg/{version}/eeg_f32_wrapped", env!("CARGO_MANIFEST_DIR"));
-        // The header last: with it the stream is there.
+        // The header comes last: with it, the stream exists.
         for (file, path) in ["data.bin", "aux.bin", "header.bin"].into_iter().zip(golden.segments()) {
             std::fs::copy(format!("{folder}/{file}"), path).unwrap();
         }
@@ -221,7 +223,7 @@ impl Golden {
         ["/buffer0", "/meta1", ""].map(|part| format!("{SHM_DIR}/{}", shorten(&format!("{}{part}", self.0))))
     }
 
-    /// Frame `position` is 100 times as much, and its channel.
+    /// Each sample is 100 times its frame's position plus its channel.
     fn counted(first: u32, frames: u32) -> Value {
         let sample = |i| f64::from(100 * (first + i / 3) + i % 3);
         json!((0..3 * frames).map(sample).collect::<Vec<_>>())
@@ -237,10 +239,10 @@ impl Drop for Golden {
 }
 
 #[test]
-fn a_stream_that_ezmsg_wrote_is_mirrored_in_runs_or_as_it_was_found() {
+fn a_stream_that_ezmsg_wrote_is_mirrored_in_runs_or_as_found() {
     for version in ["v1", "v2"] {
         let golden = Golden::put(version);
-        // What is found at once, but half the ring at most.
+        // One message holds what is found at once, but at most half the ring.
         let mut mirroring = Mirroring::start(settings(&golden.0, &[("START", "oldest")]));
         mirroring.until(2);
         let (ended, messages) = mirroring.stop();

@@ -1,4 +1,4 @@
-//! Waits for dora's events, a point in time, and an order to stop, all at once.
+//! Waits for dora's events, a point in time, and a stop, all at once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -13,13 +13,13 @@ use dora_node_api::futures::task::AtomicWaker;
 use dora_node_api::{Event, EventStream};
 use futures_timer::Delay;
 
-/// dora's events, and other reasons to wake up.
+/// dora's events, and the other reasons for which a wait ends.
 pub struct Events {
     stream: EventStream,
     stopper: Stopper,
     delay: Delay,
     delay_ends: Instant,
-    /// dora has reported that it is gone: queued events still come, and then nothing.
+    /// dora has reported that the connection is lost: queued events still come, and then nothing.
     broken: bool,
 }
 
@@ -55,7 +55,8 @@ struct StopFlag {
 impl Stopper {
     /// Makes the current and every later wait return [`Next::Stopped`].
     pub fn stop(&self) {
-        // SeqCst on both sides: the waiter registers its waker and then checks the flag; this sets the flag and then wakes.
+        // SeqCst on both sides: the waiter registers its waker and then checks the flag; this sets the flag and then
+        // wakes.
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.waker.wake();
     }
@@ -73,8 +74,8 @@ impl Events {
         Self { stream, stopper, delay: Delay::new(Duration::ZERO), delay_ends: now, broken: false }
     }
 
-    /// Blocks until something happens, at the latest until `due`. An order to stop comes before the point in time, and the
-    /// point in time before events: a flood of messages delays neither.
+    /// Blocks until something happens, at the latest until `due`. A stop takes precedence over the point in time, and
+    /// the point in time over events: a flood of messages delays neither.
     pub fn next(&mut self, due: Instant) -> Next {
         if self.stopper.is_stopped() {
             return Next::Stopped;
@@ -102,7 +103,7 @@ impl Events {
                 return Poll::Ready(Next::End);
             }
             if Pin::new(&mut *delay).poll(context).is_ready() {
-                // A timer that has fired must be set again before it is asked again.
+                // A timer that has fired must be reset before it is polled again.
                 *delay_ends = now;
                 return Poll::Ready(Next::Due);
             }

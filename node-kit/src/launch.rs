@@ -39,7 +39,7 @@ impl Invocation {
                 "--version" | "-V" => return Ok(Self::Print(format!("{program} {}", env!("CARGO_PKG_VERSION")))),
                 "--name" | "-n" => match arguments.next() {
                     Some(id) => name = Some(id),
-                    None => bail!("{argument} needs the id of a node"),
+                    None => bail!("{argument} expects the id of a node"),
                 },
                 other => match other.strip_prefix("--name=") {
                     Some(id) => name = Some(id.to_owned()),
@@ -55,13 +55,13 @@ impl Invocation {
 
 fn help(program: &str, about: &str) -> String {
     format!(
-        "{about}\n\nUsage: {program} [--name NODE_ID]\n\nWithout arguments dora starts it, as a node of a dataflow. With --name it \
-         attaches itself to a\nrunning dataflow as the node NODE_ID, whose `path:` is `dynamic`. Settings come from \
-         the node's `env:`\nin the dataflow, or as DORA_SHM_<KEY> from the environment."
+        "{about}\n\nUsage: {program} [--name NODE_ID]\n\ndora starts it without arguments, as a node of a dataflow. With \
+         --name, it attaches itself to a\nrunning dataflow as the node NODE_ID, whose `path:` must be `dynamic`. \
+         Settings come from the\nnode's `env:` in the dataflow, or from the environment as DORA_SHM_<KEY>."
     )
 }
 
-/// What a node knows about itself before it does anything.
+/// What a node knows about itself when it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surroundings {
     /// Id of the node in its dataflow.
@@ -82,8 +82,8 @@ impl Surroundings {
         Self::of_config(&config, process_env()).map(Some)
     }
 
-    /// The surroundings of a node that has joined, if [`Surroundings::before_init`] returned none: those of a dynamic node,
-    /// whose settings are in the dataflow's descriptor.
+    /// The surroundings of a node that has joined, if [`Surroundings::before_init`] returned none: those of a dynamic
+    /// node, whose settings are in the dataflow's descriptor.
     pub fn of_node(node: &DoraNode) -> Self {
         let declared = node
             .dataflow_descriptor()
@@ -100,7 +100,7 @@ impl Surroundings {
     fn of_config(config: &str, process: BTreeMap<String, String>) -> eyre::Result<Self> {
         let config: Value = serde_yaml::from_str(config).wrap_err_with(|| format!("{NODE_CONFIG} is not YAML"))?;
         let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
-        let Some(node) = text("node_id") else { bail!("{NODE_CONFIG} does not say which node this is") };
+        let Some(node) = text("node_id") else { bail!("{NODE_CONFIG}: expected a text `node_id`, found none") };
         let declared = config
             .get("dataflow_descriptor")
             .and_then(|descriptor| descriptor.get("nodes")?.as_sequence())
@@ -117,8 +117,8 @@ impl Surroundings {
     }
 }
 
-/// Joins a dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that name.
-/// Blocks until every other static node has joined too.
+/// Joins a dataflow: the one that started this process, else, with a `name`, the one that has a dynamic node of that
+/// name. Blocks until every other static node has joined too.
 ///
 /// # Errors
 /// If there is neither.
@@ -132,8 +132,8 @@ pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
         None => DoraNode::init_from_env_force(),
     };
     joined.wrap_err_with(|| match name {
-        Some(name) => format!("no running dataflow has a dynamic node {name:?} that waits to be attached"),
-        // dora has started it: the error behind this sentence has the reason.
+        Some(name) => format!("no running dataflow has a dynamic node {name:?} to attach to; start the dataflow first"),
+        // dora has started the node: the error that follows this text gives the reason.
         None if std::env::var_os("DORA_NODE_CONFIG").is_some() => "cannot join the dataflow".to_owned(),
         None => "this is a node of a dora dataflow: let dora start it, or give --name NODE_ID to attach it to a \
                  running dataflow as a dynamic node"
@@ -141,8 +141,8 @@ pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
     })
 }
 
-/// The exit of a node's program. An error is one line on standard error, without a stack: dora repeats it as the reason why
-/// the node failed.
+/// The exit code of a node's program. An error is printed as one line on standard error, without a backtrace: dora
+/// repeats the line as the reason why the node failed.
 pub fn exit(outcome: eyre::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,7 +154,7 @@ pub fn exit(outcome: eyre::Result<()>) -> ExitCode {
 }
 
 fn process_env() -> BTreeMap<String, String> {
-    // A variable that is not text cannot be one of ours.
+    // A variable that is not text cannot be a setting.
     std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_this_nodes_own_env_names_is_its_own() {
+    fn only_keys_of_this_nodes_own_env_are_its_own() {
         let config = "
 dataflow_id: 01a2054e
 node_id: sink

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: exit cleanly. dora installs no handler in a Rust node, so without this they kill at once.
+//! SIGTERM and SIGINT: exit cleanly. dora does not install a handler in a Rust node, so without this the signals kill
+//! it at once.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,15 +9,15 @@ use signal_hook::iterator::Signals;
 
 type Reaction = Box<dyn FnOnce() + Send>;
 
-/// What the process does on a signal to terminate. Only the first signal counts: a terminal and a supervisor often send two,
-/// and the second must not interrupt the clean exit.
+/// What the process does on a signal to terminate. Only the first signal counts: a terminal and a supervisor often send
+/// two, and the second must not interrupt the clean exit.
 #[derive(Clone)]
 pub struct Termination {
     reaction: Arc<Mutex<Option<Reaction>>>,
 }
 
 impl Termination {
-    /// Runs `reaction`, on a thread of its own, when the first signal comes.
+    /// Runs `reaction` on its own thread when the first signal comes.
     ///
     /// # Errors
     /// If the handler or the thread cannot be created.
@@ -70,7 +71,7 @@ mod tests {
         raise(SIGTERM).unwrap();
         assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Ok("second"));
         termination.instead(third);
-        // The process survives a second signal, and there is no reaction to it.
+        // The process survives a second signal, and does not react to it.
         raise(SIGINT).unwrap();
         drop(sender);
         assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, UInt8Type};
 /// The YAML document that a message holds: one string, or the bytes of one.
 ///
 /// # Errors
-/// A sentence, if it is neither.
+/// A message for the log, if it is neither.
 pub fn document(array: &ArrayRef) -> Result<String, String> {
     let one_row = array.len() == 1 && array.is_valid(0);
     let text = match array.data_type() {

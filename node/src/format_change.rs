@@ -17,9 +17,9 @@ const STEADY: u64 = 8;
 pub enum Verdict {
     /// Begin the next generation.
     Begin,
-    /// Refuse the message: the user wants the first format only.
+    /// Refuse the message: `ON_CHANGE` is `skip`.
     Skip,
-    /// Refuse the message: every message has another format.
+    /// Refuse the message: the format keeps changing.
     Varying,
     /// End the node.
     Stop,
@@ -32,7 +32,7 @@ pub struct Changes {
     singles: u32,
     /// Messages in the current generation.
     messages: u64,
-    /// The messages of the source vary. This stays true while formats come and go, even if some fit the ring.
+    /// The messages of the source vary. This stays true while formats alternate, even if some messages fit the ring.
     varying: bool,
 }
 
@@ -48,7 +48,8 @@ impl Changes {
         self.messages = self.messages.saturating_add(1);
     }
 
-    /// What to do with a message of another format, which is the `in_a_row`th consecutive one of exactly that format.
+    /// What to do with a message of a different format, which is the `in_a_row`th consecutive message of exactly that
+    /// format.
     pub fn verdict(&mut self, on_change: OnChange, in_a_row: u64) -> Verdict {
         match on_change {
             OnChange::Skip => return Verdict::Skip,
@@ -65,24 +66,26 @@ impl Changes {
     }
 }
 
-/// The difference between a message's format and that of the generation, as a sentence.
+/// The difference between a message's format and that of the generation, for a log line.
 pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
     let shown = |plan: &Plan| {
         let key = if plan.key().is_empty() { String::new() } else { format!(", key {:?}", plan.key()) };
         format!("{} {:?}, {}{key}", plan.dtype(), plan.frame_shape(), rate::text(plan.rate_hz(), None))
     };
     match before {
-        Some(before) => format!("a message of frames {} came into a stream of {}", shown(now), shown(before)),
-        None => format!("a message of frames {} came", shown(now)),
+        Some(before) => {
+            format!("a message has frames of {}, but the stream has frames of {}", shown(now), shown(before))
+        }
+        None => format!("a message has frames of {}", shown(now)),
     }
 }
 
-/// The reason for refusing messages whose format keeps changing. It has no figures: with them each refusal would have its
-/// own reason.
+/// The reason for refusing messages whose format keeps changing. It contains no figures, so that all these refusals
+/// share one reason.
 pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
     let differs = |differ: fn(&Plan, &Plan) -> bool| before.is_some_and(|before| differ(before, now));
     let (what, help) = if differs(|a, b| a.dtype() != b.dtype()) {
-        ("type", "send messages of one type, or give each type a sink of its own")
+        ("type", "send messages of one type, or give each type its own sink")
     } else if differs(|a, b| a.frame_shape() != b.frame_shape()) {
         (
             "frame shape",
@@ -123,13 +126,13 @@ mod tests {
             generation(&mut changes, 1);
         }
         assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Varying);
-        // Formats that alternate fit the last generation every other time.
+        // If two formats alternate, every other message fits the last generation.
         changes.written();
         assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Varying);
     }
 
     #[test]
-    fn a_generation_of_several_messages_makes_the_source_trusted_again() {
+    fn after_a_generation_of_several_messages_the_format_may_change_again() {
         let mut changes = Changes::default();
         generation(&mut changes, 1);
         generation(&mut changes, 1);
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_stays_is_taken_after_all() {
+    fn a_format_that_stays_begins_a_generation() {
         let mut changes = Changes::default();
         (0..3).for_each(|_| generation(&mut changes, 1));
         assert_eq!(changes.verdict(OnChange::Generation, STEADY - 1), Verdict::Varying);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Missing numbers that are remembered, in case they arrive late: dora may deliver bursts out of order.
+/// Most missing numbers that are remembered in case they arrive late: dora may deliver bursts out of order.
 const REMEMBERED: usize = 256;
 
 /// Follows the parameter `sequence` (+1 per message).
@@ -31,7 +31,7 @@ impl Gaps {
                     self.total -= 1;
                     return;
                 }
-                // The source has started again.
+                // The source has restarted.
                 self.missing.clear();
             }
             _ => {}
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_starts_anew_is_no_gap() {
+    fn a_restart_of_the_source_is_not_a_gap() {
         assert_eq!(total(&[0, 1, 2, 0, 1, 2]), 0);
         assert_eq!(total(&[0, 1, 5, 0, 1, 2]), 3);
         assert_eq!(total(&[5, 5, 6]), 0);

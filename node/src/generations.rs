@@ -13,10 +13,11 @@ use dora_shm_ring::Format;
 use crate::format_change::{Changes, Verdict, difference, varying};
 use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 
-/// How long a ring that could not be made is not tried again: reserving its pages costs milliseconds each time.
+/// How long to wait before trying again to make a ring that could not be made: each attempt to reserve its pages takes
+/// milliseconds.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// A measured rate is another one if it asks for a ring of this many times the length.
+/// A measured rate counts as changed if it requires a ring at least this many times as long.
 const MUCH_LONGER: f64 = 2.0;
 
 /// What to do with a message.
@@ -40,9 +41,9 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ring {
     pub format: Format,
-    /// Frames of the chunks that the ring gets its chunk records for.
+    /// Expected frames per chunk, which gives the number of chunk records.
     pub expected_chunk: u64,
-    /// `MAX_BYTES` allows no ring as long as `BUF_DUR`.
+    /// `MAX_BYTES` does not allow a ring as long as `BUF_DUR`.
     pub is_shortened: bool,
     /// The largest chunk that the ring is to hold twice.
     largest_chunk: u64,
@@ -54,7 +55,7 @@ pub struct Ring {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Longer {
     pub ring: Ring,
-    /// A ring as long as the current one, which takes its place if the current one had to be given up.
+    /// A ring as long as the current one, to replace it if it had to be given up.
     pub as_before: Ring,
     pub why: Why,
 }
@@ -68,21 +69,21 @@ pub enum Why {
     Rate(f64),
 }
 
-/// Everything that is known for these decisions, from one message to the next.
+/// The state that these decisions depend on, from one message to the next.
 #[derive(Debug, Default)]
 pub struct Generations {
-    /// What the frames of the current generation mean. `None`: the next message begins one, whatever it is.
+    /// What the frames of the current generation mean. `None`: the next message begins a generation in any case.
     current: Option<Arc<Plan>>,
-    /// Frames of the current ring, as it was asked for. `None`: there is no ring.
+    /// Frames of the current ring, as requested. `None`: there is no ring.
     ring_frames: Option<u64>,
     changes: Changes,
     /// The rate that was measured last, in frames per second.
     measured_hz: Option<f64>,
-    /// The rate at which messages turned out to come, if it asks for a much longer ring.
+    /// The rate at which messages turned out to come, if it requires a much longer ring.
     faster_hz: Option<f64>,
     /// The largest chunk that the current ring is to hold twice, or that is known to be too large for that.
     largest_chunk: u64,
-    /// The plan that did not fit last, and how many messages in a row had it.
+    /// The plan that last did not fit, and the number of consecutive messages that had it.
     misfit: Option<(Arc<Plan>, u64)>,
     no_room: Option<NoRoom>,
 }
@@ -133,10 +134,12 @@ impl Generations {
     /// Decides about a message that begins a generation.
     fn first(&self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Decision {
         if frames == 0 {
-            // After a change of settings the old ring stays until a message needs the new one.
+            // After a change of settings, the old ring stays until a message needs the new one.
             return match self.ring_frames {
                 Some(_) => Decision::Write,
-                None => Decision::Refuse("an empty message came before there was a ring".into()),
+                None => Decision::Refuse(
+                    "an empty message came before the first ring; send a message with frames first".into(),
+                ),
             };
         }
         let is_by_duration = matches!(settings.length, Length::Duration(_));
@@ -152,7 +155,7 @@ impl Generations {
     /// The ring of messages that were held back: `measured_hz` is their rate, and `largest_chunk` the largest of them.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there cannot be such a ring.
     pub fn after_holding(
         &self,
         plan: &Plan,
@@ -163,7 +166,8 @@ impl Generations {
         ring(plan, measured_hz.or(self.measured_hz), largest_chunk, settings)
     }
 
-    /// The longer ring that a message of the current format asks for. What has been answered here is not asked again.
+    /// The longer ring that a message of the current format requires, if any. Each reason for a longer ring is
+    /// considered once.
     fn longer(&mut self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Option<Longer> {
         let before = self.ring_frames?;
         if let Some(rate_hz) = self.faster_hz {
@@ -183,13 +187,13 @@ impl Generations {
         let largest = grown(settings.length, before, frames)?.max(frames);
         let longer = ring(plan, self.measured_hz, largest, settings);
         let as_before = ring(plan, self.measured_hz, self.largest_chunk, settings);
-        // Whether or not there is a longer ring, chunks of this size have been dealt with.
+        // Whether or not there will be a longer ring, chunks of this size are not considered again.
         self.largest_chunk = largest;
         let (longer, as_before) = (longer.ok()?, Ring { largest_chunk: largest, ..as_before.ok()? });
         (longer.format.frames() > before).then_some(Longer { ring: longer, as_before, why: Why::Chunk(frames) })
     }
 
-    /// How many messages in a row had this new format, this one included.
+    /// The number of consecutive messages with this new format, this one included.
     fn in_a_row(&mut self, plan: &Arc<Plan>) -> u64 {
         let before = match &self.misfit {
             Some((misfit, times)) if misfit.same_generation(plan) => *times,
@@ -205,7 +209,7 @@ impl Generations {
         (no_room.format == ring.format && now < no_room.until).then_some(&*no_room.reason)
     }
 
-    /// A generation of `plan` has begun. `is_new_format`: not just with a longer ring.
+    /// A generation of `plan` has begun. `is_new_format`: false if only the ring is longer.
     pub fn begun(&mut self, plan: &Arc<Plan>, ring: &Ring, is_new_format: bool) {
         self.current = Some(plan.clone());
         self.ring_frames = Some(ring.format.frames());
@@ -219,7 +223,7 @@ impl Generations {
         }
     }
 
-    /// A ring could not be made. `is_without_ring`: the current one had to be given up for its memory.
+    /// A ring could not be made. `is_without_ring`: the current one was given up to free its memory.
     pub fn failed(&mut self, ring: &Ring, reason: &str, is_without_ring: bool, now: Instant) {
         self.no_room =
             Some(NoRoom { format: ring.format.clone(), reason: reason.to_owned(), until: now + RETRY_PAUSE });
@@ -229,8 +233,8 @@ impl Generations {
         }
     }
 
-    /// The messages that were held back have no ring: a rate that asks for more memory than there is may have been
-    /// measured wrong.
+    /// The messages that were held back have no ring. A rate that requires more memory than there is may have been
+    /// measured wrongly.
     pub fn forget_rate(&mut self) {
         self.measured_hz = None;
     }
@@ -246,7 +250,7 @@ impl Generations {
         self.misfit = None;
     }
 
-    /// Whether the rate of the messages is to be watched: it is not stated, and the ring is to last so many seconds.
+    /// Whether to watch the rate of the messages: it is not stated, and the length of the ring is given in seconds.
     pub fn watches_rate(&self, settings: &SinkSettings) -> bool {
         matches!(settings.length, Length::Duration(_))
             && self.current.as_ref().is_some_and(|plan| plan.rate_hz().is_none())
@@ -259,22 +263,22 @@ impl Generations {
         self.faster_hz = (is_much_longer && settings.on_change == OnChange::Generation).then_some(rate_hz);
     }
 
-    /// Checks changed settings, so that settings that no ring can satisfy are refused.
+    /// Checks changed settings before they come into force.
     ///
     /// # Errors
-    /// Why there can be no ring.
+    /// The reason why no ring can satisfy them.
     pub fn check(&self, now: &SinkSettings, changed: &SinkSettings) -> Result<(), String> {
-        // If the messages get another meaning, the frames are not known yet.
+        // If the change affects what messages mean, the frames are not known yet.
         let Some(plan) = self.current.as_ref().filter(|_| now.message == changed.message) else { return Ok(()) };
         ring(plan, self.measured_hz, self.largest_chunk, changed).map(drop)
     }
 
-    /// The next message begins a generation, whatever it is: settings have changed. The ring stays until then.
+    /// Settings have changed: the next message begins a generation in any case. The ring stays until then.
     pub fn end_current(&mut self) {
         *self = Self { ring_frames: self.ring_frames, measured_hz: self.measured_hz, ..Self::default() };
     }
 
-    /// The stream has moved to another name, where there is no ring yet.
+    /// The stream has moved to another name, under which there is no ring yet.
     pub fn moved(&mut self) {
         self.end_current();
         self.ring_frames = None;
@@ -322,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_message_begins_a_generation_as_long_as_its_rate_asks_for() {
+    fn the_first_message_begins_a_generation_whose_length_follows_from_its_rate() {
         let (mut generations, plan) = (Generations::default(), plan(3, Some(100.0)));
         assert_eq!(begun(&mut generations, &plan, 10, &seconds(2.0)), 200);
         assert_eq!(generations.decide(&plan, 10, &seconds(2.0)), Decision::Write);
@@ -359,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_does_what_the_setting_says() {
+    fn a_changed_format_has_the_effect_of_the_setting() {
         let (first, other) = (plan(3, Some(100.0)), plan(4, Some(100.0)));
         for (on_change, expected) in
             [(OnChange::Generation, "begin"), (OnChange::Skip, "refuse"), (OnChange::Stop, "end")]
@@ -378,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_of_more_than_half_of_the_ring_asks_for_a_longer_one_once() {
+    fn a_chunk_of_more_than_half_of_the_ring_requests_a_longer_one_once() {
         let (plan, settings) = (plan(3, Some(100.0)), seconds(2.0));
         let mut generations = Generations::default();
         begun(&mut generations, &plan, 10, &settings);
@@ -416,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_come_much_faster_than_the_first_ones_ask_for_a_longer_ring() {
+    fn messages_that_come_much_faster_than_the_first_ones_request_a_longer_ring() {
         let (plan, settings) = (plan(3, None), seconds(2.0));
         let mut generations = Generations::default();
         let ring = generations.after_holding(&plan, Some(50.0), 10, &settings).unwrap();

@@ -1,16 +1,16 @@
-//! Grace for readers that are late: how long a ring with frames stays current, so that a reader that slept until its first
-//! frame gets there before the ring is gone.
+//! Grace for late readers: how long a ring with frames stays current, so that a reader that waited for its first frame
+//! can read it before the ring is gone.
 
 use std::time::{Duration, Instant};
 
-/// How long a ring stays current at least before the next one begins.
+/// Least time that a ring stays current before the next one begins.
 const BEFORE_THE_NEXT: Duration = Duration::from_millis(20);
 
-/// How long a ring stays current at least before its stream is closed, when no messages wait.
+/// Least time that a ring stays current before its stream is closed, when no messages wait.
 const BEFORE_THE_END: Duration = Duration::from_millis(100);
 
-/// Rings that get their time in each period, at most. If formats or settings change all the time, the messages that queue
-/// up meanwhile are worth more than the frames of each ring.
+/// Most rings that are given time in each period. If formats or settings change all the time, the messages that queue
+/// up meanwhile matter more than the frames of each ring.
 const MOST: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(2);
 
@@ -23,7 +23,7 @@ pub enum End {
     Stream,
 }
 
-/// The rings that have had their time.
+/// Counts the rings that were given time.
 #[derive(Debug)]
 pub struct Grace {
     period: Instant,
@@ -36,8 +36,8 @@ impl Grace {
         Self { period: now, given: 0 }
     }
 
-    /// How much longer a ring of the age `age` stays current before `end`. `lasts` is how long a ring holds a frame: the
-    /// grace is a quarter of it at most, since the messages that come meanwhile are written all at once.
+    /// How much longer a ring of age `age` stays current before `end`. `lasts` is how long a ring holds a frame. The
+    /// grace is at most a quarter of it, since the messages that come meanwhile are then written all at once.
     pub fn left(&mut self, end: End, age: Duration, lasts: Duration, now: Instant) -> Duration {
         let at_least = match end {
             End::Next => BEFORE_THE_NEXT,

@@ -1,5 +1,5 @@
-//! The first messages of a stream whose source states no rate: copied into private memory until their rate is known, and
-//! with it the length of the ring.
+//! The first messages of a stream whose source states no rate: copied into private memory until their rate is known,
+//! and with it the length of the ring.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use dora_shm_ring::Times;
 
 use crate::rate::RateMeter;
 
-/// How long messages are held back at most. Readers wait this much longer for the first frames.
+/// Longest time that messages are held back. Readers wait this much longer for the first frames.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// How many messages are held back at most.
+/// Most messages that are held back.
 const MOST_MESSAGES: usize = 8;
 
-/// How many bytes are held back at most, once there are two messages: large frames must not pile up.
+/// Most bytes that are held back once there are two messages: large frames must not pile up.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// Messages that wait for a ring.
@@ -95,7 +95,7 @@ impl HeldMessages {
         now >= self.until || messages >= MOST_MESSAGES || (messages >= 2 && self.bytes >= MOST_BYTES)
     }
 
-    /// When it ends at the latest.
+    /// Latest time at which the ring is made.
     pub fn until(&self) -> Instant {
         self.until
     }

@@ -4,7 +4,7 @@ use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::{Length, SinkSettings};
 use dora_shm_ring::{Dtype, Error, Format};
 
-/// The rate that is assumed for `BUF_DUR` if it is unknown, in frames per second: that of a camera.
+/// Rate for `BUF_DUR` if it is unknown, in frames per second: that of a typical camera.
 const ASSUMED_RATE_HZ: f64 = 30.0;
 
 /// What a ring is made for.
@@ -26,8 +26,8 @@ impl<'a> Request<'a> {
         Self { dtype, frame_shape, rate_hz, measured_hz, chunk_frames }
     }
 
-    /// Frames that `length` asks for. A duration is at least two chunks long: while the writer fills one, a reader has the
-    /// other. A number of frames is used as it is.
+    /// The number of frames for `length`. A duration gives at least two chunks: while the writer fills one, a reader
+    /// has the other. A number of frames is used as it is.
     fn frames(&self, length: Length) -> u64 {
         let frames = match length {
             Length::Frames(frames) => frames,
@@ -53,19 +53,20 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The chunk size that the number of chunk records of a ring of `frames` frames is for: at most that of the known chunks.
+/// The chunk size from which the number of chunk records of a ring of `frames` frames follows: at most that of the
+/// known chunks.
 ///
-/// A source may continue with far smaller messages than it began with, and a mirror reads only as far back as the records
-/// go. This many records take 64 KiB.
+/// A source may continue with far smaller messages than its first ones, and a mirror reads back only as far as there
+/// are records. This many records take 64 KiB.
 pub fn expected_chunk_frames(frames: u64, known_chunk_frames: u64) -> u64 {
     const RECORDS: u64 = 1024;
     known_chunk_frames.min(2 * frames / RECORDS).max(1)
 }
 
-/// The format of the ring that `settings` ask for, and whether `MAX_BYTES` makes it shorter than `BUF_DUR`.
+/// The format of the ring for `settings`, and whether `MAX_BYTES` makes it shorter than `BUF_DUR`.
 ///
 /// # Errors
-/// If `BUF_FRAMES` frames, or a single frame, exceed `MAX_BYTES`. The sentence names the setting to change.
+/// If `BUF_FRAMES` frames, or a single frame, exceed `MAX_BYTES`. The error names the setting to change.
 pub fn ring_format(request: &Request<'_>, settings: &SinkSettings) -> Result<(Format, bool), String> {
     let wanted = request.frames(settings.length);
     let limit = settings.max_bytes;
@@ -101,8 +102,8 @@ fn shown(bytes: u64) -> String {
     if bytes == u64::MAX { "more bytes than can be counted".into() } else { format!("{bytes} bytes") }
 }
 
-/// The chunk size to make a longer ring for, if a ring of `ring_frames` holds fewer than two chunks of `chunk_frames` and
-/// its length is the sink's choice. It is a power of two, so that growing chunks cost few generations.
+/// The chunk size to make a longer ring for, if a ring of `ring_frames` holds fewer than two chunks of `chunk_frames`
+/// and its length is the sink's choice. It is a power of two, so that growing chunks cost few generations.
 pub fn grown(length: Length, ring_frames: u64, chunk_frames: u64) -> Option<u64> {
     let needed = chunk_frames.saturating_mul(2);
     let chosen_by_sink = matches!(length, Length::Duration(_));

@@ -1,12 +1,12 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
-//! [`run`] is the event loop, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have files
-//! of their own: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`, `grace` (how
-//! long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held` keeps the first ones
-//! until it is known. `ezmsg_conn` informs a listener outside the dataflow of every step.
+//! [`run`] is the event loop, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have
+//! their own files: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`,
+//! `grace` (how long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held`
+//! keeps the first ones until it is known. `ezmsg_conn` informs a listener outside the dataflow of every step.
 
-mod ezmsg_conn;
 mod document;
+mod ezmsg_conn;
 mod format_change;
 mod gaps;
 mod generations;
@@ -46,7 +46,7 @@ pub fn main() -> eyre::Result<()> {
     };
 
     // If dora started the node, its settings are known before it joins, so its stream exists when the dataflow begins.
-    // While it waits for the other nodes, a signal closes the stream and ends the process.
+    // While the node waits for the other nodes, a signal closes the stream and ends the process.
     let opened: Arc<Mutex<Option<Opened>>> = Arc::default();
     let waiting = opened.clone();
     let termination = Termination::watch(move || {
@@ -61,7 +61,7 @@ pub fn main() -> eyre::Result<()> {
     }
     let joined = join(name.as_deref());
     if joined.is_err() {
-        // The thread that waits for signals holds the stream, too: without this the stream would be left behind as dead.
+        // The signal thread also holds the stream. Without this, the process would end without closing it.
         drop(opened.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
     let (node, events) = joined?;
@@ -77,8 +77,8 @@ pub fn main() -> eyre::Result<()> {
     run(node, events, opened, stopper)
 }
 
-/// Writes messages until the dataflow ends, `stopper` stops it, the listener at `CONN` sends "quit", or a setting ends it.
-/// It closes the stream in any case.
+/// Writes messages until the dataflow ends, `stopper` stops the sink, the listener at `CONN` sends "quit", or a setting
+/// ends the node. Closes the stream in any case.
 ///
 /// # Errors
 /// If a setting ends the node, or the connection to dora is lost.
@@ -86,7 +86,7 @@ pub fn run(node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper
     run_observed(node, events, opened, stopper, |_| {})
 }
 
-/// As [`run`], and calls `observe` with every event before it is handled, for measurements.
+/// Like [`run`], but calls `observe` with every event before it is handled, for measurements.
 ///
 /// # Errors
 /// As [`run`].

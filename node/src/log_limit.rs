@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// Lines in each second at most: a source can cause as many as it likes.
+/// Most lines per second: a source could cause any number.
 const MOST: u32 = 10;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Lets every line pass, up to a number in each second, and counts the others.
+/// Lets a limited number of lines per second pass, and counts the others.
 #[derive(Debug, Default)]
 pub struct LogLimit {
     second: Option<Instant>,

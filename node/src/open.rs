@@ -1,4 +1,4 @@
-//! What a sink has before it joins the dataflow: its settings and its stream.
+//! The settings and the stream of a sink that has not joined the dataflow yet.
 
 use dora_node_api::DoraNode;
 use dora_shm_node_kit::launch::Surroundings;
@@ -37,10 +37,10 @@ impl Opened {
     }
 }
 
-/// A name that no other node has: every start of a dataflow has an id of its own. When dora restarts the sink, it finds its
-/// stream by this name, and the readers stay.
+/// A unique name: every start of a dataflow has a new id. When dora restarts the sink, the name is the same, so the
+/// sink takes over its stream and the readers stay.
 fn fresh_name(surroundings: &Surroundings) -> String {
-    // No slash before the node's id: it may be `buffer1`, which a stream's name must not end in after a slash.
+    // A colon rather than a slash: the node's id may be `buffer1`, and a stream's name must not end in `/buffer1`.
     format!("{}:{}", surroundings.dataflow, surroundings.node)
 }
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fresh_name_is_another_for_each_dataflow_and_node() {
+    fn a_fresh_name_differs_for_each_dataflow_and_node() {
         let named = |dataflow: &str, node: &str| {
             fresh_name(&Surroundings { node: node.into(), dataflow: dataflow.into(), ..Surroundings::default() })
         };

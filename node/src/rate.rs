@@ -1,9 +1,9 @@
 //! The rate of a stream whose source states none, measured by the send times of its messages.
 
-/// How long messages are counted before their rate is believed.
+/// Length of the window in which messages are counted to measure their rate.
 const WINDOW_NS: i64 = 500_000_000;
 
-/// Two send times alone give a rate only if they are this far apart: a source may begin with a burst.
+/// Two send times alone give a rate only if they are at least this far apart: a source may begin with a burst.
 const SHORTEST_PAIR_NS: i64 = 10_000_000;
 
 /// Counts the frames of messages, and the time in which they were sent.
@@ -38,7 +38,7 @@ impl RateMeter {
     /// Counts a message. At the end of each window of half a second, returns the rate in it, in frames per second.
     pub fn count_in_windows(&mut self, send_ns: i64, frames: u64) -> Option<f64> {
         self.count(send_ns, frames);
-        // The source's clock may have been set back: then the window starts again.
+        // If the source's clock was set back, the window starts again.
         if self.elapsed_ns().is_some_and(|elapsed| elapsed < WINDOW_NS) {
             return None;
         }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_begins_the_window_anew() {
+    fn a_clock_that_was_set_back_restarts_the_window() {
         let mut meter = RateMeter::default();
         assert_eq!(meter.count_in_windows(1000 * MS, 1), None);
         assert_eq!(meter.count_in_windows(0, 1), None);

@@ -70,7 +70,8 @@ impl Sink {
             Event::ParamUpdate { key, value } => self.param(&key, &value, now),
             Event::ParamDeleted { key } => self.param(&key, &Value::Null, now),
             Event::Error(error) => self.log.warn(&format!("dora: {}", error.lines().next().unwrap_or_default())),
-            // Stop and InputClosed come before inputs that are already queued: only the end of the event stream is the end.
+            // Stop and InputClosed come before inputs that are already queued, so only the end of the event stream ends
+            // the node.
             _ => {}
         }
         Ok(())
@@ -121,8 +122,8 @@ impl Sink {
         }
     }
 
-    /// Does what is due by time alone: writes messages that were held back, and reports. `dropped` messages were lost in dora's
-    /// queues since the last call.
+    /// Does what is due by time alone: writes messages that were held back, and reports. `dropped`: messages lost in
+    /// dora's queues since the last call.
     pub fn due(&mut self, node: &mut DoraNode, dropped: u64) {
         let now = Instant::now();
         self.stream.counters.dropped += dropped;

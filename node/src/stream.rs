@@ -33,7 +33,8 @@ pub struct Stream {
     settings: SinkSettings,
     log: Log,
     pub counters: Counters,
-    /// The listener outside the dataflow. After the writer, because it says goodbye when it is dropped.
+    /// The listener outside the dataflow. It is declared after the writer, because dropping it waits for the last
+    /// strings.
     pub conn: Conn,
     generations: Generations,
     /// Messages that wait for a ring.
@@ -81,7 +82,7 @@ impl Stream {
     /// # Errors
     /// If it has a live writer, or cannot be made.
     pub fn open(name: &str, settings: &SinkSettings) -> eyre::Result<Writer> {
-        // Attributes may change from one message to the next, faster than a reader that was woken gets to them.
+        // Attributes may change from one message to the next, before a reader that was woken has read them.
         let options = WriterOptions::default();
         let options = options.mode(settings.mode).max_ring_bytes(settings.max_bytes).keep_replaced(true);
         Writer::create(name, options).wrap_err_with(|| format!("cannot write the stream {name:?}"))
@@ -95,12 +96,14 @@ impl Stream {
     /// Takes one message.
     ///
     /// # Errors
-    /// If `ON_CHANGE: stop` ends the node. A message that cannot be written is refused and counted, which is not an error.
+    /// If `ON_CHANGE: stop` ends the node. A message that cannot be written is refused and counted, which is not an
+    /// error.
     pub fn take(&mut self, chunk: &Chunk<'_>, now: Instant) -> eyre::Result<()> {
         self.counters.gaps.arrived(chunk.sequence());
         let Some(plan) = chunk.plan() else {
             self.refuse_data(
-                "an empty message came before any other: it says nothing of what the frames will be".into(),
+                "the first message is empty, so the format of the frames is unknown; send a message with frames first"
+                    .into(),
                 now,
             );
             return Ok(());
@@ -126,7 +129,7 @@ impl Stream {
         }
     }
 
-    /// Refuses one message of the input `data` for a reason that lies in the stream.
+    /// Refuses one message of the input `data` because of the state of the stream.
     fn refuse_data(&mut self, reason: String, now: Instant) {
         self.refuse(format!("input `data`: {reason}"), now);
     }
@@ -153,8 +156,8 @@ impl Stream {
         }
     }
 
-    /// Puts changed settings in force. A new name moves the stream: the old one is closed, and the new one gets its first
-    /// generation with the next message.
+    /// Puts changed settings in force. A new name moves the stream: the old one is closed, and the new one gets its
+    /// first generation with the next message.
     ///
     /// # Errors
     /// If a stream of the new name cannot be written, or no ring can satisfy the settings. Then nothing has changed.
@@ -200,19 +203,21 @@ impl Stream {
         }
     }
 
-    /// Writes the messages that were held back and closes the stream: its readers see the end. Returns the last counters.
+    /// Writes the messages that were held back and closes the stream: its readers see the end. Returns the last
+    /// counters.
     pub fn close(mut self, now: Instant) -> Status {
         self.write_held(now);
         self.conn.ending();
         self.give_readers(End::Stream);
         let status = Status { state: State::Closed, ..self.status() };
         self.writer.close();
-        // The listener's last strings may take a moment: the readers need not wait for them.
+        // Sending the last strings to the listener may take a moment. The readers do not have to wait for it.
         drop(self.conn);
         status
     }
 
-    /// Brings about the generation that a message needs. Returns false if the message is held back or refused.
+    /// Ensures that the generation that a message needs is current. Returns false if the message is held back or
+    /// refused.
     fn is_ready_for(&mut self, plan: &Arc<Plan>, chunk: &Chunk<'_>, now: Instant) -> eyre::Result<bool> {
         let frames = chunk.frames();
         let reason = loop {
@@ -235,7 +240,7 @@ impl Stream {
                 },
                 Decision::Lengthen(longer) => match self.lengthen(plan, &longer, now) {
                     Ok(true) => return Ok(true),
-                    // The ring is as long as before: decide again, which does not give the same answer twice.
+                    // The ring is as long as before: decide again, which does not give the same decision twice.
                     Ok(false) => {}
                     Err(reason) => break reason,
                 },
@@ -247,39 +252,41 @@ impl Stream {
         Ok(false)
     }
 
-    /// Begins a generation with a longer ring. Returns false if there is none, and a ring as long as before goes on.
+    /// Begins a generation with a longer ring. Returns false if that is not possible and a ring as long as before is
+    /// current.
     ///
     /// # Errors
-    /// Why there is no ring any more: the reason for refusing the message.
+    /// If there is no ring at all: the reason for refusing the message.
     fn lengthen(&mut self, plan: &Arc<Plan>, longer: &Longer, now: Instant) -> Result<bool, String> {
         let Longer { ring, as_before, why } = longer;
         let before = self.writer.ring_frames();
         self.log.info(&match why {
             Why::Chunk(frames) => {
                 format!(
-                    "a message of {frames} frames is more than half of the buffer of {before}: a longer one is made"
+                    "a message of {frames} frames fills more than half of the buffer of {before} frames; making a longer \
+                     one"
                 )
             }
             Why::Rate(rate_hz) => format!(
-                "messages come faster than the first ones, about {rate_hz:.1} frames a second: the buffer of {before} \
-                 frames holds {:.2} s of them, and a longer one is made",
+                "messages come faster than the first ones, at about {rate_hz:.1} frames per second: the buffer of \
+                 {before} frames holds only {:.2} s; making a longer one",
                 before as f64 / rate_hz
             ),
         });
         let Err(reason) = self.begin(plan, ring, false, now) else { return Ok(true) };
-        self.log.warn(&format!("the buffer stays as long as it was: {reason}"));
+        self.log.warn(&format!("the buffer keeps its length: {reason}"));
         if self.writer.generation().is_none() {
-            // The old ring was given up for the longer one, and a reader that still maps it keeps its memory.
+            // The old ring was given up for the longer one, but its memory is not free while a reader maps it.
             self.begin(plan, as_before, false, now)?;
         }
         Ok(false)
     }
 
-    /// Begins a generation. `is_new_format`: not just with a longer ring.
+    /// Begins a generation. `is_new_format`: false if only the ring is longer.
     ///
     /// # Errors
-    /// The reason for refusing a message that needs it. The current generation stays, unless it had to be given up for its
-    /// memory: then the next message begins one, whatever it is.
+    /// The reason for refusing a message that needs it. The current generation stays, unless it had to be given up to
+    /// free its memory. Then the next message begins a generation in any case.
     fn begin(&mut self, plan: &Arc<Plan>, ring: &Ring, is_new_format: bool, now: Instant) -> Result<(), String> {
         if let Some(reason) = self.generations.no_room(ring, now) {
             return Err(reason.to_owned());
@@ -307,7 +314,8 @@ impl Stream {
         let format = &ring.format;
         if ring.is_shortened && !std::mem::replace(&mut self.warned.shortened, true) {
             self.log.warn(&format!(
-                "BUF_DUR is shortened to {} frames, so that the ring stays within MAX_BYTES {}",
+                "BUF_DUR is shortened to {} frames, so that the ring stays within MAX_BYTES {}; raise MAX_BYTES for \
+                 more",
                 format.frames(),
                 self.settings.max_bytes
             ));
@@ -323,8 +331,8 @@ impl Stream {
         ));
     }
 
-    /// Publishes the description of `plan`, unless it is in force. One that could not be published is tried again with
-    /// later messages.
+    /// Publishes the description of `plan`, unless it is in force. If that fails, it is tried again with later
+    /// messages.
     fn describe(&mut self, plan: &Arc<Plan>, now: Instant) {
         let is_current = self.generations.current().is_some_and(|current| Arc::ptr_eq(current, plan));
         if is_current && self.undescribed_until.is_none_or(|until| now < until) {
@@ -394,13 +402,13 @@ impl Stream {
         let ring = self.writer.ring_frames();
         if frames > ring && !std::mem::replace(&mut self.warned.chunk_beyond_ring, true) {
             self.log.warn(&format!(
-                "a message of {frames} frames is longer than the buffer of {ring}: only its newest frames are kept; \
-                 raise BUF_FRAMES (best to twice the longest message) or MAX_BYTES"
+                "a message of {frames} frames is longer than the buffer of {ring} frames: only its newest frames are \
+                 kept; raise BUF_FRAMES (twice the longest message is best) or MAX_BYTES"
             ));
         }
     }
 
-    /// Measures the rate of a stream that states none and is to last a number of seconds.
+    /// Measures the rate of a stream that states none and whose length is given in seconds.
     fn measure(&mut self, send_ns: i64, frames: u64) {
         if self.generations.watches_rate(&self.settings)
             && let Some(rate_hz) = self.meter.count_in_windows(send_ns, frames)
@@ -409,8 +417,8 @@ impl Stream {
         }
     }
 
-    /// Gives readers the time to get to the frames of the current ring before `end`. This is the only place where the sink
-    /// waits for them.
+    /// Gives readers time to reach the frames of the current ring before `end`. Nowhere else does the sink wait for
+    /// readers.
     fn give_readers(&mut self, end: End) {
         let Some(begun_at) = self.begun_at.filter(|_| self.writer.position() > 0) else { return };
         let lasts = match (self.settings.length, self.generations.rate_hz()) {
@@ -423,11 +431,11 @@ impl Stream {
     }
 }
 
-/// The library's error, with the node's own settings as the way out.
+/// The library's error, with the node's settings as the remedy.
 fn explained(error: &Error) -> String {
     match error {
-        Error::NoSpace { .. } => format!("{error}; BUF_DUR, BUF_FRAMES or MAX_BYTES make the buffer shorter"),
-        Error::TooLarge { .. } => format!("{error}: lower BUF_DUR or BUF_FRAMES, or raise MAX_BYTES"),
+        Error::NoSpace { .. } => format!("{error}; lower BUF_DUR, BUF_FRAMES or MAX_BYTES"),
+        Error::TooLarge { .. } => format!("{error}; lower BUF_DUR or BUF_FRAMES, or raise MAX_BYTES"),
         other => other.to_string(),
     }
 }

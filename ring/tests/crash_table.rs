@@ -332,10 +332,10 @@ fn check_next_writer_that_only_closes(name: &str, now: &Expected, readers: &mut 
 /// A reader of a dead stream sleeps for its whole timeout, and reports the death once.
 fn check_sleep(readers: &mut [Follower]) {
     for reader in readers {
-        assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
+        assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Timeout(Liveness::Dead));
         let started = Instant::now();
         let asleep = Duration::from_millis(300);
-        assert_eq!(reader.wait(asleep).unwrap(), Wait::Quiet(Liveness::Dead));
+        assert_eq!(reader.wait(asleep).unwrap(), Wait::Timeout(Liveness::Dead));
         assert!(started.elapsed() >= asleep);
     }
 }
@@ -498,7 +498,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
         while reader.read(&mut frames, 3).unwrap().is_data() {
             assert_eq!(key(reader), ("two".to_owned(), false));
         }
-        assert!(matches!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
+        assert!(matches!(reader.wait(Duration::ZERO).unwrap(), Wait::Timeout(_)));
     }
     let by_message = MessageReader::open(&name, oldest()).unwrap();
     assert_eq!(by_message.description().unwrap().key, "two");
@@ -524,11 +524,11 @@ fn a_message_reader_that_attaches_between_the_two_commits_of_a_message_gets_that
     take_steps(&mut writer, &STEPS, "W7");
     let mut newest = MessageReader::open(&name, ReaderOptions::default()).unwrap();
     let mut last = MessageReader::open(&name, ReaderOptions::default().start(Start::Last(1))).unwrap();
-    assert!(matches!(newest.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
+    assert!(matches!(newest.wait(Duration::ZERO).unwrap(), Wait::Timeout(_)));
     let mut skipping = MessageReader::open(&name, oldest()).unwrap();
     assert_eq!(skipping.skip_to_newest().unwrap(), Outcome::Data(5));
     assert_eq!(skipping.skip_to_newest().unwrap(), Outcome::Nothing);
-    assert!(matches!(skipping.wait(Duration::ZERO).unwrap(), Wait::Quiet(_)));
+    assert!(matches!(skipping.wait(Duration::ZERO).unwrap(), Wait::Timeout(_)));
     continue_to(&mut writer, "W8");
     let mut message = Message::new();
     assert!(skipping.next(&mut message).unwrap().is_data());

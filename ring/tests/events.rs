@@ -78,7 +78,7 @@ fn where_a_reader_begins_is_not_an_event() {
         assert_eq!((frames.next_event(), messages.next_event()), (None, None));
         read_all(&mut frames);
         next_all(&mut messages);
-        assert!(matches!(frames.wait(Default::default()).unwrap(), Wait::Quiet(_)));
+        assert!(matches!(frames.wait(Default::default()).unwrap(), Wait::Timeout(_)));
         frames.liveness(PATIENCE).unwrap();
         assert_eq!((frames.next_event(), messages.next_event()), (None, None), "{start:?}");
     }
@@ -210,12 +210,12 @@ fn a_writers_death_is_an_event_once_and_so_is_its_successor() {
     writer.kill_and_wait().unwrap();
     assert_eq!((frames.next_event(), messages.next_event()), (None, None), "liveness was not requested");
 
-    assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(frames.wait(PATIENCE).unwrap(), Wait::Timeout(Liveness::Dead));
     assert_eq!(messages.liveness(PATIENCE).unwrap(), Liveness::Dead);
     let death = [(DEAD, Some(0), 1, key("one"))];
     assert_eq!((events!(frames), events!(messages)), (death.to_vec(), death.to_vec()));
     assert_eq!(frames.liveness(PATIENCE).unwrap(), Liveness::Dead);
-    assert_eq!(frames.wait(Default::default()).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(frames.wait(Default::default()).unwrap(), Wait::Timeout(Liveness::Dead));
     read_all(&mut frames);
     assert_eq!(frames.next_event(), None);
 

@@ -137,9 +137,9 @@ fn a_reader_waits_for_a_ring_that_has_lost_its_name_without_being_busy() {
     std::fs::rename(&ring, &hidden).unwrap();
     let mut reader = follower(&name);
     let started = std::time::Instant::now();
-    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Timeout(Liveness::Dead));
     let timeout = std::time::Duration::from_millis(120);
-    assert_eq!(reader.wait(timeout).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(reader.wait(timeout).unwrap(), Wait::Timeout(Liveness::Dead));
     assert!(started.elapsed() >= timeout);
     assert_eq!(reader.step().unwrap(), Step::Nothing);
     std::fs::rename(&hidden, &ring).unwrap();

@@ -37,7 +37,7 @@ fn sleeps() -> u64 {
 /// Processor time of a wait of 100 ms in which nothing arrives.
 fn used_by_a_wait(reader: &mut Reader) -> Duration {
     let before = used();
-    assert!(matches!(reader.wait(Duration::from_millis(100)).unwrap(), Wait::Quiet(_)));
+    assert!(matches!(reader.wait(Duration::from_millis(100)).unwrap(), Wait::Timeout(_)));
     used() - before
 }
 

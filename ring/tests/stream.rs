@@ -70,7 +70,7 @@ fn frames_are_read_as_they_were_written_and_nothing_is_left_after_the_close() {
 fn a_reader_that_is_opened_before_the_writer_gets_every_frame_from_the_first() {
     let name = Name::new("first");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-    assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Absent));
+    assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Timeout(Liveness::Absent));
     let (done, wait_until_read) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn({
         let name = name.to_string();

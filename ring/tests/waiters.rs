@@ -36,9 +36,9 @@ fn writes_wake_only_while_a_reader_sleeps_and_a_while_after() {
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
     assert!(reader.read(&mut frames, 10).unwrap().is_data());
     assert!(!wakes(&name), "the reader has found something new without sleeping");
-    assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
+    assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Timeout(_)));
     wait_until("the waiter is noticed", || wakes(&name));
-    assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
+    assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Timeout(_)));
     drop(reader);
     wait_until("the writer stops waking", || !wakes(&name));
     signal::write(&mut writer, 1).unwrap();
@@ -49,7 +49,7 @@ fn a_waiter_that_is_noticed_is_woken_by_each_write() {
     let name = Name::new("woken");
     let mut writer = writer(&name);
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-    assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Quiet(_)));
+    assert!(matches!(reader.wait(Duration::from_millis(1)).unwrap(), Wait::Timeout(_)));
     wait_until("the waiter is noticed", || wakes(&name));
     let read = AtomicU64::new(0);
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! dora's command line in a folder of its own.
+//! dora's command line in its own folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use eyre::{OptionExt as _, WrapErr as _, bail, ensure};
 use crate::control::Control;
 use crate::processes::{Processes, interrupted};
 
-/// For anything that takes seconds.
+/// Time limit for anything that takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder for the graphs of one measurement, what they print and what they note, and the processes that run.
@@ -23,7 +23,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// An empty one.
+    /// Creates an empty folder.
     pub fn new(name: &str) -> eyre::Result<Self> {
         let variable = |name| {
             let path = std::env::var_os(name).map(PathBuf::from);
@@ -54,7 +54,7 @@ impl Stage {
         self.start(name, &mut command)
     }
 
-    /// Starts a process in this folder, which is known by `name`, as is the file with what it prints.
+    /// Starts a process in this folder. `name` is the name of the process and of the file with its output.
     pub fn start(&mut self, name: &str, command: &mut Command) -> eyre::Result<()> {
         let log = File::create(self.log(name))?;
         command.current_dir(&self.folder).env("HOME", self.folder.join("home")).env("DORA_ZENOH_MULTICAST", "off");
@@ -76,7 +76,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until all processes have ended well.
+    /// Waits until all processes have succeeded.
     pub fn finish(&mut self) -> eyre::Result<()> {
         let ended = self.processes.wait(&self.control, PATIENCE);
         ended.wrap_err_with(|| {

@@ -28,7 +28,7 @@ pub struct Ages {
     pub since_commit: Vec<u64>,
 }
 
-/// When one message was what; points in time of `CLOCK_MONOTONIC`.
+/// The points in time of one message, by `CLOCK_MONOTONIC`.
 struct Noted {
     committed_ns: Option<u64>,
     received_ns: u64,

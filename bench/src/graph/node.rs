@@ -1,4 +1,4 @@
-//! The programs in and beside a graph, each a role of this one.
+//! The programs inside and outside a graph, each a role of this program.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::{Ages, Noted};
 use crate::clock::now_ns;
 use crate::message::Source;
 
-/// How long a receiver that dora does not start tries to join its graph, and a reader waits for its stream.
+/// How long a receiver that dora does not start tries to join its graph, and how long a reader waits for its stream.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A role in a graph.
@@ -56,7 +56,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Plays it to its end.
+    /// Runs the role to its end.
     pub fn play(&self) -> eyre::Result<()> {
         match self {
             Part::Send { payload, rate, count } => send(*payload, *rate, *count),
@@ -80,7 +80,7 @@ fn send(payload: usize, rate: u64, count: u64) -> eyre::Result<()> {
     for sequence in 0..count {
         let due = begin + period * sequence as u32;
         while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            // A time-out comes as an error event, which says nothing that the clock does not say.
+            // A timeout comes as an error event, which adds nothing to the clock.
             if let None | Some(Event::Stop(_)) = events.recv_timeout(left) {
                 return Ok(());
             }
@@ -128,7 +128,7 @@ fn receive(events: &mut EventStream) -> eyre::Result<Ages> {
     Ok(ages)
 }
 
-/// The sink as its own program runs it, but for its signals.
+/// The sink as its own program runs it, except for signals.
 fn sink() -> eyre::Result<Ages> {
     let surroundings = Surroundings::before_init()?.ok_or_eyre("dora starts this node")?;
     let opened = Opened::open(&surroundings)?;
@@ -153,7 +153,7 @@ fn read(stream: &str) -> eyre::Result<Ages> {
     loop {
         match reader.view()? {
             Outcome::Data(message) => {
-                // In hand: all of it could be looked at in place.
+                // From here on, the whole message could be read in place.
                 let received_ns = now_ns();
                 let [front, back] = message.samples();
                 copy.resize(front.len() + back.len(), 0);

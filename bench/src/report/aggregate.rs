@@ -1,4 +1,5 @@
-//! Medians over rounds, and ratios: made within one round and one class of the cores' distance, then their median.
+//! Medians over rounds, and ratios. A ratio is made within one round and one class of the cores' distance; then the
+//! median is taken.
 
 use serde::Serialize;
 
@@ -44,7 +45,8 @@ pub struct Compared {
 #[allow(missing_docs)]
 pub struct SeriesPoint {
     pub series: Series,
-    /// The class in which most rounds were: the others are left out. `None`: it changed in all of them, and all are in.
+    /// The class of most rounds; the others are left out. `None`: the class changed in all rounds, and all are
+    /// included.
     pub class: Option<Class>,
     pub round_trip_ns: f64,
     pub rounds: usize,
@@ -95,7 +97,7 @@ impl Results<'_> {
         self.entries.iter().filter(fits).collect()
     }
 
-    /// A row's medians; `None` if it was not measured so.
+    /// A row's medians; `None` if it was not measured under these conditions.
     pub fn summary(&self, row: &str, case: Case, class: Class) -> Option<Summary> {
         let entries = self.of(row, case, class);
         let first = entries.first()?;
@@ -128,7 +130,7 @@ impl Results<'_> {
         median(self.entries.iter().filter(fits).filter_map(|entry| entry.measured.figure(figure)))
     }
 
-    /// `row` against `other`; `None` if there is no round in which both were measured so.
+    /// `row` against `other`; `None` if there is no round in which both were measured under these conditions.
     pub fn compare(&self, row: &str, other: &str, case: Case, class: Class, figure: Figure) -> Option<Compared> {
         let others = self.of(other, case, class);
         let pairs: Vec<(f64, f64)> = self
@@ -204,7 +206,7 @@ mod tests {
             entry("b", 0, Class::Near, 10.0),
             entry("a", 1, Class::Near, 80.0),
             entry("b", 1, Class::Near, 20.0),
-            // The cores moved apart between the two: no ratio.
+            // The cores' distance changed between the two, so there is no ratio.
             entry("a", 2, Class::Near, 7.0),
             entry("b", 2, Class::Far, 1.0),
         ];

@@ -20,7 +20,7 @@ use crate::plan::Entries;
 use aggregate::Results;
 use targets::Verdict;
 
-/// Makes `folder`, and sees whether files can be written there.
+/// Creates `folder`, and checks that files can be written there.
 pub fn prepare(folder: &Path) -> eyre::Result<()> {
     fs::create_dir_all(folder).wrap_err_with(|| format!("cannot create {}", folder.display()))?;
     let access = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);

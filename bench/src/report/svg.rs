@@ -17,7 +17,7 @@ use crate::series::Series;
 use crate::task::{Mode, payload_name};
 
 const SIZE: (u32, u32) = (900, 560);
-/// Told apart by people who see few colours, too (Okabe and Ito).
+/// Colours that colour-blind people can distinguish, too (Okabe and Ito).
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
     RGBColor(0, 114, 178),
@@ -29,9 +29,9 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 120),
 ];
 
-/// A row's colour is that of its family, the same in all pictures, and how it is read makes its line: polled, woken
-/// (dashed), in place (dotted). `None` for lines that are no rows.
-fn look(name: &str) -> Option<(RGBColor, Option<(i32, i32)>)> {
+/// The colour of a row is that of its family, the same in all pictures. Its line shows how it is read: polled, woken
+/// (dashed), in place (dotted). `None` for lines that are not rows.
+fn style(name: &str) -> Option<(RGBColor, Option<(i32, i32)>)> {
     const FAMILIES: [(&str, usize); 8] = [
         (OURS, 2),
         ("minimal", 0),
@@ -73,7 +73,7 @@ pub struct Drawn {
     pub title: String,
 }
 
-/// Draws the page's pictures, those that there are figures for.
+/// Draws the page's pictures for which there are figures.
 pub fn draw(folder: &Path, results: &Results<'_>) -> eyre::Result<Vec<Drawn>> {
     let mut drawn = Vec::new();
     if let Some(shown) = Shown::of(results) {
@@ -97,7 +97,7 @@ pub fn draw(folder: &Path, results: &Results<'_>) -> eyre::Result<Vec<Drawn>> {
         x_label: "readers",
         y_label: "us",
         x_name: &|x| if *x < 1.0 { "0".to_owned() } else { exact(*x) },
-        // A logarithmic axis has no 0: it stands at a half.
+        // A logarithmic axis has no 0, so 0 is drawn at a half.
         lines: of_series(results, Series::Readers, |x| x.max(0.5), 1e3),
     };
     drawn.extend(save(folder, "readers.svg", readers)?);
@@ -206,7 +206,7 @@ fn save(folder: &Path, file: &str, picture: Picture<'_>) -> eyre::Result<Option<
     let path = folder.join(file);
     let root = SVGBackend::new(&path, SIZE).into_drawing_area();
     root.fill(&WHITE).map_err(|error| failed(&error))?;
-    // The legend has the right margin for itself: lines go everywhere.
+    // The legend is in the right margin, because lines may be anywhere in the plot.
     let (plot, legend) = root.split_horizontally(SIZE.0 as i32 - 230);
     let mut chart = ChartBuilder::on(&plot)
         .caption(&picture.title, ("sans-serif", 17))
@@ -227,7 +227,7 @@ fn save(folder: &Path, file: &str, picture: Picture<'_>) -> eyre::Result<Option<
         .draw()
         .map_err(|error| failed(&error))?;
     for (index, line) in picture.lines.iter().enumerate() {
-        let (colour, dash) = look(&line.name).unwrap_or((COLOURS[index % COLOURS.len()], None));
+        let (colour, dash) = style(&line.name).unwrap_or((COLOURS[index % COLOURS.len()], None));
         let style = colour.stroke_width(if line.name.starts_with(OURS) { 3 } else { 2 });
         let points = line.points.iter().copied();
         match dash {

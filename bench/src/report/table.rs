@@ -140,7 +140,7 @@ fn cells(results: &Results<'_>, summary: &Summary) -> Vec<String> {
     cells
 }
 
-/// A series with more lines has them one below the other.
+/// A series with more lines has one row for each.
 const MOST_COLUMNS: usize = 8;
 
 /// One table for each series: a row for each value of what it varies, unless that makes it too wide.
@@ -165,7 +165,7 @@ pub fn series(results: &Results<'_>) -> Vec<(Series, Table)> {
             let found = of.iter().find(|point| point.point.line == line && point.point.x == x);
             found.map_or_else(|| "-".to_owned(), |point| value(point))
         };
-        // The points of a series come together: one speaks for all.
+        // The points of a series share these values.
         let title = of.first().map_or_else(
             || series.name(),
             |point| {

@@ -1,4 +1,4 @@
-//! The figures to reach, each with what was measured.
+//! The target figures, each with what was measured.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::task::{Mode, PAYLOADS, RINGS, payload_name};
 
 const KIB: usize = PAYLOADS[0];
 const KIB_64: usize = PAYLOADS[1];
-/// "Level with", since no two runs are the same.
+/// The limit for "level with", since no two runs are the same.
 const LEVEL: f64 = 1.05;
 
 /// One condition under which a figure is to be reached.
@@ -338,7 +338,7 @@ pub struct Together {
 }
 
 impl Together {
-    /// In two words.
+    /// The verdict in words.
     pub fn verdict(&self) -> &'static str {
         match (self.measured, self.reached) {
             (0, _) => "not measured",

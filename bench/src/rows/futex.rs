@@ -1,4 +1,4 @@
-//! The floor of every wake: FUTEX_WAKE to woken, and nothing else.
+//! The floor of every wake-up: from FUTEX_WAKE until the waiter runs, and nothing else.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,7 @@ impl Row for Futex {
         &[Mode::Paced]
     }
 
-    // No payload: once is enough.
+    // There is no payload, so one case is enough.
     fn fits(&self, payload: usize, _ring: usize) -> bool {
         payload == crate::task::PAYLOADS[0]
     }
@@ -84,7 +84,7 @@ impl Reader for Half {
     }
 }
 
-/// Sleeps until `word` is no longer `known`, for 50 ms at most; whether it is another one.
+/// Sleeps until `word` differs from `known`, for at most 50 ms. Returns whether it differs.
 pub fn sleep_on(word: &std::sync::atomic::AtomicU32, known: u32) -> eyre::Result<bool> {
     let slice = Timespec::try_from(Duration::from_millis(50))?;
     match futex::wait(word, futex::Flags::empty(), known, Some(&slice)) {

@@ -1,5 +1,5 @@
-//! iceoryx2: publish-subscribe of byte slices between two processes, as its own benchmark has it, with a copy of the payload
-//! on the way in (loan, write, send), since a message has to come from somewhere.
+//! iceoryx2: publish-subscribe of byte slices between two processes, as its own benchmark has it, with a copy of the
+//! payload on the way in (loan, write, send), because a message has to come from somewhere.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::receipts::Receipts;
 use crate::task::{Mode, Task};
 
 const SLICE: Duration = Duration::from_millis(50);
-/// Messages that wait for a subscriber. In lossless modes as many as the ring's window, within these bounds (each
-/// subscriber's queue is allocated in full); else what does not overflow at the payload's rate.
+/// Messages that wait for a subscriber. In lossless modes, as many as the ring's window, within these bounds (each
+/// subscriber's queue is allocated in full). Otherwise a number that does not overflow at the payload's rate.
 const QUEUE: std::ops::RangeInclusive<u64> = 2..=1024;
 const QUEUE_PACED: usize = 4;
 
@@ -69,7 +69,7 @@ impl Row for Iceoryx {
         }
     }
 
-    /// Its memory is used again at once, last in first out: no lap has to be gone round.
+    /// Its memory is reused at once, last in first out, so no lap is needed to warm up.
     fn warm_up(&self, task: &Task) -> u64 {
         (task.ring_messages() + 20).min(2000)
     }
@@ -79,18 +79,18 @@ impl Row for Iceoryx {
     }
 
     fn writer(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Box<dyn Writer>> {
-        let home = Home::enter(self, task)?;
-        let publisher = home.slices.publisher_builder().initial_max_slice_len(task.payload);
+        let domain = Domain::open(self, task)?;
+        let publisher = domain.slices.publisher_builder().initial_max_slice_len(task.payload);
         let publisher = publisher.backpressure_strategy(BackpressureStrategy::RetryUntilDelivered).create()?;
-        let notifier = home.events.as_ref().map(|events| events.notifier_builder().create()).transpose()?;
-        Ok(Box::new(Sender { publisher, notifier, home }))
+        let notifier = domain.events.as_ref().map(|events| events.notifier_builder().create()).transpose()?;
+        Ok(Box::new(Sender { publisher, notifier, domain }))
     }
 
     fn reader(&self, task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
-        let home = Home::enter(self, task)?;
-        let subscriber = home.slices.subscriber_builder().create()?;
-        let listener = home.events.as_ref().map(|events| events.listener_builder().create()).transpose()?;
-        Ok(Some(Box::new(Receiver { subscriber, listener, in_place: *self == Self::InPlace, _home: home })))
+        let domain = Domain::open(self, task)?;
+        let subscriber = domain.slices.subscriber_builder().create()?;
+        let listener = domain.events.as_ref().map(|events| events.listener_builder().create()).transpose()?;
+        Ok(Some(Box::new(Receiver { subscriber, listener, in_place: *self == Self::InPlace, _domain: domain })))
     }
 
     fn sweep(&self, task: &Task) {
@@ -103,15 +103,15 @@ fn root(task: &Task) -> PathBuf {
     std::env::temp_dir().join(&task.name)
 }
 
-/// The services, in a domain of this measurement's own.
-struct Home {
+/// The services, in a domain of their own for this measurement.
+struct Domain {
     slices: Slices,
     events: Option<event::PortFactory<ipc::Service>>,
     _node: Node<ipc::Service>,
 }
 
-impl Home {
-    fn enter(row: &Iceoryx, task: &Task) -> eyre::Result<Self> {
+impl Domain {
+    fn open(row: &Iceoryx, task: &Task) -> eyre::Result<Self> {
         set_log_level(LogLevel::Error);
         let mut config = Config::default();
         let root = root(task);
@@ -136,7 +136,7 @@ impl Home {
 struct Sender {
     publisher: Publisher<ipc::Service, [u8], ()>,
     notifier: Option<Notifier<ipc::Service>>,
-    home: Home,
+    domain: Domain,
 }
 
 impl Sender {
@@ -155,7 +155,7 @@ impl Sender {
 impl Writer for Sender {
     fn wait_for_reader(&mut self, control: &Control) -> eyre::Result<()> {
         control.wait_until("the subscriber", Duration::from_secs(5), || {
-            self.home.slices.dynamic_config().number_of_subscribers() == 1
+            self.domain.slices.dynamic_config().number_of_subscribers() == 1
         })
     }
 
@@ -173,7 +173,7 @@ struct Receiver {
     subscriber: Subscriber<ipc::Service, [u8], ()>,
     listener: Option<Listener<ipc::Service>>,
     in_place: bool,
-    _home: Home,
+    _domain: Domain,
 }
 
 impl Reader for Receiver {

@@ -45,7 +45,7 @@ impl Writer for Ring {
         if self.next + message.len() > self.memory.length() {
             self.next = 0;
         }
-        // SAFETY: in bounds by the line above; nobody else maps this memory.
+        // SAFETY: in bounds by the line above; no other process maps this memory.
         unsafe {
             let to = self.memory.start().add(self.next);
             std::ptr::copy_nonoverlapping(message.as_ptr(), to, message.len());

@@ -1,5 +1,5 @@
-//! The floor of a polling reader, and of a waiting one: a sequence-locked ring and nothing else. One writer, one reader, no
-//! names, no checks, no lengths, no death.
+//! The floor of a polling reader, and of a waiting one: a sequence-locked ring and nothing else. One writer, one
+//! reader; no names, checks or lengths, and no handling of a process that dies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -15,10 +15,10 @@ use crate::receipts::Receipts;
 use crate::shared::Shared;
 use crate::task::{Mode, Task};
 
-/// Before the slots: messages committed, and the word that is slept on, each on lines of its own.
+/// Bytes before the slots: messages committed, and the futex word, each on its own lines.
 const HEAD: usize = 256;
 const WAKE: usize = 128;
-/// Before each message: twice its number, one more while it is written.
+/// Bytes before each message: its lock, which is twice its number, plus one while it is written.
 const SLOT_HEAD: usize = 64;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -134,7 +134,7 @@ impl Half {
         lock.store(2 * self.next + 1, Ordering::Relaxed);
         fence(Ordering::Release);
         // SAFETY: a slot has room for a message, and all have the same length. The reader may copy at the same time; it
-        // throws away what the lock says was torn.
+        // discards what the lock shows to be torn.
         unsafe { std::ptr::copy_nonoverlapping(message.as_ptr(), to, self.ring.payload.min(message.len())) };
         let committing = clock();
         lock.store(2 * self.next, Ordering::Release);
@@ -172,8 +172,8 @@ impl Reader for Half {
                 fence(Ordering::Acquire);
                 before == 2 * self.next && lock.load(Ordering::Relaxed) == before
             };
-            // SAFETY: a slot holds a message. The writer may store to it at the same time; what was read is thrown away
-            // then.
+            // SAFETY: a slot holds a message. The writer may store to it at the same time; what was read is then
+            // discarded.
             let message = unsafe { std::slice::from_raw_parts(from, self.ring.payload) };
             if self.how == Minimal::InPlace {
                 let (sum, sequence, time_ns) = (sum_words(message), word(message, 0), word(message, 1));

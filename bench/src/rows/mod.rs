@@ -1,7 +1,7 @@
 //! The rows: each is one way to bring messages from one process to another, in one file.
 //!
-//! A row of another kind (another language, a whole graph) overrides [`Row::command`] instead of [`Row::writer`] and
-//! [`Row::reader`]: its program maps the control segment and stores the same words and stamps ([`crate::control`]).
+//! A row in another program (another language, a whole graph) overrides [`Row::command`] instead of [`Row::writer`] and
+//! [`Row::reader`]. Its program maps the control segment and stores the same words and stamps ([`crate::control`]).
 
 mod futex;
 mod iceoryx;
@@ -50,29 +50,29 @@ pub trait Row: Sync {
         task.ring_messages() + 20
     }
 
-    /// Whether it never overwrites what its reader has not read. The others are held back by the reader's acknowledgements
-    /// where nothing may be lost.
+    /// Whether it never overwrites what its reader has not read. Other rows are held back by the reader's
+    /// acknowledgements if nothing may be lost.
     fn holds_back(&self) -> bool {
         false
     }
 
-    /// Whether its processes measure the cores' distance themselves ([`crate::probe`]). Where they cannot, two processes of
-    /// this program do so just before and just after.
+    /// Whether its processes measure the cores' distance themselves ([`crate::probe`]). If they cannot, two processes
+    /// of this program do so just before and just after.
     fn probes(&self) -> bool {
         true
     }
 
     /// The writing half, set up.
     fn writer(&self, _task: &Task, _control: &Arc<Control>) -> eyre::Result<Box<dyn Writer>> {
-        bail!("row {} is played by another program", self.name())
+        bail!("row {} runs in another program", self.name())
     }
 
-    /// The reading half, set up; the writing half is there. `None` where nobody reads.
+    /// The reading half, set up after the writing half. `None` if nothing reads.
     fn reader(&self, _task: &Task, _control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
-        bail!("row {} is played by another program", self.name())
+        bail!("row {} runs in another program", self.name())
     }
 
-    /// The program that plays a role.
+    /// The program that runs a role.
     fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
         role::command(role, task, control)
     }
@@ -85,12 +85,12 @@ pub trait Row: Sync {
 
 /// The writing half of a row.
 pub trait Writer {
-    /// Waits until the reader is connected, where that takes longer than its set-up.
+    /// Waits until the reader is connected, if that takes longer than its set-up.
     fn wait_for_reader(&mut self, _control: &Control) -> eyre::Result<()> {
         Ok(())
     }
 
-    /// Sends a message: one copy, and whatever makes readers see it.
+    /// Sends a message: one copy, and the step by which readers see it.
     fn send(&mut self, message: &[u8]) -> eyre::Result<()>;
 
     /// As [`send`](Self::send); returns the time just before the step by which readers see it.
@@ -99,7 +99,7 @@ pub trait Writer {
 
 /// The reading half of a row.
 pub trait Reader {
-    /// Receives messages until `receipts` says that it is over.
+    /// Receives messages until [`Receipts::is_over`].
     fn run(self: Box<Self>, receipts: Receipts) -> eyre::Result<()>;
 }
 

@@ -12,7 +12,7 @@ use crate::message::{sum_words, word};
 use crate::receipts::Receipts;
 use crate::task::{Mode, Task};
 
-/// Name of the first of its rows.
+/// Name of its first row.
 pub const NAME: &str = "dora-shm";
 
 /// Most bytes of one read: small messages that have piled up are read together.
@@ -74,7 +74,7 @@ impl Row for Ours {
         let spin = if *self == Self::WaitSpin { SPIN } else { Duration::ZERO };
         let mut reader = ring::Reader::open(&task.name, ReaderOptions::default().spin(spin))?;
         if matches!(self, Self::Wait | Self::WaitSpin) {
-            // The writer notices within 250 ms that somebody sleeps, and wakes from then on.
+            // The writer notices within 250 ms that a reader waits, and wakes it from then on.
             reader.wait(Duration::from_millis(500))?;
         }
         let batch = (READ_BYTES / task.payload).max(1) as u64;
@@ -109,7 +109,7 @@ impl Writer for Sender {
     #[inline]
     fn send_stamped(&mut self, message: &[u8]) -> eyre::Result<u64> {
         self.send(message)?;
-        // Taken after the copy and before the commit, as in the other rows.
+        // This time is taken after the copy and before the commit, as in the other rows.
         Ok(self.writer.committed_ns())
     }
 }
@@ -141,7 +141,7 @@ impl Receiver {
                 self.read(&mut frames, 0, &mut receipts)?;
                 continue;
             }
-            // `read` returns after its copy: when a message was seen, only a view can tell.
+            // `read` returns after its copy, so only a view shows when a message was seen.
             let Outcome::Data(view) = self.reader.view(1)? else { continue };
             let seen_ns = receipts.seen_ns();
             // A frame never wraps.
@@ -180,8 +180,8 @@ impl Receiver {
             let first = view.first();
             sums.clear();
             for part in view.samples() {
-                // SAFETY: the writer may come round, as in any reader in place: each byte is looked at once, and nothing
-                // depends on it before the view has been found whole.
+                // SAFETY: the writer may overwrite the bytes, as for any reader in place: each byte is read once, and
+                // nothing depends on it before the view has been found whole.
                 let messages = unsafe { part.as_slice() }.chunks_exact(self.payload);
                 sums.extend(messages.map(|message| (sum_words(message), word(message, 0), word(message, 1))));
             }

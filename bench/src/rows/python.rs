@@ -13,25 +13,27 @@ use crate::task::{Mode, Task};
 
 /// Bytes of a frame: both packages carry frames (or samples) of channels, here 64 of float32.
 const FRAME: usize = 64 * 4;
-/// What [`Python::Ezmsg`]'s ring has at least, far more than a measurement has messages.
+/// Fewest frames of [`Python::Ezmsg`]'s ring, far more than a measurement has messages.
 const LEAST_FRAMES: usize = 1 << 15;
 
 /// One row for each package.
 pub enum Python {
-    /// ezmsg-tools' shared-memory ring. Its sink's `on_message` is awaited without a graph around it, with a message made
-    /// beforehand; its mirror polls without a pause, and what `auto_view` returns is copied out. Both ends run in Python.
+    /// ezmsg-tools' shared-memory ring. Its sink's `on_message` is awaited without a graph around it, with a message
+    /// made beforehand; its mirror polls without a pause, and what `auto_view` returns is copied out. Both ends run in
+    /// Python.
     ///
-    /// A message is frames of 64 float32 and at least four frames long, since the mirror never returns a lone frame. The ring
-    /// has one frame more than whole messages, and at least [`LEAST_FRAMES`]: the mirror hands the whole ring out again
-    /// whenever it stops at the ring's last frame. The row has no lossless mode, since the mirror can skip a message when it
-    /// polls during a wrap. The pages are mapped beforehand. With a reader, *write* includes the microsecond that the commit's
-    /// stamp costs.
+    /// A message is frames of 64 float32 and at least four frames long, since the mirror never returns a lone frame.
+    /// The ring has one frame more than whole messages, and at least [`LEAST_FRAMES`]: the mirror hands the whole ring
+    /// out again whenever it stops at the ring's last frame. The row has no lossless mode, since the mirror can skip a
+    /// message when it polls during a wrap. The pages are mapped beforehand. With a reader, *write* includes the
+    /// microsecond that the commit's stamp costs.
     Ezmsg,
-    /// Lab Streaming Layer through pylsl, over TCP and discovery on the loopback device alone, with queues of the ring's size.
+    /// Lab Streaming Layer through pylsl, over TCP and discovery on the loopback device alone, with queues of the
+    /// ring's size.
     ///
-    /// A message is one `push_chunk` of samples of 64 float32 channels and one blocking `pull_chunk` into an existing buffer.
-    /// `pull_chunk` returns after its copy, so *seen* includes the copy and starts before `push_chunk`. A message counts as
-    /// missed if a full queue dropped one of its samples.
+    /// A message is one `push_chunk` of samples of 64 float32 channels and one blocking `pull_chunk` into an existing
+    /// buffer. `pull_chunk` returns after its copy, so *seen* includes the copy and starts before `push_chunk`. A
+    /// message counts as missed if a full queue dropped one of its samples.
     Lsl,
 }
 
@@ -84,7 +86,8 @@ impl Row for Python {
 
     fn command(&self, role: Role, task: &Task, control: &Control) -> eyre::Result<Command> {
         let python = python().ok_or_eyre(format!(
-            "{PYTHON} does not name a Python that has the packages of row {}: `cargo xtask bench` makes one and sets it",
+            "{PYTHON} does not name a Python with the packages of row {}; run `cargo xtask bench`, which makes one \
+             and sets it",
             task.row
         ))?;
         let mut described = serde_json::to_value(task)?;
@@ -94,7 +97,7 @@ impl Row for Python {
         let mut command = Command::new(python);
         command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peer.py"));
         role::add_arguments(&mut command, role, described, control)?;
-        // A reader of shared memory of Python's takes itself for its owner, and says so at its end.
+        // Python's resource tracker takes a reader of shared memory for its owner, and warns at its end.
         command.env("PYTHONWARNINGS", "ignore::UserWarning");
         Ok(command)
     }

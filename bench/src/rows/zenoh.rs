@@ -20,7 +20,7 @@ use crate::receipts::Receipts;
 use crate::task::{Mode, Task};
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// Messages on a line of 64 bytes.
+/// Messages are aligned to a line of 64 bytes.
 const ALIGNMENT_POWER: u8 = 6;
 
 /// Two peers over a Unix socket, with a shared-memory pool of the ring's size, express messages and blocking congestion
@@ -37,7 +37,7 @@ impl Row for Zenoh {
     }
 
     fn floor(&self, mode: Mode) -> &'static str {
-        // It sleeps until there is something, but for lossless rows that floor is the polling one.
+        // It sleeps until there is something, but the floor of the lossless rows is the polling one.
         if mode == Mode::Paced { "minimal-futex" } else { "minimal" }
     }
 
@@ -61,7 +61,7 @@ impl Row for Zenoh {
     }
 
     fn reader(&self, task: &Task, control: &Arc<Control>) -> eyre::Result<Option<Box<dyn Reader>>> {
-        // The thread that calls back inherits it.
+        // The callback's thread inherits the processor.
         pin::pin_to(task.reader_cpu)?;
         let session = open(task, "connect")?;
         Ok(Some(Box::new(Receiver { session, key: task.name.clone(), control: control.clone() })))
@@ -69,12 +69,12 @@ impl Row for Zenoh {
 
     fn sweep(&self, task: &Task) {
         sweep(&std::env::temp_dir().to_string_lossy(), &task.name);
-        // Its segments have names of its own; this removes those whose processes are gone.
+        // zenoh names its segments itself. This removes those whose processes have ended.
         zenoh::shm::cleanup_orphaned_shm_segments();
     }
 }
 
-/// A peer that knows the other one and looks for nobody else.
+/// A peer that knows the other one and does not search for more.
 fn open(task: &Task, end: &str) -> eyre::Result<Session> {
     let socket = std::env::temp_dir().join(format!("{}.sock", task.name));
     let endpoint = serde_json::json!([format!("unixsock-stream/{}", socket.display())]).to_string();
@@ -85,7 +85,7 @@ fn open(task: &Task, end: &str) -> eyre::Result<Session> {
         ("scouting/gossip/enabled", "false"),
         ("listen/endpoints", if end == "listen" { &endpoint } else { "[]" }),
         ("connect/endpoints", if end == "connect" { &endpoint } else { "[]" }),
-        // Else its set-up would be part of the first message.
+        // Otherwise its set-up would be part of the first message.
         ("transport/shared_memory/mode", "\"init\""),
     ] {
         config.insert_json5(key, value).map_err(|error| eyre!("setting {key}: {error}"))?;
@@ -148,7 +148,7 @@ impl Reader for Receiver {
         let subscriber = self.session.declare_subscriber(&self.key).callback(move |sample| {
             let mut receipts = receipts.lock().unwrap_or_else(PoisonError::into_inner);
             let seen_ns = receipts.seen_ns();
-            // A payload that came over the socket would be another measurement.
+            // A payload that came over the socket would measure something else.
             match sample.payload().as_shm() {
                 Some(memory) => receipts.copy(seen_ns, |to| to.copy_from_slice(memory), || true),
                 None => control.fail(),

@@ -1,4 +1,4 @@
-//! Many channels against many frames, at constant bytes a second.
+//! Many channels against many frames, at a constant number of bytes per second.
 
 use dora_shm_ring::{Dtype, Frames, Reader, ReaderOptions};
 use eyre::ensure;
@@ -20,7 +20,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
         let name = unique("channels");
         let mut writer = writer(&name, Dtype::F32, &[channels as u64], frames, (CHUNK_BYTES / frame_bytes) as u64)?;
         pin::pin_to(setting.writer_cpu)?;
-        // One lap: the pages are there.
+        // One lap, so that the pages are present.
         write_costs(&mut writer, CHUNK_BYTES, RING_BYTES / CHUNK_BYTES, 0)?;
         let write = Spread::of(write_costs(&mut writer, CHUNK_BYTES, writes, 0)?);
         let write = write.ok_or_else(|| eyre::eyre!("nothing was written"))?;

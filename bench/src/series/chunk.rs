@@ -26,7 +26,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
         std::thread::scope(|scope| {
             let measure = || -> eyre::Result<()> {
                 pin::pin_to(setting.writer_cpu)?;
-                // One lap: the pages are there.
+                // One lap, so that the pages are present.
                 write_costs(&mut writer, chunk_bytes, ring_bytes / chunk_bytes, 0)?;
                 let ours = typical_ns(&write_costs(&mut writer, chunk_bytes, writes, 0)?)? / count as f64;
                 let copy = typical_ns(&copy_costs(&memory, chunk_bytes, writes))? / count as f64;
@@ -40,14 +40,14 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     Ok(points)
 }
 
-/// Median over blocks of the mean write in each: a chunk of one frame takes a few ticks of the clock, and a median of ticks
-/// says little; a mean of all has every interruption in it.
+/// Median over blocks of the mean write in each. A chunk of one frame takes a few ticks of the clock, so a median of
+/// single writes would be too coarse, and a mean of all would contain every interruption.
 fn typical_ns(costs: &[u64]) -> eyre::Result<f64> {
     let mean = |block: &[u64]| block.iter().sum::<u64>() as f64 / block.len() as f64;
     median(costs.chunks(BLOCK).map(mean)).ok_or_else(|| eyre::eyre!("nothing was written"))
 }
 
-/// As [`write_costs`], of the bare copy.
+/// Like [`write_costs`], but for the bare copy.
 fn copy_costs(memory: &Shared, bytes: usize, count: usize) -> Vec<u64> {
     let source = vec![1_u8; (8 << 20_usize).max(2 * bytes)];
     let mut chunks = source.chunks_exact(bytes).cycle();
@@ -55,7 +55,7 @@ fn copy_costs(memory: &Shared, bytes: usize, count: usize) -> Vec<u64> {
     let copy = |index: usize| {
         let Some(samples) = chunks.next() else { return 0 };
         let start = now_ns();
-        // SAFETY: slot `index % slots` lies inside the memory, which nobody else maps.
+        // SAFETY: slot `index % slots` is inside the memory, which no other process maps.
         unsafe {
             let to = memory.start().add(index % slots * bytes);
             std::ptr::copy_nonoverlapping(samples.as_ptr(), to, bytes);

@@ -1,4 +1,5 @@
-//! In a running dora graph: how old a message is when a process outside the graph has it, beside those that are in it.
+//! In a running dora graph: how old a message is when a process outside the graph has it, compared with nodes of the
+//! graph.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +15,7 @@ use crate::task::{PAYLOADS, payload_name};
 /// What receives the messages of a graph's source. Each is measured alone: on few cores they would disturb each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiver {
-    /// A Rust node that dora starts: a direct edge, and what the sink itself has.
+    /// A Rust node that dora starts: a direct edge, as the sink itself has.
     Static,
     /// A Rust node that joins the running graph.
     DynamicRust,
@@ -45,13 +46,13 @@ impl Receiver {
     }
 }
 
-/// Names of receivers that targets speak of.
+/// Names of receivers in the targets.
 pub const STATIC: &str = "static Rust node";
 pub const DYNAMIC_RUST: &str = "dynamic Rust node";
 pub const OUTSIDE: &str = "outside reader";
 pub const MIRRORED: &str = "node behind the mirror";
 
-/// Messages a second: what dora carries without a queue.
+/// Messages per second that dora carries without a queue.
 fn rate_hz(payload: usize) -> u64 {
     match payload {
         0..=65_536 => 200,
@@ -91,10 +92,10 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     Ok(points)
 }
 
-/// What the receiver has noted and, of a reader outside the graph, the sink before it.
+/// What the receiver has noted and, for a reader outside the graph, what the sink before it has noted.
 fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<(Ages, Option<Ages>)> {
     let rate = rate_hz(payload);
-    // Who joins a running graph misses what was sent before.
+    // A node that joins a running graph misses what was sent before.
     let seconds = if receiver.is_dynamic() { seconds + 2 } else { seconds };
     let stream = unique("graph");
     let mut stage = Stage::new(&unique(&format!("graph-{receiver:?}")))?;
@@ -157,13 +158,13 @@ fn measure(receiver: Receiver, payload: usize, seconds: u64) -> eyre::Result<(Ag
     Ok((Ages::read(&out)?, sinks))
 }
 
-/// The Python node; beside this file, since Python has to read it.
+/// The Python node. It is a separate file, because Python has to read it.
 const RECEIVE_PY: &str = include_str!("../../peers/receive.py");
 
 /// Room for a burst of the largest messages; dora's default of 8 MB holds one of them.
 const POOL: &str = "shared_memory_pool_size: 64MB";
 
-/// Two seconds at least, and no more memory than a cache holds, where that is enough.
+/// At least two seconds, and no more memory than fits a cache, if that is enough.
 fn ring_frames(payload: usize) -> usize {
     ((16 << 20) / payload).clamp(16, 1024)
 }

@@ -1,4 +1,4 @@
-//! Processes beside a series' own: readers, and a writer that lives.
+//! Helper processes of a series: readers, and a writer that stays alive.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,13 +21,13 @@ pub const FRAME_BYTES: usize = 64 << 10;
 /// What a helper does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// Attaches, reads what there is, and then does nothing
+    /// Attaches, reads what is there, and then does nothing
     Idle,
-    /// Reads everything, asleep in between
+    /// Reads everything, and sleeps in between
     Wait,
-    /// Writes two laps, the reader having read each half of a ring before the next, and then only lives
+    /// Writes two laps, each half of a ring after the reader has read the previous one, and then stays alive
     Write,
-    /// Reads one frame and says when
+    /// Reads one frame and prints when
     FirstFrame,
 }
 
@@ -68,7 +68,7 @@ pub fn command(kind: Kind, name: &str, control: Option<&Control>, cpu: Option<us
 }
 
 impl Helper {
-    /// Does it, in this process.
+    /// Runs the helper in this process.
     pub fn run(&self) -> eyre::Result<()> {
         let main_ns = now_ns();
         if let Some(cpu) = self.cpu {
@@ -92,10 +92,10 @@ impl Helper {
         let options = ReaderOptions::default().start(Start::Oldest);
         let mut reader = Reader::open(&self.name, options)?;
         let mut frames = Frames::new();
-        // Attached: what is there has been read.
+        // The reader is attached once everything that is there has been read.
         while reader.read(&mut frames, u64::MAX)?.is_data() {}
         if self.kind == Kind::Wait {
-            // The writer notices now that somebody sleeps.
+            // The writer now notices that a reader waits.
             reader.wait(Duration::from_millis(100))?;
         }
         control.word(Word::ReaderReady).fetch_add(1, Ordering::AcqRel);

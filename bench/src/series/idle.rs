@@ -1,4 +1,4 @@
-//! What a writer and a waiting reader take that have nothing to do.
+//! CPU time and wake-ups of a writer and a waiting reader with nothing to do.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     Ok(points)
 }
 
-/// Of all threads of a process since it began.
+/// Of all threads of a process since its start.
 struct Usage {
     /// Each sleep ends in one wake-up.
     switches: u64,

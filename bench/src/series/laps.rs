@@ -43,7 +43,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
     Ok(points)
 }
 
-/// All pages of the ring are in this process's tables.
+/// Waits until all pages of the ring are in this process's tables.
 fn wait_for_prefault(before_kib: u64) -> eyre::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while shared_kib()? < before_kib + (RING_BYTES >> 10) as u64 {
@@ -57,5 +57,5 @@ fn shared_kib() -> eyre::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssShmem:"));
     line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok())
-        .ok_or_else(|| eyre::eyre!("the kernel does not tell how much shared memory is mapped"))
+        .ok_or_else(|| eyre::eyre!("the kernel does not report how much shared memory is mapped"))
 }

@@ -39,5 +39,5 @@ fn kib_of(pid: u32, what: &str) -> eyre::Result<f64> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).wrap_err("the process has ended")?;
     let line = rollup.lines().find_map(|line| line.strip_prefix(&format!("{what}:")));
     let number = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
-    number.ok_or_else(|| eyre::eyre!("smaps_rollup says no {what}"))
+    number.ok_or_else(|| eyre::eyre!("smaps_rollup has no {what}"))
 }

@@ -1,6 +1,6 @@
-//! What a figure depends on: readers, streams, channels, frames a chunk, the ring's size, time. Of our ring only.
+//! What a figure depends on: readers, streams, channels, frames per chunk, the ring's size, time. Only for our ring.
 //!
-//! Each series runs in a process of its own and prints its points.
+//! Each series runs in its own process and prints its points.
 
 mod channels;
 mod chunk;
@@ -55,7 +55,7 @@ pub enum Series {
 /// One value of a series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Which of the series' lines, and what it shows.
+    /// The series' line, and what it shows.
     pub line: String,
     /// What the series varies, in `x_unit`.
     pub x: f64,
@@ -73,7 +73,7 @@ pub struct Point {
 pub struct SeriesEntry {
     pub series: Series,
     pub round: usize,
-    /// `None`: the cores' distance was another one before the series than after it.
+    /// `None`: the cores' distance differed before and after the series.
     pub class: Option<Class>,
     pub round_trip_ns: [f64; 2],
     pub point: Point,
@@ -103,7 +103,7 @@ impl Series {
             Series::Idle => "A live writer and a waiting reader with nothing to do, a process each, for five seconds",
             Series::Streams => "Streams on one machine, written in turn by one process, 1 KiB each",
             Series::Channels => "Chunks of 64 KiB of float32: channels times frames is constant",
-            Series::Chunk => "Frames of 32 bytes, ring of 256 MiB, back to back, nobody attached",
+            Series::Chunk => "Frames of 32 bytes, ring of 256 MiB, back to back, no reader attached",
             Series::Memory => "A writer and a reader after one whole lap, a process each",
             Series::Start => "From the start of a process to its first frame of a live stream",
             Series::Laps => "Median write of 64 KiB in the laps of a fresh ring of 64 MiB",
@@ -133,7 +133,7 @@ impl Series {
         Ok(())
     }
 
-    /// Runs it in a process of its own.
+    /// Runs it in its own process.
     pub fn measure(self, round: usize, quick: bool, cpus: (usize, usize)) -> eyre::Result<Vec<SeriesEntry>> {
         let before = measure::distance(cpus)?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -162,8 +162,8 @@ fn chunk(samples: &[u8]) -> Chunk<'_> {
     Chunk { samples, times: Times::Linear { start: 0.0, step: 0.001 }, send_ns: 0 }
 }
 
-/// Durations of `count` writes in nanoseconds, `period_ns` apart (0: back to back), of chunks that are taken in turn from
-/// 8 MiB of samples.
+/// Durations of `count` writes in nanoseconds, `period_ns` apart (0: back to back), of chunks that are taken in turn
+/// from 8 MiB of samples.
 fn write_costs(writer: &mut ring::Writer, bytes: usize, count: usize, period_ns: u64) -> eyre::Result<Vec<u64>> {
     let source = vec![1_u8; (8 << 20_usize).max(2 * bytes)];
     let mut chunks = source.chunks_exact(bytes).cycle();

@@ -45,7 +45,7 @@ fn measure(setting: &Setting, kind: Kind, cpu: Option<usize>, count: usize) -> e
     control.wait_until("the readers", Duration::from_secs(30), || {
         control.word(Word::ReaderReady).load(Ordering::Acquire) == count as u64
     })?;
-    // The writer's helper thread was started before and stays free.
+    // The writer's helper thread was started before, so it is not bound.
     let writes = if setting.quick { 200 } else { 1000 };
     let costs = std::thread::scope(|scope| {
         let measure = || {
@@ -55,7 +55,7 @@ fn measure(setting: &Setting, kind: Kind, cpu: Option<usize>, count: usize) -> e
         scope.spawn(measure).join().unwrap_or_else(|_| Err(eyre::eyre!("the writing thread panicked")))
     })?;
     control.stop();
-    // Closing wakes those that wait.
+    // Closing wakes the readers that wait.
     drop(writer);
     processes.wait(&control, Duration::from_secs(20))?;
     Spread::of(costs).ok_or_else(|| eyre::eyre!("nothing was written"))

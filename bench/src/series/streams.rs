@@ -21,7 +21,7 @@ pub fn run(setting: &Setting) -> eyre::Result<Vec<Point>> {
             writers.push(writer(&name, Dtype::U8, &[PAYLOAD as u64], 64, 1)?);
         }
         let rounds = if setting.quick { 2000 } else { 20_000 } / count;
-        // A thread of its own: threads of later writers shall not inherit its processor.
+        // A separate thread, so that the threads of later writers do not inherit its processor.
         let costs = std::thread::scope(|scope| {
             let measure = || -> eyre::Result<Vec<u64>> {
                 pin::pin_to(setting.writer_cpu)?;

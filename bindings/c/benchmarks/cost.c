@@ -1,5 +1,5 @@
 /*
- * What a read and a view cost beside memcpy from an ordinary ring as long as the stream's: cost
+ * Measures a read and a view next to memcpy from an ordinary ring as long as the stream's: cost
  *
  * cc -O2 cost.c -o cost $(pkg-config --cflags --libs dora_shm)
  */

@@ -12,7 +12,7 @@
  * Conventions
  *   - Every function that can fail returns a dora_shm_result: 0 is success, positive values are ordinary outcomes, negative
  *     values are errors. After an error, dora_shm_last_error_message() returns a sentence about it. An error leaves
- *     everything as it was unless the function says otherwise.
+ *     everything as it was unless its documentation states otherwise.
  *   - Parameters named 'out' point to memory that receives a value. They must not be NULL. An error leaves that memory
  *     untouched.
  *   - Arguments that are NULL, misaligned or out of range cause an error, never a crash. The caller guarantees what cannot
@@ -20,11 +20,11 @@
  *   - Handles (dora_shm_reader, dora_shm_writer, ...) belong to the caller. Each is closed once, in any order, by a function
  *     that takes the address of the caller's pointer and sets it to NULL. Closing NULL does nothing.
  *   - Strings that are passed in are UTF-8, end in a NUL, and are copied. Strings that are returned are UTF-8, end in a NUL,
- *     and belong to the library or to a handle, as the function says; never free them. A NUL inside a string of a stream is
+ *     and belong to the library or to a handle, as documented; never free them. A NUL inside a string of a stream is
  *     returned as U+FFFD.
- *   - Threads: calls with the same handle must not overlap, unless the function says 'any thread'; a call that does returns
+ *   - Threads: calls with the same handle must not overlap, unless documented as 'any thread'; an overlapping call returns
  *     DORA_SHM_ERROR_BUSY. 'Any thread' means any number of threads at once. Different handles are independent.
- *   - A function blocks only if it says so. No function takes longer because another process is slow, stopped or dead.
+ *   - A function blocks only if documented. No function takes longer because another process is slow, stopped or dead.
  *   - After fork(), a child may continue to use readers, but not writers, which return an error. In signal handlers, call
  *     only dora_shm_reader_interrupt().
  *   - Initialise options with their macro: dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT. Zero formats and
@@ -65,8 +65,8 @@
 /// Whether a result is an error.
 #define DORA_SHM_IS_ERROR(result) ((result) < 0)
 
-/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an error,
-/// dora_shm_last_error_message() returns a sentence about it.
+/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an
+/// error, dora_shm_last_error_message() returns a sentence about it.
 typedef enum {
     /// Success.
     DORA_SHM_OK = 0,
@@ -74,8 +74,8 @@ typedef enum {
     DORA_SHM_NOTHING = 1,
     /// The reader moved on to a new ring, whose format and description apply from now on. Read again.
     DORA_SHM_NEW_GENERATION = 2,
-    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the next
-    /// writer of that name.
+    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the
+    /// next writer of that name.
     DORA_SHM_CLOSED = 3,
     /// The time is over, and there is nothing to read.
     DORA_SHM_TIMED_OUT = 4,
@@ -128,9 +128,9 @@ typedef enum {
     DORA_SHM_ERROR_FORKED = -20,
     /// A system call failed.
     DORA_SHM_ERROR_IO = -21,
-    /// An error without a code of its own.
+    /// An error that has no other code.
     DORA_SHM_ERROR_OTHER = -22,
-    /// A defect of this library. Close the handle of the call; it cannot be used any more.
+    /// A defect of this library. Close the handle of the call, and do not use it again.
     DORA_SHM_ERROR_INTERNAL = -23,
     /// ezmsg wrote the stream, and its frames have a type or shape that this library has no format for.
     DORA_SHM_ERROR_UNSUPPORTED = -24,
@@ -220,8 +220,8 @@ typedef enum {
     DORA_SHM_FLOAT64 = 12,
 } dora_shm_dtype;
 
-/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring always
-/// begins at its first frame.
+/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring
+/// always begins at its first frame.
 typedef enum {
     /// With the next frame that is written.
     DORA_SHM_START_NEWEST = 0,
@@ -234,8 +234,8 @@ typedef enum {
 } dora_shm_start;
 
 /// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
-/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to a
-/// writer.
+/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to
+/// a writer.
 ///
 /// Strings that it returns belong to it. They are valid until it is changed or closed.
 typedef struct dora_shm_description dora_shm_description;
@@ -244,14 +244,14 @@ typedef struct dora_shm_description dora_shm_description;
 /// descriptors: poll, epoll, Qt's QSocketNotifier, GLib. In a forked child it does nothing.
 typedef struct dora_shm_notifier dora_shm_notifier;
 
-/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or damage
-/// the stream.
+/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or
+/// damage the stream.
 typedef struct dora_shm_reader dora_shm_reader;
 
 /// The streams of the machine, as they were when they were listed.
 typedef struct dora_shm_streams dora_shm_streams;
 
-/// Frames of a ring that are lent in place. A view keeps their memory mapped, also after its reader was closed.
+/// Frames of a ring that are lent in place. A view keeps their memory mapped, even after its reader was closed.
 typedef struct dora_shm_view dora_shm_view;
 
 /// The one writer of a stream.
@@ -265,7 +265,8 @@ typedef struct {
     uint32_t start;
     /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
     uint32_t owner;
-    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
+    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise
+    /// ignored.
     uint64_t last_frames;
     /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
     double last_seconds;
@@ -273,13 +274,14 @@ typedef struct {
     uint64_t max_ring_bytes;
     /// A live stream without a new message for this many seconds is idle. 0: one second.
     double idle_after_seconds;
-    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as many
-    /// seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system takes to wake
-    /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
-    /// are 100e-6 to 300e-6. 0: always sleep.
+    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as
+    /// many seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system
+    /// takes to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise
+    /// idle. Useful values are 100e-6 to 300e-6. 0: always sleep.
     double spin_seconds;
-    /// Whether frames that are returned together all have the same description, and that is the one that is held. If false,
-    /// the description that is held is that of the ring's newest frame. Messages have one description each in any case.
+    /// Whether frames that are returned together always share one description, which is then the one that is held. If
+    /// false, the description that is held is that of the ring's newest frame. A message has one description in any
+    /// case.
     bool each_description;
 } dora_shm_reader_options;
 
@@ -291,9 +293,9 @@ typedef struct {
     uint32_t rank;
     /// Shape of a frame, outermost dimension first, each at least 1. Entries from `rank` on are 0.
     uint64_t shape[DORA_SHM_MAX_RANK];
-    /// Frames a second along the buffered axis; 0: irregular or unknown.
+    /// Frames per second along the buffered axis; 0: irregular or unknown.
     double rate_hz;
-    /// Frames that the ring holds, at least 1. A new ring may get up to 7 more than were asked for.
+    /// Frames that the ring holds, at least 1. A new ring may have up to 7 more than requested.
     uint64_t ring_frames;
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     uint64_t frame_bytes;
@@ -303,21 +305,22 @@ typedef struct {
 typedef struct {
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
-    /// before the first ring.
+    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead
+    /// one; 0 before the first ring.
     uint32_t epoch;
-    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
+    /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
+    /// first ring.
     uint64_t stream_id;
     /// Position of the next frame that will be read.
     uint64_t position;
-    /// Frames lost since the reader was opened, in all: exact.
+    /// All frames lost since the reader was opened: exact.
     uint64_t lost;
     /// Frames that are committed and not read.
     uint64_t lag_frames;
     /// Time since the oldest of them was committed, in nanoseconds.
     uint64_t lag_ns;
-    /// Whether the description in force was gone before it could be read. The one that is held is then another one of the
-    /// same generation, or there is none.
+    /// Whether the description in force was gone before it could be read. If so, the description that is held is a
+    /// different one of the same generation, or there is none.
     bool description_missed;
 } dora_shm_cursor;
 
@@ -337,7 +340,7 @@ typedef struct {
     uint32_t epoch;
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
-    /// Identity of the stream; another one each time it is created again. 0: there is no stream.
+    /// Identity of the stream. It differs each time the stream is created again. 0: there is no stream.
     uint64_t stream_id;
     /// When the stream was created, Unix nanoseconds; 0: there is none.
     int64_t created_ns;
@@ -349,7 +352,7 @@ typedef struct {
     uint64_t stream_position;
     /// Messages committed in this generation.
     uint64_t chunks;
-    /// Frames a second as measured, also for irregular streams; 0: unknown.
+    /// Frames per second as measured, also for irregular streams; 0: unknown.
     double measured_rate_hz;
     /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
     dora_shm_format format;
@@ -405,13 +408,14 @@ typedef struct {
     uint32_t generation;
 } dora_shm_message;
 
-/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The pieces
-/// must not overlap.
+/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The
+/// pieces must not overlap.
 ///
-/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for. `times`,
-/// `positions` and `send_ns` must have room for as many.
+/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for.
+/// `times`, `positions` and `send_ns` must have room for as many.
 typedef struct {
-    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they are.
+    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they
+    /// are.
     void *samples;
     /// Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
     size_t samples_size;
@@ -419,8 +423,8 @@ typedef struct {
     double *times;
     /// For one position per frame: `first`, `first` + 1, ...
     uint64_t *positions;
-    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known. Send
-    /// times of messages of few frames may be forgotten before the frames themselves are overwritten.
+    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known.
+    /// Send times of messages of few frames may be forgotten before the frames themselves are overwritten.
     int64_t *send_ns;
     /// At least 1. UINT64_MAX: as many as `samples` has room for.
     uint64_t max_frames;
@@ -486,20 +490,20 @@ typedef struct {
     size_t size;
     /// Largest ring, in bytes of shared memory. 0: 1 GiB.
     uint64_t max_ring_bytes;
-    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody). 0: 0600. Nobody else may ever write.
+    /// Who may read: 0600 (this user), 0640 (the group, too) or 0644 (all users). 0: 0600. Only this user may write.
     uint32_t mode;
-    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
-    /// change within a burst of frames.
+    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if
+    /// descriptions change within a burst of frames.
     bool keep_replaced;
 } dora_shm_writer_options;
 
-/// How far a writer is.
+/// Progress of a writer.
 typedef struct {
     /// The current generation. DORA_SHM_NONE: there has been none yet.
     uint32_t generation;
     /// 1 for the stream's first writer, one more for each that took over from a dead one.
     uint32_t epoch;
-    /// Identity of the stream; another one each time it is created again.
+    /// Identity of the stream. It differs each time the stream is created again.
     uint64_t stream_id;
     /// Frames written in the current generation.
     uint64_t position;
@@ -519,7 +523,7 @@ typedef struct {
     uint32_t struct_version;
     /// Name of the header segment in /dev/shm. Owner: the list.
     const char *segment;
-    /// The stream's name, or what its kind says; UTF-8, may be empty, never NULL. Owner: the list.
+    /// The stream's name, or the text that its kind states; UTF-8, may be empty, never NULL. Owner: the list.
     const char *text;
 } dora_shm_stream;
 
@@ -527,8 +531,8 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-/// Version of the library that this program runs with, such as "0.1.0". DORA_SHM_VERSION is the one that it was compiled
-/// with. Never NULL.
+/// Version of the library that this program runs with, such as "0.1.0". The version that it was compiled with is
+/// DORA_SHM_VERSION. Never NULL.
 /// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_version(void);
 
@@ -580,15 +584,16 @@ dora_shm_result dora_shm_shorten_name(const char *name, char *segment, size_t se
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param reader out. Owner: the caller, who closes it with dora_shm_reader_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name cannot
-///         be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED, _TOO_LARGE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name
+///         cannot be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED,
+///         _TOO_LARGE, _IO
 /// @note Any thread.
 dora_shm_result dora_shm_reader_open(const char *name, const dora_shm_reader_options *options, dora_shm_reader **reader);
 
-/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
-/// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
+/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames
+/// are counted as lost. Functions that return frames return DORA_SHM_ERROR_BAD_ARGUMENT for such a reader.
 ///
-/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll found.
+/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll finds.
 ///
 /// @param name as for dora_shm_reader_open()
 /// @param options NULL: the defaults
@@ -599,16 +604,18 @@ dora_shm_result dora_shm_reader_open_messages(const char *name,
                                               const dora_shm_reader_options *options,
                                               dora_shm_reader **reader);
 
-/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
+/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed
+/// themselves.
 ///
 /// @param reader in: the reader, or a pointer to NULL, which does nothing. out: NULL
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the thread
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the
+///         thread
 /// @note Only for the last thread that uses the reader.
 dora_shm_result dora_shm_reader_close(dora_shm_reader **reader);
 
-/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses almost
-/// no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the stream does
-/// not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
+/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses
+/// almost no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the
+/// stream does not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
 ///
 /// @param timeout_seconds 0 or more; 0 does not sleep; INFINITY waits without end
 /// @return DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT; DORA_SHM_WRITER_DEAD; DORA_SHM_INTERRUPTED;
@@ -616,18 +623,19 @@ dora_shm_result dora_shm_reader_close(dora_shm_reader **reader);
 /// @note Blocks, up to `timeout_seconds`.
 dora_shm_result dora_shm_reader_wait(dora_shm_reader *reader, double timeout_seconds);
 
-/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:
-/// within 250 ms).
+/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before
+/// 5.16: within 250 ms).
 ///
 /// @return DORA_SHM_OK
-/// @note Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
+/// @note Any thread, even while another one waits or reads, and signal handlers. The reader must not be closed
 ///       meanwhile.
 dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 
 /// Passes everything that is there, generations included, without counting it as lost.
 ///
 /// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
-///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of
+///         dora_shm_reader_read()
 dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 
 /// Format of the ring that is read. It changes only with DORA_SHM_NEW_GENERATION.
@@ -636,12 +644,12 @@ dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is no ring (yet), and `format` is all zero
 dora_shm_result dora_shm_reader_format(const dora_shm_reader *reader, dora_shm_format *format);
 
-/// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
-/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
-/// DORA_SHM_EVENT_NEW_DESCRIPTION.
+/// The description that is held: dims, axes, labels, units, attributes. For a reader of frames, see `each_description`.
+/// For a reader of messages, it is the description of the message that was returned last. Call this again after
+/// DORA_SHM_NEW_GENERATION, and after the event DORA_SHM_EVENT_NEW_DESCRIPTION.
 ///
-/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
-///        stream does. Untouched unless DORA_SHM_OK is returned
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, even
+///        if the stream does. Untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none (yet)
 dora_shm_result dora_shm_reader_description(const dora_shm_reader *reader, dora_shm_description **description);
 
@@ -667,8 +675,8 @@ dora_shm_result dora_shm_reader_state(const dora_shm_reader *reader, dora_shm_st
 dora_shm_result dora_shm_reader_info(const dora_shm_reader *reader, dora_shm_info *info);
 
 /// The oldest event that was not returned yet. Calls that read, view, skip or wait notice events, and so does
-/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The newest
-/// 64 events are kept. Where the reader begins is not an event.
+/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The
+/// newest 64 events are kept. Where the reader begins is not an event.
 ///
 /// @param event out; untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
@@ -678,23 +686,23 @@ dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader,
 
 /// What is known of the stream if ezmsg itself wrote it.
 ///
-/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this function
-///        with the same reader, or until the reader is closed
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system call
-///         failed
+/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this
+///        function with the same reader, or until the reader is closed
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system
+///         call failed
 /// @note Makes a few system calls.
 dora_shm_result dora_shm_reader_ezmsg(dora_shm_reader *reader, dora_shm_ezmsg *ezmsg);
 
 /// Copies the next message of a reader that was opened for messages.
 ///
-/// @param message out; untouched unless DORA_SHM_OK is returned. What it points to belongs to the reader; what the previous
-///        message pointed to is gone, whatever is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the reader
-///         was opened for frames; the errors of dora_shm_reader_read()
+/// @param message out; untouched unless DORA_SHM_OK is returned. The memory that it points to belongs to the reader.
+///        That of the previous message is not valid after this call, whatever the result
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the
+///         reader was opened for frames; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_next_message(dora_shm_reader *reader, dora_shm_message *message);
 
-/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
-/// is not lapped again at once; `frames->lost` counts the frames that it passes over.
+/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so
+/// that it is not lapped again at once. `frames->lost` counts the frames that it skips.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; untouched on failure
@@ -703,26 +711,27 @@ dora_shm_result dora_shm_reader_next_message(dora_shm_reader *reader, dora_shm_m
 ///         dora_shm_reader_open()
 dora_shm_result dora_shm_reader_read(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
-/// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
-/// `into` has room for: what a display calls for each picture.
+/// Follows the stream to its newest frame, without counting what it passes as lost. Then copies the newest frames, as
+/// many as `into` has room for. Displays call this for each picture.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another ring;
-///         call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another
+///         ring; call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_newest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
 /// Copies the newest frames of the generation that is read, as many as `into` has room for, without moving the cursor:
-/// nothing counts as read or lost. To follow the stream to its newest generation as well, call dora_shm_reader_newest().
+/// nothing counts as read or lost. To follow the stream to its newest generation as well, call
+/// dora_shm_reader_newest().
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again, with
-///         memory for its format; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again,
+///         with memory for its format; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_latest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
-/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
-/// not have room for all of them, the newest of them.
+/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
+/// does not have room for all of them, copies the newest of them.
 ///
 /// @param seconds 0 or more
 /// @return as dora_shm_reader_latest()
@@ -731,29 +740,29 @@ dora_shm_result dora_shm_reader_latest_seconds(dora_shm_reader *reader,
                                                const dora_shm_buffers *into,
                                                dora_shm_frames *frames);
 
-/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
-/// ring holds them, without moving the cursor: nothing counts as read or lost.
+/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as
+/// the ring holds them, without moving the cursor: nothing counts as read or lost.
 ///
 /// @param first a position; see dora_shm_reader_held() and dora_shm_reader_position_at()
 /// @param into where to copy to, and how much
 /// @param frames out: which frames were copied; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as dora_shm_reader_latest();
-///         the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as
+///         dora_shm_reader_latest(); the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_read_at(dora_shm_reader *reader,
                                         uint64_t first,
                                         const dora_shm_buffers *into,
                                         dora_shm_frames *frames);
 
-/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
-/// moment.
+/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at
+/// any moment.
 ///
 /// @param first out: position of the oldest
 /// @param count out: how many; 0 before the first ring
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_reader_held(dora_shm_reader *reader, uint64_t *first, uint64_t *count);
 
-/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is found
-/// by binary search, so the frames' times must not decrease.
+/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is
+/// found by binary search, so the frames' times must not decrease.
 ///
 /// @param time a value on the buffered axis: seconds for a time axis
 /// @param position out: behind the newest frame if every frame is earlier
@@ -768,9 +777,9 @@ dora_shm_result dora_shm_reader_position_at(dora_shm_reader *reader, double time
 /// @return as dora_shm_reader_read()
 dora_shm_result dora_shm_reader_skip(dora_shm_reader *reader, uint64_t max_frames, dora_shm_frames *frames);
 
-/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment. dora_shm_reader_finish()
-/// reports which of them stayed whole: do not act on anything that was read from them before that. It also moves the
-/// cursor.
+/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment.
+/// dora_shm_reader_finish() reports which of them stayed whole: do not act on anything that was read from them before
+/// that. It also moves the cursor.
 ///
 /// The memory is read-only: writing to it raises SIGSEGV.
 ///
@@ -778,7 +787,8 @@ dora_shm_result dora_shm_reader_skip(dora_shm_reader *reader, uint64_t max_frame
 /// @param view out. Owner: the caller, who ends it with dora_shm_reader_finish() or dora_shm_view_close(). Untouched
 ///        unless DORA_SHM_OK is returned
 /// @param parts out: where the frames are; untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of
+///         dora_shm_reader_read()
 /// @note Any thread may read the parts.
 dora_shm_result dora_shm_reader_view(dora_shm_reader *reader,
                                      uint64_t max_frames,
@@ -798,11 +808,11 @@ dora_shm_result dora_shm_reader_finish(dora_shm_reader *reader, dora_shm_view **
 ///
 /// @param view in: the view, or a pointer to NULL, which does nothing. out: NULL
 /// @return DORA_SHM_OK
-/// @note Only for the last thread that uses the view; its reader may be closed, or in use by another thread.
+/// @note Only for the last thread that uses the view. Its reader may be closed, or in use by another thread.
 dora_shm_result dora_shm_view_close(dora_shm_view **view);
 
-/// Watches a stream, which need not exist yet. A thread of its own sleeps on the stream. Once the descriptor is readable,
-/// the thread rests until dora_shm_notifier_clear() is called.
+/// Watches a stream, which need not exist yet. The notifier's own thread waits for the stream. Once the descriptor is
+/// readable, the thread pauses until dora_shm_notifier_clear() is called.
 ///
 /// The descriptor begins readable. Each time it is readable: clear it first, then read until there is nothing left, or
 /// set it again. Occasionally it becomes readable for frames that have just been read.
@@ -863,7 +873,7 @@ dora_shm_result dora_shm_description_create(dora_shm_description **description);
 /// @param json UTF-8; need not end in a NUL
 /// @param json_size its bytes, without a NUL
 /// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message states what is wrong
 /// @note Any thread.
 dora_shm_result dora_shm_description_from_json(const char *json, size_t json_size, dora_shm_description **description);
 
@@ -879,8 +889,8 @@ dora_shm_result dora_shm_description_set_dims(dora_shm_description *description,
 /// @param dim name of the dimension, UTF-8
 /// @param unit of the coordinates, UTF-8; NULL: unknown
 /// @param gain step from one index to the next; for a time axis, the inverse of the rate
-/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the frames'
-///        times
+/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the
+///        frames' times
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_description_set_linear_axis(dora_shm_description *description,
                                                      const char *dim,
@@ -949,7 +959,7 @@ dora_shm_result dora_shm_description_set_attr_float(dora_shm_description *descri
 ///
 /// @param name UTF-8
 /// @param json UTF-8
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message states what is wrong
 dora_shm_result dora_shm_description_set_attr_json(dora_shm_description *description, const char *name, const char *json);
 
 /// The whole description as JSON, in the form that SPEC.md defines (metadata segment).
@@ -974,7 +984,7 @@ dora_shm_result dora_shm_description_attrs_json(const dora_shm_description *desc
 /// @note Any thread.
 dora_shm_result dora_shm_description_attr(const dora_shm_description *description, const char *name, const char **text);
 
-/// The source's own name for the signal; empty if it has none.
+/// The source's own name for the signal; empty if the source gives none.
 ///
 /// @param text out: UTF-8. Owner: the description
 /// @return DORA_SHM_OK
@@ -1012,8 +1022,8 @@ dora_shm_result dora_shm_description_dim(const dora_shm_description *description
 /// @note Any thread.
 dora_shm_result dora_shm_description_axis(const dora_shm_description *description, size_t dim, dora_shm_axis *axis);
 
-/// The label at an index of an axis. Of an object it is the member `label`, or all of it as JSON; a number is written as
-/// in JSON.
+/// The label at an index of an axis. If the entry is an object, the label is its member `label`, or the whole object as
+/// JSON. A number is written as in JSON.
 ///
 /// @param dim as for dora_shm_description_dim()
 /// @param index from 0
@@ -1026,7 +1036,7 @@ dora_shm_result dora_shm_description_label(const dora_shm_description *descripti
                                            size_t index,
                                            const char **text);
 
-/// The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
+/// The coordinate at an index of an axis, if the axis is linear or the entry is a number.
 ///
 /// @param dim as for dora_shm_description_dim()
 /// @param index from 0; on a linear axis, any
@@ -1039,17 +1049,17 @@ dora_shm_result dora_shm_description_coordinate(const dora_shm_description *desc
                                                 size_t index,
                                                 double *coordinate);
 
-/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
-/// dora_shm_writer_begin().
+/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring
+/// until dora_shm_writer_begin().
 ///
-/// A thread of the library looks after the stream until it is closed. If the process ends without closing it, readers see
+/// A thread of the library maintains the stream until it is closed. If the process ends without closing it, readers see
 /// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
 ///
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param writer out. Owner: the caller, who closes it with dora_shm_writer_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
-///         _NO_SPACE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN,
+///         _WRONG_OWNER, _NO_SPACE, _IO
 /// @note Any thread. Blocks for at most 2 s while the previous writer is closing.
 dora_shm_result dora_shm_writer_create(const char *name, const dora_shm_writer_options *options, dora_shm_writer **writer);
 
@@ -1069,7 +1079,7 @@ dora_shm_result dora_shm_writer_close(dora_shm_writer **writer);
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
 ///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
 /// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
-///       half a second until readers have let go of the previous one.
+///       half a second until readers have unmapped the previous one.
 dora_shm_result dora_shm_writer_begin(dora_shm_writer *writer,
                                       const dora_shm_format *format,
                                       const dora_shm_description *description,
@@ -1081,8 +1091,8 @@ dora_shm_result dora_shm_writer_begin(dora_shm_writer *writer,
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_NO_GENERATION, _BAD_ARGUMENT (the dims do not fit the format), _NO_SPACE, _IO
 dora_shm_result dora_shm_writer_describe(dora_shm_writer *writer, const dora_shm_description *description);
 
-/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the ring.
-/// If it is longer than the ring, its newest frames are kept.
+/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the
+/// ring. If it is longer than the ring, its newest frames are kept.
 ///
 /// @param samples whole frames in C order; NULL with 0 bytes: an empty message
 /// @param samples_size their bytes, a multiple of a frame's
@@ -1111,22 +1121,22 @@ dora_shm_result dora_shm_writer_write_times(dora_shm_writer *writer,
                                             size_t times_count,
                                             int64_t send_ns);
 
-/// Creates segments again that somebody removed from shared memory. Writing does the same; call this about once a second
-/// while there is nothing to write.
+/// Recreates segments that were removed from shared memory. Writing does the same: call this about once a second while
+/// there is nothing to write.
 ///
 /// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call
 ///         tries again
 /// @note Blocks as dora_shm_writer_begin() does, if there is something to create.
 dora_shm_result dora_shm_writer_maintain(dora_shm_writer *writer);
 
-/// How far the writer is.
+/// Progress of the writer.
 ///
 /// @param progress out
 /// @return DORA_SHM_OK
 dora_shm_result dora_shm_writer_progress(const dora_shm_writer *writer, dora_shm_progress *progress);
 
-/// The next warning: something that a user should know and that no call could report, such as a name that something else
-/// has taken. Each warning is returned once.
+/// The next warning: something that a user should know and that no call could report, such as a name that something
+/// else has taken. Each warning is returned once.
 ///
 /// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
 ///        same writer, or until the writer is closed
@@ -1159,8 +1169,8 @@ dora_shm_result dora_shm_streams_get(const dora_shm_streams *list, size_t index,
 ///
 /// @param index from 0
 /// @param info out; untouched unless DORA_SHM_OK is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list is
-///         shorter
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list
+///         is shorter
 /// @note Any thread.
 dora_shm_result dora_shm_streams_info(const dora_shm_streams *list, size_t index, dora_shm_info *info);
 

@@ -1,9 +1,9 @@
 // dora-shm for C++17: dora_shm.h with handles that close themselves, spans, and exceptions.
 //
-// - What dora_shm.h says applies: what blocks, which threads may call what, how long strings and memory are valid.
+// - The rules of dora_shm.h apply: what blocks, which threads may call what, how long strings and memory are valid.
 // - An error is thrown as dora_shm::Error, with its code and its message. Ordinary outcomes (nothing new, a new generation,
 //   closed, timed out, ...) are returned as a dora_shm_result.
-// - Handles can be moved, not copied. A handle that was moved from throws DORA_SHM_ERROR_NULL.
+// - Handles can be moved, but not copied. A handle that was moved from throws DORA_SHM_ERROR_NULL.
 #ifndef DORA_SHM_HPP
 #define DORA_SHM_HPP
 
@@ -27,7 +27,7 @@ namespace dora_shm {
 class Error : public std::runtime_error {
 public:
     Error(dora_shm_result code, const std::string &message) : std::runtime_error(message), code_(code) {}
-    /// Which of the DORA_SHM_ERROR_... it is.
+    /// The error's code, one of DORA_SHM_ERROR_...
     dora_shm_result code() const noexcept { return code_; }
     /// The code's name.
     const char *name() const noexcept { return dora_shm_result_name(code_); }
@@ -85,7 +85,7 @@ template <class T> constexpr dora_shm_dtype dtype_of() noexcept {
                                 : DORA_SHM_UINT64;
 }
 
-/// A format: a ring of `ring_frames` frames of shape `shape`, at `rate_hz` frames a second (0: irregular or unknown).
+/// A format: a ring of `ring_frames` frames of shape `shape`, at `rate_hz` frames per second (0: irregular or unknown).
 inline dora_shm_format make_format(dora_shm_dtype dtype, std::initializer_list<std::uint64_t> shape, double rate_hz,
                                    std::uint64_t ring_frames) {
     dora_shm_format format{};
@@ -216,7 +216,7 @@ public:
     std::string json() const { return text(dora_shm_description_json); }
     /// All attributes as one JSON object.
     std::string attrs_json() const { return text(dora_shm_description_attrs_json); }
-    /// The source's own name for the signal; empty if it has none.
+    /// The source's own name for the signal; empty if the source gives none.
     std::string key() const { return text(dora_shm_description_key); }
     /// The dimension along which messages accumulate; empty if the source states none.
     std::string stream_dim() const { return text(dora_shm_description_stream_dim); }
@@ -332,7 +332,7 @@ class AnyReader {
 public:
     /// DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT, DORA_SHM_WRITER_DEAD or DORA_SHM_INTERRUPTED.
     dora_shm_result wait(double timeout_seconds) { return check(dora_shm_reader_wait(get(), timeout_seconds)); }
-    /// Ends a wait of another thread.
+    /// Ends the wait of another thread.
     void interrupt() const { check(dora_shm_reader_interrupt(get())); }
     /// The format of the ring that is read, if there is one.
     std::optional<dora_shm_format> format() const {
@@ -398,7 +398,7 @@ public:
         check(dora_shm_reader_open(name.c_str(), &options, handle_.out()));
     }
 
-    /// Copies new frames to where `into` says.
+    /// Copies new frames to the memory of `into`.
     dora_shm_result read(const dora_shm_buffers &into, dora_shm_frames &frames) {
         return check(dora_shm_reader_read(get(), &into, &frames));
     }
@@ -408,14 +408,14 @@ public:
         return fill(into, std::min(max_frames, std::max<std::uint64_t>(cursor().lag_frames, 1)),
                     [&](const dora_shm_buffers &buffers) { return dora_shm_reader_read(get(), &buffers, &into.frames); });
     }
-    /// Follows the stream to its newest frame, then copies the newest frames to where `into` says: for displays.
+    /// Follows the stream to its newest frame, then copies the newest frames to the memory of `into`: for displays.
     dora_shm_result newest(const dora_shm_buffers &into, dora_shm_frames &frames) {
         return check(dora_shm_reader_newest(get(), &into, &frames));
     }
     /// Follows the stream to its newest frame, then copies the newest `frames` frames: for displays. Throws
     /// DORA_SHM_ERROR_BAD_ARGUMENT if the samples are not of type T.
     template <class T> dora_shm_result newest(Chunk<T> &into, std::uint64_t frames) {
-        // Its format is known once the stream has been followed.
+        // The format is known only once the stream has been followed.
         dora_shm_buffers nowhere{};
         nowhere.max_frames = 1;
         into.frames = dora_shm_frames{};
@@ -428,7 +428,7 @@ public:
             expect<T>(*format);
         return latest(into, frames);
     }
-    /// Copies the newest frames of the generation that is read to where `into` says. The cursor does not move.
+    /// Copies the newest frames of the generation that is read to the memory of `into`. The cursor does not move.
     dora_shm_result latest(const dora_shm_buffers &into, dora_shm_frames &frames) {
         return check(dora_shm_reader_latest(get(), &into, &frames));
     }
@@ -439,7 +439,7 @@ public:
             return dora_shm_reader_latest(get(), &buffers, &into.frames);
         });
     }
-    /// Copies the frames of the last `seconds` to where `into` says. The cursor does not move.
+    /// Copies the frames of the last `seconds` to the memory of `into`. The cursor does not move.
     dora_shm_result latest_seconds(double seconds, const dora_shm_buffers &into, dora_shm_frames &frames) {
         return check(dora_shm_reader_latest_seconds(get(), seconds, &into, &frames));
     }
@@ -450,7 +450,7 @@ public:
             return dora_shm_reader_latest_seconds(get(), seconds, &buffers, &into.frames);
         });
     }
-    /// Copies the frames from position `first` on to where `into` says. The cursor does not move.
+    /// Copies the frames from position `first` on to the memory of `into`. The cursor does not move.
     dora_shm_result read_at(std::uint64_t first, const dora_shm_buffers &into, dora_shm_frames &frames) {
         return check(dora_shm_reader_read_at(get(), first, &into, &frames));
     }
@@ -478,12 +478,13 @@ public:
         return check(dora_shm_reader_skip(get(), max_frames, &frames));
     }
 
-    /// Lends new frames in place. Do not act on anything in them before finish() has said that they are whole.
+    /// Lends new frames in place. Do not act on anything in them before finish() has reported that they are whole.
     dora_shm_result view(View &view, std::uint64_t max_frames = UINT64_MAX) {
         view.forget();
         return check(dora_shm_reader_view(get(), max_frames, view.handle_.out(), &view.parts_));
     }
-    /// Ends a view: DORA_SHM_OK if all its frames are whole, otherwise DORA_SHM_LAPPED; `frames` says which are.
+    /// Ends a view: DORA_SHM_OK if all its frames are whole, otherwise DORA_SHM_LAPPED. `frames` has those that are
+    /// whole.
     dora_shm_result finish(View &view, dora_shm_frames &frames) {
         view.forget();
         return check(dora_shm_reader_finish(get(), view.handle_.in_out(), &frames));
@@ -496,7 +497,7 @@ private:
                                                          ", not " + dora_shm_dtype_name(dtype_of<T>()));
     }
 
-    /// Frames of another type than T: an error if there are any. A new generation or the end is reported first.
+    /// The frames have a type other than T: an error if there are any. A new generation or the end is reported first.
     template <class T> dora_shm_result refuse(Chunk<T> &into, const dora_shm_format &format) {
         into = Chunk<T>{};
         View probe;
@@ -517,7 +518,7 @@ private:
             frame_samples = static_cast<std::size_t>(format->frame_bytes / sizeof(T));
             room = std::min(max_frames, format->ring_frames);
         }
-        // The library refuses a call that asks for no frames.
+        // The library refuses a call for 0 frames.
         const std::size_t frames = static_cast<std::size_t>(room);
         into.samples.resize(frames * frame_samples);
         into.times.resize(frames);
@@ -567,8 +568,8 @@ public:
     }
 };
 
-/// A file descriptor that becomes readable when a stream has something for a reader. Each time it is: clear() first, then
-/// read until there is nothing left.
+/// A file descriptor that becomes readable when a stream has something for a reader. Each time it is readable: call
+/// clear() first, then read until there is nothing left.
 class Notifier {
 public:
     explicit Notifier(const std::string &name, const dora_shm_reader_options &options = DORA_SHM_READER_OPTIONS_INIT) {
@@ -624,13 +625,13 @@ public:
         write(Span<const T>(samples), Span<const double>(times), send_ns);
     }
     void maintain() { check(dora_shm_writer_maintain(get())); }
-    /// How far the writer is.
+    /// Progress of the writer.
     dora_shm_progress progress() const {
         dora_shm_progress progress{};
         check(dora_shm_writer_progress(get(), &progress));
         return progress;
     }
-    /// What a user should know and no call could report. Each warning is returned once.
+    /// Warnings that a user should see and that no call could report. Each warning is returned once.
     std::vector<std::string> warnings() {
         std::vector<std::string> warnings;
         const char *text = nullptr;

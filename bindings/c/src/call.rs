@@ -1,4 +1,4 @@
-//! What all functions share: they check arguments, refuse a handle that another thread uses, and stop panics.
+//! What all functions share: checking arguments, refusing a handle that another thread uses, and stopping panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -7,10 +7,10 @@ use crate::result::{Failure, dora_shm_result, remember};
 use dora_shm_result::*;
 
 /// What the inside of a function returns.
-pub(crate) type Answer = Result<dora_shm_result, Failure>;
+pub(crate) type CallResult = Result<dora_shm_result, Failure>;
 
 /// Runs the inside of a function.
-pub(crate) fn call(inside: impl FnOnce() -> Answer) -> dora_shm_result {
+pub(crate) fn call(inside: impl FnOnce() -> CallResult) -> dora_shm_result {
     let failure = match catch_unwind(AssertUnwindSafe(inside)) {
         Ok(Ok(result)) => return result,
         Ok(Err(failure)) => failure,
@@ -70,11 +70,11 @@ pub(crate) unsafe fn borrow_optional<'a, T>(pointer: *const T, name: &str) -> Re
     unsafe { borrow(pointer, name) }.map(Some)
 }
 
-/// An options struct. Its first member is its size, so that the library understands programs that were compiled with an older
-/// or a newer version of the struct.
+/// An options struct. Its first member is its size, so that the library can read options of programs that were compiled
+/// with an older or a newer version of the struct.
 ///
 /// # Safety
-/// The type is `repr(C)`, begins with a `usize`, and is valid whatever its bytes are.
+/// The type is `repr(C)`, begins with a `usize`, and is valid for any bytes.
 pub(crate) unsafe trait Options: Copy {
     /// The size of the first version that had this struct.
     const FIRST_SIZE: usize;
@@ -88,7 +88,7 @@ pub(crate) unsafe trait Options: Copy {
 const MOST_OPTIONS_BYTES: usize = 4096;
 
 /// # Safety
-/// Unless it is NULL or not aligned, `pointer` is valid for reads of a `usize`, and of as many bytes as that says.
+/// Unless it is NULL or not aligned, `pointer` is valid for reads of a `usize`, and of as many bytes as it states.
 pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Result<T, Failure> {
     const { assert!(size_of::<T>() >= T::FIRST_SIZE) };
     let mut found = T::DEFAULT;
@@ -102,7 +102,7 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
         let message = format!("{name}->size is {size}, not the size of the struct; initialise it with {}", T::INIT);
         return Err(Failure::bad_argument(message));
     }
-    // SAFETY: so many bytes lie there, as the caller promises.
+    // SAFETY: that many bytes are there, as the caller promises.
     let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
     if bytes[known..].iter().any(|&byte| byte != 0) {
@@ -110,7 +110,7 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
             format!("{name} sets a member that this version of the library does not have; update the library");
         return Err(Failure::bad_argument(message));
     }
-    // SAFETY: `known` bytes of both, which do not overlap; the type is valid whatever they are.
+    // SAFETY: `known` bytes of both, which do not overlap; the type is valid for any bytes.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut found).cast(), known) };
     Ok(found)
 }
@@ -149,7 +149,7 @@ impl<T> Out<T> {
 pub(crate) fn enter<'a, T>(handle: &'a Mutex<T>, name: &str) -> Result<MutexGuard<'a, T>, Failure> {
     match handle.try_lock() {
         Ok(inside) => Ok(inside),
-        // After a panic, which was reported: the content is still sound.
+        // After a panic, which was reported, the content is still valid.
         Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
         Err(TryLockError::WouldBlock) => Err(busy(name)),
     }
@@ -167,7 +167,8 @@ pub(crate) fn give<T>(out: &Out<*mut T>, value: T) {
     out.set(Box::into_raw(Box::new(value)));
 }
 
-/// Takes a handle back and sets the caller's pointer to NULL. `None`: it was NULL. `may_go` fails if the handle is in use.
+/// Takes a handle back and sets the caller's pointer to NULL. `None`: it was NULL. `may_go` fails if the handle is in
+/// use.
 ///
 /// # Safety
 /// Unless it is NULL or not aligned, `handle` is valid for reads and writes, and what it points to is NULL or came from
@@ -187,7 +188,7 @@ pub(crate) unsafe fn take<T>(
     may_go(unsafe { borrow(pointer, name) }?)?;
     // SAFETY: as above.
     unsafe { handle.write(std::ptr::null_mut()) };
-    // SAFETY: `give` made it from a box, and the caller has no pointer to it any more.
+    // SAFETY: `give` made it from a box, and the pointer of the caller is NULL.
     Ok(Some(unsafe { Box::from_raw(pointer) }))
 }
 
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_is_in_use_is_refused_and_one_that_saw_a_panic_is_not() {
+    fn a_handle_in_use_is_refused_and_a_handle_after_a_panic_is_not() {
         let handle = Mutex::new(1);
         let inside = enter(&handle, "thing").unwrap();
         assert_eq!(enter(&handle, "thing").unwrap_err().code, DORA_SHM_ERROR_BUSY);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_older_and_newer_programs_are_understood_and_what_was_not_initialised_is_refused() {
+    fn options_of_older_and_newer_programs_are_read_and_uninitialised_ones_are_refused() {
         let read = |words: [u32; 6]| {
             let words = words.map(u32::to_ne_bytes).concat();
             let mut aligned = [0_u64; 3];

@@ -9,7 +9,7 @@ use crate::result::{Failure, dora_shm_result};
 use crate::text::string;
 use dora_shm_result::*;
 
-/// Highest rank of a frame. `tests/header.rs` writes its value into the header.
+/// Highest rank of a frame. `header/src/main.rs` writes its value into the header.
 pub const DORA_SHM_MAX_RANK: usize = MAX_RANK;
 
 /// Type of a sample, in the machine's byte order (little-endian).
@@ -46,7 +46,7 @@ pub enum dora_shm_dtype {
 
 use dora_shm_dtype::*;
 
-/// The library's types with their numbers and names here. One that is added there does not compile here.
+/// The library's types with their numbers and names in C. A type that is added to the library does not compile here.
 const fn of_library(dtype: Dtype) -> (dora_shm_dtype, &'static CStr) {
     match dtype {
         Dtype::Bool => (DORA_SHM_BOOL, c"bool"),
@@ -83,9 +83,9 @@ pub struct dora_shm_format {
     pub rank: u32,
     /// Shape of a frame, outermost dimension first, each at least 1. Entries from `rank` on are 0.
     pub shape: [u64; DORA_SHM_MAX_RANK],
-    /// Frames a second along the buffered axis; 0: irregular or unknown.
+    /// Frames per second along the buffered axis; 0: irregular or unknown.
     pub rate_hz: f64,
-    /// Frames that the ring holds, at least 1. A new ring may get up to 7 more than were asked for.
+    /// Frames that the ring holds, at least 1. A new ring may have up to 7 more than requested.
     pub ring_frames: u64,
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     pub frame_bytes: u64,
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_library() {
+    fn names_equal_the_librarys() {
         for dtype in Dtype::ALL {
             assert_eq!(of_library(dtype).1.to_str().unwrap(), dtype.name());
         }

@@ -10,11 +10,11 @@ use crate::result::dora_shm_result;
 use crate::text::{array, copy, string};
 use dora_shm_result::*;
 
-/// Longest stream name with its NUL. `tests/header.rs` writes its value into the header.
+/// Longest stream name with its NUL. `header/src/main.rs` writes its value into the header.
 pub const DORA_SHM_NAME_SIZE: usize = MAX_NAME_BYTES + 1;
-/// A segment name with its NUL. `tests/header.rs` writes its value into the header.
+/// A segment name with its NUL. `header/src/main.rs` writes its value into the header.
 pub const DORA_SHM_SEGMENT_SIZE: usize = SEGMENT_NAME_BYTES + 1;
-/// There is none. `tests/header.rs` writes its value into the header.
+/// There is none. `header/src/main.rs` writes its value into the header.
 pub const DORA_SHM_NONE: u32 = u32::MAX;
 
 /// State of a stream.
@@ -71,7 +71,7 @@ pub struct dora_shm_info {
     pub epoch: u32,
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
-    /// Identity of the stream; another one each time it is created again. 0: there is no stream.
+    /// Identity of the stream. It differs each time the stream is created again. 0: there is no stream.
     pub stream_id: u64,
     /// When the stream was created, Unix nanoseconds; 0: there is none.
     pub created_ns: i64,
@@ -83,7 +83,7 @@ pub struct dora_shm_info {
     pub stream_position: u64,
     /// Messages committed in this generation.
     pub chunks: u64,
-    /// Frames a second as measured, also for irregular streams; 0: unknown.
+    /// Frames per second as measured, also for irregular streams; 0: unknown.
     pub measured_rate_hz: f64,
     /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
     pub format: dora_shm_format,
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn dora_shm_shorten_name(
     call(|| {
         // SAFETY: the convention for arguments.
         let name = unsafe { string(name, "name") }?;
-        // SAFETY: the caller says how long it is.
+        // SAFETY: the caller states how long it is.
         unsafe { copy(&shorten(name), segment, segment_size, "segment") }?;
         Ok(DORA_SHM_OK)
     })

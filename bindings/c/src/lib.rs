@@ -1,9 +1,9 @@
 //! The C interface of dora-shm.
 //!
-//! `include/dora_shm.h` is generated from these sources; `header/src/main.rs` has the conventions at its top. Each function here
-//! checks its arguments, calls the library and returns a code. Nothing else is decided here.
+//! `include/dora_shm.h` is generated from these sources; `header/src/main.rs` has the conventions at its top. Each
+//! function here checks its arguments, calls the library and returns a code. Nothing else is decided here.
 
-// Names and documentation are written for C, where they are read.
+// Names and documentation are written for readers of C.
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod c_string;
@@ -29,8 +29,8 @@ mod streams;
 
 use std::ffi::c_char;
 
-/// Version of the library that this program runs with, such as "0.1.0". DORA_SHM_VERSION is the one that it was compiled
-/// with. Never NULL.
+/// Version of the library that this program runs with, such as "0.1.0". The version that it was compiled with is
+/// DORA_SHM_VERSION. Never NULL.
 /// @note Owner: the library. Always valid. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_version() -> *const c_char {

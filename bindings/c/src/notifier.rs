@@ -17,8 +17,8 @@ pub struct dora_shm_notifier {
     notifier: Notifier,
 }
 
-/// Watches a stream, which need not exist yet. A thread of its own sleeps on the stream. Once the descriptor is readable,
-/// the thread rests until dora_shm_notifier_clear() is called.
+/// Watches a stream, which need not exist yet. The notifier's own thread waits for the stream. Once the descriptor is
+/// readable, the thread pauses until dora_shm_notifier_clear() is called.
 ///
 /// The descriptor begins readable. Each time it is readable: clear it first, then read until there is nothing left, or
 /// set it again. Occasionally it becomes readable for frames that have just been read.

@@ -8,8 +8,8 @@ use dora_shm_ring::Error;
 
 use crate::c_string::c_string;
 
-/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an error,
-/// dora_shm_last_error_message() returns a sentence about it.
+/// Result of a function: 0 is success, positive values are ordinary outcomes, negative values are errors. After an
+/// error, dora_shm_last_error_message() returns a sentence about it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dora_shm_result {
@@ -19,8 +19,8 @@ pub enum dora_shm_result {
     DORA_SHM_NOTHING = 1,
     /// The reader moved on to a new ring, whose format and description apply from now on. Read again.
     DORA_SHM_NEW_GENERATION = 2,
-    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the next
-    /// writer of that name.
+    /// The stream was closed, and all its frames were read or counted as lost. Returned once; later calls follow the
+    /// next writer of that name.
     DORA_SHM_CLOSED = 3,
     /// The time is over, and there is nothing to read.
     DORA_SHM_TIMED_OUT = 4,
@@ -74,9 +74,9 @@ pub enum dora_shm_result {
     DORA_SHM_ERROR_FORKED = -20,
     /// A system call failed.
     DORA_SHM_ERROR_IO = -21,
-    /// An error without a code of its own.
+    /// An error that has no other code.
     DORA_SHM_ERROR_OTHER = -22,
-    /// A defect of this library. Close the handle of the call; it cannot be used any more.
+    /// A defect of this library. Close the handle of the call, and do not use it again.
     DORA_SHM_ERROR_INTERNAL = -23,
     /// ezmsg wrote the stream, and its frames have a type or shape that this library has no format for.
     DORA_SHM_ERROR_UNSUPPORTED = -24,
@@ -122,7 +122,7 @@ impl From<Error> for Failure {
             Error::NoGeneration => DORA_SHM_ERROR_NO_GENERATION,
             Error::Forked => DORA_SHM_ERROR_FORKED,
             Error::Io { .. } => DORA_SHM_ERROR_IO,
-            // An error that is newer than this; a test finds it.
+            // An error that the library has gained since; a test detects it.
             _ => DORA_SHM_ERROR_OTHER,
         };
         let mut message = error.to_string();
@@ -140,7 +140,7 @@ thread_local! {
 }
 
 pub(crate) fn remember(message: &str) {
-    // It is lost while the thread's own memory is being freed, and in a signal handler that interrupts this.
+    // The message is lost while the thread's own memory is being freed, and in a signal handler that interrupts this.
     let _ = LAST_ERROR.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             *last = c_string(message);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_of_the_library_has_a_code_of_its_own() {
+    fn every_error_of_the_library_has_its_own_code() {
         let here = include_str!("result.rs");
         let mapped: BTreeSet<String> = here
             .lines()
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_tells_what_the_system_said() {
+    fn the_message_contains_the_systems_reason() {
         let error = Error::Io { action: "opening x".to_owned(), source: std::io::Error::from_raw_os_error(24) };
         let failure = Failure::from(error);
         assert_eq!(failure.code, DORA_SHM_ERROR_IO);

@@ -48,7 +48,7 @@ pub struct dora_shm_stream {
     pub struct_version: u32,
     /// Name of the header segment in /dev/shm. Owner: the list.
     pub segment: *const c_char,
-    /// The stream's name, or what its kind says; UTF-8, may be empty, never NULL. Owner: the list.
+    /// The stream's name, or the text that its kind states; UTF-8, may be empty, never NULL. Owner: the list.
     pub text: *const c_char,
 }
 
@@ -132,8 +132,8 @@ pub unsafe extern "C" fn dora_shm_streams_get(
 ///
 /// @param index from 0
 /// @param info out; untouched unless DORA_SHM_OK is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list is
-///         shorter
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: its kind is not DORA_SHM_STREAM_OURS; DORA_SHM_ERROR_BAD_ARGUMENT: the list
+///         is shorter
 /// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_streams_info(

@@ -24,7 +24,7 @@ pub(crate) unsafe fn string<'a>(text: *const c_char, name: &str) -> Result<&'a s
     })
 }
 
-/// As [`string`], where NULL is an empty string.
+/// Like [`string`], but NULL is an empty string.
 ///
 /// # Safety
 /// As there.

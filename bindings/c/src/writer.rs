@@ -35,14 +35,14 @@ pub struct dora_shm_writer_options {
     pub size: usize,
     /// Largest ring, in bytes of shared memory. 0: 1 GiB.
     pub max_ring_bytes: u64,
-    /// Who may read: 0600 (this user), 0640 (the group too) or 0644 (everybody). 0: 0600. Nobody else may ever write.
+    /// Who may read: 0600 (this user), 0640 (the group, too) or 0644 (all users). 0: 0600. Only this user may write.
     pub mode: u32,
-    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if descriptions
-    /// change within a burst of frames.
+    /// Whether descriptions that are replaced stay readable for about a second, at most eight of them. Useful if
+    /// descriptions change within a burst of frames.
     pub keep_replaced: flag,
 }
 
-// SAFETY: `repr(C)`, begins with a usize, and every member is valid whatever its bytes are.
+// SAFETY: `repr(C)`, begins with a usize, and every member is valid for any bytes.
 unsafe impl Options for dora_shm_writer_options {
     const FIRST_SIZE: usize = 24;
     const INIT: &str = "DORA_SHM_WRITER_OPTIONS_INIT";
@@ -67,7 +67,7 @@ impl dora_shm_writer_options {
     }
 }
 
-/// How far a writer is.
+/// Progress of a writer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_progress {
@@ -75,7 +75,7 @@ pub struct dora_shm_progress {
     pub generation: u32,
     /// 1 for the stream's first writer, one more for each that took over from a dead one.
     pub epoch: u32,
-    /// Identity of the stream; another one each time it is created again.
+    /// Identity of the stream. It differs each time the stream is created again.
     pub stream_id: u64,
     /// Frames written in the current generation.
     pub position: u64,
@@ -92,17 +92,17 @@ unsafe fn inside<'a>(writer: *const dora_shm_writer) -> Result<MutexGuard<'a, In
     enter(&unsafe { borrow(writer, "writer") }?.inside, "writer")
 }
 
-/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring until
-/// dora_shm_writer_begin().
+/// Creates a stream, or takes over the stream of a dead writer, whose readers then continue. The stream has no ring
+/// until dora_shm_writer_begin().
 ///
-/// A thread of the library looks after the stream until it is closed. If the process ends without closing it, readers see
+/// A thread of the library maintains the stream until it is closed. If the process ends without closing it, readers see
 /// the stream as dead. In a forked child every call returns DORA_SHM_ERROR_FORKED, and closing does nothing.
 ///
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param writer out. Owner: the caller, who closes it with dora_shm_writer_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN, _WRONG_OWNER,
-///         _NO_SPACE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, _BAD_ARGUMENT (options), _LIVE, _OBSTRUCTED, _NAME_TAKEN,
+///         _WRONG_OWNER, _NO_SPACE, _IO
 /// @note Any thread. Blocks for at most 2 s while the previous writer is closing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_create(
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn dora_shm_writer_close(writer: *mut *mut dora_shm_writer
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
 ///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
 /// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
-///       half a second until readers have let go of the previous one.
+///       half a second until readers have unmapped the previous one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_begin(
     writer: *mut dora_shm_writer,
@@ -200,8 +200,8 @@ unsafe fn write(
     Ok(DORA_SHM_OK)
 }
 
-/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the ring.
-/// If it is longer than the ring, its newest frames are kept.
+/// Writes one message of frames that are evenly spaced on the buffered axis. Its samples are copied once, into the
+/// ring. If it is longer than the ring, its newest frames are kept.
 ///
 /// @param samples whole frames in C order; NULL with 0 bytes: an empty message
 /// @param samples_size their bytes, a multiple of a frame's
@@ -245,8 +245,8 @@ pub unsafe extern "C" fn dora_shm_writer_write_times(
     })
 }
 
-/// Creates segments again that somebody removed from shared memory. Writing does the same; call this about once a second
-/// while there is nothing to write.
+/// Recreates segments that were removed from shared memory. Writing does the same: call this about once a second while
+/// there is nothing to write.
 ///
 /// @return DORA_SHM_OK; the errors of dora_shm_writer_create() and dora_shm_writer_begin(), after which the next call
 ///         tries again
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn dora_shm_writer_maintain(writer: *mut dora_shm_writer) 
     })
 }
 
-/// How far the writer is.
+/// Progress of the writer.
 ///
 /// @param progress out
 /// @return DORA_SHM_OK
@@ -285,8 +285,8 @@ pub unsafe extern "C" fn dora_shm_writer_progress(
     })
 }
 
-/// The next warning: something that a user should know and that no call could report, such as a name that something else
-/// has taken. Each warning is returned once.
+/// The next warning: something that a user should know and that no call could report, such as a name that something
+/// else has taken. Each warning is returned once.
 ///
 /// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
 ///        same writer, or until the writer is closed

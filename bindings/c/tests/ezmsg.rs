@@ -10,7 +10,7 @@ use dora_shm_testkit::process::Process;
 use dora_shm_testkit::segments;
 use serde_json::{Value, json};
 
-/// The original's sink, driven line by line, which is the ring's own test's.
+/// The original's sink, driven line by line by the script of the ring's tests.
 struct Original {
     process: Process,
 }
@@ -21,7 +21,7 @@ impl Original {
             .unwrap_or_else(|| panic!("{variable} names no Python with ezmsg-tools; `cargo xtask c` makes one"));
         let mut command = Command::new(python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ring/tests/ezmsg_writer/writer.py"));
-        // Its resource tracker warns of what the original leaks.
+        // Its resource tracker warns about what the original leaks.
         let mut process = start(command.stderr(Stdio::null()));
         assert_eq!(process.hear().unwrap().as_deref(), Some("ready"));
         Self { process }
@@ -51,8 +51,8 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         original.call(json!({"do": "describe", "attrs": true, "labels": "plain"}));
         original.call(json!({"do": "write", "frames": 30}));
         reader.say("30");
-        let hear = |reader: &mut Process| reader.hear().unwrap().expect("it tells what it finds");
-        // Version 1 has no times: there they begin with the stream.
+        let hear = |reader: &mut Process| reader.hear().unwrap().expect("a line from the reader");
+        // Version 1 has no times, so they begin at 0 with the stream.
         let since = if version == 1 { "0.000 to 0.029" } else { "100.000 to 100.029" };
         assert_eq!(hear(&mut reader), format!("times {since}"));
         assert_eq!(hear(&mut reader), "read up to 30, lost 0");
@@ -69,7 +69,8 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         assert_eq!(description["attrs"]["text"], json!("µV"));
         assert_eq!(description["attrs"]["integer"], json!(-7));
 
-        // A lap and a half while nobody looks: what is read is right, and the rest is counted.
+        // The sink writes a lap and a half while the reader does not read: what is read is correct, and the rest is
+        // counted.
         original.call(json!({"do": "write", "frames": 50, "messages": 30}));
         reader.say("1530");
         assert!(hear(&mut reader).starts_with("times "));

@@ -1,4 +1,4 @@
-//! The lines that README.md has, as they stand there: installing, compiling, linking.
+//! The commands of README.md, exactly as they are there: installing, compiling, linking.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use common::{Language, folder, pkg_config, prefix, run, source, text};
 
-/// `read`, compiled with exactly these arguments; what it says of a name that is none.
+/// Compiles `read` with exactly these arguments, and checks its error for an invalid name.
 #[track_caller]
 fn compile_and_run(language: Language, arguments: &[String]) -> String {
     let path = source(if language == Language::C { "examples/read.c" } else { "examples/read.cpp" });
@@ -70,7 +70,7 @@ fn block(language: &str) -> String {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn what_the_page_shows_compiles() {
+fn the_code_of_the_page_compiles() {
     let c = "#include <dora_shm.h>\n#include <inttypes.h>\n#include <stdio.h>\n\
         extern char samples[4096]; extern double times[1000]; void show(void); void show(void) { dora_shm_format format;\n";
     let cpp = "#include <dora_shm.hpp>\nvoid use(const std::vector<float> &, const std::vector<double> &);\n\
@@ -92,7 +92,7 @@ fn compatible_version() -> String {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn the_library_lies_under_its_soname_and_its_version() {
+fn the_library_is_installed_under_its_soname_and_its_version() {
     let library = prefix().join("lib/libdora_shm.so");
     let soname = format!("libdora_shm.so.{}", compatible_version());
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -114,7 +114,7 @@ fn packagers_install_below_another_folder() {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn a_prefix_that_depends_on_where_one_is_is_refused() {
+fn a_relative_prefix_is_refused() {
     let output = Command::new(source("install.sh")).arg("usr/local").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("an absolute path"));

@@ -1,5 +1,5 @@
-//! Both sides in processes of their own and in every language: what one writes the other reads, and what becomes of a
-//! stream is told as it happens.
+//! Writers and readers in separate processes, in C and in Rust: a reader reads what a writer writes, and reports what
+//! happens to the stream as it happens.
 
 mod common;
 
@@ -42,7 +42,8 @@ fn write(writer: &mut Writer, frames: u64) {
     writer.write(&Chunk { samples: &samples(first, frames), times, send_ns: first as i64 + 1 }).unwrap();
 }
 
-/// Listens until the follower has come to position `end` of this generation; how many frames it lost on the way.
+/// Waits until the follower has come to position `end` of this generation. Returns the number of frames that it lost on
+/// the way.
 #[track_caller]
 fn frames_up_to(follower: &mut Process, begin: u64, end: u64) -> u64 {
     let (mut next, mut lost) = (begin, 0);
@@ -65,7 +66,7 @@ fn hears(process: &mut Process, line: &str) {
 }
 
 #[track_caller]
-fn tell(producer: &mut Process, line: &str) {
+fn send(producer: &mut Process, line: &str) {
     producer.say(line);
     hears(producer, "done");
 }
@@ -84,7 +85,7 @@ fn c_reads_what_rust_writes_and_sees_generations_descriptions_and_the_end() {
     assert_eq!(frames_up_to(&mut follower, 0, 300), 0);
     writer.describe(&description("second")).unwrap();
     write(&mut writer, 5);
-    // Whichever of the two it tells first.
+    // Either line may come first.
     let mut lines = [follower.hear().unwrap().unwrap(), follower.hear().unwrap().unwrap()];
     lines.sort();
     assert_eq!(lines, ["description second", "frames 300..305 lost 0"]);
@@ -100,7 +101,7 @@ fn c_reads_what_rust_writes_and_sees_generations_descriptions_and_the_end() {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn a_reader_in_c_that_was_stopped_is_told_what_it_lost() {
+fn a_reader_in_c_that_was_stopped_counts_what_it_lost() {
     let name = Name::new("stopped");
     let mut follower = start("follow", "b", &name);
     hears(&mut follower, "attached");
@@ -128,10 +129,10 @@ fn a_reader_in_c_sees_a_killed_writer_and_follows_the_one_that_takes_over() {
     hears(&mut follower, "attached");
     let mut producer = start("produce", "c", &name);
     hears(&mut producer, "ready");
-    tell(&mut producer, "begin first");
+    send(&mut producer, "begin first");
     hears(&mut follower, "generation 0 epoch 1 of int32");
     hears(&mut follower, "description first");
-    tell(&mut producer, "write 20");
+    send(&mut producer, "write 20");
     assert_eq!(frames_up_to(&mut follower, 0, 20), 0);
     producer.kill();
     producer.end_killed().unwrap();
@@ -156,10 +157,10 @@ fn rust_reads_what_c_writes_with_its_description_and_send_times() {
     let options = ReaderOptions::default().start(Start::Oldest);
     let mut reader = MessageReader::open(&name, options.clone()).unwrap();
     assert_eq!(reader.liveness(options.idle_after).unwrap(), Liveness::Waiting);
-    tell(&mut producer, "begin first");
-    tell(&mut producer, "write 4");
-    tell(&mut producer, "describe second");
-    tell(&mut producer, "write 6");
+    send(&mut producer, "begin first");
+    send(&mut producer, "write 4");
+    send(&mut producer, "describe second");
+    send(&mut producer, "write 6");
     let mut message = Message::new();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
     assert_eq!(reader.next(&mut message).unwrap(), Outcome::Generation);
@@ -185,8 +186,8 @@ fn c_reads_what_c_writes() {
     hears(&mut producer, "ready");
     let mut follower = start("follow", "e", &name);
     hears(&mut follower, "attached");
-    tell(&mut producer, "begin first");
-    tell(&mut producer, "write 100");
+    send(&mut producer, "begin first");
+    send(&mut producer, "write 100");
     hears(&mut follower, "generation 0 epoch 1 of int32");
     hears(&mut follower, "description first");
     assert_eq!(frames_up_to(&mut follower, 0, 100), 0);
@@ -206,19 +207,19 @@ fn write_floats(writer: &mut Writer) {
     writer.write(&Chunk { samples: &samples, times: Times::Linear { start: 1.5, step: 0.1 }, send_ns: 0 }).unwrap();
 }
 
-/// Waits until a process has mapped the first ring of a stream and sleeps on a futex: from then on it misses nothing.
+/// Waits until a process has mapped the first ring of a stream and sleeps on a futex. From then on, it misses nothing.
 #[track_caller]
 fn wait_until_attached(process: &Process, name: &str) {
     let ring = shorten(&format!("{name}/buffer0"));
     let about = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.pid())).unwrap_or_default();
-    // The system's number of futex, and of futex_waitv, on x86-64.
+    // Numbers of the system calls futex and futex_waitv on x86-64.
     let sleeps = || ["202 ", "449 "].iter().any(|number| about("syscall").starts_with(number));
     wait_until("the reader sleeps on the stream", || about("maps").contains(&ring) && sleeps());
 }
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn the_examples_print_what_comes_and_end_when_told_and_when_the_stream_does() {
+fn the_examples_print_what_comes_and_end_after_enough_frames_or_with_the_stream() {
     for example in ["read.c", "read.cpp"] {
         let name = Name::new(example);
         let program = compile(&format!("examples/{example}"), "example", &[]);
@@ -249,12 +250,12 @@ fn a_reader_in_rust_sees_a_writer_in_c_that_was_killed() {
     let name = Name::new("c-killed");
     let mut producer = start("produce", "f", &name);
     hears(&mut producer, "ready");
-    tell(&mut producer, "begin first");
-    tell(&mut producer, "write 3");
+    send(&mut producer, "begin first");
+    send(&mut producer, "write 3");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
     producer.kill();
     producer.end_killed().unwrap();
-    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Timeout(Liveness::Dead));
     Writer::create(&name, WriterOptions::default()).unwrap().close();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
 }

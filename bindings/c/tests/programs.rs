@@ -1,5 +1,5 @@
-//! Programs in C and C++ that assert what the library does: run plainly, under valgrind, and with AddressSanitizer in the
-//! program, which sees what the library does to its memory.
+//! Programs in C and C++ that assert what the library does. Each runs plainly, under valgrind, and with
+//! AddressSanitizer, which checks what the library does to the program's memory.
 
 mod common;
 
@@ -9,11 +9,11 @@ use std::process::Command;
 use common::{Language, compile, pkg_config, run, source, text};
 use dora_shm_testkit::Name;
 
-/// Whether a program can give back all memory that it has taken.
+/// Whether a program can free all the memory that it has allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaks {
     AreErrors,
-    /// A forked child has no copy of the writer's thread, which would free what is its own.
+    /// A forked child has no copy of the writer's thread, which would free its memory.
     Happen,
 }
 
@@ -33,7 +33,7 @@ fn run_in_every_way(test: &str, path: &str, leaks: Leaks) {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn wrong_arguments_are_answered_with_an_error_and_change_nothing() {
+fn wrong_arguments_return_an_error_and_change_nothing() {
     run_in_every_way("arguments", "tests/programs/arguments.c", Leaks::AreErrors);
 }
 
@@ -57,7 +57,7 @@ fn messages_come_as_they_were_written() {
 
 #[test]
 #[ignore = "needs compilers for C and C++, pkg-config and valgrind: cargo xtask c"]
-fn threads_signals_and_descriptors_are_answered() {
+fn threads_signals_and_descriptors_are_handled() {
     run_in_every_way("threads", "tests/programs/threads.c", Leaks::AreErrors);
 }
 
@@ -118,7 +118,7 @@ fn the_headers_compile_in_every_standard_that_they_are_for() {
     for (language, header, standard) in [&c[..], &cpp, &wrapper].concat() {
         let extension = if language == Language::C { "c" } else { "cpp" };
         let unit = common::folder().join(format!("{}-{standard}.{extension}", header.replace('.', "-")));
-        // Twice: an include guard is part of a header.
+        // Each header is included twice, to test its include guard.
         std::fs::write(&unit, format!("#include <{header}>\n#include <{header}>\nint use(void);\nint use(void) {{ return dora_shm_version() != 0; }}\n").replace("(void)", if language == Language::C { "(void)" } else { "()" })).unwrap();
         let mut compiler = language.compiler();
         compiler.args([&format!("-std={standard}"), "-Wundef", "-fsyntax-only"]).arg(&unit);

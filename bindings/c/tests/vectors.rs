@@ -1,4 +1,4 @@
-//! A reader in C finds in each stream of `tests/vectors/streams` what its `expected.json` says.
+//! A reader in C finds what `expected.json` states in each stream of `tests/vectors/streams`.
 
 mod common;
 
@@ -9,7 +9,7 @@ use dora_shm_testkit::segments;
 use dora_shm_testkit::vectors::{Reservation, cases, folder};
 use serde_json::{Value, json};
 
-/// The send times that the messages' table says the frames have, where it says one.
+/// The send times of the frames according to the table of messages, if it has them.
 fn send_times(expected: &Value, found: &Value) -> Value {
     let oldest = expected["oldest"].as_u64().unwrap();
     let mut times = found.as_array().unwrap().clone();
@@ -23,7 +23,7 @@ fn send_times(expected: &Value, found: &Value) -> Value {
 
 #[test]
 #[ignore = "needs a compiler for C and pkg-config: cargo xtask c"]
-fn a_reader_in_c_finds_in_each_vector_what_is_expected_of_it() {
+fn a_reader_in_c_finds_what_is_expected_in_each_vector() {
     let program = compile("tests/programs/vector.c", "plain", &[]);
     let reservation = Reservation::wait();
     let cases = cases();

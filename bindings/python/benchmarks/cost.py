@@ -1,4 +1,4 @@
-"""What a `read()` and a `view()` cost beside plain numpy copies of the same sizes.
+"""Measures `read()` and `view()` next to plain numpy copies of the same sizes.
 
     python cost.py
 """
@@ -37,7 +37,7 @@ def micros(call: Callable[[], object], before: Callable[[], object], repeats: in
 
 
 class PlainRing:
-    """An ordinary array as long as the ring, written and copied from as that is: what numpy takes for the same."""
+    """An ordinary array as long as the ring, written and copied in the same way, to measure numpy alone."""
 
     def __init__(self, frames: int, frame: npt.NDArray[np.float32]) -> None:
         self.ring = np.zeros((frames, len(frame)), np.float32)

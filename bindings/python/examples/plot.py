@@ -1,9 +1,9 @@
-"""Draws what comes through a stream: traces of numbers over time, or pictures. Needs matplotlib.
+"""Draws a stream: traces of numbers over time, or pictures. Needs matplotlib.
 
     python plot.py my-signal                      a window
     python plot.py my-signal --save picture.png   a picture of the next seconds, without a window
 
-Names, labels and units are the stream's own. The stream may come after the plot, change, end and come again.
+Names, labels and units are the stream's own. The stream may begin after the plot, change, end and begin again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from matplotlib import pyplot as plt
 import dora_shm
 
 MAX_TRACES = 32
-"""More channels than this are not told apart by eye; the first ones are drawn."""
+"""The eye cannot distinguish more channels than this, so only the first ones are drawn."""
 MAX_POINTS = 4000
-"""Points of a trace, about as many as a screen has columns; what is between them is left out."""
+"""Points of a trace, about as many as a screen has columns; frames between them are left out."""
 INK, PALE, PAPER = "#1f2933", "#9aa5b1", "#ffffff"
 
 
@@ -41,8 +41,8 @@ class Plot:
         self.status = self.figure.text(0.97, 0.938, "", color=PALE, fontsize=9.5, ha="right")
 
     def update(self, _: object = None) -> None:
-        """Shows what is there now."""
-        self.reader.read()  # Moves the cursor, so that `lost` and the events are true.
+        """Shows the newest frames."""
+        self.reader.read()  # Moves the cursor, so that `lost` and the events are up to date.
         chunk = self.reader.latest(seconds=self.seconds)
         info = self.reader.info
         self.title.set_text(info.key or self.reader.name)
@@ -62,7 +62,7 @@ class Plot:
             self.draw_traces(chunk)
 
     def prepare(self, chunk: dora_shm.Chunk, info: dora_shm.StreamInfo) -> None:
-        """Makes what is drawn anew, for frames of another kind."""
+        """Prepares the figure for frames of another kind."""
         axes = self.axes
         axes.clear()
         axes.set_facecolor(PAPER)
@@ -87,21 +87,21 @@ class Plot:
         axes.grid(axis="x", color="#e4e7eb", lw=0.8)
         unit = unit_along(info)
         axes.set_xlabel(f"{dims[0] if dims else 'time'} before now ({unit})", color=INK, fontsize=10)
-        # A bar for the scale of the samples, outside of the traces.
+        # A bar for the scale of the samples, outside the traces.
         self.bar = axes.plot([0, 0], [0, 0], color=INK, lw=2.5, clip_on=False, solid_capstyle="butt")[0]
         self.bar_text = axes.text(0, 0, "", color=INK, fontsize=9.5, va="center", ha="right", clip_on=False)
         self.unit = str(info.attrs.get("unit", info.attrs.get("units", "")))
 
     def draw_traces(self, chunk: dora_shm.Chunk) -> None:
         step = max(1, len(chunk) // MAX_POINTS)
-        # Which frames are left out does not change from picture to picture, or the traces would flicker.
+        # The same frames are left out in each picture. Otherwise the traces would flicker.
         keep = slice(-chunk.first % step, None, step)
         times = chunk.times[keep] - chunk.times[-1]
         traces = traces_of(chunk.samples)[keep].astype(np.float64)
         middle = np.nanmedian(traces, axis=0)
         spread = float(np.nanpercentile(np.abs(traces - middle), 99.5)) or 1.0
         if not 0.5 * self.scale < spread < self.scale:
-            # Rarely another scale, so that it can be read.
+            # The scale changes rarely, so that it can be read.
             self.scale = nice(1.4 * spread)
         for i, artist in enumerate(self.artists):
             artist.set_data(times, (traces[:, i] - middle[i]) / (2 * self.scale) - i)
@@ -112,7 +112,7 @@ class Plot:
 
 
 def is_picture(samples: npt.NDArray[Any]) -> bool:
-    """Whether frames are of rows and columns of bytes, and maybe colors."""
+    """Whether frames have rows and columns of bytes, and maybe colors."""
     return samples.dtype == np.uint8 and (samples.ndim == 3 or (samples.ndim == 4 and samples.shape[3] in (3, 4)))
 
 
@@ -137,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="name of the stream")
     parser.add_argument("--seconds", type=float, default=5.0, help="how much of it to show (default: 5)")
-    parser.add_argument("--save", metavar="FILE", help="save a picture of so many seconds instead of opening a window")
+    parser.add_argument("--save", metavar="FILE", help="save a picture of these seconds instead of opening a window")
     arguments = parser.parse_args()
     if arguments.save:
         matplotlib.use("Agg")
@@ -146,7 +146,7 @@ def main() -> None:
         if arguments.save:
             plot.update()
             full_at = time.monotonic() + arguments.seconds
-            # Until there is something to see, and then for as long as asked or as the stream lasts.
+            # Until there is something to draw, and then for the given time or as long as the stream lasts.
             while plot.kind is None or (time.monotonic() < full_at and reader.state in ("live", "idle")):
                 reader.wait(0.1)
                 plot.update()

@@ -25,7 +25,7 @@ def signal(first: int, frames: int, random: np.random.Generator) -> npt.NDArray[
     waxing = 0.5 + 0.5 * np.sin(2 * np.pi * (0.15 * t + channel / 11))
     alpha = (4 + 4 * channel) * waxing * np.sin(2 * np.pi * (10 + channel / 9) * t + channel)
     slow = 9 * np.sin(2 * np.pi * (0.7 + channel / 23) * t + 2 * channel)
-    # A blink every three seconds, which the front of the head sees most of.
+    # A blink every three seconds, which is strongest at the front of the head.
     blink = 90 * np.exp(-(((t + 1) % 3 - 1.5) ** 2) / 0.008) * np.exp(-channel / 1.2)
     noise = random.normal(0, 3, (frames, len(CHANNELS)))
     mixed: npt.NDArray[np.float32] = (alpha + slow + blink + noise).astype(np.float32)

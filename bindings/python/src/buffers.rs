@@ -12,14 +12,14 @@ pub struct Memory {
     _export: PyUntypedBuffer,
 }
 
-// SAFETY: the exporter keeps the memory where it is until the export ends, whichever thread looks at it.
+// SAFETY: the exporter keeps the memory where it is until the export ends, for every thread that accesses it.
 unsafe impl Send for Memory {}
 
 impl Memory {
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let export = PyUntypedBuffer::get(object)?;
         if !export.is_c_contiguous() {
-            return Err(PyValueError::new_err("an array is not contiguous in C order, expected one that is"));
+            return Err(PyValueError::new_err("an array is not contiguous in C order, expected a contiguous one"));
         }
         let (start, length, readonly) = (export.buf_ptr().cast(), export.len_bytes(), export.readonly());
         Ok(Self { start, length, readonly, _export: export })
@@ -28,7 +28,7 @@ impl Memory {
     pub fn of_writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let memory = Self::of(object)?;
         if memory.readonly {
-            return Err(PyValueError::new_err("an array is read-only, expected one that can be written to"));
+            return Err(PyValueError::new_err("an array is read-only, expected a writable one"));
         }
         Ok(memory)
     }
@@ -47,8 +47,8 @@ impl Memory {
         if self.length == 0 {
             return &[];
         }
-        // SAFETY: exported as that many contiguous bytes, for as long as `self`. As with numpy, a program that stores to
-        // its own array in another thread meanwhile has made that choice.
+        // SAFETY: exported as that many contiguous bytes, for as long as `self` lives. As with numpy, it is up to the
+        // program not to store to its own array in another thread meanwhile.
         unsafe { std::slice::from_raw_parts(self.start, self.length) }
     }
 
@@ -62,7 +62,9 @@ impl Memory {
 
     fn check_floats(&self) -> PyResult<()> {
         if self.start.align_offset(align_of::<f64>()) != 0 || !self.length.is_multiple_of(size_of::<f64>()) {
-            return Err(PyValueError::new_err("times are not aligned float64 numbers, expected ones that are"));
+            return Err(PyValueError::new_err(
+                "times are not aligned float64 numbers, expected an aligned float64 array",
+            ));
         }
         Ok(())
     }

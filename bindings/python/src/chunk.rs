@@ -13,7 +13,7 @@ use crate::buffers::Memory;
 use crate::described::Described;
 use crate::shared::Takes;
 
-/// numpy arrays for the frames of a ring. The dtype is made on first use, when the interpreter is at hand.
+/// numpy arrays for the frames of a ring. The dtype is made on first use, because it needs the interpreter.
 pub struct Arrays {
     pub format: Format,
     dtype: PyOnceLock<Py<PyAny>>,
@@ -80,7 +80,7 @@ impl Destination {
     }
 }
 
-/// Frames that were copied, and what the reader knew of them then, before another thread could move it.
+/// Frames that were copied, and what the reader knew of them then, before another thread could move the reader.
 pub struct Taken {
     pub copied: Copied,
     pub messages: Vec<MessageInfo>,
@@ -115,7 +115,8 @@ impl Taken {
     }
 }
 
-fn chunk_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+/// Python's class `Chunk`.
+pub fn chunk_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CHUNK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     CHUNK.import(py, "dora_shm._chunk", "Chunk")
 }

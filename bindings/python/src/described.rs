@@ -1,5 +1,5 @@
-//! A description in Python. The Python object is made on first use, when the interpreter is at hand, and kept as long as the
-//! reader holds the same description.
+//! A description in Python. The Python object is made on first use, because it needs the interpreter, and kept as long
+//! as the reader holds the same description.
 
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ fn class_name(error: &Error) -> &'static str {
         Error::NoGeneration => "NoGenerationError",
         Error::Forked => "ForkedError",
         Error::Io { .. } => "IoError",
-        // A variant that is newer than this.
+        // A variant that the library has gained since.
         _ => "Error",
     }
 }

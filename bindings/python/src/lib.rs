@@ -1,5 +1,5 @@
-//! `dora_shm._dora_shm`: the compiled part of the Python package `dora_shm`, and private to it. It converts between Python
-//! and `dora-shm-ring`. The package has the names, checks and documentation that users see.
+//! `dora_shm._dora_shm`: the compiled part of the Python package `dora_shm`, and private to it. It converts between
+//! Python and `dora-shm-ring`. The Python files of the package have the names, checks and documentation that users see.
 //!
 //! Calls that copy many bytes or wait let other Python threads run. Threads that share a handle take turns.
 

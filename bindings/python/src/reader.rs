@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dora_shm_ring as ring;
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PySlice, PyTuple, PyType};
-use ring::{Copied, EventKind, Liveness, MessageInfo, Outcome, ReaderOptions, Start, Wait};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use ring::{Copied, EventKind, Liveness, Outcome, ReaderOptions, Start, Wait};
 
-use crate::chunk::{Arrays, Destination, Taken};
+use crate::chunk::{Arrays, Destination, Taken, chunk_class};
 use crate::described::Described;
 use crate::errors::raise;
 use crate::info::info_to_python;
@@ -21,7 +20,7 @@ use crate::view::View;
 /// Longest sleep between two checks for a signal such as Ctrl-C.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// How often a reader that finds nothing checks whether the writer lives: as often as one that waits.
+/// Pause between two checks whether the writer lives, for a reader that finds nothing: the same as for one that waits.
 const LIVENESS_PAUSE: Duration = Duration::from_millis(250);
 
 /// Python's word for an outcome.
@@ -265,7 +264,7 @@ impl Reader {
     fn empty<'py>(&self, py: Python<'py>, samples: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let (arrays, described, missed, generation, position) = self.shared.with(py, Takes::Moments, |inside| {
             let (generation, position) = (inside.reader.generation(), inside.reader.position());
-            // After the end of a stream: arrays as before.
+            // After the end of a stream, the arrays are like those before.
             let arrays = inside.arrays().or_else(|| inside.arrays.clone());
             (arrays, inside.described(), inside.reader.description_missed(), generation, position)
         })?;
@@ -385,7 +384,7 @@ impl Reader {
                 self.keep(py, events)?;
                 match wait.map_err(|error| raise(py, error))? {
                     Wait::Ready => return Ok("ready"),
-                    Wait::Quiet(liveness) => {
+                    Wait::Timeout(liveness) => {
                         found = liveness;
                         if has_died {
                             return Ok(found.name());

@@ -15,16 +15,16 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// How long a call may take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// Less than to let another thread run.
+    /// Less time than it takes to let another thread run.
     Moments,
-    /// Long enough that other threads of Python run meanwhile.
+    /// Long enough to let other Python threads run meanwhile.
     Long,
 }
 
 impl Takes {
     /// How long it takes to copy that many bytes.
     pub fn to_copy(bytes: usize) -> Self {
-        // A thread that releases the interpreter may get it back only after a switch interval of 5 ms.
+        // A thread that releases the interpreter may have to wait for a switch interval of 5 ms to get it back.
         const MOMENTS_BYTES: usize = 32 << 10;
         if bytes > MOMENTS_BYTES { Takes::Long } else { Takes::Moments }
     }
@@ -36,7 +36,7 @@ pub struct Shared<T> {
     value: Mutex<Option<T>>,
     /// Threads that wait for the value.
     queued: AtomicU32,
-    /// Another thread was using the value when this process was forked off. It stays locked for ever.
+    /// Another thread was using the value when this process was forked off, so it stays locked forever.
     stuck: AtomicBool,
     interrupter: Option<Interrupter>,
 }
@@ -63,7 +63,7 @@ impl<T: Send> Shared<T> {
     fn call<R: Send>(&self, py: Python<'_>, takes: Takes, f: impl FnOnce(&mut Option<T>) -> R + Send) -> PyResult<R> {
         if self.stuck.load(Ordering::Relaxed) {
             let what = self.what;
-            let message = format!("another thread was using this {what} when the process was forked; make a new one");
+            let message = format!("another thread was using this {what} when the process was forked; open a new one");
             return Err(named(py, "ForkedError", message));
         }
         if takes == Takes::Moments

@@ -17,7 +17,7 @@ import pytest
 from dora_shm.ezmsg import shorten_shmem_name
 
 PATIENCE_S = 30.0
-"""How long anything may take that takes milliseconds when all is well."""
+"""Time limit for anything that takes milliseconds if all is well."""
 
 _numbers = itertools.count()
 
@@ -32,12 +32,12 @@ def segments(name: str) -> list[Path]:
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting: {what}"
+        assert time.monotonic() < deadline, f"timed out: {what}"
         time.sleep(0.002)
 
 
 def waiting_readers(name: str) -> int:
-    """How many readers wait on a stream: each holds a lock on the second byte of its header while it does (SPEC.md)."""
+    """Number of readers that wait on a stream: each holds a lock on the second byte of its header meanwhile (SPEC.md)."""
     inode = (Path("/dev/shm") / shorten_shmem_name(name)).stat().st_ino
     with open("/proc/locks") as locks:
         fields = [line.split() for line in locks]
@@ -49,7 +49,7 @@ def wait_until_a_reader_waits(name: str) -> None:
 
 
 def threads(called: str) -> set[str]:
-    """The folders in /proc of this process's threads of that name."""
+    """The folders in /proc of this process's threads with that name."""
     found = set()
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -60,7 +60,7 @@ def threads(called: str) -> set[str]:
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A stream's name of this test's own, of which nothing may be left."""
+    """A stream name for this test only, of which nothing may be left."""
     made = f"python-test/{os.getpid()}/{next(_numbers)}/{request.node.name[:60]}"
     yield made
     left = segments(made)
@@ -70,20 +70,20 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 class Actor:
-    """A Python program that does as it is told, line by line."""
+    """A Python program that is driven line by line."""
 
     def __init__(self, code: str, *arguments: str) -> None:
         command = [sys.executable, "-u", "-c", PRELUDE + textwrap.dedent(code), *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def hear(self) -> str:
+    def line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def expect(self, word: str) -> None:
-        assert self.hear() == word
+        assert self.line() == word
 
-    def say(self, word: str) -> None:
+    def send(self, word: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
@@ -105,14 +105,14 @@ import sys
 import numpy as np
 import dora_shm
 name = sys.argv[1]
-def tell(word): print(word, flush=True)
+def report(word): print(word, flush=True)
 def listen(): return sys.stdin.readline().strip()
 """
 
 
 @pytest.fixture
 def actor(name: str) -> Iterator[Callable[..., Actor]]:
-    """Starts programs, which are gone after the test."""
+    """Starts programs, which are ended after the test."""
     actors: list[Actor] = []
 
     def start(code: str, *arguments: str) -> Actor:

@@ -1,4 +1,4 @@
-"""What is wrong with an argument is said in an exception, and nothing else happens."""
+"""A wrong argument raises an exception that names it, and changes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def writer(name: str) -> Iterator[Writer]:
         (dict(timeout=[1]), TypeError, "expected a number of seconds"),
     ],
 )
-def test_of_reads_and_views(name: str, writer: Writer, arguments: Any, error: type[Exception], words: str) -> None:
+def test_wrong_arguments_of_reads_and_views_are_refused(
+    name: str, writer: Writer, arguments: Any, error: type[Exception], words: str
+) -> None:
     with Reader(name, "oldest") as reader:
         for call in (reader.read, reader.view, reader.wait):
             if call != reader.wait or "timeout" in arguments:
@@ -64,7 +66,9 @@ def test_a_timeout_below_zero_is_zero_and_infinity_is_none(name: str, writer: Wr
         (dict(seconds="1"), TypeError, "seconds is '1'"),
     ],
 )
-def test_of_latest(name: str, writer: Writer, arguments: Any, error: type[Exception], words: str) -> None:
+def test_wrong_arguments_of_latest_are_refused(
+    name: str, writer: Writer, arguments: Any, error: type[Exception], words: str
+) -> None:
     with Reader(name) as reader, pytest.raises(error, match=words):
         reader.latest(**arguments)
 
@@ -94,7 +98,7 @@ def test_of_latest(name: str, writer: Writer, arguments: Any, error: type[Except
         (dict(on_event=3), TypeError, "on_event is 3, expected a function"),
     ],
 )
-def test_of_readers(name: str, arguments: Any, error: type[Exception], words: str) -> None:
+def test_wrong_arguments_of_readers_are_refused(name: str, arguments: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         Reader(name, **arguments)
 
@@ -109,7 +113,7 @@ def test_of_readers(name: str, arguments: Any, error: type[Exception], words: st
         (dict(bogus=1), "bogus"),
     ],
 )
-def test_an_argument_that_a_reader_no_longer_has_is_answered_with_the_one_it_has(
+def test_an_argument_that_a_reader_does_not_have_is_refused_with_the_one_to_use(
     name: str, keywords: Any, words: str
 ) -> None:
     with pytest.raises(TypeError, match=words):
@@ -122,7 +126,7 @@ def test_the_signature_of_a_reader_shows_its_arguments() -> None:
     assert list(inspect.signature(Reader).parameters)[:3] == ["name", "start", "owner"]
 
 
-def test_what_a_reader_is_called_and_whether_it_follows_cannot_be_changed(name: str, writer: Writer) -> None:
+def test_name_and_follow_cannot_be_changed(name: str, writer: Writer) -> None:
     with Reader(name, follow=True) as reader:
         assert (reader.name, reader.follow, writer.name) == (name, True, name)
         for thing, attribute in [(reader, "name"), (reader, "follow"), (writer, "name")]:
@@ -131,7 +135,7 @@ def test_what_a_reader_is_called_and_whether_it_follows_cannot_be_changed(name: 
 
 
 @pytest.mark.parametrize("make", [Reader, Writer])
-def test_of_names(make: Any) -> None:
+def test_names_that_are_not_text_are_refused(make: Any) -> None:
     for wrong in (3, b"bytes", ["a"]):
         with pytest.raises(TypeError, match="expected a string"):
             make(wrong)
@@ -187,12 +191,12 @@ def test_odd_names_are_names(name: str) -> None:
         (dict(attrs={"a": np.datetime64("9999-01-01")}), BadArgumentError, "attribute 'a' is"),
     ],
 )
-def test_of_writers(name: str, arguments: Any, error: type[Exception], words: str) -> None:
+def test_wrong_arguments_of_writers_are_refused(name: str, arguments: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         Writer(name, **dict(dtype="uint8", shape=(2,), rate=10.0) | arguments)
 
 
-def test_axes_are_what_they_are_made_of(name: str) -> None:
+def test_axes_that_are_not_lists_are_refused(name: str) -> None:
     for wrong in ("ab", 3, {"a": 1}):
         with pytest.raises(TypeError, match="expected a list"):
             CoordAxis("", wrong)
@@ -253,7 +257,7 @@ def test_numbers_that_a_dtype_cannot_hold_are_refused(name: str, dtype: str, fra
         ("int16", np.zeros((0, 2), "int64")),
     ],
 )
-def test_numbers_that_a_dtype_holds_are_written_whatever_they_lie_in(name: str, dtype: str, frames: Any) -> None:
+def test_numbers_that_a_dtype_holds_are_written_from_any_container(name: str, dtype: str, frames: Any) -> None:
     with Writer(name, dtype, (2,), 10.0) as writer, Reader(name, "oldest") as reader:
         writer.write(frames)
         np.testing.assert_array_equal(reader.read().samples, np.asarray(frames).astype(dtype))
@@ -271,7 +275,7 @@ def test_numbers_that_a_dtype_holds_are_written_whatever_they_lie_in(name: str, 
         ([[1], [1, 2]], "times that are not an array"),
     ],
 )
-def test_times_that_are_none_are_refused(name: str, times: Any, words: str) -> None:
+def test_invalid_times_are_refused(name: str, times: Any, words: str) -> None:
     with stream(name) as writer:
         with pytest.raises(BadArgumentError, match=words):
             writer.write(counting(0, 2), times)
@@ -282,7 +286,7 @@ def test_times_that_are_none_are_refused(name: str, times: Any, words: str) -> N
         assert writer.position == 0
 
 
-def test_a_time_that_is_no_number_does_not_stay(name: str) -> None:
+def test_a_nan_time_does_not_affect_later_times(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader:
         writer.write(counting(0, 1), times=NAN)
         writer.write(counting(1, 1))
@@ -299,7 +303,7 @@ def test_readers_writers_and_views_cannot_be_pickled_or_copied(name: str, writer
         assert pickle.loads(pickle.dumps(reader.info)) == reader.info
 
 
-def test_of_watch() -> None:
+def test_wrong_arguments_of_watch_are_refused() -> None:
     for wrong in (-1, NAN, INF):
         with pytest.raises(BadArgumentError, match="interval is"):
             dora_shm.watch(wrong)

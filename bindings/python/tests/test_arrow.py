@@ -1,4 +1,4 @@
-"""Chunks as Arrow's record batches, for those who ask."""
+"""Chunks as Arrow record batches, on request."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def test_a_chunk_becomes_a_record_batch(name: str, dtype: str, shape: tuple[int,
     assert batch.schema.metadata[b"key"] == b"k" and batch.schema.metadata[b"lost"] == b"0"
 
 
-def test_pyarrow_is_imported_only_when_asked_for() -> None:
+def test_pyarrow_is_imported_only_when_needed() -> None:
     code = 'import sys, dora_shm; sys.exit(bool({"pyarrow", "asyncio"} & set(sys.modules)))'
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

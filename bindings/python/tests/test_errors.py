@@ -1,4 +1,4 @@
-"""What cannot be read is refused by name, with the library's sentence."""
+"""Streams that cannot be read raise their exception, with the library's message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_another_version_of_the_protocol_is_refused(name: str) -> None:
         patch(name, MAJOR_OFFSET, b"\x01\x00")
 
 
-def test_a_corrupt_ring_is_refused_and_the_reader_goes_on_when_it_is_mended(name: str) -> None:
+def test_a_corrupt_ring_is_refused_and_the_reader_continues_once_it_is_fixed(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader:
         writer.write(counting(0, 3))
         assert len(reader.read()) == 3
@@ -40,25 +40,25 @@ def test_a_corrupt_ring_is_refused_and_the_reader_goes_on_when_it_is_mended(name
             Reader(name)
         patch(f"{name}/buffer0", -4096, b"DORASHMR")
         Reader(name).close()
-        # 384 bytes into it is the word that says how many frames there are.
+        # 384 bytes into the trailer is the number of frames.
         patch(f"{name}/buffer0", -4096 + 384, (1).to_bytes(8, "little"))
         with pytest.raises(dora_shm.CorruptError, match="committed went back"):
             reader.read()
         patch(f"{name}/buffer0", -4096 + 384, (3).to_bytes(8, "little"))
-        assert len(reader.read()) == 3, "it attaches anew, and begins anew"
+        assert len(reader.read()) == 3, "it attaches again, and begins again"
         writer.write(counting(3, 2))
         assert len(reader.read()) == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a stream to somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a stream to another user")
 def test_another_users_stream_is_read_only_when_its_owner_is_named(name: str) -> None:
     with stream(name) as writer:
         writer.write(counting(0, 3))
         for segment in (name, f"{name}/buffer0", f"{name}/meta1"):
             os.chown(Path("/dev/shm", shorten_shmem_name(segment)), 12345, 12345)
-        with pytest.raises(dora_shm.WrongOwnerError, match="belongs to user 12345") as told:
+        with pytest.raises(dora_shm.WrongOwnerError, match="belongs to user 12345") as caught:
             Reader(name)
-        assert isinstance(told.value, PermissionError)
+        assert isinstance(caught.value, PermissionError)
         with Reader(name, "oldest", owner=12345) as reader:
             assert len(reader.read()) == 3 and reader.info.owner == 12345
         assert any(info.kind == "other_user" and info.owner == 12345 for info in dora_shm.streams())
@@ -77,4 +77,4 @@ def test_every_error_is_one_of_this_package(name: str) -> None:
     assert len(errors) == 20
     for error in errors:
         assert issubclass(error, dora_shm.Error) and error.__doc__
-        assert str(error("a sentence")) == "a sentence"
+        assert str(error("a message")) == "a message"

@@ -1,4 +1,4 @@
-"""What happens to a stream besides frames is told in order with them."""
+"""Events of a stream come in order with its frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .test_reading import counting, stream
 WRITER = """
     writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
     writer.write(np.full((3, 4), int(sys.argv[2])))
-    tell("written")
+    report("written")
     listen()
     writer.close()
 """
@@ -26,18 +26,18 @@ def kinds(reader: Reader) -> list[str]:
     return [str(event.kind) for event in reader.events()]
 
 
-def test_a_new_generation_and_a_new_description_stand_before_their_frames(name: str) -> None:
+def test_a_new_generation_and_a_new_description_come_before_their_frames(name: str) -> None:
     with stream(name, attrs={"run": 1}) as writer, Reader(name) as reader:
         writer.write(counting(0, 3))
         writer.describe(attrs={"run": 2})
         writer.write(counting(3, 4))
         writer.begin(shape=(2,), attrs={"run": 3})
         writer.write(np.zeros((5, 2), int))
-        told = []
+        seen = []
         for _ in range(3):
             chunk = reader.read()
-            told.append(([(str(e.kind), e.generation, e.position) for e in reader.events()], len(chunk)))
-        assert told == [
+            seen.append(([(str(e.kind), e.generation, e.position) for e in reader.events()], len(chunk)))
+        assert seen == [
             ([], 3),
             ([("new_description", 0, 3)], 4),
             ([("new_generation", 1, 0)], 5),
@@ -54,7 +54,7 @@ def test_events_that_come_after_the_frames_of_a_long_read_wait_for_the_next_one(
         assert len(reader.read(5, timeout=PATIENCE_S)) == 5 and kinds(reader) == ["new_generation"]
 
 
-def test_the_same_description_again_is_no_news(name: str) -> None:
+def test_an_unchanged_description_is_not_an_event(name: str) -> None:
     with stream(name, attrs={"run": 1}) as writer, Reader(name) as reader:
         for run in (1, 2, 1, 1):
             writer.describe(attrs={"run": run})
@@ -98,7 +98,7 @@ def test_a_callback_that_raises_costs_no_frame(name: str, way: str) -> None:
         assert len(reader.read()) == 3
         with pytest.raises(ZeroDivisionError):
             read(reader)
-        assert reader.wait(0), "they are still to be read"
+        assert reader.wait(0), "they have not been read yet"
         got = [read(reader), read(reader)]
         np.testing.assert_array_equal(np.concatenate(got), counting(3, 4))
         writer.begin(shape=(2,))
@@ -120,7 +120,7 @@ def test_a_callback_may_read(name: str) -> None:
         assert sorted(len(chunk) for chunk in chunks) == [0, 3, 5]
 
 
-def test_a_closed_writer_and_the_next_one_are_told(name: str) -> None:
+def test_a_closed_writer_and_the_next_one_are_events(name: str) -> None:
     with Reader(name, "oldest") as reader:
         with stream(name) as writer:
             writer.write(counting(0, 1))
@@ -134,7 +134,7 @@ def test_a_closed_writer_and_the_next_one_are_told(name: str) -> None:
             assert len(reader.read()) == 1 and kinds(reader) == ["writer_restarted", "new_generation"]
 
 
-def test_a_killed_writer_is_told_and_the_one_that_takes_over(name: str, actor) -> None:
+def test_a_killed_writer_and_the_one_that_takes_over_are_events(name: str, actor) -> None:
     first = actor(WRITER, "1")
     first.expect("written")
     with Reader(name, "oldest") as reader:
@@ -143,7 +143,7 @@ def test_a_killed_writer_is_told_and_the_one_that_takes_over(name: str, actor) -
         started = time.monotonic()
         assert reader.wait(PATIENCE_S) == "writer_dead", "its death ends a wait early"
         assert time.monotonic() - started < PATIENCE_S
-        assert not reader.wait(0.01) and reader.wait(0.01) == dora_shm.Wait.WRITER_DEAD, "and is said of later ones"
+        assert not reader.wait(0.01) and reader.wait(0.01) == dora_shm.Wait.WRITER_DEAD, "and later waits report it again"
         assert reader.state == "dead"
         (gone,) = reader.events()
         assert (gone.kind, gone.state) == ("writer_gone", "dead")
@@ -156,7 +156,7 @@ def test_a_killed_writer_is_told_and_the_one_that_takes_over(name: str, actor) -
         assert reader.info.epoch == 2 and reader.state == "live" or reader.state == "idle"
 
 
-def test_a_writer_that_has_taken_over_and_not_written_yet_is_told(name: str, actor) -> None:
+def test_a_writer_that_has_taken_over_but_not_written_yet_is_an_event(name: str, actor) -> None:
     first = actor(WRITER, "1")
     first.expect("written")
     with Reader(name, "oldest") as reader:
@@ -168,7 +168,7 @@ def test_a_writer_that_has_taken_over_and_not_written_yet_is_told(name: str, act
             assert kinds(reader) == ["writer_gone", "writer_restarted"]
 
 
-def test_events_that_nobody_asks_for_do_not_pile_up(name: str) -> None:
+def test_events_that_are_never_taken_do_not_pile_up(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader:
         for run in range(1500):
             writer.describe(attrs={"run": run})
@@ -178,7 +178,7 @@ def test_events_that_nobody_asks_for_do_not_pile_up(name: str) -> None:
         assert len(events) == 1000 and events[-1].description.attrs == {"run": 1499}
 
 
-def test_streams_and_watch_tell_of_streams_that_come_and_go(name: str) -> None:
+def test_streams_and_watch_report_streams_that_come_and_go(name: str) -> None:
     watch = dora_shm.watch(interval=0.01)
     mine = lambda changes: [(str(c.kind), str(c.stream.state)) for c in changes if c.stream.name == name]  # noqa: E731
     assert mine(watch.poll()) == []

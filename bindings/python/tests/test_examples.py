@@ -1,4 +1,4 @@
-"""The examples run, and the README's code does what it says."""
+"""The examples and the code of the README run."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def test_the_readmes_code_runs(name: str, number: int, monkeypatch: pytest.Monke
     feeding = threading.Thread(target=feed)
     if reads:
         feeding.start()
-        wait_until(lambda: any(info.name == name for info in dora_shm.streams()), "the stream is there")
+        wait_until(lambda: any(info.name == name for info in dora_shm.streams()), "the stream exists")
     elif "StreamBusyError" in code:
         feeding.start()
         reads = True
-        wait_until(lambda: any(info.name == name for info in dora_shm.streams()), "the stream is there")
+        wait_until(lambda: any(info.name == name for info in dora_shm.streams()), "the stream exists")
     try:
         exec(compile(code, f"README.md, block {number}", "exec"), {"__name__": "__main__"})
     finally:

@@ -1,4 +1,4 @@
-"""`dora_shm.ezmsg.EZShmMirror`: the original's methods, without its defects (the numbers are those they are known by)."""
+"""`dora_shm.ezmsg.EZShmMirror`: the original's methods, without its defects (D1 and so on are their numbers)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def mirror(name: str) -> Iterator[EZShmMirror]:
     made.disconnect()
 
 
-def test_a_mirror_of_nothing_answers_and_does_not_raise(name: str, mirror: EZShmMirror) -> None:
+def test_a_mirror_without_a_stream_returns_and_does_not_raise(name: str, mirror: EZShmMirror) -> None:
     for one in (EZShmMirror(), EZShmMirror(None), mirror):
         frames, times, overflow = one.timed_view()
         assert frames.shape == (1, 0) and times.shape == (0,) and overflow is False
@@ -43,7 +43,7 @@ def test_a_mirror_of_nothing_answers_and_does_not_raise(name: str, mirror: EZShm
         assert one.metadata_available is False
 
 
-def test_what_is_written_is_given_out_once(name: str, mirror: EZShmMirror) -> None:
+def test_every_frame_is_returned_once(name: str, mirror: EZShmMirror) -> None:
     """D1: a write index at the end of the ring; D2: a lone frame; D15: no delay before the first."""
     with stream(name, 64) as writer:
         got = []
@@ -59,7 +59,7 @@ def test_what_is_written_is_given_out_once(name: str, mirror: EZShmMirror) -> No
         np.testing.assert_array_equal(np.concatenate(got), counting(0, 199))
 
 
-def test_exactly_n_frames_are_given_out_or_none(name: str, mirror: EZShmMirror) -> None:
+def test_exactly_n_frames_are_returned_or_none(name: str, mirror: EZShmMirror) -> None:
     with stream(name, 64) as writer:
         writer.write(counting(0, 10))
         assert [len(mirror.auto_view(4)[0]) for _ in range(4)] == [4, 4, 0, 0]
@@ -72,8 +72,8 @@ def test_exactly_n_frames_are_given_out_or_none(name: str, mirror: EZShmMirror) 
             mirror.auto_view(-3)
 
 
-def test_overflow_says_that_frames_were_lost_and_only_then(name: str, mirror: EZShmMirror) -> None:
-    """D3: exactly a ring of unread frames is no overflow; D4: a gap is told also of views of n."""
+def test_overflow_is_set_only_if_frames_were_lost(name: str, mirror: EZShmMirror) -> None:
+    """D3: exactly a ring of unread frames is not an overflow; D4: a gap is reported by views of n, too."""
     with stream(name, 64) as writer:
         assert mirror.auto_view()[0].shape == (0, 4)
         for first in range(0, 64, 16):
@@ -89,7 +89,7 @@ def test_overflow_says_that_frames_were_lost_and_only_then(name: str, mirror: EZ
         assert not overflow and view[-1, 0] == 223 * 4
 
 
-def test_views_stay_as_they_were_given_out(name: str, mirror: EZShmMirror) -> None:
+def test_views_stay_as_they_were_returned(name: str, mirror: EZShmMirror) -> None:
     """D5: neither the writer nor the reader changes the other's frames."""
     with stream(name, 64) as writer:
         writer.write(counting(0, 60))
@@ -132,7 +132,7 @@ def test_other_formats_are_followed_without_a_frame_of_the_wrong_kind(name: str,
     mirror.unregister_change_callback()
 
 
-def test_the_header_tells_what_the_ring_is(name: str, mirror: EZShmMirror) -> None:
+def test_the_header_describes_the_ring(name: str, mirror: EZShmMirror) -> None:
     with Writer(name, "uint16", (3, 2), 100.0, key="k\u00f6y", buf_frames=64) as writer:
         writer.write(np.zeros((70, 3, 2), "uint16"))
         meta = mirror.meta
@@ -156,7 +156,7 @@ def test_a_key_is_cut_between_characters_and_never_read_beyond_its_bytes() -> No
     assert len(meta.key) <= 1024
 
 
-def test_the_buffer_is_the_ring_as_it_lies_in_memory(name: str, mirror: EZShmMirror) -> None:
+def test_the_buffer_is_the_ring_as_it_is_in_memory(name: str, mirror: EZShmMirror) -> None:
     with stream(name, 64) as writer:
         writer.write(counting(0, 10))
         buffer = mirror.buffer
@@ -194,7 +194,7 @@ def test_metadata_comes_as_ezmsg_has_it(name: str, mirror: EZShmMirror) -> None:
     [(["a", "bcd"], "<U3"), ([1, 2], "<i8"), ([0.5, 2.0], "<f8"), ([1, 0.5], "<f8"), ([True, False], "?"),
      (["a", 1], "O"), ([2**53 + 1, 0.5], "O"), ([2**63, 1], "<u8"), ([{"a": 1}, {"b": 1}], "O"), ([[1, 2], [3, 4]], "O")],
 )
-def test_labels_are_an_array_of_one_type_where_that_holds_them_all(
+def test_labels_are_an_array_of_one_type_if_it_represents_all(
     name: str, mirror: EZShmMirror, labels: list[Any], dtype: str
 ) -> None:
     with Writer(name, "uint8", (2,), 1.0, ("time", "ch"), {"ch": labels}):
@@ -209,7 +209,7 @@ def test_labels_that_are_a_structured_array_come_back_as_one(name: str, mirror: 
         assert data.dtype.names == ("bank", "elec") and data.tolist() == labels.tolist()
 
 
-def test_a_buffered_axis_that_nobody_described_is_made_from_the_rate(name: str, mirror: EZShmMirror) -> None:
+def test_a_buffered_axis_without_a_description_is_made_from_the_rate(name: str, mirror: EZShmMirror) -> None:
     with Writer(name, "uint8", (2,), 4.0):
         assert mirror.axes == {"time": {"kind": "linear", "unit": "s", "gain": 0.25}}
     mirror.auto_view()
@@ -219,10 +219,10 @@ def test_a_buffered_axis_that_nobody_described_is_made_from_the_rate(name: str, 
         assert mirror.axes == {"n": {"kind": "coord", "unit": "", "dims": ["n"]}} and mirror.meta.srate == 0.0
 
 
-def test_other_metadata_is_told_and_stands_with_its_frames(name: str, mirror: EZShmMirror) -> None:
+def test_changed_metadata_is_announced_with_its_frames(name: str, mirror: EZShmMirror) -> None:
     """D19"""
-    told: list[Any] = []
-    mirror.register_metadata_callback(lambda: told.append((mirror._aux_generation, mirror.attrs)))
+    announced: list[Any] = []
+    mirror.register_metadata_callback(lambda: announced.append((mirror._aux_generation, mirror.attrs)))
     with stream(name, attrs={"run": 1}) as writer:
         writer.write(counting(0, 2))
         mirror.auto_view(1)
@@ -231,15 +231,15 @@ def test_other_metadata_is_told_and_stands_with_its_frames(name: str, mirror: EZ
         assert mirror.attrs == {"run": 1}
         assert len(mirror.auto_view()[0]) == 3 and mirror.attrs == {"run": 2}
         mirror.auto_view()
-        assert told == [(1, {"run": 1}), (2, {"run": 2})]
+        assert announced == [(1, {"run": 1}), (2, {"run": 2})]
         mirror.unregister_metadata_callback()
         writer.describe(attrs={"run": 3})
         writer.write(counting(4, 1))
         mirror.auto_view()
-        assert len(told) == 2 and mirror.attrs == {"run": 3}
+        assert len(announced) == 2 and mirror.attrs == {"run": 3}
 
 
-def test_who_only_asks_for_metadata_sees_the_newest(name: str, mirror: EZShmMirror) -> None:
+def test_without_reading_the_newest_metadata_is_shown(name: str, mirror: EZShmMirror) -> None:
     with stream(name, attrs={"run": 1}) as writer:
         writer.write(counting(0, 2))
         assert mirror.attrs == {"run": 1}
@@ -248,15 +248,15 @@ def test_who_only_asks_for_metadata_sees_the_newest(name: str, mirror: EZShmMirr
         assert mirror.attrs == {"run": 2}
         writer.begin(shape=(2,), attrs={"run": 3})
         assert mirror.attrs == {"run": 3} and mirror.meta.shape[1] == 2
-        assert len(mirror.auto_view()[0]) == 4, "and still gets every frame"
+        assert len(mirror.auto_view()[0]) == 4, "and every frame is still returned"
 
 
-def test_it_goes_on_with_the_next_writer(name: str, mirror: EZShmMirror, actor) -> None:
+def test_it_continues_with_the_next_writer(name: str, mirror: EZShmMirror, actor) -> None:
     """D10: after an orderly end and after a kill."""
     code = """
         writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
         writer.write(np.full((3, 4), int(sys.argv[2])))
-        tell("written")
+        report("written")
         listen()
         writer.close()
     """
@@ -291,7 +291,7 @@ def test_the_end_of_a_mirrors_program_leaves_the_stream_alone(name: str) -> None
         mirror.disconnect()
 
 
-def test_every_newcomer_gets_what_the_ring_holds(name: str) -> None:
+def test_every_new_mirror_gets_what_the_ring_holds(name: str) -> None:
     """D21"""
     with stream(name, 64) as writer:
         for first in range(0, 200, 10):
@@ -329,8 +329,8 @@ def test_connecting_elsewhere_and_nowhere(name: str, mirror: EZShmMirror) -> Non
 @pytest.mark.parametrize(("size", "magic", "version"), [
     (1334, 0xDEAD, 2), (1334, 0, 0), (8192, 7, 7), (1334, SHMEM_META_MAGIC, 3),
 ])
-def test_what_is_no_header_is_refused(name: str, size: int, magic: int, version: int) -> None:
-    """D14, D15: but not before a header that is just being made has had its time."""
+def test_a_segment_that_is_not_a_header_is_refused(name: str, size: int, magic: int, version: int) -> None:
+    """D14, D15: but only after the time that a writer may take to fill in a header."""
     path = Path("/dev/shm", shorten_shmem_name(name))
     header = bytearray(size)
     header[:8] = magic.to_bytes(4, "little") + version.to_bytes(4, "little")
@@ -364,7 +364,7 @@ def test_a_callback_that_raises_costs_no_frame(name: str, mirror: EZShmMirror) -
         assert mirror.auto_view()[0].shape == (5, 2)
 
 
-def test_a_mirror_that_is_copied_or_pickled_connects_anew(name: str, mirror: EZShmMirror) -> None:
+def test_a_mirror_that_is_copied_or_pickled_connects_again(name: str, mirror: EZShmMirror) -> None:
     assert pickle.loads(pickle.dumps(EZShmMirror())).meta is None
     with stream(name, 64) as writer:
         writer.write(counting(0, 3))
@@ -385,7 +385,7 @@ def test_a_wrong_number_of_frames_is_refused(name: str, mirror: EZShmMirror) -> 
         assert len(mirror.auto_view(np.int64(3))[0]) == 3
 
 
-def test_who_asks_for_more_than_comes_loses_the_oldest_and_keeps_a_ring(name: str, mirror: EZShmMirror) -> None:
+def test_a_request_for_more_than_comes_loses_the_oldest_and_keeps_a_ring(name: str, mirror: EZShmMirror) -> None:
     with stream(name, 64) as writer:
         mirror.auto_view()
         for first in range(0, 1000, 10):

@@ -1,4 +1,4 @@
-"""The real ezmsg-tools beside our mirror: its sink writes what the mirror reads, and its plot code asks the mirror."""
+"""The real ezmsg-tools with our mirror: its sink writes what the mirror reads, and its plot code uses the mirror."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sink(name: str) -> Iterator[Callable[[AxisArray], None]]:
     yield lambda message: asyncio.run(made.on_message(message))
     made._cleanup_buffer()
     made._cleanup_meta()
-    # It leaves rings that it has replaced.
+    # It does not remove rings that it has replaced.
     for path in segments(name):
         path.unlink()
 
@@ -73,14 +73,14 @@ def test_it_follows_the_original_sink_to_another_dtype_and_other_attributes(
     name: str, sink: Callable[[AxisArray], None]
 ) -> None:
     mirror = EZShmMirror(name)
-    told: list[Any] = []
-    mirror.register_metadata_callback(lambda: told.append(mirror.attrs))
+    announced: list[Any] = []
+    mirror.register_metadata_callback(lambda: announced.append(mirror.attrs))
     sink(message(0, 10, unit="uV"))
     assert mirror.auto_view()[0].dtype == np.float32
     sink(message(10, 10, "float16", unit="mV"))
     view, _ = mirror.auto_view()
     assert view.dtype == np.float16 and len(view) == 10
-    assert told[-1] == {"unit": "mV"}
+    assert announced[-1] == {"unit": "mV"}
     mirror.disconnect()
 
 
@@ -106,7 +106,7 @@ def test_the_originals_plot_code_describes_and_flattens_our_mirror(
 
 
 class Stand:
-    """Stands for anything of Qt's or of the plot's, where there is no display: takes every call."""
+    """A stand-in for any object of Qt or of the plot, since there is no display. It accepts every call."""
 
     pushed: list[Any] = []
 
@@ -169,7 +169,7 @@ def test_the_original_mirror_and_ours_see_the_same_of_our_stream(name: str) -> N
                 assert getattr(ours, attribute) == getattr(theirs, attribute), attribute
             np.testing.assert_equal(ours.axes, theirs.axes)
             np.testing.assert_array_equal(ours.buffer, theirs.buffer)
-            # aux_nbytes is of the pickle, of which ours has none; the number of the description is ours own count.
+            # Ours has no pickle, so no aux_nbytes, and it counts descriptions by itself.
             for field, *_ in ShmemArrMeta._fields_[:-2]:
                 one, other = (getattr(mirror.meta, field) for mirror in (ours, theirs))
                 if isinstance(one, bool | int | float | bytes):
@@ -178,11 +178,11 @@ def test_the_original_mirror_and_ours_see_the_same_of_our_stream(name: str) -> N
                     assert list(one) == list(other), field
         finally:
             ours.disconnect()
-            # Its resource tracker would remove our segments at the program's end, but for the writer, which is there.
+            # At the program's end, its resource tracker would remove our segments if the writer did not exist.
             theirs.disconnect()
 
 
-def test_who_catches_the_originals_exception_catches_ours(name: str) -> None:
+def test_code_that_catches_the_originals_exception_catches_ours(name: str) -> None:
     path = Path("/dev/shm", shorten_shmem_name(name))
     path.write_bytes(bytes([1]) * 1334)
     try:

@@ -1,4 +1,4 @@
-"""Streams that the real ezmsg-tools are writing, 0.6 (struct version 1) and 0.10 (2), each in a process of its own."""
+"""Streams that the real ezmsg-tools are writing, 0.6 (struct version 1) and 0.10 (2), each in its own process."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ RATE = 1000.0
 
 
 class Original:
-    """A `ShMemCircBuff` in a process, which does as it is told."""
+    """A `ShMemCircBuff` in a process, driven by commands."""
 
     def __init__(self, version: int, python: str, name: str) -> None:
         self.version = version
-        # Its resource tracker warns of what it leaks.
+        # Its resource tracker warns about what it leaks.
         self.process = subprocess.Popen(
             [python, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -65,13 +65,13 @@ def original(request: pytest.FixtureRequest, name: str) -> Iterator[Original]:
     version, variable = request.param
     python = os.environ.get(variable)
     if python is None:
-        # By hand that may be; what the task runs must not leave it out.
+        # A run by hand may skip this, but the task must not.
         assert "DORA_SHM_XTASK" not in os.environ, f"{variable} names no Python"
         pytest.skip(f"{variable} names no Python with ezmsg-tools; `cargo xtask python` makes one")
     made = Original(version, python, name)
     yield made
     made.end()
-    # Its defect D7: rings that were replaced stay, as long as its resource tracker does.
+    # Its defect D7: rings that were replaced stay as long as its resource tracker runs.
     for path in segments(name):
         path.unlink(missing_ok=True)
 
@@ -80,13 +80,13 @@ def check(chunk: Chunk, original: Original, channels: int = 3) -> None:
     assert chunk.samples.dtype == np.int64 and chunk.samples.shape == (len(chunk), channels)
     expected = chunk.positions[:, None] * 31 + np.arange(channels) * 1_000_003
     np.testing.assert_array_equal(chunk.samples, expected)
-    # Version 1 has no times: there they begin with the stream.
+    # Version 1 has no times, so they begin at 0 with the stream.
     since = 0.0 if original.version == 1 else 100.0
     np.testing.assert_allclose(chunk.times, since + chunk.positions / RATE, rtol=0, atol=1e-6)
 
 
 def read_up_to(reader: Reader, end: int, original: Original) -> int:
-    """Reads until `end` has been passed; how many frames came."""
+    """Reads until `end` has been passed. Returns the number of frames that came."""
     deadline = time.monotonic() + PATIENCE_S
     frames = 0
     while reader.position < end:
@@ -99,7 +99,7 @@ def read_up_to(reader: Reader, end: int, original: Original) -> int:
     return frames
 
 
-def test_everything_that_a_reader_tells_is_told_of_ezmsgs_streams(name: str, original: Original) -> None:
+def test_a_reader_reports_everything_for_ezmsgs_streams(name: str, original: Original) -> None:
     with Reader(name) as reader:
         assert reader.state == "absent" and not reader.read()
         original("open", name=name, seconds=1.0)
@@ -140,7 +140,7 @@ def test_every_way_to_read_gives_every_frame_of_ezmsgs_streams(name: str, origin
     async def awaited(reader: Reader) -> Chunk:
         async for chunk in reader:
             return chunk
-        raise AssertionError("it has no end")
+        raise AssertionError("the loop does not end")
 
     def selected(reader: Reader) -> Chunk:
         with selectors.DefaultSelector() as selector:
@@ -185,7 +185,7 @@ def test_losses_in_ezmsgs_streams_are_counted(name: str, original: Original) -> 
         original("write", frames=50, messages=40)
         frames = read_up_to(reader, 2010, original)
         assert 0 < frames <= 200 and reader.lost == 2000 - frames
-        # In the middle of its writing, at its own pace.
+        # While it is writing at its own pace.
         original.begin("write", frames=10, messages=2000)
         frames += read_up_to(reader, 22010, original)
         original.answer()
@@ -223,7 +223,7 @@ def test_our_mirror_of_ezmsgs_gives_each_frame_of_the_real_sink_once(name: str, 
         assert len(mirror.auto_view()[0]) == 0
     assert mirror.connected and mirror.dims == ["time", "ch"] and mirror.meta.srate == RATE
     assert mirror.axes["ch"]["data"].dtype.names == ("bank", "elec", "x")
-    # A lap and more: it says so.
+    # More than a lap is lost, and reported.
     original("write", frames=100, messages=25)
     samples, times, overflow = mirror.timed_view()
     assert overflow and samples[-1, 0] == (next_position + 2499) * 31

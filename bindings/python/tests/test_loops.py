@@ -1,4 +1,4 @@
-"""Event loops: asyncio, and whatever sleeps on file descriptors, as Qt does."""
+"""Event loops: asyncio, and loops that wait on file descriptors, as Qt does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .test_reading import counting, stream
 WRITER = """
     import time
     with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=10_000) as writer:
-        tell("begun")
+        report("begun")
         listen()
         for i in range(300):
             writer.write(np.full(4, i))
@@ -29,10 +29,10 @@ def test_a_loop_that_sleeps_on_descriptors_gets_every_frame(name: str, actor) ->
     seen: list[int] = []
     with Reader(name) as reader, selectors.DefaultSelector() as selector:
         selector.register(reader, selectors.EVENT_READ)
-        writer.say("go")
+        writer.send("go")
         over = False
         while not over:
-            assert selector.select(PATIENCE_S), f"no news after {len(seen)} frames"
+            assert selector.select(PATIENCE_S), f"no frame after {len(seen)} frames"
             seen.extend(reader.read().samples[:, 0].tolist())
             over = any(event.kind == "writer_gone" for event in reader.events())
     assert seen == list(range(300))
@@ -56,7 +56,7 @@ def test_frames_that_a_short_read_leaves_keep_the_descriptor_readable(name: str)
             assert len(view) == 1
 
 
-def test_a_stream_that_nobody_reads_wakes_nobody(name: str) -> None:
+def test_a_stream_that_is_not_read_does_not_wake_the_thread(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader, selectors.DefaultSelector() as selector:
         selector.register(reader, selectors.EVENT_READ)
         while selector.select(0.1):
@@ -67,11 +67,11 @@ def test_a_stream_that_nobody_reads_wakes_nobody(name: str) -> None:
         before, started = switches(thread), time.monotonic()
         for _ in range(2000):
             writer.write(counting(0, 1))
-        # It looks a few times a second, however long that took.
+        # It polls a few times per second, however long this takes.
         assert switches(thread) - before <= 5 + 10 * (time.monotonic() - started)
 
 
-def test_an_idle_stream_wakes_the_thread_a_few_times_a_second(name: str) -> None:
+def test_an_idle_stream_wakes_the_thread_a_few_times_per_second(name: str) -> None:
     for absent in (False, True):
         writer = None if absent else stream(name)
         with Reader(name) as reader, selectors.DefaultSelector() as selector:
@@ -81,8 +81,8 @@ def test_an_idle_stream_wakes_the_thread_a_few_times_a_second(name: str) -> None
             (thread,) = threads("dora-shm-notify")
             before, started = switches(thread), time.monotonic()
             wait_until(lambda: switches(thread) >= before + 5, "five wake-ups")
-            # On a busy machine they come later, never sooner.
-            assert time.monotonic() - started >= 0.4, "more than ten a second"
+            # On a busy machine, they can only come later.
+            assert time.monotonic() - started >= 0.4, "more than ten per second"
         if writer is not None:
             writer.close()
 
@@ -92,7 +92,7 @@ def switches(thread: str) -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
 
 
-def test_async_for_gets_every_frame_and_lets_others_run(name: str, actor) -> None:
+def test_async_for_gets_every_frame_and_lets_other_tasks_run(name: str, actor) -> None:
     writer = actor(WRITER)
     writer.expect("begun")
 
@@ -108,7 +108,7 @@ def test_async_for_gets_every_frame_and_lets_others_run(name: str, actor) -> Non
 
         ticking = asyncio.create_task(tick())
         with Reader(name) as reader:
-            writer.say("go")
+            writer.send("go")
             async for chunk in reader:
                 seen.extend(chunk.samples[:, 0].tolist())
         ticking.cancel()
@@ -146,7 +146,7 @@ def test_watch_can_be_awaited(name: str) -> None:
             async for change in dora_shm.watch(0.01):
                 if change.stream.name == name:
                     return change
-            raise AssertionError("it does not end")
+            raise AssertionError("the watch does not end")
 
         return await asyncio.wait_for(mine(), PATIENCE_S)
 
@@ -190,7 +190,7 @@ def test_the_interpreter_ends_with_a_reader_that_is_being_watched(name: str, act
         reader = dora_shm.Reader(name)
         reader.fileno()
         threading.Thread(target=reader.wait, daemon=True).start()
-        tell("watching")
+        report("watching")
         listen()
     """)
     program.expect("watching")

@@ -48,7 +48,7 @@ def test_threads_that_share_a_reader_get_every_frame_once(name: str) -> None:
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
     assert sorted(np.concatenate(seen).tolist()) == list(range(3000))
-    assert not wrong, "frames of one chunk follow each other, whoever reads in between"
+    assert not wrong, "frames of one chunk are consecutive, even if another thread reads in between"
 
 
 def test_another_thread_can_use_and_close_a_reader_that_waits(name: str) -> None:
@@ -69,8 +69,8 @@ def test_another_thread_can_use_and_close_a_reader_that_waits(name: str) -> None
         started = time.monotonic()
         for _ in range(200):
             assert reader.lost == 0 and not reader.read()
-        # Not a matter of speed: 200 slices of a wait are 50 seconds.
-        assert time.monotonic() - started < 20, "they do not wait for the one that sleeps"
+        # This does not measure speed: 200 slices of a wait are 50 seconds.
+        assert time.monotonic() - started < 20, "they do not wait for the thread that sleeps"
         assert waiting.is_alive()
         reader.close()
         waiting.join(PATIENCE_S)
@@ -104,17 +104,17 @@ def test_threads_that_share_a_writer_take_turns(name: str) -> None:
     "call",
     ["reader.wait()", "reader.read(5, timeout=None)", "next(iter(reader))", "reader.view(timeout=60)"],
 )
-def test_ctrl_c_ends_what_waits(name: str, call: str) -> None:
-    # A shell's background jobs, and with them these tests, may ignore SIGINT, which processes inherit.
+def test_ctrl_c_ends_every_call_that_waits(name: str, call: str) -> None:
+    # If these tests run as a shell's background job, they may ignore SIGINT, and processes inherit that.
     code = PRELUDE + textwrap.dedent(f"""
         import signal
         signal.signal(signal.SIGINT, signal.default_int_handler)
         reader = dora_shm.Reader(name)
-        tell("waiting")
+        report("waiting")
         try:
             {call}
         except KeyboardInterrupt:
-            tell("interrupted")
+            report("interrupted")
     """)
     with stream(name), subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -136,7 +136,7 @@ def in_child(child) -> int:
 
 
 def test_an_exception_in_the_middle_of_a_long_read_costs_no_frame(name: str) -> None:
-    """What a signal's handler raises, as that of Ctrl-C does."""
+    """The exception comes from a signal handler, as for Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -163,7 +163,7 @@ def test_an_exception_in_the_middle_of_a_long_read_costs_no_frame(name: str) -> 
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_forked_child_can_read_on_with_its_parents_reader(name: str) -> None:
+def test_a_forked_child_can_continue_with_its_parents_reader(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader:
         writer.write(counting(0, 5))
         descriptor = reader.fileno()
@@ -179,10 +179,10 @@ def test_a_forked_child_can_read_on_with_its_parents_reader(name: str) -> None:
 
         assert in_child(child) == 0
         view.release()
-        assert len(reader.read()) == 3, "the child's reading is its own"
+        assert len(reader.read()) == 3, "the child's position is its own"
 
 
-def test_a_reader_that_another_thread_was_using_says_so_in_the_child(name: str) -> None:
+def test_a_reader_that_another_thread_was_using_raises_in_the_child(name: str) -> None:
     with stream(name), Reader(name) as reader:
         waiting = threading.Thread(target=reader.wait, args=(2.0,))
         waiting.start()
@@ -257,7 +257,7 @@ def test_no_resource_tracker_is_started(name: str) -> None:
         reader = dora_shm.Reader(name)
         writer.write(np.zeros(4, "int64"))
         reader.read()
-        assert "multiprocessing" not in sys.modules, "it is imported"
+        assert "multiprocessing" not in sys.modules, "multiprocessing was imported"
     """)
     subprocess.run([sys.executable, "-W", "error", "-c", code, name], check=True, timeout=PATIENCE_S)
 
@@ -313,7 +313,7 @@ def test_readers_that_come_and_go_leave_no_descriptors_threads_or_mappings(name:
         wait_until(lambda: counts() == before, f"what was there before: {before}")
 
 
-def test_importing_loads_nothing_that_the_package_may_do_without() -> None:
+def test_importing_loads_no_module_that_is_not_needed() -> None:
     code = textwrap.dedent("""
         import sys
         import numpy

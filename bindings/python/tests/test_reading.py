@@ -1,4 +1,4 @@
-"""What is written is read, once, in order, and every loss is counted."""
+"""Every frame that is written is read once, in order, or counted as lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DTYPES = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32
 
 
 def counting(first: int, frames: int, channels: int = 4) -> np.ndarray:
-    """Frames whose samples tell their position."""
+    """Frames whose samples encode their position."""
     return np.arange(first * channels, (first + frames) * channels, dtype=np.int64).reshape(frames, channels)
 
 
@@ -44,7 +44,7 @@ def test_every_dtype_and_rank_comes_out_as_it_went_in(name: str, dtype: str, sha
     assert chunk.positions.tolist() == list(range(10))
 
 
-def test_read_gives_all_that_is_new_and_one_lone_frame_too(name: str) -> None:
+def test_read_returns_all_that_is_new_even_a_single_frame(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader:
         assert not reader.read() and len(reader.read()) == 0
         assert reader.read().samples.shape == (0, 4) and reader.read().samples.dtype == np.int64
@@ -66,21 +66,21 @@ def test_read_of_n_never_waits_without_a_timeout(name: str) -> None:
 def test_read_of_n_waits_until_there_are_n(name: str, actor) -> None:
     writer = actor("""
         with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=100) as writer:
-            tell("begun")
+            report("begun")
             while word := listen():
                 first, frames = map(int, word.split())
                 writer.write(np.arange(first * 4, (first + frames) * 4).reshape(frames, 4))
-                tell("written")
+                report("written")
     """)
     writer.expect("begun")
     with Reader(name, "oldest") as reader:
-        writer.say("0 3")
+        writer.send("0 3")
         writer.expect("written")
         started = time.monotonic()
         chunk = reader.read(5, timeout=0.1)
         assert len(chunk) == 3 and time.monotonic() - started >= 0.1
         for first in range(3, 10):
-            writer.say(f"{first} 1")
+            writer.send(f"{first} 1")
         chunk = reader.read(5, timeout=PATIENCE_S)
         np.testing.assert_array_equal(chunk.samples, counting(3, 5))
         assert chunk.messages[0].first == 3 and len(chunk.messages) == 5
@@ -94,12 +94,12 @@ def test_read_of_n_ends_with_the_stream(name: str, actor) -> None:
     writer = actor("""
         with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=100) as writer:
             writer.write(np.zeros((3, 4), "int64"))
-            tell("written")
+            report("written")
             listen()
     """)
     writer.expect("written")
     with Reader(name, "oldest") as reader:
-        writer.say("end")
+        writer.send("end")
         chunk = reader.read(1000, timeout=PATIENCE_S)
         assert len(chunk) == 3
         assert len(reader.read(1, timeout=0.01)) == 0
@@ -119,7 +119,7 @@ def test_a_read_after_the_end_waits_for_the_next_writer(name: str) -> None:
 
 
 def test_a_stream_that_ends_within_a_read_of_n_ends_a_loop_of_such_reads(name: str) -> None:
-    """The end comes after frames that are still to be returned: the next call says it, and does not wait for a writer."""
+    """The end comes after frames that have not been returned yet: the next call returns it, and does not wait for a writer."""
     for way in ("read", "view", "wait"):
         with Reader(name, "oldest") as reader:
             with stream(name) as writer:
@@ -128,13 +128,13 @@ def test_a_stream_that_ends_within_a_read_of_n_ends_a_loop_of_such_reads(name: s
                 assert len(reader.read(5, timeout=None)) == 5
             assert len(reader.read(5, timeout=None)) == 2 and reader.events()[-1].kind == "new_generation"
             if way == "wait":
-                assert reader.wait(None) and reader.wait(None), "the end is there to be read"
+                assert reader.wait(None) and reader.wait(None), "the end has not been read yet"
             assert not (reader.view(timeout=None) if way == "view" else reader.read(5, timeout=None))
             assert [event.kind for event in reader.events()] == ["writer_gone"]
             assert not reader.wait(0.01) and not reader.read(timeout=0.01), "it was read"
 
 
-def test_more_frames_can_be_asked_for_than_memory_has_room_for(name: str) -> None:
+def test_more_frames_can_be_requested_than_memory_can_hold(name: str) -> None:
     with stream(name) as writer, Reader(name) as reader:
         writer.write(counting(0, 10))
         assert len(reader.read(10**30, timeout=0.05)) == 10
@@ -143,7 +143,7 @@ def test_more_frames_can_be_asked_for_than_memory_has_room_for(name: str) -> Non
         assert len(reader.view(10**30)) == 0
 
 
-def test_what_a_closed_reader_has_lost_can_still_be_asked_for(name: str) -> None:
+def test_a_closed_reader_still_has_its_losses(name: str) -> None:
     with stream(name, 64) as writer:
         with Reader(name) as reader:
             writer.write(counting(0, 100))
@@ -189,7 +189,7 @@ def test_a_read_of_n_does_not_join_frames_over_a_loss(name: str) -> None:
         import threading
 
         def overtake() -> None:
-            # One chunk longer than the ring: whoever has read ten frames cannot go on from them.
+            # The chunk is longer than the ring, so a reader of ten frames cannot continue from them.
             writer.write(counting(10, 100))
 
         timer = threading.Timer(0.05, overtake)
@@ -201,7 +201,7 @@ def test_a_read_of_n_does_not_join_frames_over_a_loss(name: str) -> None:
     assert [chunk.lost for chunk in chunks] == [0, 68]
 
 
-def test_start_says_where_to_begin(name: str) -> None:
+def test_a_reader_begins_where_start_states(name: str) -> None:
     with stream(name, 64) as writer:
         writer.write(counting(0, 40), times=np.arange(40))
         starts: list[tuple[object, int]] = [
@@ -248,7 +248,7 @@ def test_frames_can_be_read_by_their_positions_and_found_by_their_times(name: st
         assert reader.held == range(0) and not reader.read_at(0, 5) and reader.position_at(1.0) == 0
         with stream(name, 64) as writer:
             writer.write(counting(0, 100), times=np.arange(100) * 0.5)
-            assert reader.wait(PATIENCE_S) and not reader.read_at(0, 36), "they are overwritten"
+            assert reader.wait(PATIENCE_S) and not reader.read_at(0, 36), "these frames are overwritten"
             assert reader.held == range(36, 100)
             chunk = reader.read_at(40, 3)
             assert (chunk.first, len(chunk), chunk.lost, chunk.generation) == (40, 3, 0, 0)
@@ -268,7 +268,7 @@ def test_frames_can_be_read_by_their_positions_and_found_by_their_times(name: st
                 reader.position_at("1")
 
 
-def test_latest_gives_the_newest_frames_and_moves_nothing(name: str) -> None:
+def test_latest_returns_the_newest_frames_and_moves_nothing(name: str) -> None:
     with stream(name, 64) as writer, Reader(name, "oldest") as reader:
         assert not reader.latest(5) and not reader.latest(seconds=1)
         writer.write(counting(0, 20), times=np.arange(20))
@@ -282,7 +282,7 @@ def test_latest_gives_the_newest_frames_and_moves_nothing(name: str) -> None:
             reader.latest(1, 1.0)
 
 
-def test_latest_follows_the_stream_whatever_the_cursor_has_read(name: str) -> None:
+def test_latest_follows_the_stream_regardless_of_the_cursor(name: str) -> None:
     with Reader(name, "oldest") as reader:
         assert not reader.latest(5)
         with stream(name) as writer:
@@ -299,7 +299,7 @@ def test_latest_follows_the_stream_whatever_the_cursor_has_read(name: str) -> No
             assert len(reader.latest(5)) == 2
 
 
-def test_frames_go_into_arrays_of_the_callers(name: str) -> None:
+def test_frames_go_into_the_callers_arrays(name: str) -> None:
     out, times = np.zeros((50, 4), np.int64), np.zeros(50)
     with stream(name) as writer, Reader(name) as reader:
         writer.write(counting(0, 10))
@@ -356,7 +356,7 @@ def test_send_times_are_those_of_the_messages_that_brought_the_frames(name: str)
         assert chunk.send_ns[0] == 2000 and before <= chunk.send_ns[1] <= time.time_ns()
 
 
-def test_send_times_that_are_forgotten_are_not_a_time(name: str) -> None:
+def test_forgotten_send_times_are_not_a_time(name: str) -> None:
     with Writer(name, "uint8", (), buf_frames=5000, chunk_frames=5000) as writer, Reader(name, "oldest") as reader:
         for i in range(4000):
             writer.write(np.uint8(i % 256))
@@ -366,7 +366,7 @@ def test_send_times_that_are_forgotten_are_not_a_time(name: str) -> None:
         assert forgotten[0] and not forgotten[-1]
 
 
-def test_a_chunk_knows_what_describes_it_and_does_not_span_a_change(name: str) -> None:
+def test_a_chunk_has_one_description_and_does_not_span_a_change(name: str) -> None:
     with stream(name, attrs={"run": 1}) as writer, Reader(name) as reader:
         writer.write(counting(0, 3))
         writer.describe(attrs={"run": 2})
@@ -381,7 +381,7 @@ def test_a_chunk_knows_what_describes_it_and_does_not_span_a_change(name: str) -
     assert not any(chunk.description_missed for chunk in chunks)
 
 
-def test_lag_position_and_generation_tell_where_the_reader_is(name: str) -> None:
+def test_lag_position_and_generation_describe_where_the_reader_is(name: str) -> None:
     with Reader(name) as reader:
         assert (reader.position, reader.generation, reader.lag, reader.lost) == (0, None, (0, 0.0), 0)
         assert reader.state == "absent" and reader.info.dtype is None and reader.description is None
@@ -393,7 +393,7 @@ def test_lag_position_and_generation_tell_where_the_reader_is(name: str) -> None
             assert 0 <= reader.lag.seconds < PATIENCE_S
 
 
-def test_info_tells_all_of_the_stream(name: str) -> None:
+def test_info_describes_the_whole_stream(name: str) -> None:
     axes = {
         "ch": [{"label": "Cz", "x": 0.5}, "Fp1", "O1", "O2"],
         "time": dora_shm.LinearAxis("s", 0.001),
@@ -436,12 +436,12 @@ def test_info_tells_all_of_the_stream(name: str) -> None:
     assert info.segment == shorten_shmem_name(name)
 
 
-def test_wait_tells_whether_there_is_something(name: str, actor) -> None:
+def test_wait_returns_whether_there_is_something(name: str, actor) -> None:
     with Reader(name) as reader:
         assert reader.wait(0.01) == "timed_out" and not reader.wait(0.01)
         writer = actor("""
             with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
-                tell("begun")
+                report("begun")
                 listen()
                 writer.write(np.zeros(4, "int64"))
                 listen()
@@ -449,17 +449,17 @@ def test_wait_tells_whether_there_is_something(name: str, actor) -> None:
         writer.expect("begun")
         assert reader.wait(PATIENCE_S), "a stream has come"
         assert not reader.read() and reader.wait(0.01) == dora_shm.Wait.TIMED_OUT
-        writer.say("go")
+        writer.send("go")
         assert reader.wait() and len(reader.read()) == 1
-        writer.say("end")
-        assert reader.wait(PATIENCE_S), "its end"
+        writer.send("end")
+        assert reader.wait(PATIENCE_S), "the stream has ended"
 
 
 def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
     code = """
         import time
         with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=1000) as writer:
-            tell("begun")
+            report("begun")
             listen()
             for i in range(50):
                 writer.write(np.full(4, i))
@@ -468,22 +468,22 @@ def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
     writer = actor(code)
     writer.expect("begun")
     with Reader(name) as reader:
-        writer.say("go")
+        writer.send("go")
         values = [value for chunk in reader for value in chunk.samples[:, 0]]
         assert values == list(range(50))
-        assert list(reader) == [], "it is over"
+        assert list(reader) == [], "the stream is over"
         writer = actor(code)
         writer.expect("begun")
-        assert reader.wait(PATIENCE_S) and not reader.read(), "it is attached to the next writer's"
-        writer.say("go")
+        assert reader.wait(PATIENCE_S) and not reader.read(), "it is attached to the next writer's stream"
+        writer.send("go")
         assert [value for chunk in reader for value in chunk.samples[:, 0]] == list(range(50)), "the next writer's"
 
 
-def test_a_for_loop_that_follows_goes_on_with_the_next_writer(name: str, actor) -> None:
-    # It closes when it is told to: a stream that is over in a moment can be missed.
+def test_a_for_loop_that_follows_continues_with_the_next_writer(name: str, actor) -> None:
+    # It closes on command, because a reader can miss a stream that ends at once.
     code = """
         with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
-            tell("begun")
+            report("begun")
             listen()
             writer.write(np.full(4, int(sys.argv[2])))
             listen()
@@ -492,7 +492,7 @@ def test_a_for_loop_that_follows_goes_on_with_the_next_writer(name: str, actor) 
     writer.expect("begun")
     seen = []
     with Reader(name, follow=True) as reader:
-        writer.say("write")
+        writer.send("write")
         for chunk in reader:
             seen.extend(chunk.samples[:, 0].tolist())
             assert writer.end() == 0
@@ -500,11 +500,11 @@ def test_a_for_loop_that_follows_goes_on_with_the_next_writer(name: str, actor) 
                 break
             writer = actor(code, str(len(seen) + 1))
             writer.expect("begun")
-            writer.say("write")
+            writer.send("write")
     assert seen == [1, 2, 3]
 
 
-def test_what_is_closed_says_so(name: str) -> None:
+def test_a_closed_reader_or_writer_raises(name: str) -> None:
     with stream(name) as writer:
         reader = Reader(name)
         reader.close()

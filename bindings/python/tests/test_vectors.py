@@ -1,4 +1,4 @@
-"""Streams whose bytes are pinned: what `tests/vectors/streams` at the top of the repository says is what is read."""
+"""Streams with fixed bytes: a reader finds what `tests/vectors/streams` at the top of the repository states."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATE_OFFSET = 2180
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """Puts a case into shared memory, alone: its names are the same for everybody on the machine."""
+    """Puts one case into shared memory at a time, because its names are fixed for the whole machine."""
     expected: dict[str, Any] = json.loads((FOLDER / request.param / "expected.json").read_text())
     name = expected["name"]
     lock = os.open("/dev/shm", os.O_RDONLY)
@@ -55,7 +55,7 @@ def number(value: Any) -> Any:
 
 
 def ordered(value: Any) -> Any:
-    """With the members of dicts in order, for comparing by `repr`, which tells -0.0 from 0.0, 1 from 1.0, and shows NaN."""
+    """Sorts the members of dicts, for comparing by `repr`, which distinguishes -0.0 from 0.0 and 1 from 1.0, and shows NaN."""
     if isinstance(value, dict):
         if list(value) in (["$integers"], ["$strings"]):
             # An empty list has no type in Python.
@@ -64,7 +64,7 @@ def ordered(value: Any) -> Any:
     return [ordered(entry) for entry in value] if isinstance(value, list) else value
 
 
-def test_the_vectors_are_there() -> None:
+def test_the_vectors_exist() -> None:
     assert len(CASES) > 30
 
 

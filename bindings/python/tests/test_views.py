@@ -1,4 +1,4 @@
-"""Frames in place: nothing is copied, nothing crashes, and what was overwritten is told."""
+"""Frames in place: nothing is copied, nothing crashes, and overwritten frames are reported."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_view_can_be_limited_and_waited_for(name: str) -> None:
                 assert (view.first, len(view)) == (first, frames)
 
 
-def test_what_was_overwritten_is_told_on_leaving(name: str) -> None:
+def test_overwritten_frames_are_reported_on_leaving(name: str) -> None:
     with stream(name, 64) as writer, Reader(name) as reader:
         writer.write(counting(0, 60))
         with reader.view() as view:
@@ -56,10 +56,10 @@ def test_what_was_overwritten_is_told_on_leaving(name: str) -> None:
             writer.write(counting(60, 30))
             assert not view.whole and view.lost == 26
         assert (view.whole, view.lost, reader.lost, reader.position) == (False, 26, 26, 60)
-        with pytest.raises(OverwrittenError, match="12 of 30 frames") as told:
+        with pytest.raises(OverwrittenError, match="12 of 30 frames") as caught:
             with reader.view(raise_lost=True):
                 writer.write(counting(90, 46))
-        assert told.value.lost == 12
+        assert caught.value.lost == 12
         with pytest.raises(ZeroDivisionError), reader.view(raise_lost=True) as view:
             writer.write(counting(136, 64))
             1 / 0
@@ -95,7 +95,7 @@ def test_things_can_be_dropped_in_any_order(name: str, order: tuple[str, ...]) -
             np.testing.assert_array_equal(things["arrays"][0], counting(3, 47))
 
 
-def test_views_are_told_of_descriptions_and_generations_as_reads_are(name: str) -> None:
+def test_views_notice_descriptions_and_generations_as_reads_do(name: str) -> None:
     with stream(name, 64, attrs={"run": 1}) as writer, Reader(name) as reader:
         writer.write(counting(0, 3))
         writer.describe(attrs={"run": 2})

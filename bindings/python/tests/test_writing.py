@@ -1,4 +1,4 @@
-"""A writer's own side: formats, times, descriptions, names."""
+"""The writer: formats, times, descriptions, names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .conftest import segments
 from .test_reading import counting, stream
 
 
-def test_what_is_not_given_is_taken_from_the_first_array(name: str) -> None:
+def test_a_missing_format_is_taken_from_the_first_array(name: str) -> None:
     with Writer(name, rate=100.0) as writer:
         assert (writer.dtype, writer.shape, writer.generation) == (None, None, None)
         with pytest.raises(BadFormatError, match=r"expected shape=\(\)"):
@@ -37,7 +37,7 @@ def test_the_length_is_given_in_seconds_or_frames(name: str) -> None:
         with Writer(name, "uint8", (1,), **arguments) as writer:
             assert frames <= writer.ring_frames < frames + 8
     for wrong, words in [
-        (dict(), "buf_frames has to say"),
+        (dict(), "expected buf_frames"),
         (dict(rate=1.0, buf_dur=1.0, buf_frames=1), "both"),
         (dict(rate=1.0, buf_dur=0.0), "more than 0"),
         (dict(buf_frames=0), "buf_frames is 0, expected 1 or more"),
@@ -55,12 +55,12 @@ def test_the_length_is_given_in_seconds_or_frames(name: str) -> None:
         assert not segments(name), "a writer that cannot be made leaves nothing"
 
 
-def test_a_ring_that_is_too_large_is_refused_with_a_sentence(name: str) -> None:
+def test_a_ring_that_is_too_large_is_refused(name: str) -> None:
     with pytest.raises(dora_shm.TooLargeError, match="more than the limit of 1048576"):
         Writer(name, "uint8", (1000,), buf_frames=2000, max_bytes=1 << 20)
-    with pytest.raises(dora_shm.NoSpaceError, match="no room in shared memory") as told:
+    with pytest.raises(dora_shm.NoSpaceError, match="no room in shared memory") as caught:
         Writer(name, "uint8", (1 << 30,), buf_frames=1 << 20, max_bytes=1 << 60)
-    assert isinstance(told.value, OSError) and told.value.errno == 28
+    assert isinstance(caught.value, OSError) and caught.value.errno == 28
 
 
 def test_times_follow_each_other_evenly_and_stay_with_the_clock(name: str) -> None:
@@ -73,7 +73,7 @@ def test_times_follow_each_other_evenly_and_stay_with_the_clock(name: str) -> No
         times = reader.read().times
         assert before <= times[9] <= after + 1e-3
         np.testing.assert_allclose(np.diff(times), 0.001, atol=1e-6)
-        # A pause that the writer has to notice; a longer one makes no difference.
+        # A pause that the writer has to notice. A longer one makes no difference.
         time.sleep(0.4)
         before = time.time()
         writer.write(counting(30, 2))
@@ -90,7 +90,7 @@ def test_times_follow_each_other_evenly_and_stay_with_the_clock(name: str) -> No
         assert times[0] == times[1] and before <= times[0] <= after + 1e-3
 
 
-def test_another_format_is_another_generation_and_only_by_begin(name: str) -> None:
+def test_only_begin_changes_the_format_and_it_begins_a_generation(name: str) -> None:
     with stream(name, axes={"dim_1": ["a", "b", "c", "d"]}, attrs={"x": 1}, key="k") as writer:
         reader = Reader(name)
         with pytest.raises(BadFormatError, match="see Writer.begin"):
@@ -131,7 +131,7 @@ def test_descriptions_that_do_not_fit_are_refused_and_the_old_one_stays(name: st
 def test_a_second_writer_of_a_name_is_refused(name: str, actor) -> None:
     other = actor("""
         with dora_shm.Writer(name, "int64", (4,), 1000.0):
-            tell("begun")
+            report("begun")
             listen()
     """)
     other.expect("begun")
@@ -144,16 +144,16 @@ def test_a_second_writer_of_a_name_is_refused(name: str, actor) -> None:
 def test_names_that_cannot_be_used_are_refused(name: str) -> None:
     for wrong in ("", "a\0b", "x" * 1025, "a/buffer0"):
         for make in (Reader, Writer):
-            with pytest.raises(dora_shm.BadNameError, match="choose another name") as told:
+            with pytest.raises(dora_shm.BadNameError, match="choose another name") as caught:
                 make(wrong)
-            assert isinstance(told.value, ValueError) and isinstance(told.value, dora_shm.Error)
+            assert isinstance(caught.value, ValueError) and isinstance(caught.value, dora_shm.Error)
 
 
 def test_a_program_that_ends_closes_the_streams_of_its_global_writers(name: str, actor) -> None:
     program = actor("""
         writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
         writer.itself = writer
-        tell("begun")
+        report("begun")
         listen()
     """)
     program.expect("begun")

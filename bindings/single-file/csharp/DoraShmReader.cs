@@ -100,16 +100,16 @@ namespace DoraShm
 
         public bool IsAttached { get { return ring != null; } }
         public string Dtype { get { return DtypeNames[Attached().Dtype]; } }
-        /// <summary>Shape of one frame, outermost first; empty: one sample a frame.</summary>
+        /// <summary>Shape of one frame, outermost first; empty: one sample per frame.</summary>
         public ulong[] FrameShape { get { return Attached().Dims; } }
-        /// <summary>Frames a second; 0: irregular or unknown.</summary>
+        /// <summary>Frames per second; 0: irregular or unknown.</summary>
         public double Rate { get { return Attached().Rate; } }
         public uint Generation { get { return Attached().Generation; } }
         /// <summary>Frames that the ring holds.</summary>
         public ulong RingFrames { get { return Attached().Frames; } }
         /// <summary>Frames of the stream before this generation.</summary>
         public ulong Base { get { return Attached().Base; } }
-        /// <summary>Of the next frame, in its generation.</summary>
+        /// <summary>Position of the next frame, in its generation.</summary>
         public ulong Position { get { return next; } }
         /// <summary>All frames lost since the reader began.</summary>
         public ulong Lost { get; private set; }
@@ -257,7 +257,7 @@ namespace DoraShm
             uint state = header.AcquireU32(2180), generation = header.AcquireU32(2184);
             ulong seen = ring != null ? ring.Base + next : 0;
             Ring found = generation == NoGeneration ? null : Ring.TryOpen(name, generation, streamId);
-            // The ring does not exist yet, or no longer.
+            // The ring does not exist yet, or has been removed.
             if (found == null) return state == ClosedState ? Leave(seen) : Outcome.Nothing;
             bool first = ring == null && !waited;
             if (ring != null) ring.Segment.Dispose();

@@ -41,7 +41,7 @@ function open_segment(long_name, least)
     path = "/dev/shm/" * segment_name(long_name)
     status = lstat(path)
     ispath(status) || return nothing
-    expect(isfile(status), "no regular file")
+    expect(isfile(status), "not a regular file")
     expect(status.uid in (0, ccall(:geteuid, Cuint, ())), "another owner")
     file = try
         open(path, "r")
@@ -169,7 +169,7 @@ function attach!(reader)
     generation = acquire(reader.header, UInt32, 2184)
     seen = reader.ring === nothing ? UInt64(0) : reader.ring.base + reader.position
     found = generation == NO_GENERATION ? nothing : open_ring(reader.name, generation, reader.stream_id)
-    # The ring does not exist yet, or no longer.
+    # The ring does not exist yet, or has been removed.
     found === nothing && return state == CLOSED ? leave!(reader, seen) : :nothing
     first = reader.ring === nothing && !reader.waited
     reader.ring = found

@@ -10,15 +10,15 @@ classdef DoraShmReader < handle
     % n x y x x x c. frames.times has one value per frame, in seconds for a time axis; frames.first is the position of the
     % first one in its generation, frames.lost the number of frames lost just before it.
     %
-    % Octave reads the segments with fread. MATLAB maps them and needs DoraShmMatlabExperimental.m beside this file, which has
+    % Octave reads the segments with fread. MATLAB maps them and needs DoraShmMatlabExperimental.m in the same folder, which has
     % never been run. Both run on x86-64 Linux only, where the processor keeps loads in order: neither language has fences.
 
     properties (SetAccess = private)
         name
         generation = []  % of the ring that is read; [] before there is one
         dtype = ''       % numpy's name of the type
-        frameShape = []  % of one frame, outermost first; []: one sample a frame
-        rate = 0         % frames a second; 0: irregular or unknown
+        frameShape = []  % of one frame, outermost first; []: one sample per frame
+        rate = 0         % frames per second; 0: irregular or unknown
         ringFrames = 0   % frames that the ring holds
         base = 0         % frames of the stream before this generation
         position = 0     % of the next frame, in its generation
@@ -194,7 +194,7 @@ classdef DoraShmReader < handle
             seen = self.base + self.position;
             first = isempty(self.ring) && ~self.waited;
             if generation == 4294967295 || ~self.openRing(generation)
-                % The ring does not exist yet, or no longer.
+                % The ring does not exist yet, or has been removed.
                 if state == 2
                     outcome = self.leave(seen);
                 end
@@ -444,7 +444,7 @@ classdef DoraShmReader < handle
             segment.file = -1;
             segment.maps = DoraShmMatlabExperimental.map(path, classes);
             if isempty(segment.maps)
-                segment = []; % removed in this moment
+                segment = []; % removed at this moment
             end
         end
 

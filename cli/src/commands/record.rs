@@ -109,7 +109,7 @@ pub fn run(arguments: &Arguments) -> eyre::Result<Exit> {
             Ok(Step::Nothing) => {
                 let slice = recorder.due_in().into_iter().chain(left).fold(WAIT_SLICE, Duration::min);
                 match which.explained(reader.wait(slice)) {
-                    Ok(Wait::Quiet(liveness)) => state = Some(liveness),
+                    Ok(Wait::Timeout(liveness)) => state = Some(liveness),
                     Ok(Wait::Ready | Wait::Interrupted) => {}
                     Err(error) => break Err(error),
                 }

@@ -97,7 +97,7 @@ fn wait_for_frames(which: &Which, reader: &mut Reader, wanted: &Wanted, ending: 
             bail!("stopped before there was enough to draw");
         }
         // No more frames will come.
-        if !held.is_empty() && matches!(wait, Wait::Quiet(Liveness::Dead | Liveness::Closed)) {
+        if !held.is_empty() && matches!(wait, Wait::Timeout(Liveness::Dead | Liveness::Closed)) {
             return Ok(());
         }
         if wait == Wait::Ready {

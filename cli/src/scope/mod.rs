@@ -136,7 +136,7 @@ fn pause(session: &mut Session, inputs: &Receiver<Input>, next: Instant, more: b
     }
     if !more && session.failure.is_none() {
         match session.reader().wait(POLL) {
-            Ok(Wait::Ready | Wait::Quiet(_) | Wait::Interrupted) => {}
+            Ok(Wait::Ready | Wait::Timeout(_) | Wait::Interrupted) => {}
             // The next poll reports the error.
             Err(_) => {}
         }

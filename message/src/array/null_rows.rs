@@ -1,4 +1,4 @@
-//! Null rows of lists: they may have another number of items than the other rows.
+//! Null rows of lists, whose number of items may differ from that of the other rows.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use arrow::compute::take;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
-/// The array with all rows of lists of one length: null rows get the items of another row, and stay null. `None`: the rows
-/// are of one length already, or those that are not null differ.
+/// The array with all rows of each list of the same length: null rows get the items of another row, and stay null.
+/// `None`: the rows have the same length already, or those that are not null differ.
 ///
 /// # Errors
 /// If Arrow rejects the array, for example because it has more items than its offsets can count.
@@ -64,7 +64,7 @@ fn list<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<Option<ArrayR
     Ok(Some(Arc::new(GenericListArray::try_new(item.clone(), offsets, items, lists.nulls().cloned())?)))
 }
 
-/// The length of all rows that are not null, if a null row has another.
+/// The length of all rows that are not null, if the length of a null row differs from it.
 fn length_to_give<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Option<usize> {
     let nulls = lists.nulls().filter(|nulls| nulls.null_count() > 0)?;
     let length = |row: usize| lists.value_length(row).as_usize();

@@ -24,7 +24,7 @@ pub(crate) struct Payload {
     pub rows: u64,
 }
 
-/// The list or bytes whose length is the message's own: its number among these from the outside in, and its length.
+/// The list or bytes whose length may differ from message to message: its index from the outside in, and its length.
 pub(crate) type Open = Option<(usize, u64)>;
 
 /// One value of a row: a number, a list of a known length, or a struct.
@@ -66,7 +66,7 @@ pub(crate) enum BytesKind {
 /// A column of numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column {
-    /// Names of the struct columns that lead to it, joined by dots; empty outside of structs.
+    /// Names of the struct columns that lead to it, joined by dots; empty outside structs.
     pub path: String,
     /// Type of its numbers in the array.
     pub dtype: Dtype,

@@ -41,7 +41,7 @@ pub(crate) fn common(a: Dtype, b: Dtype) -> Dtype {
     }
 }
 
-/// The bytes of a NaN, if the type has one, and their number.
+/// The bytes of a NaN and their number, if the type has a NaN.
 pub(crate) fn nan(dtype: Dtype) -> Option<([u8; 8], usize)> {
     let mut bytes = [0; 8];
     match dtype {
@@ -55,8 +55,8 @@ pub(crate) fn nan(dtype: Dtype) -> Option<([u8; 8], usize)> {
 
 /// Converts the numbers in `source` into `target`, as many as both have room for.
 ///
-/// A value that the target type cannot represent becomes its nearest value, fractions are cut off, and NaN becomes 0 in an
-/// integer. [`unfit`] finds such values beforehand.
+/// A value that the target type cannot represent becomes its nearest value, fractions are cut off, and NaN becomes 0 in
+/// an integer. [`unfit`] finds such values beforehand.
 pub(crate) fn convert(from: Dtype, source: &[u8], to: Dtype, target: &mut [u8]) {
     match from {
         Dtype::Bool => convert_from::<Truth>(source, to, target),
@@ -94,7 +94,7 @@ fn convert_from<S: Number>(source: &[u8], to: Dtype, target: &mut [u8]) {
 fn convert_all<S: Number, T: Number>(source: &[u8], target: &mut [u8]) {
     for (from, to) in source.chunks_exact(S::SIZE).zip(target.chunks_exact_mut(T::SIZE)) {
         let number = S::load(from);
-        // Through i128 between integers: a double would round those of 64 bits.
+        // Integers are converted through i128, because a double would round those of 64 bits.
         let converted =
             if S::FLOAT || T::FLOAT { T::from_f64(number.to_f64()) } else { T::from_i128(number.to_i128()) };
         converted.store(to);
@@ -153,7 +153,7 @@ fn fits<S: Number, T: Number>(number: S) -> bool {
         (false, false) => T::from_i128(number.to_i128()).to_i128() == number.to_i128(),
         (false, true) => T::from_f64(number.to_f64()).to_f64() as i128 == number.to_i128(),
         (true, true) => !number.to_f64().is_finite() || T::from_f64(number.to_f64()).to_f64().is_finite(),
-        // The range first: a conversion from outside of it saturates, and i64::MAX as a float is 2^63.
+        // Check the range first: a conversion from outside it saturates, and i64::MAX as a float is 2^63.
         (true, false) => {
             let number = number.to_f64();
             T::RANGE.contains(&number) && T::from_f64(number).to_f64() == number
@@ -161,7 +161,7 @@ fn fits<S: Number, T: Number>(number: S) -> bool {
     }
 }
 
-/// The number as digits, as long as all of them are significant.
+/// The number as plain digits if all of them are significant, else in scientific notation.
 fn shortest(number: f64) -> String {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.is_finite() && number.abs() > EXACT { format!("{number:e}") } else { number.to_string() }
@@ -185,7 +185,7 @@ macro_rules! number {
         impl Number for $type {
             const SIZE: usize = size_of::<$type>();
             const FLOAT: bool = $float;
-            // With 64 bits, the largest value itself is rounded up to the bound.
+            // For 64-bit types, the conversion rounds the largest value up to this bound.
             const RANGE: std::ops::Range<f64> = <$type>::MIN as f64..<$type>::MAX as f64 + 1.0;
 
             fn load(bytes: &[u8]) -> Self {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_survives_a_way_through_a_type_that_holds_it() {
+    fn every_value_survives_a_round_trip_through_a_type_that_represents_it() {
         let there_and_back = |from: Dtype, bytes: &[u8], through: Dtype| {
             let numbers = bytes.len() / from.size();
             let (mut wide, mut back) = (vec![0; numbers * through.size()], vec![0; bytes.len()]);
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_target_cannot_hold_becomes_its_nearest_value() {
+    fn a_value_that_the_target_cannot_represent_becomes_its_nearest_value() {
         let convert_one = |from: Dtype, bytes: &[u8], to: Dtype| {
             let mut target = vec![0; to.size()];
             convert(from, bytes, to, &mut target);

@@ -52,7 +52,8 @@ impl Columns {
 
     /// Appends the memory of each column of `array`, whose Arrow type is the one that `payload` was made from.
     ///
-    /// Returns false if the array and `payload` differ in anything but the length of the array and the length in `open`.
+    /// Returns false if the array and `payload` differ in anything but the length of the array and the length in
+    /// `open`.
     #[inline]
     pub(crate) fn bind(&mut self, payload: &Payload, array: &dyn Array, open: Open) -> bool {
         Binding { payload, columns: self }.node(&payload.root, array, 0..array.len(), open, None)
@@ -62,7 +63,7 @@ impl Columns {
         let first = self.masks.len();
         while let Some(Above { mask, rows, outer }) = above {
             let mask = mask.slice(rows.start, rows.len());
-            // A mask without a null in these rows has no effect.
+            // A mask without nulls in these rows has no effect.
             if mask.null_count() > 0 && numbers > 0 {
                 self.masks.push(Nulls { run: numbers / mask.len(), mask });
             }

@@ -1,7 +1,7 @@
-//! Moving the buffered axis to the front and back: a transposition of cells of several bytes.
+//! Moves the buffered axis to the front and back: a transposition of cells of several bytes.
 
-/// How the frames of a message lie among its samples: sample `(o * frames + f) * inner + i` is sample
-/// `o * inner + i` of frame `f`.
+/// How the frames of a message are placed among its samples: sample `(o * frames + f) * inner + i` is sample `o * inner
+/// + i` of frame `f`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Roll {
     pub outer: usize,
@@ -15,7 +15,8 @@ const MAX_CELL_BYTES: usize = 16;
 /// Rows of a tile.
 const TILE_ROWS: usize = 32;
 
-/// Bytes of a tile's row: long enough for the processor to see a run and fetch ahead, and a tile fits a first-level cache.
+/// Bytes of a tile's row: long enough for the processor to detect a run and prefetch, while a tile fits a first-level
+/// cache.
 const TILE_ROW_BYTES: usize = 512;
 
 /// Number of columns from which tiles are faster.
@@ -51,8 +52,8 @@ impl Transpose {
         }
     }
 
-    /// Tile by tile, by way of a copy of the tile. Both sides are accessed in runs, and strides of a power of two do not
-    /// evict each other from the cache.
+    /// Transposes tile by tile through a copy of the tile. Both sides are accessed in runs, and strides of a power of
+    /// two do not evict each other from the cache.
     fn cells<const BYTES: usize>(self, source: &[u8], target: &mut [u8]) {
         let (source, _) = source.as_chunks::<BYTES>();
         let (target, _) = target.as_chunks_mut::<BYTES>();
@@ -79,7 +80,8 @@ impl Transpose {
         }
     }
 
-    /// For few columns: gathers each in runs that are short enough for the source of all to stay in the cache.
+    /// For few columns: gathers each column in runs that are short enough for the source of all columns to stay in the
+    /// cache.
     fn columns_of_cells<const BYTES: usize>(self, source: &[[u8; BYTES]], target: &mut [[u8; BYTES]]) {
         for first_row in (0..self.rows).step_by(RUN_ROWS) {
             let rows = RUN_ROWS.min(self.rows - first_row);
@@ -130,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cell_lands_where_the_formula_says(
+        fn every_cell_lands_where_the_formula_places_it(
             (rows, columns) in prop_oneof![(1_usize..70, 1_usize..70), (1000_usize..2200, 1_usize..4)],
             cell_bytes in 1_usize..20,
             slack in 0_usize..5,

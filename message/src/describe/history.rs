@@ -1,4 +1,4 @@
-//! What is remembered from message to message, so that a source need not repeat it.
+//! What is remembered from message to message, so that a source does not have to repeat it.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use crate::settings::MessageSettings;
 use crate::shape::geometry::Geometry;
 use crate::shape::picture::Pixels;
 
-/// What earlier messages of the source said.
+/// What earlier messages of the source stated.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     pub params: StaticParams,
-    /// The static columns beside the samples.
+    /// The static columns next to the samples.
     pub columns: StaticParams,
-    /// The last `sample_rate` in Hz, as it was sent, and the `channels` that came with it.
+    /// The last `sample_rate`: in Hz, as it was sent, and the `channels` that came with it.
     sample_rate: Option<(f64, Option<Attr>, Option<u64>)>,
     /// The last `key`, and as it was sent.
     key: Option<(String, Attr)>,
@@ -34,21 +34,21 @@ pub(crate) struct History {
     pace: Option<Pace>,
     /// The parameter `axes` without what belongs to one message.
     axes: Option<Watched<Axes>>,
-    /// The parameter `axes` if `axis_offset` or `axis_values` overrule it.
+    /// The parameter `axes` if `axis_offset` or `axis_values` override it.
     overruled_axes: Option<Watched<Option<String>>>,
     /// Which of `axis_offset`, `axis_values` come with each message.
     timing: Option<Watched<Timing>>,
-    /// Which of them have ever come. In force once `timing` keeps changing.
+    /// Which of them have ever come. Used once `timing` keeps changing.
     times: Timing,
-    /// The places of the frames were in `axes`, and a mirror does not send it.
+    /// The places of the frames were in `axes`, and a mirror does not send `axes`.
     is_place_lost: bool,
     /// What a mirror has to make of the parameter `shape`.
     shape: Option<Watched<ShapeSent>>,
     /// The messages that `shape` holds for. Others may have another parameter `shape`, or none.
     shaped: Option<(ArrowType, Vec<Option<u64>>)>,
-    /// The type that `shape` has had with these messages. In force once it keeps changing.
+    /// The type that `shape` has had with these messages. Used once it keeps changing.
     shape_type: Option<ParamType>,
-    /// A `shape` has come that is not the message's: the setting `SHAPE` overrules it.
+    /// A `shape` has come that is not the message's: the setting `SHAPE` overrides it.
     is_shape_overruled: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum ShapeSent {
     Absent,
     /// The message's own shape.
     Own(ParamType),
-    /// Another, which the setting `SHAPE` overrules.
+    /// Another shape, which the setting `SHAPE` overrides.
     Other(Option<Attr>),
 }
 
@@ -141,7 +141,7 @@ fn watch<T: PartialEq>(watched: &mut Option<Watched<T>>, value: T) {
 }
 
 impl History {
-    /// The static attributes: the parameters, the columns beside the samples, where a parameter of the same name wins, and
+    /// The static attributes: the parameters, the columns next to the samples (a parameter of the same name wins), and
     /// what the samples of a picture are.
     pub(crate) fn attrs(&self) -> BTreeMap<String, Attr> {
         let present = self.columns.present().chain(self.params.present());
@@ -158,8 +158,8 @@ impl History {
         [WIDTH, HEIGHT].iter().all(|key| self.params.is_static(key) && self.columns.is_static(key))
     }
 
-    /// Takes what the samples of the newest message are. A change together with the frames' shape (`has_new_shape`) does
-    /// not count, as that of a size does not.
+    /// Takes what the samples of the newest message are. Like a change of size, a change does not count if the frames'
+    /// shape changes with it (`has_new_shape`).
     pub(crate) fn remember_picture(&mut self, pixels: Option<Pixels>, has_new_shape: bool) {
         match &mut self.picture {
             Some(picture) => picture.set_counted(pixels, !has_new_shape),
@@ -188,7 +188,7 @@ impl History {
         self.overruled_axes.as_ref().is_none_or(Watched::is_static)
     }
 
-    /// Whether the times of a message come as those of the message before.
+    /// Whether the times of a message come in the same form as those of the message before.
     #[inline]
     pub(crate) fn has_times(&self, parameters: &MetadataParameters) -> bool {
         match self.timing.as_ref().and_then(Watched::get) {
@@ -202,7 +202,8 @@ impl History {
     pub(crate) fn remember_rate(&mut self, hints: &mut Hints, parameters: &MetadataParameters) {
         match (hints.sample_rate_hz, &self.sample_rate) {
             (Some(rate_hz), _) => {
-                // For a rate in a column beside the samples: a mirror sends the samples alone, and their rate with them.
+                // The rate may come from a column next to the samples: a mirror sends the samples without that column,
+                // and the rate as a parameter.
                 let as_sent = parameters.get(SAMPLE_RATE).map_or(Some(Attr::Float(rate_hz)), sent);
                 self.sample_rate = Some((rate_hz, as_sent, hints.channels));
             }
@@ -217,7 +218,7 @@ impl History {
         self.key = new.or_else(|| self.key.take());
     }
 
-    /// The rate in force: the setting, else the newest rate from the source, if it is that of the frames.
+    /// The rate in force: the setting, else the newest rate from the source if it is the rate of the frames.
     pub(crate) fn remember_pace(
         &mut self,
         settings: &MessageSettings,
@@ -242,8 +243,8 @@ impl History {
         setting.or(self.pace).unwrap_or(Pace::UNKNOWN)
     }
 
-    /// Completes the recipe with the parameters that a mirror sends: those that are the same with each message, and those
-    /// that are made from its frames.
+    /// Completes the recipe with the parameters that a mirror sends: those that are the same with each message, and
+    /// those that are made from its frames.
     pub(crate) fn complete(
         &mut self,
         mut recipe: Recipe,
@@ -309,7 +310,8 @@ impl History {
     fn add_shape(&self, recipe: &mut Recipe) {
         match self.shape.as_ref().map(Watched::get) {
             Some(Some(ShapeSent::Own(kind))) => recipe.make(PerMessage::Shape, SHAPE, *kind, ParamType::ListInt),
-            // It comes with some messages, or in several types: it is right for all of this type and these dims.
+            // It comes with some messages only, or in several types: it is right for all messages of this type and
+            // these dims.
             Some(None) if !self.is_shape_overruled => {
                 let kind = self.shape_type.unwrap_or(ParamType::ListInt);
                 recipe.make(PerMessage::Shape, SHAPE, kind, ParamType::ListInt);
@@ -327,12 +329,12 @@ impl History {
         }
         let timing = match self.timing.as_ref().and_then(Watched::get) {
             Some(timing) if *timing != Timing::default() || !self.is_place_lost => *timing,
-            // The ring has the times of every message. If they come with some messages, a mirror sends them with all: a
-            // message without them would be placed by when the mirror sent it.
+            // The ring has the times of every message. If they come with some messages only, a mirror sends them with
+            // all: a message without them would be placed at the time when the mirror sent it.
             _ => self.times,
         };
         match timing {
-            // An offset beside the values need not be the first of them: it is left out.
+            // If an offset comes with the values, it need not equal the first of them: it is left out.
             Timing { values: Some(kind), .. } => {
                 recipe.make(PerMessage::AxisValues, AXIS_VALUES, kind, ParamType::ListFloat);
             }

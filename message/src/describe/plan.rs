@@ -12,7 +12,7 @@ use crate::params::time_unit::SECOND;
 use crate::refusal::Reason;
 use crate::shape::geometry::Geometry;
 
-/// What the frames of a message are. Messages share one plan as long as the source says the same about them.
+/// What the frames of a message are. Messages share one plan as long as the source describes them alike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) dtype: Dtype,
@@ -37,13 +37,13 @@ impl Plan {
         self.frame_shape.iter().product::<u64>() * self.dtype.size() as u64
     }
 
-    /// Frames per second, above 0. `None`: unknown or irregular. If the buffered axis is not time and the source gives no
-    /// `sample_rate`, it is frames per unit of that axis.
+    /// Frames per second, above 0. `None`: unknown or irregular. If the buffered axis is not time and the source gives
+    /// no `sample_rate`, it is frames per unit of that axis.
     pub fn rate_hz(&self) -> Option<f64> {
         self.rate_hz
     }
 
-    /// The source's own name for the signal; empty if it has none.
+    /// The source's own name for the signal; empty if the source gives none.
     pub fn key(&self) -> &str {
         &self.description.key
     }
@@ -62,8 +62,8 @@ impl Plan {
     }
 }
 
-/// The axes of a description: those of the source, the buffered axis with `step` (0: irregular or unknown), and the names
-/// of a struct's columns.
+/// The axes of a description: those of the source, the buffered axis with `step` (0: irregular or unknown), and the
+/// names of a struct's columns.
 ///
 /// # Errors
 /// [`Reason::Parameter`] if the number of labels differs from the length of their dim.
@@ -110,7 +110,7 @@ fn column_labels(geometry: &Geometry, payload: &Payload, row: &[u64]) -> Option<
     Some((geometry.dims[1].clone(), labels))
 }
 
-/// Length of the part of the columns' paths that names structs around all of them.
+/// Length of the part of the columns' paths that names the structs around all of them.
 fn common_prefix(payload: &Payload) -> usize {
     let mut prefix = String::new();
     let mut node = &payload.root;

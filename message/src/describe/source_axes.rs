@@ -29,8 +29,8 @@ pub(crate) struct SourceAxes {
     pub passing: Option<Passing>,
     /// The unit of `passing`, if the axis is time.
     pub unit: TimeUnit,
-    /// The JSON as it was sent, if `axis_offset` or `axis_values`, which win, place the frames elsewhere: nothing in the
-    /// ring says what it was.
+    /// The JSON as it was sent, if `axis_offset` or `axis_values`, which win, place the frames elsewhere: the ring does
+    /// not record it otherwise.
     pub overruled: Option<String>,
     pub placed: Placed,
 }
@@ -94,7 +94,7 @@ impl Placed {
         }
     }
 
-    /// Whether `axis_offset` and `axis_values`, which win, say the same.
+    /// Whether `axis_offset` and `axis_values`, which win, agree with it.
     pub(crate) fn holds(&self, parameters: &MetadataParameters) -> bool {
         let offset = parameters.get(AXIS_OFFSET).and_then(float);
         match (self, parameters.get(AXIS_VALUES), offset) {

@@ -7,18 +7,18 @@ use dora_node_api::{MetadataParameters, Parameter};
 use crate::params::attr::same;
 use crate::params::keys::{CHANNELS, ENCODING, HEIGHT, Role, WIDTH, role};
 
-/// A value that has changed this often changes with the messages, and leaves the description for good.
+/// A value that has changed this many times changes with the messages, and leaves the description for good.
 const MAX_CHANGES: u8 = 3;
 
-/// Once this many attributes came late and left again, a new name has to stay for a while before it counts. If a source's
-/// names change with its messages, each name comes only once, and no single one would ever change three times.
+/// Once this many attributes have come late and left again, a new name has to stay for a while before it counts. If a
+/// source's names change with its messages, each name comes only once, so that no name ever changes three times.
 const MAX_DEPARTURES: u8 = 8;
 
-/// Number of consecutive messages in which a new name then has to come.
+/// Number of consecutive messages that must then have a new name before it counts.
 const STAYING: u8 = 8;
 
-/// Most attributes under names that the first message did not have. Further ones are never described. This bounds what is
-/// remembered, and the number of descriptions that such names can cause.
+/// Most attributes under names that the first message did not have. Further ones are never described. This bounds what
+/// is remembered, and the number of descriptions that such names can cause.
 const MAX_LATE: usize = 256;
 
 /// Something that is static until it has changed three times.
@@ -77,13 +77,13 @@ pub(crate) struct StaticParams {
     late: BTreeSet<String>,
     /// How many of them have left again.
     departures: u8,
-    /// New names that have to stay, and in how many messages they came.
+    /// New names that have to stay, with the number of messages in which they came.
     candidates: BTreeMap<String, u8>,
 }
 
 impl StaticParams {
-    /// Whether those of `parameters` that matter are what they were with the message before. `is_same` compares two values
-    /// of a parameter, the one before first. Allocates nothing.
+    /// Whether those of `parameters` that matter are unchanged since the message before. `is_same` compares two values
+    /// of a parameter, the earlier one first. Allocates nothing.
     #[inline]
     pub(crate) fn is_unchanged(
         &self,
@@ -100,7 +100,7 @@ impl StaticParams {
                 _ => return false,
             }
         }
-        // Whether new names stay has to be observed.
+        // While there are candidates, every message has to be counted.
         self.has_seen_any && present.next().is_none() && self.candidates.is_empty()
     }
 
@@ -119,8 +119,8 @@ impl StaticParams {
         self.known.get(key).is_none_or(Watched::is_static)
     }
 
-    /// Takes the parameters of the next message. A change of a size together with the frames' shape (`new_shape`) does not
-    /// count: it starts a generation anyway.
+    /// Takes the parameters of the next message. A change of a size together with the frames' shape (`new_shape`) does
+    /// not count: it starts a generation anyway.
     pub(crate) fn update(&mut self, parameters: &MetadataParameters, new_shape: bool) {
         let is_size = |key: &str| matches!(key, WIDTH | HEIGHT | ENCODING | CHANNELS);
         let counts = |key: &str, value: &Parameter| role(key, value) == Role::Attr && !(is_size(key) && new_shape);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_changed_three_times_is_out_for_good() {
+    fn a_parameter_that_changed_three_times_leaves_for_good() {
         let mut params = StaticParams::default();
         for (value, expected) in [(1, true), (2, true), (3, true), (4, false), (4, false), (4, false)] {
             params.update(&parameters(&[("gain", value), ("montage", 7)]), false);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_with_each_message_is_never_noticed() {
+    fn parameters_that_belong_to_one_message_are_ignored() {
         let mut params = StaticParams::default();
         params.update(&parameters(&[("sequence", 1), ("timestamp", 1), ("_x", 1), ("a", 1)]), false);
         assert_eq!(present(&params), ["a"]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_new_with_each_message_are_let_pass() {
+    fn names_that_are_new_with_each_message_are_ignored() {
         let mut params = StaticParams::default();
         let names: Vec<_> = (0..1000).map(|i| format!("k{i}")).collect();
         for name in &names {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_and_stays_is_taken_until_there_are_too_many() {
+    fn late_names_that_stay_are_described_until_there_are_too_many() {
         let mut params = StaticParams::default();
         let names: Vec<_> = (0..1000).map(|i| format!("k{i:04}")).collect();
         let mut sent = parameters(&[("montage", 7)]);
@@ -258,7 +258,7 @@ mod tests {
             assert_eq!(present(&params).len(), 1 + (i + 1).min(MAX_LATE));
         }
         assert!(is_unchanged(&params, &sent));
-        // Further names cost nothing, and do not come back when others leave.
+        // Further names cost nothing, and are not described even when others leave.
         let few = parameters(&[("montage", 7), ("k0999", 1)]);
         params.update(&few, false);
         assert_eq!(present(&params), ["montage"]);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_change_the_frames_stay() {
+    fn a_size_that_changes_with_the_frames_shape_stays() {
         let mut params = StaticParams::default();
         for size in 0..9 {
             params.update(&parameters(&[("width", size)]), true);

@@ -42,7 +42,7 @@ impl Wrapping<'_> {
         }
     }
 
-    /// Which of the outermost lists gets longer with the number of frames. `None`: the array does.
+    /// Which of the outermost lists grows with the number of frames. `None`: the array does.
     pub(crate) fn open_list(&self) -> Option<usize> {
         let lists = self.payload.root.outermost_lists();
         let axis = self.geometry.axis?;

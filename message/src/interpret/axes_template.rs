@@ -21,7 +21,7 @@ impl AxesTemplate {
     pub(crate) fn new(text: &str, dim: &str, passing: Passing, unit: TimeUnit) -> Option<Self> {
         let mut expected: Value = serde_json::from_str(text).ok()?;
         let value = expected.get_mut(dim)?.get_mut(passing.member())?;
-        // Any other value: with it in the right place, and only there, the text means `expected`.
+        // Any other value works here: only with it in the right place does the text mean `expected`.
         let other = match passing {
             Passing::Offset if value.as_f64() == Some(0.0) => "1",
             Passing::Offset => "0",
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_read_and_nothing_else_may() {
+    fn the_offset_is_read_and_any_other_difference_is_rejected() {
         let text = |offset: &str| {
             format!(
                 r#"{{"ch":{{"kind":"linear","offset":7,"gain":1,"unit":"\"offset\":7"}},"time" : {{"kind":"linear","offset" : {offset} ,"gain":0.5}}}}"#

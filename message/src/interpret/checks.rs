@@ -23,13 +23,13 @@ pub(crate) struct Checks {
 struct Check {
     /// A null becomes NaN.
     may_be_null: bool,
-    values: Look,
+    values: Rule,
 }
 
 /// Which values of a column are refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Look {
-    /// None: nothing is converted, or the samples' type represents every value.
+enum Rule {
+    /// No values: nothing is converted, or the samples' type represents every value.
     No,
     /// 64-bit integers that would be rounded, because the columns' common type is `float64`.
     Inexact,
@@ -44,10 +44,10 @@ impl Checks {
         let columns = payload.columns.iter().map(|column| Check {
             may_be_null: !element.is_bytes && is_float(asked.unwrap_or(column.dtype)),
             values: match asked {
-                _ if element.is_bytes => Look::No,
-                Some(asked) if !holds_all(column.dtype, asked) => Look::Unfit,
-                None if element.dtype == Dtype::F64 && matches!(column.dtype, Dtype::I64 | Dtype::U64) => Look::Inexact,
-                _ => Look::No,
+                _ if element.is_bytes => Rule::No,
+                Some(asked) if !holds_all(column.dtype, asked) => Rule::Unfit,
+                None if element.dtype == Dtype::F64 && matches!(column.dtype, Dtype::I64 | Dtype::U64) => Rule::Inexact,
+                _ => Rule::No,
             },
         });
         Self { dtype: element.dtype, columns: columns.collect() }
@@ -60,18 +60,18 @@ impl Checks {
             let (values, nulls) = columns.column(index);
             let path = || column.path.clone();
             if !nulls.is_empty() && !check.may_be_null {
-                let is_asked = check.values == Look::Unfit;
+                let is_asked = check.values == Rule::Unfit;
                 let dtype = if is_asked { self.dtype } else { column.dtype };
                 return Err(Reason::Nulls { path: path(), dtype });
             }
             match check.values {
-                Look::No => {}
-                Look::Inexact => {
+                Rule::No => {}
+                Rule::Inexact => {
                     if let Some(found) = inexact(values, column.dtype) {
                         return Err(Reason::Inexact { path: path(), found });
                     }
                 }
-                Look::Unfit => {
+                Rule::Unfit => {
                     if let Some(found) = unfit_value(values, nulls, column.dtype, self.dtype) {
                         return Err(Reason::Unfit { path: path(), found, own: column.dtype, dtype: self.dtype });
                     }
@@ -88,8 +88,8 @@ fn unfit_value(values: &Values, nulls: &[Nulls], from: Dtype, to: Dtype) -> Opti
     unfit(from, bytes, to, &|index| nulls.iter().any(|nulls| nulls.mask.is_null(index / nulls.run)))
 }
 
-/// An integer above the limit up to which a double represents all. Larger ones are refused even if a double represents
-/// them by chance: nanoseconds would pass now and then.
+/// An integer above the limit up to which a double represents all integers. Larger ones are refused even if a double
+/// happens to represent them: otherwise timestamps in nanoseconds would be accepted now and then.
 fn inexact(values: &Values, dtype: Dtype) -> Option<i128> {
     let Values::Bytes(bytes) = values else { return None };
     let (integers, _) = bytes.as_chunks::<8>();

@@ -11,7 +11,7 @@ use crate::interpret::form::Form;
 
 /// One message as frames, ready to be copied into a ring.
 ///
-/// It borrows the message's memory, which belongs to its sender: copy it soon, and drop it.
+/// It borrows the message's memory, which belongs to the sender: copy it soon, and drop it.
 #[derive(Debug)]
 pub struct Chunk<'a> {
     pub(crate) frames: u64,
@@ -23,13 +23,13 @@ pub struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// Number of frames. 0: the message is empty, or of Arrow's Null type, and says nothing about the frames to come.
+    /// Number of frames. 0: the message is empty, or of Arrow's Null type, and does not describe the frames to come.
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// What the frames are. It is the same [`Arc`] as before if nothing has changed. An empty message has the plan of the
-    /// message before it. `None`: there has been no other message.
+    /// What the frames are. It is the same [`Arc`] as before if nothing has changed. An empty message has the plan of
+    /// the message before it. `None`: there has been no other message.
     pub fn plan(&self) -> Option<&Arc<Plan>> {
         self.form.map(|form| &form.plan)
     }
@@ -57,7 +57,7 @@ impl Chunk<'_> {
     /// Writes the samples of the frames `frames` of this message to `memory`, in C order.
     ///
     /// # Panics
-    /// If there are no such frames, or `memory` does not have exactly their length.
+    /// If `frames` is not within this message, or `memory` does not have exactly the length of these frames.
     pub fn fill(&self, frames: Range<u64>, memory: &mut [u8]) {
         assert!(frames.end <= self.frames, "frames {frames:?} of a message of {}", self.frames);
         let Some(form) = self.form else { return };

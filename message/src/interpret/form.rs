@@ -15,8 +15,8 @@ use crate::interpret::frame_count::FrameCount;
 use crate::interpret::sibling_columns::SiblingColumns;
 use crate::interpret::size_params::SizeParams;
 
-/// How to read and copy messages of one form. Such messages differ only in the number of their frames and in where these
-/// are, which `roll` and `placed` have for the message in hand.
+/// How to read and copy messages of one form. Such messages differ only in the number of their frames and in where the
+/// frames are: `roll` and `placed` hold both for the current message.
 #[derive(Debug)]
 pub(crate) struct Form {
     pub data_type: DataType,
@@ -28,7 +28,7 @@ pub(crate) struct Form {
     pub checks: Checks,
     pub gather: Gather,
     pub roll: Roll,
-    /// From frame to frame along the buffered axis; 0: irregular or unknown.
+    /// Step between frames along the buffered axis; 0: irregular or unknown.
     pub step: f64,
     /// Where the frames are according to the parameter `axes`.
     pub placed: Placed,

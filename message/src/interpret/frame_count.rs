@@ -1,4 +1,4 @@
-//! The number of frames of a message that differs from the one before in nothing else.
+//! Counts the frames of a message that differs from the one before in nothing but their number.
 
 use arrow::array::{Array, ArrayRef, AsArray, GenericBinaryArray, GenericListArray, OffsetSizeTrait};
 use dora_node_api::Parameter;
@@ -12,7 +12,7 @@ use crate::shape::geometry::Geometry;
 /// Which part of an array gets longer when its message has more frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Growth {
-    /// No part: a message with another number of frames is read as if it were the first.
+    /// No part: a message with a different number of frames is read as if it were the first.
     Fixed,
     /// The array itself.
     Rows,
@@ -23,8 +23,8 @@ pub(crate) enum Growth {
 impl Growth {
     /// The part that grows in messages such as `message`, if every longer message is certain to be read alike.
     ///
-    /// `by_nature`: neither a setting nor a parameter gives the shape. `may_be_picture`: the message is a picture if its
-    /// length fits.
+    /// `by_nature`: neither a setting nor a parameter gives the shape. `may_be_picture`: the message is a picture if
+    /// its length fits.
     pub(crate) fn of(message: &Wrapping<'_>, by_nature: bool, may_be_picture: bool) -> Self {
         let payload = message.payload;
         let is_vector = payload.is_vector();
@@ -36,7 +36,7 @@ impl Growth {
             return if is_growing { Self::List(0) } else { Self::Fixed };
         }
         match message.open_list() {
-            // The rows are frames, and not a part of each.
+            // The rows are frames, rather than parts of one frame.
             None if by_nature && !is_vector && message.geometry.axis != Some(0) => Self::Fixed,
             None if by_nature && is_vector && may_be_picture => Self::Fixed,
             None => Self::Rows,
@@ -58,8 +58,8 @@ pub(crate) struct FrameCount {
 }
 
 impl FrameCount {
-    /// Number of frames of `array`, whose Arrow type is the one that `payload` was made from, and the length of its own
-    /// list. `None`: it differs from that array in more than its number of frames.
+    /// Number of frames of `array`, whose Arrow type is the one that `payload` was made from, and the length of the
+    /// list that grows. `None`: `array` differs from that array in more than its number of frames.
     #[inline]
     pub(crate) fn of(&self, payload: &Payload, array: &dyn Array) -> Option<(u64, Open)> {
         let rows = array.len() as u64;

@@ -37,24 +37,25 @@ pub(crate) struct Fresh<'a> {
     pub settings: &'a MessageSettings,
 }
 
-/// What the array and the parameters of a message say, each for itself.
+/// What the array and the parameters of a message state, each on its own.
 struct Facts {
     payload: Payload,
     siblings: SiblingColumns<String>,
     hints: Hints,
     element: ElementType,
-    /// What the source has said so far, this message included.
+    /// What the source has stated so far, this message included.
     history: History,
 }
 
 impl Fresh<'_> {
-    /// Works out the form of the message, and what is remembered of its source from now on. `None`: an empty message.
+    /// Works out the form of the message, and the history of its source including this message. `None`: an empty
+    /// message.
     ///
     /// `before` is the plan of the message before. The columns of the message are bound to `columns`, and its
     /// `axis_values` converted into `values`.
     ///
     /// # Errors
-    /// Why the message cannot be frames.
+    /// The reason why the message cannot become frames.
     pub(crate) fn read(
         &self,
         history: &History,
@@ -76,7 +77,7 @@ impl Fresh<'_> {
         let source_axes = SourceAxes::new(self.parameters, &geometry)?;
         let pace = history.remember_pace(self.settings, &hints, &geometry, &source_axes.axes);
         let axes = plan::axes(&geometry, &payload, &element.row, pace.step, &source_axes.axes)?;
-        // Nothing fails from here on.
+        // From here on, nothing fails, so `history` and `form` change together.
 
         let has_new_shape = before.is_none_or(|plan| plan.frame_shape != geometry.frame_shape());
         history.params.update(self.parameters, has_new_shape);
@@ -159,7 +160,7 @@ impl Fresh<'_> {
             dims: geometry.ring_dims(),
             axes: match history.has_static_axes() {
                 true => axes,
-                // Labels that change with the messages: only the buffered axis still holds.
+                // The labels change with the messages, so only the buffered axis is described.
                 false => axes.into_iter().filter(|(dim, _)| *dim == geometry.buffered).collect(),
             },
             attrs: history.attrs(),
@@ -194,7 +195,7 @@ impl Fresh<'_> {
     }
 }
 
-/// What the samples are, if the frames are pictures. A size that may change unnoticed does not count.
+/// What the samples are, if the frames are pictures. A size whose changes would go unnoticed does not count.
 fn pixels(
     hints: &Hints,
     geometry: &Geometry,

@@ -24,7 +24,7 @@ use crate::params::read::sequence;
 use crate::refusal::{Reason, Refusal};
 use crate::settings::MessageSettings;
 
-/// Turns the messages of one input into chunks of frames, and remembers what a source need not repeat.
+/// Turns the messages of one input into chunks of frames, and remembers what a source does not have to repeat.
 #[derive(Debug)]
 pub struct Interpreter {
     input: String,
@@ -34,9 +34,9 @@ pub struct Interpreter {
     form: Option<Form>,
     /// The settings have changed since `form` was worked out.
     is_stale: bool,
-    /// Columns of the message in hand.
+    /// Columns of the current message.
     columns: Columns,
-    /// Times of the message in hand, if they have to be converted.
+    /// Times of the current message, if they have to be converted.
     values: Vec<f64>,
 }
 
@@ -59,20 +59,20 @@ impl Interpreter {
         &self.settings
     }
 
-    /// Sets the settings for the next message and those after it. What the source has said stays remembered.
+    /// Sets the settings for the next message and those after it. The history of the source is kept.
     pub fn set_settings(&mut self, settings: MessageSettings) {
         self.settings = settings;
-        // The plan stays: if the next message has the same, nothing has changed for the ring.
+        // The plan is kept: if the next message has the same plan, nothing has changed for the ring.
         self.is_stale = true;
     }
 
     /// Reads one message: its array, its parameters, and its send time (nanoseconds since the Unix epoch).
     ///
-    /// A message that differs from the one before only in the number of its frames and in where they are is read without
-    /// allocating. The exception are lists whose null rows are shorter than the others: they are copied once more.
+    /// If a message differs from the one before only in the number of its frames and in where they are, it is read
+    /// without allocating. The exception is a list whose null rows are shorter than the others: it is copied once more.
     ///
     /// # Errors
-    /// A [`Refusal`] if the message cannot be frames. The next message is read as if this one had never been.
+    /// A [`Refusal`] if the message cannot become frames. The next message is read as if this one had never come.
     pub fn interpret<'a>(
         &'a mut self,
         array: &'a ArrayRef,

@@ -1,9 +1,10 @@
 //! The fast path: a message that is like the one before, which is read without allocating.
 //!
-//! It must agree with the slow path in [`fresh`](super::fresh): whatever is accepted here would have given the same plan
+//! It must agree with the slow path in [`fresh`](super::fresh): every message accepted here would have the same plan
 //! there. The test `messages_of_any_length_are_read_as_if_each_were_the_first` compares the two.
 //!
-//! What it calls in other files is marked `#[inline]`: otherwise these calls cost a tenth of the time for a short message.
+//! The functions that it calls in other files are marked `#[inline]`: otherwise the calls take a tenth of the time for
+//! a short message.
 
 use arrow::array::Array;
 use dora_node_api::{MetadataParameters, Parameter};
@@ -43,7 +44,7 @@ impl Form {
         is_alike
     }
 
-    /// Whether the parameters are those of the message before. Takes the places of the frames from `axes`.
+    /// Whether the parameters equal those of the message before. Takes the places of the frames from `axes`.
     #[inline]
     fn has_parameters(&mut self, parameters: &MetadataParameters, frames: u64, history: &History) -> bool {
         let frames_before = self.roll.frames as u64;
@@ -52,14 +53,14 @@ impl Form {
             (SHAPE, _, Parameter::ListInt(_) | Parameter::ListFloat(_)) if frame_count.shape_sent.is_some() => {
                 frame_count.is_shape(now, frames)
             }
-            // The meaning of a text is known for that very text only.
+            // A shape sent as text is known only for exactly that text.
             (SHAPE, ..) => frames == frames_before && same(before, now),
             (AXES, Some(axes), Parameter::String(text)) => axes.read(text, placed),
             _ => same(before, now),
         })
     }
 
-    /// Whether the columns beside the samples have the values of the message before.
+    /// Whether the columns next to the samples have the same values as in the message before.
     #[inline]
     fn has_siblings(&self, array: &dyn Array, history: &History) -> bool {
         SiblingColumns::read(&self.payload, array)

@@ -1,4 +1,4 @@
-//! Columns beside the chosen one that describe it: an Image's `width`, an AudioFrame's `sample_rate`.
+//! Columns next to the chosen one that describe it: an Image's `width`, an AudioFrame's `sample_rate`.
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::DataType;
@@ -12,7 +12,7 @@ use crate::params::read::Hints;
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_ring::Dtype;
 
-/// The values beside a column of bytes or lists, if they are equal in all rows.
+/// The values next to a column of bytes or lists, if they are equal in all rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SiblingColumns<S> {
     pub width: Option<u64>,
@@ -23,7 +23,8 @@ pub(crate) struct SiblingColumns<S> {
 }
 
 impl<'a> SiblingColumns<&'a str> {
-    /// Reads them without allocating. There are none unless a single column of lists or bytes in a struct is chosen.
+    /// Reads them without allocating. They exist only if exactly one column of a struct is chosen, and it holds lists
+    /// or bytes.
     pub(crate) fn read(payload: &Payload, array: &'a dyn Array) -> Self {
         let Some(parent) = parent(payload, array) else { return Self::default() };
         let count = |name| number_in(parent, name).filter(|n| *n >= 1.0 && n.fract() == 0.0).map(|n| n as u64);

@@ -9,8 +9,8 @@ use crate::settings::MessageSettings;
 
 const KEYS: [&str; 4] = [ENCODING, WIDTH, HEIGHT, CHANNELS];
 
-/// The sizes of the newest message. They are compared even if they have left the description because they keep changing: an
-/// encoding may name a compressed picture, and a size may fit now and then.
+/// The sizes of the newest message. They are compared even after they have left the description because they keep
+/// changing: an encoding may name a compressed picture, and a size may fit some messages only.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SizeParams {
     parameters: MetadataParameters,
@@ -37,7 +37,7 @@ impl SizeParams {
         self.may_be_picture
     }
 
-    /// Whether those among `parameters` are the same, as far as they matter.
+    /// Whether the sizes in `parameters` are the same, as far as they matter.
     pub(crate) fn are(&self, parameters: &MetadataParameters) -> bool {
         let keys = if self.give_shape { &KEYS[..] } else { &KEYS[..1] };
         keys.iter().all(|key| match (self.parameters.get(*key), parameters.get(*key)) {

@@ -1,4 +1,4 @@
-//! When the frames of a message were, according to its parameters.
+//! The times of a message's frames, according to its parameters.
 
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_ring::Times;
@@ -8,7 +8,7 @@ use crate::params::keys::AXIS_VALUES;
 use crate::params::read::{axis_offset, unreadable};
 use crate::refusal::Reason;
 
-/// Checks `axis_offset` and `axis_values`. Values in another type than a list of floats are converted into `values`.
+/// Checks `axis_offset` and `axis_values`. Values that are not a list of floats are converted into `values`.
 ///
 /// # Errors
 /// [`Reason::Parameter`] unless the offset is a number and the values are one number per frame.
@@ -39,8 +39,8 @@ pub(crate) fn check(parameters: &MetadataParameters, frames: u64, values: &mut V
     })
 }
 
-/// The times of a message whose parameters [`check`] has accepted: by `axis_values`, by `axis_offset`, by `placed`, else
-/// from the send time on.
+/// The times of a message whose parameters [`check`] has accepted: by `axis_values`, by `axis_offset`, by `placed`,
+/// else from the send time on.
 #[inline]
 pub(crate) fn of<'a>(
     parameters: &'a MetadataParameters,
@@ -59,7 +59,7 @@ pub(crate) fn of<'a>(
     }
 }
 
-/// The times of frames of which only the send time is known.
+/// The times of frames for which only the send time is known.
 #[inline]
 pub(crate) fn from_send_time<'a>(send_ns: i64, step: f64) -> Times<'a> {
     Times::Linear { start: send_ns as f64 * 1e-9, step }

@@ -51,8 +51,9 @@ fn read(axis: Value) -> Option<Axis> {
     }
 }
 
-/// The axes of `description` as the text of the parameter, which [`parse`] and a sink's checks accept. `None`: there are
-/// none. The frames have the shape `frame_shape`. The buffered axis has neither offset nor data: these come with the frames.
+/// The axes of `description` as the text of the parameter, which [`parse`] and a sink's checks accept. `None`: there
+/// are none. The frames have the shape `frame_shape`. The buffered axis has neither offset nor data: these come with
+/// the frames.
 pub(crate) fn to_json(description: &Description, frame_shape: &[u64]) -> Option<String> {
     let mut axes = Map::new();
     for (i, dim) in description.dims.iter().enumerate() {
@@ -104,7 +105,7 @@ pub(crate) fn is_in_seconds(axis: &Axis) -> bool {
     matches!(unit(axis), "" | SECOND)
 }
 
-/// The unit to convert to seconds. For an axis that is not time it is the second, which leaves the numbers as they are.
+/// The unit to convert to seconds. For an axis other than time, it is the second, which leaves the numbers as they are.
 pub(crate) fn time_unit(axis: &Axis) -> TimeUnit {
     TimeUnit::named(unit(axis)).unwrap_or(TimeUnit::SECOND)
 }

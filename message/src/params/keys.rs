@@ -1,4 +1,4 @@
-//! The names of the parameters that a sink or a mirror knows, and what a sink does with each.
+//! The names of the parameters that a sink or a mirror interprets, and what a sink does with each.
 
 use dora_node_api::Parameter;
 
@@ -22,7 +22,7 @@ pub(crate) const POSITION: &str = "position";
 pub(crate) const LOST: &str = "lost";
 
 /// The attribute by which a sink describes what the samples of a picture are. Sources cannot send it, since names that
-/// begin with `_` are dora's, and mirrors do not.
+/// begin with `_` belong to dora. Mirrors do not send it.
 pub(crate) const PICTURE: &str = "_picture";
 
 /// What a parameter is to a sink.
@@ -30,9 +30,9 @@ pub(crate) const PICTURE: &str = "_picture";
 pub(crate) enum Role {
     /// Belongs to one message or to dora, or is one that mirrors add. It is never described.
     Passing,
-    /// Defines what the message means. The description has a place of its own for it.
+    /// Defines what the message means. The description has a separate member for it.
     Meaning,
-    /// Something else that the source says about its signal.
+    /// Something else that the source states about its signal.
     Attr,
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doras_own_keys_and_times_that_are_none_are_no_attributes() {
+    fn doras_own_keys_and_timestamps_that_cannot_be_represented_are_not_attributes() {
         let integer = Parameter::Integer(1);
         for key in ["_x", "__dora_startup_marker", "goal_id", "open_telemetry_context", "timestamp", "sequence", "lost"]
         {

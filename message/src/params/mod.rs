@@ -1,4 +1,4 @@
-//! What the metadata parameters of a message say, read one by one.
+//! The metadata parameters of a message, read one by one.
 
 pub(crate) mod attr;
 pub(crate) mod axes;

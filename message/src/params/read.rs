@@ -14,7 +14,7 @@ pub fn send_ns(metadata: &Metadata) -> i64 {
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// What the parameters say about the shape and the dims of a message.
+/// What the parameters state about the shape and the dims of a message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Hints {
     pub shape: Option<Vec<u64>>,
@@ -30,8 +30,8 @@ pub(crate) struct Hints {
 
 impl Hints {
     /// # Errors
-    /// [`Reason::Parameter`] for a value that cannot be understood. `width`, `height` and `encoding` are never an error,
-    /// because they may describe another array; `channels` is checked by [`Hints::check_channels`].
+    /// [`Reason::Parameter`] for a value that cannot be understood. `width`, `height` and `encoding` are never an
+    /// error, because they may describe another array; `channels` is checked by [`Hints::check_channels`].
     pub(crate) fn read(parameters: &MetadataParameters) -> Result<Self, Reason> {
         let count = |key| parameters.get(key).and_then(integer).and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0);
         Ok(Self {
@@ -60,8 +60,8 @@ impl Hints {
     }
 }
 
-/// The parameter `dtype`, for bytes. For numbers it is an attribute like any other: the array has their type, and sources
-/// that send `dtype` mean the array that this one was made from.
+/// The parameter `dtype`, for bytes. For numbers it is an attribute like any other: the array has their type, and a
+/// source that sends `dtype` means the array that this one was made from.
 pub(crate) fn dtype(parameters: &MetadataParameters) -> Result<Option<Dtype>, Reason> {
     read(parameters, DTYPE, "a numpy name such as float32", |value| string(value)?.parse().ok())
 }
@@ -155,7 +155,7 @@ fn strings(value: &Parameter) -> Option<Vec<String>> {
     match value {
         Parameter::ListString(names) => Some(names.clone()),
         Parameter::String(text) => Some(items(text).map(str::to_owned).collect()),
-        // An empty list has no type of its own in Python.
+        // Python does not give the type of an empty list.
         Parameter::ListInt(values) if values.is_empty() => Some(Vec::new()),
         Parameter::ListFloat(values) if values.is_empty() => Some(Vec::new()),
         _ => None,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn a_value_that_cannot_be_read_is_refused_by_name() {
         for (key, value, found) in [
             (SHAPE, text("circle"), "circle"),
             (SHAPE, Parameter::ListInt(vec![-1]), "-1"),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_describe_another_array_is_never_wrong() {
+    fn parameters_that_may_describe_another_array_are_never_refused() {
         for value in [text("wide"), Parameter::Bool(true), Parameter::Integer(-3), Parameter::Integer(0)] {
             assert_eq!(Hints::read(&parameters(WIDTH, value)).unwrap().width, None);
         }

@@ -57,8 +57,8 @@ impl TimeUnit {
         value * self.seconds / self.in_a_second
     }
 
-    /// The number of this unit that `seconds` were most likely converted from: of the few numbers that give exactly these
-    /// seconds, the one with the fewest digits.
+    /// The number of this unit that `seconds` were most likely converted from: of the few numbers that give exactly
+    /// these seconds, the one with the fewest digits.
     pub(crate) fn number_of(self, seconds: f64) -> f64 {
         if self == Self::SECOND {
             return seconds;

@@ -65,7 +65,7 @@ impl Place {
 pub(crate) struct Build<'a> {
     pub samples: &'a Buffer,
     pub dtype: Dtype,
-    /// Number of items of the list without a length of its own.
+    /// Number of items of the list that has no length of its own.
     pub open: usize,
 }
 
@@ -114,7 +114,7 @@ impl Build<'_> {
         place: Place,
     ) -> Result<(usize, ArrayRef, FieldRef), RebuildError> {
         let length = length.map_or(self.open, |length| length as usize);
-        // A hostile recipe could ask for any number of items without numbers.
+        // A hostile recipe could demand any number of items that hold no numbers.
         let samples = self.samples.len() / self.dtype.size();
         let total = count.checked_mul(length).filter(|total| *total <= samples).ok_or_else(|| too_long(length))?;
         let place = place.inside(length, self.size(&item.arrow_type)?);

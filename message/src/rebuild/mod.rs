@@ -50,10 +50,10 @@ impl Rebuilder {
 
     /// The message whose frames `samples` holds, as it was sent.
     ///
-    /// `samples` are its bytes in the ring's order, in one or more parts of whole frames; `times` has one entry per frame,
-    /// in parts as well. Samples in one part that is aligned to their type are not copied, unless the buffered axis has to
-    /// move back: the array uses the buffer. Samples in several parts are copied once, because an Arrow array has one
-    /// buffer.
+    /// `samples` are its bytes in the ring's order, in one or more parts of whole frames; `times` has one entry per
+    /// frame, in parts as well. Samples in one part that is aligned to their type are not copied, unless the buffered
+    /// axis has to move back: the array uses the buffer. Samples in several parts are copied once, because an Arrow
+    /// array has one buffer.
     ///
     /// # Errors
     /// [`RebuildError`] if `samples` and `times` do not fit each other, the format, or the recipe.
@@ -65,7 +65,7 @@ impl Rebuilder {
     ) -> Result<(ArrayRef, MetadataParameters), RebuildError> {
         let frames = self.frames(samples, times)?;
         match &self.recipe {
-            // If every message is one frame, a sink wrote no other number of frames.
+            // If every message is one frame, a sink never wrote a message of several.
             Some(recipe) if frames <= 1 || recipe.axis().is_some() => {
                 let array = self.original(recipe, samples, frames)?;
                 Ok((array, self.emitted.message(frames as u64, times, marks)))
@@ -76,8 +76,8 @@ impl Rebuilder {
 
     /// Any run of frames, regardless of the messages that brought them.
     ///
-    /// The array has the source's type if its messages can have any number of frames; else it is flat, with the buffered
-    /// axis first. The parameters always have `shape`, `dims`, `dtype`, the rate and the times.
+    /// The array has the source's type if its messages can have any number of frames; else it is flat, with the
+    /// buffered axis first. The parameters always have `shape`, `dims`, `dtype`, the rate and the times.
     ///
     /// # Errors
     /// As [`message`](Self::message).

@@ -26,7 +26,7 @@ pub struct Marks {
     pub lost: u64,
 }
 
-/// Parameters that are the same with every message, and which ones are made for each.
+/// The parameters that are the same with every message, and which ones are made for each message.
 #[derive(Debug)]
 pub(crate) struct Emitted {
     /// Those of an original message.
@@ -40,11 +40,11 @@ pub(crate) struct Emitted {
     per_message: Vec<PerMessage>,
     types: Types,
     buffered: String,
-    /// All times of a run follow from its first time and the rate.
+    /// Whether all times of a run follow from its first time and the rate.
     is_regular: bool,
 }
 
-/// The types in which the source sent what is made for each message.
+/// The types in which the source sent the parameters that are made for each message.
 #[derive(Clone, Copy, Debug)]
 struct Types {
     shape: ParamType,
@@ -87,7 +87,7 @@ impl Emitted {
                 original.insert(AXES.to_owned(), Parameter::String(axes));
             }
         }
-        // A description, whoever wrote it, cannot set dora's own parameters.
+        // The description is not trusted: it must not set dora's own parameters.
         original.retain(|key, value| role(key, value) != Role::Passing);
         let mut run = original.clone();
         let (run_shape, run_dims) = match recipe {
@@ -98,7 +98,7 @@ impl Emitted {
             }
         };
         let buffered = description.buffered_axis().unwrap_or_default().to_owned();
-        // Even if the stream's writer names no dims, it has a shape.
+        // A stream whose writer names no dims still has a shape.
         if run_dims.len() == run_shape.len() {
             run.insert(DIMS.to_owned(), Parameter::ListString(run_dims));
             if buffered != "time" {
@@ -108,7 +108,7 @@ impl Emitted {
         run.insert(DTYPE.to_owned(), Parameter::String(format.dtype().name().to_owned()));
         let rate_hz = format.rate_hz();
         if rate_hz == 0.0 {
-            // By the sink's settings, the source's rate is not that of the frames.
+            // The sink's settings made the frames differ from the source's, so its rate does not apply.
             run.remove(SAMPLE_RATE);
         } else if run.get(SAMPLE_RATE).and_then(float) != Some(rate_hz) {
             run.insert(SAMPLE_RATE.to_owned(), Parameter::Float(rate_hz));

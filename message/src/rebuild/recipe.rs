@@ -21,8 +21,8 @@
 //! outermost lists is `null`: it follows from the number of samples.
 //!
 //! From frames to message: sample `(o * n + f) * i + k` of the message is sample `o * i + k` of frame `f`, where `n` is
-//! the number of frames, `o` ranges over the product of `shape` before the buffered axis, and `i` over that after it. The
-//! samples fill the columns of the type row by row, depth first, converted to the columns' types if these differ.
+//! the number of frames, `o` ranges over the product of `shape` before the buffered axis, and `i` over that after it.
+//! The samples fill the columns of the type row by row, depth first, converted to the columns' types if these differ.
 
 use std::collections::BTreeMap;
 
@@ -132,7 +132,7 @@ pub enum PerMessage {
     AxesData,
 }
 
-/// The value of a parameter, if a recipe can hold it: timestamps and floats that are not finite it cannot.
+/// The value of a parameter, if a recipe can hold it. It cannot hold timestamps or floats that are not finite.
 pub(crate) fn sent(value: &Parameter) -> Option<Attr> {
     attr(value).filter(|attr| match attr {
         Attr::Float(value) => value.is_finite(),
@@ -200,8 +200,8 @@ impl Recipe {
     /// Reads a recipe. The JSON is not trusted.
     ///
     /// # Errors
-    /// [`RebuildError::Version`] for another version, [`RebuildError::Recipe`] if the JSON is not a recipe or contradicts
-    /// itself.
+    /// [`RebuildError::Version`] for another version, [`RebuildError::Recipe`] if the JSON is not a recipe or
+    /// contradicts itself.
     pub fn from_json(json: &Value) -> Result<Self, RebuildError> {
         match json.get("version").and_then(Value::as_u64) {
             Some(version) if version == u64::from(RECIPE_VERSION) => {}

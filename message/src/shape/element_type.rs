@@ -67,7 +67,7 @@ impl ElementType {
         }
         *length /= size;
         let comes_back_as = is_bytes.then_some(dtype);
-        // In the ring, the byte of a bool is 0 or 1, whatever the source had.
+        // In the ring, a bool is the byte 0 or 1, so other bytes have to be converted.
         Ok(Self { dtype, rows, row, is_bytes, is_read_as_is: is_bytes && dtype != Dtype::Bool, comes_back_as })
     }
 }

@@ -22,8 +22,8 @@ pub(crate) struct Geometry {
     pub axis: Option<usize>,
     /// Name of the buffered axis.
     pub buffered: String,
-    /// Whether the source's rate is that of the frames. It is not if the source's axis is a dim of the frame, if `SHAPE`
-    /// groups the samples differently, or if `FRAMES` makes one frame of several.
+    /// Whether the source's rate is that of the frames. It is not if the source's axis is a dim of the frame, if
+    /// `SHAPE` groups the samples differently, or if `FRAMES` makes one frame of several.
     pub has_source_rate: bool,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Evidence<'a> {
     /// Nothing in the array indicates that its rows are frames.
     pub is_vector: bool,
     pub dtype: Dtype,
-    /// The source has given a `sample_rate`, now or earlier: its plain vectors are runs of frames.
+    /// The source has sent a `sample_rate`, with this message or an earlier one: its plain vectors are runs of frames.
     pub has_rate: bool,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Evidence<'a> {
 struct Draft {
     shape: Vec<u64>,
     names: Names,
-    /// The dim that is buffered if none has the name of the buffered axis.
+    /// The dim that is buffered if no dim has the name of the buffered axis.
     rows: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ enum Names {
     Made(Vec<String>),
 }
 
-/// Who named the dims.
+/// Where the names of the dims come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Setting,
@@ -140,7 +140,8 @@ impl Evidence<'_> {
         self.settings.frames
     }
 
-    /// Whether the message is one frame only because of `FRAMES`: its rate is that of what would otherwise be frames.
+    /// Whether the message is one frame only because of `FRAMES`: its rate is the rate of the frames that it would
+    /// otherwise have.
     fn is_run_in_one_frame(&self) -> bool {
         let is_plain = self.hints.shape.is_none() && self.given_names().is_none();
         let is_run = match self.is_vector {
@@ -167,7 +168,7 @@ impl Evidence<'_> {
         product.ok_or_else(|| Reason::ShapeTooLarge { origin, shape: shape.to_vec(), samples: self.samples() })
     }
 
-    /// `SHAPE`: the shape of one frame. None of its dims is the buffered axis, whatever they are called.
+    /// `SHAPE`: the shape of one frame. None of its dims is the buffered axis, regardless of their names.
     fn by_setting(&self, frame: &[u64]) -> Result<Geometry, Reason> {
         let samples = self.samples();
         let unit = self.product("the setting SHAPE", frame)?;
@@ -227,11 +228,12 @@ impl Evidence<'_> {
         Ok(Geometry { shape, dims, axis, buffered, has_source_rate: !is_inside })
     }
 
-    /// Whether the source has as many frames along its axis as `shape`, which comes from `SHAPE`, has along `axis`.
+    /// Whether the source's number of frames along its axis equals that of `shape`, which comes from `SHAPE`, along
+    /// `axis`.
     ///
     /// # Errors
-    /// [`Reason::Regrouped`] if it has another number, and its frames are not contiguous: each frame that `SHAPE` makes
-    /// would mix samples from several of them.
+    /// [`Reason::Regrouped`] if the numbers differ and the source's frames are not contiguous: each frame that `SHAPE`
+    /// makes would mix samples from several of them.
     fn is_grouped_alike(&self, shape: &[u64], axis: usize) -> Result<bool, Reason> {
         let (Some(source), Some(dims)) = (&self.hints.shape, &self.hints.dims) else { return Ok(true) };
         let Some(place) = dims.iter().position(|name| name == self.wanted_axis()) else { return Ok(true) };
@@ -313,7 +315,7 @@ impl Evidence<'_> {
         Ok(Draft { shape, names, rows })
     }
 
-    /// A vector of which nothing but dims, rate and channels is known.
+    /// A vector for which only dims, rate and channels are known.
     fn vector(&self, samples: u64) -> Result<Draft, Reason> {
         let channels = self.hints.channels.filter(|&n| n > 1);
         let split = |channels: Option<u64>| match channels {
@@ -354,8 +356,8 @@ impl Evidence<'_> {
         Ok(Draft { shape, names, rows: Some(0) })
     }
 
-    /// The dim that is buffered if none has the name of the buffered axis: the first, if it counts rows. Dims with other
-    /// given names are those of a frame, whatever the array looks like.
+    /// The dim that is buffered if no dim has the name of the buffered axis: the first, if it counts rows. Dims with
+    /// other given names belong to a frame, regardless of the array.
     fn rows_of(&self, names: &Names, has_rows: bool) -> Option<usize> {
         let is_asked = self.rule() == FrameRule::Rows;
         match names {
@@ -393,7 +395,8 @@ impl Evidence<'_> {
             (FrameRule::Message, _) => None,
             (_, Some(axis)) => Some(axis),
             (_, None) if let Some(origin) = given => {
-                // DIMS may name only the dims of a frame, and an AXIS that names what would be buffered anyway is not a mistake.
+                // DIMS may name only the dims of a frame. An AXIS that names the axis that would be buffered anyway is
+                // not a mistake.
                 let is_usual = |axis: &String| axis == TIME || self.hints.stream_dim.as_ref() == Some(axis);
                 if let (Origin::Source, Some(axis)) = (origin, self.settings.axis.as_ref().filter(|a| !is_usual(a))) {
                     return Err(Reason::UnknownAxis { axis: axis.clone(), dims });
@@ -425,7 +428,7 @@ impl Evidence<'_> {
     }
 }
 
-/// A name for the buffered axis if a dim of the frame has the wanted name.
+/// A name for the buffered axis that no dim of the frame has, for use if one of them has the wanted name.
 fn free_name(dims: &[String]) -> String {
     let mut name = "message".to_owned();
     while dims.contains(&name) {

@@ -1,4 +1,4 @@
-//! Pictures: the known encodings, and what `width`, `height` and `encoding` say about samples that fit them.
+//! Pictures: the known encodings, and what `width`, `height` and `encoding` mean for samples that fit them.
 
 use dora_shm_ring::Dtype;
 
@@ -45,8 +45,8 @@ impl Pixels {
     }
 }
 
-/// The encodings of pictures that are arrays as they are. `8UC3` and `8UC4` do not name the order of their channels: it is
-/// the one of OpenCV, where these names come from.
+/// The encodings of pictures that are plain arrays. `8UC3` and `8UC4` do not name the order of their channels: it is
+/// that of OpenCV, where these names come from.
 const ENCODINGS: [(&[&str], Dtype, Pixels); 8] = [
     (&["mono8", "gray8", "8UC1"], Dtype::U8, Pixels::Gray),
     (&["mono16", "z16", "16UC1"], Dtype::U16, Pixels::Gray),
@@ -85,8 +85,8 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 
 /// The shape of the picture that a vector of `samples` samples is, if the hints fit it.
 ///
-/// They may also describe another array, such as the picture that a detector's boxes were found in: then the length does
-/// not fit.
+/// The hints may also describe another array, such as the picture in which a detector found its boxes. Then the length
+/// does not fit.
 pub(crate) fn shape(hints: &Hints, dtype: Dtype, samples: u64) -> Option<Vec<u64>> {
     let (width, height) = (hints.width?, hints.height?);
     let pixels = width.checked_mul(height)?;
@@ -101,7 +101,7 @@ pub(crate) fn shape(hints: &Hints, dtype: Dtype, samples: u64) -> Option<Vec<u64
         None if height % 2 == 0 && pixels.checked_add(pixels / 2)? == samples => Some(vec![height + height / 2, width]),
         Some(1) if pixels == samples => Some(vec![height, width]),
         Some(n) if n > 1 && pixels.checked_mul(n)? == samples => Some(vec![height, width, n]),
-        // Depth beside a picture has the picture's encoding; masks have none.
+        // A depth image sent with a picture has the picture's encoding; masks have none.
         _ if dtype != Dtype::U8 && pixels == samples => Some(vec![height, width]),
         _ => None,
     }
@@ -110,7 +110,7 @@ pub(crate) fn shape(hints: &Hints, dtype: Dtype, samples: u64) -> Option<Vec<u64
 /// What the samples of a frame of this shape are, if it is certain to be a picture. `dims` are the names of the frame's
 /// dims.
 ///
-/// The width and the height decide; without them, dims that are called `y` and `x`. Colours whose order nothing states are
+/// The width and the height decide; without them, dims called `y` and `x`. Colours in an order that is not stated are
 /// not certain.
 pub(crate) fn pixels(hints: &Hints, dtype: Dtype, frame: &[u64], dims: &[String]) -> Option<Pixels> {
     let is_size = |height: u64, width: u64, y: usize, x: usize| match (hints.height, hints.width) {
@@ -124,7 +124,7 @@ pub(crate) fn pixels(hints: &Hints, dtype: Dtype, frame: &[u64], dims: &[String]
             let is_whole = rows % 3 == 0 && width % 2 == 0;
             (is_whole && is_size(rows / 3 * 2, width, 0, 1)).then_some(Pixels::Yuv420)
         }
-        // A plane of other numbers beside a picture has the picture's encoding.
+        // A plane of other numbers sent with a picture has the picture's encoding.
         [height, width] if encoded.is_none() || channels == Some(1) || dtype != Dtype::U8 => {
             is_size(height, width, 0, 1).then_some(Pixels::Gray)
         }
@@ -192,7 +192,7 @@ mod tests {
             (hints(None), Bool, &[4, 6], &plane, Some(Gray)),
             (unsized_hints(Some("bgr8")), U8, &[5, 7, 3], &colours, Some(Bgr)),
             (unsized_hints(None), F32, &[5, 7], &plane, Some(Gray)),
-            // Another size, another count, and colours in an order that nothing states.
+            // A different size, a different count, and colours in an order that is not stated.
             (hints(Some("bgr8")), U8, &[5, 7, 3], &colours, None),
             (hints(Some("bgr8")), U8, &[4, 6], &plane, None),
             (hints(Some("bgr8")), F32, &[18], &other, None),

@@ -32,7 +32,7 @@ fn float64(values: &[f64]) -> ArrayRef {
 }
 
 #[test]
-fn a_value_that_the_type_does_not_hold_is_refused_by_name() {
+fn a_value_that_the_type_cannot_represent_is_refused_by_name() {
     let uint64 = Arc::new(UInt64Array::from(vec![u64::MAX])) as ArrayRef;
     for (array, dtype, found) in [
         (int32(&[1, 300]), Dtype::I8, "300"),
@@ -59,7 +59,7 @@ fn a_value_that_the_type_does_not_hold_is_refused_by_name() {
         for part in [found, dtype.name(), "DTYPE"] {
             assert!(refusal.contains(part), "{part:?} is not in: {refusal}");
         }
-        // Among messages that are like it, too.
+        // It is refused also among messages of the same form.
         let zero = array.slice(0, 0);
         let mut interpreter = Interpreter::new("data", to(dtype));
         let good = arrow::compute::cast(&int32(&vec![1; array.len()]), zero.data_type()).unwrap();
@@ -70,14 +70,14 @@ fn a_value_that_the_type_does_not_hold_is_refused_by_name() {
 }
 
 #[test]
-fn the_column_is_named_that_has_the_value() {
+fn the_refusal_names_the_column_that_has_the_value() {
     let array = record(&[("a", int32(&[1])), ("b", int32(&[300]))]);
     let refusal = interpret(&array, &none(), to(Dtype::I8)).unwrap_err().to_string();
     assert!(refusal.contains("`b`") && refusal.contains("int32"), "{refusal}");
 }
 
 #[test]
-fn what_the_type_holds_is_converted() {
+fn values_that_the_type_represents_are_converted() {
     for (array, dtype, expected) in [
         (int32(&[-128, 127]), Dtype::I8, vec![0x80, 0x7f]),
         (int32(&[0, 1]), Dtype::Bool, vec![0, 1]),
@@ -96,7 +96,7 @@ fn what_the_type_holds_is_converted() {
 }
 
 #[test]
-fn fractions_and_what_is_no_number_are_rounded_between_floats() {
+fn fractions_are_rounded_and_not_a_number_is_kept_between_floats() {
     let values = [0.1, f64::NAN, f64::NEG_INFINITY, 1e-300, 16_777_217.0];
     let expected: Vec<f32> = values.iter().map(|value| *value as f32).collect();
     let stored = interpret(&float64(&values), &none(), to(Dtype::F32)).unwrap();
@@ -104,14 +104,14 @@ fn fractions_and_what_is_no_number_are_rounded_between_floats() {
 }
 
 #[test]
-fn what_lies_under_a_null_is_no_value_of_the_message() {
+fn the_number_under_a_null_is_not_a_value_of_the_message() {
     let holed: ArrayRef = Arc::new(Int32Array::new(vec![16_777_217, 5].into(), Some(vec![false, true].into())));
     let stored = interpret(&holed, &none(), to(Dtype::F32)).unwrap();
     assert_eq!(stored.samples[4..], 5.0_f32.to_ne_bytes());
     assert!(f32::from_ne_bytes(stored.samples[..4].try_into().unwrap()).is_nan());
     let other: ArrayRef = Arc::new(Int32Array::new(vec![5, 16_777_217].into(), Some(vec![false, true].into())));
     interpret(&other, &none(), to(Dtype::F32)).unwrap_err();
-    // A null of a float has no value among integers.
+    // An integer type has no value for the null of a float.
     let holed: ArrayRef = Arc::new(Float32Array::from(vec![Some(1.0), None]));
     let refusal = interpret(&holed, &none(), to(Dtype::I32)).unwrap_err().to_string();
     assert!(refusal.contains("nulls") && refusal.contains("int32"), "{refusal}");

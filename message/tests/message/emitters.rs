@@ -1,4 +1,4 @@
-//! One case for each node whose messages can be frames: as its documentation and its source say it sends them.
+//! One case for each node whose messages can be frames, built as its documentation and its source state.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ fn pyrealsense_sends_pictures_and_depth() {
         parameters.insert("encoding".into(), text(encoding));
         check_plain(&numbers(Dtype::U16, 24), &parameters, auto(), &frames(Dtype::U16, &[4, 6], 1));
     }
-    // Its `timestamp` is an integer of nanoseconds, of one message.
+    // Its `timestamp` is an integer of nanoseconds, and belongs to one message.
     parameters.insert("timestamp".into(), integer(1_700_000_000));
     let stored = interpret(&numbers(Dtype::U16, 24), &parameters, auto()).unwrap();
     assert!(!stored.plan.description().attrs.contains_key("timestamp"));
@@ -144,7 +144,7 @@ fn audio_with_a_rate_is_frames_of_its_channels() {
 }
 
 #[test]
-fn joints_and_poses_are_one_frame_a_message() {
+fn joints_and_poses_are_one_frame_per_message() {
     let jointstate = parameters(&[("encoding", text("jointstate")), ("primitive", text("jointstate"))]);
     check_plain(&doubles(7), &jointstate, auto(), &frames(Dtype::F64, &[7], 1));
     let none = MetadataParameters::default();
@@ -195,7 +195,7 @@ fn boxes_are_columns_of_any_length() {
         let stored = store(&mut interpreter, &boxes(n), &image).unwrap();
         assert_eq!((stored.plan.frame_shape(), stored.frames), (&[n as u64][..], 1));
     }
-    // Without boxes the labels are a list of Null, and the numbers are none.
+    // Without boxes, the labels are a list of Null, and there are no numbers.
     let nothing = list(Arc::new(NullArray::new(0)));
     let none = record(&[("bbox", list(floats(0))), ("conf", list(floats(0))), ("labels", nothing.clone())]);
     let chunk = interpreter.interpret(&none, &image, SEND_NS).unwrap();
@@ -206,10 +206,10 @@ fn boxes_are_columns_of_any_length() {
 }
 
 #[test]
-fn the_size_of_the_picture_on_a_detectors_boxes_is_passed_over() {
+fn the_size_of_the_picture_on_a_detectors_boxes_is_ignored() {
     check_plain(&floats(18), &picture(640, 480, "bgr8"), auto(), &frames(Dtype::F32, &[18], 1));
     check_plain(&floats(18), &picture(640, 480, "bgr8"), shaped(&[3, 6]), &frames(Dtype::F32, &[3, 6], 1));
-    // So is a compressed encoding on numbers that are no bytes.
+    // A compressed encoding on numbers other than bytes is ignored, too.
     check_plain(&floats(18), &picture(640, 480, "jpeg"), auto(), &frames(Dtype::F32, &[18], 1));
 }
 
@@ -300,7 +300,7 @@ fn a_joint_state_has_columns_of_lists() {
 }
 
 #[test]
-fn an_image_is_read_by_the_columns_beside_its_bytes() {
+fn an_image_is_read_by_the_columns_next_to_its_bytes() {
     let none = MetadataParameters::default();
     let image = |encoding, length| {
         let data: Vec<u8> = (0..length).collect();
@@ -308,7 +308,7 @@ fn an_image_is_read_by_the_columns_beside_its_bytes() {
     };
     let stored = check(&image("bgr8", 72), &none, fields(&["data"]), &frames(Dtype::U8, &[4, 6, 3], 1));
     assert_eq!(stored.samples, (0..72).collect::<Vec<u8>>());
-    // Bytes come back as the numbers that they are, with what says so.
+    // Bytes come back as numbers, with the parameters that describe them.
     let (array, sent) = stored.rebuild(None).unwrap();
     assert_eq!(*array, UInt8Array::from_iter_values(0..72));
     assert_eq!((&sent["width"], &sent["height"], &sent["encoding"]), (&integer(6), &integer(4), &text("bgr8")));
@@ -324,7 +324,7 @@ fn an_image_is_read_by_the_columns_beside_its_bytes() {
 }
 
 #[test]
-fn an_audio_frame_has_bytes_beside_its_rate() {
+fn an_audio_frame_has_bytes_next_to_its_rate() {
     let none = MetadataParameters::default();
     let samples = bytes_of(&floats(8));
     let frame = record(&[("sample_rate", count(48000)), ("channels", count(2)), ("data", blob(&samples))]);
@@ -422,7 +422,7 @@ fn a_mavlink_message_has_columns_of_several_types() {
     let stored = check(&gps, &none, fields(&["lat", "fix_type"]), &frames(Dtype::I32, &[2], 1));
     assert_eq!(stored.samples, bytes_of(&Int32Array::from(vec![-473_566_100, 3])));
 
-    // What DTYPE converted comes back as DTYPE.
+    // A column that DTYPE converted comes back in the type of DTYPE.
     let settings = MessageSettings { dtype: Some(Dtype::F32), ..fields(&["hdg", "fix_type"]) };
     let stored = check(&gps, &none, settings, &frames(Dtype::F32, &[2], 1));
     let one = |value| Arc::new(Float32Array::from(vec![value])) as ArrayRef;

@@ -33,7 +33,7 @@ fn shaped(shape: &[i64], dims: &[&str]) -> MetadataParameters {
 }
 
 #[test]
-fn dims_that_name_the_buffered_axis_say_how_many_frames() {
+fn dims_that_name_the_buffered_axis_give_the_number_of_frames() {
     let sent = shaped(&[2, 3], &["time", "ch"]);
     assert_frames(&interpret(&floats(6), &sent, auto()).unwrap(), &["time", "ch"], &[3], 2);
     let sent = shaped(&[2, 3], &["ch", "time"]);
@@ -41,7 +41,7 @@ fn dims_that_name_the_buffered_axis_say_how_many_frames() {
     assert_frames(&stored, &["time", "ch"], &[2], 3);
     assert_eq!(stored.plan.description().dims[0], "time");
     assert_comes_back(&stored, &floats(6), &sent);
-    // A dim of another name is the buffered one when AXIS or stream_dim says so.
+    // A dim of another name is the buffered one if AXIS or stream_dim names it.
     let sent = shaped(&[2, 3], &["y", "x"]);
     assert_frames(&interpret(&floats(6), &sent, auto()).unwrap(), &["time", "y", "x"], &[2, 3], 1);
     let settings = MessageSettings { axis: Some("x".into()), ..auto() };
@@ -57,7 +57,7 @@ fn dims_that_name_the_buffered_axis_say_how_many_frames() {
 }
 
 #[test]
-fn an_axis_that_says_what_holds_anyway_is_no_mistake() {
+fn an_axis_that_names_the_default_is_not_a_mistake() {
     let settings = MessageSettings { axis: Some("time".into()), ..auto() };
     let stored = interpret(&bytes(72), &picture(6, 4, "bgr8"), settings.clone()).unwrap();
     assert_frames(&stored, &["time", "y", "x", "c"], &[4, 6, 3], 1);
@@ -66,7 +66,7 @@ fn an_axis_that_says_what_holds_anyway_is_no_mistake() {
 }
 
 #[test]
-fn a_picture_can_be_rolled_along_each_of_its_dims() {
+fn a_picture_can_be_buffered_along_each_of_its_dims() {
     for (axis, frame, frames) in [("y", vec![6, 3], 4), ("x", vec![4, 3], 6), ("c", vec![4, 6], 3)] {
         let settings = MessageSettings { axis: Some(axis.into()), ..auto() };
         let sent = picture(6, 4, "bgr8");
@@ -77,7 +77,7 @@ fn a_picture_can_be_rolled_along_each_of_its_dims() {
 }
 
 #[test]
-fn everything_that_is_not_named_gets_a_name() {
+fn dims_without_a_name_get_one() {
     assert_frames(&interpret(&floats(6), &none(), auto()).unwrap(), &["time", "dim_1"], &[6], 1);
     let sent = parameters(&[("shape", integers(&[2, 3]))]);
     assert_frames(&interpret(&floats(6), &sent, auto()).unwrap(), &["time", "dim_1", "dim_2"], &[2, 3], 1);
@@ -91,14 +91,14 @@ fn everything_that_is_not_named_gets_a_name() {
     assert_frames(&interpret(&rows, &none(), settings).unwrap(), &["time", "ch"], &[3], 2);
     let settings = MessageSettings { dims: Some(strings(&["ch", "time"])), ..auto() };
     assert_frames(&interpret(&rows, &none(), settings).unwrap(), &["time", "ch"], &[2], 3);
-    // A frame with a `time` of its own is buffered along another axis.
+    // A frame that has a dim `time` is buffered along another axis.
     let settings = MessageSettings { frames: FrameRule::Message, ..auto() };
     let sent = shaped(&[2, 3], &["time", "ch"]);
     assert_frames(&interpret(&floats(6), &sent, settings).unwrap(), &["message", "time", "ch"], &[2, 3], 1);
 }
 
 #[test]
-fn the_rule_for_frames_overrules_the_message() {
+fn the_rule_for_frames_overrides_the_message() {
     let rule = |frames, shape: Option<&[u64]>| MessageSettings { frames, shape: shape.map(<[u64]>::to_vec), ..auto() };
     let message = |shape| rule(FrameRule::Message, shape);
     let rows = |shape| rule(FrameRule::Rows, shape);
@@ -135,14 +135,14 @@ fn a_shape_setting_is_that_of_a_frame() {
     let shape = |shape: &[u64]| MessageSettings { shape: Some(shape.to_vec()), ..auto() };
     let with_dims = |dims: &[&str], frame: &[u64]| MessageSettings { dims: Some(strings(dims)), ..shape(frame) };
     check(&floats(6), &none(), shape(&[2, 3]), &["time", "dim_1", "dim_2"], &[2, 3], 1);
-    // Rows of a list are frames, in whatever shape; a rate makes a vector a run of frames.
+    // Rows of a list are frames of any shape. A rate makes a vector a run of frames.
     check(&fixed_lists(floats(12), 6), &none(), shape(&[2, 3]), &["time", "dim_1", "dim_2"], &[2, 3], 2);
     let audio = parameters(&[("sample_rate", integer(100))]);
     check(&floats(6), &audio, shape(&[2]), &["time", "dim_1"], &[2], 3);
     // Pixels as rows are one picture.
     let pixels = fixed_lists(bytes(72), 3);
     check(&pixels, &none(), shape(&[4, 6, 3]), &["time", "dim_1", "dim_2", "dim_3"], &[4, 6, 3], 1);
-    // It overrules the source's shape, and DIMS may put the buffered axis anywhere.
+    // It overrides the source's shape, and DIMS may put the buffered axis anywhere.
     check(&floats(6), &shaped(&[2, 3], &["time", "ch"]), shape(&[6]), &["time", "ch"], &[6], 1);
     check(&floats(6), &parameters(&[("shape", integers(&[3, 2]))]), shape(&[6]), &["time", "dim_1"], &[6], 1);
     check(&floats(6), &none(), with_dims(&["ch", "time"], &[2]), &["time", "ch"], &[2], 3);
@@ -150,7 +150,7 @@ fn a_shape_setting_is_that_of_a_frame() {
 }
 
 #[test]
-fn under_a_shape_setting_the_sources_dims_are_but_names() {
+fn under_a_shape_setting_the_sources_dims_are_only_names() {
     let settings = |shape: &[u64], frames| MessageSettings { shape: Some(shape.to_vec()), frames, ..auto() };
     let shape = |shape: &[u64]| settings(shape, FrameRule::Auto);
     let rows = |shape: &[u64]| settings(shape, FrameRule::Rows);
@@ -158,7 +158,7 @@ fn under_a_shape_setting_the_sources_dims_are_but_names() {
         sent.insert("sample_rate".into(), integer(100));
         sent
     };
-    // The source's `time` is a dim of the frame, and its rate is along that.
+    // The source's `time` is a dim of the frame, and its rate is along that dim.
     for sent in [shaped(&[10, 64], &["time", "ch"]), rate(shaped(&[10, 64], &["time", "ch"]))] {
         let stored = interpret(&floats(640), &sent, shape(&[10, 64])).unwrap();
         assert_frames(&stored, &["message", "time", "ch"], &[10, 64], 1);
@@ -174,7 +174,7 @@ fn under_a_shape_setting_the_sources_dims_are_but_names() {
     let run =
         stored.rebuilder().run(&[arrow::buffer::Buffer::from_slice_ref(&stored.samples)], &[&stored.times], &MARKS);
     assert!(!run.unwrap().1.contains_key("sample_rate"));
-    // A dim that nobody buffers is no reason for rows.
+    // A dim that is not buffered does not make rows frames.
     let sent = shaped(&[2, 3], &["row", "col"]);
     let refusal = interpret(&floats(6), &sent, shape(&[3])).unwrap_err().to_string();
     assert!(refusal.contains("found 6") && refusal.contains("FRAMES: rows"), "{refusal}");
@@ -184,7 +184,8 @@ fn under_a_shape_setting_the_sources_dims_are_but_names() {
     let stored = interpret(&floats(6), &sent, shape(&[6])).unwrap();
     assert_frames(&stored, &["time", "dim_1"], &[6], 1);
     assert_comes_back(&stored, &floats(6), &sent);
-    // Frames that are the source's have its rate, others along the same axis do not, and scattered ones are refused.
+    // Frames that equal the source's have its rate. Others along the same axis do not, and frames that are not
+    // contiguous are refused.
     for (sent, frame, frames, rate_hz) in [
         (shaped(&[6, 2], &["time", "ch"]), 2, 6, Some(100.0)),
         (shaped(&[2, 6], &["ch", "time"]), 2, 6, Some(100.0)),
@@ -246,7 +247,7 @@ fn an_absent_rate_keeps_the_last_one() {
     let faster = store(&mut interpreter, &floats(6), &parameters(&[("sample_rate", text("200"))])).unwrap();
     assert_eq!(faster.plan.rate_hz(), Some(200.0));
     assert!(!faster.plan.same_generation(&first.plan));
-    // A rate of 0 says that there is none.
+    // A rate of 0 means that there is none.
     let none = store(&mut interpreter, &floats(6), &parameters(&[("sample_rate", integer(0))])).unwrap();
     assert_eq!((none.plan.rate_hz(), none.frames), (None, 1));
 }
@@ -280,12 +281,12 @@ fn a_message_that_is_one_frame_by_rule_has_no_rate_from_inside_it() {
         assert_eq!(stored.plan.description().axes["time"], Axis::Coord { unit: "s".into(), data: None });
         assert_comes_back(&stored, &floats(6), &audio);
         assert!(!run(&stored).contains_key("sample_rate"));
-        // A setting knows.
+        // The setting gives the rate.
         let settings = MessageSettings { sample_rate_hz: Some(25.0), ..rule(FrameRule::Message) };
         let stored = interpret(&floats(6), &audio, settings).unwrap();
         assert_eq!(stored.plan.rate_hz(), Some(25.0));
         assert_comes_back(&stored, &floats(6), &audio);
-        // Nor do rows that became part of the frame, or a frame that SHAPE gives.
+        // Neither do rows that became part of the frame, nor a frame that SHAPE gives.
         let lists = fixed_lists(floats(6), 3);
         let stored = interpret(&lists, &audio, rule(FrameRule::Message)).unwrap();
         assert_eq!((stored.frames, stored.plan.rate_hz()), (1, None));
@@ -294,7 +295,7 @@ fn a_message_that_is_one_frame_by_rule_has_no_rate_from_inside_it() {
         assert_eq!((stored.frames, stored.plan.rate_hz()), (1, None));
         audio.insert("axes".into(), axes.clone());
     }
-    // What is one frame anyway comes at the source's rate.
+    // A message that is one frame in any case comes at the source's rate.
     let mut film = picture(6, 4, "bgr8");
     film.insert("sample_rate".into(), integer(30));
     let shaped = parameters(&[("shape", integers(&[2, 3])), ("sample_rate", integer(30))]);
@@ -306,7 +307,7 @@ fn a_message_that_is_one_frame_by_rule_has_no_rate_from_inside_it() {
 }
 
 #[test]
-fn frames_begin_where_the_source_says() {
+fn frames_begin_where_the_source_places_them() {
     let at = |extra: &[(&str, Parameter)]| {
         let mut sent = shaped(&[3, 2], &["time", "ch"]);
         sent.extend(parameters(extra));
@@ -346,7 +347,7 @@ fn axes_become_those_of_the_description() {
     assert_eq!(stored.plan.rate_hz(), Some(2000.0));
     assert_comes_back(&stored, &floats(6), &sent);
 
-    // An offset belongs to one message: it is put back, and the JSON means the same.
+    // An offset belongs to one message: it is restored, and the JSON means the same.
     let mut with_offset = axes.clone();
     with_offset["time"]["offset"] = json!(12.5);
     sent.insert("axes".into(), Parameter::String(with_offset.to_string()));
@@ -384,7 +385,7 @@ fn columns_of_a_struct_are_labels() {
 }
 
 #[test]
-fn a_key_is_the_settings_or_the_sources() {
+fn a_key_comes_from_the_setting_or_the_source() {
     let sent = parameters(&[("key", text("eeg"))]);
     assert_eq!(interpret(&floats(6), &sent, auto()).unwrap().plan.key(), "eeg");
     let settings = MessageSettings { key: Some("mine".into()), ..auto() };
@@ -433,7 +434,7 @@ fn bytes_are_read_as_the_type_that_is_named() {
         assert_eq!(stored.samples, bytes_of(&floats));
         assert_eq!(&stored.rebuild(None).unwrap().0, &floats);
     }
-    // Where the array already says the type, the parameter says no more.
+    // If the array has a type, the parameter does not change it.
     let sent = parameters(&[("dtype", text("float64"))]);
     let stored = interpret(&floats, &sent, auto()).unwrap();
     assert_eq!(stored.plan.dtype(), Dtype::F32);

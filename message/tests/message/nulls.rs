@@ -1,4 +1,4 @@
-//! Nulls become NaN where there is one, wherever they stand, and are refused elsewhere.
+//! A null becomes NaN if the type has one, wherever it is. Otherwise the message is refused.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ fn a_null_row_is_not_a_number_throughout() {
 }
 
 #[test]
-fn nulls_stay_in_place_when_the_axis_is_rolled() {
+fn nulls_stay_in_place_when_the_axis_is_moved() {
     let array: ArrayRef = Arc::new(Float32Array::from(vec![Some(0.0), Some(1.0), None, Some(3.0), Some(4.0), None]));
     let parameters = parameters(&[("shape", integers(&[2, 3])), ("dims", names(&["ch", "time"]))]);
     let stored = interpret(&array, &parameters, auto()).unwrap();
@@ -67,7 +67,7 @@ fn nulls_stay_in_place_when_the_axis_is_rolled() {
 }
 
 #[test]
-fn nulls_without_a_value_for_them_are_refused() {
+fn nulls_are_refused_if_the_type_has_no_value_for_them() {
     let integers: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
     let refusal = interpret(&integers, &none(), auto()).unwrap_err();
     assert!(matches!(refusal.reason(), Reason::Nulls { dtype: Dtype::I32, .. }));
@@ -77,13 +77,13 @@ fn nulls_without_a_value_for_them_are_refused() {
     let settings = MessageSettings { dtype: Some(Dtype::F32), ..auto() };
     assert_eq!(values(&interpret(&integers, &none(), settings).unwrap()), [Some(1.0), None]);
 
-    // The column is named.
+    // The refusal names the column.
     let array = record(&[("a", floats(2)), ("b", integers)]);
     assert!(interpret(&array, &none(), auto()).unwrap_err().to_string().contains("`b`"));
 }
 
 #[test]
-fn a_null_after_a_message_without_is_noticed() {
+fn a_null_after_a_message_without_nulls_is_noticed() {
     let mut interpreter = Interpreter::new("data", auto());
     let whole: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let holed: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
@@ -103,7 +103,7 @@ fn a_null_row_of_a_list_is_as_long_as_the_others() {
     let stored = interpret(&array, &none(), auto()).unwrap();
     assert_eq!((values(&stored), stored.frames), (expected.to_vec(), 4));
     assert_eq!(values(&interpret(&array.slice(1, 2), &none(), auto()).unwrap()), expected[2..6]);
-    // One after the other, in either order, and deeper down.
+    // In consecutive messages in either order, and in nested lists.
     let mut interpreter = Interpreter::new("data", auto());
     let whole = rows(&[Some(&[5.0_f32, 6.0][..]); 4]);
     for (array, expected) in
@@ -118,7 +118,7 @@ fn a_null_row_of_a_list_is_as_long_as_the_others() {
     let lists = lists::<i64>(array.slice(0, 2), 2);
     assert_eq!(values(&interpret(&lists, &none(), auto()).unwrap()), expected[..4]);
 
-    // Rows that differ without their nulls are ragged, and there is nothing in nulls alone.
+    // Rows that differ apart from their nulls are ragged, and an array of nulls alone is empty.
     let ragged = interpret(&rows(&[None, Some(&[1.0]), Some(&[1.0, 2.0])]), &none(), auto()).unwrap_err();
     assert!(matches!(ragged.reason(), Reason::Ragged { shortest: 1, longest: 2, .. }), "{ragged}");
     let mut interpreter = Interpreter::new("data", auto());
@@ -126,7 +126,7 @@ fn a_null_row_of_a_list_is_as_long_as_the_others() {
 }
 
 #[test]
-fn a_null_row_without_a_value_for_it_is_refused_as_null() {
+fn a_null_row_is_refused_as_null_if_the_type_has_no_value_for_it() {
     let rows = [Some(vec![Some(1), Some(2)]), None];
     let integers: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows.clone()));
     let refusal = interpret(&integers, &none(), auto()).unwrap_err();

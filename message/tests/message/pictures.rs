@@ -1,4 +1,4 @@
-//! What the description says of pictures.
+//! How pictures are described.
 
 use arrow::array::ArrayRef;
 use dora_node_api::MetadataParameters;
@@ -27,7 +27,7 @@ fn word_of(stored: &Stored) -> Option<String> {
 }
 
 #[test]
-fn the_order_of_the_colours_is_described_whatever_the_encoding_is_called() {
+fn the_order_of_the_colours_is_described_for_every_encoding() {
     for (encoding, count, expected) in [
         ("bgr8", 72, "bgr"),
         ("8UC3", 72, "bgr"),
@@ -48,9 +48,9 @@ fn the_order_of_the_colours_is_described_whatever_the_encoding_is_called() {
 }
 
 #[test]
-fn what_is_not_certain_to_be_a_picture_is_not_described_as_one() {
+fn frames_that_may_not_be_pictures_are_not_described_as_pictures() {
     let unnamed = parameters(&[("width", integer(6)), ("height", integer(4))]);
-    assert_eq!(pixels(&bytes(72), &unnamed, auto()), None, "nothing states the order of the colours");
+    assert_eq!(pixels(&bytes(72), &unnamed, auto()), None, "the order of the colours is not stated");
     assert_eq!(pixels(&floats(18), &picture(640, 480, "bgr8"), auto()), None, "boxes on a picture");
     assert_eq!(pixels(&floats(7), &parameters(&[("encoding", text("jointstate"))]), auto()), None);
     // A dim of the picture is buffered: a frame is a row of it.
@@ -70,7 +70,7 @@ fn a_shape_that_the_source_or_a_setting_gives_is_a_picture_if_the_size_fits_it()
 }
 
 #[test]
-fn a_size_that_changes_beside_a_given_shape_is_that_of_another_array() {
+fn a_size_that_changes_while_the_shape_is_given_describes_another_array() {
     let mut interpreter = Interpreter::new("data", MessageSettings { shape: Some(vec![4, 6, 3]), ..auto() });
     let mut words = Vec::new();
     for width in [6, 7, 6, 7, 6, 7, 6] {

@@ -27,7 +27,7 @@ fn back(messages: &[(ArrayRef, MetadataParameters)], most_plans: usize) -> Vec<(
     stored
 }
 
-/// Checks that whoever reads the messages behind the mirror, each as if it were the first, finds the times of the ring.
+/// Checks that a sink behind the mirror, reading each message as if it were the first, finds the times of the ring.
 fn assert_times(messages: &[(ArrayRef, MetadataParameters)], most_plans: usize) {
     for (i, (stored, back)) in back(messages, most_plans).into_iter().enumerate() {
         let (array, sent) = &messages[i];
@@ -67,7 +67,7 @@ fn times_that_come_with_some_messages_are_right_with_all() {
     assert_times(&every(3, &|i| signal(&[offset(i)])), 4);
     assert_times(&every(2, &|i| signal(&[values(i)])), 4);
     assert_times(&every(2, &|i| signal(&[values(i), offset(i + 9.0)])), 4);
-    // Offsets come and go for long before the first values do.
+    // Offsets come and go many times before the first values do.
     let sent = |i: usize| match i {
         0..10 if i.is_multiple_of(2) => signal(&[offset(i as f64)]),
         10.. if i.is_multiple_of(3) => signal(&[values(i as f64)]),
@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn times_that_come_in_any_way_are_right(ways in vec((0_usize..6, 0_usize..3, 0_usize..4), 1..40)) {
         let mut interpreter = Interpreter::new("data", MessageSettings::default());
-        // Without any of these a message is where its sending places it, also in a graph behind a mirror.
+        // Without any of these, the send time places a message, also in a graph behind a mirror.
         for (way, label, place) in ways {
             let at = place as f64;
             let sent = match way {
@@ -102,10 +102,10 @@ proptest! {
 }
 
 #[test]
-fn times_are_right_when_axes_that_held_them_are_given_up() {
+fn times_are_right_after_the_axes_that_held_them_leave_the_description() {
     let messages: Vec<_> = (0..20).map(|i| (floats(3), signal(&[axes(i, i)]))).collect();
     assert_times(&messages, 4);
-    // Where `axis_offset` says otherwise, it is in force.
+    // If `axis_offset` differs, it is in force.
     let sent = |i: usize| match i % 3 {
         0 => signal(&[axes(0, i)]),
         1 => signal(&[axes(0, i), offset(i as f64 + 7.0)]),
@@ -133,7 +133,7 @@ fn a_shape_that_came_and_went_is_not_given_to_other_messages() {
     };
     let rows = || fixed_lists(floats(30), 6);
     let mut messages: Vec<_> = (0..9).map(|i| (rows(), if i % 2 == 0 { with(&[5, 6]) } else { dims() })).collect();
-    // Of another type, which never has a shape.
+    // Messages of another type, which never have a shape.
     let columns: Vec<_> = ["a", "b", "c", "d", "e", "f"].iter().map(|name| (*name, floats(5))).collect();
     messages.extend((0..5).map(|_| (record(&columns), dims())));
     let back = back(&messages, 6);
@@ -143,7 +143,7 @@ fn a_shape_that_came_and_went_is_not_given_to_other_messages() {
 }
 
 #[test]
-fn a_shape_is_given_where_it_was_when_types_alternate() {
+fn a_shape_comes_back_only_with_its_type_when_types_alternate() {
     let flat = parameters(&[("shape", integers(&[5, 6])), ("dims", names(&["time", "ch"]))]);
     let rows = parameters(&[("dims", names(&["time", "ch"]))]);
     let messages: Vec<_> = (0..20)

@@ -1,5 +1,5 @@
-//! Recipes of messages that come from anybody: what is no recipe, contradicts itself, or does not fit the frames, is
-//! an error and never a panic.
+//! Recipes are not trusted: one that is invalid, contradicts itself, or does not fit the frames is an error and never a
+//! panic.
 
 use arrow::array::Array;
 use arrow::buffer::Buffer;
@@ -34,8 +34,8 @@ fn rebuild(message: Value, frames: usize) -> Result<arrow::array::ArrayRef, Rebu
 }
 
 #[test]
-fn the_json_is_what_its_documentation_says() {
-    // The order of members within `axes` is serde_json's affair.
+fn the_json_is_what_its_documentation_states() {
+    // The order of the members of `axes` is up to serde_json.
     let mut example_without_axes = example();
     let axes = example_without_axes["parameters"].as_object_mut().unwrap().remove("axes").unwrap();
     let axes: Value = serde_json::from_str(axes["string"].as_str().unwrap()).unwrap();
@@ -65,7 +65,7 @@ fn the_json_is_what_its_documentation_says() {
 }
 
 #[test]
-fn what_is_no_recipe_is_refused() {
+fn an_invalid_recipe_is_refused() {
     let with = |change: &dyn Fn(&mut Value)| {
         let mut recipe = example();
         change(&mut recipe);
@@ -118,7 +118,7 @@ fn what_is_no_recipe_is_refused() {
 }
 
 #[test]
-fn items_without_numbers_cannot_ask_for_memory() {
+fn items_without_numbers_cannot_demand_memory() {
     let list = |length: i64, inner: Value| json!({"list": {"length": length, "item": {"name": "item", "nullable": true, "type": inner}}});
     let column = |inner: Value| json!({"name": "x", "nullable": true, "type": inner});
     let nothing = (0..4).fold(json!({"struct": []}), |inner, _| list(i64::from(i32::MAX), inner));
@@ -219,7 +219,7 @@ fn a_stream_without_a_recipe_gives_the_axes_that_a_sink_would_take() {
         "x": {"kind": "coord", "unit": "", "data": ["a", {"label": "b"}, 3]},
     });
     assert_eq!(sent(&description), Some(expected));
-    // What a sink would refuse, and the whole message with it.
+    // A sink would refuse these axes, and the whole message with them.
     description.axes.insert("y".into(), linear(f64::NAN, None));
     description.axes.insert("x".into(), coord(json!(["a"])));
     let expected = json!({
@@ -239,7 +239,7 @@ fn more_frames_than_a_message_ever_had_are_a_run() {
     assert_eq!((array.len(), &sent["shape"]), (12, &integers(&[3, 4])));
 }
 
-/// A value somewhere in the recipe is exchanged.
+/// Replaces the value at `place` in the recipe.
 fn exchange(value: &mut Value, place: &mut usize, with: &Value) {
     if *place == 0 {
         *value = with.clone();

@@ -1,5 +1,5 @@
-//! Every type and shape there and back: messages of random structure, through frames that a reference model works out by
-//! hand, and back to what they were.
+//! Round trips of every type and shape: messages of random structure become frames, which a reference model checks, and
+//! messages again.
 
 use std::sync::Arc;
 
@@ -272,7 +272,7 @@ proptest! {
         outer in slice(),
         shape in any::<bool>(),
     ) {
-        // Small numbers, which every type holds.
+        // Small numbers, which every type can represent.
         let column = |dtype: Dtype, count: usize| -> ArrayRef {
             let bits = numbers(Dtype::Bool, count);
             let ones = bits.as_boolean().iter().map(Option::unwrap);
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn any_run_of_frames_is_understood_as_these_frames(
+    fn any_run_of_frames_is_read_as_these_frames(
         dtype in dtype(),
         shape in vec(1_usize..6, 1..4),
         axis in proptest::option::of(any::<prop::sample::Index>()),
@@ -323,7 +323,7 @@ proptest! {
         sent.insert("shape".into(), Parameter::ListInt(shape.iter().map(|&n| n as i64).collect()));
         sent.insert("dims".into(), Parameter::ListString(dims));
         let mut stored = interpret(&array, &sent, settings()).unwrap();
-        // Three messages, one behind the other.
+        // Three messages, one after the other.
         for _ in 0..2 {
             stored.samples.extend_from_within(..(stored.frames * stored.plan.frame_bytes()) as usize);
             stored.times.extend_from_within(..stored.frames as usize);
@@ -409,7 +409,8 @@ proptest! {
                         (description.dims.clone(), description.axes[&description.dims[0]].clone())
                     });
                     prop_assert_eq!(buffered, expected);
-                    // The layouts may differ: of one row it is not sure what grows. What they give is the same.
+                    // The recipes may differ, because one row does not reveal what grows. The rebuilt messages are the
+                    // same.
                     let (rebuilt, back) = stored.rebuild(None).unwrap();
                     prop_assert_eq!(&rebuilt, &array);
                     if setting == 0 {
@@ -458,7 +459,7 @@ fn samples_in_order_in_one_part_are_not_copied() {
         let numbers = rebuilt.as_fixed_size_list_opt().map_or(&rebuilt, |rows| rows.values()).clone();
         assert_eq!(numbers.to_data().buffers()[0].as_ptr(), memory.as_ptr());
 
-        // Not aligned to its type, it is copied once and right.
+        // If it is not aligned to its type, it is copied once, correctly.
         let mut shifted = vec![0];
         shifted.extend_from_slice(&stored.samples);
         let shifted = Buffer::from_slice_ref(&shifted).slice(1);
@@ -481,7 +482,7 @@ fn names_nullability_and_metadata_of_fields_come_back() {
 }
 
 #[test]
-fn a_run_says_the_rate_and_the_times_that_are_in_force() {
+fn a_run_has_the_rate_and_the_times_that_are_in_force() {
     let irregular =
         parameters(&[("sample_rate", integer(10)), ("axis_values", Parameter::ListFloat(vec![1.0, 2.0, 4.0]))]);
     let regular = parameters(&[("sample_rate", integer(10)), ("axis_offset", integer(1))]);
@@ -509,7 +510,7 @@ fn a_loss_is_marked_with_its_count() {
 }
 
 #[test]
-fn what_is_made_for_each_message_comes_back_in_its_type() {
+fn parameters_made_for_each_message_come_back_in_their_type() {
     let list = |values: &[f64]| Parameter::ListFloat(values.to_vec());
     let shapes = [
         (integers(&[3, 2]), names(&["time", "ch"])),
@@ -530,7 +531,7 @@ fn what_is_made_for_each_message_comes_back_in_its_type() {
         let sent = parameters(&[("sample_rate", integer(2)), ("axis_values", values)]);
         assert_comes_back(&interpret(&floats(3), &sent, settings()).unwrap(), &floats(3), &sent);
     }
-    // What the frames cannot tell is not made up: an offset beside the values is left out.
+    // Values that the frames do not contain are not invented: an offset sent with the values is left out.
     let sent =
         parameters(&[("axis_values", list(&[1.0, 4.0])), ("axis_offset", integer(9)), ("sample_rate", integer(2))]);
     let (_, back) = interpret(&floats(2), &sent, settings()).unwrap().rebuild(None).unwrap();
@@ -548,7 +549,7 @@ fn an_offset_in_axes_that_is_not_in_force_comes_back_as_it_was() {
         let Some(Parameter::String(text)) = sent.get("axes") else { return None };
         Some(serde_json::from_str(text).unwrap())
     };
-    // The same axes with every message, whose offset is that of the first.
+    // Every message has the same axes, whose offset is that of the first message.
     for offset in 0..5 {
         let stored = store(&mut interpreter, &floats(4), &sent(0, offset)).unwrap();
         assert_eq!(stored.times[0], offset as f64);
@@ -556,7 +557,7 @@ fn an_offset_in_axes_that_is_not_in_force_comes_back_as_it_was() {
         assert_eq!(axes(&back), axes(&sent(0, offset)));
         assert_eq!(back["axis_offset"], integer(offset));
     }
-    // One that is of each message, and another: gone, rather than wrong.
+    // If each message has its own offset, different from the one in force, it is left out rather than wrong.
     for place in 1..9 {
         let stored = store(&mut interpreter, &floats(4), &sent(place, place + 1)).unwrap();
         let (_, back) = stored.rebuild(None).unwrap();

@@ -1,4 +1,4 @@
-//! What is static is described once; what changes with the messages never makes a description of its own.
+//! Static parameters are described once. Parameters that change with the messages never cause a new description.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn plans(parameters: impl Fn(i64) -> MetadataParameters) -> Vec<Arc<Plan>> {
 }
 
 #[test]
-fn messages_that_say_the_same_share_one_plan() {
+fn messages_with_equal_parameters_share_one_plan() {
     let sent = parameters(&[("montage", text("10-20")), ("shape", integers(&[2, 3])), ("sample_rate", integer(5))]);
     let plans = plans(|_| sent.clone());
     assert_eq!(plans.len(), 1);
@@ -31,7 +31,7 @@ fn messages_that_say_the_same_share_one_plan() {
 }
 
 #[test]
-fn what_belongs_to_one_message_is_no_change() {
+fn parameters_of_one_message_are_not_changes() {
     let plans = plans(|i| {
         parameters(&[
             ("sequence", integer(i)),
@@ -93,7 +93,7 @@ fn an_attribute_that_stays_is_described_among_names_that_do_not() {
 }
 
 #[test]
-fn a_time_that_is_one_is_an_attribute_until_it_changes() {
+fn a_true_timestamp_is_an_attribute_until_it_changes() {
     let at = |ns| Parameter::Timestamp(chrono::DateTime::from_timestamp_nanos(ns));
     let same = plans(|_| parameters(&[("timestamp", at(5))]));
     assert_eq!(same[0].description().attrs["timestamp"], Attr::Timestamp(5));
@@ -103,7 +103,7 @@ fn a_time_that_is_one_is_an_attribute_until_it_changes() {
 }
 
 #[test]
-fn an_offset_in_axes_is_no_change() {
+fn an_offset_in_axes_is_not_a_change() {
     let plans = plans(|i| {
         let axes = format!(r#"{{"time":{{"kind":"linear","unit":"s","gain":0.5,"offset":{i}}}}}"#);
         parameters(&[("axes", Parameter::String(axes)), ("dims", names(&["time"]))])
@@ -132,7 +132,7 @@ fn values_that_come_and_go_settle() {
 }
 
 #[test]
-fn the_number_of_frames_is_no_change() {
+fn the_number_of_frames_is_not_a_change() {
     let mut interpreter = Interpreter::new("data", MessageSettings::default());
     let mut plans = Vec::new();
     for frames in [5, 3, 3, 8, 1] {
@@ -146,7 +146,7 @@ fn the_number_of_frames_is_no_change() {
 }
 
 #[test]
-fn a_shape_that_is_overruled_and_changes_makes_few_descriptions() {
+fn a_shape_that_is_overridden_and_changes_makes_few_descriptions() {
     let settings = MessageSettings { shape: Some(vec![12]), ..MessageSettings::default() };
     let mut interpreter = Interpreter::new("data", settings);
     let mut plans = Vec::new();
@@ -182,7 +182,7 @@ fn columns_that_keep_changing_leave_the_description_for_good() {
 }
 
 #[test]
-fn new_settings_hold_from_the_next_message_on() {
+fn new_settings_apply_from_the_next_message_on() {
     let mut interpreter = Interpreter::new("data", MessageSettings::default());
     let sent = parameters(&[("montage", text("10-20"))]);
     let first = store(&mut interpreter, &floats(6), &sent).unwrap();

@@ -16,7 +16,7 @@ pub const SEND_NS: i64 = 1_700_000_000_123_456_789;
 
 pub const MARKS: Marks = Marks { send_ns: SEND_NS, generation: 3, position: 70, lost: 0 };
 
-/// A message as frames in memory of its own.
+/// A message as frames, in its own memory.
 #[derive(Clone, Debug)]
 pub struct Stored {
     pub plan: Arc<Plan>,
@@ -36,7 +36,7 @@ pub fn store(
     let mut samples = vec![0xaa; chunk.bytes() as usize];
     chunk.fill(0..frames, &mut samples);
 
-    // A ring asks for the frames in two parts where it wraps.
+    // Where a ring wraps, the frames are filled in two parts.
     let middle = frames / 2;
     let mut parts = vec![0x55; samples.len()];
     let (one, two) = parts.split_at_mut((middle * plan.frame_bytes()) as usize);
@@ -65,7 +65,7 @@ impl Stored {
         Format::new(self.plan.dtype(), self.plan.frame_shape(), self.plan.rate_hz().unwrap_or(0.0), 1000).unwrap()
     }
 
-    /// The description, with the layout as it comes out of a metadata segment.
+    /// The description as it is read from a metadata segment, with the recipe as JSON.
     pub fn description(&self) -> Description {
         let mut description = self.plan.description().clone();
         let text = serde_json::to_string(&description.message).unwrap();
@@ -77,7 +77,7 @@ impl Stored {
         Rebuilder::new(&self.format(), &self.description()).unwrap()
     }
 
-    /// The message again, from samples that lie in one part, or in two with `split` frames in the first.
+    /// Rebuilds the message from samples in one part, or in two with `split` frames in the first.
     pub fn rebuild(&self, split: Option<u64>) -> Result<(ArrayRef, MetadataParameters), RebuildError> {
         let split = split.unwrap_or(0);
         let (one, two) = self.samples.split_at((split * self.plan.frame_bytes()) as usize);
@@ -87,7 +87,7 @@ impl Stored {
     }
 }
 
-/// Checks that the message comes back as it was, with nothing but the mirror's marks besides.
+/// Checks that the message comes back unchanged, apart from the mirror's marks.
 pub fn assert_comes_back(stored: &Stored, array: &ArrayRef, parameters: &MetadataParameters) {
     for split in [None, Some(stored.frames / 2)] {
         let (rebuilt, mut sent) = stored.rebuild(split).unwrap();

@@ -1,4 +1,4 @@
-//! Units of the buffered axis in the parameter `axes`: the ring has seconds, whatever the source counts in.
+//! Units of the buffered axis in the parameter `axes`: the ring has seconds, regardless of the source's unit.
 
 use std::sync::Arc;
 
@@ -124,7 +124,7 @@ fn offsets_in_milliseconds_that_move_on_make_one_description() {
 }
 
 #[test]
-fn a_rate_beside_a_gain_in_milliseconds_contradicts_nothing() {
+fn a_rate_does_not_contradict_a_gain_in_milliseconds() {
     let mut parameter = sent(&linear("ms", 5.0));
     parameter.insert("sample_rate".into(), integer(200));
     let setting = MessageSettings { sample_rate_hz: Some(200.0), ..auto() };
@@ -151,7 +151,7 @@ fn the_offset_that_wins_is_in_seconds_and_so_are_axis_values() {
 }
 
 #[test]
-fn an_axis_that_is_no_time_keeps_its_unit_and_its_numbers() {
+fn an_axis_other_than_time_keeps_its_unit_and_its_numbers() {
     for unit in ["Hz", "mm", "MS", "m", "d B"] {
         let mut sent = sent(&from(unit, 0.25, 7.0));
         for rate in [None, Some(200)] {
@@ -167,7 +167,7 @@ fn an_axis_that_is_no_time_keeps_its_unit_and_its_numbers() {
         assert_eq!(*buffered(&stored), Axis::Linear { unit: unit.into(), gain: 0.25, offset: None });
         assert_eq!(stored.plan.rate_hz(), Some(50.0));
     }
-    // Nor are units of axes that are not buffered touched.
+    // The units of axes that are not buffered are not converted either.
     let other = json!({"ch": {"kind": "linear", "unit": "ms", "gain": 3.0, "offset": 1.0}});
     let stored = interpret(&floats(40), &sent(&other), auto()).unwrap();
     let expected = Axis::Linear { unit: "ms".into(), gain: 3.0, offset: Some(1.0) };
@@ -175,7 +175,7 @@ fn an_axis_that_is_no_time_keeps_its_unit_and_its_numbers() {
 }
 
 #[test]
-fn times_beyond_all_seconds_are_refused() {
+fn times_that_overflow_in_seconds_are_refused() {
     for axes in [linear("h", 1e308), from("h", 1.0, -1e308)] {
         let refusal = interpret(&floats(40), &sent(&axes), auto()).unwrap_err().to_string();
         assert!(refusal.contains("`axes`") && refusal.contains("seconds"), "{refusal}");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Writes log lines that dora understands: one JSON object per line on standard output, with `timestamp`, `level`,
 /// `node_id`, `message` and `fields` (text by name). dora shows the message and keeps the fields in its log file.
 ///
-/// Lines that cannot be written are dropped: a reader that is gone (a daemon that died) is not a reason to stop.
+/// Lines that cannot be written are dropped: a daemon that died is not a reason to stop.
 #[derive(Clone, Debug)]
 pub struct Log {
     node: String,
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_json_object_whatever_the_message_holds() {
+    fn a_line_is_one_json_object_for_any_message() {
         let line = render("t", "warn", "n", "two\nlines \"quoted\"", &[("frames", "5".into())]);
         assert_eq!(line.matches('\n').count(), 1);
         let entry: Value = serde_json::from_str(&line).unwrap();

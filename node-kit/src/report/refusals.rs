@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long a reason is not logged again.
+/// Least time before the same reason is logged again.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Most distinct reasons that are kept. Reasons can contain lengths and names from a source, so their number must be
+/// Most distinct reasons that are kept. Reasons can contain lengths and names from a source, so their number has to be
 /// bounded.
 const MAX_REASONS: usize = 32;
 
-const OTHERS: &str = "messages were refused for yet other reasons";
+const OTHERS: &str = "messages were refused for further reasons";
 
 /// Counts refused messages, and decides which of them to log.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_without_end_are_gathered() {
+    fn reasons_beyond_the_limit_are_counted_as_one() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
         for length in 0..MAX_REASONS {
             assert!(refusals.add(format!("length {length}"), now).is_some());

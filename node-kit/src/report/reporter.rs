@@ -59,7 +59,7 @@ impl Reporter {
         let row = DoraArray::from_array(status.row());
         if let Err(error) = node.send_output(output.clone(), MetadataParameters::default(), row) {
             self.log.warn(&format!("output status could not be sent: {error}"));
-            // Without dora the output has no receiver, and this would be logged every second.
+            // If dora is gone, each report would fail, and this would be logged every second.
             self.output = None;
         }
     }

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum SettingsError {
     /// A key of the node's environment that is almost a known one.
-    #[error("setting {found} is not known; the nearest known key is {nearest}: write that, or rename it")]
+    #[error("setting {found} is not known; the nearest known key is {nearest}; use that key, or rename the variable")]
     NearMiss {
         /// The key as written.
         found: String,
@@ -25,14 +25,14 @@ pub enum SettingsError {
         /// Every key that can be set.
         known: String,
     },
-    /// A value that its key does not take.
+    /// A value that its key does not accept.
     #[error("setting {key}: expected {expected}, found {found}")]
     BadValue {
         /// The key as written.
         key: String,
-        /// What it takes.
+        /// What the key accepts.
         expected: String,
-        /// What it got.
+        /// What was found.
         found: String,
     },
     /// Both settings for the ring's length at once.
@@ -72,7 +72,7 @@ pub enum SettingsError {
 pub type Result<T> = std::result::Result<T, SettingsError>;
 
 impl SettingsError {
-    /// `Ok` without mistakes, the mistake itself if there is one, else [`SettingsError::Several`].
+    /// `Ok` if there are no mistakes, the mistake itself if there is one, else [`SettingsError::Several`].
     pub(super) fn collect(mut mistakes: Vec<SettingsError>) -> Result<()> {
         match mistakes.len() {
             0 => Ok(()),

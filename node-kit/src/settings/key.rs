@@ -14,7 +14,7 @@ pub(super) fn near_miss<'a>(written: &str, known: &[&'a str]) -> Option<&'a str>
         .or_else(|| known.iter().copied().find(|key| distance(written, key) == 1))
 }
 
-/// The key among `known` nearest to `written`, if it shares at least half of its letters' places.
+/// The key among `known` nearest to `written`, if at most half of its letters have to be edited.
 pub(super) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let written = fold(written);
     let (distance, key) = known.iter().map(|&key| (distance(&written, &fold(key)), key)).min_by_key(|&(d, _)| d)?;
@@ -51,7 +51,7 @@ mod tests {
     const KNOWN: &[&str] = &["SHMEM_NAME", "BUF_DUR", "AXIS", "KEY"];
 
     #[test]
-    fn one_slip_of_the_hand_is_a_near_miss() {
+    fn one_edit_or_another_notation_is_a_near_miss() {
         for (written, meant) in [
             ("SHMEM_NAM", "SHMEM_NAME"),
             ("SHMEM_NAMEE", "SHMEM_NAME"),
@@ -69,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn known_and_distant_keys_are_no_near_misses() {
+    fn known_and_distant_keys_are_not_near_misses() {
         for written in ["SHMEM_NAME", "KEY", "RUST_LOG", "PYTHONPATH", "SHMEM_SIZE", "BUF_LEN", "PATH", ""] {
             assert_eq!(near_miss(written, KNOWN), None, "{written}");
         }
     }
 
     #[test]
-    fn the_nearest_key_is_offered_only_when_it_resembles() {
+    fn the_nearest_key_is_suggested_only_if_it_is_similar() {
         assert_eq!(nearest("buf_duration", &["shmem_name", "buf_dur"]), None);
         assert_eq!(nearest("bufdurs", &["shmem_name", "buf_dur"]), Some("buf_dur"));
         assert_eq!(nearest("SHMEM", &["shmem_name", "buf_dur"]), Some("shmem_name"));

@@ -101,7 +101,7 @@ pub(super) const TABLE: &[Entry<MirrorSettings>] = &[
 
 fn owner(setting: &Setting<'_>) -> Result<u32> {
     let uid = setting.parsed().as_u64().and_then(|uid| u32::try_from(uid).ok());
-    uid.ok_or_else(|| setting.bad("the number of a user, as `id -u` prints it"))
+    uid.ok_or_else(|| setting.bad("a numeric user id, as printed by `id -u`"))
 }
 
 fn chunk(setting: &Setting<'_>) -> Result<ChunkBy> {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_all_told() {
+    fn every_mistake_is_reported() {
         let error = read(&[("SHMEMNAME", "eeg"), ("START", "now"), ("OWNER", "root")]).unwrap_err().to_string();
         for part in ["nearest known key is SHMEM_NAME", "SHMEM_NAME is missing", "newest, oldest", "setting OWNER"] {
             assert!(error.contains(part), "{part}: {error}");

@@ -47,7 +47,7 @@ pub struct SinkSettings {
     pub max_bytes: u64,
     /// Permissions of the segments: 0600, 0640 or 0644.
     pub mode: u32,
-    /// Path of a Unix socket whose listener is informed of every step of the stream; unset: there is no listener.
+    /// Path of a Unix socket whose listener is informed of every step of the stream. Unset: there is no listener.
     pub conn: Option<PathBuf>,
 }
 
@@ -78,11 +78,11 @@ impl SinkSettings {
         Ok(settings)
     }
 
-    /// The settings after a live change by `document`: a YAML mapping with the keys in lower case. A `null` restores the
-    /// value in `initial`, the settings at the node's start. `buf_dur` and `buf_frames` replace each other.
+    /// The settings after a live change by `document`: a YAML mapping with the keys in lower case. A `null` restores
+    /// the value in `initial`, the settings at the node's start. `buf_dur` and `buf_frames` replace each other.
     ///
     /// # Errors
-    /// Every mistake at once. Then `self` stays in force.
+    /// Every mistake at once. In this case `self` stays in force.
     pub fn changed_by_document(&self, initial: &Self, document: &str) -> Result<Self> {
         let not_a_document = |found: &str| SettingsError::NotADocument { found: found.to_owned() };
         let mapping = match serde_yaml::from_str(document) {
@@ -129,7 +129,7 @@ impl SinkSettings {
             let (duration, frames) = ("buf_dur".to_owned(), "buf_frames".to_owned());
             mistakes.push(SettingsError::TwoLengths { duration, frames });
         }
-        // What returns to its initial value comes first, so that a named length is not undone by the other's null.
+        // Values that return to their initial ones come first, so that the null of one length does not undo the other.
         for (entry, _) in changes.iter().filter(|(_, value)| value.is_null()) {
             match entry.check_live() {
                 Ok(()) => (entry.copy)(&mut settings, initial),
@@ -145,7 +145,7 @@ impl SinkSettings {
         Ok(settings)
     }
 
-    /// Whether `other` asks for another ring: a new generation is due.
+    /// Whether `other` requires a different ring, and so a new generation.
     pub fn changes_ring(&self, other: &Self) -> bool {
         TABLE.iter().any(|entry| entry.change == Change::Generation && (entry.differs)(self, other))
     }
@@ -213,7 +213,7 @@ fn conn(setting: &Setting<'_>) -> Result<Option<PathBuf>> {
     Ok((!path.is_empty()).then(|| path.into()))
 }
 
-/// The setting whose key `is` true of.
+/// The setting whose key satisfies `is`.
 fn find(is: impl Fn(&str) -> bool) -> Option<&'static Entry<SinkSettings>> {
     TABLE.iter().find(|entry| is(entry.key))
 }
@@ -332,13 +332,13 @@ mod tests {
     }
 
     #[test]
-    fn several_mistakes_are_all_told() {
+    fn every_mistake_is_reported() {
         let error =
             read(&[("BUF_DUR", "1"), ("BUF_FRAMES", "1"), ("SHMEM_NAEM", "x"), ("MODE", "7")]).unwrap_err().to_string();
         for part in ["BUF_DUR and BUF_FRAMES", "nearest known key is SHMEM_NAME", "setting MODE"] {
             assert!(error.contains(part), "{part}: {error}");
         }
-        // Each under the name of the variable that has it.
+        // Each setting is named by the variable that has it.
         let error = read(&[("DORA_SHM_BUF_DUR", "1"), ("BUF_FRAMES", "1")]).unwrap_err().to_string();
         assert!(error.starts_with("settings DORA_SHM_BUF_DUR and BUF_FRAMES both"), "{error}");
     }
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_two_lengths_the_latest_wins_live_but_not_both_at_once() {
+    fn the_latest_of_the_two_lengths_wins_but_both_at_once_are_refused() {
         let initial = SinkSettings::default();
         let frames = initial.changed_by_document(&initial, "buf_frames: 10").unwrap();
         assert_eq!(frames.length, Length::Frames(10));

@@ -30,8 +30,8 @@ pub(super) struct Found {
 impl NodeEnv {
     /// The settings of `known` keys, and every near miss of one.
     ///
-    /// `others` are the keys of the other node. As `DORA_SHM_<KEY>` they may be in the environment of both nodes, so they are
-    /// not near misses there.
+    /// `others` are the keys of the other node. As `DORA_SHM_<KEY>` they may be in the environment of both nodes, so
+    /// they are not near misses there.
     pub(super) fn collect(&self, known: &[&'static str], others: &[&'static str]) -> (Vec<Found>, Vec<SettingsError>) {
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
         let mut mistakes = Vec::new();
@@ -42,7 +42,7 @@ impl NodeEnv {
             .filter_map(|(key, value)| Some((key, key.strip_prefix(PREFIX)?, value)))
             .filter(|(_, stem, _)| known.contains(stem) || !others.contains(stem));
         let own = self.own.iter().filter(|(key, _)| !key.starts_with(PREFIX)).map(|(key, value)| (key, &**key, value));
-        // The node's own bare keys come last: they win.
+        // The node's own bare keys come last, so they win.
         for (written, stem, value) in shared.chain(own) {
             if let Some(key) = known.iter().find(|&&key| key == stem) {
                 found.insert(key, Found { key, written: written.clone(), value: Value::String(value.clone()) });
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefixed_name_counts_wherever_it_stands_and_the_bare_one_wins() {
+    fn a_prefixed_name_counts_in_both_environments_and_the_bare_one_wins() {
         let (found, _) = collect(&[], &[("DORA_SHM_BUF_DUR", "5")]);
         assert_eq!(found, [("BUF_DUR", value("5"))]);
         let (found, _) = collect(&[("DORA_SHM_BUF_DUR", "6")], &[("DORA_SHM_BUF_DUR", "5")]);

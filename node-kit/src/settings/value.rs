@@ -43,7 +43,7 @@ impl Setting<'_> {
         Ok(name)
     }
 
-    /// `a.b` or `a.b,c`: taken as written, without blanks around a path.
+    /// `a.b` or `a.b,c`: taken as written, except for blanks around a path.
     pub fn paths(&self, expected: &str) -> Result<Vec<String>> {
         let text = self.verbatim(expected)?;
         let paths: Vec<String> = text.split(',').map(|path| path.trim().to_owned()).collect();
@@ -115,7 +115,7 @@ fn parse(value: &Value) -> Value {
     }
 }
 
-/// A whole number, even if it was written `2.0`.
+/// A whole number, even if written as `2.0`.
 fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let number = value.as_f64()?;

@@ -1,4 +1,4 @@
-//! The socket of one listener, on a thread of its own: nothing that a listener does or leaves undone is felt outside.
+//! The socket of one listener, on its own thread, so that a listener can never block the sink.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -21,20 +21,20 @@ use super::wire::{self, Inbox, Received};
 
 /// The first pause before the next attempt to connect. It doubles with each failure.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause between two attempts: a late listener is found within this time.
+/// The longest pause between two attempts: a listener that starts late is found within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The pause after a listener asked for a key: it will ask again, and complain each time.
+/// The pause after a listener has requested a key: it requests one, and reports a failure, at each connection.
 const PAUSE_AFTER_CHALLENGE: Duration = Duration::from_secs(5);
 
-/// How long sending the last strings may take.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Most time for sending the last strings.
+const LAST_STRINGS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Bytes that are read from the socket at once.
+/// Most bytes that are read from the socket at once.
 const PIECE: usize = 4096;
-/// Pieces that a socket of Linux's usual size can hold.
+/// Pieces that a socket of Linux's default size can hold.
 const FULL_SOCKET: usize = 64;
 
-/// Characters of a listener's message that are logged.
+/// Most characters of a listener's message that are logged.
 const SHOWN: usize = 60;
 
 /// A connection, or the repeated attempts to make one.
@@ -44,7 +44,7 @@ pub struct Link {
     thread: JoinHandle<()>,
 }
 
-/// What the thread and its owner share. The lock is never held across anything that waits.
+/// What the thread and its owner share. The lock is never held while waiting.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -57,7 +57,7 @@ struct State {
     /// What a new listener is sent first.
     so_far: Words,
     connected: bool,
-    /// When to give up sending the last strings, once there are any.
+    /// When to give up sending the last strings. `None`: the connection is not to end.
     ends: Option<Instant>,
 }
 
@@ -81,7 +81,7 @@ impl Shared {
 }
 
 impl Link {
-    /// Connects to the listener at `path`, and sends it `so_far` first. If there is no listener, it keeps trying.
+    /// Connects to the listener at `path`, and sends `so_far` first. If there is no listener, the thread keeps trying.
     ///
     /// # Errors
     /// If the thread cannot be created.
@@ -89,7 +89,8 @@ impl Link {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let shared = Arc::new(Shared::default());
         shared.state().so_far = so_far;
-        // Here, and not on the thread: a listener that is already there misses no step, however late the thread runs.
+        // Connect here rather than on the thread, so that a listener that is already there misses no step, however late
+        // the thread runs.
         let first = connect(path);
         if first.is_ok() {
             shared.connected();
@@ -114,11 +115,11 @@ impl Link {
         &self.path
     }
 
-    /// Sends `words`; `so_far` leads to the same state. Never blocks. Returns whether strings were dropped because the listener
-    /// does not read.
-    pub fn tell(&self, words: &[&'static str], so_far: Words) -> bool {
+    /// Sends `words`. `so_far` are the strings that lead to the same state. Never blocks. Returns whether strings were
+    /// dropped because the listener does not read.
+    pub fn send(&self, words: &[&'static str], so_far: Words) -> bool {
         let mut state = self.shared.state();
-        // A later listener gets the state as it is then, not the steps that led to it.
+        // A later listener is sent the state at that time, not the steps that led to it.
         let dropped = state.connected && state.outbox.add(words, so_far.clone());
         state.so_far = so_far;
         drop(state);
@@ -131,38 +132,38 @@ impl Link {
         self.shared.state().outbox.dropped()
     }
 
-    /// Sends `close`, or `instead` in place of everything if too much waits already, and ends the connection. Does not block;
-    /// the thread ends within half a second.
+    /// Sends `close` and ends the connection. If too many strings wait already, `instead` replaces all of them. Does
+    /// not block: the thread ends within half a second.
     pub fn end(self, instead: Words) -> JoinHandle<()> {
         let mut state = self.shared.state();
         if state.connected {
             state.outbox.add(&[CLOSE], instead);
         }
-        state.ends = Some(Instant::now() + LAST_WORDS);
+        state.ends = Some(Instant::now() + LAST_STRINGS_TIMEOUT);
         drop(state);
         self.shared.wake.notify_one();
         self.thread
     }
 }
 
-/// The thread's side.
+/// The state of the thread.
 struct Worker {
     path: PathBuf,
     shared: Arc<Shared>,
     quit: Quit,
     log: Log,
     logged: Refusals,
-    /// Why no listener could be reached, as it was logged.
+    /// Why the listener could not be reached, as last logged.
     absent: Option<io::ErrorKind>,
-    /// The listener has asked for a key. It takes what it is sent for the answer, refuses it, and disconnects.
+    /// The listener has requested a key. It takes whatever it is sent for the reply, refuses it, and disconnects.
     challenged: bool,
 }
 
-/// How a conversation ended.
+/// How a connection ended.
 enum Ended {
-    /// By this side.
+    /// This side closed it.
     Closed,
-    /// By the other side.
+    /// The other side closed it, or broke the protocol.
     Gone(String),
 }
 
@@ -180,28 +181,32 @@ impl Worker {
                     }
                     self.absent = None;
                     self.challenged = false;
-                    self.tell(Log::info, "connected".into());
+                    self.log_limited(Log::info, "connected".into());
                     let began = Instant::now();
                     let ended = self.converse(&stream).await;
                     self.shared.disconnected();
                     if self.shared.state().ends.is_some() {
                         return;
                     }
-                    // A listener that comes and goes at once is not worth an attempt every few milliseconds.
+                    // If the listener disconnects right after connecting, the pause grows, as if there were no
+                    // listener.
                     if began.elapsed() >= LONGEST_PAUSE {
                         pause = SHORTEST_PAUSE;
                     }
                     match ended {
                         Ended::Closed => return,
-                        // It was logged when the listener asked for the key.
+                        // This was logged when the listener requested the key.
                         Ended::Gone(_) if self.challenged => pause = PAUSE_AFTER_CHALLENGE,
-                        Ended::Gone(how) => self.tell(Log::warn, format!("{how}; trying to connect again")),
+                        Ended::Gone(how) => self.log_limited(Log::warn, format!("{how}; trying to connect again")),
                     }
                 }
                 Err(error) => {
                     self.shared.disconnected();
                     if self.absent.replace(error.kind()) != Some(error.kind()) {
-                        self.tell(Log::warn, format!("cannot connect yet ({error}); trying again until it succeeds"));
+                        self.log_limited(
+                            Log::warn,
+                            format!("cannot connect yet ({error}); trying again until it succeeds"),
+                        );
                     }
                 }
             }
@@ -212,7 +217,7 @@ impl Worker {
         }
     }
 
-    /// Waits. Returns false if the end came meanwhile.
+    /// Waits for `pause`. Returns false if the connection is to end.
     async fn pause(&self, pause: Duration) -> bool {
         let until = tokio::time::Instant::now() + pause;
         loop {
@@ -239,7 +244,8 @@ impl Worker {
                 state.ends
             };
             if sending.is_empty() && ends.is_some() {
-                // If a socket is closed with unread bytes, the other side gets an error in place of an end.
+                // Read what is left: if a socket is closed with unread bytes, the other side gets an error rather than
+                // the end.
                 let _ = self.receive(stream, &mut inbox, FULL_SOCKET);
                 return Ended::Closed;
             }
@@ -275,12 +281,13 @@ impl Worker {
                 Err(error) => sent = Err(gone(&error)),
             }
         }
-        // "quit" counts even if the listener has disconnected since.
+        // "quit" counts even if the listener has disconnected after sending it.
         self.receive(stream, inbox, if sent.is_err() { FULL_SOCKET } else { 1 })?;
         sent
     }
 
-    /// Reads what has come, up to a number of pieces: a talkative listener must not block everything else.
+    /// Reads what has come, but at most `pieces` pieces: a listener that sends without end must not block everything
+    /// else.
     fn receive(&mut self, stream: &UnixStream, inbox: &mut Inbox, pieces: usize) -> Result<(), Ended> {
         let mut bytes = [0; PIECE];
         for _ in 0..pieces {
@@ -292,7 +299,8 @@ impl Worker {
             };
             let taken = inbox.take(&bytes[..length], |received| self.received(received));
             if let Err(wire::BadLength(length)) = taken {
-                let reason = format!("what listens there speaks another language (a message of {length} bytes)");
+                let reason =
+                    format!("the listener does not use Python's multiprocessing.connection (message length {length})");
                 return Err(Ended::Gone(reason));
             }
         }
@@ -305,32 +313,33 @@ impl Worker {
                 if self.quit.ask() {
                     let path = &self.path;
                     self.log.info(&format!(
-                        "CONN {path:?}: the listener says \"quit\": the stream is closed and the node ends"
+                        "CONN {path:?}: the listener sent \"quit\"; the stream is closed and the node ends"
                     ));
                 }
             }
             Received::Text(text) => {
                 let shown: String = text.chars().take(SHOWN).collect();
                 let rest = if shown.len() < text.len() { "..." } else { "" };
-                self.tell(Log::warn, format!("ignored {shown:?}{rest} from the listener; it can say \"quit\""));
+                self.log_limited(Log::warn, format!("ignored {shown:?}{rest} from the listener; expected \"quit\""));
             }
             Received::Other(_) if self.challenged => {}
             Received::Other(bytes) => {
                 let what =
                     format!("ignored a message of {bytes} bytes, which is not a pickled string, from the listener");
-                self.tell(Log::warn, what);
+                self.log_limited(Log::warn, what);
             }
             Received::Challenge => {
                 self.challenged = true;
-                let refusal = "the listener wants a key (authkey), which this node does not have; make the Listener \
-                               without authkey";
-                self.tell(Log::warn, refusal.into());
+                let refusal = "the listener requests a key (authkey), which this node does not have; create the \
+                               Listener without authkey";
+                self.log_limited(Log::warn, refusal.into());
             }
         }
     }
 
-    /// Logs a sentence, unless it was logged a moment ago: a listener can connect, disconnect and talk as often as it likes.
-    fn tell(&mut self, log: fn(&Log, &str), sentence: String) {
+    /// Logs a sentence, unless it was logged in the last ten seconds: a listener can connect, disconnect and send
+    /// without limit.
+    fn log_limited(&mut self, log: fn(&Log, &str), sentence: String) {
         if let Some(line) = self.logged.add(sentence, Instant::now()) {
             log(&self.log, &format!("CONN {:?}: {line}", self.path));
         }
@@ -338,7 +347,7 @@ impl Worker {
 }
 
 fn gone(error: &io::Error) -> Ended {
-    Ended::Gone(format!("the listener is gone ({error})"))
+    Ended::Gone(format!("the connection to the listener broke ({error})"))
 }
 
 /// Connects without blocking, even if the listener's queue of connections is full.
@@ -348,9 +357,10 @@ fn connect(path: &Path) -> io::Result<StdUnixStream> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(socket.into()),
-        Err(Errno::AGAIN) => {
-            Err(io::Error::new(io::ErrorKind::WouldBlock, "the listener accepts no connection, and its queue is full"))
-        }
+        Err(Errno::AGAIN) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "the listener does not accept connections, and its queue is full",
+        )),
         Err(errno) => Err(errno.into()),
     }
 }

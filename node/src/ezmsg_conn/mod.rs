@@ -1,5 +1,5 @@
-//! `CONN`: informs a listener outside the dataflow, made with Python's `multiprocessing.connection`, of every step of the
-//! stream. The listener can end the node. It is the `conn` of ezmsg's `ShMemCircBuff`.
+//! `CONN`: informs a listener outside the dataflow, made with Python's `multiprocessing.connection`, of every step of
+//! the stream. The listener can end the node. It is the `conn` of ezmsg's `ShMemCircBuff`.
 //!
 //! `steps` has the strings, `wire` and `pickle` the bytes, `outbox` the queue, `link` the socket.
 
@@ -21,13 +21,13 @@ use self::link::Link;
 use self::quit::Quit;
 use self::steps::{CLOSE, Steps, Words};
 
-/// The listener, if there is one, and what it is sent. Dropping it says goodbye.
+/// The listener, if there is one, and what it is sent. Dropping this sends the end of the stream and disconnects.
 ///
-/// No call blocks for a listener, except that dropping waits up to half a second until it has the last strings.
+/// No call waits for a listener, except that dropping blocks for up to half a second until the last strings are sent.
 pub struct Conn {
     steps: Steps,
     link: Option<Link>,
-    /// Threads of former connections.
+    /// Threads of earlier connections, which are ending.
     leaving: Vec<JoinHandle<()>>,
     /// Strings that were dropped for listeners before the current one.
     dropped_before: u64,
@@ -61,7 +61,7 @@ impl Conn {
         self.quit.stops(stopper);
     }
 
-    /// Ends the connection and starts one to the listener at `path`, if that is another.
+    /// If `path` differs from the current path, ends the connection and starts one to the listener at `path`.
     pub fn set_path(&mut self, path: Option<&Path>) {
         if path == self.link.as_ref().map(Link::path) {
             return;
@@ -71,38 +71,38 @@ impl Conn {
         let Some(path) = path else { return };
         match Link::start(path, self.steps.so_far(), self.quit.clone(), self.log.clone()) {
             Ok(link) => self.link = Some(link),
-            Err(error) => self.log.warn(&format!("CONN {path:?}: there is no connection: {error}")),
+            Err(error) => self.log.warn(&format!("CONN {path:?}: cannot start the connection: {error}")),
         }
     }
 
     /// The stream has moved to another name.
     pub fn moved(&mut self) {
         let words = self.steps.opened();
-        self.tell(&words);
+        self.send(&words);
     }
 
     /// A generation has begun.
     pub fn begun(&mut self, description: &Description) {
         let words = self.steps.begun(description);
-        self.tell(&words);
+        self.send(&words);
     }
 
     /// A description is in force.
     pub fn described(&mut self, description: &Description) {
         let words = self.steps.described(description);
-        self.tell(&words);
+        self.send(&words);
     }
 
     /// The ring will get no more frames, and the next message begins another.
     pub fn ring_ended(&mut self) {
         let words = self.steps.ring_ended();
-        self.tell(&words);
+        self.send(&words);
     }
 
     /// The stream is about to be closed.
     pub fn ending(&mut self) {
         if !std::mem::replace(&mut self.ending, true) {
-            self.tell(&Steps::ending());
+            self.send(&Steps::ending());
         }
     }
 
@@ -111,19 +111,21 @@ impl Conn {
         self.dropped_before + self.link.as_ref().map_or(0, Link::dropped)
     }
 
-    fn tell(&mut self, words: &[&'static str]) {
+    fn send(&mut self, words: &[&'static str]) {
         let Some(link) = self.link.as_ref().filter(|_| !words.is_empty()) else { return };
         let so_far = if self.ending { words.to_vec() } else { self.steps.so_far() };
-        if link.tell(words, so_far) && !std::mem::replace(&mut self.warned, true) {
+        if link.send(words, so_far) && !std::mem::replace(&mut self.warned, true) {
             self.log.warn(&format!(
-                "CONN {:?}: the listener does not read what it is sent. The stream goes on; strings are dropped and \
-                 counted (conn_dropped), and when it reads again it gets those that lead to the current state",
+                "CONN {:?}: the listener does not read what it is sent; strings are dropped and counted (conn_dropped). \
+                 The stream continues. When the listener reads again, it is sent the strings that lead to the current \
+                 state",
                 link.path()
             ));
         }
     }
 
-    /// Ends the connection with `close`. A listener that has not read for long gets `instead` in place of all that waits.
+    /// Ends the connection with `close`. If the listener has not read for long, `instead` replaces all strings that
+    /// wait.
     fn leave(&mut self, instead: Words) {
         if let Some(link) = self.link.take() {
             self.dropped_before += link.dropped();
@@ -137,7 +139,7 @@ impl Drop for Conn {
         self.ending();
         self.leave([Steps::ending(), vec![CLOSE]].concat());
         for thread in self.leaving.drain(..) {
-            // A panic there has been reported, and there is nothing else to do.
+            // If the thread panicked, the panic has been reported already.
             let _ = thread.join();
         }
     }

@@ -1,14 +1,14 @@
-//! The bounded queue of what a listener is still to be sent.
+//! The bounded queue of strings that wait to be sent to a listener.
 
 use std::collections::VecDeque;
 
 use super::steps::Words;
 
-/// Most strings that wait. The socket's own buffer holds a few hundred more.
+/// Most strings that wait here. The socket's buffer holds a few hundred more.
 const MOST: usize = 256;
 
-/// Strings that wait to be sent. If a listener does not read, they are replaced by those that lead to the current state: it
-/// misses past steps, never the current state.
+/// Strings that wait to be sent. If a listener does not read, they are replaced by those that lead to the current
+/// state: the listener may miss past steps, but never the current state.
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: VecDeque<&'static str>,
@@ -21,7 +21,8 @@ impl Outbox {
         self.waiting = words.into();
     }
 
-    /// Adds `words`, or, if that would be too many, replaces everything by `instead`. Returns whether strings were dropped.
+    /// Adds `words`, or, if that would be too many, replaces everything by `instead`. Returns whether strings were
+    /// dropped.
     pub fn add(&mut self, words: &[&'static str], instead: Words) -> bool {
         let fits = self.waiting.len() + words.len() <= MOST;
         if fits {

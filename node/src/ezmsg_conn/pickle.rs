@@ -1,7 +1,7 @@
-//! Pickled strings, and nothing else: what comes from a listener is never executed.
+//! Pickled strings and nothing else: input from a listener is never executed.
 
-/// The bytes of `pickle.dumps(text)` of CPython 3.8 to 3.13 (protocol 4). `text` has 2 to 255 bytes: a shorter one is not
-/// framed.
+/// The bytes of `pickle.dumps(text)` of CPython 3.8 to 3.13 (protocol 4). `text` has 2 to 255 bytes: a shorter one is
+/// not framed.
 pub fn encode(text: &'static str) -> Vec<u8> {
     debug_assert!((2..256).contains(&text.len()));
     // The frame holds the string with its opcode and length, its memo entry and the end.
@@ -14,8 +14,8 @@ pub fn encode(text: &'static str) -> Vec<u8> {
     bytes
 }
 
-/// The string whose pickle is `bytes`, in any protocol from 0 to 5. `None` for any other pickle, and for strings with lone
-/// surrogates.
+/// The string whose pickle is `bytes`, in any protocol from 0 to 5. `None` for any other pickle, and for strings with
+/// lone surrogates.
 pub fn decode(bytes: &[u8]) -> Option<String> {
     let mut input = Input(bytes);
     if input.0.first() == Some(&PROTO) {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_string_or_not_whole_is_refused() {
+    fn pickles_that_are_not_strings_or_are_incomplete_are_refused() {
         for pickle in QUIT {
             for length in 0..pickle.len() {
                 assert_eq!(decode(&pickle[..length]), None, "{:?}", &pickle[..length]);

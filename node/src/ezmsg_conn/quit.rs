@@ -1,4 +1,4 @@
-//! "quit" from a listener, which may come before there is anything to stop.
+//! "quit" from a listener, which may come before the event loop runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -13,11 +13,11 @@ const DESCRIBED: &str = "aux updated";
 /// Only the end of the connection follows it.
 pub const CLOSE: &str = "close";
 
-/// The state of the stream, as its listener knows it.
+/// The state of the stream, as the listener knows it.
 #[derive(Debug, Default)]
 pub struct Steps {
     has_ring: bool,
-    /// The description in force, without what only our own readers see.
+    /// The description in force, without the part that only readers of dora-shm see.
     described: Option<Description>,
 }
 
@@ -42,7 +42,7 @@ impl Steps {
         words
     }
 
-    /// A description is in force. There are no strings if ezmsg's readers cannot tell it from the one before.
+    /// A description is in force. There are no strings if ezmsg's readers cannot distinguish it from the one before.
     pub fn described(&mut self, description: &Description) -> Words {
         let visible = Description { message: None, ..description.clone() };
         if self.described.as_ref() == Some(&visible) {
@@ -63,8 +63,7 @@ impl Steps {
         vec![RING_GONE, HEADER_GONE]
     }
 
-    /// The shortest sequence by which the original would reach this state: what a listener needs that was not there from the
-    /// start.
+    /// The shortest sequence by which the original would reach this state, for a listener that connects later.
     pub fn so_far(&self) -> Words {
         let mut words = vec![RING_GONE, HEADER_GONE, HEADER_MADE];
         if self.has_ring {
@@ -93,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_told_when_ezmsgs_readers_see_a_difference() {
+    fn a_description_is_sent_when_ezmsgs_readers_see_a_difference() {
         let mut steps = Steps::default();
         assert_eq!(steps.opened(), ["buffer cleanup", "meta cleanup", "meta reset"]);
         let all = ["begin update", "meta updated", "buffer reset", "aux updated"];
         assert_eq!(steps.begun(&description("time")), all);
         assert_eq!(steps.described(&description("time")), [""; 0]);
-        // Another Arrow type is another generation, and does not change ezmsg's metadata.
+        // A different Arrow type begins a generation, but does not change ezmsg's metadata.
         let ours = Description { message: Some(json!({"arrow": "f64"})), ..description("time") };
         assert_eq!(steps.begun(&ours), all[..3]);
         assert_eq!(steps.described(&with_attr(1)), ["aux updated"]);

@@ -1,12 +1,12 @@
-//! Messages as Python's `multiprocessing.connection` frames them: their length, big-endian, in four bytes, or, from 2 GiB
-//! on, -1 in four bytes and the length in eight. The message of `send` is a pickle; that of `send_bytes` is not.
+//! Messages as Python's `multiprocessing.connection` frames them: their length, big-endian, in four bytes, or, from 2
+//! GiB on, -1 in four bytes and the length in eight. The message of `send` is a pickle; that of `send_bytes` is not.
 
 use super::pickle;
 
-/// Longer messages are skipped: the only one with a meaning has some twenty bytes.
+/// Longer messages are skipped: the only meaningful one has about twenty bytes.
 const LONGEST: u64 = 4096;
 
-/// How a listener with an authkey begins.
+/// The first bytes from a listener with an authkey.
 const CHALLENGE: &[u8] = b"#CHALLENGE#";
 
 /// `text` as Python's `recv` reads it.
@@ -17,12 +17,12 @@ pub fn encode(text: &'static str) -> Vec<u8> {
     bytes
 }
 
-/// A message of the other side.
+/// A message from the other side.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
     /// A pickled string.
     Text(String),
-    /// The other side asks for a key.
+    /// The other side requests a key.
     Challenge,
     /// Something else, of this many bytes.
     Other(u64),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_found_however_they_are_cut() {
+    fn messages_are_found_in_pieces_of_any_size() {
         let long = vec![7; 100_000];
         let mut beyond = (-1_i32).to_be_bytes().to_vec();
         beyond.extend(5000_u64.to_be_bytes());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_none_ends_the_conversation() {
+    fn an_invalid_length_ends_the_connection() {
         assert_eq!(received(&(-2_i32).to_be_bytes(), 4), Err(BadLength(-2)));
         assert_eq!(received(&[0x80, 0, 0, 0, 1], 2), Err(BadLength(i32::MIN)));
     }

@@ -1,10 +1,11 @@
-"""A listener as a GUI has one: prints what a sink sends, and sends what it is told to on standard input.
+"""A listener as in a GUI: prints what a sink sends, and obeys commands on standard input.
 
 `listener.py PATH [--asleep] [--authkey KEY] [--quit-after STRING]`
 
 Prints a line for everything that happens: `listening`, `accepted`, `got STRING`, `end EXCEPTION`, `refused EXCEPTION`.
-Takes lines: `send STRING`, `pickle PROTOCOL STRING`, `bytes HEX` (a message that is no pickle of `send`), `raw HEX` (what
-is no message), `read` (for one that was started asleep), `hang up`, `talk` (without end), `leave` (everything).
+Commands, one per line: `send STRING`, `pickle PROTOCOL STRING`, `bytes HEX` (a message that `send` cannot make), `raw HEX`
+(bytes that are not a message), `read` (start reading after `--asleep`), `hang up`, `talk` (send without end), `leave`
+(end the script).
 """
 
 import argparse
@@ -28,7 +29,7 @@ if not options.asleep:
 connection = None
 
 
-def say(line):
+def report(line):
     print(line, flush=True)
 
 
@@ -39,12 +40,12 @@ def converse(conn):
             pickled = conn.recv_bytes()
             string = pickle.loads(pickled)
             assert type(string) is str and pickled == pickle.dumps(string, protocol=4), pickled
-            say(f"got {string}")
+            report(f"got {string}")
             if string == options.quit_after:
                 conn.send("quit")
     except (EOFError, OSError) as ended:
         conn.close()
-        say(f"end {type(ended).__name__}")
+        report(f"end {type(ended).__name__}")
 
 
 def talk(conn):
@@ -58,15 +59,15 @@ def accept(listener):
         try:
             connection = listener.accept()
         except Exception as refused:
-            say(f"refused {type(refused).__name__}")
+            report(f"refused {type(refused).__name__}")
             continue
-        say("accepted")
+        report("accepted")
         converse(connection)
 
 
 authkey = options.authkey.encode() if options.authkey else None
 listener = Listener(options.path, family="AF_UNIX", authkey=authkey)
-say("listening")
+report("listening")
 accepting = threading.Thread(target=accept, args=(listener,), daemon=True)
 accepting.start()
 for line in sys.stdin:
@@ -82,7 +83,7 @@ for line in sys.stdin:
         case ["read"]:
             awake.set()
         case ["hang", "up"]:
-            # Closed, the connection would stay open for the thread that reads it.
+            # Closing is not enough: the connection would stay open for the thread that reads it.
             with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
                 duplicate.shutdown(socket.SHUT_RDWR)
         case ["talk"]:
@@ -92,5 +93,5 @@ for line in sys.stdin:
             os._exit(0)
         case other:
             sys.exit(f"unknown: {other}")
-# Without anybody to tell it anything it goes on until it is killed.
+# Without a standard input, it runs until it is killed.
 accepting.join()

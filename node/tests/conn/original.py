@@ -1,7 +1,7 @@
 """Checks steps.json against the real ShMemCircBuff of the ezmsg-tools that this Python has.
 
-The unit is called as a graph calls it, but without a graph: with ezmsg 3.10 a graph with `conn` does not start.
-Ends well when every scenario sent exactly the strings of the file.
+The unit is called as a graph calls it, but without a graph: with ezmsg 3.10, a graph with `conn` does not start.
+Exits with 0 if every scenario sent exactly the strings of the file.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ async def run(scenario):
         if inspect.isawaitable(done):
             await done
         strings = []
-        # What was sent is in the pipe already; a closed one is always ready.
+        # Everything that was sent is in the pipe already. A closed pipe is always ready.
         while ours.poll():
             try:
                 strings.append(ours.recv())

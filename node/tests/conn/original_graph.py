@@ -1,4 +1,4 @@
-"""A graph of the real ezmsg whose ShMemCircBuff has a `conn`, connected to the listener at a path, until that says quit.
+"""A graph of the real ezmsg whose ShMemCircBuff has a `conn`, connected to the listener at a path, until that sends quit.
 
 `original_graph.py PATH`, with ezmsg-tools 0.6 and ezmsg 3.6: later ones do not start such a graph.
 """

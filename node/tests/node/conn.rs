@@ -1,4 +1,4 @@
-//! `CONN`: what a real Python listener hears, and what it can do.
+//! `CONN`: what a real Python listener receives, and what it can do.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -33,7 +33,7 @@ fn settings(document: &str) -> IncomingEvent {
     input("settings", json!([document]), "Utf8", &[])
 }
 
-/// A sink that has messages for a long time, and how it is ended. The listener is looked after meanwhile.
+/// A sink on its own thread with messages for a long time, and the stopper that ends it.
 fn running<'scope>(scope: &'scope Scope<'scope, '_>, name: &str, path: &Path) -> (Stopper, RunningSink<'scope>) {
     let stopper = Stopper::default();
     let opened = opened(name, &[conn(path)]);
@@ -76,7 +76,7 @@ fn message(table: &Map<String, Value>) -> IncomingEvent {
 }
 
 #[test]
-fn each_step_is_told_as_the_original_tells_it() {
+fn each_step_sends_the_strings_of_the_original() {
     let table = steps();
     let scenarios = table["scenarios"].as_array().unwrap();
     assert!(!scenarios.is_empty());
@@ -117,31 +117,31 @@ fn each_step_is_told_as_the_original_tells_it() {
         let (ended, outputs) = play(sink, events);
         ended.unwrap();
         assert_eq!(last_status(&outputs)["refused"], json!(0), "{}", scenario["name"]);
-        let said = listener.until("end EOFError");
-        let told: Vec<String> = heard(&expected).into_iter().chain(["end EOFError".into()]).collect();
-        assert_eq!(said, told, "{}", scenario["name"]);
+        let received = listener.until("end EOFError");
+        let expected: Vec<String> = heard(&expected).into_iter().chain(["end EOFError".into()]).collect();
+        assert_eq!(received, expected, "{}", scenario["name"]);
     }
 }
 
 #[test]
 #[ignore = "needs both versions of ezmsg-tools: cargo xtask ezmsg"]
-fn the_original_itself_tells_each_step_so() {
+fn the_original_itself_sends_these_strings() {
     for variable in ["DORA_SHM_EZMSG06_PYTHON", "DORA_SHM_EZMSG_PYTHON"] {
         let output = Command::new(python(variable)).arg(file("original.py")).output().unwrap();
-        assert!(output.status.success(), "{variable}:\n{}", said(&output));
+        assert!(output.status.success(), "{variable}:\n{}", printed(&output));
     }
 }
 
 #[test]
 #[ignore = "needs ezmsg-tools 0.6: cargo xtask ezmsg"]
-fn a_graph_of_the_original_tells_its_listener_the_same_from_the_start_to_quit() {
+fn a_graph_of_the_original_sends_its_listener_the_same_from_the_start_to_quit() {
     let path = socket("original-graph");
     let expected = all_heard(&[&OPENED, &BEGUN, &CLOSED]);
 
     let listener = Listener::start(&path, &["--quit-after", "aux updated"]);
     let output = Command::new(python("DORA_SHM_EZMSG06_PYTHON")).arg(file("original_graph.py")).arg(&path).output();
     let output = output.unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     listener.expect(&["accepted"]);
     let of_the_original = listener.until("end EOFError");
     drop(listener);
@@ -161,7 +161,7 @@ fn python(variable: &str) -> PathBuf {
     python.unwrap_or_else(|| panic!("{variable} names a Python; `cargo xtask ezmsg` sets it")).into()
 }
 
-fn said(output: &std::process::Output) -> String {
+fn printed(output: &std::process::Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
 }
 
@@ -175,16 +175,16 @@ fn quit_closes_the_stream_and_ends_the_node_whatever_was_said_before() {
             let reader = reader_of(&name);
             let (_, sink) = running(scope, &name, &path);
             listener.until("got aux updated");
-            listener.tell("send hello");
-            listener.tell(&format!("send {}", "quit ".repeat(5000)));
-            // A pickle that would make a file, a number, and what is no pickle.
+            listener.command("send hello");
+            listener.command(&format!("send {}", "quit ".repeat(5000)));
+            // A pickle that would create a file, a pickled number, and bytes that are not a pickle.
             let evil = std::env::temp_dir().join(format!("dora-shm-conn-evil-{}", std::process::id()));
             let pickle = format!("cos\nsystem\n(Vtouch {}\ntR.", evil.display());
             for bytes in [pickle.as_bytes(), b"\x80\x04K\x07.", b"", b"\xff\xff\xff\xff"] {
                 let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                listener.tell(&format!("bytes {digits}"));
+                listener.command(&format!("bytes {digits}"));
             }
-            listener.tell(&format!("pickle {protocol} quit"));
+            listener.command(&format!("pickle {protocol} quit"));
             let (ended, outputs) = sink.join().unwrap();
             ended.unwrap();
             assert!(!evil.exists(), "what a listener sends is never executed");
@@ -193,7 +193,7 @@ fn quit_closes_the_stream_and_ends_the_node_whatever_was_said_before() {
             let frames = status["frames"].as_u64().unwrap();
             assert!(frames < 80_000, "it ended before the messages did");
             let seen = reader.join().unwrap();
-            assert_eq!((seen.messages.len() as u64 * 10, seen.lost), (frames, 0), "the stream was closed in order");
+            assert_eq!((seen.messages.len() as u64 * 10, seen.lost), (frames, 0), "the stream was closed cleanly");
         });
         assert_eq!(listener.until("end EOFError"), [heard(&CLOSED), vec!["end EOFError".into()]].concat());
     }
@@ -205,24 +205,24 @@ fn a_listener_that_comes_late_leaves_and_comes_again_gets_the_current_state_and_
     std::thread::scope(|scope| {
         let reader = reader_of(&name);
         let (stopper, sink) = running(scope, &name, &path);
-        // The ring is there before anybody listens.
+        // The ring exists before the first listener.
         next_message(&mut MessageReader::open(&name, ReaderOptions::default()).unwrap());
         for round in 0..3 {
             let mut listener = Listener::start(&path, &[]);
             listener.expect(&["accepted"]);
             assert_eq!(listener.until("got aux updated"), all_heard(&[&OPENED, &BEGUN]), "round {round}");
             match round {
-                // It hangs up, and listens on.
+                // The listener hangs up, but keeps listening.
                 0 => {
-                    listener.tell("hang up");
+                    listener.command("hang up");
                     listener.until("accepted");
                     assert_eq!(listener.until("got aux updated"), all_heard(&[&OPENED, &BEGUN]));
                     listener.leave();
                 }
                 1 => listener.leave(),
-                // What it says is no message: this side hangs up, and tries again.
+                // The listener sends bytes that are not a message: the sink hangs up and connects again.
                 2 => {
-                    listener.tell("raw fffffffe");
+                    listener.command("raw fffffffe");
                     listener.until("accepted");
                     assert_eq!(listener.until("got aux updated"), all_heard(&[&OPENED, &BEGUN]));
                     stopper.stop();
@@ -249,7 +249,7 @@ fn a_listener_that_never_reads_costs_no_frame_and_does_not_keep_the_node_from_en
     let sink = opened(&name, &[("BUF_FRAMES", "20000"), conn(&path)]);
     let reader = reader_of(&name);
     listener.expect(&["accepted"]);
-    // Each change of the settings is one string; then the last ring's four, and the end.
+    // Each change of the settings sends one string. Then come the last ring's four, and the end.
     let changes = (0..CHANGES).map(|i| settings(&format!("buf_frames: {}", 20_001 + i % 2)));
     let events = std::iter::once(signal(0, 10)).chain(changes).chain((1..101).map(|i| signal(10 * i, 10)));
     let events = events.chain([IncomingEvent::Stop]).enumerate();
@@ -262,12 +262,12 @@ fn a_listener_that_never_reads_costs_no_frame_and_does_not_keep_the_node_from_en
     let status = last_status(&outputs);
     assert!(status["conn_dropped"].as_u64().unwrap() > 0, "{status}");
 
-    // What the socket held is what was told first; nobody waited longer for it to be read.
-    listener.tell("read");
-    let said = listener.until("end EOFError");
-    let told = all_heard(&[&OPENED, &BEGUN, &["buffer cleanup"; CHANGES as usize]]);
-    let kept = said.len() - 1;
-    assert!(kept < CHANGES as usize && said[..kept] == told[..kept], "{said:?}");
+    // The listener gets only what the socket held, which is what was sent first: the sink did not wait for it to read.
+    listener.command("read");
+    let received = listener.until("end EOFError");
+    let expected = all_heard(&[&OPENED, &BEGUN, &["buffer cleanup"; CHANGES as usize]]);
+    let kept = received.len() - 1;
+    assert!(kept < CHANGES as usize && received[..kept] == expected[..kept], "{received:?}");
 }
 
 #[test]
@@ -285,14 +285,14 @@ fn a_listener_that_reads_again_after_a_while_gets_the_strings_that_lead_to_the_c
     std::thread::scope(|scope| {
         let sink = scope.spawn(move || play_at(opened, events, signalled));
         next_message(&mut MessageReader::open(&name, ReaderOptions::default()).unwrap());
-        listener.tell("read");
-        // Whatever came before: it ends with the whole of what is now.
-        let said = listener.until("got aux updated");
-        let cleanups = said.iter().filter(|line| *line == "got buffer cleanup").count();
+        listener.command("read");
+        // Whatever came before, the strings end with the whole current state.
+        let received = listener.until("got aux updated");
+        let cleanups = received.iter().filter(|line| *line == "got buffer cleanup").count();
         assert!(cleanups < 1500, "{cleanups} strings of 1500 changes");
-        assert!(said.ends_with(&heard(&BEGUN)), "{said:?}");
-        let again = said.iter().skip(4).position(|line| line == "got meta reset");
-        assert!(again.is_some(), "it begins anew after what it missed: {said:?}");
+        assert!(received.ends_with(&heard(&BEGUN)), "{received:?}");
+        let again = received.iter().skip(4).position(|line| line == "got meta reset");
+        assert!(again.is_some(), "the strings restart after those that were dropped: {received:?}");
         stopper.stop();
         let (ended, outputs) = sink.join().unwrap();
         ended.unwrap();
@@ -309,11 +309,11 @@ fn a_listener_that_talks_without_end_costs_no_frame_and_can_still_say_quit() {
         let mut reader = MessageReader::open(&name, ReaderOptions::default()).unwrap();
         let (_, sink) = running(scope, &name, &path);
         listener.until("got aux updated");
-        listener.tell("talk");
+        listener.command("talk");
         for expected in 0..200 {
             assert_eq!(next_message(&mut reader), counted(10 * expected, 10));
         }
-        listener.tell("send quit");
+        listener.command("send quit");
         let (ended, outputs) = sink.join().unwrap();
         ended.unwrap();
         assert!(last_status(&outputs)["frames"].as_u64().unwrap() < 80_000, "it ended before the messages did");
@@ -322,7 +322,7 @@ fn a_listener_that_talks_without_end_costs_no_frame_and_can_still_say_quit() {
 }
 
 #[test]
-fn the_listener_of_the_documentation_hears_every_step() {
+fn the_listener_of_the_documentation_receives_every_string() {
     let (name, path) = (stream_name("conn-page"), socket("page"));
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conn.md")).unwrap();
     let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
@@ -331,12 +331,12 @@ fn the_listener_of_the_documentation_hears_every_step() {
     let listener = Command::new("python3").args(["-c", &program]).stdout(Stdio::piped()).spawn().unwrap();
     let end = Instant::now() + PATIENCE;
     while !path.exists() {
-        assert!(Instant::now() < end, "nobody listens");
+        assert!(Instant::now() < end, "the program does not listen");
         std::thread::sleep(Duration::from_millis(5));
     }
     play(opened(&name, &[conn(&path)]), (0..400).map(|i| signal(10 * i, 10)).collect()).0.unwrap();
     let output = listener.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
     let lines = String::from_utf8(output.stdout).unwrap();
     assert_eq!(lines.lines().collect::<Vec<_>>(), [&OPENED[..], &BEGUN, &CLOSED].concat());
 }
@@ -353,7 +353,7 @@ fn next_message(reader: &mut MessageReader) -> Vec<f32> {
 }
 
 #[test]
-fn a_listener_that_wants_a_key_is_left_alone_and_the_stream_goes_on() {
+fn a_listener_that_requests_a_key_does_not_disturb_the_stream() {
     let (name, path) = (stream_name("conn-authkey"), socket("authkey"));
     let listener = Listener::start(&path, &["--authkey", "secret"]);
     let sink = opened(&name, &[conn(&path)]);
@@ -393,11 +393,11 @@ fn the_connection_moves_with_its_setting() {
     );
     ended.unwrap();
     let whole = |ends: &[&str]| {
-        let told = all_heard(&[&OPENED, &BEGUN, ends]);
-        [vec!["accepted".into()], told, vec!["end EOFError".into()]].concat()
+        let expected = all_heard(&[&OPENED, &BEGUN, ends]);
+        [vec!["accepted".into()], expected, vec!["end EOFError".into()]].concat()
     };
     assert_eq!(listeners[1].until("end EOFError"), whole(&["close"]));
     assert_eq!(listeners[0].until("end EOFError"), whole(&["close"]), "{first}");
-    // `null` came back to it.
+    // `null` restored the first path.
     assert_eq!(listeners[0].until("end EOFError"), whole(&CLOSED));
 }

@@ -1,4 +1,4 @@
-//! A real Python listener, and what is written about what it must hear.
+//! A real Python listener, and the table of the strings that it must receive.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -43,24 +43,24 @@ impl Listener {
         listener
     }
 
-    /// Tells it to do something.
-    pub fn tell(&mut self, line: &str) {
+    /// Gives the script a command.
+    pub fn command(&mut self, line: &str) {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").expect("the listener runs");
     }
 
-    /// The next thing that it says.
+    /// The next line that it prints.
     pub fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("the listener says something")
+        self.lines.recv_timeout(PATIENCE).expect("a line from the listener")
     }
 
-    /// What it says next is this.
+    /// Checks that it prints these lines next.
     pub fn expect(&self, lines: &[&str]) {
         for line in lines {
             assert_eq!(self.line(), *line);
         }
     }
 
-    /// What it says up to the `last` line, with that.
+    /// The lines that it prints up to and including `last`.
     pub fn until(&self, last: &str) -> Vec<String> {
         let (mut lines, end) = (Vec::new(), Instant::now() + PATIENCE);
         while lines.last().is_none_or(|line| line != last) {
@@ -70,9 +70,9 @@ impl Listener {
         lines
     }
 
-    /// It goes, and its socket with it.
+    /// Ends the script, and removes its socket.
     pub fn leave(mut self) {
-        self.tell("leave");
+        self.command("leave");
         self.child.wait().unwrap();
     }
 }
@@ -85,7 +85,7 @@ impl Drop for Listener {
     }
 }
 
-/// What `strings` look like when the listener says them.
+/// The lines that the listener prints for `strings`.
 pub fn heard(strings: &[&str]) -> Vec<String> {
     strings.iter().map(|string| format!("got {string}")).collect()
 }

@@ -1,4 +1,4 @@
-//! The whole sink without a daemon: invented events in, a real stream and the recorded outputs out.
+//! The whole sink without a daemon: scripted events in, a real stream and the recorded outputs out.
 
 mod conn;
 mod listener;
@@ -97,7 +97,7 @@ fn play_until(opened: Opened, events: Vec<IncomingEvent>, stopper: Stopper) -> (
     play_at(opened, events.map(|(i, event)| (0.005 * i as f64, event)).collect(), stopper)
 }
 
-/// Runs a sink on events, each so many seconds after the start.
+/// Runs a sink on events, each with its time in seconds after the start.
 fn play_at(opened: Opened, events: Vec<(f64, IncomingEvent)>, stopper: Stopper) -> (eyre::Result<()>, Vec<OutputJson>) {
     let timed = |(time_offset_secs, event)| TimedIncomingEvent { time_offset_secs, event };
     let events = events.into_iter().map(timed).collect();
@@ -136,7 +136,7 @@ fn every_message_is_in_the_stream_and_its_end_is_seen() {
 }
 
 #[test]
-fn without_a_rate_the_first_messages_are_kept_back_and_none_is_lost() {
+fn without_a_rate_the_first_messages_are_held_back_and_none_is_lost() {
     let name = stream_name("no-rate");
     let opened = opened(&name, &[("BUF_DUR", "1")]);
     let reader = reader_of(&name);
@@ -147,12 +147,12 @@ fn without_a_rate_the_first_messages_are_kept_back_and_none_is_lost() {
     assert_eq!(seen.messages, (0..20).map(|i| counted(3 * i, 3)).collect::<Vec<_>>());
     assert_eq!(seen.formats.len(), 1);
     assert_eq!((seen.formats[0].frame_shape(), seen.formats[0].rate_hz()), (&[3][..], 0.0));
-    // 5 ms apart: about 200 a second; a busy machine can only make it fewer.
+    // Messages 5 ms apart are about 200 per second. A busy machine can only lower the rate.
     assert!((2..=400).contains(&seen.formats[0].frames()), "{:?}", seen.formats);
 }
 
 #[test]
-fn a_source_that_begins_slowly_gets_the_buffer_that_its_later_rate_asks_for() {
+fn a_source_that_begins_slowly_gets_a_buffer_for_its_later_rate() {
     let name = stream_name("slow-start");
     let opened = opened(&name, &[("BUF_DUR", "2")]);
     let reader = reader_of(&name);
@@ -166,7 +166,7 @@ fn a_source_that_begins_slowly_gets_the_buffer_that_its_later_rate_asks_for() {
     assert_eq!(seen.messages, (0..153).map(|i| counted(3 * i, 3)).collect::<Vec<_>>());
     assert_eq!(seen.lost, 0);
     let lengths: Vec<u64> = seen.formats.iter().map(Format::frames).collect();
-    // Two or three frames a second first, then a hundred; a busy machine can only make it fewer.
+    // Two or three frames per second first, then a hundred. A busy machine can only lower the rate.
     assert!(lengths[0] < 20 && (50..300).contains(lengths.last().unwrap()), "{lengths:?}");
     assert!(lengths.is_sorted() && lengths.len() <= 3, "{lengths:?}");
 }
@@ -189,13 +189,13 @@ fn a_stream_that_ends_with_its_first_messages_reaches_a_reader_that_waited_for_i
 }
 
 #[test]
-fn a_length_that_no_message_could_have_changes_nothing() {
+fn a_length_that_exceeds_max_bytes_is_refused_and_changes_nothing() {
     let name = stream_name("impossible");
     let opened = opened(&name, &[("BUF_FRAMES", "100")]);
     let reader = reader_of(&name);
     let settings = |document: &str| input("settings", json!([document]), "Utf8", &[]);
     let row = |first: u32| input("data", json!(counted(first, 1000)), "Float32", &[]);
-    // Too long for frames of a thousand numbers, not for single ones.
+    // Too long for frames of a thousand numbers, but not for frames of one number.
     let (too_long, of_others) =
         (settings("buf_frames: 1000000"), settings("{buf_frames: 1000000, frames: rows, shape: []}"));
     let (ended, outputs) = play(opened, vec![row(0), too_long, row(1000), of_others, row(2000)]);
@@ -211,18 +211,18 @@ fn a_single_message_without_a_rate_is_in_the_stream_after_half_a_second() {
     let name = stream_name("single");
     let opened = opened(&name, &[]);
     let reader = reader_of(&name);
-    // Then nothing for a second: only the clock can bring it into the stream before the end.
+    // Then nothing comes for a second: only the clock can bring the message into the stream before the end.
     let nothing = (0..200).map(|_| IncomingEvent::InputClosed { id: "data".to_owned().into() });
     let message = input("data", json!([1.0, 2.0]), "Float32", &[]);
     let (ended, _) = play(opened, std::iter::once(message).chain(nothing).collect());
     ended.unwrap();
     let seen = reader.join().unwrap();
     assert_eq!(seen.messages, [[1.0, 2.0]]);
-    assert_eq!(seen.formats[0].frames(), 60, "BUF_DUR of 2 s at the assumed 30 frames a second");
+    assert_eq!(seen.formats[0].frames(), 60, "BUF_DUR of 2 s at the assumed 30 frames per second");
 }
 
 #[test]
-fn a_refused_message_is_counted_and_the_next_goes_on() {
+fn a_refused_message_is_counted_and_the_next_is_written() {
     let name = stream_name("refused");
     let opened = opened(&name, &[]);
     let reader = reader_of(&name);
@@ -234,7 +234,7 @@ fn a_refused_message_is_counted_and_the_next_goes_on() {
 }
 
 #[test]
-fn a_changed_format_begins_a_generation_unless_the_user_says_otherwise() {
+fn a_changed_format_begins_a_generation_unless_on_change_differs() {
     let other = || input("data", json!([1.0, 2.0]), "Float64", &[("sample_rate", Parameter::Float(1000.0))]);
     let messages = || vec![signal(0, 10), signal(10, 10), other(), signal(20, 10)];
 
@@ -290,7 +290,7 @@ fn a_rate_that_changes_with_every_message_is_refused_with_the_setting_that_helps
 }
 
 #[test]
-fn longer_buffers_are_no_changes_of_the_source() {
+fn a_longer_buffer_does_not_count_as_a_change_of_format() {
     let name = stream_name("grows-then-changes");
     let opened = opened(&name, &[("BUF_DUR", "0.02")]);
     let reader = reader_of(&name);
@@ -301,7 +301,7 @@ fn longer_buffers_are_no_changes_of_the_source() {
     ended.unwrap();
     let status = last_status(&outputs);
     assert_eq!((&status["refused"], &status["chunks"]), (&json!(0), &json!(6)));
-    // Each generation has one message; what is over before the reader comes to it is counted.
+    // Each generation has one message. What a generation loses before the reader reaches it is counted.
     let seen = reader.join().unwrap();
     let frames: usize = seen.messages.iter().map(Vec::len).sum();
     assert_eq!(frames as u64 + seen.lost, 10 + 30 + 70 + 150 + 20);
@@ -355,7 +355,7 @@ fn a_settings_document_changes_the_buffer_and_moves_the_stream_and_a_bad_one_doe
         signal(20, 10),
         settings(&format!("shmem_name: {second}")),
     ];
-    // Longer than a reader takes to find a stream that it waits for.
+    // Enough messages for a waiting reader to find the new stream in time.
     let messages_after = (3..103).map(|i| signal(10 * i, 10));
     let (ended, outputs) = play(opened, changes.into_iter().chain(messages_after).collect());
     ended.unwrap();
@@ -365,7 +365,7 @@ fn a_settings_document_changes_the_buffer_and_moves_the_stream_and_a_bad_one_doe
     assert_eq!(lengths, [2000, 5000]);
     let after = after.join().unwrap();
     assert_eq!(after.messages, (3..103).map(|i| counted(10 * i, 10)).collect::<Vec<_>>());
-    assert_eq!(after.formats[0].frames(), 5000, "the other settings move along");
+    assert_eq!(after.formats[0].frames(), 5000, "the other settings move with the stream");
     assert_eq!(last_status(&outputs)["stream"], json!(second));
 }
 
@@ -380,11 +380,11 @@ fn gaps_in_the_sources_sequence_are_counted() {
 }
 
 #[test]
-fn an_order_to_stop_ends_a_sink_that_nobody_else_stops() {
+fn the_stopper_ends_a_sink_that_dora_does_not_stop() {
     let name = stream_name("stopper");
     let opened = opened(&name, &[]);
     let reader = reader_of(&name);
-    // dora says something that means nothing every 5 ms, for longer than the reader is patient.
+    // dora sends an event without effect every 5 ms, for longer than the reader waits.
     let stopper = Stopper::default();
     let closed = |_| IncomingEvent::InputClosed { id: "data".to_owned().into() };
     let other = std::thread::spawn({

@@ -192,9 +192,9 @@ impl Shared {
             let failed = update.is_err();
             match update {
                 Ok(Wait::Interrupted) => continue,
-                Ok(Wait::Quiet(liveness)) if liveness != Liveness::Dead => continue,
+                Ok(Wait::Timeout(liveness)) if liveness != Liveness::Dead => continue,
                 // A failure is an update, too: the reader's own call returns the error.
-                Ok(Wait::Ready | Wait::Quiet(_)) | Err(_) => {}
+                Ok(Wait::Ready | Wait::Timeout(_)) | Err(_) => {}
             }
             let mut state = self.state();
             state.set(&self.event);

@@ -104,7 +104,7 @@ pub enum Wait {
     /// There is something to read: data, a new generation, or the stream's end.
     Ready,
     /// The timeout expired, or the writer has just died (which ends one wait early). Holds the state of the stream.
-    Quiet(Liveness),
+    Timeout(Liveness),
     /// [`Interrupter::interrupt`] was called.
     Interrupted,
 }

@@ -83,7 +83,7 @@ impl Waiter {
                 }
                 let liveness = info::liveness(cursor, self.idle_after)?;
                 self.liveness = Some(liveness);
-                return Ok(Wait::Quiet(liveness));
+                return Ok(Wait::Timeout(liveness));
             }
             let slice = if sleep.retry { self.attach_pause } else { SLICE };
             let slice = left.min(slice).min(longest_sleep(cursor));
@@ -146,7 +146,7 @@ impl Waiter {
         // A writer's death is reported once, and immediately rather than at the end of a long wait.
         let newly_dead = liveness == Liveness::Dead && self.liveness != Some(Liveness::Dead);
         self.liveness = Some(liveness);
-        Ok(newly_dead.then_some(Wait::Quiet(liveness)))
+        Ok(newly_dead.then_some(Wait::Timeout(liveness)))
     }
 }
 

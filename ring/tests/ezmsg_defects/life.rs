@@ -189,7 +189,7 @@ fn a_reader_may_be_opened_first_and_attaches_when_the_stream_appears() {
     let delays = (0..10).map(|attempt| {
         let name = Name::new(&format!("d15-{attempt}"));
         let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
-        assert!(matches!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Absent)));
+        assert!(matches!(reader.wait(Duration::ZERO).unwrap(), Wait::Timeout(Liveness::Absent)));
         let mut source = Source::new(&name, 100);
         source.write(10);
         let appeared = Instant::now();

@@ -163,7 +163,7 @@ fn a_reader_that_was_opened_before_the_first_ring_begins_at_its_first_frame() {
     let stage = Stage::new("first", 2, 20);
     stage.make_header();
     let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
-    assert_eq!(reader.wait(Default::default()).unwrap(), Wait::Quiet(Liveness::Ezmsg));
+    assert_eq!(reader.wait(Default::default()).unwrap(), Wait::Timeout(Liveness::Ezmsg));
     assert_eq!(reader.format(), None);
     expect(&mut reader, Outcome::Nothing);
     stage.make_ring();

@@ -122,7 +122,7 @@ fn a_header_that_is_not_filled_yet_counts_as_absent() {
         std::fs::write(stage.header(), vec![0; length as usize]).unwrap();
         let mut reader = Reader::open(&stage.name, ReaderOptions::default()).unwrap();
         assert_eq!(reader.read(&mut Frames::new(), 1).unwrap(), Outcome::Nothing);
-        assert_eq!(reader.wait(std::time::Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Absent));
+        assert_eq!(reader.wait(std::time::Duration::ZERO).unwrap(), Wait::Timeout(Liveness::Absent));
     }
 }
 

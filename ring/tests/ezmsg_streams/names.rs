@@ -44,7 +44,7 @@ fn a_stream_whose_names_a_mirror_removed_is_still_read() {
     let ring = std::fs::OpenOptions::new().write(true).open(stage.ring()).unwrap();
     std::fs::remove_file(stage.header()).unwrap();
     std::fs::remove_file(stage.ring()).unwrap();
-    assert_eq!(reader.wait(Duration::from_millis(400)).unwrap(), Wait::Quiet(Liveness::Ezmsg));
+    assert_eq!(reader.wait(Duration::from_millis(400)).unwrap(), Wait::Timeout(Liveness::Ezmsg));
     use std::os::unix::fs::FileExt;
     let frame: Vec<u8> = crate::stage::frame_at(0).iter().flat_map(|sample| sample.to_le_bytes()).collect();
     ring.write_all_at(&frame, 8 * 20).unwrap();
@@ -131,7 +131,7 @@ fn a_wait_is_interrupted_and_sleeps_between_its_polls() {
     let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let nanoseconds = |time: rustix::time::Timespec| time.tv_sec * 1_000_000_000 + time.tv_nsec;
     let before = nanoseconds(cpu());
-    assert_eq!(reader.wait(Duration::from_secs(1)).unwrap(), Wait::Quiet(Liveness::Ezmsg));
+    assert_eq!(reader.wait(Duration::from_secs(1)).unwrap(), Wait::Timeout(Liveness::Ezmsg));
     let used = nanoseconds(cpu()) - before;
     assert!(used < 100_000_000, "{used} ns of CPU in a second of waiting");
 }

@@ -139,7 +139,7 @@ fn a_ring_or_a_description_of_another_stream_or_generation_is_not_read() {
         assert_eq!((reader.generation(), by_message.generation()), (None, None));
         assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Nothing);
         assert_eq!(by_message.next(&mut message).unwrap(), Outcome::Nothing);
-        assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Quiet(Liveness::Dead));
+        assert_eq!(reader.wait(Duration::ZERO).unwrap(), Wait::Timeout(Liveness::Dead));
         // The reader tries again, since the right file may get that name.
         patch(&ring, trailer + offset, &[right.0[place]]).unwrap();
         assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);

@@ -209,7 +209,7 @@ fn a_zombie_is_dead_and_its_stream_is_taken_over() {
     writing.kill();
     writing.comes_to('Z').unwrap();
     let started = Instant::now();
-    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Quiet(Liveness::Dead));
+    assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Timeout(Liveness::Dead));
     assert!(started.elapsed() < PATIENCE, "the death is reported long before the wait's end");
     let mut writer = stream(&name);
     assert_eq!((writer.epoch(), state_of(writing.pid())), (2, Some('Z')));
@@ -230,7 +230,7 @@ fn a_stopped_writer_is_idle_keeps_its_stream_and_continues() {
     reader.drain().unwrap();
     writing.signal(Signal::STOP);
     writing.comes_to('T').unwrap();
-    assert_eq!(reader.wait(Duration::from_millis(300)).unwrap(), Wait::Quiet(Liveness::Idle));
+    assert_eq!(reader.wait(Duration::from_millis(300)).unwrap(), Wait::Timeout(Liveness::Idle));
     match Writer::create(&name, WriterOptions::default()) {
         Err(Error::Live { pid, .. }) => assert_eq!(pid, Some(writing.pid())),
         other => panic!("{other:?}"),

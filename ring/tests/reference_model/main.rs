@@ -293,7 +293,7 @@ impl Pair {
 }
 
 fn assert_wait(wait: Result<Wait>, model: &mut model::Reader, world: &model::World) {
-    let expected = if model.would_be_ready(world) { Wait::Ready } else { Wait::Quiet(model.liveness(world)) };
+    let expected = if model.would_be_ready(world) { Wait::Ready } else { Wait::Timeout(model.liveness(world)) };
     assert_eq!(wait.unwrap(), expected);
 }
 

@@ -1,7 +1,7 @@
 //! `make-c-header [--check]`: makes `bindings/c/include/dora_shm.h` from the sources, with cbindgen.
 //!
-//! Without an argument it replaces the committed header. With `--check` it fails where that differs from what it makes.
-//! `cargo xtask header` runs it.
+//! Without an argument, it replaces the committed header. With `--check`, it fails if the committed header differs from
+//! the generated one. `cargo xtask header` runs it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ const CONVENTIONS: &str = r"/*
  * Conventions
  *   - Every function that can fail returns a dora_shm_result: 0 is success, positive values are ordinary outcomes, negative
  *     values are errors. After an error, dora_shm_last_error_message() returns a sentence about it. An error leaves
- *     everything as it was unless the function says otherwise.
+ *     everything as it was unless its documentation states otherwise.
  *   - Parameters named 'out' point to memory that receives a value. They must not be NULL. An error leaves that memory
  *     untouched.
  *   - Arguments that are NULL, misaligned or out of range cause an error, never a crash. The caller guarantees what cannot
@@ -30,11 +30,11 @@ const CONVENTIONS: &str = r"/*
  *   - Handles (dora_shm_reader, dora_shm_writer, ...) belong to the caller. Each is closed once, in any order, by a function
  *     that takes the address of the caller's pointer and sets it to NULL. Closing NULL does nothing.
  *   - Strings that are passed in are UTF-8, end in a NUL, and are copied. Strings that are returned are UTF-8, end in a NUL,
- *     and belong to the library or to a handle, as the function says; never free them. A NUL inside a string of a stream is
+ *     and belong to the library or to a handle, as documented; never free them. A NUL inside a string of a stream is
  *     returned as U+FFFD.
- *   - Threads: calls with the same handle must not overlap, unless the function says 'any thread'; a call that does returns
+ *   - Threads: calls with the same handle must not overlap, unless documented as 'any thread'; an overlapping call returns
  *     DORA_SHM_ERROR_BUSY. 'Any thread' means any number of threads at once. Different handles are independent.
- *   - A function blocks only if it says so. No function takes longer because another process is slow, stopped or dead.
+ *   - A function blocks only if documented. No function takes longer because another process is slow, stopped or dead.
  *   - After fork(), a child may continue to use readers, but not writers, which return an error. In signal handlers, call
  *     only dora_shm_reader_interrupt().
  *   - Initialise options with their macro: dora_shm_reader_options options = DORA_SHM_READER_OPTIONS_INIT. Zero formats and
@@ -44,7 +44,7 @@ const CONVENTIONS: &str = r"/*
  *   - Durations are seconds, unless their names end in _ns. Sizes are bytes. Samples are in C order.
  */";
 
-/// Numbers that the library knows, and initialisers of options.
+/// Constants of the library, and initialisers of options.
 fn constants() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let [major, minor, patch] =
@@ -93,7 +93,7 @@ fn generated() -> String {
         tab_width: 4,
         sort_by: SortKey::None,
         export: ExportConfig {
-            // C may pass any number: arguments and members of these types are plain integers.
+            // Arguments and members of these types are plain integers, because C may pass any number.
             include: ["dora_shm_dtype", "dora_shm_start"].map(str::to_owned).to_vec(),
             exclude: ["DORA_SHM_MAX_RANK", "DORA_SHM_NAME_SIZE", "DORA_SHM_SEGMENT_SIZE", "DORA_SHM_NONE", "flag"]
                 .map(str::to_owned)
@@ -125,7 +125,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Fails where the committed header is not the generated one.
+/// Fails if the committed header differs from the generated one.
 fn check(path: &Path) -> Result<(), String> {
     let (generated, committed) = (generated(), std::fs::read_to_string(path).unwrap_or_default());
     if committed == generated {
@@ -133,7 +133,7 @@ fn check(path: &Path) -> Result<(), String> {
     }
     let differs = committed.lines().zip(generated.lines()).position(|(a, b)| a != b);
     let line = differs.unwrap_or_else(|| committed.lines().count().min(generated.lines().count())) + 1;
-    Err(format!("{} is out of date from line {line} on; `cargo xtask header` makes it anew", path.display()))
+    Err(format!("{} is out of date from line {line} on; run `cargo xtask header`", path.display()))
 }
 
 /// The folder of the library.

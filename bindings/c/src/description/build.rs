@@ -32,7 +32,7 @@ pub unsafe extern "C" fn dora_shm_description_create(description: *mut *mut dora
 /// @param json UTF-8; need not end in a NUL
 /// @param json_size its bytes, without a NUL
 /// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message states what is wrong
 /// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_from_json(
@@ -96,8 +96,8 @@ pub unsafe extern "C" fn dora_shm_description_set_dims(
 /// @param dim name of the dimension, UTF-8
 /// @param unit of the coordinates, UTF-8; NULL: unknown
 /// @param gain step from one index to the next; for a time axis, the inverse of the rate
-/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the frames'
-///        times
+/// @param offset coordinate of the first index; NaN: unknown, as for the buffered axis, whose coordinates are the
+///        frames' times
 /// @return DORA_SHM_OK
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_linear_axis(
@@ -276,7 +276,7 @@ pub unsafe extern "C" fn dora_shm_description_set_attr_float(
 ///
 /// @param name UTF-8
 /// @param json UTF-8
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message says what is wrong
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the message states what is wrong
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_description_set_attr_json(
     description: *mut dora_shm_description,
@@ -287,7 +287,7 @@ pub unsafe extern "C" fn dora_shm_description_set_attr_json(
     unsafe { set_attr(description, name, |name| attr_of_json(name, string(json, "json")?)) }
 }
 
-/// The library reads attributes as a part of a whole description.
+/// The library reads attributes only as part of a whole description.
 fn attr_of_json(name: &str, json: &str) -> Result<Attr, Failure> {
     let no_json = |error| Failure::bad_argument(format!("json cannot be parsed: {error}"));
     let value: Value = serde_json::from_str(json).map_err(no_json)?;
@@ -296,7 +296,7 @@ fn attr_of_json(name: &str, json: &str) -> Result<Attr, Failure> {
     document["attrs"][name] = value;
     let document = Description::from_json(document.to_string().as_bytes())?;
     let attr = document.attrs.into_values().next();
-    attr.ok_or_else(|| Failure::bad_argument(format!("json is {json}, a kind of attribute that is not known")))
+    attr.ok_or_else(|| Failure::bad_argument(format!("json is {json}, which is not a kind of attribute; see SPEC.md")))
 }
 
 #[cfg(test)]
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_attribute_is_refused() {
+    fn json_that_is_not_an_attribute_is_refused() {
         for json in ["", "null", "[]", "{}", "[1, \"a\"]", "{\"$unknown\": 1}", "1, \"y\": 2", "1e999", "[[1]]"] {
             assert_eq!(attr_of_json("x", json).unwrap_err().code, DORA_SHM_ERROR_BAD_ARGUMENT, "{json:?}");
         }

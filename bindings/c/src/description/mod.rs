@@ -13,8 +13,8 @@ use dora_shm_result::*;
 use read::Texts;
 
 /// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
-/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to a
-/// writer.
+/// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to
+/// a writer.
 ///
 /// Strings that it returns belong to it. They are valid until it is changed or closed.
 pub struct dora_shm_description {
@@ -46,7 +46,7 @@ impl dora_shm_description {
     fn read(&self) -> Result<RwLockReadGuard<'_, Inside>, Failure> {
         match self.inside.try_read() {
             Ok(inside) => Ok(inside),
-            // After a panic, which was reported: the content is still sound.
+            // After a panic, which was reported, the content is still valid.
             Err(TryLockError::Poisoned(inside)) => Ok(inside.into_inner()),
             Err(TryLockError::WouldBlock) => Err(busy("description")),
         }

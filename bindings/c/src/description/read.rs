@@ -1,4 +1,4 @@
-//! What a description says.
+//! How a description is read.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -8,7 +8,7 @@ use dora_shm_ring::{Axis, Description};
 use serde_json::Value;
 
 use super::{Inside, dora_shm_description, inside};
-use crate::call::{Answer, Out, call};
+use crate::call::{CallResult, Out, call};
 use crate::result::{Failure, dora_shm_result};
 use crate::text::{c_string, string};
 use dora_shm_axis_kind::*;
@@ -44,7 +44,7 @@ pub struct dora_shm_axis {
     pub unit: *const c_char,
 }
 
-/// The strings of a description, which C may keep pointers to.
+/// The strings of a description, to which C may hold pointers.
 pub(super) struct Texts {
     json: CString,
     attrs_json: CString,
@@ -132,7 +132,7 @@ unsafe fn give_text(
     })
 }
 
-fn give_found(text: &Out<*const c_char>, found: Option<&CStr>) -> Answer {
+fn give_found(text: &Out<*const c_char>, found: Option<&CStr>) -> CallResult {
     text.set(found.map_or(std::ptr::null(), CStr::as_ptr));
     Ok(if found.is_some() { DORA_SHM_OK } else { DORA_SHM_NOTHING })
 }
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn dora_shm_description_attr(
     })
 }
 
-/// The source's own name for the signal; empty if it has none.
+/// The source's own name for the signal; empty if the source gives none.
 ///
 /// @param text out: UTF-8. Owner: the description
 /// @return DORA_SHM_OK
@@ -284,8 +284,8 @@ pub unsafe extern "C" fn dora_shm_description_axis(
     })
 }
 
-/// The label at an index of an axis. Of an object it is the member `label`, or all of it as JSON; a number is written as
-/// in JSON.
+/// The label at an index of an axis. If the entry is an object, the label is its member `label`, or the whole object as
+/// JSON. A number is written as in JSON.
 ///
 /// @param dim as for dora_shm_description_dim()
 /// @param index from 0
@@ -310,7 +310,7 @@ pub unsafe extern "C" fn dora_shm_description_label(
     }
 }
 
-/// The coordinate at an index of an axis: of a linear one, or of a coord one whose entry is a number.
+/// The coordinate at an index of an axis, if the axis is linear or the entry is a number.
 ///
 /// @param dim as for dora_shm_description_dim()
 /// @param index from 0; on a linear axis, any

@@ -38,8 +38,8 @@ pub struct dora_shm_event {
 }
 
 /// The oldest event that was not returned yet. Calls that read, view, skip or wait notice events, and so does
-/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The newest
-/// 64 events are kept. Where the reader begins is not an event.
+/// dora_shm_reader_state(). Call this after each of them: an event precedes the frames that the same call returned. The
+/// newest 64 events are kept. Where the reader begins is not an event.
 ///
 /// @param event out; untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none

@@ -8,7 +8,7 @@ use crate::result::dora_shm_result;
 use crate::text::c_string;
 use dora_shm_result::*;
 
-/// The strings that were returned last, for as long as C may read them.
+/// The strings that were returned last, kept as long as C may read them.
 pub(super) struct Texts {
     key: Option<CString>,
     refused: Option<CString>,
@@ -32,10 +32,10 @@ pub struct dora_shm_ezmsg {
 
 /// What is known of the stream if ezmsg itself wrote it.
 ///
-/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this function
-///        with the same reader, or until the reader is closed
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system call
-///         failed
+/// @param ezmsg out; untouched unless DORA_SHM_OK is returned. Its strings are valid until the next call of this
+///        function with the same reader, or until the reader is closed
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: ezmsg did not write the stream, or there is none; DORA_SHM_ERROR_IO: a system
+///         call failed
 /// @note Makes a few system calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_ezmsg(

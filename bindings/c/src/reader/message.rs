@@ -39,10 +39,10 @@ pub struct dora_shm_message {
 
 /// Copies the next message of a reader that was opened for messages.
 ///
-/// @param message out; untouched unless DORA_SHM_OK is returned. What it points to belongs to the reader; what the previous
-///        message pointed to is gone, whatever is returned
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the reader
-///         was opened for frames; the errors of dora_shm_reader_read()
+/// @param message out; untouched unless DORA_SHM_OK is returned. The memory that it points to belongs to the reader.
+///        That of the previous message is not valid after this call, whatever the result
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; DORA_SHM_ERROR_BAD_ARGUMENT: the
+///         reader was opened for frames; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_next_message(
     reader: *mut dora_shm_reader,

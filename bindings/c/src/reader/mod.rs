@@ -1,6 +1,6 @@
 //! Readers: opening, waiting, closing, and what they know.
 
-/// Calls what readers of frames and of messages have in common.
+/// Calls a method that readers of frames and of messages have in common.
 macro_rules! either {
     ($unit:expr, $reader:ident => $call:expr) => {
         match $unit {
@@ -33,8 +33,8 @@ use crate::text::string;
 use dora_shm_result::*;
 use dora_shm_start::*;
 
-/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or damage
-/// the stream.
+/// A cursor over the frames of a stream, or over its messages. It maps the stream read-only: it cannot slow, block or
+/// damage the stream.
 pub struct dora_shm_reader {
     inside: Mutex<Inside>,
     interrupter: Interrupter,
@@ -43,7 +43,7 @@ pub struct dora_shm_reader {
 pub(crate) struct Inside {
     unit: Unit,
     idle_after: Duration,
-    /// The strings that were given out about a stream of ezmsg's.
+    /// The strings about an ezmsg stream that were returned last.
     ezmsg: Option<ezmsg::Texts>,
 }
 
@@ -56,7 +56,7 @@ enum Unit {
 /// A reader of frames, and what belongs to it.
 struct Frames {
     reader: Reader,
-    /// Frames lost in all when frames were returned last.
+    /// The number of lost frames when frames were returned last.
     lost_reported: u64,
     /// The ring that the caller knows of: its stream and its generation.
     known_ring: Option<(u64, u32)>,
@@ -73,7 +73,7 @@ impl Frames {
         made
     }
 
-    /// The reader has passed all that is there, and the result reports that.
+    /// The reader has passed everything that is there, and the result reports it.
     fn come_to_newest(&mut self) {
         self.known_ring = self.ring();
         self.lost_reported = self.reader.lost();
@@ -109,8 +109,8 @@ impl Inside {
     }
 }
 
-/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring always
-/// begins at its first frame.
+/// Where a reader begins in a stream that exists already. A reader that was opened before the stream's first ring
+/// always begins at its first frame.
 #[repr(C)]
 pub enum dora_shm_start {
     /// With the next frame that is written.
@@ -133,7 +133,8 @@ pub struct dora_shm_reader_options {
     pub start: u32,
     /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
     pub owner: u32,
-    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise ignored.
+    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise
+    /// ignored.
     pub last_frames: u64,
     /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
     pub last_seconds: f64,
@@ -141,17 +142,18 @@ pub struct dora_shm_reader_options {
     pub max_ring_bytes: u64,
     /// A live stream without a new message for this many seconds is idle. 0: one second.
     pub idle_after_seconds: f64,
-    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as many
-    /// seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system takes to wake
-    /// a thread. It costs that much of a core's time for each message, and needs a core that is otherwise idle. Useful values
-    /// are 100e-6 to 300e-6. 0: always sleep.
+    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as
+    /// many seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system
+    /// takes to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise
+    /// idle. Useful values are 100e-6 to 300e-6. 0: always sleep.
     pub spin_seconds: f64,
-    /// Whether frames that are returned together all have the same description, and that is the one that is held. If false,
-    /// the description that is held is that of the ring's newest frame. Messages have one description each in any case.
+    /// Whether frames that are returned together always share one description, which is then the one that is held. If
+    /// false, the description that is held is that of the ring's newest frame. A message has one description in any
+    /// case.
     pub each_description: flag,
 }
 
-// SAFETY: `repr(C)`, begins with a usize, and every member is valid whatever its bytes are.
+// SAFETY: `repr(C)`, begins with a usize, and every member is valid for any bytes.
 unsafe impl Options for dora_shm_reader_options {
     const FIRST_SIZE: usize = 64;
     const INIT: &str = "DORA_SHM_READER_OPTIONS_INIT";
@@ -215,7 +217,7 @@ fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
     if seconds.is_nan() || seconds < 0.0 {
         return Err(Failure::bad_argument(format!("{name} is {seconds}, expected 0 or more")));
     }
-    // What does not fit is as good as infinite.
+    // A duration that does not fit counts as infinite.
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
@@ -225,21 +227,22 @@ fn seconds(seconds: f64, name: &str) -> Result<Duration, Failure> {
 pub struct dora_shm_cursor {
     /// The generation that is read. DORA_SHM_NONE: there has been none yet.
     pub generation: u32,
-    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead one; 0
-    /// before the first ring.
+    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead
+    /// one; 0 before the first ring.
     pub epoch: u32,
-    /// Identity of the stream that the ring belongs to; another one each time it is created again. 0 before the first ring.
+    /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
+    /// first ring.
     pub stream_id: u64,
     /// Position of the next frame that will be read.
     pub position: u64,
-    /// Frames lost since the reader was opened, in all: exact.
+    /// All frames lost since the reader was opened: exact.
     pub lost: u64,
     /// Frames that are committed and not read.
     pub lag_frames: u64,
     /// Time since the oldest of them was committed, in nanoseconds.
     pub lag_ns: u64,
-    /// Whether the description in force was gone before it could be read. The one that is held is then another one of the
-    /// same generation, or there is none.
+    /// Whether the description in force was gone before it could be read. If so, the description that is held is a
+    /// different one of the same generation, or there is none.
     pub description_missed: bool,
 }
 
@@ -276,8 +279,9 @@ unsafe fn open(
 /// @param name name of the stream, UTF-8, at most DORA_SHM_NAME_SIZE - 1 bytes
 /// @param options NULL: the defaults
 /// @param reader out. Owner: the caller, who closes it with dora_shm_reader_close(). Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name cannot
-///         be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED, _TOO_LARGE, _IO
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_NAME, DORA_SHM_ERROR_BAD_ARGUMENT (options); or why a stream of that name
+///         cannot be read: DORA_SHM_ERROR_CORRUPT, _VERSION, _WRONG_OWNER, _PERMISSION, _EZMSG, _UNSUPPORTED,
+///         _TOO_LARGE, _IO
 /// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_open(
@@ -296,10 +300,10 @@ pub unsafe extern "C" fn dora_shm_reader_open(
     unsafe { open(name, options, reader, frames) }
 }
 
-/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames are
-/// counted as lost. Functions that return frames answer such a reader with DORA_SHM_ERROR_BAD_ARGUMENT.
+/// Opens a reader of messages: dora_shm_reader_next_message() returns each message as it was written, or all its frames
+/// are counted as lost. Functions that return frames return DORA_SHM_ERROR_BAD_ARGUMENT for such a reader.
 ///
-/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll found.
+/// A stream that ezmsg itself writes does not record where its messages end. There, a message is what one poll finds.
 ///
 /// @param name as for dora_shm_reader_open()
 /// @param options NULL: the defaults
@@ -324,10 +328,12 @@ pub unsafe extern "C" fn dora_shm_reader_open_messages(
     unsafe { open(name, options, reader, messages) }
 }
 
-/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed themselves.
+/// Closes a reader, and with it the message that it returned last. Views of it stay valid until they are closed
+/// themselves.
 ///
 /// @param reader in: the reader, or a pointer to NULL, which does nothing. out: NULL
-/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the thread
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BUSY: another thread is in a call with it; interrupt that call and wait for the
+///         thread
 /// @note Only for the last thread that uses the reader.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_close(reader: *mut *mut dora_shm_reader) -> dora_shm_result {
@@ -339,9 +345,9 @@ pub unsafe extern "C" fn dora_shm_reader_close(reader: *mut *mut dora_shm_reader
     })
 }
 
-/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses almost
-/// no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the stream does
-/// not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
+/// Sleeps until there is something to read (frames, a new generation, the stream's end), or the time is over. It uses
+/// almost no CPU: it wakes four times a second to check whether the writer lives, and twenty times a second while the
+/// stream does not exist. Signals do not end it: call dora_shm_reader_interrupt() in their handlers.
 ///
 /// @param timeout_seconds 0 or more; 0 does not sleep; INFINITY waits without end
 /// @return DORA_SHM_OK: there is something to read; DORA_SHM_TIMED_OUT; DORA_SHM_WRITER_DEAD; DORA_SHM_INTERRUPTED;
@@ -356,17 +362,17 @@ pub unsafe extern "C" fn dora_shm_reader_wait(reader: *mut dora_shm_reader, time
         Ok(match either!(&mut inside.unit, reader => reader.wait(timeout))? {
             Wait::Ready => DORA_SHM_OK,
             Wait::Interrupted => DORA_SHM_INTERRUPTED,
-            Wait::Quiet(Liveness::Dead) => DORA_SHM_WRITER_DEAD,
-            Wait::Quiet(_) => DORA_SHM_TIMED_OUT,
+            Wait::Timeout(Liveness::Dead) => DORA_SHM_WRITER_DEAD,
+            Wait::Timeout(_) => DORA_SHM_TIMED_OUT,
         })
     })
 }
 
-/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before 5.16:
-/// within 250 ms).
+/// Makes the current dora_shm_reader_wait(), or the next one, return DORA_SHM_INTERRUPTED at once (on Linux before
+/// 5.16: within 250 ms).
 ///
 /// @return DORA_SHM_OK
-/// @note Any thread, also while another one waits or reads, and also a signal handler; but the reader must not be closed
+/// @note Any thread, even while another one waits or reads, and signal handlers. The reader must not be closed
 ///       meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reader) -> dora_shm_result {
@@ -380,7 +386,8 @@ pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reade
 /// Passes everything that is there, generations included, without counting it as lost.
 ///
 /// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
-///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of dora_shm_reader_read()
+///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of
+///         dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_skip_to_newest(reader: *mut dora_shm_reader) -> dora_shm_result {
     call(|| {
@@ -412,12 +419,12 @@ pub unsafe extern "C" fn dora_shm_reader_format(
     })
 }
 
-/// The description that is held: dims, axes, labels, units, attributes. Of a reader of frames, see `each_description`; of a
-/// reader of messages, it is that of the message returned last. Ask again after DORA_SHM_NEW_GENERATION, and after the event
-/// DORA_SHM_EVENT_NEW_DESCRIPTION.
+/// The description that is held: dims, axes, labels, units, attributes. For a reader of frames, see `each_description`.
+/// For a reader of messages, it is the description of the message that was returned last. Call this again after
+/// DORA_SHM_NEW_GENERATION, and after the event DORA_SHM_EVENT_NEW_DESCRIPTION.
 ///
-/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, whatever the
-///        stream does. Untouched unless DORA_SHM_OK is returned
+/// @param description out. Owner: the caller, who closes it with dora_shm_description_close(). It never changes, even
+///        if the stream does. Untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none (yet)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_description(

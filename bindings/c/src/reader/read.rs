@@ -8,15 +8,16 @@ use crate::info::DORA_SHM_NONE;
 use crate::result::{Failure, dora_shm_result};
 use dora_shm_result::*;
 
-/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The pieces
-/// must not overlap.
+/// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The
+/// pieces must not overlap.
 ///
-/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for. `times`,
-/// `positions` and `send_ns` must have room for as many.
+/// At most `max_frames` frames are copied at once, and, if `samples` is not NULL, no more than it has room for.
+/// `times`, `positions` and `send_ns` must have room for as many.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_buffers {
-    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they are.
+    /// For samples in C order, frame after frame; any alignment. Bytes behind the last whole frame are left as they
+    /// are.
     pub samples: *mut std::ffi::c_void,
     /// Bytes of `samples`: room for at least one frame (dora_shm_format.frame_bytes).
     pub samples_size: usize,
@@ -24,8 +25,8 @@ pub struct dora_shm_buffers {
     pub times: *mut f64,
     /// For one position per frame: `first`, `first` + 1, ...
     pub positions: *mut u64,
-    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known. Send
-    /// times of messages of few frames may be forgotten before the frames themselves are overwritten.
+    /// For one send time per frame, Unix nanoseconds: that of the message that brought it. 0: it is no longer known.
+    /// Send times of messages of few frames may be forgotten before the frames themselves are overwritten.
     pub send_ns: *mut i64,
     /// At least 1. UINT64_MAX: as many as `samples` has room for.
     pub max_frames: u64,
@@ -45,7 +46,7 @@ pub struct dora_shm_frames {
     pub generation: u32,
 }
 
-/// A caller that asks for no frames at all has forgotten to set how many.
+/// A caller that sets 0 has most likely forgotten to set it.
 pub(super) fn at_least_one(max_frames: u64) -> Result<(), Failure> {
     if max_frames == 0 {
         return Err(Failure::bad_argument("max_frames is 0, expected at least 1"));
@@ -112,7 +113,7 @@ impl dora_shm_buffers {
 
 impl Memory<'_> {
     /// Fills in the positions and the send times of the frames that were copied.
-    fn fill_beside(&mut self, frames: &mut Frames, copied: &Copied) {
+    fn fill_per_frame(&mut self, frames: &mut Frames, copied: &Copied) {
         let range = copied.first..copied.first + copied.frames;
         for (slot, position) in self.positions.iter_mut().flat_map(|slots| slots.iter_mut()).zip(range.clone()) {
             *slot = position;
@@ -148,7 +149,8 @@ impl Inside {
 }
 
 impl Frames {
-    /// What to report before frames of a ring that the caller does not know: they may have any size. The cursor stays.
+    /// What to report before the frames of a ring that the caller does not know, since they may have any size. The
+    /// cursor stays.
     fn unknown_ring(&mut self) -> Result<Option<Outcome<Copied>>, Failure> {
         if self.ring().is_some() && self.ring() == self.known_ring {
             return Ok(None);
@@ -157,9 +159,9 @@ impl Frames {
         Ok(if outcome.is_data() { None } else { Some(outcome.map(|_| Copied::default())) })
     }
 
-    /// As the library's `read_into`, for a caller that wants times and no samples.
+    /// Like the library's `read_into`, for a caller that wants times but no samples.
     fn read_times(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>, Failure> {
-        // A reader that is too slow gets an answer, not a loop.
+        // Bounded, so that a reader that is too slow returns rather than loops.
         for _ in 0..4 {
             let view = match self.reader.view(times.len() as u64)? {
                 Outcome::Data(view) => view,
@@ -181,7 +183,7 @@ impl Frames {
         Ok(Outcome::Nothing)
     }
 
-    /// As the library's `read_into`, without the pieces that are NULL.
+    /// Like the library's `read_into`, without the pieces that are NULL.
     fn read(&mut self, memory: &mut Memory<'_>) -> Result<Outcome<Copied>, Failure> {
         let spare = &mut self.spare_times;
         Ok(match (&mut memory.samples, &mut memory.times) {
@@ -204,7 +206,7 @@ impl Frames {
         if frames == 0 {
             return Ok(Outcome::Nothing);
         }
-        // The library cannot leave them out.
+        // The library always copies the samples.
         let mut unwanted = Vec::new();
         let samples = match &mut memory.samples {
             Some(samples) => &mut samples[..frames * frame_bytes],
@@ -254,7 +256,7 @@ unsafe fn copy(
                 let mut memory = unsafe { into.memory(format) }?;
                 let outcome = copy(frames, &mut memory)?;
                 if let Outcome::Data(copied) = &outcome {
-                    memory.fill_beside(frames, copied);
+                    memory.fill_per_frame(frames, copied);
                 }
                 outcome
             }
@@ -265,8 +267,8 @@ unsafe fn copy(
     })
 }
 
-/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so that it
-/// is not lapped again at once; `frames->lost` counts the frames that it passes over.
+/// Copies new frames into the caller's memory. A reader that was lapped continues half a ring behind the writer, so
+/// that it is not lapped again at once. `frames->lost` counts the frames that it skips.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; untouched on failure
@@ -283,13 +285,13 @@ pub unsafe extern "C" fn dora_shm_reader_read(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, Frames::read) }
 }
 
-/// Follows the stream to its newest frame, without counting what it passes as lost, then copies the newest frames, as many as
-/// `into` has room for: what a display calls for each picture.
+/// Follows the stream to its newest frame, without counting what it passes as lost. Then copies the newest frames, as
+/// many as `into` has room for. Displays call this for each picture.
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another ring;
-///         call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: there are no frames; DORA_SHM_NEW_GENERATION: the stream has come to another
+///         ring; call again, with memory for its format; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_newest(
     reader: *mut dora_shm_reader,
@@ -309,12 +311,13 @@ pub unsafe extern "C" fn dora_shm_reader_newest(
 }
 
 /// Copies the newest frames of the generation that is read, as many as `into` has room for, without moving the cursor:
-/// nothing counts as read or lost. To follow the stream to its newest generation as well, call dora_shm_reader_newest().
+/// nothing counts as read or lost. To follow the stream to its newest generation as well, call
+/// dora_shm_reader_newest().
 ///
 /// @param into where to copy to, and how much
 /// @param frames out; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again, with
-///         memory for its format; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION: the reader has come to its first ring; call again,
+///         with memory for its format; the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_latest(
     reader: *mut dora_shm_reader,
@@ -327,8 +330,8 @@ pub unsafe extern "C" fn dora_shm_reader_latest(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into` does
-/// not have room for all of them, the newest of them.
+/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
+/// does not have room for all of them, copies the newest of them.
 ///
 /// @param seconds 0 or more
 /// @return as dora_shm_reader_latest()
@@ -350,14 +353,14 @@ pub unsafe extern "C" fn dora_shm_reader_latest_seconds(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as the
-/// ring holds them, without moving the cursor: nothing counts as read or lost.
+/// Copies the frames from position `first` on of the generation that is read, as many as `into` has room for, as far as
+/// the ring holds them, without moving the cursor: nothing counts as read or lost.
 ///
 /// @param first a position; see dora_shm_reader_held() and dora_shm_reader_position_at()
 /// @param into where to copy to, and how much
 /// @param frames out: which frames were copied; its `lost` is 0. Untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as dora_shm_reader_latest();
-///         the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING: the ring holds none of them; DORA_SHM_NEW_GENERATION as
+///         dora_shm_reader_latest(); the errors of dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_read_at(
     reader: *mut dora_shm_reader,
@@ -372,8 +375,8 @@ pub unsafe extern "C" fn dora_shm_reader_read_at(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, read) }
 }
 
-/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at any
-/// moment.
+/// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at
+/// any moment.
 ///
 /// @param first out: position of the oldest
 /// @param count out: how many; 0 before the first ring
@@ -395,8 +398,8 @@ pub unsafe extern "C" fn dora_shm_reader_held(
     })
 }
 
-/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is found
-/// by binary search, so the frames' times must not decrease.
+/// Position of the first frame that the ring holds whose time is `time` or later, in the generation that is read. It is
+/// found by binary search, so the frames' times must not decrease.
 ///
 /// @param time a value on the buffered axis: seconds for a time axis
 /// @param position out: behind the newest frame if every frame is earlier

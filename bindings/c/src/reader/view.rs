@@ -11,7 +11,7 @@ use crate::info::DORA_SHM_NONE;
 use crate::result::dora_shm_result;
 use dora_shm_result::*;
 
-/// Frames of a ring that are lent in place. A view keeps their memory mapped, also after its reader was closed.
+/// Frames of a ring that are lent in place. A view keeps their memory mapped, even after its reader was closed.
 pub struct dora_shm_view {
     view: View,
 }
@@ -62,9 +62,9 @@ fn part(view: &View, which: usize) -> dora_shm_part {
 const NO_PART: dora_shm_part =
     dora_shm_part { samples: std::ptr::null(), samples_size: 0, times: std::ptr::null(), frames: 0 };
 
-/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment. dora_shm_reader_finish()
-/// reports which of them stayed whole: do not act on anything that was read from them before that. It also moves the
-/// cursor.
+/// Lends new frames in place, at most `max_frames`. The writer may overwrite them at any moment.
+/// dora_shm_reader_finish() reports which of them stayed whole: do not act on anything that was read from them before
+/// that. It also moves the cursor.
 ///
 /// The memory is read-only: writing to it raises SIGSEGV.
 ///
@@ -72,7 +72,8 @@ const NO_PART: dora_shm_part =
 /// @param view out. Owner: the caller, who ends it with dora_shm_reader_finish() or dora_shm_view_close(). Untouched
 ///        unless DORA_SHM_OK is returned
 /// @param parts out: where the frames are; untouched on failure
-/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of dora_shm_reader_read()
+/// @return DORA_SHM_OK; DORA_SHM_NOTHING; DORA_SHM_NEW_GENERATION; DORA_SHM_CLOSED; the errors of
+///         dora_shm_reader_read()
 /// @note Any thread may read the parts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_view(
@@ -154,7 +155,7 @@ pub unsafe extern "C" fn dora_shm_reader_finish(
 ///
 /// @param view in: the view, or a pointer to NULL, which does nothing. out: NULL
 /// @return DORA_SHM_OK
-/// @note Only for the last thread that uses the view; its reader may be closed, or in use by another thread.
+/// @note Only for the last thread that uses the view. Its reader may be closed, or in use by another thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_view_close(view: *mut *mut dora_shm_view) -> dora_shm_result {
     call(|| {

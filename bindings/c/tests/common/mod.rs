@@ -1,4 +1,4 @@
-//! What the tests share: the library as a user has it, installed; programs that are compiled against it; names of streams.
+//! What the tests share: the library, installed as by a user; programs that are compiled against it; names of streams.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use dora_shm_testkit::process::Process;
 use dora_shm_testkit::until::until_within;
 
-/// How long anything may take that takes seconds when all is well, also in valgrind on a busy machine.
+/// Time limit for anything that takes seconds if all is well, even in valgrind on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` holds.
@@ -30,7 +30,7 @@ pub fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a command that has to succeed; what it prints.
+/// Runs a command that has to succeed, and returns its output.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -44,7 +44,7 @@ pub fn run(command: &mut Command) -> Output {
     output
 }
 
-/// What a command prints, without the white space around it.
+/// Returns what a command prints, without the white space around it.
 #[track_caller]
 pub fn text(command: &mut Command) -> String {
     String::from_utf8(run(command).stdout).unwrap().trim().to_owned()
@@ -98,7 +98,7 @@ impl Language {
             Language::Cpp => ("CXX", "c++", "-std=c++17"),
         };
         let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| usual.into()));
-        // POSIX beside the standard: threads, signals, processes.
+        // The programs need POSIX besides the standard: threads, signals, processes.
         command.args([standard, "-D_POSIX_C_SOURCE=200809L", "-g", "-O1", "-pedantic", "-pthread"]);
         command.args(["-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wno-sign-conversion"]);
         command
@@ -110,7 +110,7 @@ pub fn source(path: &str) -> PathBuf {
     here().join(path)
 }
 
-/// Compiles `path` with `flags` and links it with the shared library; the program finds it by itself.
+/// Compiles `path` with `flags` and links it with the shared library, which the program finds by its rpath.
 pub fn compile(path: &str, kind: &str, flags: &[&str]) -> PathBuf {
     let source = source(path);
     let stem = source.file_name().unwrap().to_str().unwrap().replace('.', "-");

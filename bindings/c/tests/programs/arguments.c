@@ -1,14 +1,14 @@
-/* Arguments that are wrong are answered with an error and a sentence, by every function, and leave everything as it was. */
+/* Every function returns an error with a message for a wrong argument, and changes nothing. */
 #include "check.h"
 #include <math.h>
 
-static int says(const char *part) { return strstr(dora_shm_last_error_message(), part) != NULL; }
+static int message_has(const char *part) { return strstr(dora_shm_last_error_message(), part) != NULL; }
 
-/* As IS, of an argument that is NULL, whose name the sentence has. */
+/* Like IS, for an argument that is NULL. The message has its name. */
 #define IS_NULL(name, call)                                                                                            \
     do {                                                                                                               \
         IS(DORA_SHM_ERROR_NULL, call);                                                                                 \
-        CHECK(says(name " is NULL"));                                                                                  \
+        CHECK(message_has(name " is NULL"));                                                                                  \
     } while (0)
 
 static void names(const char *stream) {
@@ -19,7 +19,7 @@ static void names(const char *stream) {
     IS_NULL("name", dora_shm_writer_create(NULL, NULL, &writer));
     IS_NULL("writer", dora_shm_writer_create(stream, NULL, NULL));
     IS(DORA_SHM_ERROR_NOT_UTF8, dora_shm_reader_open("a\xff", NULL, &reader));
-    CHECK(says("name is not UTF-8: byte 1"));
+    CHECK(message_has("name is not UTF-8: byte 1"));
     IS(DORA_SHM_ERROR_NOT_UTF8, dora_shm_writer_create("\xc3", NULL, &writer));
     IS(DORA_SHM_ERROR_BAD_NAME, dora_shm_reader_open("", NULL, &reader));
     IS(DORA_SHM_ERROR_BAD_NAME, dora_shm_writer_create("a/buffer7", NULL, &writer));
@@ -41,7 +41,7 @@ static void names(const char *stream) {
     CHECK(strcmp(segment, "sm_KpdRbDVLaISM29j1SiJq") == 0);
     memset(segment, '!', sizeof segment);
     IS(DORA_SHM_ERROR_BUFFER_TOO_SMALL, dora_shm_shorten_name("demo", segment, sizeof segment - 1));
-    CHECK(says("segment has 23 bytes, expected at least 24") && segment[0] == '!');
+    CHECK(message_has("segment has 23 bytes, expected at least 24") && segment[0] == '!');
     IS(DORA_SHM_ERROR_BUFFER_TOO_SMALL, dora_shm_shorten_name("demo", segment, 0));
     IS_NULL("name", dora_shm_shorten_name(NULL, segment, sizeof segment));
     IS_NULL("segment", dora_shm_shorten_name("demo", NULL, sizeof segment));
@@ -50,10 +50,10 @@ static void names(const char *stream) {
 static void options(const char *stream) {
     dora_shm_reader *reader = NULL;
     dora_shm_reader_options how;
-    /* What was not initialised, and what a later version may have. */
+    /* Options that were not initialised, and options of a later version. */
     memset(&how, 0, sizeof how);
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
-    CHECK(says("options->size is 0") && says("DORA_SHM_READER_OPTIONS_INIT"));
+    CHECK(message_has("options->size is 0") && message_has("DORA_SHM_READER_OPTIONS_INIT"));
     struct {
         dora_shm_reader_options known;
         uint64_t later;
@@ -63,8 +63,8 @@ static void options(const char *stream) {
     OK(dora_shm_reader_close(&reader));
     newer.later = 1;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &newer.known, &reader));
-    CHECK(says("update the library"));
-    /* A bool that is none does no harm. */
+    CHECK(message_has("update the library"));
+    /* A bool with an invalid value does no harm. */
     const dora_shm_reader_options defaults = DORA_SHM_READER_OPTIONS_INIT;
     how = defaults;
     memset(&how.each_description, 0x55, sizeof how.each_description);
@@ -73,7 +73,7 @@ static void options(const char *stream) {
     how = defaults;
     how.start = 4;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
-    CHECK(says("start is 4"));
+    CHECK(message_has("start is 4"));
     how.start = DORA_SHM_START_LAST;
     double bad[] = {-1.0, NAN, -INFINITY};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -82,24 +82,24 @@ static void options(const char *stream) {
         how.idle_after_seconds = 0;
         how.spin_seconds = bad[i];
         IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, &how, &reader));
-        CHECK(says("spin_seconds"));
+        CHECK(message_has("spin_seconds"));
         how.spin_seconds = 0;
     }
     /* Not aligned. */
     char bytes[sizeof how + 1];
     const dora_shm_reader_options *odd = (const void *)(bytes + (((uintptr_t)bytes & 1) == 0));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_open(stream, odd, &reader));
-    CHECK(says("options is not aligned"));
+    CHECK(message_has("options is not aligned"));
 
     dora_shm_writer *writer = NULL;
     dora_shm_writer_options who = DORA_SHM_WRITER_OPTIONS_INIT;
     who.size = 3;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_create(stream, &who, &writer));
-    CHECK(says("options->size is 3") && says("DORA_SHM_WRITER_OPTIONS_INIT"));
+    CHECK(message_has("options->size is 3") && message_has("DORA_SHM_WRITER_OPTIONS_INIT"));
     who.size = sizeof who;
     who.mode = 0666;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_create(stream, &who, &writer));
-    CHECK(says("mode 0666"));
+    CHECK(message_has("mode 0666"));
     CHECK(reader == NULL && writer == NULL);
 }
 
@@ -121,7 +121,7 @@ static void formats(dora_shm_writer *writer) {
     format = signal_format(10);
     format.rank = DORA_SHM_MAX_RANK;
     for (int i = 0; i < DORA_SHM_MAX_RANK; i++)
-        format.shape[i] = UINT64_C(1) << 40; /* their product is no 64-bit number */
+        format.shape[i] = UINT64_C(1) << 40; /* their product is not a 64-bit number */
     IS(DORA_SHM_ERROR_BAD_FORMAT, dora_shm_writer_begin(writer, &format, NULL, 1));
     format = signal_format(UINT64_C(1) << 31);
     IS(DORA_SHM_ERROR_TOO_LARGE, dora_shm_writer_begin(writer, &format, NULL, 1));
@@ -204,7 +204,7 @@ static void reads(const char *stream) {
     memset(&frames, 0x55, sizeof frames);
     const dora_shm_frames before = frames;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_read(reader, &into, &frames));
-    CHECK(says("max_frames is 0"));
+    CHECK(message_has("max_frames is 0"));
     into.max_frames = 10;
     IS_NULL("reader", dora_shm_reader_read(NULL, &into, &frames));
     IS_NULL("into", dora_shm_reader_read(reader, NULL, &frames));
@@ -229,14 +229,14 @@ static void reads(const char *stream) {
     into.samples = samples;
     into.samples_size = sizeof *samples - 1;
     IS(DORA_SHM_ERROR_BUFFER_TOO_SMALL, dora_shm_reader_read(reader, &into, &frames));
-    CHECK(says("11 bytes, expected at least the 12"));
+    CHECK(message_has("11 bytes, expected at least the 12"));
     IS(DORA_SHM_ERROR_BUFFER_TOO_SMALL, dora_shm_reader_latest(reader, &into, &frames));
     into.samples_size = SIZE_MAX;
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_read(reader, &into, &frames));
     into.samples_size = sizeof samples;
     into.times = (double *)(void *)((char *)times + 4);
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_read(reader, &into, &frames));
-    CHECK(says("times is not aligned"));
+    CHECK(message_has("times is not aligned"));
     CHECK(memcmp(&frames, &before, sizeof frames) == 0);
 
     dora_shm_view *view = NULL;
@@ -280,7 +280,7 @@ static void reads(const char *stream) {
     IS_NULL("info", dora_shm_reader_info(reader, NULL));
     IS_NULL("reader", dora_shm_reader_close(NULL));
 
-    /* All this has moved nothing. */
+    /* The cursor has not moved. */
     into.times = times;
     OK(dora_shm_reader_read(reader, &into, &frames));
     CHECK(frames.first == 0 && frames.frames == 2 && frames.lost == 0);
@@ -307,12 +307,12 @@ int main(int argc, char **argv) {
     OK(dora_shm_writer_create(stream, NULL, &writer));
     dora_shm_writer *second = NULL;
     IS(DORA_SHM_ERROR_LIVE, dora_shm_writer_create(stream, NULL, &second));
-    CHECK(second == NULL && says("already has a live writer"));
+    CHECK(second == NULL && message_has("already has a live writer"));
     formats(writer);
     writes(writer);
     reads(stream);
-    /* A success leaves the last sentence alone. */
-    CHECK(says("reader is NULL"));
+    /* A success leaves the last message as it was. */
+    CHECK(message_has("reader is NULL"));
     OK(dora_shm_writer_close(&writer));
     CHECK(writer == NULL);
     OK(dora_shm_writer_close(&writer));

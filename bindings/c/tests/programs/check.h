@@ -1,4 +1,4 @@
-/* What the test programs share: assertions that name the place, and a test signal whose every sample says where it belongs. */
+/* What the test programs share: assertions with file and line, and a test signal whose samples encode their positions. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -17,7 +17,7 @@
         }                                                                                                              \
     } while (0)
 
-/* Asserts what a call answers. */
+/* Asserts the result of a call. */
 #define IS(expected, call)                                                                                             \
     do {                                                                                                               \
         dora_shm_result found_ = (call);                                                                               \
@@ -30,7 +30,7 @@
 
 #define OK(call) IS(DORA_SHM_OK, call)
 
-/* Frames of so many channels of int32: the position of the frame times the channels, and the channel. */
+/* Frames of int32 with CHANNELS channels. A sample is the frame's position times CHANNELS, plus the channel. */
 #define CHANNELS 3
 typedef int32_t signal_frame[CHANNELS];
 
@@ -51,7 +51,7 @@ static inline dora_shm_format signal_format(uint64_t ring_frames) {
     return format;
 }
 
-/* Writes the next frames of the signal as one message, sent at the position of its first frame and 1. */
+/* Writes the next frames of the signal as one message, whose send time is the position of its first frame plus 1. */
 static inline void signal_write(dora_shm_writer *writer, uint64_t frames) {
     dora_shm_progress progress;
     OK(dora_shm_writer_progress(writer, &progress));

@@ -1,12 +1,12 @@
 /*
  * Reads a stream that ezmsg itself writes: ezmsg NAME
- * It tells "ready", then on each line of its input everything that it finds, as the test (tests/ezmsg.rs) expects it.
+ * Prints "ready", then, for each line of its input, everything that it finds, as the test (tests/ezmsg.rs) expects it.
  */
 #include "check.h"
 
 enum { ROOM = 2000, CHANNELS_OF_EZMSG = 3 };
 
-static void tell(const char *what, const char *text) { printf("%s %s\n", what, text == NULL ? "NULL" : text); }
+static void print(const char *what, const char *text) { printf("%s %s\n", what, text == NULL ? "NULL" : text); }
 
 int main(int argc, char **argv) {
     CHECK(argc == 2);
@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
     OK(dora_shm_reader_open_messages(argv[1], NULL, &messages));
     IS(DORA_SHM_ERROR_NULL, dora_shm_reader_ezmsg(reader, NULL));
     IS(DORA_SHM_NOTHING, dora_shm_reader_ezmsg(reader, &ezmsg));
-    tell("ready", "");
+    print("ready", "");
     char line[20];
     while (fgets(line, sizeof line, stdin) != NULL) {
         dora_shm_frames frames;
@@ -57,17 +57,17 @@ int main(int argc, char **argv) {
         printf("read up to %" PRIu64 ", lost %" PRIu64 "\n", next, lost);
         dora_shm_state state;
         OK(dora_shm_reader_state(reader, &state));
-        tell("state", dora_shm_state_name(state));
+        print("state", dora_shm_state_name(state));
         OK(dora_shm_reader_ezmsg(reader, &ezmsg));
         printf("version %" PRIu32 "\n", ezmsg.struct_version);
-        tell("key", ezmsg.key);
-        tell("refused", ezmsg.refused);
+        print("key", ezmsg.key);
+        print("refused", ezmsg.refused);
         printf("left out %d\n", (int)strlen(ezmsg.left_out) > 0);
         dora_shm_description *description = NULL;
         const char *text = NULL;
         OK(dora_shm_reader_description(reader, &description));
         OK(dora_shm_description_json(description, &text));
-        tell("description", text);
+        print("description", text);
         OK(dora_shm_description_close(&description));
     }
     OK(dora_shm_reader_close(&messages));

@@ -1,12 +1,12 @@
 /*
- * Follows a stream of the test signal and tells, line by line, what becomes of it, until it is closed: follow NAME
- * What it reads is checked; runs of frames are told as one line when something else happens.
+ * Follows a stream of the test signal and prints, line by line, what happens to it, until it is closed: follow NAME
+ * Checks what it reads. Prints a run of frames as one line when something else happens.
  */
 #include "check.h"
 
 static uint64_t begun, ended, lost;
 
-static void tell_frames(void) {
+static void print_frames(void) {
     if (ended > begun || lost > 0)
         printf("frames %" PRIu64 "..%" PRIu64 " lost %" PRIu64 "\n", begun, ended, lost);
     begun = ended;
@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
             lost += frames.lost;
             ended = frames.first + frames.frames;
         } else if (result == DORA_SHM_NOTHING) {
-            tell_frames();
+            print_frames();
             result = dora_shm_reader_wait(reader, 60);
             if (result == DORA_SHM_WRITER_DEAD)
                 printf("dead\n");
@@ -44,13 +44,13 @@ int main(int argc, char **argv) {
                 OK(result);
         } else if (result == DORA_SHM_NEW_GENERATION) {
             dora_shm_info info;
-            tell_frames();
+            print_frames();
             OK(dora_shm_reader_info(reader, &info));
             begun = ended = 0;
             printf("generation %" PRIu32 " epoch %" PRIu32 " of %s\n", info.generation, info.epoch,
                    dora_shm_dtype_name(info.format.dtype));
         } else {
-            tell_frames();
+            print_frames();
             IS(DORA_SHM_CLOSED, result);
             printf("closed\n");
             break;

@@ -2,7 +2,7 @@
 #include "check.h"
 #include <math.h>
 
-/* The longest sentence starts with the name of what is NULL. */
+/* The message is the name of the argument that is NULL, and "is NULL". */
 #define IS_NULL(name, call)                                                                                            \
     do {                                                                                                               \
         IS(DORA_SHM_ERROR_NULL, call);                                                                                 \
@@ -66,7 +66,7 @@ static void messages_come_as_they_were_written(const char *stream) {
         if (i == 0) {
             OK(dora_shm_reader_next_event(reader, &event));
             CHECK(event.kind == DORA_SHM_EVENT_NEW_GENERATION && event.generation == 0 && event.position == 0);
-            /* Until then it held the description of the newest message. */
+            /* Before that, it held the description of the newest message. */
             OK(dora_shm_reader_next_event(reader, &event));
             CHECK(event.kind == DORA_SHM_EVENT_NEW_DESCRIPTION && event.generation == 0 && event.position == 0);
         }
@@ -84,7 +84,7 @@ static void messages_come_as_they_were_written(const char *stream) {
     }
     IS(DORA_SHM_NOTHING, dora_shm_reader_next_message(reader, &message));
 
-    /* Lapped: whole messages are lost, and counted. */
+    /* If the reader was lapped, whole messages are lost and counted. */
     for (int i = 0; i < 30; i++)
         signal_write(writer, 10);
     dora_shm_cursor cursor;
@@ -116,9 +116,9 @@ static void messages_come_as_they_were_written(const char *stream) {
     OK(dora_shm_reader_close(&reader));
 }
 
-static int says(const char *part) { return strstr(dora_shm_last_error_message(), part) != NULL; }
+static int message_has(const char *part) { return strstr(dora_shm_last_error_message(), part) != NULL; }
 
-/* One kind of reader does not do what the other is for, and is left as it was. */
+/* Each kind of reader refuses the calls of the other kind, and is left unchanged. */
 static void each_reader_does_what_it_was_opened_for(const char *stream) {
     dora_shm_reader *messages = NULL, *of_frames = NULL;
     dora_shm_message message;
@@ -140,7 +140,7 @@ static void each_reader_does_what_it_was_opened_for(const char *stream) {
     OK(dora_shm_reader_open(stream, NULL, &of_frames));
     signal_write(writer, 3);
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_read(messages, &into, &frames));
-    CHECK(says("opened for messages") && says("dora_shm_reader_next_message()"));
+    CHECK(message_has("opened for messages") && message_has("dora_shm_reader_next_message()"));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_newest(messages, &into, &frames));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_latest(messages, &into, &frames));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_latest_seconds(messages, 1, &into, &frames));
@@ -154,7 +154,7 @@ static void each_reader_does_what_it_was_opened_for(const char *stream) {
     CHECK(view != NULL); /* still ours */
     OK(dora_shm_view_close(&view));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_next_message(of_frames, &message));
-    CHECK(says("opened for frames") && says("dora_shm_reader_open_messages()"));
+    CHECK(message_has("opened for frames") && message_has("dora_shm_reader_open_messages()"));
     OK(dora_shm_reader_next_message(messages, &message));
     CHECK(message.first == 0 && message.frames == 3);
     OK(dora_shm_reader_read(of_frames, &into, &frames));
@@ -164,7 +164,7 @@ static void each_reader_does_what_it_was_opened_for(const char *stream) {
     OK(dora_shm_writer_close(&writer));
 }
 
-static void wrong_arguments_are_answered(const char *stream) {
+static void wrong_arguments_return_errors(const char *stream) {
     dora_shm_reader *reader = NULL;
     dora_shm_message message;
     IS_NULL("name", dora_shm_reader_open_messages(NULL, NULL, &reader));
@@ -184,6 +184,6 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     messages_come_as_they_were_written(argv[1]);
     each_reader_does_what_it_was_opened_for(argv[1]);
-    wrong_arguments_are_answered(argv[1]);
+    wrong_arguments_return_errors(argv[1]);
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Writes a stream of the test signal as it is told on its standard input: produce NAME
- * Lines: "begin KEY", "write FRAMES", "describe KEY"; each is answered with "done". At the end of the input it closes.
+ * Writes a stream of the test signal by commands on its standard input: produce NAME
+ * Commands: "begin KEY", "write FRAMES", "describe KEY". Prints "done" after each. Closes the stream at the end of the input.
  */
 #include "check.h"
 

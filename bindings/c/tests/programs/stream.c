@@ -18,7 +18,7 @@ static dora_shm_reader *reader_of(const char *stream, dora_shm_start start, uint
     return reader;
 }
 
-/* Room for so many frames, exactly, so that every sanitizer sees one byte too many. */
+/* Room for exactly this many frames, so that a sanitizer detects a single byte too many. */
 struct memory {
     uint64_t room;
     dora_shm_buffers into;
@@ -90,7 +90,7 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_reader_read(reader, &positions, &frames));
     CHECK(frames.frames == 1 && positions.positions[0] == 99);
 
-    /* The newest, of which the cursor knows nothing. */
+    /* The newest frames, which do not move the cursor. */
     memory.into.max_frames = 5;
     OK(dora_shm_reader_latest(reader, &memory.into, &frames));
     CHECK(frames.first == 95 && frames.frames == 5 && frames.lost == 0);
@@ -147,7 +147,7 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_writer_close(&writer));
 }
 
-/* What a display calls: the newest frames, whatever there was before them. */
+/* The call for displays: the newest frames, regardless of the frames before them. */
 static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) {
     dora_shm_reader *reader = NULL;
     struct memory memory = memory_of(7);
@@ -167,7 +167,7 @@ static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) 
     OK(dora_shm_reader_newest(reader, &memory.into, &frames));
     CHECK(frames.first == 23 && frames.frames == 7); /* they are still the newest */
 
-    /* Over several generations, of which the ones between are of no interest. */
+    /* Over several generations at once. */
     dora_shm_format format = signal_format(20);
     signal_write(writer, 3);
     for (int i = 0; i < 3; i++) {
@@ -187,7 +187,7 @@ static void the_newest_frames_come_at_once_and_cost_no_loss(const char *stream) 
     OK(dora_shm_reader_close(&reader));
 }
 
-static void what_is_skipped_to_the_newest_is_not_lost(const char *stream) {
+static void frames_that_are_skipped_to_the_newest_are_not_lost(const char *stream) {
     dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_NEWEST, 0), *messages = NULL;
     dora_shm_frames frames;
     dora_shm_message message;
@@ -294,7 +294,7 @@ static void frames_are_found_by_their_positions_and_times(const char *stream) {
     OK(dora_shm_writer_close(&writer));
 }
 
-static void a_lapped_reader_loses_and_is_told_how_many(const char *stream) {
+static void a_lapped_reader_counts_the_frames_that_it_loses(const char *stream) {
     dora_shm_writer *writer = writer_of(stream, 40);
     dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_OLDEST, 0);
     dora_shm_frames frames;
@@ -337,7 +337,7 @@ static void views_lend_what_is_in_the_ring(const char *stream) {
     OK(dora_shm_reader_finish(reader, &view, &frames));
     CHECK(frames.first == 30 && frames.frames == 20);
 
-    /* Given up: the cursor stays. */
+    /* A view that is closed without a check: the cursor stays. */
     signal_write(writer, 10);
     OK(dora_shm_reader_view(reader, 5, &view, &parts));
     OK(dora_shm_view_close(&view));
@@ -345,7 +345,7 @@ static void views_lend_what_is_in_the_ring(const char *stream) {
     OK(dora_shm_reader_view(reader, 5, &view, &parts));
     CHECK(parts.first == 50 && parts.frames == 5);
 
-    /* Overwritten meanwhile: a part, then all. What was lost is told with what comes next. */
+    /* Frames are overwritten meanwhile: first a part, then all. The next frames report the loss. */
     dora_shm_progress progress;
     OK(dora_shm_writer_progress(writer, &progress));
     signal_write(writer, progress.ring_frames - 7);
@@ -362,7 +362,7 @@ static void views_lend_what_is_in_the_ring(const char *stream) {
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.lost == 3 + frames.lost);
 
-    /* A view of another reader has nothing whole for this one; and one outlives its reader and its writer. */
+    /* A view of another reader has no whole frames for this one. A view outlives its reader and its writer. */
     signal_write(writer, 10);
     dora_shm_reader *other = reader_of(stream, DORA_SHM_START_OLDEST, 0);
     OK(dora_shm_reader_view(other, 10, &view, &parts));
@@ -550,10 +550,10 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     copies_reach_as_far_as_their_memory(argv[1]);
     the_newest_frames_come_at_once_and_cost_no_loss(argv[1]);
-    what_is_skipped_to_the_newest_is_not_lost(argv[1]);
+    frames_that_are_skipped_to_the_newest_are_not_lost(argv[1]);
     events_come_in_order_with_the_frames(argv[1]);
     frames_are_found_by_their_positions_and_times(argv[1]);
-    a_lapped_reader_loses_and_is_told_how_many(argv[1]);
+    a_lapped_reader_counts_the_frames_that_it_loses(argv[1]);
     views_lend_what_is_in_the_ring(argv[1]);
     readers_follow_generations_and_ends(argv[1]);
     options_reach_the_library(argv[1]);

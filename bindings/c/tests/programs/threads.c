@@ -1,4 +1,4 @@
-/* Threads: interruption, a handle that two threads use at once, sentences of each thread's own, a loop on a descriptor. */
+/* Threads: interruption, a handle that two threads use at once, an error message for each thread, a loop on a descriptor. */
 #include "check.h"
 #include <math.h>
 #include <poll.h>
@@ -27,7 +27,7 @@ static void *wait_for_ever(void *unused) {
     return NULL;
 }
 
-/* Another thread is inside a call: every other use is refused, and the handle stays; interrupting is not. */
+/* While another thread is inside a call, every other use is refused except interrupting, and the handle stays valid. */
 static void a_handle_in_use_is_refused(const char *stream) {
     pthread_t thread;
     dora_shm_cursor cursor;
@@ -45,7 +45,7 @@ static void a_handle_in_use_is_refused(const char *stream) {
     CHECK(waited_for == same);
     OK(dora_shm_reader_interrupt(waited_for));
     CHECK(pthread_join(thread, NULL) == 0);
-    /* An interrupt that nobody waited for ends the next wait, once. */
+    /* An interrupt without a wait ends the next wait, once. */
     OK(dora_shm_reader_interrupt(waited_for));
     IS(DORA_SHM_INTERRUPTED, dora_shm_reader_wait(waited_for, INFINITY));
     IS(DORA_SHM_TIMED_OUT, dora_shm_reader_wait(waited_for, 0));
@@ -76,7 +76,7 @@ static void *fails(void *unused) {
     return NULL;
 }
 
-static void each_thread_has_its_own_sentence(void) {
+static void each_thread_has_its_own_message(void) {
     pthread_t thread;
     IS(DORA_SHM_ERROR_NULL, dora_shm_streams_list(NULL));
     const char *mine = dora_shm_last_error_message();
@@ -137,7 +137,7 @@ static void every_reader_accounts_for_every_frame(const char *stream) {
     atomic_store(&waiting, 0);
     for (int i = 0; i < 2; i++)
         CHECK(pthread_create(&readers[i], NULL, read_all, NULL) == 0);
-    /* A stream that was over before they had seen it would be none of theirs. */
+    /* The readers must attach before the stream ends. */
     while (atomic_load(&waiting) < 2)
         pause_a_little();
     for (uint64_t written = 0; written < FAST_FRAMES; written += 10)
@@ -211,7 +211,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     a_handle_in_use_is_refused(argv[1]);
     a_signal_handler_may_interrupt(argv[1]);
-    each_thread_has_its_own_sentence();
+    each_thread_has_its_own_message();
     every_reader_accounts_for_every_frame(argv[1]);
     a_descriptor_wakes_a_loop(argv[1]);
     return 0;

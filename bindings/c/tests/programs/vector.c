@@ -1,6 +1,6 @@
 /*
  * Reads all of a stream and prints it as JSON, in the form of expected.json in tests/vectors/streams: vector NAME
- * After a line on its standard input, it reads once more, and prints what that answers.
+ * After a line on its standard input, reads once more and prints the result.
  */
 #include "check.h"
 #include <math.h>

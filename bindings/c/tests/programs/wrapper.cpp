@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
     notifier.clear();
     notifier.set();
 
-    // A generation of another type is told before its samples are refused.
+    // A generation of another type is reported before its samples are refused.
     writer.begin(dora_shm::make_format(DORA_SHM_UINT8, {2, 2}, 0, 8));
     writer.write(std::vector<std::uint8_t>{1, 2, 3, 4}, 0, 0);
     CHECK(reader.read(chunk) == DORA_SHM_NEW_GENERATION);

@@ -10,11 +10,11 @@ from typing import Any
 from ._errors import BadArgumentError, BadNameError
 
 MOST = 2**64 - 1
-"""More than there can be of anything."""
+"""A limit above every possible number of frames."""
 
 
 def name_of_stream(name: Any) -> str:
-    """A stream's name. Only what cannot be passed on is refused here; the library checks the rest."""
+    """A stream's name. Only a name that cannot be passed to the library is refused here; the library checks the rest."""
     if not isinstance(name, str):
         raise TypeError(f"the stream's name is {name!r}, expected a string")
     try:
@@ -65,7 +65,7 @@ def whole(name: str, value: Any, what: str) -> int:
 
 
 def shown(first: str, shape: tuple[int, ...]) -> str:
-    """The shape of an array of frames whose number is a word."""
+    """The shape of an array of frames as text, with a word for their number."""
     return f"({', '.join([first, *map(str, shape)])}{'' if shape else ','})"
 
 

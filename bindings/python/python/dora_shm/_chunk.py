@@ -20,9 +20,9 @@ class Message(NamedTuple):
     """A message that brought frames of a chunk."""
 
     first: int
-    """Position of its first frame, which may lie before the chunk."""
+    """Position of its first frame, which may be before the chunk."""
     frames: int
-    """Number of frames that it brought. Some may lie outside of the chunk."""
+    """Number of frames that it brought. Some may be outside the chunk."""
     send_ns: int
     """When it was sent, nanoseconds since 1970 (UTC)."""
 
@@ -47,7 +47,7 @@ class Chunk:
     description : Description or None
         The description of these frames.
     description_missed : bool
-        Whether that description was gone before it could be read. `description` is then another one of the same
+        Whether that description was gone before it could be read. If so, `description` is a different one of the same
         generation, or None.
     """
 
@@ -93,9 +93,9 @@ class Chunk:
     def messages(self) -> list[Message]:
         """The messages that brought the frames, oldest first.
 
-        A ring may forget messages sooner than their frames; those are missing.
+        A ring may forget messages sooner than their frames. Such messages are missing.
         """
-        # A message that was read in parts is there once for each part.
+        # A message that was read in parts has one entry for each part.
         found = dict.fromkeys(Message(*numbers) for numbers in self._message_numbers().tolist())
         end = self.first + len(self)
         return [message for message in found if message.first < end and message.first + message.frames > self.first]
@@ -104,7 +104,7 @@ class Chunk:
     def send_ns(self) -> npt.NDArray[np.int64]:
         """When the message that brought each frame was sent: int64 nanoseconds since 1970 (UTC), shape ``(frames,)``.
 
-        The smallest int64, which `send_times` shows as NaT, where it is no longer known.
+        If the time is no longer known, it is the smallest int64, which `send_times` shows as NaT.
         """
         made = np.full(len(self), UNKNOWN_NS, dtype=np.int64)
         for first, frames, send_ns in self._message_numbers().tolist():

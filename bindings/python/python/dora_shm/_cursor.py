@@ -21,10 +21,10 @@ MIN_ROOM = 64
 
 
 class Cursor:
-    """The compiled reader, and what turns its outcomes into chunks and events.
+    """Turns the outcomes of the compiled reader into chunks and events.
 
-    Events have their place among the frames. An event is delivered before the call that returns the frames after it. One
-    that is noticed behind frames which are still to be returned waits for the next call.
+    Events are ordered with the frames. An event is delivered before the call that returns the frames after it. If it is
+    noticed behind frames that have not been returned yet, it waits for the next call.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Cursor:
         return chunk
 
     def deliver(self) -> None:
-        """Delivers the events that were noticed: what every call that reads begins with."""
+        """Delivers the events that were noticed. Every call that reads begins with this."""
         while self.noticed:
             event = self.noticed.pop(0)
             if self._on_event is None:
@@ -61,7 +61,7 @@ class Cursor:
                 self._on_event(event)
 
     def came_to(self, outcome: str) -> None:
-        """Notes what a call came to: "data", "nothing", "generation" or "closed"."""
+        """Records the outcome of a call: "data", "nothing", "generation" or "closed"."""
         if outcome == "closed":
             self.at_end, self._end_returned = True, False
         elif outcome != "nothing":
@@ -71,11 +71,11 @@ class Cursor:
 
     @property
     def owes(self) -> bool:
-        """Frames were held back, or the stream has ended and no call has come back empty because of that."""
+        """Whether frames were held back, or the stream has ended and no call has returned empty because of that."""
         return self.held is not None or (self.at_end and not self._end_returned)
 
     def return_end(self) -> bool:
-        """Whether this call is the one that comes back empty because of the stream's end: the first one."""
+        """Whether this call is the one that returns empty because of the stream's end: the first one."""
         owed, self._end_returned = self.at_end and not self._end_returned, True
         return owed
 
@@ -110,7 +110,7 @@ class Cursor:
                 room.check(self._format)
             found = "stale"
         if found == "stale":
-            # Another thread has moved on.
+            # Another thread has moved the reader.
             self._refresh_format()
         return found
 
@@ -124,7 +124,7 @@ class Cursor:
         try:
             while frames < limit:
                 if ours and frames == room.frames:
-                    # Not for all frames that were asked for: there may never be as many.
+                    # Not for all requested frames: there may never be as many.
                     room = room.grown(min(limit, max(2 * frames, MIN_ROOM)))
                 more = self.raw.read_into(*room.rest(frames, limit), chunk.generation, chunk.first + frames)
                 if isinstance(more, Chunk):
@@ -161,7 +161,7 @@ class Cursor:
     # Waiting.
 
     def sleep(self, deadline: float | None, late: bool = False) -> bool:
-        """Sleeps until there is something to read. False: the time is over. Events are delivered at once, unless `late`."""
+        """Waits until there is something to read. False: the time is over. Events are delivered at once, unless `late`."""
         while True:
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
             waited = self.wait(left)

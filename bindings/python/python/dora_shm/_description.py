@@ -83,7 +83,7 @@ Axis: TypeAlias = LinearAxis | CoordAxis
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the frames of a stream mean. It changes rarely.
+    """What the frames of a stream mean. A stream's description changes rarely.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Description:
         Other facts about the signal, from its source: bool, int, float, str, lists of int, float or str, and
         `numpy.datetime64`.
     key : str
-        The source's own name for the signal; empty if it has none.
+        The source's own name for the signal; empty if the source gives none.
     stream_dim : str or None
         The dimension along which messages accumulate, if the source states one.
     layout : dict or None
@@ -147,7 +147,8 @@ class Description:
             return text.encode()
         except UnicodeEncodeError as error:
             wrong = text[max(error.start - 20, 0) : error.end]
-            raise BadArgumentError(f"{wrong!r} in the description is not Unicode text, expected text that is") from None
+            message = f"{wrong!r} in the description is not Unicode text, expected text without lone surrogates"
+            raise BadArgumentError(message) from None
 
 
 def _axis_from_json(axis: dict[str, Any]) -> Axis:
@@ -186,7 +187,7 @@ def _attr_from_json(attr: Any) -> Any:
     if isinstance(attr, dict):
         if "$timestamp_ns" in attr:
             return np.datetime64(attr["$timestamp_ns"], "ns")
-        # The other tags but that of floats are those of empty lists.
+        # Every tag other than that of floats stands for an empty list.
         return _value_from_json(attr) if "$float" in attr else []
     return _value_from_json(attr)
 
@@ -283,7 +284,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, datetime):
-        # Without a zone it is local time, as in Python. Integers keep the microseconds.
+        # Without a time zone, it is local time, as in Python. Integers keep the microseconds.
         try:
             return {"$timestamp_ns": (value.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1000}
         except (ValueError, OverflowError):

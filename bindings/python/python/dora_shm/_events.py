@@ -1,4 +1,4 @@
-"""Events of a stream, and what a wait came to."""
+"""Events of a stream, and the result of a wait."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ._info import State
 
 
 class Wait(StrEnum):
-    """What `Reader.wait` came to. True when there is something to read, else false. Members equal their names in lower case."""
+    """Result of `Reader.wait`. True if there is something to read, else false. Members equal their names in lower case."""
 
     READY = "ready"
     """There is something to read: frames, a new generation, or the stream's end."""
     TIMED_OUT = "timed_out"
     """The time is over."""
     WRITER_DEAD = "writer_dead"
-    """The writer has died without closing the stream. This ends a wait early when it happens. Later waits last as long as
-    they may, and then report it again."""
+    """The writer has died without closing the stream. This ends a wait early when it happens. Later waits last until
+    their time is over, and then report it again."""
 
     def __bool__(self) -> bool:
         return self is Wait.READY
@@ -47,7 +47,7 @@ class Event:
     kind : EventKind
         What happened.
     generation : int or None
-        The generation that was read then; None before a stream's first.
+        The generation that was read then; None before the stream's first generation.
     position : int
         Position in that generation of the first frame after the event.
     state : State
@@ -66,5 +66,5 @@ class Event:
 def event_of(
     kind: str, generation: int | None, position: int, state: str, description: Description | None
 ) -> Event:
-    """An event, from what the compiled module gives."""
+    """Makes an event from what the compiled module returns."""
     return Event(EventKind(kind), generation, position, State(state), description)

@@ -40,7 +40,7 @@ class StreamInfo:
         ``"stream"``, or ``"ezmsg"`` for a stream that ezmsg itself writes. `streams` also lists ``"other_user"`` (to open
         it, name its owner) and ``"unreadable"`` (see `reason`).
     name : str or None
-        The stream's name; None where it is unknown, as `streams` does not know the names of ezmsg's streams.
+        The stream's name; None if it is unknown. `streams` does not know the names of ezmsg's streams.
     segment : str
         Name of its header in shared memory.
     state : State or None
@@ -50,9 +50,9 @@ class StreamInfo:
     shape : tuple of int or None
         Shape of one frame; () for one number per frame.
     rate : float or None
-        Frames a second that the stream states; 0.0: irregular or unknown.
+        Frames per second that the stream states; 0.0: irregular or unknown.
     measured_rate : float or None
-        Frames a second as measured over the last messages.
+        Frames per second as measured over the last messages.
     ring_frames : int
         Number of frames that the ring holds.
     ring_bytes : int
@@ -74,13 +74,13 @@ class StreamInfo:
     epoch : int or None
         1 for the stream's first writer, one more for each that took over from a dead one.
     stream_id : int or None
-        Identity of the stream; another one each time it is created again.
+        Identity of the stream. It differs each time the stream is created again.
     created_ns : int or None
         When it was created, nanoseconds since 1970 (UTC).
     struct_version : int or None
         ezmsg's version of its segments, for streams that ezmsg wrote.
     reason : str or None
-        Why the stream is unreadable; for a stream that ezmsg wrote, why its description is.
+        Why the stream is unreadable; for a stream that ezmsg wrote, why its description is unreadable.
     left_out : tuple of str
         Parts of an ezmsg description that this package has no equivalent for.
     """
@@ -126,7 +126,7 @@ class StreamInfo:
 
     @property
     def key(self) -> str:
-        """The source's own name for the signal; empty if it has none."""
+        """The source's own name for the signal; empty if the source gives none."""
         return self.description.key if self.description else ""
 
     @property
@@ -150,7 +150,7 @@ class StreamInfo:
 
     @classmethod
     def _from_raw(cls, raw: dict[str, Any]) -> StreamInfo:
-        """From what the compiled module gives."""
+        """Makes it from what the compiled module returns."""
         kind = raw["kind"]
         if kind != "stream":
             return cls(

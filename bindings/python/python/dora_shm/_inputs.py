@@ -37,15 +37,15 @@ def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def as_rate(rate: float | None) -> float:
-    """Frames a second; 0 for None."""
+    """Frames per second; 0 for None."""
     if rate is None:
         return 0.0
     if isinstance(rate, str | bytes):
-        raise TypeError(f"the rate is {rate!r}, expected a number of frames a second")
+        raise TypeError(f"the rate is {rate!r}, expected a number of frames per second")
     try:
         found = float(rate)
     except (TypeError, ValueError):
-        raise TypeError(f"the rate is {rate!r}, expected a number of frames a second") from None
+        raise TypeError(f"the rate is {rate!r}, expected a number of frames per second") from None
     except OverflowError:
         found = float("inf")
     if not 0 <= found < float("inf"):

@@ -95,7 +95,7 @@ class Reader:
     BadArgumentError, TypeError
         Another argument cannot be used.
     CorruptError, VersionError, WrongOwnerError, StreamPermissionError, EzmsgError, TooLargeError
-        There is something of that name that cannot be read. (That there is no stream yet is not an error.)
+        What has that name cannot be read. (A stream that does not exist yet is not an error.)
 
     Examples
     --------
@@ -129,7 +129,7 @@ class Reader:
         self._owner, self._max_bytes = owner, max_bytes
         self._idle_after = seconds_of("idle_after", idle_after)
         self._spin = seconds_of("spin", spin)
-        # A second reader, for the newest frames only. Opened when it is first needed.
+        # A second reader, for the newest frames only. It is opened when it is first needed.
         self._newest_reader: _dora_shm.Reader | None = None
         self._notifier: _dora_shm.Notifier | None = None
         self._notifier_process = 0
@@ -141,7 +141,7 @@ class Reader:
         _readers.add(self)
 
     def _open(self, start: str | float, events: list[Event] | None) -> _dora_shm.Reader:
-        """A reader that adds the events that it notices to `events`; without, one that is for the newest frames only."""
+        """A reader that adds the events that it notices to `events`; with None, one for the newest frames only."""
         each_description = events is not None
         return _dora_shm.Reader(
             self._name, start, self._owner, self._idle_after, self._max_bytes, each_description, self._spin, events
@@ -158,14 +158,14 @@ class Reader:
         return self._follow
 
     def _begin(self) -> None:
-        """What every call that reads begins with."""
+        """Every call that reads begins with this."""
         if self._notifier is not None:
             self._notifier.clear()
         if self._cursor.noticed:
             self._cursor.deliver()
 
     def _end(self) -> None:
-        """What every call that reads ends with: a loop that sleeps on the descriptor is woken for what is left."""
+        """Every call that reads ends with this: it wakes a loop that waits on the descriptor for what is left."""
         if self._notifier is not None and (self._cursor.noticed or self._cursor.owes or self._raw.is_ready()):
             self._notifier.set()
 
@@ -242,7 +242,7 @@ class Reader:
         Parameters
         ----------
         timeout : float or None
-            Seconds to wait at most. 0 and less: do not wait. None (default): wait as long as it takes.
+            Most seconds to wait. 0 and less: do not wait. None (default): wait as long as it takes.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class Reader:
         Raises
         ------
         ClosedError
-            The reader is closed, also by another thread meanwhile.
+            The reader is closed, or another thread closed it meanwhile.
         """
         timeout = timeout_of(timeout)
         self._begin()
@@ -268,8 +268,8 @@ class Reader:
     def latest(self, n: int | None = None, seconds: float | None = None) -> Chunk:
         """Copies the newest frames of the stream without moving the cursor. Never blocks.
 
-        For displays: it returns frames of the stream's newest generation at once, whatever `read` has still to read. Frames
-        that it returns count neither as read nor as lost.
+        For displays: it returns frames of the stream's newest generation at once, regardless of what `read` has yet to
+        read. Frames that it returns count neither as read nor as lost.
 
         Parameters
         ----------
@@ -298,7 +298,7 @@ class Reader:
         return self._newest_reader
 
     def _newest_info(self) -> StreamInfo:
-        """As `info`, of the newest generation instead of the one that is read."""
+        """As `info`, but of the newest generation instead of the one that is read."""
         newest = self._at_newest()
         newest.latest(0, None)
         return StreamInfo._from_raw(newest.info())
@@ -411,7 +411,7 @@ class Reader:
         another thread closes the reader. Before the stream exists, and after its writer died, it waits.
         """
         self._check_open()
-        # After the end of a stream, a new loop does not wait for the next writer; it reads what that has written by now.
+        # After the end of a stream, a new loop does not wait for the next writer, but reads what it has written by now.
         timeout = 0.0 if self._cursor.at_end and not self._follow else None
         try:
             while True:
@@ -426,7 +426,7 @@ class Reader:
 
     async def __aiter__(self) -> AsyncIterator[Chunk]:
         """As a plain ``for`` loop, for asyncio: the event loop runs while there is nothing to read."""
-        # Imported here, since importing it takes longer than importing the rest of the package.
+        # Imported here, because importing it takes longer than importing the rest of the package.
         import asyncio
 
         self._check_open()
@@ -437,7 +437,7 @@ class Reader:
                 chunk = self.read()
                 if chunk:
                     yield chunk
-                    # Other tasks run even when there is always more to read.
+                    # Lets other tasks run even if there is always more to read.
                     await asyncio.sleep(0)
                     continue
                 if self._cursor.at_end and not self._follow:
@@ -473,7 +473,7 @@ class Reader:
         """Events up to the chunk that was returned last, oldest first. Each event is returned once.
 
         An event precedes the frames after it: handle the events, then the chunk. Calls that read or wait notice events. If
-        nobody calls this, the newest thousand are kept. Empty when there is an `on_event`.
+        this is not called, the newest thousand are kept. Empty if there is an `on_event`.
         """
         events = list(self._cursor.events)
         self._cursor.events.clear()
@@ -481,7 +481,7 @@ class Reader:
 
     @property
     def lost(self) -> int:
-        """Frames lost since the reader was opened, in all: exact. After `close`: until then."""
+        """All frames lost since the reader was opened: exact. After `close`: until then."""
         return self._position().lost
 
     @property
@@ -496,7 +496,7 @@ class Reader:
 
     @property
     def generation(self) -> int | None:
-        """The generation that is read; None before a stream's first. After `close`: the last one that was read."""
+        """The generation that is read; None before the stream's first. After `close`: the last one that was read."""
         return self._position().generation
 
     @property

@@ -57,7 +57,7 @@ def start_of(start: Any) -> str | int | float:
 
 
 def _both(shown: str, value: float) -> str:
-    """The sentence that shows how frames and seconds are written, for a number that may mean either."""
+    """The message that shows how to write frames and seconds, for a number that may mean either."""
     return f'start is {shown}, which may be frames or seconds: write start={value:.0f} for frames, start="{value:g}s" for a time'
 
 
@@ -83,7 +83,7 @@ P = ParamSpec("P")
 
 
 def name_replacements(init: Callable[P, None]) -> Callable[P, None]:
-    """For an argument that `Reader` does not have, raises an exception that names the one to use instead."""
+    """Raises an exception for an argument that `Reader` does not have; it names the argument to use instead."""
 
     @functools.wraps(init)
     def checked(*arguments: P.args, **keywords: P.kwargs) -> None:

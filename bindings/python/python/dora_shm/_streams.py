@@ -17,7 +17,8 @@ from ._info import StreamInfo
 def streams() -> list[StreamInfo]:
     """All streams of the machine, sorted by the names of their segments.
 
-    Besides the streams that this user can read, it lists ezmsg's, other users', and unreadable ones: see `StreamInfo.kind`.
+    Besides the streams that this user can read, it lists those of ezmsg and of other users, and unreadable ones: see
+    `StreamInfo.kind`.
 
     Raises
     ------
@@ -97,12 +98,12 @@ class Watch:
 
 
 def _lasting(stream: StreamInfo) -> StreamInfo:
-    """What is known of a stream, without what every message changes."""
+    """What is known of a stream, without the members that every message changes."""
     return replace(stream, position=0, stream_position=0, chunks=0, measured_rate=None)
 
 
 def watch(interval: float = 0.25) -> Watch:
-    """Watches the streams of the machine: iterate over the changes, with ``for`` or ``async for``. It does not end by itself.
+    """Watches the streams of the machine: iterate over the changes with ``for`` or ``async for``. The iteration never ends.
 
     Streams that exist already come first, as appeared. `Watch.poll` returns the changes without waiting.
 

@@ -98,7 +98,7 @@ class View:
 
     @property
     def lost(self) -> int:
-        """Number of frames that were overwritten, the first ones: up to now, or, after the view has been left, in all."""
+        """Number of frames that were overwritten, always the first ones: up to now, or in all once the view has been left."""
         if self._lost is not None:
             return self._lost
         whole_from = self._raw.whole_from() if self._raw is not None else None
@@ -106,7 +106,7 @@ class View:
 
     @property
     def whole(self) -> bool:
-        """Whether all frames are whole: up to now, or, after the view has been left, for good."""
+        """Whether all frames are whole: up to now, or in the end once the view has been left."""
         return self.lost == 0
 
     def release(self) -> None:
@@ -145,5 +145,5 @@ class View:
         try:
             self.release()
         except OverwrittenError:
-            # The block's own exception is the one to see.
+            # The block's own exception takes precedence.
             pass

@@ -67,7 +67,7 @@ class Writer:
     shape : tuple of int, optional
         Shape of one frame; () for one number per frame. Default: that of the first array, without its first dimension.
     rate : float, optional
-        Frames a second; 0 or None: irregular or unknown.
+        Frames per second; 0 or None: irregular or unknown.
     dims : sequence of str, optional
         A name for each dimension: the buffered axis, then the dimensions of a frame. Default: ``time``, ``dim_1``, ``dim_2``, ...
     axes : dict, optional
@@ -82,7 +82,7 @@ class Writer:
     buf_frames : int, optional
         Frames that the ring holds, instead of `buf_dur`. Required for an irregular stream.
     mode : int
-        Who may read: ``0o600`` this user, ``0o640`` the group too, ``0o644`` everybody. Only this user may write.
+        Who may read: ``0o600`` this user, ``0o640`` the group, too, ``0o644`` all users. Only this user may write.
     chunk_frames : int
         Frames that one `write` usually brings. It decides how many messages the ring remembers.
     max_bytes : int, optional
@@ -139,7 +139,7 @@ class Writer:
             max_bytes = count("max_bytes", max_bytes, "bytes")
         if self._rate or buf_dur is not None or buf_frames is not None:
             self._ring_frames()
-        # How far it was when it was closed.
+        # The progress when the writer was closed.
         self._final_progress: _dora_shm.Progress | None = None
         self._raw = _dora_shm.Writer(self._name, min(mode, 0o7777), max_bytes)
         _writers.add(self)
@@ -159,7 +159,7 @@ class Writer:
         if not (math.isfinite(seconds) and seconds > 0):
             raise BadArgumentError(f"buf_dur is {seconds} s, expected more than 0, and finite")
         if self._rate == 0:
-            raise BadArgumentError("the rate is not given, so buf_frames has to say how many frames the ring holds")
+            raise BadArgumentError("neither rate nor buf_frames is given, expected buf_frames: how many frames the ring holds")
         frames = seconds * self._rate
         return max(1, math.ceil(frames)) if frames < MOST else MOST
 
@@ -200,9 +200,9 @@ class Writer:
         buf_dur: float | None = None,
         buf_frames: int | None = None,
     ) -> None:
-        """Begins a new generation, with another dtype, frame shape, rate, length or key. Readers finish the old one first.
+        """Begins a new generation, with a different dtype, frame shape, rate, length or key. Readers finish the old one first.
 
-        Only this changes the format: `write` refuses frames of another format, so that a mistake does not begin a new
+        Only this changes the format: `write` refuses frames of a different format, so that a mistake does not begin a new
         generation. Arguments that are left out keep their values. But `dims` and `axes` are reset if `shape` has another
         rank, and axes with coordinates are reset if their dimension's length changes.
 
@@ -234,7 +234,7 @@ class Writer:
             if buf_dur is not None or buf_frames is not None:
                 self._buf_dur, self._buf_frames = buf_dur, buf_frames
             if self._dtype is None or self._shape is None:
-                raise BadFormatError("neither written nor begun before, expected a dtype and the shape of a frame")
+                raise BadFormatError("nothing was written or begun before; expected a dtype and the shape of a frame")
             self._begin()
         except BaseException:
             for name, value in before.items():
@@ -252,7 +252,7 @@ class Writer:
         Parameters
         ----------
         axes, attrs, dims
-            As for `Writer`. Arguments that are left out keep their values. (Another `key` is another generation: see `begin`.)
+            As for `Writer`. Arguments that are left out keep their values. (A different `key` is set by `begin`.)
 
         Raises
         ------
@@ -296,9 +296,9 @@ class Writer:
         Raises
         ------
         BadFormatError
-            Another frame shape, or numbers that the dtype cannot hold; see `begin`.
+            The frames have a different shape, or numbers that the dtype cannot hold; see `begin`.
         BadArgumentError
-            Not one time for each frame.
+            There is not one time for each frame.
         ForkedError
             The writer belongs to the parent process.
         """
@@ -331,7 +331,7 @@ class Writer:
         return self._next_time
 
     def _begin_with(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Begins with what the first array says of the format, where the caller has not."""
+        """Begins with the format of the first array, where the caller did not give it."""
         if self._shape is None and array.ndim == 0:
             raise BadFormatError("the shape of a frame is not known and this is a single number, expected shape=()")
         dtype, shape = self._dtype, self._shape
@@ -345,14 +345,14 @@ class Writer:
         return array
 
     def maintain(self) -> None:
-        """Creates segments again that somebody removed from shared memory (`rm`, the end of a login session).
+        """Recreates segments that were removed from shared memory, for example by `rm` or at the end of a login session.
 
         `write` does the same. Call this about once a second while there is nothing to write.
         """
         self._raw.maintain()
 
     def warnings(self) -> list[str]:
-        """What a user should know and no call could report, such as a name that something else has. Each is returned once."""
+        """Warnings that no call could report, such as a name that something else has. Each warning is returned once."""
         return self._raw.warnings()
 
     @property
@@ -377,7 +377,7 @@ class Writer:
 
     @property
     def rate(self) -> float:
-        """Frames a second; 0.0: irregular or unknown."""
+        """Frames per second; 0.0: irregular or unknown."""
         return self._rate
 
     def _progress(self) -> _dora_shm.Progress:

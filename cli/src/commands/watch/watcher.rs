@@ -143,8 +143,8 @@ impl<'a> Watcher<'a> {
         let wait = self.reader.wait(until.saturating_duration_since(Instant::now()));
         match self.which.explained(wait)? {
             Wait::Ready => self.measure()?,
-            Wait::Quiet(Liveness::Dead) => _ = self.update()?,
-            Wait::Quiet(_) | Wait::Interrupted => {}
+            Wait::Timeout(Liveness::Dead) => _ = self.update()?,
+            Wait::Timeout(_) | Wait::Interrupted => {}
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ def shorten_shmem_name(long_name: str | None) -> str | None:
 
 
 def found_magic(name: str) -> int | None:
-    """First word of the segment that has the stream's name; None if there is none, or none that could be a header.
+    """First word of the segment that has the stream's name; None if there is no such segment, or it cannot be a header.
 
     It is 0 while a writer fills the header.
     """
@@ -168,7 +168,7 @@ def _coord(name: str, unit: str) -> dict[str, Any]:
 
 
 def _labels(data: Sequence[Any]) -> npt.NDArray[Any]:
-    """Coordinates as an array: of strings or numbers, or structured where all are dicts of the same members."""
+    """Coordinates as an array: of strings or numbers, or structured if all are dicts with the same members."""
     if data and all(isinstance(entry, dict) and entry.keys() == data[0].keys() and entry for entry in data):
         columns = {member: _labels([entry[member] for entry in data]) for member in data[0]}
         made = np.empty(len(data), [(member, column.dtype, column.shape[1:]) for member, column in columns.items()])
@@ -186,7 +186,7 @@ def _labels(data: Sequence[Any]) -> npt.NDArray[Any]:
     for dtype in dtypes:
         with contextlib.suppress(OverflowError):
             found = np.array(data, dtype)
-            # One type holds them all exactly. (NaNs are not equal to themselves.)
+            # One type represents all of them exactly. (A NaN does not equal itself.)
             if kinds == {float} or found.tolist() == list(data):
                 return found
     made = np.empty(len(data), object)

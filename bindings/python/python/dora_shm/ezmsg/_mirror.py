@@ -44,7 +44,7 @@ class _Ring(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Frames that were read and not returned yet."""
+    """Frames that were read, but not returned yet."""
 
     chunk: Chunk
     ring: _Ring
@@ -58,7 +58,7 @@ class EZShmMirror:
     - Every frame is returned exactly once, even a single new frame. The arrays are copies that belong to the caller.
     - The overflow flag is set if and only if frames were lost just before those of this call.
     - A mirror that connects to a running stream gets what the ring still holds.
-    - It continues with the stream's next writer. `connected` is whether there is one.
+    - It continues with the stream's next writer. `connected` states whether there is one.
     - A ring that is replaced is read to its end first: with `n`, its last frames may be fewer.
     - It does not pause between two attempts to connect, prints nothing, unpickles nothing, and no resource tracker removes
       segments when the program ends.
@@ -85,7 +85,7 @@ class EZShmMirror:
     def _forget(self) -> None:
         self._pieces: deque[_Piece] = deque()
         self._unread = 0
-        # For how many of the pieces the callbacks were called.
+        # Number of pieces for which the callbacks were called.
         self._announced = 0
         # The ring that the reader is in; None: it may have changed.
         self._reading: _Ring | None = None
@@ -129,7 +129,7 @@ class EZShmMirror:
         self._arrive()
 
     def __reduce__(self) -> tuple[type[EZShmMirror], tuple[str | None]]:
-        # A copy, also in another process, connects anew, and has no callbacks.
+        # A copy, also one in another process, connects again and has no callbacks.
         return type(self), (self._shmem_name,)
 
     def disconnect(self) -> None:
@@ -244,7 +244,7 @@ class EZShmMirror:
         reader = self._reader
         assert reader is not None
         try:
-            # Bounded, for a writer that is faster than this.
+            # Bounded, in case the writer is faster than this loop.
             for _ in range(16):
                 chunk = reader.read()
                 for event in reader.events():
@@ -271,7 +271,7 @@ class EZShmMirror:
             self._pieces[0].chunk.lost += dropped.lost + len(dropped)
 
     def _has_moved_on(self, ring: _Ring) -> bool:
-        """Whether `ring` will bring no more frames."""
+        """Whether `ring` has no more frames to come."""
         reader = self._reader
         return reader is None or self._gone or reader.generation != ring.generation
 
@@ -376,7 +376,7 @@ class EZShmMirror:
 
     @property
     def axes(self) -> dict[str, dict[str, Any]] | None:
-        """By name, ``{"kind": "linear", "unit", "gain", "offset"}`` or ``{"kind": "coord", "unit", "dims", "data"}``.
+        """Axes by name: ``{"kind": "linear", "unit", "gain", "offset"}`` or ``{"kind": "coord", "unit", "dims", "data"}``.
 
         `data` is an array of labels or coordinates, structured where they are objects. The buffered axis has neither offset
         nor data. None while there is no description.
