@@ -8,9 +8,10 @@ use dora_shm_ring::{Axis, Description};
 use serde_json::Value;
 
 use super::{Inside, dora_shm_description, inside};
+use crate::c_string::c_string;
 use crate::call::{CallResult, Out, call};
 use crate::result::{Failure, dora_shm_result};
-use crate::text::{c_string, string};
+use crate::text::string;
 use dora_shm_axis_kind::*;
 use dora_shm_result::*;
 

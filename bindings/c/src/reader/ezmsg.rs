@@ -3,9 +3,9 @@
 use std::ffi::{CString, c_char};
 
 use super::{dora_shm_reader, inside};
+use crate::c_string::c_string;
 use crate::call::{Out, call};
 use crate::result::dora_shm_result;
-use crate::text::c_string;
 use dora_shm_result::*;
 
 /// The strings that were returned last, kept as long as C may read them.
