@@ -1,12 +1,13 @@
-//! Settings of the nodes: where they come from, what each key may hold, and live changes.
+//! Settings of the nodes: where they come from, what each key may hold, and live changes. A new setting is one new entry in
+//! the table of its node, in `sink.rs` or `mirror.rs`.
 //!
 //! A key counts if the node's own `env:` in the dataflow names it, or if the process environment has it as
 //! `DORA_SHM_<KEY>`; the node's own `env:` wins. A variable with the bare name in the environment of a shell or daemon
 //! does not count. Everything here is pure: [`crate::launch`] fills [`NodeEnv`].
 
 mod error;
-mod key;
 mod mirror;
+mod near_miss;
 mod sink;
 mod source;
 mod table;

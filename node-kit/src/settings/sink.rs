@@ -7,7 +7,7 @@ use dora_shm_ring::Dtype;
 use serde_yaml::Value;
 
 use super::error::{Result, SettingsError};
-use super::key::nearest;
+use super::near_miss::nearest;
 use super::source::NodeEnv;
 use super::table::{Change, Entry, entry, read_env};
 use super::value::Setting;

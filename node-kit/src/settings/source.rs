@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 
 use super::error::SettingsError;
-use super::key::near_miss;
+use super::near_miss::near_miss;
 
 const PREFIX: &str = "DORA_SHM_";
 

@@ -1,4 +1,4 @@
-//! Tables of settings. A new setting is one new entry in the table of its node.
+//! What an entry in the table of settings is.
 
 use super::error::{Result, SettingsError};
 use super::source::{Found, NodeEnv};

@@ -1,5 +1,6 @@
-//! Every memory order of the protocol, with its partner. `SPEC.md` gives the reason for each. Loom checks that they
-//! suffice, and that it detects each weaker one (`Mutation`).
+//! The memory orders of a write, a read and a switch of generation, each with its partner. `write` in `mod.rs` has the sequence
+//! of the stores; `SPEC.md` ("Why these memory orders") has the reasons. Loom checks that the orders suffice, and that it
+//! detects each weaker one (`Mutation`).
 
 use crate::protocol::copy::Stores;
 use crate::protocol::sync::{AtomicU64, Ordering, fence};
