@@ -118,6 +118,25 @@ impl Geometry {
         };
         Ok((geometry, Format::from_checked(dtype, dims.to_vec(), raw.rate, raw.frames)))
     }
+
+    /// The fields of a trailer that say where the frames of `format` and their records are.
+    pub fn fields(&self, format: &Format) -> RawTrailer {
+        let mut dims = [0; MAX_RANK];
+        dims[..format.frame_shape().len()].copy_from_slice(format.frame_shape());
+        RawTrailer {
+            frames: self.frames,
+            frame_bytes: self.frame_bytes,
+            rate: format.rate_hz(),
+            samples_offset: self.samples_offset,
+            index_offset: self.index_offset,
+            records: self.records as u32,
+            record_bytes: RECORD_BYTES as u32,
+            dtype: format.dtype().code(),
+            rank: format.frame_shape().len() as u32,
+            dims,
+            ..RawTrailer::default()
+        }
+    }
 }
 
 impl Format {
@@ -147,24 +166,6 @@ fn records_for(frames: u64, samples: u64, first_chunk_frames: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn raw_of(format: &Format, geometry: &Geometry) -> RawTrailer {
-        let mut dims = [0; MAX_RANK];
-        dims[..format.frame_shape().len()].copy_from_slice(format.frame_shape());
-        RawTrailer {
-            frames: geometry.frames,
-            frame_bytes: geometry.frame_bytes,
-            rate: format.rate_hz(),
-            samples_offset: geometry.samples_offset,
-            index_offset: geometry.index_offset,
-            records: geometry.records as u32,
-            record_bytes: RECORD_BYTES as u32,
-            dtype: format.dtype().code(),
-            rank: format.frame_shape().len() as u32,
-            dims,
-            ..Default::default()
-        }
-    }
-
     #[test]
     fn every_planned_ring_passes_the_check_that_readers_make() {
         for dtype in Dtype::ALL {
@@ -172,7 +173,7 @@ mod tests {
                 for frames in [1, 2, 7, 100, 127, 128, 129, 5000] {
                     let format = Format::new(dtype, shape, 10.0, frames).unwrap();
                     let geometry = Geometry::plan(&format, 3).unwrap();
-                    let (checked, read) = Geometry::check(&raw_of(&format, &geometry), geometry.length).unwrap();
+                    let (checked, read) = Geometry::check(&geometry.fields(&format), geometry.length).unwrap();
                     assert_eq!(checked, geometry);
                     assert_eq!(read.frames(), geometry.frames);
                     assert!(geometry.frames >= frames && geometry.frames < frames + 8);
@@ -192,7 +193,7 @@ mod tests {
     fn geometry_that_does_not_fit_its_segment_is_refused_by_name() {
         let format = Format::new(Dtype::F32, &[3, 2], 10.0, 200).unwrap();
         let geometry = Geometry::plan(&format, 1).unwrap();
-        let good = raw_of(&format, &geometry);
+        let good = geometry.fields(&format);
         let refused = |name: &str, change: &dyn Fn(&mut RawTrailer)| {
             let mut raw = good;
             change(&mut raw);

@@ -21,7 +21,7 @@ use crate::protocol::{self, Counters, RingWords as _};
 use crate::shm::memory::{EveryWaiter, HeaderMemory, RingMemory, runs};
 use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
 use crate::stream::name::SegmentName;
-use crate::{Description, Error, Format, MAX_RANK, Result};
+use crate::{Description, Error, Format, Result};
 
 /// Bytes of frames that are prefaulted before a ring is announced: enough for a few chunks while the service thread
 /// does the rest.
@@ -237,8 +237,6 @@ impl Publisher {
         base: u64,
         meta_generation: u32,
     ) -> RawTrailer {
-        let mut dims = [0; MAX_RANK];
-        dims[..format.frame_shape().len()].copy_from_slice(format.frame_shape());
         RawTrailer {
             magic: trailer::MAGIC_VALUE,
             major: MAJOR,
@@ -247,20 +245,10 @@ impl Publisher {
             generation,
             epoch: self.epoch,
             base,
-            frames: geometry.frames,
-            frame_bytes: geometry.frame_bytes,
-            rate: format.rate_hz(),
-            samples_offset: geometry.samples_offset,
-            index_offset: geometry.index_offset,
-            records: geometry.records as u32,
-            record_bytes: RECORD_BYTES as u32,
-            dtype: format.dtype().code(),
-            rank: format.frame_shape().len() as u32,
-            dims,
             meta_generation,
             created_ns: unix_ns(),
             created_mono_ns: monotonic_ns(),
-            ..RawTrailer::default()
+            ..geometry.fields(format)
         }
     }
 
