@@ -13,13 +13,12 @@
 //! Roles that obey print one line for each line of their input. They end when their input ends. A writer then closes
 //! its stream.
 
-use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::{Error, Frames, Reader, ReaderOptions, Start, Writer, WriterOptions};
-use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::fs::{FlockOperation, Mode, fcntl_lock};
 use rustix::process::{Signal, getpid, kill_process, umask};
 
 use crate::follower::{Follower, Kind, Step, oldest};
@@ -301,15 +300,16 @@ pub fn follow(kind: Kind, rng: &mut Rng, name: &str, mut checked: impl FnMut(u64
 /// # Errors
 /// When two processes own the name, or the writer fails.
 pub fn contend(rng: &mut Rng, token: &Path, name: &str) -> Played {
-    // Opened before the stream's lock, since a dying process releases its locks in the order in which it opened the
-    // files.
-    let token = std::fs::File::open(token).map_err(|error| format!("{}: {error}", token.display()))?;
+    // A record lock of the process: a dying process loses it when the file is closed. The stream's lock belongs to an open
+    // file, and lasts until the kernel has released that, which is always later.
+    let opened = std::fs::File::options().write(true).open(token);
+    let token = opened.map_err(|error| format!("{}: {error}", token.display()))?;
     let mut buffer = Vec::new();
     tell("begins");
     loop {
         match Writer::create(name, WriterOptions::default()) {
             Ok(mut writer) => {
-                if flock(token.as_fd(), FlockOperation::NonBlockingLockExclusive).is_err() {
+                if fcntl_lock(&token, FlockOperation::NonBlockingLockExclusive).is_err() {
                     tell("two owners");
                     return Err("two owners".to_owned());
                 }
@@ -318,7 +318,7 @@ pub fn contend(rng: &mut Rng, token: &Path, name: &str) -> Played {
                     signal::write_anything(&mut writer, rng, &mut buffer).map_err(sentence)?;
                 }
                 tell("owned");
-                flock(token.as_fd(), FlockOperation::Unlock).map_err(|errno| errno.to_string())?;
+                fcntl_lock(&token, FlockOperation::Unlock).map_err(|errno| errno.to_string())?;
             }
             Err(Error::Live { .. }) => std::thread::yield_now(),
             Err(error) => {

@@ -681,8 +681,7 @@ dora_shm_result dora_shm_reader_info(const dora_shm_reader *reader, dora_shm_inf
 /// @param event out; untouched unless DORA_SHM_OK is returned
 /// @return DORA_SHM_OK; DORA_SHM_NOTHING: there is none
 /// @note Makes no system call.
-dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader,
-                                           dora_shm_event *event);
+dora_shm_result dora_shm_reader_next_event(dora_shm_reader *reader, dora_shm_event *event);
 
 /// What is known of the stream if ezmsg itself wrote it.
 ///
