@@ -519,7 +519,7 @@ impl Reader {
             Outcome::Closed => Outcome::Closed,
             Outcome::Data(()) => {
                 let ring = self.ring(world).unwrap();
-                let start = self.position.max(ring.oldest());
+                let start = if self.position < ring.oldest() { ring.ahead() } else { self.position };
                 Outcome::Data((start, ring.written.min(start.saturating_add(max_frames))))
             }
         }

@@ -78,8 +78,9 @@ impl<S: Source> Cursor<S> {
             other => return Ok(other.map(|_| Copied::default())),
         };
         let Some(ring) = self.source.ring() else { return Ok(Outcome::Nothing) };
-        if self.next < committed.saturating_sub(ring.frames) {
-            self.lose_up_to(resume_position(committed, ring.frames));
+        let from = self.readable_from(committed, ring.frames);
+        if from > self.next {
+            self.lose_up_to(from);
         }
         let wanted = self.next..committed.min(self.next.saturating_add(max_frames));
         let passed = self.readable(wanted, false)?;
@@ -98,13 +99,12 @@ impl<S: Source> Cursor<S> {
         continuing: bool,
     ) -> Result<Copied> {
         let Some(ring) = self.source.ring() else { return Ok(Copied::default()) };
-        let resume = resume_position(committed, ring.frames);
-        let lapped = self.next < committed.saturating_sub(ring.frames);
-        if continuing && (lapped || self.losses.pending > 0) {
+        let from = self.readable_from(committed, ring.frames);
+        if continuing && (from > self.next || self.losses.pending > 0) {
             return Ok(Copied::default());
         }
-        if lapped {
-            self.lose_up_to(resume);
+        if from > self.next {
+            self.lose_up_to(from);
         }
         let wanted = self.next..committed.min(self.next.saturating_add(max_frames));
         let wanted = self.readable(wanted, continuing)?;
@@ -119,7 +119,7 @@ impl<S: Source> Cursor<S> {
                 continue;
             }
             if copied.frames == 0 && !continuing {
-                self.lose_up_to(whole.max(resume).min(committed));
+                self.lose_up_to(whole.max(resume_position(committed, ring.frames)).min(committed));
             }
             break;
         }
@@ -159,7 +159,7 @@ impl<S: Source> Cursor<S> {
                 Outcome::Closed => return Ok(Outcome::Closed),
             };
             let Some(ring) = self.source.ring() else { break };
-            let start = self.next.max(committed.saturating_sub(ring.frames));
+            let start = self.readable_from(committed, ring.frames);
             let end = committed.min(start.saturating_add(max_frames));
             let wanted = self.readable(start..end, false)?;
             self.source.expect_copy(wanted.start);
@@ -189,6 +189,13 @@ impl<S: Source> Cursor<S> {
     /// How many frames are currently committed and not read.
     pub fn unread(&self) -> u64 {
         if self.source.ring().is_some() { self.source.committed().saturating_sub(self.next) } else { 0 }
+    }
+
+    /// Where a read of frames begins: at the next one, or, if the reader has been lapped, half a ring behind the writer.
+    #[inline]
+    fn readable_from(&self, committed: u64, ring_frames: u64) -> u64 {
+        let is_lapped = self.next < committed.saturating_sub(ring_frames);
+        if is_lapped { resume_position(committed, ring_frames) } else { self.next }
     }
 
     /// The part of `range` that a read may take. With [`each_description`](super::Plan::each_description), it ends
