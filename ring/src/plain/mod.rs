@@ -1,4 +1,5 @@
-//! The protocol over plain memory of this process, which Miri and valgrind can check.
+//! The protocol, and the cursor that every reader is made of, over plain memory of this process, which Miri and valgrind
+//! can check.
 
 mod beginnings;
 mod concurrent;
@@ -13,10 +14,12 @@ use std::ops::Range;
 
 use crate::layout::{Geometry, NO_GENERATION, Record, header};
 use crate::protocol::copy::{Stores, racing_copy};
+use crate::protocol::cursor::Unit;
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Counters, RingWords as _};
 use crate::shm::memory::{HeaderMemory, RingMemory, runs};
 use crate::{Dtype, Format};
+use source::{Copy, cursor};
 
 /// Zeroed, page-aligned memory, freed when dropped.
 struct Pages {
@@ -137,28 +140,15 @@ impl<'a> PlainWriter<'a> {
     }
 }
 
-/// R4 to R7 for positions `range`: the copy, and the position from which it is whole.
-fn copy(memory: &Memory, range: &Range<u64>) -> (u64, Vec<u32>, Vec<f64>) {
-    let frames = (range.end - range.start) as usize;
-    let mut bytes = vec![0; frames * 4 * FRAME_SAMPLES as usize];
-    let mut times = vec![0.0; frames];
-    memory.ring.copy_times(range, &mut times);
-    memory.ring.copy_samples(range, &mut bytes);
-    let whole = protocol::recheck(&memory.ring).whole_from(memory.ring.frames(), range);
-    let samples = bytes.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
-    (whole, samples, times)
-}
-
-/// Copies `range`, and checks the frames that are whole.
+/// Copies `range`, which the ring holds, and checks the frames that are whole. Returns the position of the first one.
 #[track_caller]
 fn check(memory: &Memory, range: Range<u64>) -> u64 {
-    let (whole, samples, times) = copy(memory, &range);
-    for position in whole..range.end {
-        let i = (position - range.start) as usize;
-        assert_eq!(samples[i * FRAME_SAMPLES as usize..][..FRAME_SAMPLES as usize], samples_at(position));
-        assert_eq!(times[i], time_at(position));
-    }
-    whole
+    let (mut cursor, mut copy) = (cursor(memory, Unit::Frames), Copy::default());
+    cursor.settle().unwrap();
+    let copied = cursor.copy_at(range.clone(), &mut copy).unwrap();
+    assert_eq!(copied.first + copied.frames, range.end);
+    copy.check(&(copied.first..range.end));
+    copied.first
 }
 
 fn generation(memory: &Memory, generation: u32) {

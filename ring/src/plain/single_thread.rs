@@ -1,4 +1,5 @@
-//! One thread: what each step stores and returns.
+//! One thread: what each step stores and returns. Frames are read through the cursor; other steps are called directly,
+//! since their results are what the tests compare.
 
 use super::*;
 use crate::layout::{RawTrailer, trailer};
@@ -28,6 +29,7 @@ fn what_is_written_is_read_lap_after_lap() {
 #[test]
 fn a_chunk_longer_than_the_ring_stores_its_newest_frames_only() {
     let memory = Memory::new(7, 1);
+    generation(&memory, 0);
     let mut writer = PlainWriter::new(&memory);
     writer.write(3);
     writer.write(25);
@@ -53,6 +55,7 @@ fn an_empty_chunk_is_a_record_without_frames() {
 #[test]
 fn a_chunk_being_written_takes_the_oldest_frames_and_records_from_readers() {
     let memory = Memory::new(10, 1);
+    generation(&memory, 0);
     let mut writer = PlainWriter::new(&memory);
     for _ in 0..10 {
         writer.write(1);
@@ -84,6 +87,7 @@ fn absurd_counters_never_lead_outside_a_copy() {
 #[test]
 fn an_abandoned_chunk_hides_the_frames_that_it_may_have_overwritten_and_leaves_its_position_to_the_next() {
     let memory = Memory::new(10, 1);
+    generation(&memory, 0);
     let mut writer = PlainWriter::new(&memory);
     writer.write(10);
     let abandoned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

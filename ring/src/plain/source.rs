@@ -13,7 +13,7 @@ use crate::stream::WriterId;
 use crate::{Description, Error, Result};
 
 /// A stream with one ring, its first generation.
-struct Plain<'a> {
+pub(super) struct Plain<'a> {
     memory: &'a Memory,
     open: bool,
 }
@@ -159,10 +159,11 @@ impl Source for Plain<'_> {
     }
 }
 
+/// Frames that were copied, from the first one on.
 #[derive(Default)]
-struct Copy {
+pub(super) struct Copy {
     times: Vec<f64>,
-    samples: Vec<u8>,
+    pub(super) samples: Vec<u8>,
 }
 
 impl Target for Copy {
@@ -177,19 +178,33 @@ impl Target for Copy {
 }
 
 impl Copy {
-    /// Checks that these are the `frames` frames from `first` on.
+    /// Copies the frames of `view`, then finishes it. Returns the positions that were whole throughout, and keeps their
+    /// frames only.
+    pub(super) fn take(&mut self, cursor: &mut Cursor<Plain<'_>>, view: &Range<u64>) -> Range<u64> {
+        let ring = &cursor.source().memory.ring;
+        let (frames, frame_bytes) = (view.end - view.start, ring.geometry().frame_bytes);
+        self.make_room(frames, frame_bytes);
+        ring.copy_times(view, &mut self.times);
+        ring.copy_samples(view, &mut self.samples);
+        let whole = cursor.finish(view);
+        self.drop_front(whole.start - view.start, frames, frame_bytes);
+        whole
+    }
+
+    /// Checks that it begins with the frames of `positions`.
     #[track_caller]
-    fn check(&self, first: u64, frames: u64) {
-        let (samples, rest) = self.samples[..(frames * 4 * FRAME_SAMPLES) as usize].as_chunks();
+    pub(super) fn check(&self, positions: &Range<u64>) {
+        let frames = (positions.end - positions.start) as usize;
+        let (samples, rest) = self.samples[..frames * 4 * FRAME_SAMPLES as usize].as_chunks();
         assert!(rest.is_empty());
         let samples: Vec<u32> = samples.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
-        let positions = first..first + frames;
         assert_eq!(samples, positions.clone().flat_map(samples_at).collect::<Vec<_>>());
-        assert_eq!(self.times[..frames as usize], positions.map(time_at).collect::<Vec<_>>());
+        assert_eq!(self.times[..frames], positions.clone().map(time_at).collect::<Vec<_>>());
     }
 }
 
-fn cursor(memory: &Memory, unit: Unit) -> Cursor<Plain<'_>> {
+/// A cursor that predates the stream, so that it begins at the first frame.
+pub(super) fn cursor(memory: &Memory, unit: Unit) -> Cursor<Plain<'_>> {
     let plan = Plan { unit, start: Start::Newest, each_description: false };
     Cursor::new(Plain { memory, open: false }, plan, None)
 }
@@ -208,7 +223,7 @@ fn every_frame_is_copied_once_or_counted_as_lost_lap_after_lap() {
             written += chunk;
             if round % reads_after == 0 {
                 while let Outcome::Data(copied) = cursor.read(&mut copy, 4, false).unwrap() {
-                    copy.check(copied.first, copied.frames);
+                    copy.check(&(copied.first..copied.first + copied.frames));
                     read += copied.frames;
                 }
                 assert_eq!((cursor.position(), read + cursor.lost()), (written, written));
@@ -233,7 +248,7 @@ fn every_message_is_copied_whole_or_its_frames_are_counted_as_lost() {
         written += frames;
         if round % 7 == 6 {
             while let Outcome::Data(info) = cursor.next_message(&mut copy).unwrap() {
-                copy.check(info.first, info.frames);
+                copy.check(&(info.first..info.first + info.frames));
                 assert_eq!(info.frames, info.chunk % 4);
                 (read, messages) = (read + info.frames, messages + 1);
             }

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::protocol::load_committed;
 use crate::protocol::order::{Mutation, with_mutation};
 
 /// Words of a frame, each of which holds the frame's position: 4 KiB.
@@ -19,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a copy with fences must not tear.
 const PROOF: Duration = Duration::from_secs(4);
 
-/// What a reader found in frames that R5 to R7 judged whole.
+/// What a cursor found in frames that it judged whole (R5 to R7).
 #[derive(Debug, Default)]
 struct Found {
     whole: u64,
@@ -60,34 +59,35 @@ fn write_until(memory: &Memory, done: &AtomicBool) {
     }
 }
 
-/// Reads the newest frame repeatedly, until `enough` returns true.
+/// Reads the newest frame repeatedly, until `enough` returns true. It does not follow the stream: a late store shows only
+/// in a frame that was committed a moment ago.
 fn read_until(memory: &Memory, enough: impl Fn(&Found) -> bool) -> Found {
+    let (mut cursor, mut copy) = (cursor(memory, Unit::Frames), Copy::default());
+    cursor.settle().unwrap();
     let mut found = Found::default();
-    let mut words = vec![0u8; 8 * WORDS];
     let mut last = 0;
     while !enough(&found) {
-        let committed = load_committed(&memory.ring).frames;
-        if committed <= last.max(RING_FRAMES) {
+        if cursor.held().end <= last.max(RING_FRAMES) {
             std::hint::spin_loop();
             continue;
         }
-        last = committed;
-        let newest = committed - 1..committed;
-        memory.ring.copy_samples(&newest, &mut words);
-        if protocol::recheck(&memory.ring).whole_from(RING_FRAMES, &newest) != newest.start {
+        let newest = cursor.copy_latest(1, &mut copy).unwrap();
+        last = newest.first + newest.frames;
+        if newest.frames == 0 {
             continue;
         }
         found.whole += 1;
-        let words = words.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word));
+        let words = copy.samples.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word));
         let (least, most) = words.fold((u64::MAX, 0), |(least, most), word| (least.min(word), most.max(word)));
-        found.newer += u64::from(most > newest.start);
-        found.older += u64::from(least < newest.start);
+        found.newer += u64::from(most > newest.first);
+        found.older += u64::from(least < newest.first);
     }
     found
 }
 
 fn race(mutation: Option<Mutation>, enough: impl Fn(&Found) -> bool) -> Found {
     let memory = Memory::of(&Format::new(Dtype::U64, &[WORDS as u64], 0.0, RING_FRAMES).unwrap(), 1);
+    generation(&memory, 0);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| match mutation {
