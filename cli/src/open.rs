@@ -13,6 +13,9 @@ use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::users;
 
+/// Why a stream cannot be shown or read if its kind is newer than this program.
+pub const UNKNOWN_KIND: &str = "a kind of stream that this version does not know";
+
 /// Most names of other streams in a message.
 const MOST_NAMES: usize = 5;
 
@@ -85,7 +88,7 @@ impl Which {
         }
         let segment = &self.name;
         let streams = dora_shm_ring::streams().unwrap_or_default();
-        match streams.into_iter().find(|stream| segment_of(stream) == segment) {
+        match streams.into_iter().find(|stream| stream.segment() == segment) {
             Some(StreamInfo::Ezmsg { segment, key: Some(key), .. }) if shorten(&key) == segment => Ok(key),
             Some(StreamInfo::Ezmsg { .. }) => Err(eyre!(
                 "{segment} is the segment of a stream that ezmsg wrote, which does not contain its name; use the name \
@@ -98,6 +101,7 @@ impl Which {
                 owner = users::name(owner)
             )),
             Some(StreamInfo::Unreadable { reason, .. }) => Err(eyre!("{segment} cannot be read: {reason}")),
+            Some(_) => Err(eyre!("{segment}: {UNKNOWN_KIND}")),
             None => Ok(self.name.clone()),
         }
     }
@@ -134,15 +138,6 @@ impl Which {
 /// The error for the user when shared memory cannot be listed.
 pub fn unlisted(error: Error) -> Report {
     eyre!("{:#}; `dora-shm doctor` shows what to do", Report::new(error))
-}
-
-fn segment_of(stream: &StreamInfo) -> &str {
-    match stream {
-        StreamInfo::Stream(info) => &info.segment,
-        StreamInfo::OtherUser { segment, .. }
-        | StreamInfo::Unreadable { segment, .. }
-        | StreamInfo::Ezmsg { segment, .. } => segment,
-    }
 }
 
 /// The name by which a stream can be opened, if it is known.

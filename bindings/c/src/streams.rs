@@ -53,12 +53,14 @@ pub struct dora_shm_stream {
 }
 
 fn stream(found: StreamInfo) -> Stream {
-    let (segment, text) = match &found {
-        StreamInfo::Stream(info) => (c_string(&info.segment), c_string(&info.name)),
-        StreamInfo::OtherUser { segment, .. } => (c_string(segment), CString::default()),
-        StreamInfo::Unreadable { segment, reason } => (c_string(segment), c_string(reason)),
-        StreamInfo::Ezmsg { segment, key, .. } => (c_string(segment), c_string(key.as_deref().unwrap_or_default())),
+    let text = match &found {
+        StreamInfo::Stream(info) => &info.name,
+        StreamInfo::OtherUser { .. } => "",
+        StreamInfo::Unreadable { reason, .. } => reason,
+        StreamInfo::Ezmsg { key, .. } => key.as_deref().unwrap_or_default(),
+        _ => "a kind of stream that this version does not know",
     };
+    let (segment, text) = (c_string(found.segment()), c_string(text));
     Stream { found, segment, text }
 }
 
@@ -119,8 +121,8 @@ pub unsafe extern "C" fn dora_shm_streams_get(
         let (kind, owner, struct_version) = match &stream.found {
             StreamInfo::Stream(_) => (DORA_SHM_STREAM_OURS, DORA_SHM_NONE, 0),
             StreamInfo::OtherUser { owner, .. } => (DORA_SHM_STREAM_OTHER_USER, *owner, 0),
-            StreamInfo::Unreadable { .. } => (DORA_SHM_STREAM_UNREADABLE, DORA_SHM_NONE, 0),
             StreamInfo::Ezmsg { struct_version, .. } => (DORA_SHM_STREAM_EZMSG, DORA_SHM_NONE, *struct_version),
+            _ => (DORA_SHM_STREAM_UNREADABLE, DORA_SHM_NONE, 0),
         };
         let (segment, text) = (stream.segment.as_ptr(), stream.text.as_ptr());
         out.set(dora_shm_stream { kind, owner, struct_version, segment, text });

@@ -58,12 +58,12 @@ fn stream_to_python<'py>(py: Python<'py>, stream: &StreamInfo) -> PyResult<Bound
     let made = PyDict::new(py);
     match stream {
         StreamInfo::Stream(info) => return info_to_python(py, info, None),
-        StreamInfo::OtherUser { segment, owner } => {
+        StreamInfo::OtherUser { segment, owner, .. } => {
             made.set_item("kind", "other_user")?;
             made.set_item("segment", segment)?;
             made.set_item("owner", owner)?;
         }
-        StreamInfo::Unreadable { segment, reason } => {
+        StreamInfo::Unreadable { segment, reason, .. } => {
             made.set_item("kind", "unreadable")?;
             made.set_item("segment", segment)?;
             made.set_item("reason", reason)?;
@@ -73,6 +73,11 @@ fn stream_to_python<'py>(py: Python<'py>, stream: &StreamInfo) -> PyResult<Bound
             made.set_item("segment", segment)?;
             made.set_item("struct_version", struct_version)?;
             made.set_item("key", key)?;
+        }
+        other => {
+            made.set_item("kind", "unreadable")?;
+            made.set_item("segment", other.segment())?;
+            made.set_item("reason", "a kind of stream that this version does not know")?;
         }
     }
     Ok(made)

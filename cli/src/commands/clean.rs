@@ -96,7 +96,12 @@ fn unforeseen(found: &[Leftover], removed: Vec<String>) -> Vec<Leftover> {
         found.iter().any(|left| left.stream.as_ref() == Some(name) || left.segments.iter().any(|of| of == segment))
     };
     let new = removed.into_iter().filter(|name| !known(name));
-    new.map(|name| Leftover { stream: Some(name), closed: false, segments: Vec::new(), bytes: 0 }).collect()
+    let leftover = |name| {
+        let mut left = Leftover::default();
+        left.stream = Some(name);
+        left
+    };
+    new.map(leftover).collect()
 }
 
 fn is_gone(segment: &str) -> bool {
@@ -120,22 +125,25 @@ fn text(left: &Leftover) -> String {
 mod tests {
     use super::*;
 
+    fn left(stream: Option<&str>, segments: &[&str], bytes: u64) -> Leftover {
+        let mut left = Leftover::default();
+        left.stream = stream.map(str::to_owned);
+        left.segments = segments.iter().map(|&segment| segment.to_owned()).collect();
+        left.bytes = bytes;
+        left
+    }
+
     #[test]
     fn what_is_removed_is_listed_by_its_name_or_by_its_segments() {
-        let whole = Leftover {
-            stream: Some("eeg".into()),
-            closed: false,
-            segments: vec!["sm_a".into(), "sm_b".into()],
-            bytes: 20480,
-        };
+        let whole = left(Some("eeg"), &["sm_a", "sm_b"], 20480);
         assert_eq!(text(&whole), "stream \"eeg\" (2 segments, 20.0 KiB)");
-        let parts = Leftover { stream: None, closed: false, segments: vec!["sm_a".into()], bytes: 512 };
+        let parts = left(None, &["sm_a"], 512);
         assert_eq!(text(&parts), "parts of a stream that is gone: sm_a (1 segment, 512 B)");
     }
 
     #[test]
     fn a_stream_whose_writer_died_during_the_cleaning_is_listed_too() {
-        let found = [Leftover { stream: Some("eeg".into()), closed: false, segments: vec!["sm_a".into()], bytes: 1 }];
+        let found = [left(Some("eeg"), &["sm_a"], 1)];
         let removed = ["eeg", "sm_a.anchor", "new"].map(str::to_owned).into();
         let names: Vec<_> = unforeseen(&found, removed).into_iter().map(|left| left.stream).collect();
         assert_eq!(names, [Some("new".to_owned())]);

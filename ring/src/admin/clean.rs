@@ -12,7 +12,8 @@ use crate::stream::name::{ANCHOR_SUFFIX, SegmentName};
 use crate::writer::{finish_if_dead, neighbours, remove_unfinished};
 
 /// What a dead writer of this user left behind: a stream, or parts of one that is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Leftover {
     /// The stream's name; `None` for parts whose header, which had the name, is gone.
     pub stream: Option<String>,

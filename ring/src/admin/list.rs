@@ -15,10 +15,12 @@ use crate::{Error, Format, Result, shorten};
 
 /// A stream as [`streams`] found it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum StreamInfo {
     /// A stream of this process's user or of root, with all facts that a reader reports.
     Stream(Box<Info>),
     /// Another user's stream. It is opened only if the user is named ([`ReaderOptions::owner`]).
+    #[non_exhaustive]
     OtherUser {
         /// Name of the header segment; the stream's own name is inside.
         segment: String,
@@ -26,6 +28,7 @@ pub enum StreamInfo {
         owner: u32,
     },
     /// A stream of this format that cannot be read.
+    #[non_exhaustive]
     Unreadable {
         /// Name of the header segment.
         segment: String,
@@ -33,6 +36,7 @@ pub enum StreamInfo {
         reason: String,
     },
     /// A stream that ezmsg wrote. Its name is not in its header.
+    #[non_exhaustive]
     Ezmsg {
         /// Name of the header segment.
         segment: String,
@@ -51,6 +55,16 @@ pub enum StreamInfo {
         /// Frames written to that ring, as far as one snapshot shows.
         position: u64,
     },
+}
+
+impl StreamInfo {
+    /// Name of the header segment, whatever the kind of stream.
+    pub fn segment(&self) -> &str {
+        match self {
+            Self::Stream(info) => &info.segment,
+            Self::OtherUser { segment, .. } | Self::Unreadable { segment, .. } | Self::Ezmsg { segment, .. } => segment,
+        }
+    }
 }
 
 /// All streams of the machine, sorted by the names of their segments.

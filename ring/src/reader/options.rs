@@ -111,6 +111,7 @@ pub enum Wait {
 
 /// How far a reader is behind its writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lag {
     /// Frames that are committed and not read.
     pub frames: u64,

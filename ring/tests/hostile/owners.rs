@@ -44,7 +44,7 @@ fn segments_of_other_users_are_read_only_if_the_user_is_named() {
             assert!(matches!(refused, Err(Error::WrongOwner { .. } | Error::NameTaken { .. })), "{refused:?}");
             let segment = shorten(&specimen.name);
             let listed = streams().unwrap().into_iter().any(|stream| {
-                matches!(stream, StreamInfo::OtherUser { segment: found, owner } if found == segment && owner == other)
+                matches!(stream, StreamInfo::OtherUser { segment: found, owner, .. } if found == segment && owner == other)
             });
             assert!(listed);
             // Its ring does not belong to that user.

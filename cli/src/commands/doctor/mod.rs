@@ -65,7 +65,7 @@ impl Streams {
         let bytes = |stream: &StreamInfo| match stream {
             StreamInfo::Stream(info) => info.ring_bytes.unwrap_or(0),
             StreamInfo::Ezmsg { ring_bytes, .. } => ring_bytes.unwrap_or(0),
-            StreamInfo::OtherUser { .. } | StreamInfo::Unreadable { .. } => 0,
+            _ => 0,
         };
         let (largest_ring, all_rings) =
             all.iter().map(bytes).fold((0, 0), |(largest, sum), bytes| (bytes.max(largest), bytes.saturating_add(sum)));

@@ -61,7 +61,7 @@ fn dead_of_others(streams: &Streams) -> Option<Check> {
 fn unreadable(streams: &Streams) -> Vec<Check> {
     let own = |segment: &str| Permissions::of(segment).is_none_or(|permissions| permissions.owner == users::me());
     let unreadable = streams.all.iter().filter_map(|stream| match stream {
-        StreamInfo::Unreadable { segment, reason } if own(segment) => Some((segment, reason)),
+        StreamInfo::Unreadable { segment, reason, .. } if own(segment) => Some((segment, reason)),
         _ => None,
     });
     let finding = |(segment, reason): (&String, &String)| {
@@ -83,7 +83,7 @@ fn of_other_users(streams: &Streams) -> Vec<Check> {
             StreamInfo::Unreadable { segment, .. } => Permissions::of(segment)
                 .filter(|permissions| permissions.owner != users::me())
                 .map(|permissions| (permissions.owner, true)),
-            StreamInfo::Stream(_) | StreamInfo::Ezmsg { .. } => None,
+            _ => None,
         };
         if let Some(owner) = owner {
             *owners.entry(owner).or_default() += 1;
@@ -125,8 +125,9 @@ mod tests {
     #[test]
     fn what_dead_writers_left_is_a_finding_with_its_size() {
         assert_eq!(judge_leftovers(&[]).level, Level::Ok);
-        let stream = Leftover { stream: Some("eeg".into()), closed: false, segments: vec!["sm_a".into()], bytes: 1024 };
-        let part = Leftover { stream: None, closed: false, segments: vec!["sm_b".into()], bytes: 1024 };
+        let (mut stream, mut part) = (Leftover::default(), Leftover::default());
+        (stream.stream, stream.segments, stream.bytes) = (Some("eeg".into()), vec!["sm_a".into()], 1024);
+        (part.segments, part.bytes) = (vec!["sm_b".into()], 1024);
         let found = judge_leftovers(&[stream, part]);
         assert_eq!((found.level, &*found.says), (Level::Finding, "dead writers left \"eeg\", sm_b, 2.0 KiB"));
         assert!(found.advice.unwrap().contains("dora-shm clean"));

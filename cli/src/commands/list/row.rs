@@ -3,7 +3,7 @@
 use dora_shm_ring::{Leftover, Liveness, StreamInfo};
 
 use crate::fields::Fields;
-use crate::open::name_of;
+use crate::open::{UNKNOWN_KIND, name_of};
 use crate::permissions::Permissions;
 use crate::text::quoted;
 use crate::users;
@@ -22,14 +22,14 @@ impl Row {
             StreamInfo::Stream(info) => {
                 Self { fields: Fields::of(info, now_ns), liveness: Some(info.liveness), remark: None }
             }
-            StreamInfo::OtherUser { segment, owner } => {
+            StreamInfo::OtherUser { segment, owner, .. } => {
                 let owner = users::name(*owner);
                 Self::unseen(
                     segment,
                     format!("{segment}: a stream of user {owner}; `dora-shm list --owner {owner}` reads it"),
                 )
             }
-            StreamInfo::Unreadable { segment, reason } => {
+            StreamInfo::Unreadable { segment, reason, .. } => {
                 let refusal = Permissions::of(segment).filter(|of| of.owner != users::me()).map(|of| of.refusal());
                 let why = refusal.unwrap_or_else(|| format!("cannot be read: {reason}"));
                 Self::unseen(segment, format!("{segment}: {why}"))
@@ -50,6 +50,10 @@ impl Row {
                     ..Fields::of_format(format.as_ref())
                 };
                 Self { fields, liveness: Some(Liveness::Ezmsg), remark }
+            }
+            other => {
+                let segment = other.segment();
+                Self::unseen(segment, format!("{segment}: {UNKNOWN_KIND}"))
             }
         }
     }

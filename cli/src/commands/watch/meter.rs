@@ -160,6 +160,12 @@ mod tests {
         info
     }
 
+    fn lag(frames: u64, us: u64) -> Lag {
+        let mut lag = Lag::default();
+        (lag.frames, lag.time) = (frames, Duration::from_micros(us));
+        lag
+    }
+
     fn of_next_ring(mut info: MessageInfo) -> MessageInfo {
         info.generation = 1;
         info
@@ -250,13 +256,13 @@ mod tests {
     #[test]
     fn lag_and_latency_are_those_since_the_last_line() {
         let mut meter = Meter::default();
-        meter.lag(Lag { frames: 3, time: Duration::from_micros(7) });
-        meter.lag(Lag { frames: 1, time: Duration::from_micros(9) });
+        meter.lag(lag(3, 7));
+        meter.lag(lag(1, 9));
         for ns in [5, 1, 3] {
             meter.latency(ns);
         }
         let reading = meter.read(0);
-        assert_eq!(reading.lag, Lag { frames: 3, time: Duration::from_micros(9) });
+        assert_eq!(reading.lag, lag(3, 9));
         let [min, median, max] = [1, 3, 5].map(Duration::from_nanos);
         assert_eq!(reading.latency, Some(Latency { min, median, max }));
         assert_eq!(meter.read(0), Reading::default());
