@@ -6,9 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{
-    Attr, Axis, Chunk, Description, Dtype, Error, Format, Result, Times, Writer, WriterOptions, unix_ns,
-};
+use dora_shm_ring::internal::unix_ns;
+use dora_shm_ring::{Attr, Axis, Chunk, Description, Dtype, Error, Format, Result, Times, Writer, WriterOptions};
 use serde_json::{Value, json};
 
 fn main() -> Result<()> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use dora_shm_ring::{Dtype, MAX_RANK};
+use dora_shm_ring::Dtype;
+use dora_shm_ring::internal::MAX_RANK;
 
 /// A message that was refused. Its text names the input, the Arrow type, what was expected, what was found, and a
 /// remedy.

@@ -6,6 +6,7 @@
 //! length begins the next **generation** in a new ring; readers finish the old one first.
 //!
 //! ```
+//! use std::time::{SystemTime, UNIX_EPOCH};
 //! use dora_shm_ring::{Chunk, Description, Dtype, Format, Times, Writer, WriterOptions};
 //! # let name = format!("doc/{}/writer", std::process::id());
 //!
@@ -16,7 +17,8 @@
 //! writer.begin(&format, &description, 10)?;
 //! let samples = [0; 10 * 64 * 4]; // ten frames, as bytes
 //! let times = Times::Linear { start: 12.5, step: 0.001 };
-//! writer.write(&Chunk { samples: &samples, times, send_ns: dora_shm_ring::unix_ns() })?;
+//! let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+//! writer.write(&Chunk { samples: &samples, times, send_ns: now.as_nanos() as i64 })?;
 //! # Ok::<(), dora_shm_ring::Error>(())
 //! ```
 //!
@@ -142,9 +144,16 @@ pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 pub use reader::{
     Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions, RingLayout, Wait,
 };
-#[cfg(not(loom))]
-pub use shm::{clock_is_synchronized, monotonic_ns, unix_ns};
-pub use stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES, SHM_DIR, check_name, is_segment_name, shorten};
-pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, MAX_RANK, WriterId};
+pub use stream::name::{SHM_DIR, check_name, is_segment_name, shorten};
+pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, WriterId};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Writer, WriterOptions};
+
+/// For this project's own crates. It carries no promise: any version may change it.
+#[doc(hidden)]
+pub mod internal {
+    #[cfg(not(loom))]
+    pub use crate::shm::{clock_is_synchronized, monotonic_ns, unix_ns};
+    pub use crate::stream::MAX_RANK;
+    pub use crate::stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
+}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use dora_shm_ring::internal::monotonic_ns;
 use dora_shm_ring::*;
 use dora_shm_testkit::{Name, PATIENCE, segments, wait_until};
 

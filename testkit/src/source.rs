@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use dora_shm_ring::internal::unix_ns;
 use dora_shm_ring::{
-    Attr, Axis, Chunk, Description, Dtype, Format, Frames, Outcome, Reader, Times, Wait, Writer, WriterOptions, unix_ns,
+    Attr, Axis, Chunk, Description, Dtype, Format, Frames, Outcome, Reader, Times, Wait, Writer, WriterOptions,
 };
 
 use crate::follower::oldest;

@@ -2,7 +2,8 @@
 
 use std::ffi::{CStr, c_char};
 
-use dora_shm_ring::{Dtype, Format, MAX_RANK};
+use dora_shm_ring::internal::MAX_RANK;
+use dora_shm_ring::{Dtype, Format};
 
 use crate::call::{Out, call};
 use crate::result::{Failure, dora_shm_result};

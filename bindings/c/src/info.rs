@@ -2,7 +2,8 @@
 
 use std::ffi::c_char;
 
-use dora_shm_ring::{Info, Liveness, MAX_NAME_BYTES, SEGMENT_NAME_BYTES, shorten};
+use dora_shm_ring::internal::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
+use dora_shm_ring::{Info, Liveness, shorten};
 
 use crate::call::call;
 use crate::format::dora_shm_format;

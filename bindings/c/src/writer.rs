@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::sync::{Mutex, MutexGuard};
 
-use dora_shm_ring::{Chunk, Description, Times, Writer, WriterOptions, unix_ns};
+use dora_shm_ring::internal::unix_ns;
+use dora_shm_ring::{Chunk, Description, Times, Writer, WriterOptions};
 
 use crate::c_string::c_string;
 use crate::call::{Options, Out, borrow, borrow_optional, call, enter, flag, give, options, take};

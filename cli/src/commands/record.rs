@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Format, Liveness, Reader, Start, Wait, monotonic_ns};
+use dora_shm_ring::internal::monotonic_ns;
+use dora_shm_ring::{Format, Liveness, Reader, Start, Wait};
 use eyre::{WrapErr as _, bail, eyre};
 use serde::Serialize;
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{MessageInfo, MessageReader, MessageView, Outcome, monotonic_ns, unix_ns};
+use dora_shm_ring::internal::{monotonic_ns, unix_ns};
+use dora_shm_ring::{MessageInfo, MessageReader, MessageView, Outcome};
 
 use super::{BatchBuilder, Generation, RecordingWriter, RowInfo};
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use dora_shm_ring::internal::unix_ns;
 use dora_shm_ring::*;
 use serde_json::Value;
 

@@ -9,7 +9,8 @@ use dora_shm_dataflows::duration;
 use dora_shm_dataflows::judge::Judge;
 use dora_shm_dataflows::latency::Latencies;
 use dora_shm_dataflows::signal::{CHANNELS, FRAMES_PER_MESSAGE, RATE_HZ};
-use dora_shm_ring::{Frames, Outcome, Reader, ReaderOptions, Start, monotonic_ns};
+use dora_shm_ring::internal::monotonic_ns;
+use dora_shm_ring::{Frames, Outcome, Reader, ReaderOptions, Start};
 use eyre::{OptionExt as _, bail, ensure};
 
 const STREAM: &str = "demo";

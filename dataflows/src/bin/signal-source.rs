@@ -54,7 +54,7 @@ fn send(node: &mut DoraNode, signal: &Signal, sequence: u64, mut parameters: Met
     let mut samples = Vec::with_capacity(FRAMES_PER_MESSAGE * CHANNELS);
     (first..first + FRAMES_PER_MESSAGE as u64).for_each(|frame| signal.push_frame(frame, &mut samples));
 
-    let newest = dora_shm_ring::monotonic_ns() as f64 * 1e-9;
+    let newest = dora_shm_ring::internal::monotonic_ns() as f64 * 1e-9;
     let oldest = newest - (FRAMES_PER_MESSAGE - 1) as f64 / RATE_HZ as f64;
     parameters.insert("sequence".to_owned(), Parameter::Integer(sequence as i64));
     parameters.insert("axis_offset".to_owned(), Parameter::Float(oldest));

@@ -27,7 +27,7 @@ impl Plan {
         self.dtype
     }
 
-    /// Shape of one frame, at most of rank [`MAX_RANK`](dora_shm_ring::MAX_RANK), each dimension at least 1.
+    /// Shape of one frame, at most of rank 8, each dimension at least 1.
     pub fn frame_shape(&self) -> &[u64] {
         &self.frame_shape
     }

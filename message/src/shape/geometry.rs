@@ -1,6 +1,7 @@
 //! Shape of a message, names of its dims, and which of them is the buffered axis.
 
-use dora_shm_ring::{Dtype, MAX_RANK};
+use dora_shm_ring::Dtype;
+use dora_shm_ring::internal::MAX_RANK;
 
 use crate::copy::roll::Roll;
 use crate::params::read::Hints;

@@ -166,7 +166,7 @@ pub(super) const TABLE: &[Entry<SinkSettings>] = &[
     }),
     entry!("SHAPE", message.shape, Generation, |setting| {
         let expected = "the shape of a frame, such as 480,640,3 (at most 8 numbers, each at least 1)";
-        setting.sizes(expected, dora_shm_ring::MAX_RANK).map(Some)
+        setting.sizes(expected, dora_shm_ring::internal::MAX_RANK).map(Some)
     }),
     entry!("DIMS", message.dims, Generation, |setting| {
         setting.names("names of dimensions, such as time,ch (none of them twice)").map(Some)

@@ -6,9 +6,10 @@
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 
 use super::chars::char_of;
+use crate::Dtype;
 use crate::layout::fields::{Field, Value, fields};
 use crate::protocol::failpoint;
-use crate::{Dtype, MAX_RANK};
+use crate::stream::MAX_RANK;
 
 fields! {
     /// A private copy of the structure, unchecked. The names are ezmsg's.

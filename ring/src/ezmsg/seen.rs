@@ -5,8 +5,9 @@
 
 use super::chars::dtype_of;
 use super::header::{LENGTH, MAX_DIMS, NO_GENERATION, at, has_magic, peek};
+use crate::stream::MAX_RANK;
 use crate::stream::format::checked_frame_bytes;
-use crate::{Dtype, Format, MAX_RANK};
+use crate::{Dtype, Format};
 
 /// Whether the struct version is supported: 1 is that of ezmsg-tools 0.6, 2 that of 0.10.
 pub(crate) fn is_read(struct_version: u32) -> bool {

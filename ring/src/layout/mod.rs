@@ -17,7 +17,7 @@ pub(crate) use header::RawHeader;
 pub(crate) use record::Record;
 pub(crate) use trailer::RawTrailer;
 
-use crate::MAX_RANK;
+use crate::stream::MAX_RANK;
 use crate::stream::name::MAX_NAME_BYTES;
 
 pub(crate) const MAJOR: u16 = 1;

@@ -284,6 +284,7 @@ impl Writer {
 
     /// When the newest chunk of the current generation was committed, CLOCK_MONOTONIC in nanoseconds: what readers get
     /// as [`MessageInfo::mono_ns`](crate::MessageInfo::mono_ns). 0 before the first.
+    #[doc(hidden)]
     pub fn committed_ns(&self) -> u64 {
         self.publisher.as_ref().map_or(0, Publisher::committed_ns)
     }

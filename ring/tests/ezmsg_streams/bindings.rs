@@ -2,6 +2,7 @@
 
 use std::os::fd::AsRawFd;
 
+use dora_shm_ring::internal::unix_ns;
 use dora_shm_ring::*;
 
 use crate::stage::{CHANNELS, Stage, frame_at, time_at};

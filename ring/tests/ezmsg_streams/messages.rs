@@ -1,5 +1,6 @@
 //! A stream that ezmsg wrote, as messages: the frames that one poll finds.
 
+use dora_shm_ring::internal::unix_ns;
 use dora_shm_ring::*;
 
 use crate::from;

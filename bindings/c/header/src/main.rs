@@ -54,9 +54,17 @@ fn constants() -> String {
         ("First number of the version.", "VERSION_MAJOR", major.to_owned()),
         ("Second number of the version.", "VERSION_MINOR", minor.to_owned()),
         ("Third number of the version.", "VERSION_PATCH", patch.to_owned()),
-        ("Most dimensions of a frame.", "MAX_RANK", dora_shm_ring::MAX_RANK.to_string()),
-        ("Bytes of the longest stream name and its NUL.", "NAME_SIZE", (dora_shm_ring::MAX_NAME_BYTES + 1).to_string()),
-        ("Bytes of a segment name and its NUL.", "SEGMENT_SIZE", (dora_shm_ring::SEGMENT_NAME_BYTES + 1).to_string()),
+        ("Most dimensions of a frame.", "MAX_RANK", dora_shm_ring::internal::MAX_RANK.to_string()),
+        (
+            "Bytes of the longest stream name and its NUL.",
+            "NAME_SIZE",
+            (dora_shm_ring::internal::MAX_NAME_BYTES + 1).to_string(),
+        ),
+        (
+            "Bytes of a segment name and its NUL.",
+            "SEGMENT_SIZE",
+            (dora_shm_ring::internal::SEGMENT_NAME_BYTES + 1).to_string(),
+        ),
         ("No generation, or no user id.", "NONE", "UINT32_MAX".to_owned()),
         (
             "Initialises dora_shm_reader_options with the defaults.",

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use dora_shm_ring::{
-    Liveness, MessageInfo, Reader, ReaderOptions, StreamInfo, clock_is_synchronized, monotonic_ns, unix_ns,
-};
+use dora_shm_ring::internal::{clock_is_synchronized, monotonic_ns, unix_ns};
+use dora_shm_ring::{Liveness, MessageInfo, Reader, ReaderOptions, StreamInfo};
 
 use super::Streams;
 use super::check::Check;

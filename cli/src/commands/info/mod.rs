@@ -6,7 +6,8 @@ mod report;
 
 use std::io::Write;
 
-use dora_shm_ring::{Start, monotonic_ns};
+use dora_shm_ring::Start;
+use dora_shm_ring::internal::monotonic_ns;
 
 use crate::exit::Exit;
 use crate::open::Which;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anstyle::Style;
-use dora_shm_ring::{Description, Info, Liveness, SHM_DIR, unix_ns};
+use dora_shm_ring::internal::unix_ns;
+use dora_shm_ring::{Description, Info, Liveness, SHM_DIR};
 
 use super::axes;
 use super::json::{ring_s, ring_segment};

@@ -4,7 +4,8 @@ mod row;
 
 use std::io::Write;
 
-use dora_shm_ring::{Liveness, leftovers, monotonic_ns, streams_of};
+use dora_shm_ring::internal::monotonic_ns;
+use dora_shm_ring::{Liveness, leftovers, streams_of};
 
 use crate::exit::Exit;
 use crate::open::{name_of, unlisted};

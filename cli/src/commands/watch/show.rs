@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use dora_shm_ring::{Info, unix_ns};
+use dora_shm_ring::Info;
+use dora_shm_ring::internal::unix_ns;
 use serde::Serialize;
 
 use super::changes::Event;

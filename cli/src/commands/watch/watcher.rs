@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{EventKind, Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, Wait, monotonic_ns};
+use dora_shm_ring::internal::monotonic_ns;
+use dora_shm_ring::{EventKind, Frames, Info, Liveness, MessageInfo, Outcome, Reader, Start, Wait};
 use eyre::eyre;
 
 use super::changes::Seen;

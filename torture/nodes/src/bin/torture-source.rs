@@ -49,7 +49,7 @@ fn main() -> eyre::Result<()> {
         })
     };
     // The number grows by less than one in a microsecond, so any later source begins above the numbers of this one.
-    let run = dora_shm_ring::monotonic_ns() / 1000;
+    let run = dora_shm_ring::internal::monotonic_ns() / 1000;
     let mut source = Source { node, socket, rng, main, other, run, message: run, words: 8, sent: (0, 0, 0) };
     while !orders.stop.load(Ordering::Relaxed) {
         if orders.calm.load(Ordering::Relaxed) { source.calm(&orders)? } else { source.storm()? }
