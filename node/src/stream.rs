@@ -152,7 +152,7 @@ impl Stream {
             self.log.warn(&format!("stream {:?}: {error}", self.writer.name()));
         }
         for warning in self.writer.warnings() {
-            self.log.warn(&warning);
+            self.log.warn(&warning.to_string());
         }
     }
 

@@ -147,7 +147,7 @@ pub use reader::{
 pub use stream::name::{SHM_DIR, check_name, is_segment_name, shorten};
 pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, WriterId};
 #[cfg(not(loom))]
-pub use writer::{Chunk, Times, Writer, WriterOptions};
+pub use writer::{Chunk, Times, Warning, Writer, WriterOptions};
 
 /// For this project's own crates. It carries no promise: any version may change it.
 #[doc(hidden)]

@@ -58,7 +58,10 @@ fn a_public_name_that_another_file_took_is_reported_once_and_linked_again_when_i
             !warnings.is_empty()
         });
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains(&*name) && warnings[0].contains(public.file_name().unwrap().to_str().unwrap()));
+        let Warning::NameTaken { name: stream, segment, .. } = &warnings[0] else { panic!("{warnings:?}") };
+        assert_eq!((&**stream, &**segment), (&*name, public.file_name().unwrap().to_str().unwrap()));
+        let text = warnings[0].to_string();
+        assert!(text.contains(&*name) && text.contains(segment), "{text}");
         signal::write(&mut writer, 3).unwrap();
         assert_eq!(std::fs::read(&public).unwrap(), b"somebody else's", "the other program's file must stay");
         std::fs::remove_file(&public).unwrap();

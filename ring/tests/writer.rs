@@ -88,7 +88,7 @@ fn errors_and_warnings_of_taken_names_name_the_stream() {
             false
         }
     });
-    assert!(warnings[0].contains(&format!("{:?}", &*name)), "{warnings:?}");
+    assert!(warnings[0].to_string().contains(&format!("{:?}", &*name)), "{warnings:?}");
     // Attached readers continue, and the name is linked again once it is free.
     signal::write(&mut writer, 1).unwrap();
     std::fs::remove_file(&public).unwrap();

@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::{Mutex, MutexGuard};
 
 use dora_shm_ring::internal::unix_ns;
-use dora_shm_ring::{Chunk, Description, Times, Writer, WriterOptions};
+use dora_shm_ring::{Chunk, Description, Times, Warning, Writer, WriterOptions};
 
 use crate::c_string::c_string;
 use crate::call::{Options, Out, borrow, borrow_optional, call, enter, flag, give, options, take};
@@ -23,7 +23,7 @@ pub struct dora_shm_writer {
 
 struct Inside {
     writer: Writer,
-    warnings: VecDeque<String>,
+    warnings: VecDeque<Warning>,
     /// The warning that was returned last.
     warning: CString,
 }
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn dora_shm_writer_next_warning(
             text.set(std::ptr::null());
             return Ok(DORA_SHM_NOTHING);
         };
-        inside.warning = c_string(&warning);
+        inside.warning = c_string(&warning.to_string());
         text.set(inside.warning.as_ptr());
         Ok(DORA_SHM_OK)
     })

@@ -87,7 +87,8 @@ impl Writer {
     }
 
     fn warnings(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.shared.with(py, Takes::Moments, ring::Writer::warnings)
+        let warnings = self.shared.with(py, Takes::Moments, ring::Writer::warnings)?;
+        Ok(warnings.iter().map(ToString::to_string).collect())
     }
 
     fn progress(&self, py: Python<'_>) -> PyResult<Progress> {

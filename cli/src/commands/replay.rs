@@ -179,7 +179,7 @@ impl Pause for Intermission {
                 self.maintained = Instant::now();
                 // A failure is retried, and the next write reports it.
                 let _ = writer.maintain();
-                writer.warnings().iter().for_each(|warning| self.progress.note(warning));
+                writer.warnings().iter().for_each(|warning| self.progress.note(&warning.to_string()));
             }
             let percent = 100 * self.read.get().min(self.bytes) / self.bytes.max(1);
             self.progress.show(|| {

@@ -4,6 +4,7 @@ mod acquire;
 mod publish;
 mod segment;
 mod service;
+mod warning;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::{Description, Error, Format, Result};
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
+pub use warning::Warning;
 
 /// How long a restart waits for readers to unmap the old ring. They check at least four times a second.
 const RESTART_PATIENCE: Duration = Duration::from_millis(500);
@@ -311,7 +313,7 @@ impl Writer {
 
     /// Warnings for the user that no call could return as an error, such as a name that another file has taken. Each is
     /// returned once.
-    pub fn warnings(&mut self) -> Vec<String> {
+    pub fn warnings(&mut self) -> Vec<Warning> {
         self.publisher.as_mut().map_or_else(Vec::new, Publisher::take_warnings)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::acquire::{self, next_generation, next_meta_generation};
 use super::segment::{CreatePoints, Segment};
 use super::service::{Names, Service, Waker};
+use super::warning::Warning;
 use super::{Times, WriterOptions};
 use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
@@ -368,7 +369,7 @@ impl Publisher {
         self.service.set_lost(lost);
     }
 
-    pub fn take_warnings(&mut self) -> Vec<String> {
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
         if self.is_own_process() { std::mem::take(&mut self.service.shared().names().warnings) } else { Vec::new() }
     }
 

@@ -157,10 +157,13 @@ pub(crate) fn no_space(error: io::Error, needed: u64, name: &str) -> Error {
 
 /// The error for a public name that another file has.
 pub(crate) fn taken(stream: &str, name: &SegmentName) -> Error {
-    let found = match shm::stat_name(&name.public) {
+    Error::NameTaken { name: stream.to_owned(), segment: name.public.clone(), found: what_has_taken(name) }
+}
+
+pub(crate) fn what_has_taken(name: &SegmentName) -> String {
+    match shm::stat_name(&name.public) {
         Ok(Some(stat)) if stat.is_file => format!("a file of {} bytes of user {}", stat.length, stat.owner),
         Ok(Some(stat)) => format!("not a regular file, of user {}", stat.owner),
         _ => "gone in the meantime".to_owned(),
-    };
-    Error::NameTaken { name: stream.to_owned(), segment: name.public.clone(), found }
+    }
 }

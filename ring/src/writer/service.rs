@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::acquire::MOST_REPLACED;
-use super::segment::{Links, Segment};
+use super::segment::{Links, Segment, what_has_taken};
+use super::warning::Warning;
 use crate::Result;
 use crate::error::io_error;
 use crate::protocol::wake::{NotifyFlag, WaiterLocks, WaiterWatch};
@@ -32,8 +33,8 @@ pub(crate) struct Names {
     pub metadata: Option<Segment>,
     /// Replaced descriptions that stay for a while, oldest first, and when they were replaced.
     pub replaced: VecDeque<(Instant, Segment)>,
-    /// Warnings for the user, each text once.
-    pub warnings: Vec<String>,
+    /// Warnings for the user, each once.
+    pub warnings: Vec<Warning>,
 }
 
 impl Names {
@@ -275,13 +276,17 @@ impl Shared {
         let mut warnings = Vec::new();
         let mut ensure_linked = |segment: &Option<Segment>, lost_bit: u32| {
             let Some(segment) = segment else { return };
+            let public = || segment.name.public.clone();
             match segment.ensure_linked() {
                 Ok(Links::Both) => {}
                 Ok(Links::Lost) => {
                     self.lost.fetch_or(lost_bit, Ordering::Relaxed);
                 }
-                Ok(Links::Taken) => warnings.push(super::segment::taken(&self.stream, &segment.name).to_string()),
-                Err(error) => warnings.push(format!("keeping the names of {}: {error}", segment.name.public)),
+                Ok(Links::Taken) => {
+                    let found = what_has_taken(&segment.name);
+                    warnings.push(Warning::NameTaken { name: self.stream.clone(), segment: public(), found });
+                }
+                Err(error) => warnings.push(Warning::NotKept { segment: public(), reason: error.to_string() }),
             }
         };
         ensure_linked(&names.header, LOST_HEADER);
