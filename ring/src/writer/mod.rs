@@ -213,6 +213,9 @@ impl Writer {
     /// empty chunk it is not called. If `fill` panics, the chunk is not written, and readers count the frames that it
     /// has overwritten as lost.
     ///
+    /// A reader may copy these bytes while `fill` stores them; it then discards the copy. This is the one place where
+    /// the library gives safe code a `&mut [u8]` of memory that others read.
+    ///
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_with(
