@@ -2,19 +2,19 @@
 
 mod commands;
 mod drawing;
-mod ending;
 mod exit;
 mod export;
-mod fields;
-mod near;
-mod open;
+mod interrupt;
+mod json_fields;
 mod output;
 mod permissions;
 mod plot;
 mod progress;
 mod recording;
 mod scope;
-mod state;
+mod state_word;
+mod stream_arg;
+mod suggest;
 mod table;
 mod text;
 mod units;

@@ -7,8 +7,8 @@ use dora_shm_ring::{Leftover, SHM_DIR, leftovers};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::open::unlisted;
 use crate::output::{self, note};
+use crate::stream_arg::unlisted;
 use crate::text::quoted;
 use crate::units;
 

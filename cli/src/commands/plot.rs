@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::exit::Exit;
-use crate::open::Which;
 use crate::plot::{self, Wanted};
+use crate::stream_arg::Which;
 use crate::{output, units};
 
 /// Saves the newest seconds of a stream, or its newest picture, as PNG or SVG

@@ -12,12 +12,12 @@ use dora_shm_ring::{Format, Liveness, Reader, Start, Wait};
 use eyre::{WrapErr as _, bail, eyre};
 use serde::Serialize;
 
-use crate::ending::Ending;
 use crate::exit::Exit;
-use crate::open::{WAIT_SLICE, Which};
+use crate::interrupt::Ending;
 use crate::output;
 use crate::progress::Progress;
 use crate::recording::{Counts, End, Limits, Recorder, RecordingWriter, Step, StepError};
+use crate::stream_arg::{WAIT_SLICE, Which};
 use crate::text::quoted;
 use crate::units;
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use dora_shm_ring::{Writer, WriterOptions};
 use eyre::WrapErr as _;
 
-use crate::ending::Ending;
 use crate::exit::Exit;
+use crate::interrupt::Ending;
 use crate::output;
 use crate::progress::Progress;
 use crate::recording::{Pace, Part, Pause, Played, Player, RecordingReader};

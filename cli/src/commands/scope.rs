@@ -5,9 +5,9 @@ use std::time::Duration;
 use eyre::bail;
 
 use crate::exit::Exit;
-use crate::open::Which;
 use crate::output;
 use crate::scope::controls::{Controls, View};
+use crate::stream_arg::Which;
 use crate::units;
 
 /// A live picture of a stream in the terminal; waits for a stream that does not exist yet

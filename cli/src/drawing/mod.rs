@@ -3,7 +3,7 @@
 
 pub mod channels;
 pub mod columns;
-pub mod history;
 pub mod numbers;
 pub mod picture;
+pub mod plot_data;
 pub mod range;

@@ -13,11 +13,11 @@ use self::file::Kind;
 use self::traces::{Gutter, Lane, Plot};
 use crate::drawing::channels::Channels;
 use crate::drawing::columns::Chosen;
-use crate::drawing::history::{End, History, Window};
 use crate::drawing::picture::PictureFormat;
+use crate::drawing::plot_data::{End, History, Window};
 use crate::drawing::range::{self, ValueRange};
-use crate::ending::Ending;
-use crate::open::Which;
+use crate::interrupt::Ending;
+use crate::stream_arg::Which;
 use crate::text::{printable, quoted};
 use crate::{output, units};
 

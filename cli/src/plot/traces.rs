@@ -7,7 +7,7 @@ use plotters::element::{Circle, PathElement, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontTransform, IntoFont as _, RGBColor, ShapeStyle, TextStyle, WHITE};
 
-use crate::drawing::history::History;
+use crate::drawing::plot_data::History;
 use crate::drawing::range::{self, ValueRange};
 use crate::text;
 

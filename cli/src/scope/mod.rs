@@ -4,16 +4,16 @@ mod braille;
 mod colours;
 pub mod controls;
 mod footer;
+mod generation;
 mod header;
 mod heat;
 mod help;
 mod image;
 mod job;
-mod message;
+mod placeholder;
 mod scene;
 mod screen;
 mod session;
-mod stream;
 mod terminal;
 mod time_axis;
 mod traces;
@@ -33,8 +33,8 @@ use self::scene::{Body, Footing, Heading, Layout};
 use self::session::Session;
 use self::terminal::Screen;
 use crate::drawing::range;
-use crate::ending::Ending;
-use crate::open::Which;
+use crate::interrupt::Ending;
+use crate::stream_arg::Which;
 use crate::units;
 
 /// Interval between two pictures.
@@ -150,7 +150,7 @@ fn press(event: &Event, controls: &mut Controls, session: &mut Session, rows: us
         return Press::Go;
     }
     let shown = session.shown(controls, rows);
-    let channels = session.stream.as_ref().map(|stream| &stream.channels);
+    let channels = session.generation.as_ref().map(|generation| &generation.channels);
     controls.press(*key, shown.as_ref(), channels)
 }
 
@@ -167,22 +167,22 @@ fn draw(
     let footing = Footing {
         note: session.failure.clone().or_else(|| session.note().map(str::to_owned)),
         prompt: controls.prompt.as_ref().map(|prompt| (prompt.text.clone(), prompt.error.clone())),
-        view: session.stream.as_ref().map(|stream| stream.view(controls)),
+        view: session.generation.as_ref().map(|generation| generation.view(controls)),
         help: controls.help,
     };
-    let message = Body::Message(waiting_for(session));
-    session.with_stream(|stream, reader| {
-        let body = match stream {
-            None => message,
-            Some(stream) if stream.view(controls) == View::Picture => {
+    let placeholder = Body::Placeholder(waiting_for(session));
+    session.with_generation(|generation, reader| {
+        let body = match generation {
+            None => placeholder,
+            Some(generation) if generation.view(controls) == View::Picture => {
                 let (width, height) = (usize::from(layout.body.width), usize::from(layout.body.height) * 2);
-                stream.pixels(width, height).map_or(message, Body::Picture)
+                generation.pixels(width, height).map_or(placeholder, Body::Picture)
             }
-            Some(stream) => {
-                let view = stream.view(controls);
-                match (stream.scene(reader, controls, rows), axis) {
+            Some(generation) => {
+                let view = generation.view(controls);
+                match (generation.scene(reader, controls, rows), axis) {
                     (Some(scene), Some(axis)) if !scene.history.shown().is_empty() => Body::Plot(view, scene, axis),
-                    _ => message,
+                    _ => placeholder,
                 }
             }
         };
@@ -206,11 +206,11 @@ fn waiting_for(session: &Session) -> Vec<String> {
 }
 
 fn heading(session: &Session, controls: &Controls, rows: usize, axis: Option<&scene::AxisLine>) -> Heading {
-    let stream = session.stream.as_ref();
-    let view = stream.map(|stream| stream.view(controls));
+    let generation = session.generation.as_ref();
+    let view = generation.map(|generation| generation.view(controls));
     let is_picture = view == Some(View::Picture);
-    let channels = stream.filter(|_| !is_picture).and_then(|stream| {
-        let (page, count) = (stream.page(controls, rows), stream.chosen().len());
+    let channels = generation.filter(|_| !is_picture).and_then(|generation| {
+        let (page, count) = (generation.page(controls, rows), generation.chosen().len());
         (count > page.len()).then(|| format!("{}-{} of {count}", page.start + 1, page.end))
     });
     let axis = axis.filter(|_| !is_picture);
@@ -220,17 +220,17 @@ fn heading(session: &Session, controls: &Controls, rows: usize, axis: Option<&sc
     let held_back = match controls.hold {
         Hold::Live => None,
         Hold::At(_) => Some(axis.map(|axis| length(axis.to.min(0.0), &axis.unit)).unwrap_or_default()),
-        Hold::Frame(_) => stream.map(|stream| format!("frame {}", stream.frame)),
+        Hold::Frame(_) => generation.map(|generation| format!("frame {}", generation.frame)),
     };
     let info = session.info.as_ref();
     Heading {
         name: session.name().to_owned(),
         state: session.state(),
-        format: stream.map(|stream| units::format(&stream.format)),
-        stated_hz: stream.map(|stream| stream.format.rate_hz()).filter(|&rate| rate > 0.0),
+        format: generation.map(|generation| units::format(&generation.format)),
+        stated_hz: generation.map(|generation| generation.format.rate_hz()).filter(|&rate| rate > 0.0),
         measured_hz: info.filter(|info| info.liveness == Liveness::Live).and_then(|info| info.measured_rate_hz),
         lost: session.lost(),
-        generation: stream.and_then(|_| info.and_then(|info| info.generation)).filter(|&generation| generation > 0),
+        generation: generation.and_then(|_| info.and_then(|info| info.generation)).filter(|&number| number > 0),
         channels,
         window: axis.map(|axis| length(axis.to - axis.from, &axis.unit)),
         gain: controls.gain,

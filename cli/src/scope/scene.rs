@@ -7,8 +7,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use super::controls::View;
-use crate::drawing::history::History;
 use crate::drawing::picture::Pixels;
+use crate::drawing::plot_data::History;
 use crate::drawing::range::ValueRange;
 
 /// Columns left of the plot, for names and ranges; fewer on a narrow screen.
@@ -106,7 +106,7 @@ pub struct Heading {
 /// Content of the body.
 pub enum Body<'a> {
     /// Why there is nothing to draw yet.
-    Message(Vec<String>),
+    Placeholder(Vec<String>),
     Plot(View, Scene<'a>, AxisLine),
     Picture(&'a Pixels),
 }

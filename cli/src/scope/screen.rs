@@ -5,13 +5,13 @@ use ratatui::buffer::Buffer;
 use super::colours::Depth;
 use super::controls::View;
 use super::scene::{Body, Footing, Heading, Layout};
-use super::{footer, header, heat, help, image, message, time_axis, traces};
+use super::{footer, header, heat, help, image, placeholder, time_axis, traces};
 
 pub fn render(heading: &Heading, body: &Body<'_>, footing: &Footing, depth: Depth, buffer: &mut Buffer) {
     let layout = Layout::of(buffer.area);
     if buffer.area.height >= 3 {
         match body {
-            Body::Message(sentences) => message::render(sentences, layout.body, buffer),
+            Body::Placeholder(sentences) => placeholder::render(sentences, layout.body, buffer),
             Body::Picture(pixels) => image::render(pixels, depth, layout.body, buffer),
             Body::Plot(view, scene, axis) => {
                 match view {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use dora_shm_ring::{EventKind, Info, Liveness, Outcome, Reader, Start, Wait};
 
 use super::controls::{Controls, Hold, Shown, View};
+use super::generation::Generation;
 use super::scene::{AxisLine, NOTE_STAYS};
-use super::stream::Stream;
-use crate::drawing::history::End;
-use crate::open::Which;
+use crate::drawing::plot_data::End;
+use crate::stream_arg::Which;
 use crate::units;
 
 /// Interval between two snapshots of what does not come with the frames: the state and the rate.
@@ -24,7 +24,7 @@ pub struct Session {
     note: Option<(String, Instant)>,
     /// The error of the last call that failed; it is retried.
     pub failure: Option<String>,
-    pub stream: Option<Stream>,
+    pub generation: Option<Generation>,
     /// Whether the last stream was closed, and there is no other yet.
     pub closed: bool,
     /// Whether the user has been notified that the stream continues beyond what is held.
@@ -37,7 +37,7 @@ impl Session {
     pub fn open(which: &Which) -> eyre::Result<Self> {
         let reader = which.open_or_wait(which.options(Start::Newest))?;
         // The reader reports no event for the generation with which it begins.
-        let stream = Stream::of(&reader);
+        let generation = Generation::of(&reader);
         Ok(Self {
             which: which.clone(),
             reader,
@@ -45,7 +45,7 @@ impl Session {
             refreshed: None,
             note: None,
             failure: None,
-            stream,
+            generation,
             closed: false,
             goes_on: false,
         })
@@ -55,9 +55,9 @@ impl Session {
         &mut self.reader
     }
 
-    /// The stream together with its reader, for what needs both.
-    pub fn with_stream<T>(&mut self, act: impl FnOnce(Option<&mut Stream>, &Reader) -> T) -> T {
-        act(self.stream.as_mut(), &self.reader)
+    /// The generation together with its reader, for what needs both.
+    pub fn with_generation<T>(&mut self, act: impl FnOnce(Option<&mut Generation>, &Reader) -> T) -> T {
+        act(self.generation.as_mut(), &self.reader)
     }
 
     pub fn lost(&self) -> u64 {
@@ -137,15 +137,15 @@ impl Session {
             changed = true;
             match event.kind {
                 EventKind::NewGeneration => {
-                    let before = std::mem::replace(&mut self.stream, Stream::of(&self.reader));
+                    let before = std::mem::replace(&mut self.generation, Generation::of(&self.reader));
                     self.closed = false;
-                    if let (Some(_), Some(stream), Some(generation)) = (before, &self.stream, event.generation) {
-                        self.set_note(format!("generation {generation}: {}", units::format(&stream.format)));
+                    if let (Some(_), Some(generation), Some(number)) = (before, &self.generation, event.generation) {
+                        self.set_note(format!("generation {number}: {}", units::format(&generation.format)));
                     }
                 }
                 EventKind::NewDescription => {
-                    if let Some(stream) = &mut self.stream {
-                        stream.describe(event.description);
+                    if let Some(generation) = &mut self.generation {
+                        generation.describe(event.description);
                     }
                 }
                 EventKind::WriterGone { orderly: true } => {
@@ -183,12 +183,12 @@ impl Session {
     /// Reads for the screen for about `budget`. Returns whether there is more to read now. An error is kept in
     /// [`failure`](Self::failure).
     pub fn read(&mut self, controls: &Controls, dots: usize, rows: usize, budget: Duration) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
-        let view = stream.view(controls);
+        let Some(generation) = &mut self.generation else { return false };
+        let view = generation.view(controls);
         let result = if view == View::Picture {
-            stream.read_picture(&mut self.reader, controls).map(|()| false)
+            generation.read_picture(&mut self.reader, controls).map(|()| false)
         } else {
-            stream.read_plot(&mut self.reader, controls, dots, rows, budget)
+            generation.read_plot(&mut self.reader, controls, dots, rows, budget)
         };
         match result {
             Ok(more) => more,
@@ -201,12 +201,12 @@ impl Session {
 
     /// The state on which keys act.
     pub fn shown(&mut self, controls: &Controls, rows: usize) -> Option<Shown> {
-        let Self { stream, reader, .. } = self;
-        let stream = stream.as_mut()?;
-        let view = stream.view(controls);
+        let Self { generation, reader, .. } = self;
+        let generation = generation.as_mut()?;
+        let view = generation.view(controls);
         let held = reader.held();
-        let per_page = stream.per_page(controls, rows);
-        let history = stream.history.as_mut();
+        let per_page = generation.per_page(controls, rows);
+        let history = generation.history.as_mut();
         let (mut oldest, mut newest, mut end, mut length) = (0.0, 0.0, 0.0, 1.0);
         if let Some(history) = history
             && !held.is_empty()
@@ -218,12 +218,12 @@ impl Session {
             end = if let Hold::At(end) = controls.hold { end } else { history.end() };
             length = controls.length.unwrap_or(history.window().length);
         }
-        let frame = if let Hold::Frame(frame) = controls.hold { frame } else { stream.frame };
+        let frame = if let Hold::Frame(frame) = controls.hold { frame } else { generation.frame };
         let step = if held.end > held.start + 1 { (newest - oldest) / (held.end - held.start) as f64 } else { 1e-3 };
-        let longest = stream.ring_length(&held, newest - oldest).unwrap_or(3600.0);
+        let longest = generation.ring_length(&held, newest - oldest).unwrap_or(3600.0);
         Some(Shown {
             view,
-            can_be_picture: stream.picture.is_some(),
+            can_be_picture: generation.picture.is_some(),
             end,
             length,
             oldest,
@@ -231,7 +231,7 @@ impl Session {
             lengths: ((step * 8.0).max(1e-6), longest.max(step * 8.0)),
             frame,
             held,
-            channels: stream.chosen().len(),
+            channels: generation.chosen().len(),
             per_page,
             most_per_page: rows.max(1),
         })
@@ -239,10 +239,10 @@ impl Session {
 
     /// The axis below the window that is shown.
     pub fn axis_line(&mut self) -> Option<AxisLine> {
-        let Self { stream, reader, .. } = self;
-        let stream = stream.as_mut()?;
-        let description = stream.description.clone();
-        let history = stream.history.as_mut()?;
+        let Self { generation, reader, .. } = self;
+        let generation = generation.as_mut()?;
+        let description = generation.description.clone();
+        let history = generation.history.as_mut()?;
         let end = history.end();
         let newest = match history.window().end {
             End::Newest => end,

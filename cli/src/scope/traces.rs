@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::braille::{Braille, DOTS_HIGH, DOTS_WIDE};
 use super::scene::{GUTTER, Lane, Scene, VALUES};
-use crate::drawing::history::History;
+use crate::drawing::plot_data::History;
 use crate::drawing::range::{self, ValueRange};
 use crate::text::{shortened, width};
 

@@ -4,7 +4,7 @@ use dora_shm_ring::{Info, shorten};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::fields::Fields;
+use crate::json_fields::Fields;
 use crate::permissions::Permissions;
 use crate::users;
 

@@ -10,16 +10,16 @@ use dora_shm_ring::Start;
 use dora_shm_ring::internal::monotonic_ns;
 
 use crate::exit::Exit;
-use crate::open::Which;
 use crate::permissions::Permissions;
-use crate::{fields, output, state};
+use crate::stream_arg::Which;
+use crate::{json_fields, output, state_word};
 
 fn after_help() -> String {
     format!(
         "JSON: an object with the members of `dora-shm list --json`. What is unknown is null:\n{}\n\n{}\n\n{}",
-        fields::MEANINGS,
+        json_fields::MEANINGS,
         json::MEANINGS,
-        state::WORDS
+        state_word::WORDS
     )
 }
 

@@ -11,10 +11,10 @@ use dora_shm_ring::{Description, Info, Liveness, SHM_DIR};
 
 use super::axes;
 use super::json::{ring_s, ring_segment};
-use crate::fields::Fields;
+use crate::json_fields::Fields;
 use crate::permissions::Permissions;
 use crate::text::{printable, width};
-use crate::{state, units, users};
+use crate::{state_word, units, users};
 
 const TITLE: Style = Style::new().bold();
 /// Columns for the names of properties.
@@ -31,7 +31,7 @@ pub fn write(
 ) -> io::Result<()> {
     writeln!(out, "{TITLE}{}{TITLE:#}", printable(&info.name))?;
     let fields = Fields::of(info, now_ns);
-    let style = state::style(info.liveness);
+    let style = state_word::style(info.liveness);
     let age = fields.age_s.map(|age| format!(", newest frame {} ago", units::seconds(age))).unwrap_or_default();
     line(out, "state", &format!("{style}{}{style:#}{age}", info.liveness.name()))?;
     if let Some(ezmsg) = &info.ezmsg {

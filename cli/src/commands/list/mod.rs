@@ -8,11 +8,11 @@ use dora_shm_ring::internal::monotonic_ns;
 use dora_shm_ring::{Liveness, leftovers, streams_of};
 
 use crate::exit::Exit;
-use crate::open::{name_of, unlisted};
 use crate::output::{self, note};
+use crate::stream_arg::{name_of, unlisted};
 use crate::table::{Align, Cell, Table};
 use crate::text::printable;
-use crate::{fields, state, units, users};
+use crate::{json_fields, state_word, units, users};
 use row::Row;
 
 const NAMES: &str = "\
@@ -24,8 +24,8 @@ each of these rows, a line on stderr gives the reason.";
 fn after_help() -> String {
     format!(
         "JSON: an array with one object for each stream, sorted by name. What is unknown is null:\n{}\n\n{}\n\n{NAMES}",
-        fields::MEANINGS,
-        state::WORDS
+        json_fields::MEANINGS,
+        state_word::WORDS
     )
 }
 
@@ -105,7 +105,7 @@ fn write_table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
         let or_dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
         table.push(vec![
             printable(&fields.name).into(),
-            liveness.map_or_else(|| "?".into(), |known| Cell::styled(known.name(), state::style(known))),
+            liveness.map_or_else(|| "?".into(), |known| Cell::styled(known.name(), state_word::style(known))),
             or_dash(fields.dtype.map(str::to_owned)),
             or_dash(fields.shape.as_deref().map(|shape| units::shape(shape).replace(' ', ""))),
             or_dash(fields.rate_hz.map(units::hertz)),

@@ -2,9 +2,9 @@
 
 use dora_shm_ring::{Leftover, Liveness, StreamInfo};
 
-use crate::fields::Fields;
-use crate::open::{UNKNOWN_KIND, name_of};
+use crate::json_fields::Fields;
 use crate::permissions::Permissions;
+use crate::stream_arg::{UNKNOWN_KIND, name_of};
 use crate::text::quoted;
 use crate::users;
 

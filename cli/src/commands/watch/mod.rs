@@ -8,8 +8,8 @@ mod watcher;
 use std::time::Duration;
 
 use crate::exit::Exit;
-use crate::open::Which;
-use crate::{state, units};
+use crate::stream_arg::Which;
+use crate::{state_word, units};
 use show::Form;
 use watcher::{Limits, Watcher};
 
@@ -36,7 +36,7 @@ Events have `says`, a sentence for people. A status has
   latency_min_s, latency_median_s, latency_max_s  null without a new message";
 
 fn after_help() -> String {
-    format!("{HELP}\n\n{}", state::WORDS)
+    format!("{HELP}\n\n{}", state_word::WORDS)
 }
 
 /// What a stream does, live: rate, throughput, lag, losses, latency and changes

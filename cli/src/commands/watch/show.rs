@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::changes::Event;
 use super::meter::Reading;
-use crate::{output, state, text, units};
+use crate::{output, state_word, text, units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -179,7 +179,7 @@ fn line(info: &Info, reading: &Reading, columns: usize) -> String {
     let mut forms = (0..=MOST_BRIEF).map(|brevity| parts(info, reading, brevity));
     let rest = forms.find(|parts| text::width(parts) <= room).unwrap_or_else(|| parts(info, reading, MOST_BRIEF));
     let rest = text::shortened(&rest, room);
-    let style = state::style(info.liveness);
+    let style = state_word::style(info.liveness);
     format!("{style}{}{style:#}{rest}", text::shortened(&word, columns))
 }
 

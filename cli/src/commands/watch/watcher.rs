@@ -13,9 +13,9 @@ use eyre::eyre;
 use super::changes::Seen;
 use super::meter::Meter;
 use super::show::{Form, Screen};
-use crate::ending::Ending;
 use crate::exit::Exit;
-use crate::open::Which;
+use crate::interrupt::Ending;
+use crate::stream_arg::Which;
 use crate::text::quoted;
 
 /// Pause after a message that was copied and measured.

@@ -10,8 +10,8 @@ use ratatui::style::Color;
 use super::super::scene::{AxisLine, Lane, Scene};
 use super::*;
 use crate::drawing::columns::Chosen;
-use crate::drawing::history::{End, History, Window};
 use crate::drawing::picture::Pixels;
+use crate::drawing::plot_data::{End, History, Window};
 use crate::drawing::range::ValueRange;
 
 fn screen(heading: &Heading, body: &Body<'_>, footing: &Footing, columns: u16, rows: u16) -> String {
@@ -200,7 +200,8 @@ fn a_message_is_shown_while_there_is_no_stream() {
         window: None,
         ..heading()
     };
-    let body = Body::Message(vec!["waiting for stream \"demo\"".to_owned(), "there is no stream \"demo\"".to_owned()]);
+    let body =
+        Body::Placeholder(vec!["waiting for stream \"demo\"".to_owned(), "there is no stream \"demo\"".to_owned()]);
     check(
         &screen(&heading, &body, &Footing::default(), 60, 8),
         "
@@ -218,7 +219,7 @@ fn a_message_is_shown_while_there_is_no_stream() {
 
 #[test]
 fn what_is_typed_is_shown_with_its_error() {
-    let body = Body::Message(Vec::new());
+    let body = Body::Placeholder(Vec::new());
     let prompt = Some(("0-7,Oz".to_owned(), Some("no channel is called \"Oz\"".to_owned())));
     let footing = Footing { prompt, ..footing(View::Traces) };
     check(
@@ -235,7 +236,7 @@ fn what_is_typed_is_shown_with_its_error() {
 fn the_help_has_all_keys() {
     let footing = Footing { help: true, ..footing(View::Traces) };
     check(
-        &screen(&heading(), &Body::Message(Vec::new()), &footing, 90, 20),
+        &screen(&heading(), &Body::Placeholder(Vec::new()), &footing, 90, 20),
         "
  demo  ● live │ float32 [2] │ 100 Hz                                                  2 s
  ┌ keys ────────────────────────────────────────────────────────────────────────────────┐
@@ -265,7 +266,7 @@ fn the_help_has_all_keys() {
 fn the_help_has_all_keys_on_a_narrower_screen_too() {
     let footing = Footing { help: true, ..footing(View::Traces) };
     for rows in [24, 19] {
-        let screen = screen(&heading(), &Body::Message(Vec::new()), &footing, 80, rows);
+        let screen = screen(&heading(), &Body::Placeholder(Vec::new()), &footing, 80, rows);
         for lines in [
             "
 │        ← →  back through the ring and forward again; pictures: frame by      │

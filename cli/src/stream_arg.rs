@@ -8,8 +8,8 @@ use dora_shm_ring::{
 };
 use eyre::{Report, eyre};
 
-use crate::near::nearest;
 use crate::permissions::Permissions;
+use crate::suggest::nearest;
 use crate::text::quoted;
 use crate::users;
 

@@ -1,4 +1,4 @@
-//! The message while there is nothing to draw.
+//! The placeholder while there is nothing to draw: sentences that name what is missing.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Rect};

@@ -11,8 +11,8 @@ use super::controls::{Controls, Hold, View};
 use super::scene::{Lane, PALETTE, Scene};
 use crate::drawing::channels::Channels;
 use crate::drawing::columns::Chosen;
-use crate::drawing::history::{End, History, Window};
 use crate::drawing::picture::{PictureFormat, Pixels};
+use crate::drawing::plot_data::{End, History, Window};
 use crate::drawing::range::{self, ValueRange};
 
 /// Longest window by default, in seconds.
@@ -23,7 +23,7 @@ const MOST_READ: usize = 1024;
 const LANE_ROWS: usize = 2;
 
 /// One generation of one writer, as far as it has been read.
-pub struct Stream {
+pub struct Generation {
     pub format: Format,
     pub description: Option<Arc<Description>>,
     pub channels: Channels,
@@ -40,11 +40,11 @@ pub struct Stream {
     pub frame: u64,
 }
 
-impl Stream {
+impl Generation {
     /// The reader's generation, if there is one.
     pub fn of(reader: &Reader) -> Option<Self> {
         let format = reader.format()?.clone();
-        let mut stream = Self {
+        let mut generation = Self {
             channels: Channels::new(&format, None),
             picture: None,
             format,
@@ -58,8 +58,8 @@ impl Stream {
             pixels: None,
             frame: 0,
         };
-        stream.describe(reader.description().cloned());
-        Some(stream)
+        generation.describe(reader.description().cloned());
+        Some(generation)
     }
 
     /// Sets the description of the frames.
