@@ -23,7 +23,7 @@ fn findings(checks: &Value) -> Vec<String> {
     let found = checks.as_array().unwrap().iter().filter(|check| check["level"] == "finding");
     let text = |check: &Value| {
         assert!(check["advice"].is_string(), "each finding has advice: {check}");
-        format!("{}: {}", check["check"].as_str().unwrap(), check["says"].as_str().unwrap())
+        format!("{}: {}", check["check"].as_str().unwrap(), check["text"].as_str().unwrap())
     };
     // The test's /dev/shm does differ from that of the machine's first process.
     found.map(text).filter(|text| !text.starts_with("place: ")).collect()
@@ -42,6 +42,8 @@ fn what_is_wrong_with_shared_memory_is_found() {
         assert_eq!(code, Some(i32::from(is_apart(&checks))));
         let dora = checks.as_array().unwrap().iter().find(|check| check["check"] == "dora").unwrap();
         assert_eq!(dora["level"], "note", "streams can be read without dora");
+        let probe = checks.as_array().unwrap().iter().find(|check| check["check"] == "probe").unwrap();
+        assert_eq!(probe["text"], "memory can be reserved, and other processes see locks");
 
         // Another release of dora.
         let program = nowhere.path().join("dora");

@@ -61,7 +61,7 @@ fn watch_reports_the_events_of_a_stream_from_before_its_beginning_to_after_its_e
     let name = Name::new("watch/life");
     let mut watch = Watch::start(&name, &[]);
     let absent = watch.expect("absent");
-    assert!(absent["says"].as_str().unwrap().contains("waiting for it"), "{absent}");
+    assert!(absent["text"].as_str().unwrap().contains("waiting for it"), "{absent}");
 
     let mut writer = live(&name);
     write(&mut writer, 10);
@@ -74,13 +74,13 @@ fn watch_reports_the_events_of_a_stream_from_before_its_beginning_to_after_its_e
     described.attrs.insert("gain".into(), Attr::Integer(12));
     writer.describe(&described).unwrap();
     write(&mut writer, 10);
-    assert_eq!(watch.expect("description")["says"], "the description changed: attribute gain");
+    assert_eq!(watch.expect("description")["text"], "the description changed: attribute gain");
 
     let wider = Format::new(Dtype::F32, &[CHANNELS as u64], 200.0, 200).unwrap();
     writer.begin(&wider, &described, 10).unwrap();
     write(&mut writer, 10);
     let generation = watch.expect("generation");
-    assert_eq!(generation["says"], "generation 1 begins: rate 200 Hz (was 100 Hz)");
+    assert_eq!(generation["text"], "generation 1 begins: rate 200 Hz (was 100 Hz)");
     assert_eq!(generation["generation"], 1);
 
     drop(writer);
@@ -102,13 +102,13 @@ fn watch_reports_a_writers_death_and_its_successor() {
     watch.expect("attached");
     let pid = first.pid();
     first.kill_and_wait().unwrap();
-    let says = watch.expect("dead")["says"].as_str().unwrap().to_owned();
-    assert!(says.contains(&format!("process {pid}")), "{says}");
+    let text = watch.expect("dead")["text"].as_str().unwrap().to_owned();
+    assert!(text.contains(&format!("process {pid}")), "{text}");
     watch.status(|status| status["state"] == "dead");
 
     let mut second = start_writer(&name);
-    let says = watch.expect("writer")["says"].as_str().unwrap().to_owned();
-    assert!(says.contains("took the stream over") && says.contains(&format!("process {}", second.pid())), "{says}");
+    let text = watch.expect("writer")["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("took the stream over") && text.contains(&format!("process {}", second.pid())), "{text}");
     watch.expect("generation");
     let before = watch.status(|status| status["state"] == "live")["frames"].as_u64().unwrap();
     second.ask_for("write 5", DONE).unwrap();

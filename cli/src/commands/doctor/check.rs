@@ -28,21 +28,21 @@ pub struct Check {
     pub check: &'static str,
     pub level: Level,
     /// The result, as a sentence.
-    pub says: String,
+    pub text: String,
     /// Advice on what to do.
     pub advice: Option<String>,
 }
 
 impl Check {
-    pub fn ok(check: &'static str, says: impl Into<String>) -> Self {
-        Self { check, level: Level::Ok, says: says.into(), advice: None }
+    pub fn ok(check: &'static str, text: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, text: text.into(), advice: None }
     }
 
-    pub fn note(check: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, level: Level::Note, says: says.into(), advice: Some(advice.into()) }
+    pub fn note(check: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, level: Level::Note, text: text.into(), advice: Some(advice.into()) }
     }
 
-    pub fn finding(check: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, level: Level::Finding, says: says.into(), advice: Some(advice.into()) }
+    pub fn finding(check: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, level: Level::Finding, text: text.into(), advice: Some(advice.into()) }
     }
 }

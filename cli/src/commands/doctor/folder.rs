@@ -31,7 +31,7 @@ pub fn examine() -> Vec<Check> {
     let (may_write, may_read) = (may_write.is_ok(), may(Access::READ_OK).is_ok());
     found.push(permissions(metadata.mode() & 0o7777, &users::name(metadata.uid()), may_write, may_read));
     if may_write {
-        found.push(trial());
+        found.push(probe());
     }
     found
 }
@@ -104,8 +104,8 @@ fn permissions(mode: u32, owner: &str, may_write: bool, may_read: bool) -> Check
 }
 
 /// Does for a moment what a writer does, in a file without a name, which no other process can see.
-fn trial() -> Check {
-    const CHECK: &str = "trial";
+fn probe() -> Check {
+    const CHECK: &str = "probe";
     const BYTES: u64 = 64 << 10;
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = match rustix::fs::open(SHM_DIR, flags, Mode::RUSR | Mode::WUSR) {
@@ -179,7 +179,7 @@ mod tests {
     fn a_memory_file_system_is_fine_whatever_else_is_mounted() {
         let shm = "26 22 0:23 / /dev/shm rw,nosuid,nodev,noexec - tmpfs tmpfs rw,size=65536k\n";
         let found = mount(&format!("{ROOT}{shm}"), Path::new("/dev/shm"));
-        assert_eq!((found.level, &*found.says), (Level::Ok, "tmpfs at /dev/shm (rw,nosuid,nodev,noexec)"));
+        assert_eq!((found.level, &*found.text), (Level::Ok, "tmpfs at /dev/shm (rw,nosuid,nodev,noexec)"));
     }
 
     #[test]
@@ -201,12 +201,12 @@ mod tests {
         assert_eq!(permissions(0o777, true, true).level, Level::Finding);
         assert_eq!(permissions(0o755, false, true).level, Level::Finding);
         assert_eq!(permissions(0o755, true, true).level, Level::Ok);
-        assert!(permissions(0o700, false, false).says.ends_with("you may neither create streams nor see any"));
+        assert!(permissions(0o700, false, false).text.ends_with("you may neither create streams nor see any"));
     }
 
     #[test]
-    fn the_trial_leaves_nothing() {
-        let found = trial();
+    fn the_probe_leaves_nothing() {
+        let found = probe();
         assert_ne!(found.level, Level::Finding, "{found:?}");
     }
 }

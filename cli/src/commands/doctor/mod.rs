@@ -28,12 +28,12 @@ Each check ends as
 
 Exit code 0: no findings. 1: there are findings.
 
-The command changes nothing. The check `trial` creates a file of 64 KiB without a name in /dev/shm for a moment, and the
+The command changes nothing. The check `probe` creates a file of 64 KiB without a name in /dev/shm for a moment, and the
 check `dora` runs `dora --version`.
 
 JSON: an object
   healthy  whether there are no findings
-  checks   array: check (a word), level (ok, note, finding), says, advice (null if there is nothing to do)";
+  checks   array: check (a word), level (ok, note, finding), text, advice (null if there is nothing to do)";
 
 /// What is wrong with shared memory on this machine, and what to do about it
 #[derive(clap::Args)]
@@ -127,7 +127,7 @@ fn write_report(out: &mut impl Write, found: &[Check]) -> std::io::Result<()> {
             Level::Finding => AnsiColor::Red.on_default().bold(),
         };
         let level = finding.level.word();
-        writeln!(out, "{style}{level:<7}{style:#}  {:<10}  {}", finding.check, printable(&finding.says))?;
+        writeln!(out, "{style}{level:<7}{style:#}  {:<10}  {}", finding.check, printable(&finding.text))?;
         if let Some(advice) = &finding.advice {
             writeln!(out, "{:21}-> {}", "", printable(advice))?;
         }

@@ -53,11 +53,11 @@ fn judge(total: u64, free: u64, files: Option<u64>, largest_ring: u64, all_rings
         return Check::finding(CHECK, format!("{state}: too little for most streams"), ENLARGE);
     }
     if free < largest_ring {
-        let says = format!(
+        let text = format!(
             "{state}: if the format of the stream with the longest ring ({largest_text}) changes, the next ring does not \
              fit, and the stream has to be restarted"
         );
-        return Check::finding(CHECK, says, ENLARGE);
+        return Check::finding(CHECK, text, ENLARGE);
     }
     if total < SMALL {
         return Check::note(CHECK, format!("{state}: little for pictures or long buffers"), ENLARGE);
@@ -78,18 +78,18 @@ fn judge_memory(free: u64, available: u64, limit: Option<u64>) -> Check {
     const CHECK: &str = "memory";
     let state = format!("{} of memory available", units::bytes(available));
     if let Some(limit) = limit.filter(|&limit| limit < free) {
-        let says = format!(
+        let text = format!(
             "{state}; this container may use {}, rings of its writers included, though {SHM_DIR} has room for {}",
             units::bytes(limit),
             units::bytes(free)
         );
-        return Check::note(CHECK, says, "keep rings well below that limit, or raise it (`docker run --memory`)");
+        return Check::note(CHECK, text, "keep rings well below that limit, or raise it (`docker run --memory`)");
     }
     if available < free / 4 {
-        let says = format!("{state}, though {SHM_DIR} has room for {}", units::bytes(free));
+        let text = format!("{state}, though {SHM_DIR} has room for {}", units::bytes(free));
         return Check::note(
             CHECK,
-            says,
+            text,
             "do not rely on that room: if a ring does not fit into memory, the kernel swaps it out or kills a process",
         );
     }
@@ -116,8 +116,8 @@ mod tests {
         assert_eq!(judge(64 << 20, 60 << 20, None, 0, 0).level, Level::Note);
         assert_eq!(judge(8 * GIB, 8 << 20, None, 0, 0).level, Level::Finding);
         assert_eq!(judge(8 * GIB, 4 * GIB, Some(3), 0, 0).level, Level::Finding);
-        assert!(judge(8 * GIB, 4 * GIB, Some(1), 0, 0).says.ends_with("only 1 more file fits"));
-        assert_eq!(judge(8 * GIB, 4 * GIB, Some(100_000), 0, 0).says, "4.0 GiB of 8.0 GiB free in /dev/shm");
+        assert!(judge(8 * GIB, 4 * GIB, Some(1), 0, 0).text.ends_with("only 1 more file fits"));
+        assert_eq!(judge(8 * GIB, 4 * GIB, Some(100_000), 0, 0).text, "4.0 GiB of 8.0 GiB free in /dev/shm");
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub fn examine(streams: &Streams) -> Vec<Check> {
     let mut found = vec![match leftovers() {
         Ok(left) => judge_leftovers(&left),
         Err(error) => {
-            let says = format!("what dead writers left cannot be listed: {:#}", eyre::Report::new(error));
-            Check::finding("leftovers", says, "see the checks of the folder above")
+            let text = format!("what dead writers left cannot be listed: {:#}", eyre::Report::new(error));
+            Check::finding("leftovers", text, "see the checks of the folder above")
         }
     }];
     found.extend(dead_of_others(streams));
@@ -35,10 +35,10 @@ fn judge_leftovers(left: &[Leftover]) -> Check {
     let bytes = left.iter().map(|left| left.bytes).sum();
     let names: Vec<String> =
         left.iter().map(|left| left.stream.as_deref().map_or_else(|| left.segments[0].clone(), quoted)).collect();
-    let says = format!("dead writers left {}, {}", some(&names), units::bytes(bytes));
+    let text = format!("dead writers left {}, {}", some(&names), units::bytes(bytes));
     Check::finding(
         CHECK,
-        says,
+        text,
         "`dora-shm clean` removes it; a new writer of the same name continues the stream instead",
     )
 }
@@ -53,8 +53,8 @@ fn dead_of_others(streams: &Streams) -> Option<Check> {
     });
     let (names, owners): (Vec<String>, Vec<String>) = dead.unzip();
     let owner = owners.first()?;
-    let says = format!("dead writers of user {owner} left {}", some(&names));
-    Some(Check::note("leftovers", says, format!("`dora-shm clean`, run as {owner}, removes it")))
+    let text = format!("dead writers of user {owner} left {}", some(&names));
+    Some(Check::note("leftovers", text, format!("`dora-shm clean`, run as {owner}, removes it")))
 }
 
 /// Streams of this user that contradict the format.
@@ -129,7 +129,7 @@ mod tests {
         (stream.stream, stream.segments, stream.bytes) = (Some("eeg".into()), vec!["sm_a".into()], 1024);
         (part.segments, part.bytes) = (vec!["sm_b".into()], 1024);
         let found = judge_leftovers(&[stream, part]);
-        assert_eq!((found.level, &*found.says), (Level::Finding, "dead writers left \"eeg\", sm_b, 2.0 KiB"));
+        assert_eq!((found.level, &*found.text), (Level::Finding, "dead writers left \"eeg\", sm_b, 2.0 KiB"));
         assert!(found.advice.unwrap().contains("dora-shm clean"));
     }
 

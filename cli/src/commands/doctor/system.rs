@@ -28,15 +28,15 @@ fn judge(files: Option<u64>, address_space: Option<u64>, file_bytes: Option<u64>
     const CHECK: &str = "limits";
     let mut found = Vec::new();
     if let Some(files) = files.filter(|&files| files < LEAST_FILES) {
-        let says = format!("only {files} open files (RLIMIT_NOFILE)");
-        found.push(Check::finding(CHECK, says, "`ulimit -n 1024` before the program is started"));
+        let text = format!("only {files} open files (RLIMIT_NOFILE)");
+        found.push(Check::finding(CHECK, text, "`ulimit -n 1024` before the program is started"));
     }
     let too_little = |limit: u64, what: &str, flag: &str| {
         let state = format!("{what} is limited to {}", units::bytes(limit));
         let advice = format!("`ulimit -{flag} unlimited` before the program is started");
         if limit < largest_ring {
-            let says = format!("{state}, less than the longest existing ring ({})", units::bytes(largest_ring));
-            return Some(Check::finding(CHECK, says, advice));
+            let text = format!("{state}, less than the longest existing ring ({})", units::bytes(largest_ring));
+            return Some(Check::finding(CHECK, text, advice));
         }
         (limit < DEFAULT_MOST_BYTES)
             .then(|| Check::note(CHECK, format!("{state}: longer rings are not possible"), advice))

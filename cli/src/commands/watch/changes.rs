@@ -13,7 +13,7 @@ use crate::units;
 pub struct Event {
     /// The event's name, for scripts.
     pub kind: &'static str,
-    pub says: String,
+    pub text: String,
 }
 
 /// A snapshot of the stream.
@@ -31,14 +31,14 @@ impl Seen {
     /// The event that the stream is there.
     pub fn attached(&self) -> Event {
         let by = if self.is_of_ezmsg { "ezmsg".to_owned() } else { self.process() };
-        Event { kind: "attached", says: format!("the stream is there, written by {by}: {}", self.frames()) }
+        Event { kind: "attached", text: format!("the stream is there, written by {by}: {}", self.frames()) }
     }
 
     /// The events to print when the ring reports `happened`; `before` is what was known of the stream until then.
     pub fn since(&self, before: &Seen, happened: EventKind) -> Vec<Event> {
-        let (kind, says) = match happened {
+        let (kind, text) = match happened {
             EventKind::NewGeneration => {
-                let generation = Event { kind: "generation", says: self.generation_text(before) };
+                let generation = Event { kind: "generation", text: self.generation_text(before) };
                 return std::iter::once(generation).chain(self.description_event(before)).collect();
             }
             EventKind::NewDescription => return self.description_event(before).into_iter().collect(),
@@ -50,7 +50,7 @@ impl Seen {
                 ("dead", format!("the writer died, {}; the next one will take the stream over", self.process()))
             }
         };
-        vec![Event { kind, says }]
+        vec![Event { kind, text }]
     }
 
     fn process(&self) -> String {
@@ -118,8 +118,8 @@ impl Seen {
         if new.message != old.message {
             changed.push("how messages are rebuilt".to_owned());
         }
-        let says = format!("the description changed: {}", printable(&changed.join(", ")));
-        Some(Event { kind: "description", says })
+        let text = format!("the description changed: {}", printable(&changed.join(", ")));
+        Some(Event { kind: "description", text })
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn events(before: &Seen, now: &Seen, happened: EventKind) -> Vec<(&'static str, String)> {
-        now.since(before, happened).into_iter().map(|event| (event.kind, event.says)).collect()
+        now.since(before, happened).into_iter().map(|event| (event.kind, event.text)).collect()
     }
 
     fn described() -> Option<Arc<Description>> {
@@ -178,11 +178,11 @@ mod tests {
     fn the_event_of_a_new_generation_lists_what_has_changed() {
         let format = Format::new(Dtype::F32, &[32], 500.0, 2000).unwrap();
         let now = Seen { generation: Some(1), format: Some(format), ..live() };
-        let says = "generation 1 begins: shape 32 (was 64), rate 500 Hz (was 1 kHz)".to_owned();
-        assert_eq!(events(&live(), &now, EventKind::NewGeneration), [("generation", says)]);
+        let text = "generation 1 begins: shape 32 (was 64), rate 500 Hz (was 1 kHz)".to_owned();
+        assert_eq!(events(&live(), &now, EventKind::NewGeneration), [("generation", text)]);
         let now = Seen { generation: Some(1), description: described(), ..live() };
-        let says = ["generation 1 begins, with the same format", "the description changed: key, attribute gain"];
-        let [generation, description] = says.map(str::to_owned);
+        let text = ["generation 1 begins, with the same format", "the description changed: key, attribute gain"];
+        let [generation, description] = text.map(str::to_owned);
         let expected = [("generation", generation), ("description", description)];
         assert_eq!(events(&live(), &now, EventKind::NewGeneration), expected);
     }
@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn the_event_of_a_new_description_lists_what_has_changed() {
         let now = Seen { description: described(), ..live() };
-        let says = "the description changed: key, attribute gain".to_owned();
-        assert_eq!(events(&live(), &now, EventKind::NewDescription), [("description", says)]);
+        let text = "the description changed: key, attribute gain".to_owned();
+        assert_eq!(events(&live(), &now, EventKind::NewDescription), [("description", text)]);
         assert_eq!(events(&live(), &live(), EventKind::NewDescription), [], "it is the same");
     }
 
@@ -200,20 +200,20 @@ mod tests {
         let dead = events(&live(), &live(), EventKind::WriterGone { orderly: false });
         assert_eq!(dead, [("dead", "the writer died, process 42; the next one will take the stream over".to_owned())]);
         let successor = Seen { writer: Some(WriterId { stream_id: 7, epoch: 2 }), pid: Some(43), ..live() };
-        let says = "another writer took the stream over, process 43".to_owned();
-        assert_eq!(events(&live(), &successor, EventKind::WriterRestarted), [("writer", says)]);
+        let text = "another writer took the stream over, process 43".to_owned();
+        assert_eq!(events(&live(), &successor, EventKind::WriterRestarted), [("writer", text)]);
         let other = Seen { writer: Some(WriterId { stream_id: 8, epoch: 1 }), pid: None, ..live() };
-        let says = "another writer created a new stream, a process".to_owned();
-        assert_eq!(events(&live(), &other, EventKind::WriterRestarted), [("writer", says)]);
+        let text = "another writer created a new stream, a process".to_owned();
+        assert_eq!(events(&live(), &other, EventKind::WriterRestarted), [("writer", text)]);
     }
 
     #[test]
     fn the_end_of_a_stream_and_its_beginning_are_events() {
         assert_eq!(events(&live(), &Seen::default(), EventKind::WriterGone { orderly: true })[0].0, "closed");
-        let says =
+        let text =
             "the stream is there, written by process 42: generation 0, 64 of float32, 1 kHz, ring of 2 000 frames";
-        assert_eq!(live().attached(), Event { kind: "attached", says: says.to_owned() });
+        assert_eq!(live().attached(), Event { kind: "attached", text: text.to_owned() });
         let waiting = Seen { is_of_ezmsg: true, ..Seen::default() };
-        assert_eq!(waiting.attached().says, "the stream is there, written by ezmsg: no ring yet");
+        assert_eq!(waiting.attached().text, "the stream is there, written by ezmsg: no ring yet");
     }
 }

@@ -27,7 +27,7 @@ JSON: one object per line. `event` is `status`, or what happened: `absent` (no s
 `generation`, `description`, `writer` (a different one), `dead`, `closed`. All have
   time_s              seconds since 1970
   name, generation, pid
-Events have `says`, a sentence for people. A status has
+Events have `text`, a sentence for people. A status has
   state               see below
   rate_hz, messages_hz, bytes_per_s
   position            frames written since the generation began

@@ -50,7 +50,7 @@ struct Object<'a> {
     #[serde(flatten)]
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    says: Option<&'a str>,
+    text: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -123,10 +123,10 @@ impl Screen {
     pub fn event(&mut self, info: &Info, event: &Event) -> io::Result<()> {
         let mut out = output::stdout();
         match self.form {
-            Form::Json => self.object(&mut out, event.kind, info, None, Some(&event.says))?,
+            Form::Json => self.object(&mut out, event.kind, info, None, Some(&event.text))?,
             Form::Lines | Form::Live => {
                 self.make_room(&mut out)?;
-                writeln!(out, "{}", event.says)?;
+                writeln!(out, "{}", event.text)?;
             }
         }
         out.flush()
@@ -135,7 +135,7 @@ impl Screen {
     /// Prints that there is no such stream yet: in JSON as an event, otherwise on stderr, since it is not a result.
     pub fn absent(&mut self, info: &Info, sentence: &str) -> io::Result<()> {
         match self.form {
-            Form::Json => self.event(info, &Event { kind: "absent", says: sentence.to_owned() }),
+            Form::Json => self.event(info, &Event { kind: "absent", text: sentence.to_owned() }),
             Form::Lines | Form::Live => {
                 output::note(sentence);
                 Ok(())
@@ -163,11 +163,11 @@ impl Screen {
         event: &str,
         info: &Info,
         status: Option<Status>,
-        says: Option<&str>,
+        text: Option<&str>,
     ) -> io::Result<()> {
         let time_s = unix_ns() as f64 * 1e-9;
         let (name, generation, pid) = (&*info.name, info.generation, info.writer_pid);
-        output::json_line(out, &Object { event, time_s, name, generation, pid, status, says })
+        output::json_line(out, &Object { event, time_s, name, generation, pid, status, text })
     }
 }
 
