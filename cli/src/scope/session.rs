@@ -98,7 +98,8 @@ impl Session {
             let most = if held { self.reader.unread() } else { u64::MAX };
             match self.reader.view(most) {
                 Ok(Outcome::Data(view)) => {
-                    // Only skipped here: what is shown is read by its positions.
+                    // Only skipped here: what is shown is read by its positions. By a view, since `skip` moves a lapped
+                    // reader half a ring on and counts frames as lost that are still held.
                     self.reader.finish(view);
                     (changed, self.closed) = (true, false);
                 }

@@ -185,6 +185,7 @@ impl<'a> Watcher<'a> {
             self.meter.lag(self.reader.lag());
         }
         for _ in 0..MOST_RINGS {
+            // By a view, since `skip` moves a lapped reader half a ring on and counts frames as lost that are still held.
             let viewed = self.reader.view(u64::MAX);
             match self.which.explained(viewed)? {
                 Outcome::Data(view) => {
