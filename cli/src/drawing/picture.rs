@@ -47,6 +47,13 @@ impl Pixels {
 const COLOUR_DIMS: [&str; 5] = ["c", "channel", "channels", "colour", "color"];
 const PLANE_DIMS: [(&str, &str); 5] =
     [("y", "x"), ("height", "width"), ("h", "w"), ("row", "column"), ("rows", "columns")];
+/// The encodings of pictures, in lower case: those that the sink knows.
+const ENCODINGS: [&str; 14] = [
+    "mono8", "gray8", "8uc1", "mono16", "z16", "16uc1", "32fc1", "rgb8", "bgr8", "8uc3", "rgba8", "bgra8", "8uc4",
+    "yuv420",
+];
+/// Encodings that do not name the order of their colours: it is OpenCV's, blue first.
+const OPENCV_COLOURS: [&str; 2] = ["8uc3", "8uc4"];
 /// Least width and height of a frame that is taken for a picture without any hint.
 const LEAST_PICTURE: u64 = 16;
 
@@ -81,8 +88,8 @@ impl<'a> Hints<'a> {
             })
         });
         let encoding = text("encoding");
-        let named = matches!(text("primitive").as_str(), "image" | "depth" | "masks")
-            || ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "z16", "yuv420"].contains(&encoding.as_str());
+        let named =
+            matches!(text("primitive").as_str(), "image" | "depth" | "masks") || ENCODINGS.contains(&encoding.as_str());
         Self { encoding, named, width: number("width"), height: number("height"), dims, labelled }
     }
 
@@ -98,7 +105,9 @@ impl<'a> Hints<'a> {
     fn colours(&self, colours: u64) -> Option<Colours> {
         match colours {
             1 => Some(Colours::Gray),
-            3 | 4 if self.encoding.starts_with("bgr") => Some(Colours::Bgr),
+            3 | 4 if self.encoding.starts_with("bgr") || OPENCV_COLOURS.contains(&self.encoding.as_str()) => {
+                Some(Colours::Bgr)
+            }
             3 | 4 => Some(Colours::Rgb),
             _ => None,
         }

@@ -38,6 +38,56 @@ fn pictures_are_recognised_by_shape_dims_or_attributes_and_channels_are_not() {
     assert_eq!(size(Dtype::F32, &[64, 128], &labelled), None);
 }
 
+/// Each encoding whose pixels are numbers side by side, with their type, their number and the order of their colours.
+const EVERY_ENCODING: [(&str, Dtype, u64, Colours); 13] = [
+    ("mono8", Dtype::U8, 1, Colours::Gray),
+    ("gray8", Dtype::U8, 1, Colours::Gray),
+    ("8UC1", Dtype::U8, 1, Colours::Gray),
+    ("mono16", Dtype::U16, 1, Colours::Gray),
+    ("z16", Dtype::U16, 1, Colours::Gray),
+    ("16UC1", Dtype::U16, 1, Colours::Gray),
+    ("32FC1", Dtype::F32, 1, Colours::Gray),
+    ("rgb8", Dtype::U8, 3, Colours::Rgb),
+    ("bgr8", Dtype::U8, 3, Colours::Bgr),
+    ("8UC3", Dtype::U8, 3, Colours::Bgr),
+    ("rgba8", Dtype::U8, 4, Colours::Rgb),
+    ("bgra8", Dtype::U8, 4, Colours::Bgr),
+    ("8UC4", Dtype::U8, 4, Colours::Bgr),
+];
+
+#[test]
+fn every_encoding_that_the_sink_knows_makes_a_frame_a_picture_with_its_order_of_colours() {
+    for (encoding, dtype, count, expected) in EVERY_ENCODING {
+        let sized = described(&[], &[("encoding", encoding), ("width", "4"), ("height", "2")]);
+        assert_eq!(size(dtype, &[8 * count], &sized), Some((4, 2)), "{encoding}");
+        // Too small for a picture without a hint, and with dims that do not name a plane.
+        let named = described(&["time", "a", "b", "c"], &[("encoding", encoding)]);
+        let shape = if count == 1 { vec![2, 4] } else { vec![2, 4, count] };
+        assert_eq!(size(dtype, &shape, &named), Some((4, 2)), "{encoding}");
+        let format = Format::new(dtype, &shape, 0.0, 2).unwrap();
+        let found = PictureFormat::of(&format, Some(&named)).unwrap().layout;
+        assert!(matches!(found, Layout::Samples { colours, .. } if colours == expected), "{encoding}: {found:?}");
+    }
+    assert_eq!(size(Dtype::U8, &[6, 4], &described(&[], &[("encoding", "yuv420")])), Some((4, 4)));
+}
+
+#[test]
+fn the_encodings_are_those_of_the_sink() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../message/src/shape/picture.rs");
+    let source = std::fs::read_to_string(path).unwrap();
+    let table = source.split("const ENCODINGS").nth(1).unwrap().split("];").next().unwrap();
+    let mut of_sink: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+    let mut tested: Vec<&str> = EVERY_ENCODING.iter().map(|(encoding, ..)| *encoding).chain(["yuv420"]).collect();
+    of_sink.sort_unstable();
+    tested.sort_unstable();
+    assert_eq!(tested, of_sink);
+    let mut in_lower_case: Vec<String> = of_sink.iter().map(|encoding| encoding.to_lowercase()).collect();
+    in_lower_case.sort_unstable();
+    let mut known = ENCODINGS;
+    known.sort_unstable();
+    assert_eq!(known.as_slice(), in_lower_case);
+}
+
 #[test]
 fn jointstates_with_an_encoding_are_not_pictures() {
     assert_eq!(
