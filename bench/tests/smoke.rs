@@ -60,11 +60,21 @@ fn a_quick_run_prints_tables_and_targets_and_writes_json_pictures_and_a_page() {
     assert!(json["series"].as_array().is_some_and(|points| points.len() == 4), "{}", json["series"]);
 
     let page = std::fs::read_to_string(out.0.join("README.md")).expect("the page");
-    assert!(page.contains("## Method") && page.contains("| dora-shm-in-place |"), "{page}");
+    assert!(page.contains("## Method"), "{page}");
+    // A virtual machine may move its cores meanwhile. The page shows the distance at which most was measured.
+    let of = |class: &str| rows.iter().filter(|row| row["measured"]["class"] == class).collect::<Vec<_>>();
+    let shown = [of("near"), of("far")].into_iter().max_by_key(Vec::len).expect("two distances");
+    let in_mode = |mode: &str| shown.iter().filter(|row| row["case"]["mode"] == mode).collect::<Vec<_>>();
+    for row in in_mode("paced") {
+        let name = row["row"].as_str().expect("a name");
+        assert!(page.contains(&format!("| {name} |")), "{name}: {page}");
+    }
     let pictures: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("![")?.split_once("](")?.1.strip_suffix(')')).collect();
     // The pictures for which this run has figures.
-    assert_eq!(pictures, ["latency.svg", "throughput.svg"]);
+    let drawn = [("latency.svg", "paced"), ("throughput.svg", "lossless")];
+    let drawn = drawn.into_iter().filter(|(_, mode)| !in_mode(mode).is_empty()).map(|(picture, _)| picture);
+    assert_eq!(pictures, drawn.collect::<Vec<_>>());
     for picture in &pictures {
         let svg = std::fs::read_to_string(out.0.join(picture)).expect(picture);
         assert!(svg.starts_with("<svg") && svg.contains("dora-shm"), "{picture}");
