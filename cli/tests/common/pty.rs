@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -68,7 +69,13 @@ impl Terminal {
                     break;
                 }
                 shown.sent.extend_from_slice(&bytes[..read]);
-                shown.screen.process(&bytes[..read]);
+                // On a screen of one row, vt100 panics at a line that is wider: output for the size before the screen
+                // shrank. What follows draws everything anew.
+                let screen = &mut shown.screen;
+                if catch_unwind(AssertUnwindSafe(|| screen.process(&bytes[..read]))).is_err() {
+                    let (rows, columns) = screen.screen().size();
+                    *screen = vt100::Parser::new(rows, columns, 0);
+                }
             }
         });
         Self { child, keys: ours, side: theirs.into(), usual, shown }
