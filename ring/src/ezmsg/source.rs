@@ -181,6 +181,11 @@ impl EzmsgStream {
         }))
     }
 
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether an error means that ezmsg wrote the stream, in a supported version.
     pub fn can_read(error: &Error) -> bool {
         matches!(error, Error::Ezmsg { struct_version, .. } if is_read(*struct_version))
@@ -192,7 +197,7 @@ impl EzmsgStream {
     }
 
     /// Format of the ring that is read.
-    pub fn format(&self) -> Option<&Format> {
+    pub fn ring_format(&self) -> Option<&Format> {
         self.ring.as_ref().map(|ring| &ring.layout.format)
     }
 
@@ -249,7 +254,7 @@ impl EzmsgStream {
     }
 
     /// State of the stream, as far as it can be known: that it exists, or that it was closed.
-    pub fn liveness(&self) -> Result<Liveness> {
+    pub fn poll_liveness(&self) -> Result<Liveness> {
         let gone = self.header.name()? != Name::Mine && !self.valid;
         Ok(match (gone, self.ring.is_some()) {
             (false, _) => Liveness::Ezmsg,

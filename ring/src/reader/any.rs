@@ -1,16 +1,20 @@
 //! A stream of any kind, as a cursor's source.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
+use super::info::Info;
 use super::mapped::MappedStream;
+use super::stream::Stream;
 use crate::ezmsg::source::EzmsgStream;
 use crate::frames::view::View;
 use crate::layout::Record;
 use crate::protocol::Committed;
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
 use crate::shm::open::Owner;
-use crate::stream::WriterId;
-use crate::{Description, Error, Result};
+use crate::stream::{Liveness, WriterId};
+use crate::{Description, Error, Format, Result};
 
 /// A stream in this library's format, or one that ezmsg wrote. The kind changes only while no cursor is attached.
 pub(crate) struct AnyStream {
@@ -27,19 +31,6 @@ impl AnyStream {
 
     pub fn name(&self) -> &str {
         self.mapped.name()
-    }
-
-    pub fn mapped(&self) -> &MappedStream {
-        &self.mapped
-    }
-
-    pub fn mapped_mut(&mut self) -> &mut MappedStream {
-        &mut self.mapped
-    }
-
-    /// The stream, if ezmsg wrote it.
-    pub fn ezmsg(&self) -> Option<&EzmsgStream> {
-        self.ezmsg.as_deref()
     }
 }
 
@@ -213,5 +204,75 @@ impl Source for AnyStream {
 
     fn corrupt_header(&self, reason: String) -> Error {
         either!(self, stream => stream.corrupt_header(reason))
+    }
+}
+
+impl Stream for EzmsgStream {
+    fn format(&self) -> Option<&Format> {
+        self.ring_format()
+    }
+
+    fn liveness(&self, _idle_after: Duration) -> Result<Liveness> {
+        self.poll_liveness()
+    }
+
+    fn info(&self) -> Result<Info> {
+        let facts = self.facts()?;
+        let mut info = Info::new(self.name(), &facts.segment);
+        info.owner = Some(facts.owner);
+        info.generation = self.ring().map(|ring| ring.generation);
+        info.format = self.ring_format().cloned();
+        info.ring_bytes = facts.ring_bytes;
+        info.position = facts.position;
+        info.stream_position = facts.stream_position;
+        info.measured_rate_hz = facts.measured_rate_hz;
+        info.ezmsg = Some(facts.info);
+        Ok(info)
+    }
+
+    fn wake_word(&self) -> Option<&AtomicU32> {
+        None
+    }
+
+    fn longest_sleep(&mut self) -> Duration {
+        self.pause()
+    }
+
+    fn is_replaced(&self) -> bool {
+        false
+    }
+
+    fn times_messages(&self) -> bool {
+        false
+    }
+}
+
+impl Stream for AnyStream {
+    fn format(&self) -> Option<&Format> {
+        either!(self, stream => stream.format())
+    }
+
+    fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
+        either!(self, stream => stream.liveness(idle_after))
+    }
+
+    fn info(&self) -> Result<Info> {
+        either!(self, stream => stream.info())
+    }
+
+    fn wake_word(&self) -> Option<&AtomicU32> {
+        either!(self, stream => stream.wake_word())
+    }
+
+    fn longest_sleep(&mut self) -> Duration {
+        either!(mut self, stream => stream.longest_sleep())
+    }
+
+    fn is_replaced(&self) -> bool {
+        either!(self, stream => stream.is_replaced())
+    }
+
+    fn times_messages(&self) -> bool {
+        either!(self, stream => stream.times_messages())
     }
 }

@@ -1,16 +1,22 @@
 //! A stream in this library's format as a cursor's source: mapped segments, which were checked when they were opened.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
+use super::info::{Info, RingLayout};
+use super::stream::Stream;
+use crate::error::io_error;
 use crate::ezmsg;
 use crate::frames::view::View;
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
-use crate::protocol::{self, Committed, RingWords as _};
+use crate::protocol::wake::SLICE;
+use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _};
+use crate::shm;
 use crate::shm::open::{self, HeaderSegment, Owner, RingSegment, corrupt};
-use crate::stream::{SegmentName, WriterId};
-use crate::{Description, Error, Result};
+use crate::stream::{Liveness, SegmentName, WriterId};
+use crate::{Description, Error, Format, Result};
 
 /// A stream in shared memory.
 pub(crate) struct MappedStream {
@@ -33,10 +39,6 @@ impl MappedStream {
         &self.name
     }
 
-    pub fn segment(&self) -> &str {
-        &self.segment
-    }
-
     pub fn owner(&self) -> Owner {
         self.owner
     }
@@ -45,22 +47,19 @@ impl MappedStream {
         self.max_ring_bytes
     }
 
-    pub fn header(&self) -> Option<&HeaderSegment> {
-        self.header.as_deref()
+    /// The newest chunk and its record, if it is whole.
+    fn newest_record(&self) -> Option<(u64, Record)> {
+        let chunk = self.chunks().end.checked_sub(1)?;
+        self.record(chunk).map(|record| (chunk, record))
     }
 
-    pub fn header_mut(&mut self) -> Option<&mut HeaderSegment> {
-        self.header.as_deref_mut()
-    }
-
-    pub fn ring_segment(&self) -> Option<&RingSegment> {
-        self.ring.as_deref()
-    }
-
-    /// Whether another file has taken the stream's public name.
-    pub fn is_replaced(&self) -> bool {
-        let now = open::public_id(&self.segment);
-        self.header.as_ref().is_some_and(|header| now.is_ok_and(|id| id.is_some_and(|id| id != header.id)))
+    /// Frames per second, measured over the newer half of the chunk records.
+    fn measured_rate_hz(&self, records: u64) -> Option<f64> {
+        let (newest_chunk, newest) = self.newest_record()?;
+        let oldest = self.record(newest_chunk.saturating_sub(records / 2))?;
+        let seconds = newest.mono_ns.checked_sub(oldest.mono_ns)? as f64 * 1e-9;
+        let frames = newest.first.checked_sub(oldest.first)? as f64;
+        (seconds > 0.0 && frames > 0.0).then(|| frames / seconds)
     }
 
     /// Acquire, as R2 and partner of K3: a reader that sees the end sees the final position.
@@ -258,5 +257,93 @@ impl Source for MappedStream {
 
     fn corrupt_header(&self, reason: String) -> Error {
         corrupt(&self.segment, reason)
+    }
+}
+
+impl Stream for MappedStream {
+    fn format(&self) -> Option<&Format> {
+        self.ring.as_ref().map(|ring| &ring.format)
+    }
+
+    fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
+        let found;
+        let header = match self.header.as_deref() {
+            Some(header) => header,
+            None => match ezmsg::open_header(&self.name, self.owner) {
+                Err(Error::Ezmsg { .. }) => return Ok(Liveness::Ezmsg),
+                Ok(Some(header)) => {
+                    found = header;
+                    &found
+                }
+                _ => return Ok(Liveness::Absent),
+            },
+        };
+        // L1 before L2: a writer stores "closed" before it releases its lock.
+        let held = shm::is_write_locked(&header.file).map_err(io_error("asking for the lock of", &header.segment))?;
+        let closed = header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED;
+        let generation = header.words.generation().load(Ordering::Acquire);
+        Ok(match (closed, held, generation == NO_GENERATION) {
+            // For a new reader, a closed stream is absent.
+            (true, _, _) if self.header.is_none() => Liveness::Absent,
+            (true, _, _) => Liveness::Closed,
+            (false, false, _) => Liveness::Dead,
+            (false, true, true) => Liveness::Waiting,
+            (false, true, false) => {
+                // The age of the newest message in a ring that is being drained does not show whether the writer is idle in
+                // the current one.
+                let current = self.ring().is_some_and(|ring| ring.generation == generation);
+                let newest = current.then(|| self.newest_record()).flatten();
+                let idle = newest.is_some_and(|(_, record)| {
+                    Duration::from_nanos(shm::monotonic_ns().saturating_sub(record.mono_ns)) > idle_after
+                });
+                if idle { Liveness::Idle } else { Liveness::Live }
+            }
+        })
+    }
+
+    fn info(&self) -> Result<Info> {
+        let mut info = Info::new(&self.name, &self.segment);
+        if let Some(header) = &self.header {
+            info.stream_id = Some(header.stream_id);
+            info.created_ns = Some(header.created_ns);
+            info.owner = Some(header.owner);
+            info.writer_pid = Some(header.words.writer_pid().load(Ordering::Relaxed)).filter(|&pid| pid != 0);
+            info.epoch = Some(header.words.epoch().load(Ordering::Acquire));
+        }
+        if let Some(ring) = &self.ring {
+            let geometry = ring.memory.geometry();
+            info.generation = Some(ring.generation);
+            info.format = Some(ring.format.clone());
+            info.ring_bytes = Some(geometry.length);
+            info.position = self.committed();
+            info.stream_position = ring.base.saturating_add(info.position);
+            info.chunks = ring.memory.committed_chunks().load(Ordering::Acquire);
+            info.newest_ns = self.newest_record().map(|(_, record)| record.mono_ns);
+            info.layout = Some(RingLayout::from(geometry));
+            info.measured_rate_hz = self.measured_rate_hz(geometry.records);
+        }
+        Ok(info)
+    }
+
+    fn wake_word(&self) -> Option<&AtomicU32> {
+        self.header.as_ref().map(|header| header.words.wake())
+    }
+
+    fn longest_sleep(&mut self) -> Duration {
+        let has_ring = self.ring.is_some();
+        let Some(header) = &mut self.header else { return SLICE };
+        let (mut listening, now) = (std::mem::take(&mut header.listening), Instant::now());
+        let longest = listening.longest_sleep(header.words.waking(), &**header, now, has_ring);
+        header.listening = listening;
+        longest
+    }
+
+    fn is_replaced(&self) -> bool {
+        let now = open::public_id(&self.segment);
+        self.header.as_ref().is_some_and(|header| now.is_ok_and(|id| id.is_some_and(|id| id != header.id)))
+    }
+
+    fn times_messages(&self) -> bool {
+        true
     }
 }

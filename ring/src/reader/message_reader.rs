@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::any::AnyStream;
+use super::stream::{self, Stream as _};
 use super::wait::Waiter;
-use super::{Info, Interrupter, Lag, ReaderOptions, Wait, info, open, reader_methods};
+use super::{Info, Interrupter, Lag, ReaderOptions, Wait, open, reader_methods};
 use crate::frames::AlignedBytes;
 use crate::frames::view::{SharedBytes, View};
 use crate::protocol::cursor::{Cursor, MessageInfo, Outcome, Source as _, Target, Unit};

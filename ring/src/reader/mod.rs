@@ -8,6 +8,7 @@ mod message_reader;
 mod notifier;
 mod options;
 mod spin;
+mod stream;
 mod wait;
 
 use std::ops::Range;
@@ -25,6 +26,7 @@ use crate::protocol::cursor::{Came, Copied, Cursor, MessageInfo, Outcome, Plan, 
 use crate::stream::{Event, Liveness, WriterId, name};
 use crate::{Description, Format, Result, shm};
 use any::AnyStream;
+use stream::Stream as _;
 use wait::Waiter;
 
 /// A cursor that is attached to the stream `name`, if that exists.
@@ -75,7 +77,7 @@ macro_rules! reader_methods {
 
         /// Format of the ring that is read; `None` before there is a ring.
         pub fn format(&self) -> Option<&Format> {
-            info::format(&self.cursor)
+            self.cursor.source().format()
         }
 
         /// Whether the description in force was gone before it could be read. [`description`](Self::description) then
@@ -113,7 +115,7 @@ macro_rules! reader_methods {
 
         /// How far the reader is behind the writer.
         pub fn lag(&self) -> Lag {
-            info::lag(&self.cursor)
+            stream::lag(&self.cursor)
         }
 
         /// State of the stream; [`Liveness::Idle`] after `idle_after` without a message. If this finds the writer dead,
@@ -122,7 +124,7 @@ macro_rules! reader_methods {
         /// # Errors
         /// [`Error::Io`](crate::Error::Io) if the system cannot determine whether the stream's lock is held.
         pub fn liveness(&mut self, idle_after: Duration) -> Result<Liveness> {
-            info::liveness(&mut self.cursor, idle_after)
+            stream::liveness(&mut self.cursor, idle_after)
         }
 
         /// Everything that is known about the stream.
@@ -130,7 +132,7 @@ macro_rules! reader_methods {
         /// # Errors
         /// As [`liveness`](Self::liveness).
         pub fn info(&self) -> Result<Info> {
-            info::info(&self.cursor, self.waiter.idle_after())
+            stream::info(&self.cursor, self.waiter.idle_after())
         }
     };
 }

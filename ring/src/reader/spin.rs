@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::any::AnyStream;
-use crate::protocol::cursor::{Cursor, Source as _};
+use super::stream::Stream;
+use crate::protocol::cursor::Cursor;
 use crate::shm;
 
 /// How many of the newest messages determine when the next one is due.
@@ -19,8 +19,8 @@ pub(super) enum Attention {
 }
 
 /// How a reader has to wait now, if it may poll for `spin` before and after a message is due.
-pub(super) fn attention(cursor: &Cursor<AnyStream>, spin: Duration) -> Attention {
-    if spin.is_zero() || cursor.ring().is_none() || cursor.source().ezmsg().is_some() {
+pub(super) fn attention(cursor: &Cursor<impl Stream>, spin: Duration) -> Attention {
+    if spin.is_zero() || cursor.ring().is_none() || !cursor.source().times_messages() {
         return Attention::Sleep(Duration::MAX);
     }
     next_due_ns(cursor).map_or(Attention::Sleep(Duration::MAX), |due_ns| around(shm::monotonic_ns(), due_ns, spin))
@@ -28,7 +28,7 @@ pub(super) fn attention(cursor: &Cursor<AnyStream>, spin: Duration) -> Attention
 
 /// When the next message is due, in nanoseconds of `CLOCK_MONOTONIC`; `None` if there are too few messages to estimate
 /// it.
-fn next_due_ns(cursor: &Cursor<AnyStream>) -> Option<u64> {
+fn next_due_ns(cursor: &Cursor<impl Stream>) -> Option<u64> {
     let chunks = cursor.source().chunks();
     let mut times_ns = [0; RECENT_MESSAGES];
     let mut count = 0;

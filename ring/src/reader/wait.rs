@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::any::AnyStream;
-use super::info;
 use super::spin::{self, Attention};
+use super::stream::{self, Stream};
 use super::{Interrupter, ReaderOptions, Wait};
 use crate::Result;
 use crate::protocol::cursor::Cursor;
@@ -67,7 +66,7 @@ impl Waiter {
     }
 
     /// Sleeps until there is something to read, at most `timeout`.
-    pub fn wait(&mut self, cursor: &mut Cursor<AnyStream>, timeout: Duration) -> Result<Wait> {
+    pub fn wait(&mut self, cursor: &mut Cursor<impl Stream>, timeout: Duration) -> Result<Wait> {
         let deadline = Instant::now().checked_add(timeout);
         let mut slice_over = Instant::now() + SLICE;
         loop {
@@ -81,12 +80,12 @@ impl Waiter {
                 if cursor.would_block()?.is_none() {
                     return Ok(Wait::Ready);
                 }
-                let liveness = info::liveness(cursor, self.idle_after)?;
+                let liveness = stream::liveness(cursor, self.idle_after)?;
                 self.liveness = Some(liveness);
                 return Ok(Wait::Timeout(liveness));
             }
             let slice = if sleep.retry { self.attach_pause } else { SLICE };
-            let slice = left.min(slice).min(longest_sleep(cursor));
+            let slice = left.min(slice).min(cursor.source_mut().longest_sleep());
             let (slice, end) = match spin::attention(cursor, self.spin) {
                 Attention::Poll(longest) => (slice.min(longest), self.poll_instead(cursor, slice.min(longest))?),
                 Attention::Sleep(longest) => (slice.min(longest), self.sleep(cursor, sleep.wake, slice.min(longest))),
@@ -105,20 +104,20 @@ impl Waiter {
         }
     }
 
-    fn sleep(&self, cursor: &Cursor<AnyStream>, wake: Option<u32>, longest: Duration) -> WaitEnd {
+    fn sleep(&self, cursor: &Cursor<impl Stream>, wake: Option<u32>, longest: Duration) -> WaitEnd {
         let interrupt = Word { word: &self.interrupts, expected: self.interrupts_seen };
-        match (cursor.source().mapped().header(), wake) {
-            (Some(header), Some(expected)) => {
+        match (cursor.source().wake_word(), wake) {
+            (Some(word), Some(expected)) => {
                 // Without an interrupter, nothing can interrupt this reader, so one word is enough.
                 let private = (Arc::strong_count(&self.interrupts) > 1).then_some(interrupt);
-                shm::wait(Word { word: header.words.wake(), expected }, private, longest)
+                shm::wait(Word { word, expected }, private, longest)
             }
             _ => shm::private_wait(interrupt, longest),
         }
     }
 
     /// Polls for at most `longest`, in place of a sleep.
-    fn poll_instead(&self, cursor: &mut Cursor<AnyStream>, longest: Duration) -> Result<WaitEnd> {
+    fn poll_instead(&self, cursor: &mut Cursor<impl Stream>, longest: Duration) -> Result<WaitEnd> {
         let begin = Instant::now();
         while !self.is_interrupted() && cursor.would_block()?.is_some() {
             if begin.elapsed() >= longest {
@@ -130,13 +129,13 @@ impl Waiter {
     }
 
     /// Section "Liveness" of `SPEC.md`, after a slice in which nothing was new.
-    fn after_slice(&mut self, cursor: &mut Cursor<AnyStream>) -> Result<Option<Wait>> {
-        if cursor.source().mapped().header().is_none() {
+    fn after_slice(&mut self, cursor: &mut Cursor<impl Stream>) -> Result<Option<Wait>> {
+        if cursor.source().wake_word().is_none() {
             return Ok(None);
         }
-        let liveness = info::liveness(cursor, self.idle_after)?;
+        let liveness = stream::liveness(cursor, self.idle_after)?;
         if matches!(liveness, Liveness::Dead | Liveness::Closed)
-            && cursor.source().mapped().is_replaced()
+            && cursor.source().is_replaced()
             && cursor.would_block()?.is_some()
         {
             // The old stream has been drained.
@@ -148,20 +147,6 @@ impl Waiter {
         self.liveness = Some(liveness);
         Ok(newly_dead.then_some(Wait::Timeout(liveness)))
     }
-}
-
-/// The longest sleep until the next poll, given how the writer wakes readers.
-fn longest_sleep(cursor: &mut Cursor<AnyStream>) -> Duration {
-    let has_ring = cursor.ring().is_some();
-    let stream = cursor.source_mut();
-    if let Some(ezmsg) = stream.ezmsg() {
-        return ezmsg.pause();
-    }
-    let Some(header) = stream.mapped_mut().header_mut() else { return SLICE };
-    let (mut listening, now) = (std::mem::take(&mut header.listening), Instant::now());
-    let longest = listening.longest_sleep(header.words.waking(), &*header, now, has_ring);
-    header.listening = listening;
-    longest
 }
 
 /// A reader's part.

@@ -256,10 +256,4 @@ impl<S: Source> Cursor<S> {
             into.extend(self.records_of(range).map(|(chunk, record)| self.message_info(chunk, &record, 0)));
         }
     }
-
-    /// The newest chunk and its record, if it is whole.
-    pub fn newest_record(&self) -> Option<(u64, Record)> {
-        let chunk = self.source.chunks().end.checked_sub(1)?;
-        self.source.record(chunk).map(|record| (chunk, record))
-    }
 }
