@@ -12,7 +12,7 @@ use dora_shm_testkit::roles::{self, DONE};
 /// The program, built for this test.
 pub fn tool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dora-shm"));
-    // The environment of whoever runs the tests must not change the output.
+    // The environment of the person who runs the tests must not change the output.
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("TERM", "xterm");
     command
 }

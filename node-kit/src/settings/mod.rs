@@ -1,5 +1,5 @@
-//! Settings of the nodes: where they come from, what each key may hold, and live changes. A new setting is one new entry in
-//! the table of its node, in `sink.rs` or `mirror.rs`.
+//! Settings of the nodes: where they come from, what each key may hold, and live changes. A new setting is a field with
+//! its default and one entry in the table of its node, both in `sink.rs` or in `mirror.rs`.
 //!
 //! A key counts if the node's own `env:` in the dataflow names it, or if the process environment has it as
 //! `DORA_SHM_<KEY>`; the node's own `env:` wins. A variable with the bare name in the environment of a shell or daemon

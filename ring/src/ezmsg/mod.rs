@@ -1,5 +1,5 @@
-//! Everything in the ring that exists because of ezmsg. Outside the ring that is `node/src/ezmsg_conn`,
-//! `bindings/c/src/reader/ezmsg.rs` and the Python package `dora_shm.ezmsg`.
+//! What the ring does because of ezmsg: the writer, the reader and the listing call it from here. Outside the ring that is
+//! `node/src/ezmsg_conn`, `bindings/c/src/reader/ezmsg.rs` and the Python package `dora_shm.ezmsg`.
 //!
 //! For the unmodified `EZShmMirror` of ezmsg-tools 0.10, which reads dora-shm's streams: the first 1334 bytes of the
 //! header (`header`) and the pickle in the metadata segment (`pickle`).
