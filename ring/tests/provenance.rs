@@ -170,6 +170,29 @@ fn frames_are_copied_into_the_callers_memory() {
 }
 
 #[test]
+fn times_are_read_without_samples_and_count_as_read() {
+    let name = Name::new("times-only");
+    let mut source = Source::new(&name, 64);
+    let mut reader = from_oldest(&name);
+    let mut times = vec![f64::NAN; 40];
+    let expected = |copied: &Copied| (copied.first..copied.first + copied.frames).map(time_at).collect::<Vec<_>>();
+    source.write(50);
+    let copied = reader.read_times_into(&mut times).unwrap().data().unwrap();
+    assert_eq!((copied.first, copied.frames, copied.lost), (0, 40, 0));
+    assert_eq!(times, expected(&copied));
+    source.write(50);
+    source.write(50);
+    let copied = reader.read_times_into(&mut times).unwrap().data().unwrap();
+    assert_eq!((copied.first, copied.frames, copied.lost), (118, 32, 78), "lapped");
+    assert_eq!(times[..32], expected(&copied));
+    assert_eq!(reader.read_times_into(&mut times).unwrap(), Outcome::Nothing);
+    assert_eq!((reader.position(), reader.lost()), (150, 78));
+    source.write(1);
+    assert_eq!(reader.read_times_into(&mut []).unwrap(), Outcome::Nothing);
+    assert_eq!(reader.unread(), 1);
+}
+
+#[test]
 fn a_read_is_continued_only_by_frames_that_directly_follow_it() {
     let name = Name::new("continue");
     let mut writer = keeping(&name, 64);

@@ -3,8 +3,10 @@
 
 pub(crate) mod view;
 
-use crate::protocol::cursor::{Copied, Target};
-use crate::{Dtype, Format};
+use std::ops::Range;
+
+use crate::protocol::cursor::{Copied, Source, Target};
+use crate::{Dtype, Format, Result};
 
 /// A sample type that Rust has, for [`Frames::samples_as`].
 pub trait Sample: sealed::Sealed + Copy {
@@ -172,6 +174,36 @@ impl Target for Lent<'_> {
 
     fn parts(&mut self) -> (&mut [f64], &mut [u8]) {
         (self.times, self.samples)
+    }
+}
+
+/// The caller's memory for times, without the samples.
+pub(crate) struct LentTimes<'a>(pub &'a mut [f64]);
+
+impl Target for LentTimes<'_> {
+    fn make_room(&mut self, frames: u64, _frame_bytes: u64) {
+        debug_assert!(frames <= self.0.len() as u64);
+    }
+
+    fn parts(&mut self) -> (&mut [f64], &mut [u8]) {
+        (self.0, &mut [])
+    }
+
+    fn copy_from<S: Source>(
+        &mut self,
+        source: &mut S,
+        piece: &Range<u64>,
+        _committed: u64,
+        done: u64,
+        _frame_bytes: u64,
+    ) -> Result<u64> {
+        let times = &mut self.0[done as usize..(done + (piece.end - piece.start)) as usize];
+        // If the times cannot be read, none of the piece is whole.
+        Ok(source.copy_times_whole(piece, times).unwrap_or(piece.end))
+    }
+
+    fn drop_front(&mut self, dropped: u64, frames: u64, _frame_bytes: u64) {
+        self.0.copy_within(dropped as usize..frames as usize, 0);
     }
 }
 

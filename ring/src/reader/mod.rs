@@ -21,7 +21,7 @@ pub use notifier::Notifier;
 pub use options::{Interrupter, Lag, ReaderOptions, Wait};
 
 use crate::frames::view::View;
-use crate::frames::{Frames, Lent};
+use crate::frames::{Frames, Lent, LentTimes};
 use crate::protocol::cursor::{Came, Copied, Cursor, MessageInfo, Outcome, Plan, Source as _, Unit};
 use crate::stream::{Event, Liveness, WriterId, name};
 use crate::{Description, Format, Result, shm};
@@ -252,6 +252,16 @@ impl Reader {
         self.cursor.check_room(times.len(), samples.len())?;
         let max_frames = times.len() as u64;
         self.cursor.read(&mut Lent { samples, times }, max_frames, continuing)
+    }
+
+    /// As [`read_into`](Self::read_into), without the samples: copies the times of new frames, at most `times.len()`.
+    /// The frames count as read. Never blocks.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_times_into(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>> {
+        let max_frames = times.len() as u64;
+        self.cursor.read(&mut LentTimes(times), max_frames, false)
     }
 
     /// Moves on to the next generation, or to the stream's end, if nothing is left to read in this one, and reports it

@@ -159,37 +159,13 @@ impl Frames {
         Ok(if outcome.is_data() { None } else { Some(outcome.map(|_| Copied::default())) })
     }
 
-    /// Like the library's `read_into`, for a caller that wants times but no samples.
-    fn read_times(&mut self, times: &mut [f64]) -> Result<Outcome<Copied>, Failure> {
-        // Bounded, so that a reader that is too slow returns rather than loops.
-        for _ in 0..4 {
-            let view = match self.reader.view(times.len() as u64)? {
-                Outcome::Data(view) => view,
-                other => return Ok(other.map(|_| Copied::default())),
-            };
-            let first = view.first();
-            view.copy_times_to(&mut self.spare_times);
-            let whole = self.reader.finish(view);
-            let frames = (whole.end - whole.start) as usize;
-            if frames > 0 {
-                let start = (whole.start - first) as usize;
-                times[..frames].copy_from_slice(&self.spare_times[start..start + frames]);
-                let mut copied = Copied::default();
-                (copied.first, copied.frames) = (whole.start, frames as u64);
-                copied.lost = self.reader.lost() - self.lost_reported;
-                return Ok(Outcome::Data(copied));
-            }
-        }
-        Ok(Outcome::Nothing)
-    }
-
     /// Like the library's `read_into`, without the pieces that are NULL.
     fn read(&mut self, memory: &mut Memory<'_>) -> Result<Outcome<Copied>, Failure> {
         let spare = &mut self.spare_times;
         Ok(match (&mut memory.samples, &mut memory.times) {
             (Some(samples), Some(times)) => self.reader.read_into(samples, times)?,
             (Some(samples), None) => self.reader.read_into(samples, enough(spare, memory.frames))?,
-            (None, Some(times)) => self.read_times(times)?,
+            (None, Some(times)) => self.reader.read_times_into(times)?,
             (None, None) => self.reader.skip(memory.frames as u64)?,
         })
     }

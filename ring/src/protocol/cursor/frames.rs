@@ -30,6 +30,25 @@ pub(crate) trait Target {
     /// Times and samples, with at least the room that was last made.
     fn parts(&mut self) -> (&mut [f64], &mut [u8]);
 
+    /// Copies the frames of `piece` from `source`, behind the `done` frames that are here, and judges the copy. Returns
+    /// the position from which it is whole.
+    #[inline]
+    fn copy_from<S: Source>(
+        &mut self,
+        source: &mut S,
+        piece: &Range<u64>,
+        committed: u64,
+        done: u64,
+        frame_bytes: u64,
+    ) -> Result<u64> {
+        let frames = done..done + (piece.end - piece.start);
+        self.make_room(frames.end, frame_bytes);
+        let (times, samples) = self.parts();
+        let times = &mut times[frames.start as usize..frames.end as usize];
+        let samples = &mut samples[(frames.start * frame_bytes) as usize..(frames.end * frame_bytes) as usize];
+        source.copy_whole(piece, committed, times, samples)
+    }
+
     /// Drops the first `dropped` of `frames` frames and moves the rest to the start.
     fn drop_front(&mut self, dropped: u64, frames: u64, frame_bytes: u64) {
         if dropped > 0 {
@@ -137,12 +156,7 @@ impl<S: Source> Cursor<S> {
         frame_bytes: u64,
         into: &mut impl Target,
     ) -> Result<u64> {
-        let frames = done..done + (piece.end - piece.start);
-        into.make_room(frames.end, frame_bytes);
-        let (times, samples) = into.parts();
-        let times = &mut times[frames.start as usize..frames.end as usize];
-        let samples = &mut samples[(frames.start * frame_bytes) as usize..(frames.end * frame_bytes) as usize];
-        let whole = self.source.copy_whole(piece, committed, times, samples);
+        let whole = into.copy_from(&mut self.source, piece, committed, done, frame_bytes);
         self.checked(whole)
     }
 
