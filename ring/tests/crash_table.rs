@@ -86,11 +86,11 @@ fn trace(steps: &[Step], name: &str) -> Vec<Passing> {
     let mut passings = Vec::new();
     let mut counts = BTreeMap::new();
     for (step, does) in steps.iter().enumerate() {
-        writer.say(&does.line());
-        while let Some(label) = writer.hear().unwrap().filter(|line| line != DONE) {
+        writer.send_line(&does.line());
+        while let Some(label) = writer.read_line().unwrap().filter(|line| line != DONE) {
             let count = counts.entry(label.clone()).and_modify(|count| *count += 1).or_insert(1);
             passings.push(Passing { label, count: *count, step });
-            writer.say("go on");
+            writer.send_line("go on");
         }
     }
     writer.end_well().unwrap();
@@ -191,7 +191,7 @@ fn run_and_kill(name: &str, at: &Passing) -> Readers {
         if i == READERS_COME {
             attached.extend(followers(name, &oldest(), &Ledger::default()));
         }
-        match writer.ask(&step.line()).unwrap() {
+        match writer.request(&step.line()).unwrap() {
             Some(answer) => assert_eq!(answer, DONE),
             None => {
                 writer.end_killed().unwrap();
@@ -411,7 +411,7 @@ fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeS
         let mut readers = die_first(&name);
         let before = Snapshot::of(&name);
         let mut writer = start_doomed(&name, at);
-        assert_eq!(writer.ask(&Step::Create.line()).unwrap(), None, "the writer did not die at {at:?}");
+        assert_eq!(writer.request(&Step::Create.line()).unwrap(), None, "the writer did not die at {at:?}");
         writer.end_killed().unwrap();
 
         // Attached readers see the old stream. If that has ended, another may have begun.
@@ -465,7 +465,7 @@ fn the_next_writer_may_die_while_it_finishes_a_stream_whose_ring_is_gone() {
 /// Lets a writer perform its steps until it stops at `label`.
 fn take_steps(writer: &mut Process, steps: &[Step], label: &str) {
     for step in steps {
-        let answer = writer.ask(&step.line()).unwrap().expect("it lives");
+        let answer = writer.request(&step.line()).unwrap().expect("it lives");
         if answer == label {
             return;
         }
@@ -476,7 +476,7 @@ fn take_steps(writer: &mut Process, steps: &[Step], label: &str) {
 
 /// Lets a stopped writer continue to the failpoint `label`.
 fn continue_to(writer: &mut Process, label: &str) {
-    while writer.ask("go on").unwrap().expect("it lives") != label {}
+    while writer.request("go on").unwrap().expect("it lives") != label {}
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn the_next_generations_description_is_not_taken_for_that_of_the_old_ones_frames
     // The third description is published with the second generation, which the header does not name yet.
     let environment = [("DORA_SHM_FAILPOINT_MODE", "step"), ("DORA_SHM_FAILPOINT", "M3:3")];
     let mut writer = roles::start_with("writer", &[&name], &environment);
-    STEPS[..READERS_COME].iter().for_each(|step| writer.ask_for(&step.line(), DONE).unwrap());
+    STEPS[..READERS_COME].iter().for_each(|step| writer.request_expecting(&step.line(), DONE).unwrap());
     let by_frames = || Reader::open(&name, oldest()).unwrap();
     let mut attached = by_frames();
     let mut behind = by_frames();

@@ -184,7 +184,7 @@ fn a_clean_end_is_an_event_after_the_last_frame_and_the_next_stream_begins_with_
 /// A writer in its own process, which has the name and no ring.
 fn start_writer(name: &str) -> Process {
     let mut writer = roles::start("writer", &[name]);
-    writer.ask_for("create", DONE).unwrap();
+    writer.request_expecting("create", DONE).unwrap();
     writer
 }
 
@@ -194,7 +194,7 @@ const BEGIN_TWO: &str = "begin 4 16 4 two";
 
 fn writer_that_dies(name: &str, lines: &[&str]) {
     let mut writer = start_writer(name);
-    lines.iter().for_each(|line| writer.ask_for(line, DONE).unwrap());
+    lines.iter().for_each(|line| writer.request_expecting(line, DONE).unwrap());
     writer.kill_and_wait().unwrap();
 }
 
@@ -202,9 +202,9 @@ fn writer_that_dies(name: &str, lines: &[&str]) {
 fn a_writers_death_is_an_event_once_and_so_is_its_successor() {
     let name = Name::new("death");
     let mut writer = start_writer(&name);
-    writer.ask_for(BEGIN_ONE, DONE).unwrap();
+    writer.request_expecting(BEGIN_ONE, DONE).unwrap();
     let (mut frames, mut messages) = (by_frames(&name, oldest()), by_messages(&name, oldest()));
-    writer.ask_for("write 1", DONE).unwrap();
+    writer.request_expecting("write 1", DONE).unwrap();
     read_all(&mut frames);
     next_all(&mut messages);
     writer.kill_and_wait().unwrap();

@@ -269,7 +269,7 @@ fn modes_are_exact_with_any_umask() {
             for line in
                 [&format!("umask {umask:o}"), &format!("create {mode:o}"), "begin 4 8 1 first", "describe again"]
             {
-                writer.ask_for(line, DONE).unwrap();
+                writer.request_expecting(line, DONE).unwrap();
             }
             let paths = segments::of(&name);
             assert_eq!(paths.len(), 6);

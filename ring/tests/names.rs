@@ -156,7 +156,7 @@ fn a_reader_waits_for_a_ring_that_has_lost_its_name_without_being_busy() {
 fn a_dead_stream_whose_public_names_were_removed_is_taken_over_by_its_anchors() {
     let name = Name::new("by-anchor");
     let mut dead = start_writer(&name, 64);
-    dead.ask_for("write 5", DONE).unwrap();
+    dead.request_expecting("write 5", DONE).unwrap();
     let mut reader = follower(&name);
     dead.kill_and_wait().unwrap();
     for public in segments::publics(&name) {
@@ -178,7 +178,7 @@ fn a_dead_stream_whose_public_names_were_removed_is_taken_over_by_its_anchors() 
 fn a_dead_stream_whose_anchors_were_removed_is_a_leftover_that_the_next_writer_replaces() {
     let name = Name::new("by-public");
     let mut dead = start_writer(&name, 64);
-    dead.ask_for("write 5", DONE).unwrap();
+    dead.request_expecting("write 5", DONE).unwrap();
     let mut reader = Reader::open(&name, oldest()).unwrap();
     dead.kill_and_wait().unwrap();
     for public in segments::publics(&name) {
@@ -365,7 +365,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         elsewhere.signal(rustix::process::Signal::STOP);
         assert_eq!(clean().unwrap(), [""; 0]);
         elsewhere.signal(rustix::process::Signal::CONT);
-        elsewhere.ask_for("write 1", DONE).unwrap();
+        elsewhere.request_expecting("write 1", DONE).unwrap();
         elsewhere.end_well().unwrap();
         drop((live, waiting));
         let later = [ring, metadata].map(|public| [anchor(&public), public]).concat();

@@ -211,7 +211,7 @@ fn a_view_returns_the_same_outcomes_as_a_read() {
     assert_eq!(reader.finish(view), 0..2);
     writer.close();
     assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Closed));
-    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "said once");
+    assert!(matches!(reader.view(u64::MAX).unwrap(), Outcome::Nothing), "reported once");
     assert_eq!(reader.lost(), 0);
 }
 

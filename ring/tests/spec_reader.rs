@@ -45,13 +45,13 @@ impl Outsider {
         let mut command = Command::new(python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/spec_reader.py"));
         let mut outsider = Self(Process::start(&mut command).unwrap());
-        outsider.ask(&format!("open {kind} {name} {start}"));
+        outsider.request(&format!("open {kind} {name} {start}"));
         outsider
     }
 
     #[track_caller]
-    fn ask(&mut self, line: &str) -> Value {
-        let answer = self.0.ask(line).unwrap().expect("the reader in Python is running");
+    fn request(&mut self, line: &str) -> Value {
+        let answer = self.0.request(line).unwrap().expect("the reader in Python is running");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert!(answer.get("corrupt").is_none(), "{line}: {answer}");
         answer
@@ -60,7 +60,7 @@ impl Outsider {
     /// The members `names` of the next frames or message.
     #[track_caller]
     fn take(&mut self, most: u64, names: &[&str]) -> Value {
-        let answer = self.ask(&format!("take {most}"));
+        let answer = self.request(&format!("take {most}"));
         names.iter().map(|name| answer[name].clone()).collect()
     }
 }
@@ -71,11 +71,11 @@ const FRAMES: [&str; 4] = ["outcome", "first", "lost", "samples"];
 fn a_reader_written_from_the_page_alone_gets_frames_times_and_losses() {
     let name = Name::new("spec-frames");
     let mut reader = Outsider::open("frames", &name, "newest");
-    assert_eq!(reader.ask("liveness"), "absent");
+    assert_eq!(reader.request("liveness"), "absent");
     assert_eq!(reader.take(9, &["outcome"]), json!(["nothing"]));
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     assert_eq!(reader.take(9, &["outcome"]), json!(["nothing"]));
-    assert_eq!(reader.ask("liveness"), "waiting");
+    assert_eq!(reader.request("liveness"), "waiting");
     writer.begin(&format(CHANNELS, 20), &description("first"), 5).unwrap();
     write(&mut writer, 7);
     assert_eq!(reader.take(9, &["outcome"]), json!(["generation"]));
@@ -83,11 +83,11 @@ fn a_reader_written_from_the_page_alone_gets_frames_times_and_losses() {
         "dtype": "int64", "shape": [2], "rate": 1000.0, "frames": 20, "base": 0, "generation": 0, "records": 64,
         "meta_generation": 1,
     });
-    assert_eq!(reader.ask("format"), expected);
+    assert_eq!(reader.request("format"), expected);
     assert_eq!(reader.take(5, &FRAMES), json!(["data", 0, 0, samples(0..5)]));
     assert_eq!(reader.take(5, &["first", "times"]), json!([5, [0.005, 0.006]]));
     assert_eq!(reader.take(5, &["outcome"]), json!(["nothing"]));
-    assert_eq!(reader.ask("liveness"), "live");
+    assert_eq!(reader.request("liveness"), "live");
     // Around the end of the ring, and exactly one ring's length behind.
     for _ in 0..4 {
         write(&mut writer, 5);
@@ -101,7 +101,7 @@ fn a_reader_written_from_the_page_alone_gets_frames_times_and_losses() {
     // A chunk longer than the ring.
     write(&mut writer, 50);
     assert_eq!(reader.take(99, &FRAMES), json!(["data", 92, 40, samples(92..102)]));
-    assert_eq!(reader.ask("lost"), 55);
+    assert_eq!(reader.request("lost"), 55);
 }
 
 #[test]
@@ -122,9 +122,9 @@ fn a_reader_written_from_the_page_alone_drains_each_generation_and_follows_to_th
     assert_eq!(oldest.take(99, &["outcome", "first"]), json!(["data", 22]));
     for reader in [&mut oldest, &mut newest, &mut last] {
         assert_eq!(reader.take(99, &["outcome"]), json!(["generation"]));
-        assert_eq!(reader.ask("format")["generation"], 2);
+        assert_eq!(reader.request("format")["generation"], 2);
         assert_eq!(reader.take(99, &FRAMES), json!(["data", 0, 0, samples(0..4)]));
-        assert_eq!(reader.ask("description")["key"], "third");
+        assert_eq!(reader.request("description")["key"], "third");
     }
     write(&mut writer, 1);
     writer.begin(&format(CHANNELS, 9), &description("unseen"), 5).unwrap();
@@ -132,7 +132,7 @@ fn a_reader_written_from_the_page_alone_drains_each_generation_and_follows_to_th
     drop(writer);
     assert_eq!(newest.take(99, &FRAMES), json!(["data", 4, 0, samples(4..5)]));
     assert_eq!(newest.take(99, &["outcome"]), json!(["closed"]));
-    assert_eq!(newest.ask("lost"), 6, "the frames of a generation that the reader never saw");
+    assert_eq!(newest.request("lost"), 6, "the frames of a generation that the reader never saw");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(CHANNELS, 9), &description("next"), 5).unwrap();
     write(&mut writer, 3);
@@ -151,13 +151,13 @@ fn a_reader_written_from_the_page_alone_gets_messages_as_they_were_written() {
     let mut last = Outsider::open("messages", &name, "1");
     let names = ["outcome", "chunk", "first", "send_ns", "lost", "samples"];
     assert_eq!(reader.take(0, &names), json!(["data", 0, 0, -5, 0, samples(0..3)]));
-    assert_eq!(reader.ask("description")["key"], "first");
+    assert_eq!(reader.request("description")["key"], "first");
     writer.describe(&description("second")).unwrap();
     write(&mut writer, 4);
     for reader in [&mut reader, &mut last] {
         assert_eq!(reader.take(0, &names), json!(["data", 1, 3, -2, 0, []]));
         assert_eq!(reader.take(0, &names), json!(["data", 2, 3, -2, 0, samples(3..7)]));
-        assert_eq!(reader.ask("description")["key"], "second");
+        assert_eq!(reader.request("description")["key"], "second");
         assert_eq!(reader.take(0, &names[..1]), json!(["nothing"]));
     }
     // A reader lapped by frames continues at the first message of the newer half.
@@ -178,7 +178,7 @@ fn a_reader_written_from_the_page_alone_gets_messages_as_they_were_written() {
     drop(writer);
     assert_eq!(last.take(0, &names[..3]), json!(["data", 84, 56]));
     assert_eq!(last.take(0, &names[..1]), json!(["closed"]));
-    assert_eq!(last.ask("lost"), 48);
+    assert_eq!(last.request("lost"), 48);
 }
 
 #[test]
@@ -220,9 +220,9 @@ fn a_reader_written_from_the_page_alone_understands_every_dtype_and_the_descript
             .write(&Chunk { samples: &samples, times: Times::Linear { start: -1.5, step: 0.0 }, send_ns: 0 })
             .unwrap();
         assert_eq!(reader.take(1, &["outcome"]), json!(["generation"]));
-        let format = reader.ask("format");
+        let format = reader.request("format");
         assert_eq!((&format["dtype"], &format["shape"]), (&json!(dtype.name()), &json!([2, 1])));
-        let got = reader.ask("take 1");
+        let got = reader.request("take 1");
         assert_eq!(got["samples"][0][0].as_f64(), Some(1.0), "{dtype}: {got}");
         assert_eq!(got["samples"][0][1].as_f64(), Some(0.0), "{dtype}: {got}");
         assert_eq!(got["times"], json!([-1.5]));
@@ -236,7 +236,7 @@ fn a_reader_written_from_the_page_alone_understands_every_dtype_and_the_descript
         "attrs": {"n": 3, "f": 1.0, "when": {"$timestamp_ns": 1_700_000_000_123_456_789_u64}},
         "message": {"version": 1},
     });
-    assert_eq!(reader.ask("description"), expected);
+    assert_eq!(reader.request("description"), expected);
 }
 
 #[test]
@@ -250,16 +250,16 @@ fn a_reader_written_from_the_page_alone_discards_what_was_overwritten_during_its
         let start = writer.position();
         let mut reader = Outsider::open(kind, &name, "newest");
         write(&mut writer, 20);
-        assert_eq!(reader.ask("pause"), true);
-        assert_eq!(reader.ask("take 99"), "half-way");
+        assert_eq!(reader.request("pause"), true);
+        assert_eq!(reader.request("take 99"), "half-way");
         // A lap begins: the frames copied so far are still the old ones, and the next ones are new.
         write(&mut writer, 5);
-        reader.0.say("go on");
-        let answer: Value = serde_json::from_str(&reader.0.hear().unwrap().unwrap()).unwrap();
+        reader.0.send_line("go on");
+        let answer: Value = serde_json::from_str(&reader.0.read_line().unwrap().unwrap()).unwrap();
         let got: Value = ["outcome", "first", "samples"].iter().map(|name| answer[name].clone()).collect();
         assert_eq!(got, found, "begun at {start}");
         assert_eq!(answer["lost"], found[1].as_u64().unwrap() - start);
-        assert_eq!(reader.ask("lost"), answer["lost"]);
+        assert_eq!(reader.request("lost"), answer["lost"]);
     }
 }
 
@@ -282,11 +282,11 @@ fn a_reader_written_from_the_page_alone_never_takes_a_torn_frame_and_counts_ever
     let name = Name::new("spec-storm");
     let mut reader = Outsider::open("frames", &name, "newest");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
-    reader.ask("take 1");
-    reader.0.say(&format!("storm {STORM_CHANNELS}"));
+    reader.request("take 1");
+    reader.0.send_line(&format!("storm {STORM_CHANNELS}"));
     let written = storm(&mut writer);
     drop(writer);
-    let totals: Value = serde_json::from_str(&reader.0.hear().unwrap().unwrap()).unwrap();
+    let totals: Value = serde_json::from_str(&reader.0.read_line().unwrap().unwrap()).unwrap();
     let (read, lost) = (totals["read"].as_u64(), totals["lost"].as_u64());
     assert_eq!(read.zip(lost).map(|(read, lost)| read + lost), Some(written), "{totals}");
     assert!(read > Some(0), "{totals}");
@@ -372,9 +372,14 @@ fn the_reader_in_c_that_the_page_shows_compiles_and_reads() {
     });
     let written = storm(&mut writer);
     drop(writer);
-    let said = reader.hear().unwrap().expect("its account");
-    let numbers: Vec<u64> = said.split(' ').map(|word| word.parse().unwrap_or_else(|_| panic!("{said}"))).collect();
-    assert_eq!((numbers[0], numbers[1] + numbers[2]), (3, written), "closed, and every position counted once: {said}");
+    let account = reader.read_line().unwrap().expect("its account");
+    let numbers: Vec<u64> =
+        account.split(' ').map(|word| word.parse().unwrap_or_else(|_| panic!("{account}"))).collect();
+    assert_eq!(
+        (numbers[0], numbers[1] + numbers[2]),
+        (3, written),
+        "closed, and every position counted once: {account}"
+    );
     assert!(numbers[1] > 0);
     reader.end_well().unwrap();
 }

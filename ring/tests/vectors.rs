@@ -138,9 +138,9 @@ fn a_reader_written_from_the_page_alone_reads_each_vector_as_expected() {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/read_plain.py");
     // The program locks the stage itself.
     let output = Command::new(python).arg(program).output().expect("Python");
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}{complained}");
-    assert_eq!(said.lines().last(), Some(&*format!("{} streams are as expected", cases().len())), "{said}");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert_eq!(stdout.lines().last(), Some(&*format!("{} streams are as expected", cases().len())), "{stdout}");
 }
 
 #[track_caller]

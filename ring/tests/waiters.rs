@@ -212,8 +212,8 @@ fn a_killed_waiter_does_not_keep_the_writer_waking() {
     let name = Name::new("waiter-killed");
     let mut writer = writer(&name);
     let mut waiter = roles::start("reader", &[&name]);
-    waiter.ask_for("open", DONE).unwrap();
-    waiter.say(&format!("wait {}", PATIENCE.as_millis()));
+    waiter.request_expecting("open", DONE).unwrap();
+    waiter.send_line(&format!("wait {}", PATIENCE.as_millis()));
     wait_until("the waiter is noticed", || wakes(&name));
     waiter.kill();
     wait_until("the writer stops waking", || !wakes(&name));

@@ -51,7 +51,7 @@ fn run<B: FnOnce()>(body: B, command: impl FnOnce(std::path::PathBuf) -> Command
     let mut stderr = process.stderr().expect("piped");
     let errors = std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap_or_default());
     let mut printed = String::new();
-    while let Some(line) = process.hear().expect("the test prints lines until it ends") {
+    while let Some(line) = process.read_line().expect("the test prints lines until it ends") {
         printed += &(line + "\n");
     }
     let ended = process.end_well();

@@ -19,7 +19,7 @@ pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    listener: Option<JoinHandle<()>>,
+    output_reader: Option<JoinHandle<()>>,
     /// Time limit for each line and for the end.
     patience: Duration,
     ended: bool,
@@ -50,7 +50,7 @@ impl Process {
             .map_err(|error| format!("{command:?} does not start: {error}"))?;
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
-        let listener = std::thread::spawn(move || {
+        let output_reader = std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok).filter_map(&mut filter) {
                 // Without a receiver the lines are still read, so that the child does not block.
                 let _ = sender.send(line);
@@ -58,8 +58,8 @@ impl Process {
         });
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let name = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        let (stdin, listener) = (child.stdin.take(), Some(listener));
-        Ok(Self { name, child, stdin, lines, listener, patience: PATIENCE, ended: false })
+        let (stdin, output_reader) = (child.stdin.take(), Some(output_reader));
+        Ok(Self { name, child, stdin, lines, output_reader, patience: PATIENCE, ended: false })
     }
 
     /// Sets the time limit for each line and for the end, instead of [`PATIENCE`].
@@ -79,7 +79,7 @@ impl Process {
     }
 
     /// Sends a line. Does nothing if the process is dead.
-    pub fn say(&mut self, line: &str) {
+    pub fn send_line(&mut self, line: &str) {
         if let Some(stdin) = &mut self.stdin {
             let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
         }
@@ -94,7 +94,7 @@ impl Process {
     ///
     /// # Errors
     /// When no line arrives within its time limit.
-    pub fn hear(&mut self) -> Result<Option<String>, String> {
+    pub fn read_line(&mut self) -> Result<Option<String>, String> {
         match self.lines.recv_timeout(self.patience) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
@@ -103,7 +103,7 @@ impl Process {
     }
 
     /// The next line, if it has arrived already.
-    pub fn try_hear(&mut self) -> Option<String> {
+    pub fn try_read_line(&mut self) -> Option<String> {
         self.lines.try_recv().ok()
     }
 
@@ -111,17 +111,17 @@ impl Process {
     ///
     /// # Errors
     /// When no line arrives within its time limit.
-    pub fn ask(&mut self, line: &str) -> Result<Option<String>, String> {
-        self.say(line);
-        self.hear()
+    pub fn request(&mut self, line: &str) -> Result<Option<String>, String> {
+        self.send_line(line);
+        self.read_line()
     }
 
     /// Sends a line, after which the process must print `reply`.
     ///
     /// # Errors
     /// When it prints anything else, ends, or prints nothing within its time limit.
-    pub fn ask_for(&mut self, line: &str, reply: &str) -> Result<(), String> {
-        match self.ask(line)? {
+    pub fn request_expecting(&mut self, line: &str, reply: &str) -> Result<(), String> {
+        match self.request(line)? {
             Some(found) if found == reply => Ok(()),
             found => Err(format!("after {line:?} {} printed {found:?}, expected {reply:?}", self.name)),
         }
@@ -132,7 +132,7 @@ impl Process {
     /// # Errors
     /// When no line arrives within its time limit.
     pub fn prints(&mut self, line: &str) -> Result<bool, String> {
-        while let Some(found) = self.hear()? {
+        while let Some(found) = self.read_line()? {
             if found == line {
                 return Ok(true);
             }
@@ -177,8 +177,8 @@ impl Process {
         let status = try_until(patience, &what, || child.try_wait().map_err(|error| error.to_string()))?;
         self.ended = true;
         // Waits until all of its output has been filtered. A process that it left behind may keep the output open.
-        if let Some(listener) = self.listener.take() {
-            let _ = try_until(PATIENCE, "its output ends", || Ok(listener.is_finished().then_some(())));
+        if let Some(output_reader) = self.output_reader.take() {
+            let _ = try_until(PATIENCE, "its output ends", || Ok(output_reader.is_finished().then_some(())));
         }
         Ok(status)
     }
@@ -228,7 +228,7 @@ impl Process {
     ///
     /// # Errors
     /// When it is not in that state within [`PATIENCE`].
-    pub fn comes_to(&self, state: char) -> Result<(), String> {
+    pub fn wait_for_state(&self, state: char) -> Result<(), String> {
         let what = format!("{} is in state {state}", self.name);
         try_until(PATIENCE, &what, || Ok((state_of(self.pid()) == Some(state)).then_some(())))
     }
@@ -255,13 +255,13 @@ pub fn state_of(pid: u32) -> Option<char> {
 }
 
 /// In a child: prints a line for the parent. Errors are ignored, since the parent may have ended.
-pub fn tell(line: &str) {
+pub fn print_line(line: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 /// In a child: the next line from the parent; `None` when the parent has closed the input.
-pub fn listen() -> Option<String> {
+pub fn read_line() -> Option<String> {
     let mut line = String::new();
     match std::io::stdin().read_line(&mut line) {
         Ok(0) | Err(_) => None,

@@ -23,7 +23,7 @@ use rustix::process::{Signal, getpid, kill_process, umask};
 
 use crate::follower::{Follower, Kind, Step, oldest};
 use crate::ledger::Ledger;
-use crate::process::{Process, listen, tell};
+use crate::process::{Process, print_line, read_line};
 use crate::programs::role_program;
 use crate::rng::Rng;
 use crate::segments;
@@ -64,7 +64,7 @@ pub fn start_with(role: &str, arguments: &[&str], environment: &[(&str, &str)]) 
 pub fn start_writer(name: &str, frames: u64) -> Process {
     let mut writer = start("writer", &[name]);
     for line in ["create".to_owned(), format!("begin 4 {frames} 4 first")] {
-        writer.ask_for(&line, DONE).unwrap_or_else(|sentence| panic!("{sentence}"));
+        writer.request_expecting(&line, DONE).unwrap_or_else(|sentence| panic!("{sentence}"));
     }
     writer
 }
@@ -76,7 +76,7 @@ pub fn start_writer(name: &str, frames: u64) -> Process {
 #[track_caller]
 pub fn leave_dead_stream(name: &str, ring_frames: u64) -> u32 {
     let mut writer = start_writer(name, ring_frames);
-    let died = writer.ask_for("write 5", DONE);
+    let died = writer.request_expecting("write 5", DONE);
     let pid = writer.pid();
     died.and_then(|()| writer.kill_and_wait()).unwrap_or_else(|sentence| panic!("{sentence}"));
     pid
@@ -119,9 +119,9 @@ fn open<T>(handle: &mut Option<T>) -> Result<&mut T, String> {
 
 /// Obeys commands until the input ends. Prints an error as the response to its command.
 fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
-    while let Some(line) = listen() {
+    while let Some(line) = read_line() {
         let words: Vec<&str> = line.split(' ').collect();
-        tell(&one(&words).unwrap_or_else(|error| format!("failed: {error}")));
+        print_line(&one(&words).unwrap_or_else(|error| format!("failed: {error}")));
     }
     Ok(())
 }
@@ -220,7 +220,7 @@ pub fn source(name: &str, frames: u64, chunk: u64, samples: &str) -> Played {
         _ => return Err(format!("{samples:?} is neither int64 nor float32")),
     };
     let mut source = Some(Source::of(samples, name, frames, chunk));
-    tell("begins");
+    print_line("begins");
     obey(|words| {
         match *words {
             ["write", frames] => open(&mut source)?.write(number(frames)?),
@@ -263,7 +263,7 @@ pub fn storm(rng: &mut Rng, name: &str, keeps_replaced: bool) -> Played {
         let format = signal::random_format(rng, signal::RANDOM_FRAMES);
         writer.begin(&format, &signal::description(""), 4).map_err(sentence)?;
         if !std::mem::replace(&mut has_begun, true) {
-            tell("begins");
+            print_line("begins");
         }
         for _ in 0..50 + rng.below(400) {
             signal::write_anything(&mut writer, rng, &mut buffer).map_err(sentence)?;
@@ -282,7 +282,7 @@ pub fn follow(kind: Kind, rng: &mut Rng, name: &str, mut checked: impl FnMut(u64
     let wrong = |error: String| format!("{kind:?} reader from {start:?}: {error}");
     let mut follower =
         Follower::open(name, kind, &options, Ledger::anywhere()).map_err(|error| wrong(sentence(error)))?;
-    tell("begins");
+    print_line("begins");
     loop {
         follower.wait(Duration::from_millis(rng.below(20))).map_err(wrong)?;
         for _ in 0..64 {
@@ -305,24 +305,24 @@ pub fn contend(rng: &mut Rng, token: &Path, name: &str) -> Played {
     let opened = std::fs::File::options().write(true).open(token);
     let token = opened.map_err(|error| format!("{}: {error}", token.display()))?;
     let mut buffer = Vec::new();
-    tell("begins");
+    print_line("begins");
     loop {
         match Writer::create(name, WriterOptions::default()) {
             Ok(mut writer) => {
                 if fcntl_lock(&token, FlockOperation::NonBlockingLockExclusive).is_err() {
-                    tell("two owners");
+                    print_line("two owners");
                     return Err("two owners".to_owned());
                 }
                 writer.begin(&signal::format(64), &signal::description(""), 4).map_err(sentence)?;
                 for _ in 0..rng.below(30) {
                     signal::write_anything(&mut writer, rng, &mut buffer).map_err(sentence)?;
                 }
-                tell("owned");
+                print_line("owned");
                 fcntl_lock(&token, FlockOperation::Unlock).map_err(|errno| errno.to_string())?;
             }
             Err(Error::Live { .. }) => std::thread::yield_now(),
             Err(error) => {
-                tell(&sentence(error));
+                print_line(&sentence(error));
                 return Err("the name is neither free nor owned by a live writer".to_owned());
             }
         }
@@ -341,10 +341,10 @@ pub fn intrude(name: &str) -> Played {
     let outcome =
         |result: std::io::Result<()>| result.map_or_else(|error| format!("{:?}", error.kind()), |()| DONE.to_owned());
     for path in segments::of(name) {
-        tell(&outcome(segments::open(&path).map(|_| ())));
-        tell(&outcome(std::fs::remove_file(&path)));
+        print_line(&outcome(segments::open(&path).map(|_| ())));
+        print_line(&outcome(std::fs::remove_file(&path)));
     }
     let created = Writer::create(name, WriterOptions::default());
-    tell(if created.is_ok() { DONE } else { REFUSED });
+    print_line(if created.is_ok() { DONE } else { REFUSED });
     Ok(())
 }

@@ -25,7 +25,7 @@ fn listener(stage: &Stage, name: &str, arguments: &[&str]) -> (LoggedProcess, Pa
 }
 
 /// The messages that a listener has received so far.
-fn heard(listener: &LoggedProcess) -> Vec<String> {
+fn received(listener: &LoggedProcess) -> Vec<String> {
     listener.log().lines().filter_map(|line| line.strip_prefix("got ")).map(str::to_owned).collect()
 }
 
@@ -58,7 +58,7 @@ fn a_listener_that_sends_quit_ends_its_sink_cleanly_and_the_rest_of_the_graph_co
     reader_of_ended.until_closed();
     assert!(reader_of_ended.judge.is_content());
     gui.wait_for_line("end EOFError").unwrap();
-    assert_eq!(heard(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
+    assert_eq!(received(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
     assert!(dora.ended().is_none(), "the graph has ended:\n{}", dora.log());
 
     reader_of_other.until_closed();
@@ -89,7 +89,7 @@ fn a_listener_that_never_reads_costs_no_frame_and_a_missing_one_is_found_later()
     });
     let (mut gui, _) = listener(&stage, "late", &["--quit-after", "aux updated"]);
     gui.wait_for_line("end EOFError").unwrap();
-    assert_eq!(heard(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
+    assert_eq!(received(&gui), [&UNTIL_THERE_ARE_FRAMES[..], &TO_THE_END].concat());
     reader.until_closed();
     assert!(reader.judge.is_content(), "frames are missing or wrong");
     engine.stop(&graph).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use dora_shm_testkit::process::tell;
+use dora_shm_testkit::process::print_line;
 
 /// The start of the lines in which a role reports frames, faults and a defect.
 pub const FRAMES_MARK: &str = "+";
@@ -63,14 +63,14 @@ impl Counters {
             && reported.elapsed() > REPORT_EVERY
         {
             self.frames.fetch_sub(frames, Ordering::Relaxed);
-            tell(&format!("{FRAMES_MARK}{frames}"));
+            print_line(&format!("{FRAMES_MARK}{frames}"));
             *reported = Instant::now();
         }
     }
 
     /// In a role: reports the frames that are not reported yet.
     pub fn report_rest(&self) {
-        tell(&format!("{FRAMES_MARK}{}", self.frames.swap(0, Ordering::Relaxed)));
+        print_line(&format!("{FRAMES_MARK}{}", self.frames.swap(0, Ordering::Relaxed)));
     }
 
     pub fn lost(&self, frames: u64) {
@@ -99,7 +99,7 @@ impl Counters {
     /// campaign. In a role it ends the process.
     pub fn defect(&self, what: &str) {
         let Some(evidence) = &self.evidence else {
-            tell(&format!("{DEFECT_MARK}{}", what.replace('\n', " ")));
+            print_line(&format!("{DEFECT_MARK}{}", what.replace('\n', " ")));
             std::process::exit(1);
         };
         let mut defect = lock(&self.defect);

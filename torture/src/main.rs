@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand, ValueEnum as _};
-use dora_shm_testkit::process::{listen, tell};
+use dora_shm_testkit::process::{print_line, read_line};
 use dora_shm_testkit::{rng, segments};
 use dora_shm_torture::{events, sequence};
 use eyre::{WrapErr as _, bail};
@@ -118,7 +118,7 @@ fn run_all(arguments: &Arguments) -> eyre::Result<ExitCode> {
 fn perform(campaign: Campaign, seed: u64, budget: Duration, evidence: PathBuf) {
     // The runner holds our input open. When the runner ends, so do this process and all processes that it has started.
     std::thread::spawn(|| {
-        while listen().is_some() {}
+        while read_line().is_some() {}
         let _ = kill_current_process_group(Signal::KILL);
     });
     let counters = Arc::new(Counters::of_campaign(evidence));
@@ -126,7 +126,7 @@ fn perform(campaign: Campaign, seed: u64, budget: Duration, evidence: PathBuf) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !performed.load(Ordering::Relaxed) {
-                tell(&format!("{LIVE_MARK}{}", serde_json::json!(counters.counts())));
+                print_line(&format!("{LIVE_MARK}{}", serde_json::json!(counters.counts())));
                 std::thread::park_timeout(Duration::from_millis(500));
             }
         });
@@ -143,5 +143,5 @@ fn perform(campaign: Campaign, seed: u64, budget: Duration, evidence: PathBuf) {
         performed.store(true, Ordering::Relaxed);
     });
     let report = Report { count: counters.counts(), notes: counters.notes(), defect: counters.found() };
-    tell(&format!("{REPORT_MARK}{}", serde_json::json!(report)));
+    print_line(&format!("{REPORT_MARK}{}", serde_json::json!(report)));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
-use dora_shm_testkit::process::listen;
+use dora_shm_testkit::process::read_line;
 
 /// What a process does. Each role takes arguments, in the given order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,7 +47,7 @@ pub fn input_ends() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let ended = flag.clone();
     std::thread::spawn(move || {
-        while listen().is_some() {}
+        while read_line().is_some() {}
         ended.store(true, Ordering::Relaxed);
     });
     flag

@@ -23,14 +23,14 @@ impl Original {
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ring/tests/ezmsg_writer/writer.py"));
         // Its resource tracker warns about what the original leaks.
         let mut process = start(command.stderr(Stdio::null()));
-        assert_eq!(process.hear().unwrap().as_deref(), Some("ready"));
+        assert_eq!(process.read_line().unwrap().as_deref(), Some("ready"));
         Self { process }
     }
 
     #[track_caller]
     fn call(&mut self, command: Value) {
-        self.process.say(&command.to_string());
-        let line = self.process.hear().unwrap().expect("the original's process is there");
+        self.process.send_line(&command.to_string());
+        let line = self.process.read_line().unwrap().expect("the original's process is there");
         let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{answer}");
     }
@@ -46,22 +46,22 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]).arg(&program);
         let mut reader = start(valgrind.arg(&*name));
-        assert_eq!(reader.hear().unwrap().as_deref(), Some("ready "));
+        assert_eq!(reader.read_line().unwrap().as_deref(), Some("ready "));
         original.call(json!({"do": "open", "name": &*name, "seconds": 1.0}));
         original.call(json!({"do": "describe", "attrs": true, "labels": "plain"}));
         original.call(json!({"do": "write", "frames": 30}));
-        reader.say("30");
-        let hear = |reader: &mut Process| reader.hear().unwrap().expect("a line from the reader");
+        reader.send_line("30");
+        let next_line = |reader: &mut Process| reader.read_line().unwrap().expect("a line from the reader");
         // Version 1 has no times, so they begin at 0 with the stream.
         let since = if version == 1 { "0.000 to 0.029" } else { "100.000 to 100.029" };
-        assert_eq!(hear(&mut reader), format!("times {since}"));
-        assert_eq!(hear(&mut reader), "read up to 30, lost 0");
-        assert_eq!(hear(&mut reader), "state ezmsg");
-        assert_eq!(hear(&mut reader), format!("version {version}"));
-        assert_eq!(hear(&mut reader), "key k");
-        assert_eq!(hear(&mut reader), "refused NULL");
-        assert_eq!(hear(&mut reader), "left out 1");
-        let line = hear(&mut reader);
+        assert_eq!(next_line(&mut reader), format!("times {since}"));
+        assert_eq!(next_line(&mut reader), "read up to 30, lost 0");
+        assert_eq!(next_line(&mut reader), "state ezmsg");
+        assert_eq!(next_line(&mut reader), format!("version {version}"));
+        assert_eq!(next_line(&mut reader), "key k");
+        assert_eq!(next_line(&mut reader), "refused NULL");
+        assert_eq!(next_line(&mut reader), "left out 1");
+        let line = next_line(&mut reader);
         let description: Value = serde_json::from_str(line.strip_prefix("description ").unwrap()).unwrap();
         assert_eq!(description["dims"], json!(["time", "ch"]));
         assert_eq!(description["axes"]["time"], json!({"kind": "linear", "unit": "s", "gain": 0.001}));
@@ -72,13 +72,13 @@ fn a_reader_in_c_reads_what_each_release_of_ezmsg_writes() {
         // The sink writes a lap and a half while the reader does not read: what is read is correct, and the rest is
         // counted.
         original.call(json!({"do": "write", "frames": 50, "messages": 30}));
-        reader.say("1530");
-        assert!(hear(&mut reader).starts_with("times "));
-        let line = hear(&mut reader);
+        reader.send_line("1530");
+        assert!(next_line(&mut reader).starts_with("times "));
+        let line = next_line(&mut reader);
         let lost: u64 = line.strip_prefix("read up to 1530, lost ").expect(&line).parse().unwrap();
         assert!((500..1500).contains(&lost), "{lost}");
         for _ in 0..6 {
-            hear(&mut reader);
+            next_line(&mut reader);
         }
         reader.end_well().unwrap();
         original.call(json!({"do": "close"}));

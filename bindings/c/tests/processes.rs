@@ -48,7 +48,7 @@ fn write(writer: &mut Writer, frames: u64) {
 fn frames_up_to(follower: &mut Process, begin: u64, end: u64) -> u64 {
     let (mut next, mut lost) = (begin, 0);
     while next < end {
-        let line = follower.hear().unwrap().expect("it follows");
+        let line = follower.read_line().unwrap().expect("it follows");
         let numbers = line.strip_prefix("frames ").and_then(|line| line.split_once(" lost "));
         let (range, lost_now) = numbers.unwrap_or_else(|| panic!("{line:?}, expected frames"));
         let (first, last) = range.split_once("..").unwrap();
@@ -61,14 +61,14 @@ fn frames_up_to(follower: &mut Process, begin: u64, end: u64) -> u64 {
 }
 
 #[track_caller]
-fn hears(process: &mut Process, line: &str) {
-    assert_eq!(process.hear().unwrap().as_deref(), Some(line));
+fn expect_line(process: &mut Process, line: &str) {
+    assert_eq!(process.read_line().unwrap().as_deref(), Some(line));
 }
 
 #[track_caller]
 fn send(producer: &mut Process, line: &str) {
-    producer.say(line);
-    hears(producer, "done");
+    producer.send_line(line);
+    expect_line(producer, "done");
 }
 
 #[test]
@@ -76,26 +76,26 @@ fn send(producer: &mut Process, line: &str) {
 fn c_reads_what_rust_writes_and_sees_generations_descriptions_and_the_end() {
     let name = Name::new("rust-to-c");
     let mut follower = start("follow", "a", &name);
-    hears(&mut follower, "attached");
+    expect_line(&mut follower, "attached");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(Dtype::I32), &description("first"), 10).unwrap();
-    hears(&mut follower, "generation 0 epoch 1 of int32");
-    hears(&mut follower, "description first");
+    expect_line(&mut follower, "generation 0 epoch 1 of int32");
+    expect_line(&mut follower, "description first");
     (0..30).for_each(|_| write(&mut writer, 10));
     assert_eq!(frames_up_to(&mut follower, 0, 300), 0);
     writer.describe(&description("second")).unwrap();
     write(&mut writer, 5);
     // Either line may come first.
-    let mut lines = [follower.hear().unwrap().unwrap(), follower.hear().unwrap().unwrap()];
+    let mut lines = [follower.read_line().unwrap().unwrap(), follower.read_line().unwrap().unwrap()];
     lines.sort();
     assert_eq!(lines, ["description second", "frames 300..305 lost 0"]);
     writer.begin(&format(Dtype::U32), &description("third"), 10).unwrap();
-    hears(&mut follower, "generation 1 epoch 1 of uint32");
-    hears(&mut follower, "description third");
+    expect_line(&mut follower, "generation 1 epoch 1 of uint32");
+    expect_line(&mut follower, "description third");
     write(&mut writer, 2000);
     writer.close();
     assert!(frames_up_to(&mut follower, 0, 2000) < 2000);
-    hears(&mut follower, "closed");
+    expect_line(&mut follower, "closed");
     follower.end_well().unwrap();
 }
 
@@ -104,11 +104,11 @@ fn c_reads_what_rust_writes_and_sees_generations_descriptions_and_the_end() {
 fn a_reader_in_c_that_was_stopped_counts_what_it_lost() {
     let name = Name::new("stopped");
     let mut follower = start("follow", "b", &name);
-    hears(&mut follower, "attached");
+    expect_line(&mut follower, "attached");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(Dtype::I32), &description("first"), 10).unwrap();
-    hears(&mut follower, "generation 0 epoch 1 of int32");
-    hears(&mut follower, "description first");
+    expect_line(&mut follower, "generation 0 epoch 1 of int32");
+    expect_line(&mut follower, "description first");
     write(&mut writer, 10);
     assert_eq!(frames_up_to(&mut follower, 0, 10), 0);
     follower.signal(Signal::STOP);
@@ -117,7 +117,7 @@ fn a_reader_in_c_that_was_stopped_counts_what_it_lost() {
     let lost = frames_up_to(&mut follower, 10, 5010);
     assert!((4000..5000).contains(&lost), "{lost} lost of 5000, in a ring of 1000");
     writer.close();
-    hears(&mut follower, "closed");
+    expect_line(&mut follower, "closed");
     follower.end_well().unwrap();
 }
 
@@ -126,25 +126,25 @@ fn a_reader_in_c_that_was_stopped_counts_what_it_lost() {
 fn a_reader_in_c_sees_a_killed_writer_and_follows_the_one_that_takes_over() {
     let name = Name::new("killed");
     let mut follower = start("follow", "c", &name);
-    hears(&mut follower, "attached");
+    expect_line(&mut follower, "attached");
     let mut producer = start("produce", "c", &name);
-    hears(&mut producer, "ready");
+    expect_line(&mut producer, "ready");
     send(&mut producer, "begin first");
-    hears(&mut follower, "generation 0 epoch 1 of int32");
-    hears(&mut follower, "description first");
+    expect_line(&mut follower, "generation 0 epoch 1 of int32");
+    expect_line(&mut follower, "description first");
     send(&mut producer, "write 20");
     assert_eq!(frames_up_to(&mut follower, 0, 20), 0);
     producer.kill();
     producer.end_killed().unwrap();
-    hears(&mut follower, "dead");
+    expect_line(&mut follower, "dead");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     writer.begin(&format(Dtype::I32), &description("second"), 10).unwrap();
     write(&mut writer, 7);
-    hears(&mut follower, "generation 1 epoch 2 of int32");
-    hears(&mut follower, "description second");
+    expect_line(&mut follower, "generation 1 epoch 2 of int32");
+    expect_line(&mut follower, "description second");
     assert_eq!(frames_up_to(&mut follower, 0, 7), 0);
     writer.close();
-    hears(&mut follower, "closed");
+    expect_line(&mut follower, "closed");
     follower.end_well().unwrap();
 }
 
@@ -153,7 +153,7 @@ fn a_reader_in_c_sees_a_killed_writer_and_follows_the_one_that_takes_over() {
 fn rust_reads_what_c_writes_with_its_description_and_send_times() {
     let name = Name::new("c-to-rust");
     let mut producer = start("produce", "d", &name);
-    hears(&mut producer, "ready");
+    expect_line(&mut producer, "ready");
     let options = ReaderOptions::default().start(Start::Oldest);
     let mut reader = MessageReader::open(&name, options.clone()).unwrap();
     assert_eq!(reader.liveness(options.idle_after).unwrap(), Liveness::Waiting);
@@ -183,16 +183,16 @@ fn rust_reads_what_c_writes_with_its_description_and_send_times() {
 fn c_reads_what_c_writes() {
     let name = Name::new("c-to-c");
     let mut producer = start("produce", "e", &name);
-    hears(&mut producer, "ready");
+    expect_line(&mut producer, "ready");
     let mut follower = start("follow", "e", &name);
-    hears(&mut follower, "attached");
+    expect_line(&mut follower, "attached");
     send(&mut producer, "begin first");
     send(&mut producer, "write 100");
-    hears(&mut follower, "generation 0 epoch 1 of int32");
-    hears(&mut follower, "description first");
+    expect_line(&mut follower, "generation 0 epoch 1 of int32");
+    expect_line(&mut follower, "description first");
     assert_eq!(frames_up_to(&mut follower, 0, 100), 0);
     producer.end_well().unwrap();
-    hears(&mut follower, "closed");
+    expect_line(&mut follower, "closed");
     follower.end_well().unwrap();
 }
 
@@ -234,11 +234,11 @@ fn the_examples_print_what_comes_and_end_after_enough_frames_or_with_the_stream(
             "read.c" => format!("{frames} frames from 0 at 1.500 s, 0 lost: 0, ..."),
             _ => format!("{frames} frames from 0 at 1.5 s, 0 lost: 0, ..."),
         };
-        hears(&mut enough, &expected(4));
+        expect_line(&mut enough, &expected(4));
         enough.end_well().unwrap();
-        hears(&mut all, &expected(10));
+        expect_line(&mut all, &expected(10));
         begin_floats(&mut writer, 60);
-        assert!(all.hear().unwrap().unwrap().starts_with("frames are now 8 bytes"));
+        assert!(all.read_line().unwrap().unwrap().starts_with("frames are now 8 bytes"));
         writer.close();
         all.end_well().unwrap();
     }
@@ -249,7 +249,7 @@ fn the_examples_print_what_comes_and_end_after_enough_frames_or_with_the_stream(
 fn a_reader_in_rust_sees_a_writer_in_c_that_was_killed() {
     let name = Name::new("c-killed");
     let mut producer = start("produce", "f", &name);
-    hears(&mut producer, "ready");
+    expect_line(&mut producer, "ready");
     send(&mut producer, "begin first");
     send(&mut producer, "write 3");
     let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();

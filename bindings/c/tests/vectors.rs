@@ -42,7 +42,7 @@ fn a_reader_in_c_finds_what_is_expected_in_each_vector() {
             set_state(1);
         }
         let mut reader = start(Command::new(&program).arg(name));
-        let line = reader.hear().unwrap().expect("it reads the stream");
+        let line = reader.read_line().unwrap().expect("it reads the stream");
         let mut found: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let send_ns = found.as_object_mut().unwrap().remove("send_ns").unwrap();
         assert_eq!(send_ns, send_times(&expected, &send_ns));
@@ -54,8 +54,11 @@ fn a_reader_in_c_finds_what_is_expected_in_each_vector() {
         if closes {
             set_state(2);
         }
-        reader.say("again");
-        assert_eq!(json!(reader.hear().unwrap()), json!(if closes { "DORA_SHM_CLOSED" } else { "DORA_SHM_NOTHING" }));
+        reader.send_line("again");
+        assert_eq!(
+            json!(reader.read_line().unwrap()),
+            json!(if closes { "DORA_SHM_CLOSED" } else { "DORA_SHM_NOTHING" })
+        );
         reader.end_well().unwrap();
     }
 }

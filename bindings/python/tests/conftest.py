@@ -76,14 +76,14 @@ class Actor:
         command = [sys.executable, "-u", "-c", PRELUDE + textwrap.dedent(code), *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def line(self) -> str:
+    def read_line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def expect(self, word: str) -> None:
-        assert self.line() == word
+        assert self.read_line() == word
 
-    def send(self, word: str) -> None:
+    def send_line(self, word: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
@@ -106,7 +106,7 @@ import numpy as np
 import dora_shm
 name = sys.argv[1]
 def report(word): print(word, flush=True)
-def listen(): return sys.stdin.readline().strip()
+def read_line(): return sys.stdin.readline().strip()
 """
 
 

@@ -17,7 +17,7 @@ WRITER = """
     writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
     writer.write(np.full((3, 4), int(sys.argv[2])))
     report("written")
-    listen()
+    read_line()
     writer.close()
 """
 

@@ -257,7 +257,7 @@ def test_it_continues_with_the_next_writer(name: str, mirror: EZShmMirror, actor
         writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
         writer.write(np.full((3, 4), int(sys.argv[2])))
         report("written")
-        listen()
+        read_line()
         writer.close()
     """
     for round_, end in enumerate(["end", "kill", "end"]):

@@ -16,7 +16,7 @@ WRITER = """
     import time
     with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=10_000) as writer:
         report("begun")
-        listen()
+        read_line()
         for i in range(300):
             writer.write(np.full(4, i))
             time.sleep(0.0005)
@@ -29,7 +29,7 @@ def test_a_loop_that_sleeps_on_descriptors_gets_every_frame(name: str, actor) ->
     seen: list[int] = []
     with Reader(name) as reader, selectors.DefaultSelector() as selector:
         selector.register(reader, selectors.EVENT_READ)
-        writer.send("go")
+        writer.send_line("go")
         over = False
         while not over:
             assert selector.select(PATIENCE_S), f"no frame after {len(seen)} frames"
@@ -108,7 +108,7 @@ def test_async_for_gets_every_frame_and_lets_other_tasks_run(name: str, actor) -
 
         ticking = asyncio.create_task(tick())
         with Reader(name) as reader:
-            writer.send("go")
+            writer.send_line("go")
             async for chunk in reader:
                 seen.extend(chunk.samples[:, 0].tolist())
         ticking.cancel()
@@ -191,7 +191,7 @@ def test_the_interpreter_ends_with_a_reader_that_is_being_watched(name: str, act
         reader.fileno()
         threading.Thread(target=reader.wait, daemon=True).start()
         report("watching")
-        listen()
+        read_line()
     """)
     program.expect("watching")
     assert program.end() == 0

@@ -67,20 +67,20 @@ def test_read_of_n_waits_until_there_are_n(name: str, actor) -> None:
     writer = actor("""
         with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=100) as writer:
             report("begun")
-            while word := listen():
+            while word := read_line():
                 first, frames = map(int, word.split())
                 writer.write(np.arange(first * 4, (first + frames) * 4).reshape(frames, 4))
                 report("written")
     """)
     writer.expect("begun")
     with Reader(name, "oldest") as reader:
-        writer.send("0 3")
+        writer.send_line("0 3")
         writer.expect("written")
         started = time.monotonic()
         chunk = reader.read(5, timeout=0.1)
         assert len(chunk) == 3 and time.monotonic() - started >= 0.1
         for first in range(3, 10):
-            writer.send(f"{first} 1")
+            writer.send_line(f"{first} 1")
         chunk = reader.read(5, timeout=PATIENCE_S)
         np.testing.assert_array_equal(chunk.samples, counting(3, 5))
         assert chunk.messages[0].first == 3 and len(chunk.messages) == 5
@@ -95,11 +95,11 @@ def test_read_of_n_ends_with_the_stream(name: str, actor) -> None:
         with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=100) as writer:
             writer.write(np.zeros((3, 4), "int64"))
             report("written")
-            listen()
+            read_line()
     """)
     writer.expect("written")
     with Reader(name, "oldest") as reader:
-        writer.send("end")
+        writer.send_line("end")
         chunk = reader.read(1000, timeout=PATIENCE_S)
         assert len(chunk) == 3
         assert len(reader.read(1, timeout=0.01)) == 0
@@ -442,16 +442,16 @@ def test_wait_returns_whether_there_is_something(name: str, actor) -> None:
         writer = actor("""
             with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
                 report("begun")
-                listen()
+                read_line()
                 writer.write(np.zeros(4, "int64"))
-                listen()
+                read_line()
         """)
         writer.expect("begun")
         assert reader.wait(PATIENCE_S), "a stream has come"
         assert not reader.read() and reader.wait(0.01) == dora_shm.Wait.TIMED_OUT
-        writer.send("go")
+        writer.send_line("go")
         assert reader.wait() and len(reader.read()) == 1
-        writer.send("end")
+        writer.send_line("end")
         assert reader.wait(PATIENCE_S), "the stream has ended"
 
 
@@ -460,7 +460,7 @@ def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
         import time
         with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=1000) as writer:
             report("begun")
-            listen()
+            read_line()
             for i in range(50):
                 writer.write(np.full(4, i))
                 time.sleep(0.001)
@@ -468,14 +468,14 @@ def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
     writer = actor(code)
     writer.expect("begun")
     with Reader(name) as reader:
-        writer.send("go")
+        writer.send_line("go")
         values = [value for chunk in reader for value in chunk.samples[:, 0]]
         assert values == list(range(50))
         assert list(reader) == [], "the stream is over"
         writer = actor(code)
         writer.expect("begun")
         assert reader.wait(PATIENCE_S) and not reader.read(), "it is attached to the next writer's stream"
-        writer.send("go")
+        writer.send_line("go")
         assert [value for chunk in reader for value in chunk.samples[:, 0]] == list(range(50)), "the next writer's"
 
 
@@ -484,15 +484,15 @@ def test_a_for_loop_that_follows_continues_with_the_next_writer(name: str, actor
     code = """
         with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
             report("begun")
-            listen()
+            read_line()
             writer.write(np.full(4, int(sys.argv[2])))
-            listen()
+            read_line()
     """
     writer = actor(code, "1")
     writer.expect("begun")
     seen = []
     with Reader(name, follow=True) as reader:
-        writer.send("write")
+        writer.send_line("write")
         for chunk in reader:
             seen.extend(chunk.samples[:, 0].tolist())
             assert writer.end() == 0
@@ -500,7 +500,7 @@ def test_a_for_loop_that_follows_continues_with_the_next_writer(name: str, actor
                 break
             writer = actor(code, str(len(seen) + 1))
             writer.expect("begun")
-            writer.send("write")
+            writer.send_line("write")
     assert seen == [1, 2, 3]
 
 

@@ -132,7 +132,7 @@ def test_a_second_writer_of_a_name_is_refused(name: str, actor) -> None:
     other = actor("""
         with dora_shm.Writer(name, "int64", (4,), 1000.0):
             report("begun")
-            listen()
+            read_line()
     """)
     other.expect("begun")
     with pytest.raises(dora_shm.StreamBusyError, match=f"process {other.process.pid}"):
@@ -154,7 +154,7 @@ def test_a_program_that_ends_closes_the_streams_of_its_global_writers(name: str,
         writer = dora_shm.Writer(name, "int64", (4,), 1000.0)
         writer.itself = writer
         report("begun")
-        listen()
+        read_line()
     """)
     program.expect("begun")
     with Reader(name) as reader:

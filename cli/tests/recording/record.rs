@@ -213,7 +213,7 @@ fn a_writer_that_takes_over_from_a_killed_one_continues_in_the_same_recording() 
     let start = || {
         let mut source = roles::start("source", &[&name, "1000", "5", "float32"]);
         source.expect("begins").unwrap();
-        source.ask_for("write 5", DONE).unwrap();
+        source.request_expecting("write 5", DONE).unwrap();
         source
     };
     let mut writer = start();
@@ -221,12 +221,12 @@ fn a_writer_that_takes_over_from_a_killed_one_continues_in_the_same_recording() 
     let recorder = Running::start(dora_shm(&record));
     let has_some_of = |generations: usize| batches(&file).iter().filter(|of| !of.is_empty()).count() == generations;
     wait_until("the first writer is recorded", || has_some_of(1));
-    writer.ask_for("write 5", DONE).unwrap();
+    writer.request_expecting("write 5", DONE).unwrap();
     writer.kill_and_wait().unwrap();
     let mut writer = start();
     wait_until("the second writer is recorded", || has_some_of(2));
     // This writer closes the stream at its end.
-    writer.ask_for("write 5", DONE).unwrap();
+    writer.request_expecting("write 5", DONE).unwrap();
     writer.end_well().unwrap();
     let (code, stdout, stderr) = recorder.end();
     assert_eq!(code, Some(0), "{stderr}");

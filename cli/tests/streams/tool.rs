@@ -111,6 +111,6 @@ pub fn dead(name: &str) -> u32 {
 pub fn start_writer(name: &str) -> Process {
     let mut writer = roles::start("source", &[name, "200", "10", "float32"]);
     writer.expect("begins").unwrap();
-    writer.ask_for("write 5", DONE).unwrap();
+    writer.request_expecting("write 5", DONE).unwrap();
     writer
 }

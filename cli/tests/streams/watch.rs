@@ -20,7 +20,7 @@ impl Watch {
 
     #[track_caller]
     fn next(&mut self) -> Value {
-        let line = self.0.hear().unwrap().expect("it goes on");
+        let line = self.0.read_line().unwrap().expect("it goes on");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
@@ -111,7 +111,7 @@ fn watch_reports_a_writers_death_and_its_successor() {
     assert!(text.contains("took the stream over") && text.contains(&format!("process {}", second.pid())), "{text}");
     watch.expect("generation");
     let before = watch.status(|status| status["state"] == "live")["frames"].as_u64().unwrap();
-    second.ask_for("write 5", DONE).unwrap();
+    second.request_expecting("write 5", DONE).unwrap();
     let after = watch.status(|status| status["frames"].as_u64().unwrap() >= before + 5);
     assert_eq!(after["lost"], 0);
     watch.0.signal(rustix::process::Signal::TERM);

@@ -12,7 +12,7 @@ use dora_shm_node_kit::events::Stopper;
 use dora_shm_ring::{Message, MessageReader, ReaderOptions};
 use serde_json::{Map, Value, json};
 
-use crate::listener::{Listener, file, heard, socket, steps};
+use crate::listener::{Listener, file, printed_for, socket, steps};
 use crate::{PATIENCE, counted, input, last_status, opened, play, play_at, play_until, reader_of, signal, stream_name};
 
 const OPENED: [&str; 3] = ["buffer cleanup", "meta cleanup", "meta reset"];
@@ -21,8 +21,8 @@ const CLOSED: [&str; 3] = ["buffer cleanup", "meta cleanup", "close"];
 
 type RunningSink<'scope> = ScopedJoinHandle<'scope, (eyre::Result<()>, Vec<OutputJson>)>;
 
-fn all_heard(parts: &[&[&str]]) -> Vec<String> {
-    heard(&parts.concat())
+fn all_printed_for(parts: &[&[&str]]) -> Vec<String> {
+    printed_for(&parts.concat())
 }
 
 fn conn(path: &Path) -> (&'static str, &str) {
@@ -118,7 +118,7 @@ fn each_step_sends_the_strings_of_the_original() {
         ended.unwrap();
         assert_eq!(last_status(&outputs)["refused"], json!(0), "{}", scenario["name"]);
         let received = listener.until("end EOFError");
-        let expected: Vec<String> = heard(&expected).into_iter().chain(["end EOFError".into()]).collect();
+        let expected: Vec<String> = printed_for(&expected).into_iter().chain(["end EOFError".into()]).collect();
         assert_eq!(received, expected, "{}", scenario["name"]);
     }
 }
@@ -136,7 +136,7 @@ fn the_original_itself_sends_these_strings() {
 #[ignore = "needs ezmsg-tools 0.6: cargo xtask ezmsg"]
 fn a_graph_of_the_original_sends_its_listener_the_same_from_the_start_to_quit() {
     let path = socket("original-graph");
-    let expected = all_heard(&[&OPENED, &BEGUN, &CLOSED]);
+    let expected = all_printed_for(&[&OPENED, &BEGUN, &CLOSED]);
 
     let listener = Listener::start(&path, &["--quit-after", "aux updated"]);
     let output = Command::new(python("DORA_SHM_EZMSG06_PYTHON")).arg(file("original_graph.py")).arg(&path).output();
@@ -195,7 +195,7 @@ fn quit_closes_the_stream_and_ends_the_node_whatever_was_said_before() {
             let seen = reader.join().unwrap();
             assert_eq!((seen.messages.len() as u64 * 10, seen.lost), (frames, 0), "the stream was closed cleanly");
         });
-        assert_eq!(listener.until("end EOFError"), [heard(&CLOSED), vec!["end EOFError".into()]].concat());
+        assert_eq!(listener.until("end EOFError"), [printed_for(&CLOSED), vec!["end EOFError".into()]].concat());
     }
 }
 
@@ -210,13 +210,13 @@ fn a_listener_that_comes_late_leaves_and_comes_again_gets_the_current_state_and_
         for round in 0..3 {
             let mut listener = Listener::start(&path, &[]);
             listener.expect(&["accepted"]);
-            assert_eq!(listener.until("got aux updated"), all_heard(&[&OPENED, &BEGUN]), "round {round}");
+            assert_eq!(listener.until("got aux updated"), all_printed_for(&[&OPENED, &BEGUN]), "round {round}");
             match round {
                 // The listener hangs up, but keeps listening.
                 0 => {
                     listener.command("hang up");
                     listener.until("accepted");
-                    assert_eq!(listener.until("got aux updated"), all_heard(&[&OPENED, &BEGUN]));
+                    assert_eq!(listener.until("got aux updated"), all_printed_for(&[&OPENED, &BEGUN]));
                     listener.leave();
                 }
                 1 => listener.leave(),
@@ -224,9 +224,9 @@ fn a_listener_that_comes_late_leaves_and_comes_again_gets_the_current_state_and_
                 2 => {
                     listener.command("raw fffffffe");
                     listener.until("accepted");
-                    assert_eq!(listener.until("got aux updated"), all_heard(&[&OPENED, &BEGUN]));
+                    assert_eq!(listener.until("got aux updated"), all_printed_for(&[&OPENED, &BEGUN]));
                     stopper.stop();
-                    assert_eq!(listener.until("end EOFError")[..3], heard(&CLOSED));
+                    assert_eq!(listener.until("end EOFError")[..3], printed_for(&CLOSED));
                 }
                 _ => unreachable!(),
             }
@@ -265,7 +265,7 @@ fn a_listener_that_never_reads_costs_no_frame_and_does_not_keep_the_node_from_en
     // The listener gets only what the socket held, which is what was sent first: the sink did not wait for it to read.
     listener.command("read");
     let received = listener.until("end EOFError");
-    let expected = all_heard(&[&OPENED, &BEGUN, &["buffer cleanup"; CHANGES as usize]]);
+    let expected = all_printed_for(&[&OPENED, &BEGUN, &["buffer cleanup"; CHANGES as usize]]);
     let kept = received.len() - 1;
     assert!(kept < CHANGES as usize && received[..kept] == expected[..kept], "{received:?}");
 }
@@ -290,7 +290,7 @@ fn a_listener_that_reads_again_after_a_while_gets_the_strings_that_lead_to_the_c
         let received = listener.until("got aux updated");
         let cleanups = received.iter().filter(|line| *line == "got buffer cleanup").count();
         assert!(cleanups < 1500, "{cleanups} strings of 1500 changes");
-        assert!(received.ends_with(&heard(&BEGUN)), "{received:?}");
+        assert!(received.ends_with(&printed_for(&BEGUN)), "{received:?}");
         let again = received.iter().skip(4).position(|line| line == "got meta reset");
         assert!(again.is_some(), "the strings restart after those that were dropped: {received:?}");
         stopper.stop();
@@ -298,7 +298,7 @@ fn a_listener_that_reads_again_after_a_while_gets_the_strings_that_lead_to_the_c
         ended.unwrap();
         assert!(last_status(&outputs)["conn_dropped"].as_u64().unwrap() > 0);
     });
-    assert_eq!(listener.until("end EOFError")[..3], heard(&CLOSED));
+    assert_eq!(listener.until("end EOFError")[..3], printed_for(&CLOSED));
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn a_listener_that_talks_without_end_costs_no_frame_and_can_still_say_quit() {
         ended.unwrap();
         assert!(last_status(&outputs)["frames"].as_u64().unwrap() < 80_000, "it ended before the messages did");
     });
-    assert_eq!(listener.until("got close"), heard(&CLOSED));
+    assert_eq!(listener.until("got close"), printed_for(&CLOSED));
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn the_connection_moves_with_its_setting() {
     );
     ended.unwrap();
     let whole = |ends: &[&str]| {
-        let expected = all_heard(&[&OPENED, &BEGUN, ends]);
+        let expected = all_printed_for(&[&OPENED, &BEGUN, ends]);
         [vec!["accepted".into()], expected, vec!["end EOFError".into()]].concat()
     };
     assert_eq!(listeners[1].until("end EOFError"), whole(&["close"]));

@@ -86,7 +86,7 @@ impl Drop for Listener {
 }
 
 /// The lines that the listener prints for `strings`.
-pub fn heard(strings: &[&str]) -> Vec<String> {
+pub fn printed_for(strings: &[&str]) -> Vec<String> {
     strings.iter().map(|string| format!("got {string}")).collect()
 }
 

@@ -21,8 +21,8 @@ fn a_reader_maps_nothing_that_it_could_write() {
     let mut source = Source::new(&name, 100);
     source.write(10);
     let mut reader = roles::start("reader", &[&name]);
-    reader.ask_for("open", DONE).unwrap();
-    reader.ask_for("read 100", "Data(10)").unwrap();
+    reader.request_expecting("open", DONE).unwrap();
+    reader.request_expecting("read 100", "Data(10)").unwrap();
     let maps = fs::read_to_string(format!("/proc/{}/maps", reader.pid())).unwrap();
     reader.end_well().unwrap();
     let mappings: Vec<_> = maps.lines().filter(|line| line.contains("/sm_")).collect();
@@ -97,7 +97,7 @@ fn a_killed_writer_is_reported_dead_and_its_reader_continues_with_the_next_one()
     let mut reader = from_oldest(&name);
     let mut source = roles::start("source", &[&name, "100", "1", "int64"]);
     source.expect("begins").unwrap();
-    source.ask_for("write 10", DONE).unwrap();
+    source.request_expecting("write 10", DONE).unwrap();
     wait_ready(&mut reader);
     assert_eq!(drain(&mut reader, u64::MAX).read, 10);
     assert_eq!(reader.liveness(PATIENCE).unwrap(), Liveness::Live);
@@ -146,7 +146,7 @@ fn a_second_writer_is_refused_and_the_first_continues() {
     let error = Writer::create(&name, WriterOptions::default()).expect_err("refused");
     assert!(matches!(&error, Error::Live { .. }), "{error}");
     let mut other = roles::start("writer", &[&name]);
-    let answer = other.ask("create").unwrap().expect("it lives");
+    let answer = other.request("create").unwrap().expect("it lives");
     assert!(answer.starts_with("failed: Live"), "{answer}");
     other.end_well().unwrap();
     source.write(10);

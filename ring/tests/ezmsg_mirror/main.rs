@@ -60,7 +60,7 @@ impl Mirror {
 
     #[track_caller]
     fn call(&mut self, command: Value) -> Value {
-        let line = self.0.ask(&command.to_string()).unwrap().expect("the mirror's process is running");
+        let line = self.0.request(&command.to_string()).unwrap().expect("the mirror's process is running");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{command}: {answer}");
         answer["answer"].take()
@@ -167,8 +167,8 @@ fn the_mirror_reads_dims_axes_labels_units_attributes_and_key() {
     };
     source.writer.describe(&described).unwrap();
     let mut mirror = Mirror::open(&name);
-    let mut says = mirror.describe();
-    says.as_object_mut().unwrap().remove("metadata_changes");
+    let mut description = mirror.describe();
+    description.as_object_mut().unwrap().remove("metadata_changes");
     let array = |kind: &str, values: Value| json!({"array": kind, "names": [], "values": values});
     let expected = json!({
         "dims": ["time", "ch"],
@@ -196,7 +196,7 @@ fn the_mirror_reads_dims_axes_labels_units_attributes_and_key() {
             "when": {"datetime64[ns]": 1_700_000_000_123_456_789_i64},
         },
     });
-    assert_eq!(says, expected);
+    assert_eq!(description, expected);
     // The header's own key is the one in force when the generation began.
     source.writer.begin(&format(100), &described, 1).unwrap();
     assert_eq!(mirror.header()["key"], "eeg/headset-1 ö");
@@ -290,9 +290,9 @@ fn descriptions_are_followed_when_they_shrink_and_their_length_never_does() {
         source.writer.describe(&Description { axes, ..description() }).unwrap();
         source.write(2);
         mirror.expect_positions(source.position - 2..source.position);
-        let says = mirror.describe();
-        assert_eq!(says["axes"]["ch"]["data"]["values"], json!([label, "Cz"]));
-        assert_eq!(says["metadata_changes"], change + 2, "the one that `begin` published, and each change");
+        let description = mirror.describe();
+        assert_eq!(description["axes"]["ch"]["data"]["values"], json!([label, "Cz"]));
+        assert_eq!(description["metadata_changes"], change + 2, "the one that `begin` published, and each change");
         let now = mirror.header()["aux_nbytes"].as_u64().unwrap();
         assert!(now >= length, "{now} bytes after {length}");
         length = now;
@@ -335,7 +335,7 @@ fn a_mirror_stays_attached_when_a_killed_writer_is_taken_over() {
     let name = Name::new("mirror-takeover");
     let mut first = roles::start("source", &[&name, "100", "1", "int64"]);
     first.expect("begins").unwrap();
-    first.ask_for("write 10", DONE).unwrap();
+    first.request_expecting("write 10", DONE).unwrap();
     let mut mirror = Mirror::open(&name);
     mirror.expect_positions(0..10);
     first.kill_and_wait().unwrap();

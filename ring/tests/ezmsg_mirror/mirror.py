@@ -116,7 +116,7 @@ class Commands:
                 strings.append(argument)
             if opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
                 names.append(argument or ".".join(strings[-2:]))
-        return {"header": header_of(meta), "says": plain(decode_aux(blob)), "names": sorted(set(names))}
+        return {"header": header_of(meta), "description": plain(decode_aux(blob)), "names": sorted(set(names))}
 
 
 def main():

@@ -26,10 +26,10 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
     let (mut generation, mut next) = (0, 0);
     let mut came = [0_u64; RINGS.len()];
     let mut stops = BTreeMap::<String, u64>::new();
-    while let Some(line) = source.hear().unwrap() {
+    while let Some(line) = source.read_line().unwrap() {
         if line == "begins" || line == DONE {
             match orders.pop_front() {
-                Some(order) => source.say(&order),
+                Some(order) => source.send_line(&order),
                 None => break,
             }
             continue;
@@ -58,7 +58,7 @@ fn a_poll_between_any_two_stores_finds_no_false_overflow_and_no_frame_twice() {
                 came[generation as usize] += 1;
             }
         }
-        source.say("go on");
+        source.send_line("go on");
     }
     source.end_well().unwrap();
     assert_eq!(came, [CHUNKS * CHUNK; RINGS.len()], "each frame is received once");

@@ -49,12 +49,12 @@ impl Original {
 
     /// Sends a command whose answer is read later.
     fn begin(&mut self, command: Value) {
-        self.process.say(&command.to_string());
+        self.process.send_line(&command.to_string());
     }
 
     #[track_caller]
     fn answer(&mut self) -> Value {
-        let line = self.process.hear().unwrap().expect("ezmsg's process is running");
+        let line = self.process.read_line().unwrap().expect("ezmsg's process is running");
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(answer.get("raised").is_none(), "{answer}");
         answer["answer"].take()

@@ -57,11 +57,11 @@ fn a_process_that_may_write_a_segment_can_kill_its_readers_by_truncating_it_and_
     // AddressSanitizer would handle the signal and end the process itself.
     let environment = [("ASAN_OPTIONS", "handle_sigbus=0")];
     let mut victim = roles::start_with("reader", &[&specimen.name], &environment);
-    victim.ask_for("open", DONE).unwrap();
-    victim.ask_for("read 1", "Data(1)").unwrap();
+    victim.request_expecting("open", DONE).unwrap();
+    victim.request_expecting("read 1", "Data(1)").unwrap();
     let [_, ring, _] = specimen.paths();
     std::fs::OpenOptions::new().write(true).open(ring).unwrap().set_len(0).unwrap();
-    victim.say("read 100");
+    victim.send_line("read 100");
     let status = victim.end().unwrap();
     assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
     take_name(&specimen.name);

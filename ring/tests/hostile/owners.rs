@@ -90,15 +90,15 @@ fn the_mode_decides_which_other_users_may_read_and_none_can_write_or_remove() {
         };
         let mut intruder = start("intruder");
         for attempt in 0..2 * 6 + 1 {
-            assert_eq!(intruder.hear().unwrap().as_deref(), Some(REFUSED), "attempt {attempt}");
+            assert_eq!(intruder.read_line().unwrap().as_deref(), Some(REFUSED), "attempt {attempt}");
         }
         intruder.end_well().unwrap();
         let mut reader = start("reader");
         if may_read {
-            reader.ask_for("open", DONE).unwrap();
-            reader.ask_for("read 100", "Data(5)").unwrap();
+            reader.request_expecting("open", DONE).unwrap();
+            reader.request_expecting("read 100", "Data(5)").unwrap();
         } else {
-            let answer = reader.ask("open").unwrap().expect("it lives");
+            let answer = reader.request("open").unwrap().expect("it lives");
             assert!(answer.starts_with("failed: Permission"), "{answer}");
         }
         reader.end_well().unwrap();

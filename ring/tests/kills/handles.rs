@@ -21,12 +21,12 @@ fn dropping_an_old_handle_leaves_a_new_stream_of_that_name_alone() {
     let mut other = roles::start("writer", &[&name]);
     loop {
         segments::remove(&name);
-        if other.ask("create").unwrap().as_deref() == Some(DONE) {
+        if other.request("create").unwrap().as_deref() == Some(DONE) {
             break;
         }
     }
-    other.ask_for("begin 4 64 4 first", DONE).unwrap();
-    other.ask_for("write 5", DONE).unwrap();
+    other.request_expecting("begin 4 64 4 first", DONE).unwrap();
+    other.request_expecting("write 5", DONE).unwrap();
     let theirs = segments::of(&name);
     assert_eq!(theirs.len(), 6);
     drop(old);
@@ -52,7 +52,7 @@ fn a_writer_that_lost_its_header_to_another_writer_reports_it_and_takes_it_back_
     std::fs::remove_file(anchor(&public)).unwrap();
     std::fs::remove_file(&public).unwrap();
     let mut other = roles::start_writer(&name, 64);
-    other.ask_for("write 5", DONE).unwrap();
+    other.request_expecting("write 5", DONE).unwrap();
     let mut refused = Ok(());
     wait_until("it notices", || {
         refused = old.maintain();

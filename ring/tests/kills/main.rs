@@ -184,13 +184,13 @@ fn readers_that_are_killed_at_any_moment_leave_nothing_and_do_not_disturb_the_st
 fn descriptions_replaced_by_a_dead_writer_are_removed_by_the_next_one() {
     let name = Name::new("replaced");
     let mut writer = roles::start("writer", &[&name]);
-    writer.ask_for("create keep-replaced", DONE).unwrap();
-    writer.ask_for("begin 4 64 4 first", DONE).unwrap();
+    writer.request_expecting("create keep-replaced", DONE).unwrap();
+    writer.request_expecting("begin 4 64 4 first", DONE).unwrap();
     for key in 0..20 {
-        writer.ask_for(&format!("describe {key}"), DONE).unwrap();
+        writer.request_expecting(&format!("describe {key}"), DONE).unwrap();
     }
     // Before the writer removes the descriptions that it has kept.
-    writer.say("die");
+    writer.send_line("die");
     writer.end_killed().unwrap();
     assert!(segments::of(&name).len() > 6, "expected kept descriptions");
     let writer = Writer::create(&name, WriterOptions::default()).unwrap();
@@ -202,12 +202,12 @@ fn descriptions_replaced_by_a_dead_writer_are_removed_by_the_next_one() {
 fn a_zombie_is_dead_and_its_stream_is_taken_over() {
     let name = Name::new("zombie");
     let mut writing = roles::start_writer(&name, 64);
-    writing.ask_for("write 5", DONE).unwrap();
+    writing.request_expecting("write 5", DONE).unwrap();
     let mut reader = Reader::open(&name, oldest()).unwrap();
     let mut frames = Frames::new();
     assert!(reader.read(&mut frames, u64::MAX).unwrap().is_data());
     writing.kill();
-    writing.comes_to('Z').unwrap();
+    writing.wait_for_state('Z').unwrap();
     let started = Instant::now();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Timeout(Liveness::Dead));
     assert!(started.elapsed() < PATIENCE, "the death is reported long before the wait's end");
@@ -222,20 +222,20 @@ fn a_zombie_is_dead_and_its_stream_is_taken_over() {
 fn a_stopped_writer_is_idle_keeps_its_stream_and_continues() {
     let name = Name::new("stopped");
     let mut writing = roles::start_writer(&name, 64);
-    writing.ask_for("write 5", DONE).unwrap();
+    writing.request_expecting("write 5", DONE).unwrap();
     let mut reader = Follower::of_frames(
         Reader::open(&name, oldest().idle_after(Duration::from_millis(1))).unwrap(),
         Ledger::default(),
     );
     reader.drain().unwrap();
     writing.signal(Signal::STOP);
-    writing.comes_to('T').unwrap();
+    writing.wait_for_state('T').unwrap();
     assert_eq!(reader.wait(Duration::from_millis(300)).unwrap(), Wait::Timeout(Liveness::Idle));
     match Writer::create(&name, WriterOptions::default()) {
         Err(Error::Live { pid, .. }) => assert_eq!(pid, Some(writing.pid())),
         other => panic!("{other:?}"),
     }
-    writing.say("write 1");
+    writing.send_line("write 1");
     writing.signal(Signal::CONT);
     writing.expect(DONE).unwrap();
     assert_eq!(reader.wait(PATIENCE).unwrap(), Wait::Ready);
@@ -292,7 +292,7 @@ fn of_six_contenders_for_a_name_never_two_own_it() {
 fn kill_contender(mut contender: Process) -> u64 {
     contender.kill();
     let mut owned = 0;
-    while let Some(line) = contender.hear().unwrap() {
+    while let Some(line) = contender.read_line().unwrap() {
         assert_eq!(line, "owned");
         owned += 1;
     }

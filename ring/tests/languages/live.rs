@@ -85,7 +85,7 @@ pub fn follow(language: &str, mut program: Command) {
     let name = Name::new(&format!("follow-{language}"));
     let mut program = Process::start(program.args(["follow", &name])).unwrap();
     let mut ledger = Ledger::default();
-    assert_eq!(ledger.enter(program.hear().unwrap()), "waits");
+    assert_eq!(ledger.enter(program.read_line().unwrap()), "waits");
     let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
     let mut rng = Rng::new(7);
     for (generation, (shape, frames)) in RINGS.into_iter().enumerate() {
@@ -97,7 +97,7 @@ pub fn follow(language: &str, mut program: Command) {
             assert!(Instant::now() < deadline, "generation {generation}: {ledger:?}");
             let weather = Weather::next(&mut rng, frames);
             weather.pass(&mut rng, |frames| write(&mut writer, generation as u64, frames));
-            while let Some(line) = program.try_hear() {
+            while let Some(line) = program.try_read_line() {
                 ledger.enter(Some(line));
             }
         }
@@ -113,7 +113,7 @@ pub fn follow(language: &str, mut program: Command) {
     }
     let written = writer.stream_position();
     drop(writer);
-    while ledger.enter(program.hear().unwrap()) != "closed" {}
+    while ledger.enter(program.read_line().unwrap()) != "closed" {}
     assert_eq!(ledger.read + ledger.lost_in_all, written, "{ledger:?}");
     program.end_well().unwrap();
     println!("{language}: {ledger:?}");

@@ -19,10 +19,10 @@ pub fn all(program: fn() -> Command) {
         let _taken = reservation.place(&case, name);
         println!("case {case}");
         let output = program().args(["all", name]).output().expect("the language's program");
-        let said = String::from_utf8(output.stdout).unwrap();
-        let complained = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}{complained}");
-        let found = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{complained}"));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stdout}{stderr}");
+        let found = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"));
         compare(found, &expected);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dora_shm_ring::{Error, ReaderOptions, Start};
 use dora_shm_testkit::follower::{Follower, Kind, Step};
 use dora_shm_testkit::ledger::Ledger;
-use dora_shm_testkit::process::tell;
+use dora_shm_testkit::process::print_line;
 use dora_shm_testkit::rng::Rng;
 use dora_shm_testkit::signal;
 
@@ -61,12 +61,12 @@ pub fn attacher(mut rng: Rng, name: &str) -> eyre::Result<()> {
         }
         attaches += 1;
         if attaches == 100 {
-            tell(&format!("{FAULTS_MARK}{attaches}"));
+            print_line(&format!("{FAULTS_MARK}{attaches}"));
             attaches = 0;
         }
         Ok(())
     })?;
-    tell(&format!("{FAULTS_MARK}{attaches}"));
+    print_line(&format!("{FAULTS_MARK}{attaches}"));
     counters.report_rest();
     Ok(())
 }

@@ -45,7 +45,7 @@ fn failed(error: dora_shm_ring::Error) -> String {
 /// under load.
 fn wrap_round(fixture: &Fixture) -> Outcome {
     let mut writer = fixture.start(Role::Writer, &[&fixture.name])?;
-    ["create", "begin 4 64 4 first", "write 5"].iter().try_for_each(|line| writer.ask_for(line, DONE))?;
+    ["create", "begin 4 64 4 first", "write 5"].iter().try_for_each(|line| writer.request_expecting(line, DONE))?;
     writer.kill_and_wait()?;
     move_before_the_wrap(&fixture.name)?;
     fixture.counters.faults(4);

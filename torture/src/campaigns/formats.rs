@@ -6,7 +6,7 @@ use std::time::Duration;
 use dora_shm_ring::Writer;
 use dora_shm_testkit::follower::Kind;
 use dora_shm_testkit::ledger::Ledger;
-use dora_shm_testkit::process::tell;
+use dora_shm_testkit::process::print_line;
 use dora_shm_testkit::rng::Rng;
 use dora_shm_testkit::signal;
 use rustix::process::Signal;
@@ -55,18 +55,18 @@ pub fn run(fixture: &Fixture) -> Outcome {
 pub fn changer(mut rng: Rng, name: &str) -> eyre::Result<()> {
     let mut writer = create_patiently(name)?;
     change(&mut writer, &mut rng)?;
-    tell("begins");
+    print_line("begins");
     let ended = input_ends();
     let mut changes = 0;
     while !ended.load(std::sync::atomic::Ordering::Relaxed) {
         change(&mut writer, &mut rng)?;
         changes += 1;
         if changes == 100 {
-            tell(&format!("{FAULTS_MARK}{changes}"));
+            print_line(&format!("{FAULTS_MARK}{changes}"));
             changes = 0;
         }
     }
-    tell(&format!("{FAULTS_MARK}{changes}"));
+    print_line(&format!("{FAULTS_MARK}{changes}"));
     if rng.one_in(2) {
         std::process::exit(0);
     }

@@ -12,7 +12,7 @@ use dora_shm_testkit::PATIENCE;
 use dora_shm_testkit::follower::{Follower, Kind, oldest};
 use dora_shm_testkit::ledger::Ledger;
 use dora_shm_testkit::probe;
-use dora_shm_testkit::process::tell;
+use dora_shm_testkit::process::print_line;
 use dora_shm_testkit::rng::Rng;
 use dora_shm_testkit::segments;
 use dora_shm_testkit::segments::{Snapshot, footer_at, header_at, trailer_at};
@@ -200,7 +200,7 @@ fn spoil(fixture: &Fixture, field: Field, rng: &mut Rng) -> Option<u64> {
 pub fn victim(kind: Kind, mut rng: Rng, name: &str) -> eyre::Result<()> {
     setrlimit(Resource::As, Rlimit { current: Some(VICTIM_BYTES), maximum: Some(VICTIM_BYTES) })?;
     let counters = Counters::of_role();
-    tell("begins");
+    print_line("begins");
     until_input_ends(|| {
         let start = [Start::Oldest, Start::Newest, Start::Last(20)][rng.below(3) as usize];
         let options = ReaderOptions::default().start(start);

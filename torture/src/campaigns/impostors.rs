@@ -7,7 +7,7 @@ use dora_shm_ring::{Error, streams};
 use dora_shm_testkit::follower::oldest;
 use dora_shm_testkit::impostors::{Answer, NOBODY, check_readers, check_writers};
 use dora_shm_testkit::probe;
-use dora_shm_testkit::process::{Process, listen, tell};
+use dora_shm_testkit::process::{Process, print_line, read_line};
 use dora_shm_testkit::specimen::Specimen;
 use rustix::process::{Gid, Uid};
 
@@ -21,7 +21,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
     let specimen = Specimen::new(&format!("{}/specimen", fixture.name));
     let specimen = specimen.map_err(|error| format!("the specimen: {error:?}"))?;
     let mut prober = fixture.start(Role::Prober, &[&specimen.name])?;
-    fixture.counters.faults(check_readers(&specimen, || ask(&mut prober, "probe"))?);
+    fixture.counters.faults(check_readers(&specimen, || request(&mut prober, "probe"))?);
     probe_as_nobody(fixture, &specimen, &mut prober)?;
     prober.end_well()?;
     fixture.counters.faults(check_writers(&specimen)?);
@@ -29,9 +29,9 @@ pub fn run(fixture: &Fixture) -> Outcome {
 }
 
 /// Sends a line to a prober, which must respond in time and must not crash.
-fn ask(prober: &mut Process, line: &str) -> Result<Answer, String> {
+fn request(prober: &mut Process, line: &str) -> Result<Answer, String> {
     let started = Instant::now();
-    let answer = prober.ask(line)?.ok_or("a reader crashed")?;
+    let answer = prober.request(line)?.ok_or("a reader crashed")?;
     if started.elapsed() > ANSWER {
         return Err(format!("the response {answer:?} took {:?}, expected at most {ANSWER:?}", started.elapsed()));
     }
@@ -48,7 +48,7 @@ const BECOME_NOBODY: &str = "become nobody";
 
 /// Another user may read a stream that is readable for all users, if the reader names the owner, and no other stream.
 fn probe_as_nobody(fixture: &Fixture, specimen: &Specimen, prober: &mut Process) -> Outcome {
-    if ask(prober, BECOME_NOBODY).is_err() {
+    if request(prober, BECOME_NOBODY).is_err() {
         fixture
             .counters
             .note("reading as another user was skipped, since this process cannot change its user".to_owned());
@@ -62,7 +62,7 @@ fn probe_as_nobody(fixture: &Fixture, specimen: &Specimen, prober: &mut Process)
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         fixture.counters.fault();
-        let answer = ask(prober, "probe")?;
+        let answer = request(prober, "probe")?;
         if answer != expected {
             return Err(format!("mode {mode:o}, as another user: {answer:?}, expected {expected:?}"));
         }
@@ -73,7 +73,7 @@ fn probe_as_nobody(fixture: &Fixture, specimen: &Specimen, prober: &mut Process)
 /// The role that probes the files of a stream's name, once for each line of its input.
 pub fn prober(name: &str) -> eyre::Result<()> {
     let mut owner = None;
-    while let Some(line) = listen() {
+    while let Some(line) = read_line() {
         let answer = if line == BECOME_NOBODY {
             owner = Some(0);
             become_nobody().map_or_else(|errno| errno.to_string(), |()| FINE.to_owned())
@@ -87,7 +87,7 @@ pub fn prober(name: &str) -> eyre::Result<()> {
                 Err(error) => format!("error: {error:?}"),
             }
         };
-        tell(&answer);
+        print_line(&answer);
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ impl Killing<'_> {
         self.counts.writers += 1;
         fixture.counters.fault();
         if rng.one_in(8) {
-            writer.comes_to('Z')?;
+            writer.wait_for_state('Z')?;
             self.counts.zombies += 1;
             self.zombies.push(writer);
             if self.zombies.len() > ZOMBIES {
@@ -79,7 +79,7 @@ impl Killing<'_> {
     fn stop_a_writer(&mut self, writer: &Process, rng: &mut Rng) -> Outcome {
         let fixture = self.fixture;
         writer.signal(Signal::STOP);
-        writer.comes_to('T')?;
+        writer.wait_for_state('T')?;
         fixture.counters.fault();
         self.counts.stops += 1;
         // If the writer was stopped between two streams or while it created one, readers find no stream.

@@ -47,7 +47,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
 fn end(mut contender: Process) -> Result<u64, String> {
     contender.kill();
     let mut owned = 0;
-    while let Some(line) = contender.hear()? {
+    while let Some(line) = contender.read_line()? {
         match line.as_str() {
             "begins" => {}
             "owned" => owned += 1,

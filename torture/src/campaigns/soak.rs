@@ -6,7 +6,7 @@ use dora_shm_ring::ReaderOptions;
 use dora_shm_testkit::PATIENCE;
 use dora_shm_testkit::follower::{Follower, Kind, Step};
 use dora_shm_testkit::ledger::Ledger;
-use dora_shm_testkit::process::{listen, tell};
+use dora_shm_testkit::process::{print_line, read_line};
 use dora_shm_testkit::rng::Rng;
 use dora_shm_testkit::signal;
 
@@ -33,12 +33,12 @@ pub fn run(fixture: &Fixture) -> Outcome {
     }
     let seconds = fixture.started.elapsed().as_secs_f64();
     let frames = fixture.counters.counts().frames;
-    writer.say("end");
-    let total = writer.hear()?.ok_or("the writer ended before the command to end")?;
+    writer.send_line("end");
+    let total = writer.read_line()?.ok_or("the writer ended before the command to end")?;
     let mut lost = 0;
     for reader in &mut readers {
-        reader.say(&total);
-        let total_lost = reader.hear()?.ok_or("a reader ended before it had accounted for all frames")?;
+        reader.send_line(&total);
+        let total_lost = reader.read_line()?.ok_or("a reader ended before it had accounted for all frames")?;
         lost += total_lost
             .parse::<u64>()
             .map_err(|_| format!("a reader printed {total_lost:?}, expected the number of lost frames"))?;
@@ -59,7 +59,7 @@ pub fn run(fixture: &Fixture) -> Outcome {
 pub fn flood(mut rng: Rng, name: &str) -> eyre::Result<()> {
     let mut writer = create_patiently(name)?;
     writer.begin(&signal::format(RING_FRAMES), &signal::description("writer"), 1024)?;
-    tell("begins");
+    print_line("begins");
     let order = input_line();
     let mut buffer = Vec::new();
     while order.lock().is_ok_and(|line| line.is_none()) {
@@ -72,7 +72,7 @@ pub fn flood(mut rng: Rng, name: &str) -> eyre::Result<()> {
             }
         }
     }
-    tell(&format!("{} {}", writer.stream_id(), writer.stream_position()));
+    print_line(&format!("{} {}", writer.stream_id(), writer.stream_position()));
     // The stream stays open until all readers have read it to its end.
     let ended = input_ends();
     while !ended.load(std::sync::atomic::Ordering::Relaxed) {
@@ -86,9 +86,9 @@ fn input_line() -> std::sync::Arc<std::sync::Mutex<Option<String>>> {
     let line = std::sync::Arc::new(std::sync::Mutex::new(None));
     let received = line.clone();
     std::thread::spawn(move || {
-        let heard = listen().unwrap_or_default();
+        let sent = read_line().unwrap_or_default();
         if let Ok(mut received) = received.lock() {
-            *received = Some(heard);
+            *received = Some(sent);
         }
     });
     line
@@ -97,7 +97,7 @@ fn input_line() -> std::sync::Arc<std::sync::Mutex<Option<String>>> {
 pub fn read_flood(kind: Kind, name: &str) -> eyre::Result<()> {
     let counters = Counters::of_role();
     let mut follower = Follower::open(name, kind, &ReaderOptions::default(), Ledger::default())?;
-    tell("begins");
+    print_line("begins");
     let order = input_line();
     let mut last_chance = None;
     loop {
@@ -117,7 +117,7 @@ pub fn read_flood(kind: Kind, name: &str) -> eyre::Result<()> {
         }
     }
     counters.report_rest();
-    tell(&follower.lost().to_string());
+    print_line(&follower.lost().to_string());
     Ok(())
 }
 
