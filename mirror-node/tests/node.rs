@@ -1,7 +1,6 @@
 //! The whole mirror without a daemon: a real stream in, the recorded outputs out.
 
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use dora_node_api::DoraNode;
 use dora_node_api::integration_testing::integration_testing_format::{IncomingEvent, TimedIncomingEvent};
@@ -13,19 +12,8 @@ use dora_shm_mirror::{Opened, run};
 use dora_shm_node_kit::events::Stopper;
 use dora_shm_node_kit::settings::{MirrorSettings, NodeEnv};
 use dora_shm_ring::{Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten};
+use dora_shm_testkit::wait_until;
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until `condition` holds. It sleeps between two polls, so that the threads it waits for can run.
-#[track_caller]
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < end, "timed out: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 fn stream_name(test: &str) -> String {
     format!("dora-shm-mirror-test/{}/{test}", std::process::id())

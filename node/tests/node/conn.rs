@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
 
 use dora_node_api::Parameter;
 use dora_node_api::integration_testing::OutputJson;
 use dora_node_api::integration_testing::integration_testing_format::IncomingEvent;
 use dora_shm_node_kit::events::Stopper;
 use dora_shm_ring::{Message, MessageReader, ReaderOptions};
+use dora_shm_testkit::wait_until;
 use serde_json::{Map, Value, json};
 
 use crate::listener::{Listener, file, printed_for, socket, steps};
-use crate::{PATIENCE, counted, input, last_status, opened, play, play_at, play_until, reader_of, signal, stream_name};
+use crate::{counted, input, last_status, opened, play, play_at, play_until, reader_of, signal, stream_name};
 
 const OPENED: [&str; 3] = ["buffer cleanup", "meta cleanup", "meta reset"];
 const BEGUN: [&str; 4] = ["begin update", "meta updated", "buffer reset", "aux updated"];
@@ -108,7 +108,7 @@ fn each_step_sends_the_strings_of_the_original() {
         }
 
         let path = socket(&format!("steps-{index}"));
-        let listener = Listener::start(&path, &[]);
+        let mut listener = Listener::start(&path, &[]);
         let duration = current["buf_dur"].to_string();
         let axis = current["axis"].as_str().map(|axis| ("AXIS", axis));
         let own: Vec<_> = [("BUF_DUR", &*duration), conn(&path)].into_iter().chain(axis).collect();
@@ -138,7 +138,7 @@ fn a_graph_of_the_original_sends_its_listener_the_same_from_the_start_to_quit() 
     let path = socket("original-graph");
     let expected = all_printed_for(&[&OPENED, &BEGUN, &CLOSED]);
 
-    let listener = Listener::start(&path, &["--quit-after", "aux updated"]);
+    let mut listener = Listener::start(&path, &["--quit-after", "aux updated"]);
     let output = Command::new(python("DORA_SHM_EZMSG06_PYTHON")).arg(file("original_graph.py")).arg(&path).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", printed(&output));
@@ -146,7 +146,7 @@ fn a_graph_of_the_original_sends_its_listener_the_same_from_the_start_to_quit() 
     let of_the_original = listener.until("end EOFError");
     drop(listener);
 
-    let listener = Listener::start(&path, &["--quit-after", "aux updated"]);
+    let mut listener = Listener::start(&path, &["--quit-after", "aux updated"]);
     let (ended, _) =
         play(opened(&stream_name("original-graph"), &[conn(&path)]), (0..4000).map(|i| signal(10 * i, 10)).collect());
     ended.unwrap();
@@ -175,16 +175,16 @@ fn quit_closes_the_stream_and_ends_the_node_whatever_was_said_before() {
             let reader = reader_of(&name);
             let (_, sink) = running(scope, &name, &path);
             listener.until("got aux updated");
-            listener.command("send hello");
-            listener.command(&format!("send {}", "quit ".repeat(5000)));
+            listener.send_line("send hello");
+            listener.send_line(&format!("send {}", "quit ".repeat(5000)));
             // A pickle that would create a file, a pickled number, and bytes that are not a pickle.
             let evil = std::env::temp_dir().join(format!("dora-shm-conn-evil-{}", std::process::id()));
             let pickle = format!("cos\nsystem\n(Vtouch {}\ntR.", evil.display());
             for bytes in [pickle.as_bytes(), b"\x80\x04K\x07.", b"", b"\xff\xff\xff\xff"] {
                 let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                listener.command(&format!("bytes {digits}"));
+                listener.send_line(&format!("bytes {digits}"));
             }
-            listener.command(&format!("pickle {protocol} quit"));
+            listener.send_line(&format!("pickle {protocol} quit"));
             let (ended, outputs) = sink.join().unwrap();
             ended.unwrap();
             assert!(!evil.exists(), "what a listener sends is never executed");
@@ -214,7 +214,7 @@ fn a_listener_that_comes_late_leaves_and_comes_again_gets_the_current_state_and_
             match round {
                 // The listener hangs up, but keeps listening.
                 0 => {
-                    listener.command("hang up");
+                    listener.send_line("hang up");
                     listener.until("accepted");
                     assert_eq!(listener.until("got aux updated"), all_printed_for(&[&OPENED, &BEGUN]));
                     listener.leave();
@@ -222,7 +222,7 @@ fn a_listener_that_comes_late_leaves_and_comes_again_gets_the_current_state_and_
                 1 => listener.leave(),
                 // The listener sends bytes that are not a message: the sink hangs up and connects again.
                 2 => {
-                    listener.command("raw fffffffe");
+                    listener.send_line("raw fffffffe");
                     listener.until("accepted");
                     assert_eq!(listener.until("got aux updated"), all_printed_for(&[&OPENED, &BEGUN]));
                     stopper.stop();
@@ -263,7 +263,7 @@ fn a_listener_that_never_reads_costs_no_frame_and_does_not_keep_the_node_from_en
     assert!(status["conn_dropped"].as_u64().unwrap() > 0, "{status}");
 
     // The listener gets only what the socket held, which is what was sent first: the sink did not wait for it to read.
-    listener.command("read");
+    listener.send_line("read");
     let received = listener.until("end EOFError");
     let expected = all_printed_for(&[&OPENED, &BEGUN, &["buffer cleanup"; CHANGES as usize]]);
     let kept = received.len() - 1;
@@ -285,7 +285,7 @@ fn a_listener_that_reads_again_after_a_while_gets_the_strings_that_lead_to_the_c
     std::thread::scope(|scope| {
         let sink = scope.spawn(move || play_at(opened, events, signalled));
         next_message(&mut MessageReader::open(&name, ReaderOptions::default()).unwrap());
-        listener.command("read");
+        listener.send_line("read");
         // Whatever came before, the strings end with the whole current state.
         let received = listener.until("got aux updated");
         let cleanups = received.iter().filter(|line| *line == "got buffer cleanup").count();
@@ -309,11 +309,11 @@ fn a_listener_that_talks_without_end_costs_no_frame_and_can_still_say_quit() {
         let mut reader = MessageReader::open(&name, ReaderOptions::default()).unwrap();
         let (_, sink) = running(scope, &name, &path);
         listener.until("got aux updated");
-        listener.command("talk");
+        listener.send_line("talk");
         for expected in 0..200 {
             assert_eq!(next_message(&mut reader), counted(10 * expected, 10));
         }
-        listener.command("send quit");
+        listener.send_line("send quit");
         let (ended, outputs) = sink.join().unwrap();
         ended.unwrap();
         assert!(last_status(&outputs)["frames"].as_u64().unwrap() < 80_000, "it ended before the messages did");
@@ -329,11 +329,7 @@ fn the_listener_of_the_documentation_receives_every_string() {
     assert!(program.contains("/tmp/my-signal.sock"));
     let program = program.replace("/tmp/my-signal.sock", path.to_str().unwrap());
     let listener = Command::new("python3").args(["-c", &program]).stdout(Stdio::piped()).spawn().unwrap();
-    let end = Instant::now() + PATIENCE;
-    while !path.exists() {
-        assert!(Instant::now() < end, "the program does not listen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the program listens", || path.exists());
     play(opened(&name, &[conn(&path)]), (0..400).map(|i| signal(10 * i, 10)).collect()).0.unwrap();
     let output = listener.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", printed(&output));
@@ -343,11 +339,8 @@ fn the_listener_of_the_documentation_receives_every_string() {
 
 /// Samples of the reader's next message.
 fn next_message(reader: &mut MessageReader) -> Vec<f32> {
-    let (mut message, end) = (Message::new(), Instant::now() + PATIENCE);
-    while !reader.next(&mut message).unwrap().is_data() {
-        assert!(Instant::now() < end, "no message");
-        reader.wait(Duration::from_millis(50)).unwrap();
-    }
+    let mut message = Message::new();
+    wait_until("the next message", || reader.next(&mut message).unwrap().is_data());
     assert_eq!(reader.lost(), 0);
     message.samples().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
 }
@@ -355,7 +348,7 @@ fn next_message(reader: &mut MessageReader) -> Vec<f32> {
 #[test]
 fn a_listener_that_requests_a_key_does_not_disturb_the_stream() {
     let (name, path) = (stream_name("conn-authkey"), socket("authkey"));
-    let listener = Listener::start(&path, &["--authkey", "secret"]);
+    let mut listener = Listener::start(&path, &["--authkey", "secret"]);
     let sink = opened(&name, &[conn(&path)]);
     let reader = reader_of(&name);
     let (ended, _) = play(sink, (0..20).map(|i| signal(10 * i, 10)).collect());
@@ -368,7 +361,7 @@ fn a_listener_that_requests_a_key_does_not_disturb_the_stream() {
 fn the_connection_moves_with_its_setting() {
     let name = stream_name("conn-moves");
     let paths = ["moves-1", "moves-2"].map(socket);
-    let listeners = paths.each_ref().map(|path| Listener::start(path, &[]));
+    let mut listeners = paths.each_ref().map(|path| Listener::start(path, &[]));
     let sink = opened(&name, &[conn(&paths[0])]);
     let [first, second] = paths.each_ref().map(|path| path.to_str().unwrap());
     let events = [

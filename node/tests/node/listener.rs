@@ -1,15 +1,11 @@
 //! A real Python listener, and the table of the strings that it must receive.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::process::Command;
 
+use dora_shm_testkit::process::Process;
 use serde_json::Value;
-
-use crate::PATIENCE;
 
 /// A script or a table of these tests.
 pub fn file(name: &str) -> PathBuf {
@@ -25,8 +21,7 @@ pub fn socket(test: &str) -> PathBuf {
 
 /// `listener.py` at a path. Dropped, it is killed and its socket removed.
 pub struct Listener {
-    child: Child,
-    lines: Receiver<String>,
+    process: Process,
     path: PathBuf,
 }
 
@@ -34,53 +29,48 @@ impl Listener {
     pub fn start(path: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new("python3");
         command.arg(file("listener.py")).arg(path).args(arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 runs");
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let listener = Self { child, lines, path: path.to_owned() };
+        let process = Process::start(&mut command).expect("python3 runs");
+        let mut listener = Self { process, path: path.to_owned() };
         listener.expect(&["listening"]);
         listener
     }
 
     /// Gives the script a command.
-    pub fn command(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").expect("the listener runs");
+    pub fn send_line(&mut self, line: &str) {
+        self.process.send_line(line);
     }
 
     /// The next line that it prints.
-    pub fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("a line from the listener")
+    pub fn read_line(&mut self) -> String {
+        self.process.read_line().unwrap().expect("the listener runs")
     }
 
     /// Checks that it prints these lines next.
-    pub fn expect(&self, lines: &[&str]) {
+    pub fn expect(&mut self, lines: &[&str]) {
         for line in lines {
-            assert_eq!(self.line(), *line);
+            assert_eq!(self.read_line(), *line);
         }
     }
 
     /// The lines that it prints up to and including `last`.
-    pub fn until(&self, last: &str) -> Vec<String> {
-        let (mut lines, end) = (Vec::new(), Instant::now() + PATIENCE);
+    pub fn until(&mut self, last: &str) -> Vec<String> {
+        let mut lines = Vec::new();
         while lines.last().is_none_or(|line| line != last) {
-            assert!(Instant::now() < end, "no {last:?} in {lines:?}");
-            lines.push(self.line());
+            let line = self.process.read_line().unwrap_or_else(|error| panic!("{error}; {lines:?}"));
+            lines.push(line.unwrap_or_else(|| panic!("the listener ended without {last:?}: {lines:?}")));
         }
         lines
     }
 
     /// Ends the script, and removes its socket.
     pub fn leave(mut self) {
-        self.command("leave");
-        self.child.wait().unwrap();
+        self.send_line("leave");
+        while self.process.read_line().unwrap().is_some() {}
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -16,9 +16,8 @@ use dora_shm_node_kit::launch::Surroundings;
 use dora_shm_node_kit::settings::NodeEnv;
 use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions};
 use dora_shm_sink::{Opened, run};
+use dora_shm_testkit::PATIENCE;
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a reader outside saw of a stream until it was closed.
 #[derive(Debug, Default)]
