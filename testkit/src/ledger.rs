@@ -54,6 +54,58 @@ pub struct Place {
     pub ended: Option<(u64, u64)>,
 }
 
+/// What a reader has announced as lost.
+///
+/// A reader announces a loss with the next frame that it returns. If it lost frames at the end of a stream, it announces
+/// them with the first frame of the next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Losses {
+    /// Number of frames announced as lost.
+    announced: u64,
+    /// Frames lost at the end of the previous stream and not announced yet.
+    carried: u64,
+}
+
+impl Losses {
+    /// Enters `lost` frames that were announced before a frame. Returns how many of them the frame's own stream lost.
+    ///
+    /// # Errors
+    /// A sentence, if they are fewer than the previous stream lost at its end.
+    pub fn announce(&mut self, lost: u64) -> Result<u64, String> {
+        let carried = std::mem::take(&mut self.carried);
+        let here = lost.checked_sub(carried).ok_or_else(|| {
+            format!(
+                "{lost} frames were announced as lost, but the previous stream had already lost {carried} at its end"
+            )
+        })?;
+        self.announced += lost;
+        Ok(here)
+    }
+
+    /// Enters the end of a stream, when the reader has counted `lost_in_all` frames as lost since it was opened. Returns
+    /// how many frames the stream lost at its end.
+    ///
+    /// # Errors
+    /// A sentence, if the count has decreased.
+    pub fn close(&mut self, lost_in_all: u64) -> Result<u64, String> {
+        let carried = self.not_announced(lost_in_all)?;
+        Ok(carried.saturating_sub(std::mem::replace(&mut self.carried, carried)))
+    }
+
+    /// The part of `lost_in_all` that has not been announced.
+    ///
+    /// # Errors
+    /// A sentence, if the count has decreased.
+    pub fn not_announced(&self, lost_in_all: u64) -> Result<u64, String> {
+        lost_in_all.checked_sub(self.announced).ok_or_else(|| format!("the total loss decreased to {lost_in_all}"))
+    }
+
+    /// The position up to which everything has been read or lost, if `next` is the position after everything announced.
+    pub fn position(&self, next: u64, lost_in_all: u64) -> u64 {
+        (next + lost_in_all).saturating_sub(self.announced + self.carried)
+    }
+}
+
 /// The ledger of a reader of the [`signal`]. Every position of a stream must be read or lost, exactly once.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -62,11 +114,8 @@ pub struct Ledger {
     next: u64,
     /// Number of frames read and found correct.
     pub read: u64,
-    /// Number of frames that the reader has announced as lost.
-    lost: u64,
+    losses: Losses,
     epoch: u64,
-    /// Frames that were lost at the end of the previous stream. They are announced with the first frame of this one.
-    carried: u64,
     /// The reader began in the middle of a stream, so its first frame may have any position.
     anywhere: bool,
     /// The reader does not see where one stream ends and the next begins.
@@ -108,20 +157,12 @@ impl Ledger {
 
     /// The place that the reader has reached. Losses that no later frame has announced yet are included.
     pub fn place(&self, lost_in_all: u64) -> Place {
-        let position = (self.next + lost_in_all).saturating_sub(self.lost + self.carried);
+        let position = self.losses.position(self.next, lost_in_all);
         Place { stream_id: self.stream_id, position, ended: self.ended }
     }
 
     fn lose(&mut self, lost: u64) -> Checked {
-        let carried = std::mem::take(&mut self.carried);
-        let here = lost.checked_sub(carried).ok_or_else(|| {
-            format!(
-                "{lost} frames were announced as lost, but the previous stream had already lost {carried} at its end; \
-                 {self:?}"
-            )
-        })?;
-        self.lost += lost;
-        self.next += here;
+        self.next += self.losses.announce(lost).map_err(|sentence| format!("{sentence}; {self:?}"))?;
         Ok(())
     }
 
@@ -156,7 +197,7 @@ impl Ledger {
             }
             if self.unseen_ends && self.anywhere {
                 // Streams may have ended before the first frame. Their part of the loss cannot be determined.
-                self.lost += lost;
+                self.losses.announced += lost;
                 (self.next, self.anywhere, self.stream_id) = (stamp.position, false, stamp.stream_id);
                 return Ok(());
             }
@@ -166,7 +207,7 @@ impl Ledger {
                     .checked_sub(stamp.position)
                     .ok_or_else(|| format!("only {lost} frames were announced as lost before {stamp:?}; {self:?}"))?;
                 self.ended = Some((self.stream_id, self.next + before));
-                (self.next, self.epoch, self.carried) = (0, 0, before);
+                (self.next, self.epoch, self.losses.carried) = (0, 0, before);
             }
             self.stream_id = stamp.stream_id;
         }
@@ -205,7 +246,7 @@ impl Account for Ledger {
             if *time != signal::time_of(stamp.position) {
                 return Err(format!("{stamp:?} has the time {time}, expected {}", signal::time_of(stamp.position)));
             }
-            let announced = if i == 0 { lost.saturating_sub(self.carried) } else { 0 };
+            let announced = if i == 0 { lost.saturating_sub(self.losses.carried) } else { 0 };
             let stamp = self.in_this_stream(stamp, self.next + announced);
             if i == 0 {
                 self.begin(stamp, lost)?;
@@ -247,17 +288,16 @@ impl Account for Ledger {
     }
 
     fn close(&mut self, lost_in_all: u64) -> Checked {
-        let carried = self.not_entered(lost_in_all)?;
-        let total = self.next + carried.saturating_sub(self.carried);
-        self.ended = Some((self.stream_id, total));
-        (self.stream_id, self.next, self.epoch, self.carried, self.late) = (0, 0, 0, carried, None);
+        let at_the_end = self.losses.close(lost_in_all).map_err(|sentence| format!("{sentence}; {self:?}"))?;
+        self.ended = Some((self.stream_id, self.next + at_the_end));
+        (self.stream_id, self.next, self.epoch, self.late) = (0, 0, 0, None);
         // The next stream begins at its first frame.
         self.anywhere = false;
         Ok(())
     }
 
     fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
-        lost_in_all.checked_sub(self.lost).ok_or_else(|| format!("the total loss decreased to {lost_in_all}; {self:?}"))
+        self.losses.not_announced(lost_in_all).map_err(|sentence| format!("{sentence}; {self:?}"))
     }
 }
 

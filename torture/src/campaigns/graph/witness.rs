@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use dora_shm_ring::{MessageInfo, ReaderOptions, Start};
 use dora_shm_testkit::follower::{Follower, Kind, Step};
-use dora_shm_testkit::ledger::Account;
-use dora_shm_testkit::ledger::Checked;
+use dora_shm_testkit::ledger::{Account, Checked, Losses};
 use dora_shm_testkit::rng::Rng;
 
 use crate::counters::{Counters, lock};
@@ -83,9 +82,7 @@ pub struct MessageLedger<'a> {
     /// The reader may begin in the middle of a stream. The first message gives the position.
     anywhere: bool,
     read: u64,
-    lost: u64,
-    /// As in [`Ledger`](dora_shm_testkit::ledger::Ledger).
-    carried: u64,
+    losses: Losses,
     sequence: Sequence,
     ended: Option<u64>,
 }
@@ -93,19 +90,11 @@ pub struct MessageLedger<'a> {
 impl<'a> MessageLedger<'a> {
     fn new(chart: &'a Chart, records_ends: bool, anywhere: bool) -> Self {
         let sequence = Sequence::default();
-        Self { chart, next: 0, records_ends, anywhere, read: 0, lost: 0, carried: 0, sequence, ended: None }
+        Self { chart, next: 0, records_ends, anywhere, read: 0, losses: Losses::default(), sequence, ended: None }
     }
 
-    fn lose(&mut self, lost: u64) -> Result<(), String> {
-        let carried = std::mem::take(&mut self.carried);
-        let here = lost.checked_sub(carried).ok_or_else(|| {
-            format!(
-                "{lost} frames were announced as lost, but the previous stream had already lost {carried} at its end; \
-                 {self:?}"
-            )
-        })?;
-        self.lost += lost;
-        self.next += here;
+    fn lose(&mut self, lost: u64) -> Checked {
+        self.next += self.losses.announce(lost).map_err(|sentence| format!("{sentence}; {self:?}"))?;
         Ok(())
     }
 }
@@ -151,19 +140,19 @@ impl Account for MessageLedger<'_> {
     }
 
     fn close(&mut self, lost_in_all: u64) -> Checked {
-        let carried = self.not_entered(lost_in_all)?;
-        let total = self.next + (carried - self.carried.min(carried));
+        let at_the_end = self.losses.close(lost_in_all).map_err(|sentence| format!("{sentence}; {self:?}"))?;
+        let total = self.next + at_the_end;
         if let Some(last) = self.sequence.last().filter(|_| self.records_ends) {
-            let ends = if total == self.next { &self.chart.ends } else { &self.chart.vague_ends };
+            let ends = if at_the_end == 0 { &self.chart.ends } else { &self.chart.vague_ends };
             lock(ends).insert((last.message, total));
         }
         self.ended = Some(total);
-        (self.next, self.carried) = (0, carried);
+        self.next = 0;
         Ok(())
     }
 
     fn not_entered(&self, lost_in_all: u64) -> Result<u64, String> {
-        lost_in_all.checked_sub(self.lost).ok_or_else(|| format!("the total loss decreased to {lost_in_all}; {self:?}"))
+        self.losses.not_announced(lost_in_all).map_err(|sentence| format!("{sentence}; {self:?}"))
     }
 }
 
@@ -267,7 +256,7 @@ impl Watch {
             }
             *lost = follower.lost();
             let ledger = &follower.ledger;
-            now.position = (ledger.next + *lost).saturating_sub(ledger.lost + ledger.carried);
+            now.position = ledger.losses.position(ledger.next, *lost);
             now.last = ledger.sequence.last();
             (now.whole_since, now.missing) = (ledger.sequence.whole_since, ledger.sequence.missing);
             now.ended = ledger.ended;
