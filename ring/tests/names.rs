@@ -49,9 +49,9 @@ fn a_public_name_that_another_file_took_is_reported_once_and_linked_again_when_i
     let mut reader = follower(&name);
     for public in segments::publics(&name) {
         // Replaces the stream's name atomically, since the service thread could otherwise link it again first.
-        let foreign = public.with_extension("foreign");
-        std::fs::write(&foreign, "somebody else's").unwrap();
-        std::fs::rename(&foreign, &public).unwrap();
+        let others_file = public.with_extension("other");
+        std::fs::write(&others_file, "somebody else's").unwrap();
+        std::fs::rename(&others_file, &public).unwrap();
         let mut warnings = Vec::new();
         wait_until("the warning is reported", || {
             warnings.extend(writer.warnings());
@@ -78,9 +78,9 @@ fn another_programs_file_under_the_streams_name_survives_the_close() {
         let mut writer = stream(&name);
         signal::write(&mut writer, 1).unwrap();
         let public = segments::publics(&name)[i].clone();
-        let foreign = public.with_extension("foreign");
-        std::fs::write(&foreign, "somebody else's").unwrap();
-        std::fs::rename(&foreign, &public).unwrap();
+        let others_file = public.with_extension("other");
+        std::fs::write(&others_file, "somebody else's").unwrap();
+        std::fs::rename(&others_file, &public).unwrap();
         drop(writer);
         assert_eq!(segments::of(&name), std::slice::from_ref(&public));
         assert_eq!(std::fs::read(&public).unwrap(), b"somebody else's");
@@ -255,9 +255,9 @@ fn streams_of_every_writer_are_listed_by_their_full_names() {
         assert_eq!(listed().len(), 2);
         std::fs::copy(segments::header("größe/live"), "/dev/shm/sm_liar.anchor").unwrap();
         let liars = streams().unwrap();
-        let told =
+        let is_reported =
             liars.iter().any(|stream| matches!(stream, StreamInfo::Unreadable { segment, .. } if segment == "sm_liar"));
-        assert!(told, "{liars:?}");
+        assert!(is_reported, "{liars:?}");
         drop((live, waiting));
     });
 }
@@ -269,10 +269,11 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         signal::write(&mut live, 3).unwrap();
         let waiting = Writer::create("waiting", WriterOptions::default()).unwrap();
         let mut elsewhere = start_writer("elsewhere", 64);
-        let foreign = ["sm_ezmsgs_header", "sm_ezmsgs_ring", "sm_ezmsgs_metadata", "somebody-elses", "sm_x.anchored"];
+        let others_files =
+            ["sm_ezmsgs_header", "sm_ezmsgs_ring", "sm_ezmsgs_metadata", "somebody-elses", "sm_x.anchored"];
         let golden = root().join("tests/vectors/ezmsg/v2/eeg_f32_wrapped/header.bin");
         std::fs::copy(golden, "/dev/shm/sm_ezmsgs_header").unwrap();
-        for (name, length) in foreign[1..].iter().zip([16384, 699, 5, 7]) {
+        for (name, length) in others_files[1..].iter().zip([16384, 699, 5, 7]) {
             std::fs::write(Path::new("/dev/shm").join(name), vec![7; length]).unwrap();
         }
         // A ring and a description of later versions, whose stream_id may be elsewhere, so that their stream is
@@ -313,9 +314,9 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         let whole = listing();
         let to_go = leftovers().unwrap();
         assert_eq!(listing(), whole, "listing leftovers changes nothing");
-        let mut told: Vec<(Option<&str>, usize)> =
+        let mut listed: Vec<(Option<&str>, usize)> =
             to_go.iter().map(|left| (left.stream.as_deref(), left.segments.len())).collect();
-        told.sort();
+        listed.sort();
         let expected = [
             (None, 1),
             (None, 2),
@@ -324,7 +325,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
             (Some("without-anchors"), 3),
             (Some("without-publics"), 3),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(listed, expected);
         let allocated = |segment: &String| {
             use std::os::unix::fs::MetadataExt;
             let path = segments::path(segment);
@@ -370,7 +371,7 @@ fn clean_removes_what_dead_writers_left_and_nothing_else() {
         drop((live, waiting));
         let later = [ring, metadata].map(|public| [anchor(&public), public]).concat();
         let later = later.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
-        let mut left: Vec<String> = foreign.map(str::to_owned).into_iter().chain(later).collect();
+        let mut left: Vec<String> = others_files.map(str::to_owned).into_iter().chain(later).collect();
         left.sort();
         assert_eq!(listing(), left);
     });

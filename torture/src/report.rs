@@ -7,6 +7,9 @@ use eyre::WrapErr as _;
 
 use crate::runner::Result as Done;
 
+/// Width of the page, in characters.
+const WIDTH: usize = 120;
+
 /// A run: its options, its machine and its campaigns.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Run {
@@ -92,13 +95,16 @@ impl Run {
 
     fn page(&self) -> String {
         let Machine { cores, processor, kernel, library } = &self.machine;
-        let mut page = format!(
-            "# Figures of a torture campaign\n\nWritten by `cargo xtask torture {}`, seed {}, on {}: {processor}, {cores} \
-             cores, Linux {kernel}, version {library}.\n\n| campaign | seconds | frames checked | faults injected | \
-             defects found |\n|---|--:|--:|--:|--:|\n",
+        let origin = wrapped(&format!(
+            "Written by `cargo xtask torture {}`, seed {}, on {}: {processor}, {cores} cores, Linux {kernel}, version \
+             {library}.",
             self.form,
             self.seed,
             date(self.unix_seconds)
+        ));
+        let mut page = format!(
+            "# Figures of a torture campaign\n\n{origin}\n| campaign | seconds | frames checked | faults injected | \
+             defects found |\n|---|--:|--:|--:|--:|\n"
         );
         for row in self.rows() {
             page += &format!("| {} |\n", row.join(" | "));
@@ -106,14 +112,30 @@ impl Run {
         page += "\n";
         for done in &self.campaigns {
             for note in &done.report.notes {
-                page += &format!("- {}: {note}.\n", done.campaign);
+                page += &wrapped(&format!("- {}: {note}.", done.campaign));
             }
             if let Some(defect) = &done.report.defect {
-                page += &format!("- **Defect** in {}: {defect}\n", done.campaign);
+                page += &wrapped(&format!("- **Defect** in {}: {defect}", done.campaign));
             }
         }
         page
     }
+}
+
+/// In lines of at most [`WIDTH`] characters, if its words allow it. An item's lines after the first are indented.
+fn wrapped(text: &str) -> String {
+    let indent = if text.starts_with("- ") { "  " } else { "" };
+    let mut words = text.split(' ');
+    let (mut lines, mut line) = (String::new(), words.next().unwrap_or_default().to_owned());
+    for word in words {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines += &std::mem::replace(&mut line, format!("{indent}{word}"));
+            lines.push('\n');
+        } else {
+            line.extend([" ", word]);
+        }
+    }
+    lines + &line + "\n"
 }
 
 /// A number in groups of three digits.
@@ -146,6 +168,15 @@ mod tests {
         for (seconds, day) in [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_795_392_000, "2026-11-23")] {
             assert_eq!(date(seconds), day);
         }
+    }
+
+    #[test]
+    fn a_long_item_is_wrapped_between_its_words_and_indented() {
+        let page = wrapped(&format!("- {}", ["word"; 60].join(" ")));
+        assert!(page.lines().count() == 3 && page.lines().all(|line| line.len() <= WIDTH), "{page}");
+        assert!(page.lines().skip(1).all(|line| line.starts_with("  word")), "{page}");
+        assert_eq!(page.split_whitespace().count(), 61);
+        assert_eq!(wrapped("two words"), "two words\n");
     }
 
     #[test]

@@ -32,7 +32,8 @@ rings keep the past, so each of their messages lies elsewhere. Notes on each row
 pub fn text(machine: &Machine, results: &Results<'_>, pictures: &[Drawn]) -> eyre::Result<String> {
     let mut page = String::new();
     writeln!(page, "# Benchmarks\n\nWritten by `{}` on {}. Do not edit.\n", machine.command, machine.date)?;
-    writeln!(page, "- Machine: {}\n- Versions: {}\n", machine.sentence(), machine.versions())?;
+    writeln!(page, "{}", wrapped(&format!("- Machine: {}", machine.sentence()), "  "))?;
+    writeln!(page, "{}\n", wrapped(&format!("- Versions: {}", machine.versions()), "  "))?;
     writeln!(page, "## Method\n\n{METHOD}")?;
     if let Some(shown) = Shown::of(results) {
         writeln!(page, "## Latency and throughput\n\n{}\n", wrapped(&conditions(results, shown), ""))?;

@@ -92,7 +92,7 @@ impl Helper {
         let options = ReaderOptions::default().start(Start::Oldest);
         let mut reader = Reader::open(&self.name, options)?;
         let mut frames = Frames::new();
-        // The reader is attached once everything that is there has been read.
+        // The reader is attached once everything written so far has been read.
         while reader.read(&mut frames, u64::MAX)?.is_data() {}
         if self.kind == Kind::Wait {
             // The writer now notices that a reader waits.

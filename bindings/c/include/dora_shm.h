@@ -631,10 +631,10 @@ dora_shm_result dora_shm_reader_wait(dora_shm_reader *reader, double timeout_sec
 ///       meanwhile.
 dora_shm_result dora_shm_reader_interrupt(const dora_shm_reader *reader);
 
-/// Passes everything that is there, generations included, without counting it as lost.
+/// Skips everything written so far, generations included, without counting it as lost.
 ///
 /// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
-///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of
+///         otherwise DORA_SHM_OK if frames were skipped; otherwise DORA_SHM_NOTHING; the errors of
 ///         dora_shm_reader_read()
 dora_shm_result dora_shm_reader_skip_to_newest(dora_shm_reader *reader);
 

@@ -355,7 +355,7 @@ public:
             return std::nullopt;
         return event;
     }
-    /// Passes everything that is there without counting it as lost. Returns as dora_shm_reader_skip_to_newest().
+    /// Skips everything written so far, without counting it as lost. Returns as dora_shm_reader_skip_to_newest().
     dora_shm_result skip_to_newest() { return check(dora_shm_reader_skip_to_newest(get())); }
     /// Where the reader is and what it has lost.
     dora_shm_cursor cursor() const {

@@ -283,7 +283,7 @@ impl Reader {
         Ok(word(py, outcome))
     }
 
-    /// Passes everything that is there, generations included, without counting it as lost. Returns as `advance`.
+    /// Skips everything written so far, generations included, without counting it as lost. Returns as `advance`.
     fn skip_to_newest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let outcome = self.notice(py, Takes::Moments, |inside| inside.reader.skip_to_newest())?;
         Ok(word(py, outcome))

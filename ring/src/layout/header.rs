@@ -15,7 +15,7 @@ fields! {
     2060 must_understand: u32,
     2064 stream_id: u64,
     2072 created_ns: i64,
-    2112 bell: u32 as atomic,
+    2112 doorbell: u32 as atomic,
     2176 wake: u32 as atomic,
     2180 state: u32 as atomic,
     2184 generation: u32 as atomic,
@@ -38,9 +38,9 @@ pub(crate) const WAKING_NOT_FOR_WRITES: u32 = 0;
 pub(crate) const WAKING_ALWAYS: u32 = 1;
 
 const _: () = {
-    // The words that a reader polls are in one 128-byte block, without the bell.
+    // The words that a reader polls are in one 128-byte block, without the doorbell.
     assert!(at::wake.offset().is_multiple_of(128) && at::waking.end() <= at::wake.offset() + 128);
-    assert!(at::bell.offset() / 128 != at::wake.offset() / 128);
+    assert!(at::doorbell.offset() / 128 != at::wake.offset() / 128);
     assert!(at::name.bytes() == MAX_NAME_BYTES);
 };
 

@@ -161,7 +161,7 @@ impl WaiterLocks for HeaderSegment {
 
     /// FUTEX_WAKE also works on memory that is mapped read-only.
     fn ring_doorbell(&self) {
-        shm::wake(self.words.bell(), 1);
+        shm::wake(self.words.doorbell(), 1);
     }
 
     /// A reader's process has no writer's thread to order.

@@ -229,7 +229,7 @@ impl Shared {
             if !more {
                 let word = Word { word: &self.doorbell, expected: doorbell };
                 let left = next_keep.saturating_duration_since(Instant::now());
-                let readers = header.bell();
+                let readers = header.doorbell();
                 // Always 0, unless another process corrupts it; then the thread cannot sleep on it.
                 if self.notify.is_set() || readers.load(Ordering::Relaxed) != 0 {
                     shm::private_wait(word, left);

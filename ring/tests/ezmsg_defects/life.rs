@@ -156,13 +156,13 @@ fn a_second_writer_is_refused_and_the_first_continues() {
 // D12, second part.
 #[test]
 fn another_programs_segment_of_the_streams_name_is_left_alone() {
-    let name = Name::new("d12-foreign");
-    let foreign = segments::header(&name);
-    fs::write(&foreign, b"not ours").unwrap();
+    let name = Name::new("d12-another-program");
+    let others_file = segments::header(&name);
+    fs::write(&others_file, b"not ours").unwrap();
     let error = Writer::create(&name, WriterOptions::default()).expect_err("refused");
     assert!(matches!(&error, Error::NameTaken { .. }), "{error}");
-    assert_eq!(fs::read(&foreign).unwrap(), b"not ours");
-    fs::remove_file(&foreign).unwrap();
+    assert_eq!(fs::read(&others_file).unwrap(), b"not ours");
+    fs::remove_file(&others_file).unwrap();
     assert!(segments::of(&name).is_empty());
 }
 

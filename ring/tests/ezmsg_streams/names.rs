@@ -80,7 +80,7 @@ fn a_name_goes_from_ezmsg_to_dora_shm_and_back() {
         let mut one = Reader::open(&stage.name, options()).unwrap();
         let mut other = MessageReader::open(&stage.name, options()).unwrap();
         // Data are represented by their first position.
-        let mut told = || {
+        let mut next_outcome = || {
             let mut outcome = Outcome::Nothing;
             wait_until("the reader reports something", || {
                 outcome = if messages {
@@ -93,25 +93,25 @@ fn a_name_goes_from_ezmsg_to_dora_shm_and_back() {
             outcome
         };
         stage.write(0..10);
-        assert_eq!(told(), Outcome::Data(0));
+        assert_eq!(next_outcome(), Outcome::Data(0));
         stage.patch(at::VALID, &[0]);
         for path in segments::of(&stage.name) {
             std::fs::remove_file(path).unwrap();
         }
-        assert_eq!(told(), Outcome::Closed);
+        assert_eq!(next_outcome(), Outcome::Closed);
         let mut writer = Writer::create(&stage.name, WriterOptions::default()).unwrap();
         writer.begin(&Format::new(Dtype::U8, &[2], 0.0, 8).unwrap(), &Description::default(), 1).unwrap();
         writer.write(&Chunk { samples: &[1; 4], times: Times::Values(&[0.0, 1.0]), send_ns: 0 }).unwrap();
-        assert_eq!(told(), Outcome::Generation);
-        assert_eq!(told(), Outcome::Data(0));
+        assert_eq!(next_outcome(), Outcome::Generation);
+        assert_eq!(next_outcome(), Outcome::Data(0));
         drop(writer);
-        assert_eq!(told(), Outcome::Closed);
+        assert_eq!(next_outcome(), Outcome::Closed);
         stage.make_header();
         stage.make_ring();
         stage.write(0..5);
         stage.patch(at::VALID, &[1]);
-        assert_eq!(told(), Outcome::Generation);
-        assert_eq!(told(), Outcome::Data(0));
+        assert_eq!(next_outcome(), Outcome::Generation);
+        assert_eq!(next_outcome(), Outcome::Data(0));
     }
 }
 

@@ -163,8 +163,8 @@ fn readers_of_a_live_stream_survive_a_process_that_overwrites_its_header_and_tra
         }
         scribbler.join().unwrap();
     });
-    let told = [&answers, &errors, &scribbles].map(|count| count.load(Ordering::Relaxed));
-    assert!(told.iter().all(|&count| count > 20), "results, errors, overwrites: {told:?}");
+    let counts = [&answers, &errors, &scribbles].map(|count| count.load(Ordering::Relaxed));
+    assert!(counts.iter().all(|&count| count > 20), "results, errors, overwrites: {counts:?}");
     // The writer does not rely on anything that it stored, so it closes cleanly.
     let header = segments::header(&name);
     drop(writer);

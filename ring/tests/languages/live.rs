@@ -151,25 +151,25 @@ impl Ledger {
     #[track_caller]
     fn enter(&mut self, line: Option<String>) -> String {
         let line = line.unwrap_or_else(|| panic!("the program ended; {self:?}"));
-        let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let outcome = told["outcome"].as_str().unwrap_or_else(|| panic!("no outcome: {line}"));
+        let report: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let outcome = report["outcome"].as_str().unwrap_or_else(|| panic!("no outcome: {line}"));
         assert!(["waits", "data", "generation", "closed"].contains(&outcome), "{line}; {self:?}");
-        self.lost_in_all = told["lost_in_all"].as_u64().unwrap_or(0);
+        self.lost_in_all = report["lost_in_all"].as_u64().unwrap_or(0);
         if outcome == "data" {
-            self.enter_frames(&told);
+            self.enter_frames(&report);
         }
         outcome.to_owned()
     }
 
     #[track_caller]
-    fn enter_frames(&mut self, told: &Value) {
-        let number = |name: &str| told[name].as_u64().unwrap_or_else(|| panic!("{name}: {told}"));
+    fn enter_frames(&mut self, report: &Value) {
+        let number = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{name}: {report}"));
         let (generation, first, lost) = (number("generation"), number("first"), number("lost"));
         // The last two have the same kind as the one before them.
         let kind = generation.min(RINGS.len() as u64 - 1);
-        let times = told["times"].as_array().expect("times");
-        let samples = told["samples"].as_array().expect("samples");
-        assert_eq!(samples.len() as u64, times.len() as u64 * width(kind), "{told}");
+        let times = report["times"].as_array().expect("times");
+        let samples = report["samples"].as_array().expect("samples");
+        assert_eq!(samples.len() as u64, times.len() as u64 * width(kind), "{report}");
         for (p, at) in (first..).zip(times) {
             assert_eq!(at.as_f64(), Some(time(kind, p)), "time of {p} in generation {generation}");
         }

@@ -365,11 +365,11 @@ impl Reader {
             Place::Ring(..) if self.untold => Outcome::Generation,
             Place::Ring(stream, ring) => {
                 let Stream { rings, closed, .. } = &world.streams[stream];
-                let news = match self.messages {
+                let has_data = match self.messages {
                     true => rings[ring].messages.len() > self.next_message,
                     false => rings[ring].written > self.position,
                 };
-                match (news, rings.len() > ring + 1, closed) {
+                match (has_data, rings.len() > ring + 1, closed) {
                     (true, ..) => Outcome::Data(()),
                     (false, _, true) => Outcome::Closed,
                     (false, true, false) => Outcome::Generation,

@@ -73,7 +73,7 @@ impl Frames {
         made
     }
 
-    /// The reader has passed everything that is there, and the result reports it.
+    /// The reader has skipped everything written so far, and the result reports it.
     fn come_to_newest(&mut self) {
         self.known_ring = self.ring();
         self.lost_reported = self.reader.lost();
@@ -383,10 +383,10 @@ pub unsafe extern "C" fn dora_shm_reader_interrupt(reader: *const dora_shm_reade
     })
 }
 
-/// Passes everything that is there, generations included, without counting it as lost.
+/// Skips everything written so far, generations included, without counting it as lost.
 ///
 /// @return DORA_SHM_CLOSED if the stream ended; otherwise DORA_SHM_NEW_GENERATION if the reader came to another ring;
-///         otherwise DORA_SHM_OK if frames were passed; otherwise DORA_SHM_NOTHING; the errors of
+///         otherwise DORA_SHM_OK if frames were skipped; otherwise DORA_SHM_NOTHING; the errors of
 ///         dora_shm_reader_read()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_reader_skip_to_newest(reader: *mut dora_shm_reader) -> dora_shm_result {

@@ -82,7 +82,7 @@ class Cursor:
     # Frames.
 
     def step(self, limit: int, room: Room | None) -> Chunk | None:
-        """Frames that are there, at most `limit`. None: nothing, or the stream has just ended."""
+        """New frames, at most `limit`. None: nothing, or the stream has just ended."""
         while True:
             found = self.raw.read(limit) if room is None else self._read_into(room, limit)
             if isinstance(found, Chunk):

@@ -119,7 +119,7 @@ class Reader:
         """
     def skip_to_newest(self, /) -> Any:
         """
-        Passes everything that is there, generations included, without counting it as lost. Returns as `advance`.
+        Skips everything written so far, generations included, without counting it as lost. Returns as `advance`.
         """
     def state(self, /) -> str:
         """

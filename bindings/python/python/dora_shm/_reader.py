@@ -43,7 +43,7 @@ class Lag(NamedTuple):
     """How far a reader is behind its writer."""
 
     frames: int
-    """Frames that are there and not read."""
+    """Frames written and not yet read."""
     seconds: float
     """Time since the oldest of them was written."""
 
@@ -187,7 +187,7 @@ class Reader:
         Parameters
         ----------
         n : int, optional
-            Most frames to read. Default: all that are there, or as many as `out` holds.
+            Most frames to read. Default: all new frames, or as many as `out` holds.
         timeout : float or None
             Seconds to wait. 0 (default) and less: do not wait. None: wait as long as it takes.
         out : numpy.ndarray, optional
@@ -349,7 +349,7 @@ class Reader:
         return self._raw.position_at(number("time", time))
 
     def skip_to_newest(self) -> None:
-        """Passes all frames that are there, without copying them. They count neither as read nor as lost. Never blocks.
+        """Skips all frames written so far, without copying them. They count neither as read nor as lost. Never blocks.
 
         The next `read` returns only frames that are written after this call.
         """
@@ -367,7 +367,7 @@ class Reader:
         Parameters
         ----------
         n : int, optional
-            Most frames to lend. Default: all that are there.
+            Most frames to lend. Default: all new frames.
         timeout : float or None
             Seconds to wait for frames. 0 (default) and less: do not wait. None: wait as long as it takes.
         raise_lost : bool
