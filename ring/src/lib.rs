@@ -156,4 +156,5 @@ pub mod internal {
     pub use crate::shm::{clock_is_synchronized, monotonic_ns, unix_ns};
     pub use crate::stream::MAX_RANK;
     pub use crate::stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
+    pub use crate::stream::picture;
 }

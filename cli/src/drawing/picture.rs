@@ -1,5 +1,6 @@
 //! Streams whose frames are pictures: recognises them, and renders a frame as pixels.
 
+use dora_shm_ring::internal::picture::{self, PixelFormat};
 use dora_shm_ring::{Attr, Axis, Description, Dtype, Format, Frames};
 
 use super::numbers::{self, Visitor};
@@ -47,19 +48,14 @@ impl Pixels {
 const COLOUR_DIMS: [&str; 5] = ["c", "channel", "channels", "colour", "color"];
 const PLANE_DIMS: [(&str, &str); 5] =
     [("y", "x"), ("height", "width"), ("h", "w"), ("row", "column"), ("rows", "columns")];
-/// The encodings of pictures, in lower case: those that the sink knows.
-const ENCODINGS: [&str; 14] = [
-    "mono8", "gray8", "8uc1", "mono16", "z16", "16uc1", "32fc1", "rgb8", "bgr8", "8uc3", "rgba8", "bgra8", "8uc4",
-    "yuv420",
-];
-/// Encodings that do not name the order of their colours: it is OpenCV's, blue first.
-const OPENCV_COLOURS: [&str; 2] = ["8uc3", "8uc4"];
 /// Least width and height of a frame that is taken for a picture without any hint.
 const LEAST_PICTURE: u64 = 16;
 
 /// Hints of a description that frames are pictures.
 struct Hints<'a> {
     encoding: String,
+    /// The samples of that encoding, if it is known.
+    pixels: Option<PixelFormat>,
     /// Whether the source calls it a picture.
     named: bool,
     width: Option<u64>,
@@ -88,9 +84,9 @@ impl<'a> Hints<'a> {
             })
         });
         let encoding = text("encoding");
-        let named =
-            matches!(text("primitive").as_str(), "image" | "depth" | "masks") || ENCODINGS.contains(&encoding.as_str());
-        Self { encoding, named, width: number("width"), height: number("height"), dims, labelled }
+        let pixels = PixelFormat::of_encoding(&encoding).map(|(_, pixels)| pixels);
+        let named = matches!(text("primitive").as_str(), "image" | "depth" | "masks") || pixels.is_some();
+        Self { encoding, pixels, named, width: number("width"), height: number("height"), dims, labelled }
     }
 
     fn has_dims(&self, height: usize, width: usize) -> bool {
@@ -105,9 +101,9 @@ impl<'a> Hints<'a> {
     fn colours(&self, colours: u64) -> Option<Colours> {
         match colours {
             1 => Some(Colours::Gray),
-            3 | 4 if self.encoding.starts_with("bgr") || OPENCV_COLOURS.contains(&self.encoding.as_str()) => {
-                Some(Colours::Bgr)
-            }
+            3 | 4 if matches!(self.pixels, Some(PixelFormat::Bgr | PixelFormat::Bgra)) => Some(Colours::Bgr),
+            // An encoding of other numbers, such as `bgr16`.
+            3 | 4 if self.encoding.starts_with("bgr") => Some(Colours::Bgr),
             3 | 4 => Some(Colours::Rgb),
             _ => None,
         }
@@ -123,18 +119,17 @@ impl PictureFormat {
             .or_else(|| Self::guess(format, description))
     }
 
-    /// By the attribute `_picture`, in which a sink stores what it found out.
+    /// By the attribute in which a sink stores what it found out.
     fn described(format: &Format, description: &Description) -> Option<Self> {
-        let Some(Attr::String(pixels)) = description.attrs.get("_picture") else { return None };
-        let (count, colours) = match pixels.as_str() {
-            "gray" => (1, Colours::Gray),
-            "rgb" => (3, Colours::Rgb),
-            "rgba" => (4, Colours::Rgb),
-            "bgr" => (3, Colours::Bgr),
-            "bgra" => (4, Colours::Bgr),
-            "yuv420" => return Self::yuv420(format),
-            _ => return None,
+        let Some(Attr::String(word)) = description.attrs.get(picture::ATTRIBUTE) else { return None };
+        let pixels = PixelFormat::of_name(word)?;
+        let colours = match pixels {
+            PixelFormat::Gray => Colours::Gray,
+            PixelFormat::Rgb | PixelFormat::Rgba => Colours::Rgb,
+            PixelFormat::Bgr | PixelFormat::Bgra => Colours::Bgr,
+            PixelFormat::Yuv420 => return Self::yuv420(format),
         };
+        let count = pixels.channels()?;
         match *format.frame_shape() {
             [height, width] if count == 1 => Some(Self::interleaved(format, height, width, 1, colours)),
             [height, width, n] if n == count => Some(Self::interleaved(format, height, width, n, colours)),
@@ -151,7 +146,9 @@ impl PictureFormat {
             Some(Self::interleaved(format, height, width, count, hints.colours(count)?))
         };
         match *format.frame_shape() {
-            [_, _] if hints.encoding == "yuv420" && Self::yuv420(format).is_some() => Self::yuv420(format),
+            [_, _] if hints.pixels == Some(PixelFormat::Yuv420) && Self::yuv420(format).is_some() => {
+                Self::yuv420(format)
+            }
             [height, width]
                 if hints.named || hints.has_dims(0, 1) || hints.has_size(height, width) || large(height, width) =>
             {

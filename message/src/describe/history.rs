@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dora_node_api::MetadataParameters;
+use dora_shm_ring::internal::picture::PixelFormat;
 use dora_shm_ring::{Attr, Axis};
 
 use crate::describe::source_axes::SourceAxes;
@@ -16,7 +17,6 @@ use crate::params::read::{self, Hints};
 use crate::rebuild::recipe::{ArrowType, ParamType, PerMessage, Recipe, sent};
 use crate::settings::MessageSettings;
 use crate::shape::geometry::Geometry;
-use crate::shape::picture::Pixels;
 
 /// What earlier messages of the source stated.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub(crate) struct History {
     /// The last `key`, and as it was sent.
     key: Option<(String, Attr)>,
     /// What the samples of the frames are, if these are pictures.
-    picture: Option<Watched<Option<Pixels>>>,
+    picture: Option<Watched<Option<PixelFormat>>>,
     /// The last rate that the source gave in any way.
     pace: Option<Pace>,
     /// The parameter `axes` without what belongs to one message.
@@ -160,7 +160,7 @@ impl History {
 
     /// Takes what the samples of the newest message are. Like a change of size, a change does not count if the frames'
     /// shape changes with it (`has_new_shape`).
-    pub(crate) fn remember_picture(&mut self, pixels: Option<Pixels>, has_new_shape: bool) {
+    pub(crate) fn remember_picture(&mut self, pixels: Option<PixelFormat>, has_new_shape: bool) {
         match &mut self.picture {
             Some(picture) => picture.set_counted(pixels, !has_new_shape),
             None => self.picture = Some(Watched::new(pixels)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use dora_node_api::{MetadataParameters, Parameter};
+use dora_shm_ring::internal::picture::PixelFormat;
 use dora_shm_ring::{Axis, Description};
 
 use crate::array::payload::Payload;
@@ -28,7 +29,7 @@ use crate::refusal::Reason;
 use crate::settings::MessageSettings;
 use crate::shape::element_type::ElementType;
 use crate::shape::geometry::{Evidence, Geometry};
-use crate::shape::picture::{self, Pixels};
+use crate::shape::picture;
 
 /// A message whose form is not known.
 pub(crate) struct Fresh<'a> {
@@ -202,7 +203,7 @@ fn pixels(
     element: &ElementType,
     sizes: &SizeParams,
     history: &History,
-) -> Option<Pixels> {
+) -> Option<PixelFormat> {
     let mut hints = hints.clone();
     if !sizes.give_shape() && !history.has_static_size() {
         (hints.width, hints.height) = (None, None);

@@ -23,7 +23,7 @@ pub(crate) const LOST: &str = "lost";
 
 /// The attribute by which a sink describes what the samples of a picture are. Sources cannot send it, since names that
 /// begin with `_` belong to dora. Mirrors do not send it.
-pub(crate) const PICTURE: &str = "_picture";
+pub(crate) const PICTURE: &str = dora_shm_ring::internal::picture::ATTRIBUTE;
 
 /// What a parameter is to a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

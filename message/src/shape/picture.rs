@@ -1,62 +1,12 @@
-//! Pictures: the known encodings, and what `width`, `height` and `encoding` mean for samples that fit them.
+//! Pictures: what `width`, `height` and `encoding` mean for samples that fit them.
 
 use dora_shm_ring::Dtype;
+use dora_shm_ring::internal::picture::PixelFormat;
 
 use crate::params::read::Hints;
 
 /// Names of a picture's dims.
 pub(crate) const DIM_NAMES: [&str; 3] = ["y", "x", "c"];
-
-/// What the samples of a picture are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pixels {
-    /// One number per pixel: brightness, depth, or a mask.
-    Gray,
-    /// Several numbers per pixel, in this order.
-    Rgb,
-    Bgr,
-    Rgba,
-    Bgra,
-    /// A plane of brightness, and below it two planes of colour, each of a quarter of its size.
-    Yuv420,
-}
-
-impl Pixels {
-    /// The word for it in a description.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Gray => "gray",
-            Self::Rgb => "rgb",
-            Self::Bgr => "bgr",
-            Self::Rgba => "rgba",
-            Self::Bgra => "bgra",
-            Self::Yuv420 => "yuv420",
-        }
-    }
-
-    /// Numbers per pixel. `None`: the planes have different sizes.
-    fn channels(self) -> Option<u64> {
-        match self {
-            Self::Gray => Some(1),
-            Self::Rgb | Self::Bgr => Some(3),
-            Self::Rgba | Self::Bgra => Some(4),
-            Self::Yuv420 => None,
-        }
-    }
-}
-
-/// The encodings of pictures that are plain arrays. `8UC3` and `8UC4` do not name the order of their channels: it is
-/// that of OpenCV, where these names come from.
-const ENCODINGS: [(&[&str], Dtype, Pixels); 8] = [
-    (&["mono8", "gray8", "8UC1"], Dtype::U8, Pixels::Gray),
-    (&["mono16", "z16", "16UC1"], Dtype::U16, Pixels::Gray),
-    (&["32FC1"], Dtype::F32, Pixels::Gray),
-    (&["rgb8"], Dtype::U8, Pixels::Rgb),
-    (&["bgr8", "8UC3"], Dtype::U8, Pixels::Bgr),
-    (&["rgba8"], Dtype::U8, Pixels::Rgba),
-    (&["bgra8", "8UC4"], Dtype::U8, Pixels::Bgra),
-    (&["yuv420"], Dtype::U8, Pixels::Yuv420),
-];
 
 /// Encodings that have to be decoded before they are an array.
 const COMPRESSED: [&str; 22] = [
@@ -66,21 +16,12 @@ const COMPRESSED: [&str; 22] = [
 
 /// Whether `encoding` names a compressed picture.
 pub(crate) fn is_compressed(encoding: &str) -> bool {
-    is_one_of(&COMPRESSED, encoding)
+    COMPRESSED.iter().any(|known| known.eq_ignore_ascii_case(encoding))
 }
 
 /// The element type that an encoding stands for, if it is one of pictures that are not compressed.
 pub(crate) fn dtype_of(encoding: &str) -> Option<Dtype> {
-    known(encoding).map(|(dtype, _)| dtype)
-}
-
-fn known(encoding: &str) -> Option<(Dtype, Pixels)> {
-    let entry = ENCODINGS.iter().find(|(names, ..)| is_one_of(names, encoding));
-    entry.map(|(_, dtype, pixels)| (*dtype, *pixels))
-}
-
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    PixelFormat::of_encoding(encoding).map(|(dtype, _)| dtype)
 }
 
 /// The shape of the picture that a vector of `samples` samples is, if the hints fit it.
@@ -90,7 +31,7 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 pub(crate) fn shape(hints: &Hints, dtype: Dtype, samples: u64) -> Option<Vec<u64>> {
     let (width, height) = (hints.width?, hints.height?);
     let pixels = width.checked_mul(height)?;
-    let Some((_, encoded)) = hints.encoding.as_deref().and_then(known) else {
+    let Some((_, encoded)) = hints.encoding.as_deref().and_then(PixelFormat::of_encoding) else {
         if pixels == samples {
             return Some(vec![height, width]);
         }
@@ -112,21 +53,21 @@ pub(crate) fn shape(hints: &Hints, dtype: Dtype, samples: u64) -> Option<Vec<u64
 ///
 /// The width and the height decide; without them, dims called `y` and `x`. Colours in an order that is not stated are
 /// not certain.
-pub(crate) fn pixels(hints: &Hints, dtype: Dtype, frame: &[u64], dims: &[String]) -> Option<Pixels> {
+pub(crate) fn pixels(hints: &Hints, dtype: Dtype, frame: &[u64], dims: &[String]) -> Option<PixelFormat> {
     let is_size = |height: u64, width: u64, y: usize, x: usize| match (hints.height, hints.width) {
         (Some(known_height), Some(known_width)) => (height, width) == (known_height, known_width),
         _ => (dims[y].as_str(), dims[x].as_str()) == (DIM_NAMES[0], DIM_NAMES[1]),
     };
-    let encoded = hints.encoding.as_deref().and_then(known).map(|(_, pixels)| pixels);
-    let channels = encoded.and_then(Pixels::channels);
+    let encoded = hints.encoding.as_deref().and_then(PixelFormat::of_encoding).map(|(_, pixels)| pixels);
+    let channels = encoded.and_then(PixelFormat::channels);
     match *frame {
-        [rows, width] if encoded == Some(Pixels::Yuv420) && dtype == Dtype::U8 => {
+        [rows, width] if encoded == Some(PixelFormat::Yuv420) && dtype == Dtype::U8 => {
             let is_whole = rows % 3 == 0 && width % 2 == 0;
-            (is_whole && is_size(rows / 3 * 2, width, 0, 1)).then_some(Pixels::Yuv420)
+            (is_whole && is_size(rows / 3 * 2, width, 0, 1)).then_some(PixelFormat::Yuv420)
         }
         // A plane of other numbers sent with a picture has the picture's encoding.
         [height, width] if encoded.is_none() || channels == Some(1) || dtype != Dtype::U8 => {
-            is_size(height, width, 0, 1).then_some(Pixels::Gray)
+            is_size(height, width, 0, 1).then_some(PixelFormat::Gray)
         }
         [height, width, n] if Some(n) == channels => encoded.filter(|_| is_size(height, width, 0, 1)),
         // Planes, one per channel.
@@ -176,7 +117,7 @@ mod tests {
         let (plane, colours, other) = (names(&["y", "x"]), names(&["y", "x", "c"]), names(&["a", "b", "c"]));
         let unsized_hints = |encoding| Hints { width: None, height: None, ..hints(encoding) };
         use Dtype::*;
-        use Pixels::*;
+        use PixelFormat::*;
         for (hints, dtype, frame, dims, expected) in [
             (hints(Some("bgr8")), U8, &[4, 6, 3][..], &other, Some(Bgr)),
             (hints(Some("RGB8")), U8, &[4, 6, 3], &colours, Some(Rgb)),

@@ -6,6 +6,7 @@ mod event;
 pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod name;
+pub mod picture;
 
 pub use description::{Attr, Axis, Description};
 pub use dtype::Dtype;
