@@ -50,7 +50,7 @@ mod settings;
 mod shape;
 
 pub use describe::plan::Plan;
-pub use interpret::{Chunk, Interpreter};
+pub use interpret::{Interpreted, Interpreter};
 pub use params::read::send_ns;
 pub use rebuild::error::RebuildError;
 pub use rebuild::params::Marks;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_message::{Chunk, Plan};
+use dora_shm_message::{Interpreted, Plan};
 use dora_shm_ring::Times;
 
 use crate::rate::RateMeter;
@@ -45,7 +45,7 @@ enum HeldTimes {
 }
 
 impl Held {
-    fn copy(plan: &Arc<Plan>, chunk: &Chunk<'_>) -> Self {
+    fn copy(plan: &Arc<Plan>, chunk: &Interpreted<'_>) -> Self {
         let mut samples = vec![0; usize::try_from(chunk.bytes()).unwrap_or(usize::MAX)];
         if chunk.frames() > 0 {
             chunk.fill(0..chunk.frames(), &mut samples);
@@ -78,7 +78,7 @@ impl HeldMessages {
     }
 
     /// Copies a message.
-    pub fn hold(&mut self, plan: &Arc<Plan>, chunk: &Chunk<'_>) {
+    pub fn hold(&mut self, plan: &Arc<Plan>, chunk: &Interpreted<'_>) {
         self.bytes += chunk.bytes();
         self.meter.count(chunk.send_ns(), chunk.frames());
         self.messages.push(Held::copy(plan, chunk));

@@ -7,11 +7,11 @@ use dora_shm_node_kit::settings::SinkSettings;
 use eyre::Context as _;
 
 use crate::sink::Sink;
-use crate::stream::Stream;
+use crate::stream::SinkStream;
 
 /// An open stream, still without a ring, and its settings. Dropping it closes the stream.
 pub struct Opened {
-    stream: Stream,
+    stream: SinkStream,
     fresh_name: String,
     log: Log,
 }
@@ -26,10 +26,10 @@ impl Opened {
         let fresh_name = fresh_name(surroundings);
         let log = Log::new(&*surroundings.node);
         let name = settings.shmem_name.as_ref().unwrap_or(&fresh_name);
-        let writer = Stream::open(name, &settings)?;
+        let writer = SinkStream::open(name, &settings)?;
         let origin = if settings.shmem_name.is_some() { "" } else { " (SHMEM_NAME is unset: a fresh name)" };
         log.info(&format!("writes stream {name:?}{origin}"));
-        Ok(Self { stream: Stream::new(writer, settings, log.clone()), fresh_name, log })
+        Ok(Self { stream: SinkStream::new(writer, settings, log.clone()), fresh_name, log })
     }
 
     pub(crate) fn into_sink(self, node: &mut DoraNode) -> Sink {

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::document::document;
 use crate::log_limit::LogLimit;
-use crate::stream::Stream;
+use crate::stream::SinkStream;
 
 /// The sink without its event loop.
 pub struct Sink {
     interpreter: Interpreter,
-    stream: Stream,
+    stream: SinkStream,
     log: Log,
     reporter: Reporter,
     /// The stream's name when `SHMEM_NAME` is unset.
@@ -29,7 +29,7 @@ pub struct Sink {
 
 impl Sink {
     /// A sink that writes `stream`.
-    pub fn new(node: &mut DoraNode, stream: Stream, fresh_name: String, log: Log) -> Self {
+    pub fn new(node: &mut DoraNode, stream: SinkStream, fresh_name: String, log: Log) -> Self {
         let initial = stream.settings().clone();
         Self {
             interpreter: Interpreter::new("data", initial.message.clone()),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_message::{Chunk, Plan};
+use dora_shm_message::{Interpreted, Plan};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
 use dora_shm_node_kit::settings::{Length, SinkSettings};
-use dora_shm_ring::{Error, Writer, WriterOptions};
+use dora_shm_ring::{Chunk, Error, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
 use crate::ezmsg_conn::Conn;
@@ -28,7 +28,7 @@ pub struct Counters {
 }
 
 /// The stream, from one message to the next.
-pub struct Stream {
+pub struct SinkStream {
     writer: Writer,
     settings: SinkSettings,
     log: Log,
@@ -57,7 +57,7 @@ struct Warned {
     chunk_beyond_ring: bool,
 }
 
-impl Stream {
+impl SinkStream {
     /// A stream without a ring.
     pub fn new(writer: Writer, settings: SinkSettings, log: Log) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Stream {
     /// # Errors
     /// If `ON_CHANGE: stop` ends the node. A message that cannot be written is refused and counted, which is not an
     /// error.
-    pub fn take(&mut self, chunk: &Chunk<'_>, now: Instant) -> eyre::Result<()> {
+    pub fn take(&mut self, chunk: &Interpreted<'_>, now: Instant) -> eyre::Result<()> {
         self.counters.gaps.arrived(chunk.sequence());
         let Some(plan) = chunk.plan() else {
             self.refuse_data(
@@ -134,7 +134,7 @@ impl Stream {
         self.refuse(format!("input `data`: {reason}"), now);
     }
 
-    /// When [`Stream::due`] has to be called at the latest, if it has.
+    /// When [`SinkStream::due`] has to be called at the latest, if it has.
     pub fn deadline(&self) -> Option<Instant> {
         self.held.as_ref().map(HeldMessages::until)
     }
@@ -218,7 +218,7 @@ impl Stream {
 
     /// Ensures that the generation that a message needs is current. Returns false if the message is held back or
     /// refused.
-    fn is_ready_for(&mut self, plan: &Arc<Plan>, chunk: &Chunk<'_>, now: Instant) -> eyre::Result<bool> {
+    fn is_ready_for(&mut self, plan: &Arc<Plan>, chunk: &Interpreted<'_>, now: Instant) -> eyre::Result<bool> {
         let frames = chunk.frames();
         let reason = loop {
             match self.generations.decide(plan, frames, &self.settings) {
@@ -373,13 +373,13 @@ impl Stream {
 
     fn write_copy(&mut self, held: &Held, now: Instant) {
         self.describe(&held.plan, now);
-        let chunk = dora_shm_ring::Chunk { samples: &held.samples, times: held.times(), send_ns: held.send_ns };
+        let chunk = Chunk { samples: &held.samples, times: held.times(), send_ns: held.send_ns };
         let written = self.writer.write(&chunk);
         self.wrote(written, held.frames, held.samples.len() as u64, now);
         self.measure(held.send_ns, held.frames);
     }
 
-    fn write(&mut self, chunk: &Chunk<'_>, now: Instant) {
+    fn write(&mut self, chunk: &Interpreted<'_>, now: Instant) {
         let frames = chunk.frames();
         let written = self.writer.write_with(frames, chunk.times(), chunk.send_ns(), |range, memory| {
             chunk.fill(range, memory);

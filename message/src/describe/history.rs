@@ -16,7 +16,7 @@ use crate::params::keys::{
 use crate::params::read::{self, Hints};
 use crate::rebuild::recipe::{ArrowType, ParamType, PerMessage, Recipe, sent};
 use crate::settings::MessageSettings;
-use crate::shape::geometry::Geometry;
+use crate::shape::arrangement::Arrangement;
 
 /// What earlier messages of the source stated.
 #[derive(Clone, Debug, Default)]
@@ -63,9 +63,9 @@ pub(crate) enum ShapeSent {
 }
 
 impl ShapeSent {
-    pub(crate) fn of(parameters: &MetadataParameters, geometry: &Geometry) -> Self {
+    pub(crate) fn of(parameters: &MetadataParameters, arrangement: &Arrangement) -> Self {
         let Some(value) = parameters.get(SHAPE) else { return Self::Absent };
-        match ParamType::of(value).filter(|_| read::shape(value).as_ref() == Some(&geometry.shape)) {
+        match ParamType::of(value).filter(|_| read::shape(value).as_ref() == Some(&arrangement.shape)) {
             Some(kind) => Self::Own(kind),
             None => Self::Other(sent(value)),
         }
@@ -223,11 +223,11 @@ impl History {
         &mut self,
         settings: &MessageSettings,
         hints: &Hints,
-        geometry: &Geometry,
+        arrangement: &Arrangement,
         axes: &Axes,
     ) -> Pace {
-        let buffered = axes.get(&geometry.buffered);
-        let spaced = buffered.filter(|_| geometry.has_source_rate).map(Pace::of_axis);
+        let buffered = axes.get(&arrangement.buffered);
+        let spaced = buffered.filter(|_| arrangement.has_source_rate).map(Pace::of_axis);
         // A rate does not give the steps along an axis other than time.
         let is_time = buffered.is_none_or(is_in_seconds);
         let of_rate = |rate_hz| match Pace::of_rate(rate_hz) {
@@ -235,7 +235,7 @@ impl History {
             pace => Pace { step: spaced.map_or(0.0, |spaced| spaced.step), ..pace },
         };
         let setting = settings.sample_rate_hz.map(of_rate);
-        if !geometry.has_source_rate {
+        if !arrangement.has_source_rate {
             return setting.unwrap_or(Pace::UNKNOWN);
         }
         let said = hints.sample_rate_hz.map(of_rate).or(spaced);
@@ -250,12 +250,12 @@ impl History {
         mut recipe: Recipe,
         parameters: &MetadataParameters,
         axes: &SourceAxes,
-        geometry: &Geometry,
+        arrangement: &Arrangement,
     ) -> Recipe {
         watch(&mut self.axes, axes.lasting.clone());
         watch(&mut self.overruled_axes, axes.overruled.clone());
         watch(&mut self.timing, Timing::of(parameters));
-        self.watch_shape(ShapeSent::of(parameters, geometry), &recipe);
+        self.watch_shape(ShapeSent::of(parameters, arrangement), &recipe);
         recipe.parameters = self.same_parameters(parameters, axes);
         self.add_shape(&mut recipe);
         self.add_times(&mut recipe, parameters, axes);

@@ -10,7 +10,7 @@ use crate::array::select;
 use crate::params::axes::{self, Axes, check_count};
 use crate::params::time_unit::SECOND;
 use crate::refusal::Reason;
-use crate::shape::geometry::Geometry;
+use crate::shape::arrangement::Arrangement;
 
 /// What the frames of a message are. Messages share one plan as long as the source describes them alike.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,15 +68,15 @@ impl Plan {
 /// # Errors
 /// [`Reason::Parameter`] if the number of labels differs from the length of their dim.
 pub(crate) fn axes(
-    geometry: &Geometry,
+    arrangement: &Arrangement,
     payload: &Payload,
     row: &[u64],
     step: f64,
     source: &Axes,
 ) -> Result<BTreeMap<String, Axis>, Reason> {
     let mut described = BTreeMap::new();
-    for (index, (dim, &size)) in geometry.dims.iter().zip(&geometry.shape).enumerate() {
-        if Some(index) == geometry.axis {
+    for (index, (dim, &size)) in arrangement.dims.iter().zip(&arrangement.shape).enumerate() {
+        if Some(index) == arrangement.axis {
             continue;
         }
         if let Some(axis) = source.get(dim) {
@@ -86,28 +86,28 @@ pub(crate) fn axes(
             described.insert(dim.clone(), axis.clone());
         }
     }
-    if let Some((dim, labels)) = column_labels(geometry, payload, row) {
+    if let Some((dim, labels)) = column_labels(arrangement, payload, row) {
         described.entry(dim).or_insert(Axis::Coord { unit: String::new(), data: Some(labels) });
     }
-    let unit = source.get(&geometry.buffered).map_or(SECOND, axes::unit).to_owned();
+    let unit = source.get(&arrangement.buffered).map_or(SECOND, axes::unit).to_owned();
     let buffered = match step {
         0.0 => Axis::Coord { unit, data: None },
         gain => Axis::Linear { unit, gain, offset: None },
     };
-    described.insert(geometry.buffered.clone(), buffered);
+    described.insert(arrangement.buffered.clone(), buffered);
     Ok(described)
 }
 
 /// The dim that counts the columns of a struct, and their names, if the message has the rows of the array.
-fn column_labels(geometry: &Geometry, payload: &Payload, row: &[u64]) -> Option<(String, Vec<Value>)> {
-    let is_natural = geometry.shape.split_first() == Some((&payload.rows, row));
+fn column_labels(arrangement: &Arrangement, payload: &Payload, row: &[u64]) -> Option<(String, Vec<Value>)> {
+    let is_natural = arrangement.shape.split_first() == Some((&payload.rows, row));
     let has_column_dim = payload.root.equal_columns() == Some(payload.columns.len());
-    if !is_natural || !has_column_dim || geometry.axis == Some(1) {
+    if !is_natural || !has_column_dim || arrangement.axis == Some(1) {
         return None;
     }
     let common = common_prefix(payload);
     let labels = payload.columns.iter().map(|column| Value::from(&column.path[common..])).collect();
-    Some((geometry.dims[1].clone(), labels))
+    Some((arrangement.dims[1].clone(), labels))
 }
 
 /// Length of the part of the columns' paths that names the structs around all of them.

@@ -8,7 +8,7 @@ use crate::params::keys::{AXES, AXIS_OFFSET, AXIS_VALUES, Role, role};
 use crate::params::read::{float, unreadable};
 use crate::params::time_unit::{SECOND, TimeUnit};
 use crate::refusal::Reason;
-use crate::shape::geometry::Geometry;
+use crate::shape::arrangement::Arrangement;
 
 /// Where the parameter `axes` places the frames; in seconds, if the axis is time.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub(crate) struct SourceAxes {
 }
 
 impl SourceAxes {
-    pub(crate) fn new(parameters: &MetadataParameters, geometry: &Geometry) -> Result<Self, Reason> {
+    pub(crate) fn new(parameters: &MetadataParameters, arrangement: &Arrangement) -> Result<Self, Reason> {
         let mut source = Self {
             axes: Axes::new(),
             lasting: Axes::new(),
@@ -53,7 +53,7 @@ impl SourceAxes {
         source.axes = axes::parse(text)?;
         source.lasting = source.axes.clone();
         source.text = Some(text.clone());
-        let dim = &geometry.buffered;
+        let dim = &arrangement.buffered;
         let Some(axis) = source.lasting.get_mut(dim) else { return Ok(source) };
         source.passing = Passing::of(axis);
         source.unit = axes::time_unit(axis);
@@ -69,7 +69,7 @@ impl SourceAxes {
             }
             Axis::Coord { data, .. } => {
                 if let Some(data) = data.take() {
-                    let data = axes::coordinates(dim, &data, geometry.frames())?;
+                    let data = axes::coordinates(dim, &data, arrangement.frames())?;
                     source.placed = Placed::At(data.into_iter().map(seconds).collect::<Result<_, _>>()?);
                 }
                 Axis::Coord { unit, data: None }

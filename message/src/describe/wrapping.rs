@@ -6,21 +6,21 @@ use arrow::datatypes::FieldRef;
 
 use crate::array::payload::{ListKind, Node, Payload};
 use crate::rebuild::recipe::{ArrowField, ArrowList, ArrowType, RECIPE_VERSION, Recipe};
+use crate::shape::arrangement::Arrangement;
 use crate::shape::element_type::ElementType;
-use crate::shape::geometry::Geometry;
 
 /// The parts of a message besides its samples and parameters.
 pub(crate) struct Wrapping<'a> {
     pub payload: &'a Payload,
-    pub geometry: &'a Geometry,
+    pub arrangement: &'a Arrangement,
     pub element: &'a ElementType,
 }
 
 impl Wrapping<'_> {
     /// The recipe of such messages, without their parameters.
     pub(crate) fn recipe(&self) -> Recipe {
-        let axis = self.geometry.axis;
-        let shape = self.geometry.shape.iter().enumerate();
+        let axis = self.arrangement.axis;
+        let shape = self.arrangement.shape.iter().enumerate();
         let shape = shape.map(|(index, &dim)| if Some(index) == axis { None } else { Some(dim) }).collect();
         let (rows, arrow) = match (self.element.is_bytes, self.element.comes_back_as) {
             (true, Some(dtype)) => (None, ArrowType::Number(dtype)),
@@ -35,7 +35,7 @@ impl Wrapping<'_> {
             arrow,
             rows,
             shape,
-            dims: self.geometry.dims.clone(),
+            dims: self.arrangement.dims.clone(),
             parameters: BTreeMap::new(),
             per_message: Vec::new(),
             types: BTreeMap::new(),
@@ -45,11 +45,11 @@ impl Wrapping<'_> {
     /// Which of the outermost lists grows with the number of frames. `None`: the array does.
     pub(crate) fn open_list(&self) -> Option<usize> {
         let lists = self.payload.root.outermost_lists();
-        let axis = self.geometry.axis?;
-        if self.geometry.shape.split_first() == Some((&self.payload.rows, &*self.element.row)) {
+        let axis = self.arrangement.axis?;
+        if self.arrangement.shape.split_first() == Some((&self.payload.rows, &*self.element.row)) {
             return axis.checked_sub(1).filter(|list| *list < lists);
         }
-        let frame: u64 = self.geometry.frame_shape().iter().product();
+        let frame: u64 = self.arrangement.frame_shape().iter().product();
         let is_a_row = self.element.row.iter().product::<u64>() == frame;
         (self.payload.rows == 1 && lists > 0 && !is_a_row).then_some(0)
     }

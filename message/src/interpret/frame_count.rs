@@ -7,7 +7,7 @@ use crate::array::payload::{BytesKind, ListKind, Node, Open, Payload};
 use crate::describe::wrapping::Wrapping;
 use crate::params::read::whole;
 use crate::rebuild::recipe::ParamType;
-use crate::shape::geometry::Geometry;
+use crate::shape::arrangement::Arrangement;
 
 /// Which part of an array gets longer when its message has more frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Growth {
     pub(crate) fn of(message: &Wrapping<'_>, by_nature: bool, may_be_picture: bool) -> Self {
         let payload = message.payload;
         let is_vector = payload.is_vector();
-        if message.geometry.axis.is_none() {
+        if message.arrangement.axis.is_none() {
             return Self::Fixed;
         }
         if payload.only().is_some_and(|column| column.bytes) {
@@ -37,7 +37,7 @@ impl Growth {
         }
         match message.open_list() {
             // The rows are frames, rather than parts of one frame.
-            None if by_nature && !is_vector && message.geometry.axis != Some(0) => Self::Fixed,
+            None if by_nature && !is_vector && message.arrangement.axis != Some(0) => Self::Fixed,
             None if by_nature && is_vector && may_be_picture => Self::Fixed,
             None => Self::Rows,
             Some(_) if by_nature && may_be_picture => Self::Fixed,
@@ -50,7 +50,7 @@ impl Growth {
 #[derive(Debug)]
 pub(crate) struct FrameCount {
     pub growth: Growth,
-    pub geometry: Geometry,
+    pub arrangement: Arrangement,
     /// Type of the parameter `shape`, if it gives the message's own shape.
     pub shape_sent: Option<ParamType>,
     /// Numbers of the array per sample: for bytes that are read as numbers, the bytes of one.
@@ -70,14 +70,14 @@ impl FrameCount {
             Growth::List(list) => Some((list, first_length(&payload.root, array, 0, list)?)),
         };
         let numbers = payload.root.numbers_with(open).checked_mul(rows)?;
-        let unit = self.geometry.frame_samples().checked_mul(self.numbers_per_sample).filter(|unit| *unit > 0)?;
+        let unit = self.arrangement.frame_samples().checked_mul(self.numbers_per_sample).filter(|unit| *unit > 0)?;
         (numbers > 0 && numbers.is_multiple_of(unit)).then_some((numbers / unit, open))
     }
 
     /// Whether `value`, a list of numbers, is the shape of such a message of `frames` frames, in the type of
     /// `shape_sent`.
     pub(crate) fn is_shape(&self, value: &Parameter, frames: u64) -> bool {
-        let Geometry { shape, axis, .. } = &self.geometry;
+        let Arrangement { shape, axis, .. } = &self.arrangement;
         let expected = |index: usize| if Some(index) == *axis { frames } else { shape[index] };
         let is = |index: usize, dim: Option<i64>| dim.and_then(|dim| u64::try_from(dim).ok()) == Some(expected(index));
         self.shape_sent == ParamType::of(value)

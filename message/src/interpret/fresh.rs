@@ -27,8 +27,8 @@ use crate::params::read::Hints;
 use crate::rebuild::recipe::ParamType;
 use crate::refusal::Reason;
 use crate::settings::MessageSettings;
+use crate::shape::arrangement::{Arrangement, Evidence};
 use crate::shape::element_type::ElementType;
-use crate::shape::geometry::{Evidence, Geometry};
 use crate::shape::picture;
 
 /// A message whose form is not known.
@@ -65,7 +65,7 @@ impl Fresh<'_> {
         values: &mut Vec<f64>,
     ) -> Result<Option<(Form, History)>, Reason> {
         let Some(facts) = self.facts(history)? else { return Ok(None) };
-        let geometry = self.geometry(&facts)?;
+        let arrangement = self.arrangement(&facts)?;
         let Facts { payload, siblings, hints, element, mut history } = facts;
 
         let gather = Gather::new(&payload, element.dtype, element.is_read_as_is)?;
@@ -73,29 +73,29 @@ impl Fresh<'_> {
         let is_bound = columns.bind(&payload, self.array, None);
         debug_assert!(is_bound, "the payload was made from this very array");
         checks.run(columns, &payload)?;
-        times::check(self.parameters, geometry.frames(), values)?;
+        times::check(self.parameters, arrangement.frames(), values)?;
 
-        let source_axes = SourceAxes::new(self.parameters, &geometry)?;
-        let pace = history.remember_pace(self.settings, &hints, &geometry, &source_axes.axes);
-        let axes = plan::axes(&geometry, &payload, &element.row, pace.step, &source_axes.axes)?;
+        let source_axes = SourceAxes::new(self.parameters, &arrangement)?;
+        let pace = history.remember_pace(self.settings, &hints, &arrangement, &source_axes.axes);
+        let axes = plan::axes(&arrangement, &payload, &element.row, pace.step, &source_axes.axes)?;
         // From here on, nothing fails, so `history` and `form` change together.
 
-        let has_new_shape = before.is_none_or(|plan| plan.frame_shape != geometry.frame_shape());
+        let has_new_shape = before.is_none_or(|plan| plan.frame_shape != arrangement.frame_shape());
         history.params.update(self.parameters, has_new_shape);
         history.columns.update(&siblings.parameters(), has_new_shape);
-        let wrapping = Wrapping { payload: &payload, geometry: &geometry, element: &element };
+        let wrapping = Wrapping { payload: &payload, arrangement: &arrangement, element: &element };
         let sizes = SizeParams::new(self.settings, &hints, self.parameters);
-        history.remember_picture(pixels(&hints, &geometry, &element, &sizes, &history), has_new_shape);
+        history.remember_picture(pixels(&hints, &arrangement, &element, &sizes, &history), has_new_shape);
         let frame_count = self.frame_count(&wrapping, &sizes);
-        let recipe = history.complete(wrapping.recipe(), self.parameters, &source_axes, &geometry);
-        let description = self.description(axes, &geometry, &hints, &history, Some(recipe.to_json()));
-        let plan = self.plan(&geometry, &element, pace, description, before);
+        let recipe = history.complete(wrapping.recipe(), self.parameters, &source_axes, &arrangement);
+        let description = self.description(axes, &arrangement, &hints, &history, Some(recipe.to_json()));
+        let plan = self.plan(&arrangement, &element, pace, description, before);
         let form = Form {
             data_type: self.array.data_type().clone(),
-            roll: geometry.roll(),
+            roll: arrangement.roll(),
             step: pace.step,
             is_overruled: source_axes.overruled.is_some(),
-            axes: self.axes_template(&source_axes, &geometry, &history),
+            axes: self.axes_template(&source_axes, &arrangement, &history),
             placed: source_axes.placed,
             payload,
             siblings,
@@ -123,7 +123,7 @@ impl Fresh<'_> {
         Ok(Some(Facts { payload, siblings, hints, element, history }))
     }
 
-    fn geometry(&self, facts: &Facts) -> Result<Geometry, Reason> {
+    fn arrangement(&self, facts: &Facts) -> Result<Arrangement, Reason> {
         let evidence = Evidence {
             settings: self.settings,
             hints: &facts.hints,
@@ -133,17 +133,17 @@ impl Fresh<'_> {
             dtype: facts.element.dtype,
             has_rate: facts.history.has_rate(),
         };
-        evidence.geometry()
+        evidence.arrangement()
     }
 
     fn frame_count(&self, message: &Wrapping<'_>, sizes: &SizeParams) -> FrameCount {
-        let is_overruled = matches!(ShapeSent::of(self.parameters, message.geometry), ShapeSent::Other(_));
+        let is_overruled = matches!(ShapeSent::of(self.parameters, message.arrangement), ShapeSent::Other(_));
         FrameCount {
             growth: match is_overruled {
                 true => Growth::Fixed,
                 false => Growth::of(message, sizes.give_shape(), sizes.may_be_picture()),
             },
-            geometry: message.geometry.clone(),
+            arrangement: message.arrangement.clone(),
             shape_sent: self.parameters.get(SHAPE).and_then(ParamType::of).filter(|_| !is_overruled),
             numbers_per_sample: if message.element.is_bytes { message.element.dtype.size() as u64 } else { 1 },
         }
@@ -152,17 +152,17 @@ impl Fresh<'_> {
     fn description(
         &self,
         axes: BTreeMap<String, Axis>,
-        geometry: &Geometry,
+        arrangement: &Arrangement,
         hints: &Hints,
         history: &History,
         message: Option<serde_json::Value>,
     ) -> Description {
         Description {
-            dims: geometry.ring_dims(),
+            dims: arrangement.ring_dims(),
             axes: match history.has_static_axes() {
                 true => axes,
                 // The labels change with the messages, so only the buffered axis is described.
-                false => axes.into_iter().filter(|(dim, _)| *dim == geometry.buffered).collect(),
+                false => axes.into_iter().filter(|(dim, _)| *dim == arrangement.buffered).collect(),
             },
             attrs: history.attrs(),
             key: self.settings.key.clone().or_else(|| history.key()).unwrap_or_default(),
@@ -174,14 +174,14 @@ impl Fresh<'_> {
     /// The plan of the message: the one before, if it is equal.
     fn plan(
         &self,
-        geometry: &Geometry,
+        arrangement: &Arrangement,
         element: &ElementType,
         pace: Pace,
         description: Description,
         before: Option<&Arc<Plan>>,
     ) -> Arc<Plan> {
         let plan =
-            Plan { dtype: element.dtype, frame_shape: geometry.frame_shape(), rate_hz: pace.rate_hz, description };
+            Plan { dtype: element.dtype, frame_shape: arrangement.frame_shape(), rate_hz: pace.rate_hz, description };
         match before {
             Some(before) if **before == plan => Arc::clone(before),
             _ => Arc::new(plan),
@@ -189,17 +189,17 @@ impl Fresh<'_> {
     }
 
     /// The parameter `axes` around the places of the frames, if it identifies messages that differ only in these.
-    fn axes_template(&self, axes: &SourceAxes, geometry: &Geometry, history: &History) -> Option<AxesTemplate> {
+    fn axes_template(&self, axes: &SourceAxes, arrangement: &Arrangement, history: &History) -> Option<AxesTemplate> {
         let Some(Parameter::String(text)) = self.parameters.get(AXES) else { return None };
         let passing = axes.passing.filter(|_| axes.overruled.is_none() || !history.sends_overruled_axes())?;
-        AxesTemplate::new(text, &geometry.buffered, passing, axes.unit)
+        AxesTemplate::new(text, &arrangement.buffered, passing, axes.unit)
     }
 }
 
 /// What the samples are, if the frames are pictures. A size whose changes would go unnoticed does not count.
 fn pixels(
     hints: &Hints,
-    geometry: &Geometry,
+    arrangement: &Arrangement,
     element: &ElementType,
     sizes: &SizeParams,
     history: &History,
@@ -208,5 +208,5 @@ fn pixels(
     if !sizes.give_shape() && !history.has_static_size() {
         (hints.width, hints.height) = (None, None);
     }
-    picture::pixels(&hints, element.dtype, &geometry.frame_shape(), &geometry.ring_dims()[1..])
+    picture::pixels(&hints, element.dtype, &arrangement.frame_shape(), &arrangement.ring_dims()[1..])
 }

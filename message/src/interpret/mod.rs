@@ -2,10 +2,10 @@
 
 mod axes_template;
 mod checks;
-mod chunk;
 mod form;
 mod frame_count;
 mod fresh;
+mod interpreted;
 mod repeat;
 mod sibling_columns;
 mod size_params;
@@ -14,9 +14,9 @@ mod times;
 use arrow::array::{Array, ArrayRef};
 use dora_node_api::MetadataParameters;
 
-pub use self::chunk::Chunk;
 use self::form::Form;
 use self::fresh::Fresh;
+pub use self::interpreted::Interpreted;
 use crate::array::null_rows;
 use crate::copy::columns::Columns;
 use crate::describe::history::History;
@@ -78,10 +78,10 @@ impl Interpreter {
         array: &'a ArrayRef,
         parameters: &'a MetadataParameters,
         send_ns: i64,
-    ) -> Result<Chunk<'a>, Refusal> {
+    ) -> Result<Interpreted<'a>, Refusal> {
         self.columns.clear();
         match self.read(array, parameters) {
-            Ok(frames) => Ok(self.chunk(frames, parameters, send_ns)),
+            Ok(frames) => Ok(self.interpreted(frames, parameters, send_ns)),
             Err(reason) => {
                 self.columns.clear();
                 Err(Refusal::new(&self.input, array.data_type(), reason))
@@ -89,7 +89,7 @@ impl Interpreter {
         }
     }
 
-    /// Prepares everything for the chunk and returns its number of frames.
+    /// Prepares everything for the result and returns its number of frames.
     fn read(&mut self, array: &ArrayRef, parameters: &MetadataParameters) -> Result<u64, Reason> {
         let normalised = null_rows::normalise(array).map_err(|error| Reason::Arrow { found: error.to_string() })?;
         let array = normalised.as_ref().unwrap_or(array);
@@ -111,13 +111,13 @@ impl Interpreter {
         Ok(frames)
     }
 
-    fn chunk<'a>(&'a mut self, frames: u64, parameters: &'a MetadataParameters, send_ns: i64) -> Chunk<'a> {
+    fn interpreted<'a>(&'a mut self, frames: u64, parameters: &'a MetadataParameters, send_ns: i64) -> Interpreted<'a> {
         let Self { form, columns, values, .. } = self;
         let form = form.as_ref();
         let times = match form {
             Some(form) if frames > 0 => times::of(parameters, values, &form.placed, form.step, send_ns),
             _ => times::from_send_time(send_ns, form.map_or(0.0, |form| form.step)),
         };
-        Chunk { frames, form, columns, times, send_ns, sequence: sequence(parameters) }
+        Interpreted { frames, form, columns, times, send_ns, sequence: sequence(parameters) }
     }
 }

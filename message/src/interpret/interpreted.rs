@@ -13,7 +13,7 @@ use crate::interpret::form::Form;
 ///
 /// It borrows the message's memory, which belongs to the sender: copy it soon, and drop it.
 #[derive(Debug)]
-pub struct Chunk<'a> {
+pub struct Interpreted<'a> {
     pub(crate) frames: u64,
     pub(crate) form: Option<&'a Form>,
     pub(crate) columns: &'a mut Columns,
@@ -22,7 +22,7 @@ pub struct Chunk<'a> {
     pub(crate) sequence: Option<i64>,
 }
 
-impl Chunk<'_> {
+impl Interpreted<'_> {
     /// Number of frames. 0: the message is empty, or of Arrow's Null type, and does not describe the frames to come.
     pub fn frames(&self) -> u64 {
         self.frames
@@ -70,7 +70,7 @@ impl Chunk<'_> {
     }
 }
 
-impl Drop for Chunk<'_> {
+impl Drop for Interpreted<'_> {
     fn drop(&mut self) {
         self.columns.clear();
     }

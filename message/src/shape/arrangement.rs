@@ -14,7 +14,7 @@ const TIME: &str = "time";
 
 /// How a message's samples are arranged.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Geometry {
+pub(crate) struct Arrangement {
     /// Shape of the message in the source's order; its product is the number of samples.
     pub shape: Vec<u64>,
     /// A name for each of `shape`.
@@ -28,7 +28,7 @@ pub(crate) struct Geometry {
     pub has_source_rate: bool,
 }
 
-impl Geometry {
+impl Arrangement {
     pub(crate) fn frames(&self) -> u64 {
         self.axis.map_or(1, |axis| self.shape[axis])
     }
@@ -65,7 +65,7 @@ impl Geometry {
     }
 }
 
-/// What is known of a message before its geometry.
+/// What is known of a message before its arrangement.
 pub(crate) struct Evidence<'a> {
     pub settings: &'a MessageSettings,
     pub hints: &'a Hints,
@@ -115,22 +115,22 @@ impl Origin {
 impl Evidence<'_> {
     /// # Errors
     /// If settings, parameters and the number of samples contradict each other.
-    pub(crate) fn geometry(&self) -> Result<Geometry, Reason> {
-        let mut geometry = match (&self.settings.shape, &self.hints.shape) {
+    pub(crate) fn arrangement(&self) -> Result<Arrangement, Reason> {
+        let mut arrangement = match (&self.settings.shape, &self.hints.shape) {
             (Some(frame), _) => self.by_setting(frame)?,
             (None, Some(shape)) => self.find_axis(self.by_parameter(shape)?)?,
             (None, None) => self.find_axis(self.by_nature()?)?,
         };
-        geometry.has_source_rate &= !self.is_run_in_one_frame();
-        let frame_shape = geometry.frame_shape();
+        arrangement.has_source_rate &= !self.is_run_in_one_frame();
+        let frame_shape = arrangement.frame_shape();
         if frame_shape.len() > MAX_RANK {
             return Err(Reason::Rank { shape: frame_shape });
         }
-        let names = geometry.ring_dims();
+        let names = arrangement.ring_dims();
         if names.iter().enumerate().any(|(i, name)| name.is_empty() || names[..i].contains(name)) {
             return Err(Reason::DimNames { dims: names });
         }
-        Ok(geometry)
+        Ok(arrangement)
     }
 
     fn samples(&self) -> u64 {
@@ -170,7 +170,7 @@ impl Evidence<'_> {
     }
 
     /// `SHAPE`: the shape of one frame. None of its dims is the buffered axis, regardless of their names.
-    fn by_setting(&self, frame: &[u64]) -> Result<Geometry, Reason> {
+    fn by_setting(&self, frame: &[u64]) -> Result<Arrangement, Reason> {
         let samples = self.samples();
         let unit = self.product("the setting SHAPE", frame)?;
         let misfit = || Reason::Shape { origin: "the setting SHAPE", shape: frame.to_vec(), expected: unit, samples };
@@ -204,7 +204,7 @@ impl Evidence<'_> {
             shape.insert(axis, count);
             let has_source_rate = origin == Origin::Setting || self.is_grouped_alike(&shape, axis)?;
             let buffered = names[axis].clone();
-            return Ok(Geometry { shape, dims: names.to_vec(), axis: Some(axis), buffered, has_source_rate });
+            return Ok(Arrangement { shape, dims: names.to_vec(), axis: Some(axis), buffered, has_source_rate });
         }
         let frame_names = match given {
             Some((_, names)) if names.len() == frame.len() => names.to_vec(),
@@ -226,7 +226,7 @@ impl Evidence<'_> {
             dims.insert(0, buffered.clone());
             axis = Some(0);
         }
-        Ok(Geometry { shape, dims, axis, buffered, has_source_rate: !is_inside })
+        Ok(Arrangement { shape, dims, axis, buffered, has_source_rate: !is_inside })
     }
 
     /// Whether the source's number of frames along its axis equals that of `shape`, which comes from `SHAPE`, along
@@ -384,7 +384,7 @@ impl Evidence<'_> {
         Names::Made(std::iter::once(ROW.to_owned()).chain(frame).collect())
     }
 
-    fn find_axis(&self, draft: Draft) -> Result<Geometry, Reason> {
+    fn find_axis(&self, draft: Draft) -> Result<Arrangement, Reason> {
         let Draft { shape, names, rows } = draft;
         let wanted = self.wanted_axis();
         let (mut dims, given) = match names {
@@ -425,7 +425,7 @@ impl Evidence<'_> {
             None => wanted.to_owned(),
         };
         let has_source_rate = axis.is_some() || buffered == wanted;
-        Ok(Geometry { shape, dims, axis, buffered, has_source_rate })
+        Ok(Arrangement { shape, dims, axis, buffered, has_source_rate })
     }
 }
 
