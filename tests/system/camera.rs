@@ -1,7 +1,7 @@
 //! Pictures of a published camera node.
 
 use dora_shm_ring::{Attr, Dtype};
-use dora_shm_tests::dora::project_graph;
+use dora_shm_tests::dora::{complete, project_graph};
 use dora_shm_tests::programs::{dora, path_with, python, root};
 use dora_shm_tests::reading::{message_reader, messages_until_closed};
 use dora_shm_tests::stage::Stage;
@@ -34,7 +34,7 @@ fn every_picture_of_a_published_camera_node_arrives_pixel_for_pixel() {
 
     let mut reader = message_reader(&stream);
     let graph = project_graph("camera.yml", &[("SHMEM_NAME: camera", &format!("SHMEM_NAME: {stream}"))]);
-    let path = stage.file("camera.yml", &graph);
+    let path = stage.file("camera.yml", &complete(&graph));
     let nodes = python().parent().expect("a Python is in a folder").to_owned();
     let mut graph = stage.start("camera", stage.command(dora()).arg("run").arg(path).env("PATH", path_with(&nodes)));
 

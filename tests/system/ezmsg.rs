@@ -1,6 +1,6 @@
 //! ezmsg programs that write and read streams.
 
-use dora_shm_tests::dora::{project_graph, run_with};
+use dora_shm_tests::dora::{complete, project_graph, run_with};
 use dora_shm_tests::programs::{ezmsg_0_6, python, root};
 use dora_shm_tests::stage::Stage;
 
@@ -32,7 +32,7 @@ fn ezmsgs_own_mirror_reads_every_sample_of_a_graph() {
     let script = root().join("dataflows/ezmsg-mirror.py");
     let mut original = stage.start("ezmsg", stage.command(python()).arg(script).args([&stream, "2000"]));
     let graph = project_graph("dora-to-ezmsg.yml", &[("SHMEM_NAME: dora", &format!("SHMEM_NAME: {stream}"))]);
-    run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=3s"]).succeed().unwrap();
+    run_with(&stage, "graph", &complete(&graph), &["--env", "SIGNAL_DURATION=3s"]).succeed().unwrap();
     original.succeed().unwrap();
     let line = original.line("dims ").expect("a line with the description");
     assert!(line.contains("['time', 'ch'], 64 channels") && line.contains("'unit': 'uV'"), "{line}");

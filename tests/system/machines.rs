@@ -1,6 +1,6 @@
 //! A graph over two machines: two daemons with different names.
 
-use dora_shm_tests::dora::{engine_of, project_graph};
+use dora_shm_tests::dora::{complete, engine_of, project_graph};
 use dora_shm_tests::stage::Stage;
 
 #[test]
@@ -10,7 +10,7 @@ fn dora_carries_the_mirrors_output_to_another_machine_whole() {
     let stream = stage.stream("signal");
     let engine = engine_of(&stage, &[Some("A"), Some("B")]);
     let graph = project_graph("two-machines.yml", &[("SHMEM_NAME: two-machines", &format!("SHMEM_NAME: {stream}"))]);
-    let carried = engine.start_graph("carried", &graph, &["--env", "SIGNAL_DURATION=3s"]).unwrap();
+    let carried = engine.start_graph("carried", &complete(&graph), &["--env", "SIGNAL_DURATION=3s"]).unwrap();
     // The mirror's tick would keep the graph running, but the mirror ends with the stream.
     assert_eq!(engine.end_of_graph(&carried).unwrap(), "Finished", "{}", engine.log(&carried, "check").unwrap());
     let log = engine.log(&carried, "check").unwrap();

@@ -1,7 +1,7 @@
 //! Two graphs joined by the mirror.
 
 use dora_node_api::{MetadataParameters, Parameter};
-use dora_shm_tests::dora::{project_graph, run, run_with};
+use dora_shm_tests::dora::{complete, project_graph, run, run_with};
 use dora_shm_tests::record::{Message, receipt};
 use dora_shm_tests::script;
 use dora_shm_tests::stage::Stage;
@@ -65,7 +65,7 @@ fn the_demos_signal_comes_through_the_mirrors_graph_whole() {
     let mut mirror = run_with(&stage, "mirror", &mirror_graph, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
     mirror.wait_for_line(&stream).unwrap();
     let demo_graph = project_graph("demo.yml", &[("SHMEM_NAME: demo", &renamed)]);
-    run_with(&stage, "demo", &demo_graph, &["--env", "SIGNAL_DURATION=2s"]).succeed().unwrap();
+    run_with(&stage, "demo", &complete(&demo_graph), &["--env", "SIGNAL_DURATION=2s"]).succeed().unwrap();
     let line = mirror.wait_for_line("signal-check: 200 messages").unwrap();
     assert!(line.contains("2000 frames, 0 missing, 0 wrong"), "{line}");
     mirror.succeed().unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use dora_shm_tests::dora::{run, run_with};
+use dora_shm_tests::dora::{complete, run, run_with};
 use dora_shm_tests::programs::{folder, root};
 use dora_shm_tests::reading::SignalReader;
 use dora_shm_tests::stage::Stage;
@@ -26,7 +26,7 @@ fn the_graphs_of_the_readme_run_together() {
 
     let mut mirrored = run_with(&stage, "mirrored", mirror, &["--env", "DORA_SHM_ON_CLOSE=stop"]);
     mirrored.wait_for_line(&stream).unwrap();
-    let mut source = run(&stage, "source", sink);
+    let mut source = run(&stage, "source", &complete(sink));
     SignalReader::join(&stream).more(1000);
     source.signal(Signal::INT);
     source.succeed().unwrap();

@@ -1,6 +1,6 @@
 //! Settings that change while the graph runs.
 
-use dora_shm_tests::dora::{engine, project_graph, run_with};
+use dora_shm_tests::dora::{complete, engine, project_graph, run_with};
 use dora_shm_tests::reading::SignalReader;
 use dora_shm_tests::stage::Stage;
 use dora_shm_tests::until::until;
@@ -17,7 +17,7 @@ fn settings_sent_from_the_graph_take_effect_and_bad_ones_change_nothing() {
         &[("settings-moved", &second), ("SHMEM_NAME: settings", &format!("SHMEM_NAME: {first}"))],
     );
     let (mut before, mut after) = (SignalReader::open(&first), SignalReader::join(&second));
-    let mut dora = run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=8s"]);
+    let mut dora = run_with(&stage, "graph", &complete(&graph), &["--env", "SIGNAL_DURATION=8s"]);
 
     before.until_closed();
     let lengths: Vec<u64> = before.formats.iter().map(|format| format.frames()).collect();
