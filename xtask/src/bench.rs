@@ -18,3 +18,10 @@ pub fn run_with(arguments: &[String]) -> eyre::Result<()> {
     }
     run(&mut bench)
 }
+
+/// Builds `source-delay` and runs it with these arguments.
+pub fn source_delay(arguments: &[String]) -> eyre::Result<()> {
+    let arguments = arguments.iter().map(|argument| &**argument);
+    let mut measure = cargo("run --release -p dora-shm-bench --bin source-delay --".split(' ').chain(arguments));
+    run(measure.env("DORA_BIN", setup::dora_cli()?))
+}

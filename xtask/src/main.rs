@@ -65,6 +65,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure how long a sink that is slow, stopped or killed delays its source: print the table of docs/graphs.md
+    #[command(disable_help_flag = true)]
+    SourceDelay {
+        /// Arguments of the measurement; `cargo xtask source-delay --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Regenerate the stub of the Python package's compiled module
     Stubs,
     #[command(flatten)]
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         Task::FuzzSeeds { check } => Generated::FuzzSeeds.run(check),
         Task::Header { check } => Generated::Header.run(check),
         Task::Bench { arguments } => bench::run_with(&arguments),
+        Task::SourceDelay { arguments } => bench::source_delay(&arguments),
         Task::Stubs => steps::write_stub(),
         Task::Step(step) => step.run(),
     };
