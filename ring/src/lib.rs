@@ -144,8 +144,12 @@ pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 pub use reader::{
     Info, Interrupter, Lag, Message, MessageReader, MessageView, Notifier, Reader, ReaderOptions, RingLayout, Wait,
 };
+#[cfg(not(loom))]
+pub use shm::clock_id;
 pub use stream::name::{SHM_DIR, check_name, is_segment_name, shorten};
-pub use stream::{Attr, Axis, Description, Dtype, Event, EventKind, Format, Liveness, WriterId};
+pub use stream::{
+    Attr, Axis, Clock, ClockId, Description, Dtype, Event, EventKind, Format, GenerationClock, Liveness, WriterId,
+};
 #[cfg(not(loom))]
 pub use writer::{Chunk, Times, Warning, Writer, WriterOptions};
 

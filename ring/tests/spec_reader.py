@@ -15,6 +15,7 @@ import stat
 import struct
 import sys
 import time
+import uuid
 
 FOLDER = "/dev/shm/"
 NO_GENERATION = 0xFFFFFFFF
@@ -26,6 +27,8 @@ DTYPES = {
     6: ("int32", 4, "i"), 7: ("uint32", 4, "I"), 8: ("int64", 8, "q"), 9: ("uint64", 8, "Q"), 10: ("float16", 2, "e"),
     11: ("float32", 4, "f"), 12: ("float64", 8, "d"),
 }  # fmt: skip
+
+CLOCKS = {0: "source", 1: "unix", 2: "monotonic"}
 
 
 class Corrupt(Exception):
@@ -127,6 +130,9 @@ class Ring:
         self.records, record_bytes, dtype, rank = struct.unpack_from("<IIII", copy, 80)
         dims = struct.unpack_from("<8Q", copy, 96)
         (self.meta_generation,) = struct.unpack_from("<I", copy, 160)
+        self.created_ns, self.created_mono_ns, clock = struct.unpack_from("<qQ8xI", copy, 168)
+        self.clock = CLOCKS.get(clock, "source")
+        self.clock_id = uuid.UUID(bytes=copy[208:224])
         expect(dtype in DTYPES, "dtype")
         expect(rank <= 8, "rank")
         self.dtype, item_bytes, self.letter = DTYPES[dtype]

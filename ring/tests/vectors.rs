@@ -22,7 +22,7 @@ fn from_oldest() -> ReaderOptions {
 fn for_each(mut try_it: impl FnMut(&str, &Value)) {
     let reservation = Reservation::wait();
     let cases = cases();
-    assert!(cases.len() > 30, "{cases:?}");
+    assert!(cases.len() > 70, "{cases:?}");
     for case in cases {
         let expected = expected(&case);
         let name = expected["name"].as_str().unwrap();
@@ -160,6 +160,13 @@ fn check_about(format: &Format, info: &Info, expected: &Value) {
     for (member, value) in about.as_object().unwrap() {
         assert_eq!(value, &expected[member], "{member}");
     }
+    let clock = info.clock.unwrap();
+    let written = |name: &str, in_1_0: Value| expected.get(name).cloned().unwrap_or(in_1_0);
+    assert_eq!(json!(clock.clock.name()), written("clock", json!("source")));
+    assert_eq!(json!(clock.id.to_string()), written("clock_id", json!(ClockId::UNKNOWN.to_string())));
+    assert_eq!(integer(clock.created_ns), written("created_ns", integer(clock.created_ns)));
+    assert_eq!(integer(clock.created_mono_ns), written("created_mono_ns", integer(clock.created_mono_ns)));
+    assert_eq!(format.clock(), clock.clock);
     assert_eq!(info.liveness, Liveness::Dead);
 }
 

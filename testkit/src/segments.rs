@@ -100,6 +100,8 @@ pub mod trailer_at {
     pub const META_GENERATION: u64 = 160;
     pub const CREATED_NS: u64 = 168;
     pub const CREATED_MONO_NS: u64 = 176;
+    pub const CLOCK: u64 = 192;
+    pub const CLOCK_ID: u64 = 208;
     pub const RESERVED: u64 = 256;
     pub const RESERVED_CHUNKS: u64 = 264;
     pub const COMMITTED: u64 = 384;

@@ -11,6 +11,8 @@ pub const CREATED_NS: i64 = 1_700_000_000_000_000_000;
 pub const MONO_NS: u64 = 1_000_000_007;
 /// Nanoseconds between two messages.
 pub const CHUNK_NS: u64 = 40_000_000;
+/// Which CLOCK_MONOTONIC that is. It does not read the same backwards.
+pub const CLOCK_ID: [u8; 16] = *b"dora-shm vectors";
 /// The writer's process ID.
 pub const WRITER_PID: u32 = 4242;
 
@@ -39,6 +41,7 @@ pub fn ring(ring: &mut Bytes) {
     ring.store(trailer + trailer_at::STREAM_ID, &STREAM_ID.to_le_bytes());
     ring.store(trailer + trailer_at::CREATED_NS, &CREATED_NS.to_le_bytes());
     ring.store(trailer + trailer_at::CREATED_MONO_NS, &MONO_NS.to_le_bytes());
+    ring.store(trailer + trailer_at::CLOCK_ID, &CLOCK_ID);
 }
 
 /// Sets the fixed values of a description.

@@ -17,17 +17,36 @@ pub fn folder() -> PathBuf {
     root().join("tests/vectors/streams")
 }
 
-/// Names of the committed cases, sorted.
+/// The folder of the vectors of this version of the format, which the current writer makes byte for byte. Those of
+/// earlier versions stay as they are.
+pub const CURRENT: &str = "1.1";
+
+/// Names of the committed cases of all versions, sorted: `1.0/eeg`.
 ///
 /// # Panics
 /// When the folder cannot be read.
 #[track_caller]
 pub fn cases() -> Vec<String> {
-    let entries = fs::read_dir(folder()).expect("the vectors are there").map(|entry| entry.expect("a readable folder"));
-    let folders = entries.filter(|entry| entry.path().is_dir());
-    let mut cases: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    cases.sort();
-    cases
+    let in_version = |version: String| folders_in(&version).into_iter().map(move |case| format!("{version}/{case}"));
+    folders_in("").into_iter().flat_map(in_version).collect()
+}
+
+/// Names of the committed cases of [`CURRENT`], sorted: `eeg`.
+///
+/// # Panics
+/// When the folder cannot be read.
+#[track_caller]
+pub fn current_cases() -> Vec<String> {
+    folders_in(CURRENT)
+}
+
+#[track_caller]
+fn folders_in(name: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder().join(name)).expect("the vectors are there");
+    let folders = entries.map(|entry| entry.expect("a readable folder")).filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
 }
 
 /// The exclusive right to use the vectors' names, which all processes of a machine share. It is a lock on the shared

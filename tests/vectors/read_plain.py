@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 import sys
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
@@ -79,6 +80,10 @@ def read_frames(name, most):
         "rate_hz": ring.rate,
         "ring_frames": ring.frames,
         "base": ring.base,
+        "clock": ring.clock,
+        "clock_id": str(ring.clock_id),
+        "created_ns": number(ring.created_ns),
+        "created_mono_ns": number(ring.created_mono_ns),
         "position": reader.next,
         "oldest": first,
         "times": [number(time) for got in taken for time in got["times"]],
@@ -108,6 +113,10 @@ def same(found, expected, what):
     assert found == expected, f"{what}: found {found}, expected {expected}"
 
 
+def ring_id(found):
+    return uuid.UUID(found["clock_id"]).int
+
+
 def store_state(name, state):
     with open(SHM / spec_reader.segment_name(name), "r+b") as header:
         header.seek(STATE)
@@ -127,6 +136,8 @@ def check(expected):
     for member, value in expected.items():
         if member != "state":
             same(found[member], value, member)
+    if "clock" not in expected:
+        assert (found["clock"], ring_id(found)) == ("source", 0), "a ring of 1.0 names no clock"
     assert reader.liveness() == "dead"
     if closed:
         store_state(name, spec_reader.CLOSED)
@@ -135,14 +146,14 @@ def check(expected):
 
 
 def main():
-    cases = sorted(path.parent for path in HERE.glob("streams/*/expected.json"))
+    cases = sorted(path.parent for path in HERE.glob("streams/*/*/expected.json"))
     for case in cases:
         expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
         with in_shared_memory(case / "segments"):
             try:
                 check(expected)
             except (AssertionError, spec_reader.Corrupt) as error:
-                sys.exit(f"{case.name}: {error}")
+                sys.exit(f"{case.parent.name}/{case.name}: {error}")
     print(f"{len(cases)} streams are as expected")
 
 

@@ -27,7 +27,7 @@ fn a_reader_in_c_finds_what_is_expected_in_each_vector() {
     let program = compile("tests/programs/vector.c", "plain", &[]);
     let reservation = Reservation::wait();
     let cases = cases();
-    assert!(cases.len() > 30, "{cases:?}");
+    assert!(cases.len() > 70, "{cases:?}");
     for case in cases {
         println!("case {case}");
         let text = std::fs::read_to_string(folder().join(&case).join("expected.json")).unwrap();
@@ -47,7 +47,7 @@ fn a_reader_in_c_finds_what_is_expected_in_each_vector() {
         let send_ns = found.as_object_mut().unwrap().remove("send_ns").unwrap();
         assert_eq!(send_ns, send_times(&expected, &send_ns));
         for (member, value) in expected.as_object().unwrap() {
-            if !["state", "chunks"].contains(&&**member) {
+            if !["state", "chunks", "clock", "clock_id", "created_ns", "created_mono_ns"].contains(&&**member) {
                 assert_eq!(&found[member], value, "{member}");
             }
         }

@@ -7,7 +7,7 @@ use super::chars::dtype_of;
 use super::header::{LENGTH, MAX_DIMS, NO_GENERATION, at, has_magic, peek};
 use crate::stream::MAX_RANK;
 use crate::stream::format::checked_frame_bytes;
-use crate::{Dtype, Format};
+use crate::{Clock, Dtype, Format};
 
 /// Whether the struct version is supported: 1 is that of ezmsg-tools 0.6, 2 that of 0.10.
 pub(crate) fn is_read(struct_version: u32) -> bool {
@@ -118,7 +118,7 @@ impl Seen {
         let Some((frame_bytes, length)) = size() else {
             return corrupt(format!("{frames} frames of shape {frame_shape:?} overflow the address space"));
         };
-        let format = Format::from_checked(dtype, frame_shape.to_vec(), rate, frames);
+        let format = Format::from_checked(dtype, frame_shape.to_vec(), rate, frames, Clock::Source);
         Ok(Layout { format, frames, frame_bytes, has_times, samples_offset, length })
     }
 }

@@ -4,7 +4,7 @@ use super::record::Record;
 use super::trailer::{self, RawTrailer};
 use super::{MAX_RANK, SEGMENT_UNIT};
 use crate::stream::format::checked_frame_bytes;
-use crate::{Dtype, Format, Result};
+use crate::{Clock, Dtype, Format, Result};
 
 /// Bytes of a chunk record.
 pub(crate) const RECORD_BYTES: u64 = Record::LENGTH as u64;
@@ -116,7 +116,8 @@ impl Geometry {
             index_offset: raw.index_offset,
             length,
         };
-        Ok((geometry, Format::from_checked(dtype, dims.to_vec(), raw.rate, raw.frames)))
+        let clock = Clock::from_code(raw.clock);
+        Ok((geometry, Format::from_checked(dtype, dims.to_vec(), raw.rate, raw.frames, clock)))
     }
 
     /// The fields of a trailer that say where the frames of `format` and their records are.
@@ -134,6 +135,7 @@ impl Geometry {
             dtype: format.dtype().code(),
             rank: format.frame_shape().len() as u32,
             dims,
+            clock: format.clock().code(),
             ..RawTrailer::default()
         }
     }

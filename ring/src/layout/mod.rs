@@ -21,7 +21,8 @@ use crate::stream::MAX_RANK;
 use crate::stream::name::MAX_NAME_BYTES;
 
 pub(crate) const MAJOR: u16 = 1;
-pub(crate) const MINOR: u16 = 0;
+/// Each segment states the one of the writer that made it. Nothing is decided by it: what a segment lacks is zero.
+pub(crate) const MINOR: u16 = 1;
 
 /// The version of a structure, unchecked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

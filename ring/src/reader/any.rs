@@ -14,7 +14,7 @@ use crate::protocol::Committed;
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
 use crate::shm::open::Owner;
 use crate::stream::{Liveness, WriterId};
-use crate::{Description, Error, Format, Result};
+use crate::{Description, Error, Format, GenerationClock, Result};
 
 /// A stream in this library's format, or one that ezmsg wrote. The kind changes only while no cursor is attached.
 pub(crate) struct AnyStream {
@@ -212,6 +212,10 @@ impl Stream for EzmsgStream {
         self.ring_format()
     }
 
+    fn clock(&self) -> Option<GenerationClock> {
+        None
+    }
+
     fn liveness(&self, _idle_after: Duration) -> Result<Liveness> {
         self.poll_liveness()
     }
@@ -250,6 +254,10 @@ impl Stream for EzmsgStream {
 impl Stream for AnyStream {
     fn format(&self) -> Option<&Format> {
         either!(self, stream => stream.format())
+    }
+
+    fn clock(&self) -> Option<GenerationClock> {
+        either!(self, stream => stream.clock())
     }
 
     fn liveness(&self, idle_after: Duration) -> Result<Liveness> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ezmsg::source::EzmsgInfo;
 use crate::layout::{Geometry, trailer};
 use crate::stream::Liveness;
-use crate::{Description, Format};
+use crate::{Description, Format, GenerationClock};
 
 /// Everything that is known about a stream.
 #[derive(Clone, Debug)]
@@ -31,6 +31,9 @@ pub struct Info {
     pub generation: Option<u32>,
     /// Format of the ring that is read, with the number of frames that it actually holds.
     pub format: Option<Format>,
+    /// Clock of the times in that ring, and when it was created on both of the machine's clocks; `None` if ezmsg wrote
+    /// the stream.
+    pub clock: Option<GenerationClock>,
     /// Size of the ring's segment, in bytes.
     pub ring_bytes: Option<u64>,
     /// Frames committed in this generation.
@@ -68,6 +71,7 @@ impl Info {
             epoch: None,
             generation: None,
             format: None,
+            clock: None,
             ring_bytes: None,
             position: 0,
             stream_position: 0,

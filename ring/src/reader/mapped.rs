@@ -16,7 +16,7 @@ use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _};
 use crate::shm;
 use crate::shm::open::{self, HeaderSegment, Owner, RingSegment, corrupt};
 use crate::stream::{Liveness, SegmentName, WriterId};
-use crate::{Description, Error, Format, Result};
+use crate::{Description, Error, Format, GenerationClock, Result};
 
 /// A stream in shared memory.
 pub(crate) struct MappedStream {
@@ -135,7 +135,7 @@ impl Source for MappedStream {
     /// The header's wall clock may have been set in the meantime; the monotonic clock of its first ring cannot be set.
     fn is_younger_than(&self, came: &Came) -> bool {
         let (Some(header), Some(ring)) = (&self.header, &self.ring) else { return false };
-        came.unix_ns <= header.created_ns || (ring.base == 0 && came.mono_ns <= ring.created_mono_ns)
+        came.unix_ns <= header.created_ns || (ring.base == 0 && came.mono_ns <= ring.clock.created_mono_ns)
     }
 
     #[inline]
@@ -265,6 +265,10 @@ impl Stream for MappedStream {
         self.ring.as_ref().map(|ring| &ring.format)
     }
 
+    fn clock(&self) -> Option<GenerationClock> {
+        self.ring.as_ref().map(|ring| ring.clock)
+    }
+
     fn liveness(&self, idle_after: Duration) -> Result<Liveness> {
         let found;
         let header = match self.header.as_deref() {
@@ -314,6 +318,7 @@ impl Stream for MappedStream {
             let geometry = ring.memory.geometry();
             info.generation = Some(ring.generation);
             info.format = Some(ring.format.clone());
+            info.clock = Some(ring.clock);
             info.ring_bytes = Some(geometry.length);
             info.position = self.committed();
             info.stream_position = ring.base.saturating_add(info.position);

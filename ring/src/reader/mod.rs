@@ -80,6 +80,13 @@ macro_rules! reader_methods {
             self.cursor.source().format()
         }
 
+        /// Clock of the times in the ring that is read, with which they are converted to another one
+        /// ([`GenerationClock::times_on`](crate::GenerationClock::times_on)); `None` before there is a ring, or if ezmsg
+        /// wrote the stream.
+        pub fn clock(&self) -> Option<$crate::GenerationClock> {
+            self.cursor.source().clock()
+        }
+
         /// Whether the description in force was gone before it could be read. [`description`](Self::description) then
         /// returns another one of the same generation, or `None`.
         pub fn description_missed(&self) -> bool {

@@ -7,12 +7,15 @@ use super::{Info, Lag};
 use crate::protocol::cursor::{Cursor, Source};
 use crate::shm;
 use crate::stream::Liveness;
-use crate::{Format, Result};
+use crate::{Format, GenerationClock, Result};
 
 /// A kind of stream.
 pub(crate) trait Stream: Source {
     /// Format of the ring that is read.
     fn format(&self) -> Option<&Format>;
+
+    /// Clock of the ring that is read; `None` if ezmsg wrote the stream.
+    fn clock(&self) -> Option<GenerationClock>;
 
     /// State of the stream (`SPEC.md`, "Liveness"). A writer whose newest message is older than `idle_after` is idle.
     fn liveness(&self, idle_after: Duration) -> Result<Liveness>;

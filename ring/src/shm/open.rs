@@ -15,7 +15,7 @@ use crate::protocol::wake::Listening;
 use crate::shm::memory::{HeaderMemory, RingMemory};
 use crate::shm::{self, FileId, FileStat, Opened, ReadMapping, read_fully};
 use crate::stream::name::{MAX_NAME_BYTES, SegmentName};
-use crate::{Description, Error, Format, Result};
+use crate::{Description, Error, Format, GenerationClock, Result};
 
 /// Whose segments a reader opens.
 #[derive(Clone, Copy, Debug)]
@@ -291,7 +291,8 @@ pub(crate) struct RingSegment {
     pub base: u64,
     /// The description that was current when the generation began.
     pub meta_generation: u32,
-    pub created_mono_ns: u64,
+    /// Its clock, and when it was created.
+    pub clock: GenerationClock,
     pub segment: String,
     /// The mapping that `memory` points into; views keep it alive.
     pub map: Arc<ReadMapping>,
@@ -323,7 +324,7 @@ pub(crate) fn open_ring(
         epoch: raw.epoch,
         base: raw.base,
         meta_generation: raw.meta_generation,
-        created_mono_ns: raw.created_mono_ns,
+        clock: raw.generation_clock(),
         segment,
         map: Arc::new(map),
     })))

@@ -1,6 +1,6 @@
-//! Format of a generation: type and shape of a frame, length of the ring, and rate.
+//! Format of a generation: type and shape of a frame, length of the ring, rate, and clock.
 
-use crate::{Dtype, Error, Result};
+use crate::{Clock, Dtype, Error, Result};
 
 /// Largest rank of a frame.
 pub const MAX_RANK: usize = 8;
@@ -9,18 +9,20 @@ pub const MAX_RANK: usize = 8;
 /// fewer than `isize::MAX`.
 const MAX_BYTES: u64 = 7 << 60;
 
-/// Dtype, frame shape, rate and length of one generation.
+/// Dtype, frame shape, rate, length and clock of one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Format {
     dtype: Dtype,
     frame_shape: Vec<u64>,
     rate_hz: f64,
     frames: u64,
+    clock: Clock,
 }
 
 impl Format {
     /// A format of `frames` frames of shape `frame_shape` (rank 0..=8, each at least 1; `[]` is one sample per frame)
-    /// at `rate_hz` frames per second (0: irregular or unknown).
+    /// at `rate_hz` frames per second (0: irregular or unknown), with times on the source's own clock
+    /// ([`on_clock`](Self::on_clock) names another).
     ///
     /// # Errors
     /// [`Error::BadFormat`] if a value is out of range or the ring's size overflows.
@@ -41,12 +43,23 @@ impl Format {
         if !(1..=u64::from(u32::MAX)).contains(&frames) {
             return bad(format!("{frames} frames, expected 1..=4294967295"));
         }
-        let format = Self { dtype, frame_shape: frame_shape.to_vec(), rate_hz, frames };
+        let format = Self { dtype, frame_shape: frame_shape.to_vec(), rate_hz, frames, clock: Clock::Source };
         let bytes = format.checked_frame_bytes().and_then(|bytes| bytes.checked_add(8)?.checked_mul(frames));
         if bytes.is_none_or(|bytes| bytes > MAX_BYTES) {
             return Err(format.overflow());
         }
         Ok(format)
+    }
+
+    /// This format, with times on `clock`.
+    pub fn on_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What the times are of.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Type of a sample.
@@ -93,8 +106,8 @@ impl Format {
     }
 
     /// A format whose ring has been checked.
-    pub(crate) fn from_checked(dtype: Dtype, frame_shape: Vec<u64>, rate_hz: f64, frames: u64) -> Self {
-        Self { dtype, frame_shape, rate_hz, frames }
+    pub(crate) fn from_checked(dtype: Dtype, frame_shape: Vec<u64>, rate_hz: f64, frames: u64, clock: Clock) -> Self {
+        Self { dtype, frame_shape, rate_hz, frames, clock }
     }
 }
 

@@ -1,5 +1,6 @@
-//! What a stream is: its name, the type and shape of its frames, and its description.
+//! What a stream is: its name, the type and shape of its frames, their clock, and its description.
 
+pub(crate) mod clock;
 mod description;
 mod dtype;
 mod event;
@@ -8,6 +9,7 @@ pub(crate) mod json;
 pub(crate) mod name;
 pub mod picture;
 
+pub use clock::{Clock, ClockId, GenerationClock};
 pub use description::{Attr, Axis, Description};
 pub use dtype::Dtype;
 pub use event::{Event, EventKind, Liveness, WriterId};

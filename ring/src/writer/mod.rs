@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::layout::Geometry;
 use crate::protocol::copy::{Stores, ordinary_copy};
 use crate::stream::name::check_name;
-use crate::{Description, Error, Format, Result};
+use crate::{Description, Error, Format, GenerationClock, Result};
 
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
 use publish::Publisher;
@@ -275,6 +275,12 @@ impl Writer {
     /// The format with which the current generation was begun. Its ring may hold up to 7 frames more.
     pub fn format(&self) -> Option<&Format> {
         self.begun.as_ref().map(|begun| &begun.format)
+    }
+
+    /// Clock of the current generation, and when it was created on both of the machine's clocks: what turns a moment of
+    /// CLOCK_MONOTONIC into a time on it ([`GenerationClock::time_at`]). `None` before the first.
+    pub fn clock(&self) -> Option<GenerationClock> {
+        self.publisher.as_ref().and_then(Publisher::clock)
     }
 
     /// The current description.

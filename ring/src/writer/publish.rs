@@ -20,9 +20,9 @@ use crate::protocol::failpoint;
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Counters, RingWords as _};
 use crate::shm::memory::{EveryWaiter, HeaderMemory, RingMemory, runs};
-use crate::shm::{Lock, WriteMapping, monotonic_ns, unix_ns};
+use crate::shm::{Lock, WriteMapping, clock_id, clock_pair, monotonic_ns};
 use crate::stream::name::SegmentName;
-use crate::{Description, Error, Format, Result};
+use crate::{Description, Error, Format, GenerationClock, Result};
 
 /// Bytes of frames that are prefaulted before a ring is announced: enough for a few chunks while the service thread
 /// does the rest.
@@ -60,6 +60,7 @@ struct ActiveRing {
     ezmsg: EzmsgPosition,
     /// `mono_ns` of the newest record; 0 before the first.
     committed_ns: u64,
+    clock: GenerationClock,
     /// The mapping that `memory` points into.
     _map: Arc<WriteMapping>,
 }
@@ -154,7 +155,7 @@ impl Publisher {
         let mut names = shared.names();
         self.ezmsg.set_valid(false);
         failpoint::point("S1");
-        let (segment, metadata) = match self.make(format, &geometry, generation, base, description) {
+        let Made { segment, metadata, clock } = match self.make(format, &geometry, generation, base, description) {
             Ok(made) => made,
             Err(error) => {
                 // A dead writer's ring stays hidden from mirrors, since its ezmsg counters cannot be relied on.
@@ -185,7 +186,7 @@ impl Publisher {
         self.base = base;
         let offset = first_not_prefaulted(memory.geometry());
         let (counters, ezmsg) = (Counters::default(), EzmsgPosition::default());
-        self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, _map: map.clone() });
+        self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, clock, _map: map.clone() });
         if let Some(old) = self.retire(&mut names, old_metadata) {
             old.unlink("S11-metadata");
         }
@@ -207,7 +208,7 @@ impl Publisher {
         generation: u32,
         base: u64,
         description: &Description,
-    ) -> Result<(Segment, Option<NextMetadata>)> {
+    ) -> Result<Made> {
         let changed = self.published.as_ref().is_none_or(|(published, rate_hz)| {
             published != description || rate_hz.to_bits() != format.rate_hz().to_bits()
         });
@@ -222,7 +223,7 @@ impl Publisher {
             memory.fill_trailer(&raw);
         })?;
         match changed.then(|| self.make_metadata(description, format.rate_hz())).transpose() {
-            Ok(metadata) => Ok((ring, metadata)),
+            Ok(metadata) => Ok(Made { segment: ring, metadata, clock: raw.generation_clock() }),
             Err(error) => {
                 ring.unlink("S5-undo");
                 Err(error)
@@ -238,6 +239,7 @@ impl Publisher {
         base: u64,
         meta_generation: u32,
     ) -> RawTrailer {
+        let created = clock_pair();
         RawTrailer {
             magic: trailer::MAGIC_VALUE,
             major: MAJOR,
@@ -247,8 +249,9 @@ impl Publisher {
             epoch: self.epoch,
             base,
             meta_generation,
-            created_ns: unix_ns(),
-            created_mono_ns: monotonic_ns(),
+            created_ns: created.unix_ns,
+            created_mono_ns: created.mono_ns,
+            clock_id: clock_id().0,
             ..geometry.fields(format)
         }
     }
@@ -381,6 +384,10 @@ impl Publisher {
         self.ring.as_ref().map_or(0, |ring| ring.counters.position)
     }
 
+    pub fn clock(&self) -> Option<GenerationClock> {
+        self.ring.as_ref().map(|ring| ring.clock)
+    }
+
     pub fn committed_ns(&self) -> u64 {
         self.ring.as_ref().map_or(0, |ring| ring.committed_ns)
     }
@@ -433,6 +440,14 @@ impl Drop for Publisher {
         service.stop();
         // The lock's own drop is K8.
     }
+}
+
+/// A generation that was created and is not announced yet.
+struct Made {
+    segment: Segment,
+    /// Its description, if that is another one than before.
+    metadata: Option<NextMetadata>,
+    clock: GenerationClock,
 }
 
 /// A description that was created and is not announced yet.

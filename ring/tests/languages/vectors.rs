@@ -11,7 +11,7 @@ use dora_shm_testkit::vectors::{Reservation, cases, folder};
 pub fn all(program: fn() -> Command) {
     let reservation = Reservation::wait();
     let cases = cases();
-    assert!(cases.len() > 30, "{cases:?}");
+    assert!(cases.len() > 70, "{cases:?}");
     for case in cases {
         let text = std::fs::read_to_string(folder().join(&case).join("expected.json")).unwrap();
         let expected: Value = serde_json::from_str(&text).unwrap();

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use dora_shm_ring::{Attr, Axis, Description, Dtype};
+use dora_shm_ring::{Attr, Axis, Clock, Description, Dtype};
 use serde_json::{Value, json};
 
 use crate::story::{Case, Described, Ring, Step};
@@ -29,6 +29,8 @@ pub fn all() -> Vec<Case> {
         },
         case("undescribed", vec![Begin(Ring { described: undescribed(), ..plain(4) }), Chunk(2)]),
         case("described-again", vec![Begin(plain(8)), Chunk(2), Describe(named("second")), Chunk(2)]),
+        case("clock-unix", vec![Begin(on_clock(Clock::Unix, |p| 1_700_000_000.25 + p as f64 / 100.0)), Chunk(3)]),
+        case("clock-monotonic", vec![Begin(on_clock(Clock::Monotonic, |p| 1.5 + p as f64 / 100.0)), Chunk(3)]),
         case("no-frames", vec![Begin(plain(8))]),
         case("exactly-full", vec![Begin(plain(8)), Chunk(5), Chunk(3)]),
         case("wrapped", vec![Begin(plain(10)), Chunk(4), Chunk(4), Chunk(4), Chunk(4), Chunk(4), Chunk(3)]),
@@ -74,6 +76,7 @@ fn plain(frames: u64) -> Ring {
         rate_hz: 100.0,
         frames,
         first_chunk_frames: 4,
+        clock: Clock::Source,
         time: |p| 10.0 + p as f64 * 0.01,
         send_ns: |c| SEND_NS + c as i64 * 40_000_000,
         described: named("first"),
@@ -90,6 +93,10 @@ fn other() -> Ring {
         described: named("second"),
         ..plain(12)
     }
+}
+
+fn on_clock(clock: Clock, time: fn(u64) -> f64) -> Ring {
+    Ring { clock, time, ..plain(8) }
 }
 
 fn channels(dtype: Dtype, frames: u64) -> Ring {

@@ -1,6 +1,7 @@
-//! `make-vectors [--check]` generates `tests/vectors/streams` with real writers, some of which are killed on the way.
+//! `make-vectors [--check]` generates the newest version of `tests/vectors/streams` with real writers, some of which are
+//! killed on the way.
 //!
-//! Without an argument it replaces the committed files. With `--check` it fails unless they are, byte for byte, what
+//! Without an argument it replaces the committed files of that version. With `--check` it fails unless they are, byte for byte, what
 //! the writers produce. `cargo xtask vectors` runs it.
 
 mod cases;
@@ -17,7 +18,7 @@ use dora_shm_ring::{Chunk, Format, Times, Writer, WriterOptions};
 use dora_shm_testkit::process::Process;
 use dora_shm_testkit::segments::{self, Bytes, trailer_at};
 use dora_shm_testkit::settled;
-use dora_shm_testkit::vectors::{self, PREFIX, Reservation, folder};
+use dora_shm_testkit::vectors::{self, CURRENT, PREFIX, Reservation, folder};
 use model::{Model, Room};
 use story::{Case, Ring, Step};
 
@@ -55,14 +56,14 @@ fn make_all() -> BTreeMap<&'static str, Files> {
 /// Fails if the committed files differ from the generated ones.
 fn check(made: &BTreeMap<&str, Files>) -> Result<(), String> {
     const REMEDY: &str = "if the change is intended, `cargo xtask vectors` regenerates the vectors";
-    let committed = vectors::cases();
+    let committed = vectors::current_cases();
     let (made_names, committed_names): (BTreeSet<&str>, BTreeSet<&str>) =
         (made.keys().copied().collect(), committed.iter().map(String::as_str).collect());
     if made_names != committed_names {
         return Err(format!("the folders are {committed_names:?}, expected {made_names:?}; {REMEDY}"));
     }
     for (case, files) in made {
-        let committed = read(&folder().join(case));
+        let committed = read(&place(case));
         if !files.keys().eq(committed.keys()) {
             return Err(format!("{case} has {:?}, expected {:?}; {REMEDY}", committed.keys(), files.keys()));
         }
@@ -93,6 +94,11 @@ fn difference(file: &str, made: &[u8], committed: &[u8]) -> Option<String> {
     Some(format!("byte {at}: made {:#04x}, committed {:#04x}", made[at], committed[at]))
 }
 
+/// The folder of a case.
+fn place(case: &str) -> PathBuf {
+    folder().join(CURRENT).join(case)
+}
+
 fn read(case: &Path) -> Files {
     let mut files = Files::new();
     for name in ["", "segments"] {
@@ -107,13 +113,14 @@ fn read(case: &Path) -> Files {
 }
 
 fn replace(made: &BTreeMap<&str, Files>) {
-    for case in vectors::cases() {
-        fs::remove_dir_all(folder().join(case)).unwrap();
+    fs::create_dir_all(folder().join(CURRENT)).unwrap();
+    for case in vectors::current_cases() {
+        fs::remove_dir_all(place(&case)).unwrap();
     }
     for (case, files) in made {
-        fs::create_dir_all(folder().join(case).join("segments")).unwrap();
+        fs::create_dir_all(place(case).join("segments")).unwrap();
         for (file, bytes) in files {
-            fs::write(folder().join(case).join(file), bytes).unwrap();
+            fs::write(place(case).join(file), bytes).unwrap();
         }
     }
 }
@@ -164,6 +171,7 @@ fn live(stream: &str, life: &[Step]) -> Writer {
         match step {
             Step::Begin(next) | Step::KilledInBegin(_, next) => {
                 let format = Format::new(next.dtype, next.frame_shape, next.rate_hz, next.frames).unwrap();
+                let format = format.on_clock(next.clock);
                 writer.begin(&format, &next.described.description, next.first_chunk_frames).unwrap();
                 (ring, chunk) = (Some(next), 0);
             }

@@ -1,7 +1,7 @@
 //! What a reader must find after a story, derived without reading what the writers wrote.
 
-use dora_shm_ring::Dtype;
-use dora_shm_testkit::settled::STREAM_ID;
+use dora_shm_ring::{ClockId, Dtype};
+use dora_shm_testkit::settled::{CLOCK_ID, CREATED_NS, MONO_NS, STREAM_ID};
 use dora_shm_testkit::vectors::{PREFIX, integer, real};
 use serde_json::{Value, json};
 
@@ -123,6 +123,10 @@ impl Model {
             ("rate_hz", json!(ring.rate_hz)),
             ("ring_frames", json!(room.frames)),
             ("base", json!(current.base)),
+            ("clock", json!(ring.clock.name())),
+            ("clock_id", json!(ClockId(CLOCK_ID).to_string())),
+            ("created_ns", integer(CREATED_NS)),
+            ("created_mono_ns", integer(MONO_NS)),
             ("position", json!(current.committed)),
             ("oldest", json!(oldest)),
             ("times", positions.clone().map(|p| real((ring.time)(p))).collect()),

@@ -1,7 +1,7 @@
 //! What the writers do in a case, step by step. Real writers play it, and so does the model of what a reader must find
 //! afterwards.
 
-use dora_shm_ring::{Description, Dtype};
+use dora_shm_ring::{Clock, Description, Dtype};
 use serde_json::Value;
 
 pub struct Case {
@@ -39,6 +39,7 @@ pub struct Ring {
     /// Least number of frames in the ring, which may have a few more.
     pub frames: u64,
     pub first_chunk_frames: u64,
+    pub clock: Clock,
     /// The value on the buffered axis of the frame at a position.
     pub time: fn(u64) -> f64,
     /// The time at which a chunk was sent, in Unix nanoseconds.
