@@ -175,7 +175,8 @@ class Ring:
         copy = self.memory[start : start + 64]
         if self.reserved_chunks > i + self.records:
             return None
-        return dict(zip(("first", "frames", "send_ns", "mono_ns", "meta_generation"), struct.unpack_from("<QQqQI", copy)))
+        names = ("first", "frames", "send_ns", "mono_ns", "meta_generation", "flags")
+        return dict(zip(names, struct.unpack_from("<QQqQII", copy)))
 
 
 def whole(times, samples, letter):

@@ -82,7 +82,13 @@ fn a_reader_of_messages_reads_the_expected_messages_of_each_vector() {
         let (dtype, oldest) = (reader.format().unwrap().dtype(), expected["oldest"].as_u64().unwrap());
         while reader.next(&mut message).unwrap().is_data() {
             let info = message.info();
-            chunks.push(json!({"first": info.first, "frames": info.frames, "send_ns": integer(info.send_ns)}));
+            let mut chunk = json!({"first": info.first, "frames": info.frames, "send_ns": integer(info.send_ns)});
+            if expected.get("clock").is_some() {
+                chunk["discontinuity"] = json!(info.discontinuity);
+            } else {
+                assert!(!info.discontinuity, "a writer of 1.0 flags nothing");
+            }
+            chunks.push(chunk);
             let at = (info.first - oldest) as usize..(info.first + info.frames - oldest) as usize;
             let times: Value = message.times().iter().copied().map(real).collect();
             assert_eq!(times, json!(expected["times"].as_array().unwrap()[at.clone()]));

@@ -124,3 +124,73 @@ fn the_whole_ring_is_prefaulted_while_the_first_chunks_are_written() {
     let kib = ring.metadata().unwrap().len() / 1024;
     dora_shm_testkit::wait_until("every page is resident", || resident_kib(&ring) >= kib);
 }
+
+/// The flags of all messages of the stream, from the oldest.
+fn discontinuities(name: &str) -> Vec<bool> {
+    let mut reader = MessageReader::open(name, ReaderOptions::default().start(Start::Oldest)).unwrap();
+    let mut message = Message::new();
+    let mut flags = Vec::new();
+    loop {
+        match reader.next(&mut message).unwrap() {
+            Outcome::Data(info) => flags.push(info.discontinuity),
+            Outcome::Generation => {}
+            Outcome::Nothing | Outcome::Closed => return flags,
+        }
+    }
+}
+
+#[test]
+fn a_message_whose_times_do_not_follow_those_before_it_is_a_discontinuity_on_every_clock() {
+    for clock in Clock::ALL {
+        let name = Name::new("discontinuity");
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        let format = Format::new(Dtype::U8, &[], 100.0, 4).unwrap().on_clock(clock);
+        writer.begin(&format, &Description::default(), 1).unwrap();
+        let mut write = |frames: usize, start: f64| {
+            let times = Times::Linear { start, step: 0.01 };
+            writer.write(&Chunk { samples: &vec![0; frames], times, send_ns: 0 }).unwrap();
+        };
+        write(1, 5.0);
+        write(0, 0.0);
+        write(1, 5.01);
+        // One frame is missing.
+        write(1, 5.03);
+        assert_eq!(discontinuities(&name), [false, false, false, true], "{clock}");
+        // Longer than the ring: only its newest frames are there, and it is compared by its first.
+        write(6, 5.04);
+        write(1, 5.10);
+        write(1, 5.20);
+        let newest = discontinuities(&name);
+        assert_eq!(newest[newest.len() - 2..], [false, true], "{clock}");
+    }
+}
+
+#[test]
+fn a_generation_begins_without_a_discontinuity_whatever_came_before() {
+    let name = Name::new("discontinuity-generation");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    let format = Format::new(Dtype::U8, &[], 0.0, 4).unwrap();
+    for start in [70.0, 5.0] {
+        writer.begin(&format, &Description::default(), 1).unwrap();
+        let times = Times::Linear { start, step: 1.0 };
+        writer.write(&Chunk { samples: &[0], times, send_ns: 0 }).unwrap();
+        assert_eq!(discontinuities(&name), [false]);
+    }
+}
+
+#[test]
+fn a_message_that_was_given_up_is_not_compared_with() {
+    let name = Name::new("discontinuity-given-up");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    writer.begin(&Format::new(Dtype::U8, &[], 0.0, 4).unwrap(), &Description::default(), 1).unwrap();
+    let write = |writer: &mut Writer, start: f64| {
+        writer.write(&Chunk { samples: &[0], times: Times::Linear { start, step: 1.0 }, send_ns: 0 }).unwrap();
+    };
+    write(&mut writer, 5.0);
+    let panics = std::panic::AssertUnwindSafe(|| {
+        let _ = writer.write_with(1, Times::Values(&[90.0]), 0, |_, _| panic!("the source failed"));
+    });
+    assert!(std::panic::catch_unwind(panics).is_err());
+    write(&mut writer, 6.0);
+    assert_eq!(discontinuities(&name), [false, false]);
+}

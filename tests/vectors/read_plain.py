@@ -100,7 +100,12 @@ def read_messages(name, expected):
     assert (outcome, reader.lost) == ("nothing", 0), (outcome, reader.lost)
     chunks = []
     for got in taken:
-        chunks.append({"first": got["first"], "frames": got["frames"], "send_ns": number(got["send_ns"])})
+        chunk = {"first": got["first"], "frames": got["frames"], "send_ns": number(got["send_ns"])}
+        if "clock" in expected:
+            chunk["discontinuity"] = bool(got["flags"] & 1)
+        else:
+            assert got["flags"] == 0, "a writer of 1.0 flags nothing"
+        chunks.append(chunk)
         low, high = got["first"] - expected["oldest"], got["first"] + got["frames"] - expected["oldest"]
         same([number(time) for time in got["times"]], expected["times"][low:high], "times of a message")
         same(samples_of(got, dtype), expected["samples"][low * width : high * width], "samples of a message")

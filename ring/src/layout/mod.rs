@@ -4,7 +4,7 @@ pub(crate) mod fields;
 pub(crate) mod footer;
 mod geometry;
 pub(crate) mod header;
-mod record;
+pub(crate) mod record;
 #[cfg(test)]
 mod spec_tables;
 pub(crate) mod trailer;

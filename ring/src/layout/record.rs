@@ -16,6 +16,9 @@ fields! {
     24  mono_ns: u64,
     /// The description that was current.
     32  meta_generation: u32,
-    /// 0; readers ignore bits that they do not know.
+    /// [`DISCONTINUITY`] or 0; readers ignore bits that they do not know.
     36  flags: u32,
 }
+
+/// Flag: the chunk's first frame does not follow the frame before it by one step.
+pub(crate) const DISCONTINUITY: u32 = 1;

@@ -1,6 +1,7 @@
 //! The writing half of a stream.
 
 mod acquire;
+mod following;
 mod publish;
 mod segment;
 mod service;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::acquire::{self, next_generation, next_meta_generation};
+use super::following::Following;
 use super::segment::{CreatePoints, Segment};
 use super::service::{Names, Service, Waker};
 use super::warning::Warning;
@@ -61,6 +62,7 @@ struct ActiveRing {
     /// `mono_ns` of the newest record; 0 before the first.
     committed_ns: u64,
     clock: GenerationClock,
+    following: Following,
     /// The mapping that `memory` points into.
     _map: Arc<WriteMapping>,
 }
@@ -109,7 +111,7 @@ impl Publisher {
         fill: &mut impl FnMut(Range<u64>, &mut [u8]),
     ) -> Result<()> {
         let Some(ring) = &mut self.ring else { return Err(Error::NoGeneration) };
-        let ActiveRing { memory, counters, ezmsg: ezmsg_position, committed_ns, .. } = ring;
+        let ActiveRing { memory, counters, ezmsg: ezmsg_position, committed_ns, following, .. } = ring;
         let start = counters.position;
         if self.base.checked_add(start).and_then(|position| position.checked_add(frames)).is_none() {
             return Err(Error::BadArgument {
@@ -133,7 +135,11 @@ impl Publisher {
         };
         let record = |first| {
             *committed_ns = monotonic_ns();
-            Record { first, frames, send_ns, mono_ns: *committed_ns, meta_generation, flags: 0 }
+            let flags = match frames.checked_sub(1) {
+                Some(last) => following.flags(time_of(&times, 0), time_of(&times, last)),
+                None => 0,
+            };
+            Record { first, frames, send_ns, mono_ns: *committed_ns, meta_generation, flags }
         };
         let ezmsg = &mut self.ezmsg;
         let publish = || {
@@ -185,8 +191,9 @@ impl Publisher {
         self.generation = Some(generation);
         self.base = base;
         let offset = first_not_prefaulted(memory.geometry());
-        let (counters, ezmsg) = (Counters::default(), EzmsgPosition::default());
-        self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, clock, _map: map.clone() });
+        let (counters, ezmsg, following) =
+            (Counters::default(), EzmsgPosition::default(), Following::new(format.rate_hz()));
+        self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, clock, following, _map: map.clone() });
         if let Some(old) = self.retire(&mut names, old_metadata) {
             old.unlink("S11-metadata");
         }

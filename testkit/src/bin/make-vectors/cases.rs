@@ -31,6 +31,8 @@ pub fn all() -> Vec<Case> {
         case("described-again", vec![Begin(plain(8)), Chunk(2), Describe(named("second")), Chunk(2)]),
         case("clock-unix", vec![Begin(on_clock(Clock::Unix, |p| 1_700_000_000.25 + p as f64 / 100.0)), Chunk(3)]),
         case("clock-monotonic", vec![Begin(on_clock(Clock::Monotonic, |p| 1.5 + p as f64 / 100.0)), Chunk(3)]),
+        case("discontinuities", vec![Begin(jumping()), Chunk(2), Chunk(2), Chunk(0), Chunk(1), Chunk(2), Chunk(2)]),
+        case("times-that-go-back", vec![Begin(going_back()), Chunk(2), Chunk(2), Chunk(2), Chunk(1)]),
         case("no-frames", vec![Begin(plain(8))]),
         case("exactly-full", vec![Begin(plain(8)), Chunk(5), Chunk(3)]),
         case("wrapped", vec![Begin(plain(10)), Chunk(4), Chunk(4), Chunk(4), Chunk(4), Chunk(4), Chunk(3)]),
@@ -97,6 +99,16 @@ fn other() -> Ring {
 
 fn on_clock(clock: Clock, time: fn(u64) -> f64) -> Ring {
     Ring { clock, time, ..plain(8) }
+}
+
+/// At 100 Hz: one frame is missing before position 2, one came twice at 4, and 5 is off by less than half a step.
+fn jumping() -> Ring {
+    Ring { time: |p| [1.0, 1.01, 1.03, 1.04, 1.04, 1.054, 1.064, 1.074, 1.084][p as usize], ..plain(16) }
+}
+
+/// Without a rate: back before position 4, inside a chunk at 1, and standing still before 6.
+fn going_back() -> Ring {
+    Ring { rate_hz: 0.0, time: |p| [5.0, 4.0, 70.0, 80.0, 79.0, 81.0, 81.0][p as usize], ..plain(16) }
 }
 
 fn channels(dtype: Dtype, frames: u64) -> Ring {

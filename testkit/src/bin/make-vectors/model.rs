@@ -149,11 +149,26 @@ impl Generation {
             .take_while(whole)
             .map(|(_, chunk)| {
                 let Chunk { first, frames, send_ns } = *chunk;
-                json!({"first": first, "frames": frames, "send_ns": integer(send_ns)})
+                let discontinuity = self.is_discontinuity(first, frames);
+                json!({
+                    "first": first, "frames": frames, "send_ns": integer(send_ns), "discontinuity": discontinuity,
+                })
             })
             .collect();
         chunks.reverse();
         chunks.into()
+    }
+}
+
+impl Generation {
+    /// Whether the time at `first` does not follow the one before it.
+    fn is_discontinuity(&self, first: u64, frames: u64) -> bool {
+        let Ring { time, rate_hz, .. } = self.ring;
+        if frames == 0 || first == 0 {
+            return false;
+        }
+        let passed = time(first) - time(first - 1);
+        if rate_hz > 0.0 { (passed - 1.0 / rate_hz).abs() > (0.5 / rate_hz).max(1e-6) } else { passed < 0.0 }
     }
 }
 
