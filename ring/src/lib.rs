@@ -139,6 +139,7 @@ pub use ezmsg::source::EzmsgInfo;
 pub use frames::view::{SharedBytes, View};
 #[cfg(not(loom))]
 pub use frames::{Frames, Sample};
+pub use protocol::counts::Counted;
 pub use protocol::cursor::{Copied, MessageInfo, Outcome, Start};
 #[cfg(not(loom))]
 pub use reader::{

@@ -94,6 +94,13 @@ class Header:
     def final_position(self):
         return struct.unpack_from("<Q", self.memory, 2200)[0]
 
+    @property
+    def counted(self):
+        """refused, dropped, gaps; None if the newest writer keeps no counts."""
+        counted_by = self._u32(3480)
+        counts = list(struct.unpack_from("<QQQ", self.memory, 3456))
+        return counts if counted_by == self.epoch else None
+
     def is_locked(self):
         question = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
         answer = fcntl.fcntl(self.fd, fcntl.F_OFD_GETLK, question)

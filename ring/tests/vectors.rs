@@ -173,6 +173,8 @@ fn check_about(format: &Format, info: &Info, expected: &Value) {
     assert_eq!(integer(clock.created_ns), written("created_ns", integer(clock.created_ns)));
     assert_eq!(integer(clock.created_mono_ns), written("created_mono_ns", integer(clock.created_mono_ns)));
     assert_eq!(format.clock(), clock.clock);
+    let counted = info.counted.map(|Counted { refused, dropped, gaps, .. }| [refused, dropped, gaps]);
+    assert_eq!(json!(counted), written("counted", Value::Null));
     assert_eq!(info.liveness, Liveness::Dead);
 }
 

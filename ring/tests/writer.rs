@@ -194,3 +194,44 @@ fn a_message_that_was_given_up_is_not_compared_with() {
     write(&mut writer, 6.0);
     assert_eq!(discontinuities(&name), [false, false]);
 }
+
+fn counted(name: &str) -> Option<[u64; 3]> {
+    let counted = Reader::open(name, ReaderOptions::default()).unwrap().info().unwrap().counted;
+    counted.map(|Counted { refused, dropped, gaps, .. }| [refused, dropped, gaps])
+}
+
+#[test]
+fn what_the_writer_counts_is_seen_from_outside_and_begins_at_zero_with_each_writer() {
+    let name = Name::new("counted");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    assert_eq!(counted(&name), Some([0; 3]), "before the first ring");
+    writer.count_refused(3);
+    writer.count_dropped(4);
+    writer.count_gaps(5);
+    assert_eq!(counted(&name), Some([3, 4, 5]));
+    assert_eq!((writer.counted().refused, writer.counted().dropped, writer.counted().gaps), (3, 4, 5));
+    // Another writer's epoch, as a writer of version 1.0 leaves the counts.
+    segments::patch(&segments::header(&name), header_at::EPOCH, &2u32.to_le_bytes()).unwrap();
+    assert_eq!(counted(&name), None);
+    drop(writer);
+
+    dora_shm_testkit::roles::leave_dead_stream(&name, 16);
+    segments::patch(&segments::header(&name), header_at::REFUSED, &7u64.to_le_bytes()).unwrap();
+    assert_eq!(counted(&name), Some([7, 0, 0]), "the dead writer's");
+    let writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    assert_eq!((writer.epoch(), counted(&name)), (2, Some([0; 3])));
+}
+
+#[test]
+fn counts_survive_a_header_that_was_removed() {
+    let name = Name::new("counted-again");
+    let mut writer = stream(&name, 40);
+    writer.count_refused(3);
+    let header = segments::header(&name);
+    [segments::anchor(&header), header].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    dora_shm_testkit::wait_until("the stream is there again", || {
+        writer.maintain().unwrap();
+        segments::header(&name).exists()
+    });
+    assert_eq!(counted(&name), Some([3, 0, 0]));
+}

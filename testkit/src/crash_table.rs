@@ -164,8 +164,20 @@ fn taking_over(death: &Death, epochs: u32) -> Result<(), String> {
     expect("epoch", death.now.epoch, &[death.before.epoch + epochs])
 }
 
-fn neighbours_gone(death: &Death) -> Result<(), String> {
+/// The epoch has grown, and who counts is still the writer before: nobody's counts are shown.
+fn uncounted(death: &Death) -> Result<(), String> {
     taking_over(death, 1)?;
+    expect("counted_by", death.now.counted_by, &[death.before.counted_by])
+}
+
+fn counting(death: &Death) -> Result<(), String> {
+    taking_over(death, 1)?;
+    expect("counted_by", death.now.counted_by, &[death.now.epoch])?;
+    expect("counts", death.now.counts, &[[0; 3]])
+}
+
+fn neighbours_gone(death: &Death) -> Result<(), String> {
+    counting(death)?;
     expect("names of the neighbouring rings", (death.ring(-1), death.ring(1)), &[(Names::NONE, Names::NONE)])?;
     let neighbours = (death.metadata(-1), death.metadata(1));
     expect("names of the neighbouring descriptions", neighbours, &[(Names::NONE, Names::NONE)])
@@ -257,7 +269,9 @@ pub const ROWS: &[Row] = &[
         expect("what is left", &death.left, &[&Vec::new()])
     }),
     row("T1", 1, Next::TakeOver, |death| taking_over(death, 0)),
-    row("T2", 1, Next::TakeOver, |death| taking_over(death, 1)),
+    row("T2-epoch", 1, Next::TakeOver, uncounted),
+    row("T2-zeros", 1, Next::TakeOver, uncounted),
+    row("T2", 1, Next::TakeOver, counting),
     row("T3", 1, Next::TakeOver, neighbours_gone),
     row("T4", 1, Next::TakeOver, |death| {
         neighbours_gone(death)?;

@@ -135,6 +135,7 @@ fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
 /// | `begin SHAPE FRAMES CHUNK KEY` | begins a ring; the shape is `4` or `2,2` |
 /// | `write FRAMES` | writes a message of the [`signal`] |
 /// | `describe KEY` | replaces the description |
+/// | `count REFUSED DROPPED GAPS` | states totals of what was not written |
 /// | `close` | closes the stream |
 /// | `die` | kills this process |
 ///
@@ -162,6 +163,12 @@ pub fn writer(name: &str) -> Played {
             }
             ["write", frames] => signal::write(open(&mut writer)?, number(frames)?).map_err(sentence)?,
             ["describe", key] => open(&mut writer)?.describe(&signal::description(key)).map_err(sentence)?,
+            ["count", refused, dropped, gaps] => {
+                let writer = open(&mut writer)?;
+                writer.count_refused(number(refused)?);
+                writer.count_dropped(number(dropped)?);
+                writer.count_gaps(number(gaps)?);
+            }
             ["close"] => writer = None,
             ["die"] => _ = kill_process(getpid(), Signal::KILL),
             _ => return Err(format!("{words:?} is not a command for a writer")),

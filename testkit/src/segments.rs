@@ -85,6 +85,10 @@ pub mod header_at {
     pub const WAKING: u64 = 2208;
     pub const NAME_LEN: u64 = 2304;
     pub const NAME: u64 = 2308;
+    pub const REFUSED: u64 = 3456;
+    pub const DROPPED: u64 = 3464;
+    pub const GAPS: u64 = 3472;
+    pub const COUNTED_BY: u64 = 3480;
 }
 
 /// Offsets from the start of a ring's trailer, its last 4096 bytes.
@@ -266,6 +270,9 @@ pub struct Snapshot {
     pub meta_generation: u32,
     pub epoch: u32,
     pub final_position: u64,
+    pub counted_by: u32,
+    /// refused, dropped, gaps
+    pub counts: [u64; 3],
     pub base: u64,
     pub reserved: u64,
     pub reserved_chunks: u64,
@@ -290,6 +297,8 @@ impl Snapshot {
         snapshot.meta_generation = u32(header_at::META_GENERATION);
         snapshot.epoch = u32(header_at::EPOCH);
         snapshot.final_position = u64(header_at::FINAL_POSITION);
+        snapshot.counted_by = u32(header_at::COUNTED_BY);
+        snapshot.counts = [header_at::REFUSED, header_at::DROPPED, header_at::GAPS].map(u64);
         if let Some(generation) = snapshot.generation {
             let public = ring(stream, generation);
             if let Some(ring) = Bytes::read(&anchor(&public)).or_else(|| Bytes::read(&public)) {

@@ -80,6 +80,7 @@ def read_frames(name, most):
         "rate_hz": ring.rate,
         "ring_frames": ring.frames,
         "base": ring.base,
+        "counted": header.counted,
         "clock": ring.clock,
         "clock_id": str(ring.clock_id),
         "created_ns": number(ring.created_ns),
@@ -143,6 +144,7 @@ def check(expected):
             same(found[member], value, member)
     if "clock" not in expected:
         assert (found["clock"], ring_id(found)) == ("source", 0), "a ring of 1.0 names no clock"
+        assert found["counted"] is None, "a writer of 1.0 counts nothing"
     assert reader.liveness() == "dead"
     if closed:
         store_state(name, spec_reader.CLOSED)

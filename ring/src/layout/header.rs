@@ -26,6 +26,14 @@ fields! {
     2208 waking: u32 as atomic,
     2304 name_len: u32,
     2308 name: [u8; 1024],
+    /// Messages that the writer was given and did not write.
+    3456 refused: u64 as atomic,
+    /// Messages that the queue of the writer's input dropped, as far as the writer knows.
+    3464 dropped: u64 as atomic,
+    /// Messages that are missing by the source's sequence.
+    3472 gaps: u64 as atomic,
+    /// Epoch of the writer that stored these counts.
+    3480 counted_by: u32 as atomic,
 }
 
 pub(crate) const LENGTH: usize = RawHeader::LENGTH;
@@ -42,6 +50,9 @@ const _: () = {
     assert!(at::wake.offset().is_multiple_of(128) && at::waking.end() <= at::wake.offset() + 128);
     assert!(at::doorbell.offset() / 128 != at::wake.offset() / 128);
     assert!(at::name.bytes() == MAX_NAME_BYTES);
+    // The counts have a 128-byte block of their own, which no reader of data loads.
+    assert!(at::refused.offset().is_multiple_of(128) && at::counted_by.end() <= at::refused.offset() + 128);
+    assert!(at::name.end() <= at::refused.offset());
 };
 
 impl RawHeader {

@@ -6,6 +6,7 @@
 //! the number of executions, up to half a million, and how often a reader slept, was lapped or moved on, and a writer
 //! died.
 
+mod counts;
 mod death;
 mod frames;
 mod generations;

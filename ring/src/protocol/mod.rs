@@ -5,6 +5,7 @@
 //! atomics in the model checker.
 
 pub(crate) mod copy;
+pub(crate) mod counts;
 pub(crate) mod cursor;
 pub(crate) mod failpoint;
 pub(crate) mod order;

@@ -1,4 +1,4 @@
-//! The memory orders of a write, a read and a switch of generation, each with its partner. `write` in `mod.rs` has the sequence
+//! The memory orders of a write, a read, a switch of generation and a takeover, each with its partner. `write` in `mod.rs` has the sequence
 //! of the stores; `SPEC.md` ("Why these memory orders") has the reasons. Loom checks that the orders suffice, and that it
 //! detects each weaker one (`Mutation`).
 
@@ -30,6 +30,10 @@ pub(crate) enum Mutation {
     NoReserve,
     NoReserveOfChunks,
     RecordAfterCommit,
+    RelaxedCountedBy,
+    RelaxedCountedByLoad,
+    NoFenceAfterEpoch,
+    NoFenceAfterCounts,
     /// Loom does not model streaming stores; a test on real cores detects this one.
     #[cfg(not(loom))]
     NoStoreFence,
@@ -126,6 +130,23 @@ pub(crate) fn recheck() -> Ordering {
     if mutated(Mutation::RecheckByAcquireLoad) { Ordering::Acquire } else { Ordering::Relaxed }
 }
 
+/// T2, partner of [`after_counts`]: a reader that loaded a count stored after this fence sees the epoch stored before it.
+#[inline(always)]
+pub(crate) fn after_epoch() {
+    if !mutated(Mutation::NoFenceAfterEpoch) {
+        fence(Ordering::Release);
+    }
+}
+
+/// Between the counts and the epoch that judges them, partner of [`after_epoch`]. An Acquire load of the epoch instead
+/// would let the loads of the counts move after it.
+#[inline(always)]
+pub(crate) fn after_counts() {
+    if !mutated(Mutation::NoFenceAfterCounts) {
+        fence(Ordering::Acquire);
+    }
+}
+
 /// `memcpy` uses streaming stores above a size that the C library chooses. On x86, neither a Release store nor
 /// `fence(Release)` orders those (`fence(Release)` emits no instruction there).
 #[inline(always)]
@@ -172,4 +193,8 @@ orders! {
     wake = Release, weakened by RelaxedWakeStore;
     /// R1, partner of [`wake`].
     wake_load = Acquire, weakened by RelaxedWakeLoad;
+    /// T2, partner of [`counted_by_load`]: a reader that sees who counts sees that writer's counts, or its zeros.
+    counted_by = Release, weakened by RelaxedCountedBy;
+    /// Partner of [`counted_by`].
+    counted_by_load = Acquire, weakened by RelaxedCountedByLoad;
 }

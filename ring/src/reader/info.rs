@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::ezmsg::source::EzmsgInfo;
 use crate::layout::{Geometry, trailer};
+use crate::protocol::counts::Counted;
 use crate::stream::Liveness;
 use crate::{Description, Format, GenerationClock};
 
@@ -27,6 +28,9 @@ pub struct Info {
     pub writer_pid: Option<u32>,
     /// 1 for the stream's first writer, plus one for each takeover.
     pub epoch: Option<u32>,
+    /// What the current or last writer was given and did not write, since it came. `None`: it keeps no counts, as a writer
+    /// of version 1.0 of the format, or there is no stream.
+    pub counted: Option<Counted>,
     /// The generation that is read; `None` before the first.
     pub generation: Option<u32>,
     /// Format of the ring that is read, with the number of frames that it actually holds.
@@ -69,6 +73,7 @@ impl Info {
             owner: None,
             writer_pid: None,
             epoch: None,
+            counted: None,
             generation: None,
             format: None,
             clock: None,

@@ -12,7 +12,7 @@ use crate::frames::view::View;
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
 use crate::protocol::wake::SLICE;
-use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _};
+use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _, counts};
 use crate::shm;
 use crate::shm::open::{self, HeaderSegment, Owner, RingSegment, corrupt};
 use crate::stream::{Liveness, SegmentName, WriterId};
@@ -313,6 +313,7 @@ impl Stream for MappedStream {
             info.owner = Some(header.owner);
             info.writer_pid = Some(header.words.writer_pid().load(Ordering::Relaxed)).filter(|&pid| pid != 0);
             info.epoch = Some(header.words.epoch().load(Ordering::Acquire));
+            info.counted = counts::load(&header.words);
         }
         if let Some(ring) = &self.ring {
             let geometry = ring.memory.geometry();

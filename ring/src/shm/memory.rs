@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::layout::{Geometry, InPlace, RECORD_BYTES, RawHeader, RawTrailer, Record, header, trailer};
 use crate::protocol::copy::{prefetch_to_load, prefetch_to_store, racing_copy};
+use crate::protocol::counts::CountWords;
 use crate::protocol::{HeaderWords, RingWords};
 
 /// A header segment, and how its holder wakes the readers that wait on its wake word. A reader wakes nothing.
@@ -343,5 +344,30 @@ impl<W: Wake> HeaderWords for HeaderMemory<W> {
     #[inline]
     fn wake_waiters_of_writes(&self) {
         self.waker.wake_after_write(self.words.wake());
+    }
+}
+
+impl<W> CountWords for HeaderMemory<W> {
+    fn epoch(&self) -> &AtomicU32 {
+        self.words.epoch()
+    }
+
+    #[inline]
+    fn refused(&self) -> &AtomicU64 {
+        self.words.refused()
+    }
+
+    #[inline]
+    fn dropped(&self) -> &AtomicU64 {
+        self.words.dropped()
+    }
+
+    #[inline]
+    fn gaps(&self) -> &AtomicU64 {
+        self.words.gaps()
+    }
+
+    fn counted_by(&self) -> &AtomicU32 {
+        self.words.counted_by()
     }
 }

@@ -8,8 +8,7 @@ use super::segment::{Segment, no_space, taken};
 use crate::error::io_error;
 use crate::ezmsg::header::EzmsgHeader;
 use crate::layout::{MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, UNKNOWN_POSITION, header};
-use crate::protocol::failpoint;
-use crate::protocol::{self, RingWords as _};
+use crate::protocol::{self, RingWords as _, counts, failpoint};
 use crate::shm::memory::{EveryWaiter, HeaderMemory, RingMemory};
 use crate::shm::open::{check_header, check_ring_file, check_trailer, open_own, read_footer, read_header};
 use crate::shm::{self, FileStat, Lock, Opened};
@@ -177,6 +176,7 @@ fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acq
         epoch: 1,
         writer_pid: std::process::id(),
         final_position: UNKNOWN_POSITION,
+        counted_by: 1,
         name_len: name.len() as u32,
         ..RawHeader::default()
     };
@@ -291,7 +291,7 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     failpoint::point("T1");
     words.writer_pid().store(std::process::id(), Ordering::Relaxed);
     let epoch = header.epoch.wrapping_add(1).max(1);
-    words.epoch().store(epoch, Ordering::Release);
+    counts::begin_epoch(&words, epoch);
     failpoint::point("T2");
     remove_orphans(name, generation, meta_generation);
     if metadata.is_none() {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::layout::Geometry;
 use crate::protocol::copy::{Stores, ordinary_copy};
+use crate::protocol::counts::Counted;
 use crate::stream::name::check_name;
 use crate::{Description, Error, Format, GenerationClock, Result};
 
@@ -101,6 +102,7 @@ pub struct Writer {
     publisher: Option<Publisher>,
     /// The arguments of the current generation, to begin it again.
     begun: Option<Begun>,
+    counted: Counted,
 }
 
 #[derive(Clone)]
@@ -127,7 +129,13 @@ impl Writer {
             });
         }
         let publisher = Publisher::acquire(name, &options)?;
-        Ok(Writer { name: name.to_owned(), options, publisher: Some(publisher), begun: None })
+        Ok(Writer {
+            name: name.to_owned(),
+            options,
+            publisher: Some(publisher),
+            begun: None,
+            counted: Counted::default(),
+        })
     }
 
     /// Begins the next generation: a ring of `format`, described by `description`. Readers drain the previous ring,
@@ -263,6 +271,36 @@ impl Writer {
         self.repair()
     }
 
+    /// States how many messages this writer was given in all and did not write. Readers find the number in
+    /// [`Info::counted`](crate::Info::counted). A few stores; never blocks.
+    pub fn count_refused(&mut self, total: u64) {
+        self.count(Counted { refused: total, ..self.counted });
+    }
+
+    /// States how many messages the queue of this writer's input has dropped in all, as far as is known. As
+    /// [`count_refused`](Self::count_refused).
+    pub fn count_dropped(&mut self, total: u64) {
+        self.count(Counted { dropped: total, ..self.counted });
+    }
+
+    /// States how many messages are missing in all by the source's own numbers. As
+    /// [`count_refused`](Self::count_refused).
+    pub fn count_gaps(&mut self, total: u64) {
+        self.count(Counted { gaps: total, ..self.counted });
+    }
+
+    fn count(&mut self, counted: Counted) {
+        self.counted = counted;
+        if let Some(publisher) = &self.publisher {
+            publisher.count(counted);
+        }
+    }
+
+    /// The totals that were stated.
+    pub fn counted(&self) -> Counted {
+        self.counted
+    }
+
     /// The stream's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -343,7 +381,11 @@ impl Writer {
     fn publisher(&mut self) -> Result<&mut Publisher> {
         let publisher = match self.publisher.take() {
             Some(publisher) => publisher,
-            None => Publisher::acquire(&self.name, &self.options)?,
+            None => {
+                let publisher = Publisher::acquire(&self.name, &self.options)?;
+                publisher.count(self.counted);
+                publisher
+            }
         };
         Ok(self.publisher.insert(publisher))
     }

@@ -17,6 +17,7 @@ use crate::layout::{
     trailer,
 };
 use crate::protocol::copy::{Stores, racing_copy};
+use crate::protocol::counts::{self, Counted};
 use crate::protocol::failpoint;
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Counters, RingWords as _};
@@ -355,6 +356,13 @@ impl Publisher {
             names.keep_replaced(old);
         }
         None
+    }
+
+    /// Stores the totals of what was not written.
+    pub fn count(&self, counted: Counted) {
+        if self.is_own_process() {
+            counts::store(&self.header, counted);
+        }
     }
 
     /// Whether a ring of `needed` bytes fits once the old one is gone.

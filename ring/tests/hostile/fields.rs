@@ -105,6 +105,9 @@ fn every_field_of_a_header_may_be_corrupt() {
     assert_more_errors(flipped, 2 * (8 + 2 + 4 + specimen.name.len()));
     let edged = corrupt_each(&specimen, &path, &specimen.header, edges(fields));
     assert_more_errors(edged, 30);
+    // Counts are numbers like any other.
+    let counts = header_at::REFUSED as usize..header_at::COUNTED_BY as usize + 4;
+    assert_eq!(corrupt_each(&specimen, &path, &specimen.header, flips(&specimen.header, counts)), 0);
     // The library ignores ezmsg's part.
     assert_eq!(corrupt_each(&specimen, &path, &specimen.header, flips(&specimen.header, 0..64)), 0);
 }

@@ -33,6 +33,8 @@ pub fn all() -> Vec<Case> {
         case("clock-monotonic", vec![Begin(on_clock(Clock::Monotonic, |p| 1.5 + p as f64 / 100.0)), Chunk(3)]),
         case("discontinuities", vec![Begin(jumping()), Chunk(2), Chunk(2), Chunk(0), Chunk(1), Chunk(2), Chunk(2)]),
         case("times-that-go-back", vec![Begin(going_back()), Chunk(2), Chunk(2), Chunk(2), Chunk(1)]),
+        case("counted", vec![Begin(plain(8)), Chunk(3), Count([3, 1 << 40, 5])]),
+        case("counted-before-a-takeover", vec![Begin(plain(8)), Chunk(3), Count([3, 4, 5]), Killed, Begin(plain(8))]),
         case("no-frames", vec![Begin(plain(8))]),
         case("exactly-full", vec![Begin(plain(8)), Chunk(5), Chunk(3)]),
         case("wrapped", vec![Begin(plain(10)), Chunk(4), Chunk(4), Chunk(4), Chunk(4), Chunk(4), Chunk(3)]),

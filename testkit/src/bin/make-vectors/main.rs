@@ -180,6 +180,11 @@ fn live(stream: &str, life: &[Step]) -> Writer {
                 write(&mut writer, ring.expect("it has begun"), chunk, *frames);
                 chunk += 1;
             }
+            Step::Count([refused, dropped, gaps]) => {
+                writer.count_refused(*refused);
+                writer.count_dropped(*dropped);
+                writer.count_gaps(*gaps);
+            }
             Step::Killed | Step::KilledInClose => {}
         }
     }

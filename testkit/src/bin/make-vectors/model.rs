@@ -37,6 +37,8 @@ pub struct Room {
 pub struct Model {
     closed: bool,
     epoch: u32,
+    /// Refused, dropped and gaps, since the writer came.
+    counted: [u64; 3],
     next_generation: u32,
     generation: Option<Generation>,
     /// The description from the next chunk on.
@@ -45,7 +47,8 @@ pub struct Model {
 
 impl Model {
     pub fn of(case: &Case) -> Self {
-        let mut model = Self { closed: false, epoch: 1, next_generation: 0, generation: None, described: None };
+        let mut model =
+            Self { closed: false, epoch: 1, counted: [0; 3], next_generation: 0, generation: None, described: None };
         for step in &case.steps {
             model.play(step);
         }
@@ -61,7 +64,8 @@ impl Model {
             Step::Begin(ring) => self.begin(ring),
             Step::Describe(described) => self.described = Some(described.clone()),
             Step::Chunk(frames) => self.write(*frames),
-            Step::Killed => self.epoch += 1,
+            Step::Count(counted) => self.counted = *counted,
+            Step::Killed => (self.epoch, self.counted) = (self.epoch + 1, [0; 3]),
             Step::KilledInChunk(_, frames) => {
                 let current = self.current();
                 current.reserved = current.committed + frames;
@@ -123,6 +127,7 @@ impl Model {
             ("rate_hz", json!(ring.rate_hz)),
             ("ring_frames", json!(room.frames)),
             ("base", json!(current.base)),
+            ("counted", json!(self.counted)),
             ("clock", json!(ring.clock.name())),
             ("clock_id", json!(ClockId(CLOCK_ID).to_string())),
             ("created_ns", integer(CREATED_NS)),

@@ -20,6 +20,8 @@ pub enum Step {
     Describe(Described),
     /// A message of this number of frames.
     Chunk(u64),
+    /// The writer states these totals of messages: refused, dropped, gaps.
+    Count([u64; 3]),
     /// The writer is killed. The next step is that of the next writer.
     Killed,
     /// The writer is killed at this failpoint (`ring/src/protocol/failpoint.rs`), before the commit of a message of
