@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod leftovers;
+mod old_format;
 mod setup;
 mod steps;
 mod torture;
@@ -72,6 +73,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run readers and writers of the last commit that writes version 1.0 of the format beside those of this one, with
+    /// takeovers both ways; needs the history, and is not part of `test`
+    OldBesideNew,
     /// Regenerate the stub of the Python package's compiled module
     Stubs,
     #[command(flatten)]
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
         Task::Header { check } => Generated::Header.run(check),
         Task::Bench { arguments } => bench::run_with(&arguments),
         Task::SourceDelay { arguments } => bench::source_delay(&arguments),
+        Task::OldBesideNew => old_format::run_beside_new(),
         Task::Stubs => steps::write_stub(),
         Task::Step(step) => step.run(),
     };
