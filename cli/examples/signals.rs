@@ -6,8 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::internal::unix_ns;
-use dora_shm_ring::{Attr, Axis, Chunk, Description, Dtype, Error, Format, Result, Times, Writer, WriterOptions};
+use dora_shm_ring::internal::{monotonic_ns, unix_ns};
+use dora_shm_ring::{
+    Attr, Axis, Chunk, Clock, Description, Dtype, Error, Format, Result, Times, Writer, WriterOptions,
+};
 use serde_json::{Value, json};
 
 fn main() -> Result<()> {
@@ -43,13 +45,13 @@ fn run<F: Fn(u64, u64) -> Vec<u8>>(writer: &mut Writer, signal: &Signal<F>) -> R
 }
 
 fn run_for<F: Fn(u64, u64) -> Vec<u8>>(writer: &mut Writer, signal: &Signal<F>, time: Duration) -> Result<()> {
-    writer.begin(&signal.format, &signal.description, signal.chunk)?;
+    writer.begin(&signal.format.clone().on_clock(Clock::Unix), &signal.description, signal.chunk)?;
     // Repeats a few seconds: making samples must not cost more than drawing them.
     let rate = signal.format.rate_hz();
     let seconds = if signal.format.frame_bytes() > 100_000 { 2.0 } else { 10.0 };
     let chunks = (rate * seconds / signal.chunk as f64) as u64;
     let made: Vec<Vec<u8>> = (0..chunks.max(1)).map(|i| (signal.fill)(i * signal.chunk, signal.chunk)).collect();
-    let (began, start) = (Instant::now(), unix_ns() as f64 * 1e-9);
+    let (began, start) = (Instant::now(), now(writer));
     for i in 0.. {
         let frame = i as u64 * signal.chunk;
         let due = Duration::from_secs_f64((frame + signal.chunk) as f64 / rate);
@@ -61,6 +63,11 @@ fn run_for<F: Fn(u64, u64) -> Vec<u8>>(writer: &mut Writer, signal: &Signal<F>, 
         writer.write(&Chunk { samples: &made[i % made.len()], times, send_ns: unix_ns() })?;
     }
     Ok(())
+}
+
+/// The current time on the clock of the stream's generation.
+fn now(writer: &Writer) -> f64 {
+    writer.clock().and_then(|clock| clock.time_at(monotonic_ns())).expect("a generation on a named clock has begun")
 }
 
 fn described(dims: &[&str], unit: &str, labels: Option<Vec<Value>>) -> Description {
@@ -210,12 +217,12 @@ fn imu() -> Signal<impl Fn(u64, u64) -> Vec<u8>> {
 }
 
 fn speed(writer: &mut Writer) -> Result<()> {
-    let format = Format::new(Dtype::F64, &[], 0.0, 2000)?;
+    let format = Format::new(Dtype::F64, &[], 0.0, 2000)?.on_clock(Clock::Unix);
     let description = Description { key: "speed".to_owned(), ..described(&["time"], "m/s", None) };
     writer.begin(&format, &description, 1)?;
     for i in 0u64.. {
         std::thread::sleep(Duration::from_millis(40 + (60.0 * noise(i, 0).abs()) as u64));
-        let time = unix_ns() as f64 * 1e-9;
+        let time = now(writer);
         let value = 1.5 + sine(0.15, time) + 0.1 * noise(i, 1);
         let times = Times::Values(&[time]);
         writer.write(&Chunk { samples: &value.to_le_bytes(), times, send_ns: unix_ns() })?;

@@ -18,6 +18,10 @@ pub struct Fields {
     pub pid: Option<u32>,
     pub state: Option<&'static str>,
     pub generation: Option<u32>,
+    pub clock: Option<&'static str>,
+    pub refused: Option<u64>,
+    pub dropped: Option<u64>,
+    pub gaps: Option<u64>,
 }
 
 /// Their meanings, for `--help`.
@@ -32,7 +36,13 @@ pub const MEANINGS: &str = "  name         name of the stream
   age_s        seconds since the newest frame was written
   pid          process ID of the current or last writer, as seen in the writer's own PID namespace
   state        see below; null: the stream cannot be read
-  generation   number of the ring; each change of dtype, shape, rate or length begins a new one";
+  generation   number of the ring; each change of dtype, shape, rate, length or clock begins a new
+               one
+  clock        of the times: source (the source's own), unix (seconds since 1970), monotonic (CLOCK_MONOTONIC)
+  refused      messages that the current or last writer was given and did not write, since it began; null: it does not
+               count
+  dropped      messages that the queue of the writer's input dropped, as far as it knows
+  gaps         messages that are missing by the source's own sequence";
 
 impl Fields {
     pub fn of(info: &Info, now_ns: u64) -> Self {
@@ -45,6 +55,10 @@ impl Fields {
             pid: info.writer_pid,
             state: Some(info.liveness.name()),
             generation: info.generation,
+            clock: info.clock.map(|clock| clock.clock.name()),
+            refused: info.counted.map(|counted| counted.refused),
+            dropped: info.counted.map(|counted| counted.dropped),
+            gaps: info.counted.map(|counted| counted.gaps),
             ..Self::of_format(info.format.as_ref())
         }
     }

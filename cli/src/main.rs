@@ -18,6 +18,7 @@ mod suggest;
 mod table;
 mod text;
 mod units;
+mod unwritten;
 mod users;
 
 use std::process::ExitCode;

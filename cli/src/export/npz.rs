@@ -177,7 +177,7 @@ impl Sink for Npz {
 
 /// The metadata of a generation, as JSON.
 fn metadata(generation: &Generation) -> String {
-    let format = &generation.format;
+    let (format, clock) = (&generation.format, generation.clock.as_ref());
     serde_json::json!({
         "stream": generation.stream,
         "generation": generation.number,
@@ -189,6 +189,10 @@ fn metadata(generation: &Generation) -> String {
         "frame_shape": format.frame_shape(),
         "rate_hz": format.rate_hz(),
         "ring_frames": format.frames(),
+        "clock": clock.map(|clock| clock.clock.name()),
+        "clock_id": clock.map(|clock| clock.id.to_string()),
+        "created_ns": clock.map(|clock| clock.created_ns),
+        "created_mono_ns": clock.map(|clock| clock.created_mono_ns),
     })
     .to_string()
 }

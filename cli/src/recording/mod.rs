@@ -14,7 +14,7 @@ mod schema;
 mod tests;
 mod writer;
 
-use dora_shm_ring::{Description, Format, WriterId};
+use dora_shm_ring::{Description, Format, GenerationClock, WriterId};
 
 pub use player::{Pace, Pause, Played, Player};
 pub use reader::{Part, RecordingReader};
@@ -30,6 +30,9 @@ pub struct Generation {
     pub stream: String,
     /// Its format; `frames` is the number that its ring actually held.
     pub format: Format,
+    /// Its clock, and when it was created on both of its machine's clocks. `None`: the recording does not say, as those
+    /// of earlier versions, or ezmsg wrote the stream.
+    pub clock: Option<GenerationClock>,
     /// Its number in the stream.
     pub number: u32,
     /// Its writer.

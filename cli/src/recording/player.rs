@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Chunk, Description, Times, Writer};
+use dora_shm_ring::{Chunk, Description, Format, Times, Writer};
 
 use super::{Batch, Generation, Row};
 
@@ -194,20 +194,31 @@ impl<P: Pause> Player<P> {
         let is_first = self.played.generations == 0;
         let seam = self.again && self.round.generations == 0;
         self.round.generations += 1;
-        if seam && self.writer.format() == Some(&generation.format) {
+        let format = played_format(&generation);
+        if seam && self.writer.format() == Some(&format) {
             // This round begins with the format with which the last one ended: the generation continues.
             return self.writer.describe(description).map(|()| true);
         }
         if !is_first && self.pace.speed.is_infinite() && !self.hold() {
             return Ok(false);
         }
-        self.writer.begin(&generation.format, description, first.map_or(1, |row| row.times.len() as u64))?;
+        self.writer.begin(&format, description, first.map_or(1, |row| row.times.len() as u64))?;
         self.played.generations += 1;
         if is_first && !self.hold() {
             return Ok(false);
         }
         Ok(true)
     }
+}
+
+/// The format in which a generation is played: with the recorded times on the recorded clock. What was CLOCK_MONOTONIC
+/// of the recorded machine is not that of this one.
+fn played_format(generation: &Generation) -> Format {
+    let clock = match generation.format.clock() {
+        dora_shm_ring::Clock::Monotonic => dora_shm_ring::Clock::Source,
+        clock => clock,
+    };
+    generation.format.clone().on_clock(clock)
 }
 
 impl Clock {

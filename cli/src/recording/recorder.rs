@@ -291,6 +291,7 @@ fn generation_of(stream: &str, reader: &MessageReader) -> dora_shm_ring::Result<
     Ok(Some(Generation {
         stream: stream.to_owned(),
         format: format.clone(),
+        clock: reader.clock(),
         number,
         writer,
         base: info.stream_position.saturating_sub(info.position),

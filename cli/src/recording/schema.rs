@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
-use dora_shm_ring::{Description, Dtype, Format, WriterId};
+use dora_shm_ring::{Clock, ClockId, Description, Dtype, Format, GenerationClock, WriterId};
 
 use super::Generation;
 
@@ -71,6 +71,14 @@ impl Generation {
             ("rate_hz", format!("{:?}", format.rate_hz())),
             ("ring_frames", format.frames().to_string()),
         ];
+        if let Some(clock) = &self.clock {
+            members.extend([
+                ("clock", clock.clock.name().to_owned()),
+                ("clock_id", clock.id.to_string()),
+                ("created_ns", clock.created_ns.to_string()),
+                ("created_mono_ns", clock.created_mono_ns.to_string()),
+            ]);
+        }
         if let Some(description) = &self.description {
             members.push(("description", json(description)));
         }
@@ -101,9 +109,13 @@ impl Generation {
         let frames = number(text("ring_frames")?, "ring_frames")?;
         let description = text("description").ok().map(|json| Description::from_json(json.as_bytes()));
         let description = description.transpose().map_err(|error| error.to_string())?;
+        // Recordings of earlier versions do not name the clock.
+        let clock = text("clock").ok().map(|name| clock(name, text)).transpose()?;
+        let format = Format::new(dtype, &shape, rate_hz, frames).map_err(|error| error.to_string())?;
         Ok(Self {
             stream: text("stream")?.to_owned(),
-            format: Format::new(dtype, &shape, rate_hz, frames).map_err(|error| error.to_string())?,
+            format: format.on_clock(clock.unwrap_or_default().clock),
+            clock,
             number: number(text("generation")?, "generation")?,
             writer: WriterId {
                 stream_id: number(text("stream_id")?, "stream_id")?,
@@ -115,6 +127,17 @@ impl Generation {
             ezmsg: text("ezmsg").ok().map(|version| number(version, "ezmsg")).transpose()?,
         })
     }
+}
+
+/// The clock of this name, with the other members that describe it. A name that only a later version knows says nothing
+/// about the times.
+fn clock<'a>(name: &str, text: impl Fn(&str) -> Result<&'a str, String>) -> Result<GenerationClock, String> {
+    let id: ClockId = text("clock_id")?.parse().map_err(|error| format!("{error}"))?;
+    let mut clock = GenerationClock::default();
+    (clock.clock, clock.id) = (name.parse().unwrap_or(Clock::Source), id);
+    clock.created_ns = number(text("created_ns")?, "created_ns")?;
+    clock.created_mono_ns = number(text("created_mono_ns")?, "created_mono_ns")?;
+    Ok(clock)
 }
 
 fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {

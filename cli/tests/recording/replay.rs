@@ -2,7 +2,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dora_shm_ring::{Message, MessageReader, Outcome, ReaderOptions};
+use dora_shm_ring::{
+    Chunk, Clock, Description, Dtype, Format, Message, MessageReader, Outcome, ReaderOptions, Times, Writer,
+    WriterOptions,
+};
 
 use crate::fixture::*;
 
@@ -103,5 +106,45 @@ fn a_file_that_is_not_a_recording_creates_no_stream() {
             Running::start(dora_shm(&["replay", file.to_str().unwrap(), "--as", &name, "--hold", "0"])).end();
         assert_eq!(code, Some(0), "{length} bytes: {stderr}");
         assert!(stderr.contains("was not finished") || stderr.contains("nothing in it yet"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_replay_has_the_recorded_times_on_the_recorded_clock_but_monotonic_is_another_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for (clock, played) in
+        [(Clock::Source, Clock::Source), (Clock::Unix, Clock::Unix), (Clock::Monotonic, Clock::Source)]
+    {
+        let (name, copy) = (Name::new("clock"), Name::new("clock-copy"));
+        let file = folder.path().join(format!("{clock}.arrow"));
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        let format = Format::new(Dtype::F32, &[], 100.0, 100).unwrap().on_clock(clock);
+        writer.begin(&format, &Description::default(), 1).unwrap();
+        // The last message does not follow the one before it.
+        for start in [5.0, 5.01, 5.05] {
+            let times = Times::Linear { start, step: 0.01 };
+            writer.write(&Chunk { samples: &[0; 4], times, send_ns: 1 }).unwrap();
+        }
+        let arguments = ["record", &name, "-o", file.to_str().unwrap(), "--pre-roll", "all", "--for", "10ms"];
+        assert_eq!(Running::start(dora_shm(&arguments)).end().0, Some(0));
+
+        let player = Running::start(dora_shm(&["replay", file.to_str().unwrap(), "--as", &copy, "--speed", "inf"]));
+        let mut reader = MessageReader::open(&copy, ReaderOptions::default()).unwrap();
+        let (mut message, mut jumps, mut found) = (Message::new(), Vec::new(), None);
+        loop {
+            match reader.next(&mut message).unwrap() {
+                Outcome::Data(info) => {
+                    jumps.push(info.discontinuity);
+                    found = reader.clock();
+                }
+                Outcome::Closed => break,
+                Outcome::Generation => {}
+                Outcome::Nothing => _ = reader.wait(Duration::from_millis(100)).unwrap(),
+            }
+        }
+        assert_eq!(found.unwrap().clock, played, "{clock}");
+        assert_eq!(jumps, [false, false, true], "{clock}");
+        let (code, _, stderr) = player.end();
+        assert_eq!(code, Some(0), "{stderr}");
     }
 }

@@ -156,3 +156,25 @@ fn limits_that_are_too_low_are_found() {
     let checks: Value = serde_json::from_str::<Value>(&ran.out).unwrap()["checks"].clone();
     assert!(findings(&checks).contains(&"limits: only 40 open files (RLIMIT_NOFILE)".to_owned()), "{}", ran.out);
 }
+
+#[test]
+fn a_writer_that_refuses_messages_is_a_finding() {
+    with_private_shm(64, || {
+        let nowhere = tempfile::tempdir().unwrap();
+        let mut writer = live("doctor/refused");
+        writer.count_dropped(4);
+        let (_, checks) = examine(nowhere.path());
+        assert_eq!(findings(&checks), [""; 0]);
+        let text = |checks: &Value| {
+            let check = checks.as_array().unwrap().iter().find(|check| check["check"] == "unwritten");
+            check.map(|check| check["text"].as_str().unwrap().to_owned())
+        };
+        let began = "\"doctor/refused\": messages not written since its writer began: ";
+        let dropped = "4 dropped by the queue of the writer's input";
+        assert_eq!(text(&checks).unwrap(), format!("{began}{dropped}"));
+        writer.count_refused(3);
+        let (code, checks) = examine(nowhere.path());
+        assert_eq!(code, Some(1));
+        assert_eq!(findings(&checks), [format!("unwritten: {began}3 refused, {dropped}")]);
+    });
+}

@@ -41,6 +41,7 @@ fn a_stream_that_ezmsg_wrote_is_listed_by_its_segment_with_the_content_of_its_he
         let expected = json!({
             "name": segment, "dtype": "float32", "shape": [3], "rate_hz": 10.0, "measured_hz": null, "ring_frames": 20,
             "position": 24, "bytes": bytes, "age_s": null, "pid": null, "state": "ezmsg", "generation": 0,
+            "clock": null, "refused": null, "dropped": null, "gaps": null,
         });
         assert_eq!(row(&segment, &["list", "--json"]), expected);
         let ran = done(&["list"]);

@@ -47,6 +47,31 @@ fn info_prints_everything_about_a_stream() {
 }
 
 #[test]
+fn info_names_the_clock_and_what_was_not_written() {
+    let name = Name::new("info/clock");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    for (clock, words) in [
+        (Clock::Source, "source: times are the source's own"),
+        (Clock::Unix, "unix: times are seconds since 1970"),
+        (Clock::Monotonic, "monotonic: times are seconds of CLOCK_MONOTONIC of boot"),
+    ] {
+        let format = Format::new(Dtype::F32, &[3], 100.0, 200).unwrap().on_clock(clock);
+        writer.begin(&format, &Description::default(), 1).unwrap();
+        let out = done(&["info", &name]).out.replace('\n', " ");
+        assert!(out.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{words} in {out}");
+        assert!(!out.contains("not written"), "{out}");
+        let (found, clock) = (json(&["info", &name, "--json"]), writer.clock().unwrap());
+        assert_eq!(found["clock"], clock.clock.name());
+        assert_eq!(found["clock_id"], clock.id.to_string());
+        assert_eq!(found["clock_pair"]["unix_ns"], clock.created_ns.to_string());
+        assert_eq!(found["clock_pair"]["mono_ns"], clock.created_mono_ns.to_string());
+    }
+    writer.count_dropped(3);
+    let out = done(&["info", &name]).out;
+    assert!(out.contains("not written  3 dropped by the queue of the writer's input"), "{out}");
+}
+
+#[test]
 fn info_reports_a_writer_that_has_no_ring_yet() {
     let name = Name::new("info/waiting");
     let _writer = Writer::create(&name, WriterOptions::default()).unwrap();

@@ -27,7 +27,8 @@ fn a_live_stream_is_a_row_with_exactly_the_documented_members() {
     let mut names: Vec<&str> = members.keys().map(String::as_str).collect();
     names.sort_unstable();
     let mut expected: Vec<&str> =
-        "name dtype shape rate_hz measured_hz ring_frames position bytes age_s pid state generation"
+        "name dtype shape rate_hz measured_hz ring_frames position bytes age_s pid state generation clock refused \
+         dropped gaps"
             .split(' ')
             .collect();
     expected.sort_unstable();
@@ -40,8 +41,23 @@ fn a_live_stream_is_a_row_with_exactly_the_documented_members() {
     let expected = json!({
         "name": &*name, "dtype": "float32", "shape": [3], "rate_hz": 100.0, "ring_frames": writer.ring_frames(),
         "position": 15, "bytes": bytes, "pid": std::process::id(), "state": "live", "generation": 0,
+        "clock": "source", "refused": 0, "dropped": 0, "gaps": 0,
     });
     assert_eq!(row, expected);
+}
+
+#[test]
+fn list_names_the_streams_whose_writers_do_not_write_all_that_they_are_given() {
+    let name = Name::new("list/refused");
+    let mut writer = live(&name);
+    assert!(!done(&["list"]).err.contains(&*name), "it writes everything");
+    writer.count_refused(12);
+    writer.count_gaps(1);
+    let row = row(&name, &["list", "--json"]);
+    assert_eq!((&row["refused"], &row["dropped"], &row["gaps"]), (&json!(12), &json!(0), &json!(1)));
+    let said = done(&["list"]).err;
+    let sentence = format!("\"{}\": messages not written: 12 refused, 1 missing by the source's sequence\n", &*name);
+    assert!(said.contains(&sentence), "{said}");
 }
 
 #[test]

@@ -254,3 +254,21 @@ fn ctrl_c_ends_a_watch_cleanly_also_while_it_waits_for_a_stream() {
         watch.0.end_well().unwrap();
     }
 }
+
+#[test]
+fn watch_reports_that_a_writer_refuses_messages() {
+    let name = Name::new("watch/refused");
+    let mut writer = live(&name);
+    let mut watch = Watch::start(&name, &[]);
+    watch.expect("attached");
+    write(&mut writer, 5);
+    let status = watch.status(|status| status["frames"] == 5);
+    assert_eq!((&status["refused"], &status["dropped"], &status["gaps"]), (&json!(0), &json!(0), &json!(0)));
+    writer.count_refused(2);
+    let event = watch.expect("refused");
+    assert_eq!(
+        event["text"],
+        "no frames come: the writer refuses what it is given, 2 messages so far; its log says why"
+    );
+    assert_eq!(watch.status(|_| true)["refused"], 2);
+}

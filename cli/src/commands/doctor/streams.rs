@@ -8,6 +8,7 @@ use super::Streams;
 use super::check::Check;
 use crate::permissions::Permissions;
 use crate::text::quoted;
+use crate::unwritten::words;
 use crate::{units, users};
 
 /// Most names in a message.
@@ -23,6 +24,7 @@ pub fn examine(streams: &Streams) -> Vec<Check> {
     }];
     found.extend(dead_of_others(streams));
     found.extend(unreadable(streams));
+    found.extend(streams.all.iter().filter_map(unwritten));
     found.extend(of_other_users(streams));
     found
 }
@@ -72,6 +74,23 @@ fn unreadable(streams: &Streams) -> Vec<Check> {
         )
     };
     unreadable.map(finding).collect()
+}
+
+/// A stream whose writer does not write all that it is given.
+fn unwritten(stream: &StreamInfo) -> Option<Check> {
+    const CHECK: &str = "unwritten";
+    let StreamInfo::Stream(info) = stream else { return None };
+    let counted = info.counted.as_ref()?;
+    let text = format!("{}: messages not written since its writer began: {}", quoted(&info.name), words(counted)?);
+    Some(if counted.refused > 0 {
+        Check::finding(CHECK, text, "the writer's log, and the output `status` of a sink, say why it refuses messages")
+    } else {
+        Check::note(
+            CHECK,
+            text,
+            "if each message counts, enlarge the queue (`queue_size`) of the writer's input, or make its source slower",
+        )
+    })
 }
 
 /// Streams of other users that were not read. The key's `true`: this user may not read them.

@@ -14,6 +14,9 @@ and
   segment             name of the header's segment in /dev/shm
   stream_id           identity of the stream, a string of digits; it changes after each close
   epoch               1 for the stream's first writer, plus 1 for each that took over from a dead one
+  clock_id            which CLOCK_MONOTONIC the ring's times and stamps are of, as a UUID; null: unknown
+  clock_pair          when the ring was made, on both clocks: unix_ns and mono_ns, strings of digits. Their difference
+                      converts times between unix and monotonic
   created_s           when the stream was made, seconds since 1970
   owner, owner_uid    user of the writer
   mode                permission bits, as octal digits
@@ -34,6 +37,8 @@ pub struct Document<'a> {
     segment: &'a str,
     stream_id: Option<String>,
     epoch: Option<u32>,
+    clock_id: Option<String>,
+    clock_pair: Option<ClockPair>,
     created_s: Option<f64>,
     owner: Option<String>,
     owner_uid: Option<u32>,
@@ -47,6 +52,13 @@ pub struct Document<'a> {
     description: Option<Value>,
     description_missed: bool,
     ezmsg: Option<Ezmsg<'a>>,
+}
+
+/// Nanoseconds are strings, since a JSON number is exact only up to 2^53.
+#[derive(Serialize)]
+struct ClockPair {
+    unix_ns: String,
+    mono_ns: String,
 }
 
 #[derive(Serialize)]
@@ -74,6 +86,11 @@ impl<'a> Document<'a> {
             segment: &info.segment,
             stream_id: info.stream_id.map(|id| id.to_string()),
             epoch: info.epoch,
+            clock_id: info.clock.filter(|clock| clock.id.is_known()).map(|clock| clock.id.to_string()),
+            clock_pair: info.clock.map(|clock| ClockPair {
+                unix_ns: clock.created_ns.to_string(),
+                mono_ns: clock.created_mono_ns.to_string(),
+            }),
             created_s: info.created_ns.map(|ns| ns as f64 * 1e-9),
             owner: info.owner.map(users::name),
             owner_uid: info.owner,

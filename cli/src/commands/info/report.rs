@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anstyle::Style;
 use dora_shm_ring::internal::unix_ns;
-use dora_shm_ring::{Description, Info, Liveness, SHM_DIR};
+use dora_shm_ring::{Clock, Description, GenerationClock, Info, Liveness, SHM_DIR};
 
 use super::axes;
 use super::json::{ring_s, ring_segment};
 use crate::json_fields::Fields;
 use crate::permissions::Permissions;
 use crate::text::{printable, width};
-use crate::{state_word, units, users};
+use crate::{state_word, units, unwritten, users};
 
 const TITLE: Style = Style::new().bold();
 /// Columns for the names of properties.
@@ -60,6 +60,9 @@ pub fn write(
             let measured =
                 fields.measured_hz.map(|rate| format!(", {} measured", units::hertz(rate))).unwrap_or_default();
             line(out, "rate", &format!("{stated}{measured}"))?;
+            if let Some(clock) = &info.clock {
+                line(out, "clock", &clock_of(clock))?;
+            }
             let span = ring_s(info).map(|span| format!(", {}", units::seconds(span))).unwrap_or_default();
             let bytes = info.ring_bytes.map(|bytes| format!(", {}", units::bytes(bytes))).unwrap_or_default();
             line(out, "ring", &format!("{}{span}{bytes}", units::counted(format.frames(), "frame")))?;
@@ -77,6 +80,9 @@ pub fn write(
             all => format!("; {} in all generations", units::count(all)),
         };
         line(out, "position", &format!("{}{messages}{all}", units::counted(info.position, "frame")))?;
+    }
+    if let Some(unwritten) = info.counted.as_ref().and_then(unwritten::words) {
+        line(out, "not written", &format!("{unwritten}: messages since the writer began"))?;
     }
     if missed {
         line(out, "description", "the one in force was removed before it could be read")?;
@@ -96,6 +102,18 @@ pub fn write(
         }
     }
     layout(out, info)
+}
+
+/// What the times are of. A monotonic clock means nothing without its identity.
+fn clock_of(clock: &GenerationClock) -> String {
+    match clock.clock {
+        Clock::Unix => "unix: times are seconds since 1970".to_owned(),
+        Clock::Monotonic if clock.id.is_known() => {
+            format!("monotonic: times are seconds of CLOCK_MONOTONIC of boot {}", clock.id)
+        }
+        Clock::Monotonic => "monotonic: times are seconds of a CLOCK_MONOTONIC, unknown which".to_owned(),
+        _ => "source: times are the source's own".to_owned(),
+    }
 }
 
 fn writer(info: &Info) -> String {

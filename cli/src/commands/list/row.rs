@@ -6,7 +6,7 @@ use crate::json_fields::Fields;
 use crate::permissions::Permissions;
 use crate::stream_arg::{UNKNOWN_KIND, name_of};
 use crate::text::quoted;
-use crate::users;
+use crate::{unwritten, users};
 
 pub struct Row {
     pub fields: Fields,
@@ -20,7 +20,9 @@ impl Row {
     pub fn of(stream: &StreamInfo, now_ns: u64) -> Self {
         match stream {
             StreamInfo::Stream(info) => {
-                Self { fields: Fields::of(info, now_ns), liveness: Some(info.liveness), remark: None }
+                let remark = info.counted.as_ref().and_then(unwritten::words);
+                let remark = remark.map(|words| format!("{}: messages not written: {words}", quoted(&info.name)));
+                Self { fields: Fields::of(info, now_ns), liveness: Some(info.liveness), remark }
             }
             StreamInfo::OtherUser { segment, owner, .. } => {
                 let owner = users::name(*owner);

@@ -124,7 +124,7 @@ impl Seen {
 }
 
 /// A format in words.
-struct Parts([(&'static str, String); 4]);
+struct Parts([(&'static str, String); 5]);
 
 impl Parts {
     fn of(format: &Format) -> Self {
@@ -134,12 +134,13 @@ impl Parts {
             ("dtype", format.dtype().to_string()),
             ("rate", rate),
             ("ring", units::counted(format.frames(), "frame")),
+            ("clock", format.clock().to_string()),
         ])
     }
 
     fn all(&self) -> String {
-        let [(_, shape), (_, dtype), (_, rate), (_, ring)] = &self.0;
-        format!("{shape} of {dtype}, {rate}, ring of {ring}")
+        let [(_, shape), (_, dtype), (_, rate), (_, ring), (_, clock)] = &self.0;
+        format!("{shape} of {dtype}, {rate}, ring of {ring}, clock {clock}")
     }
 
     fn changed_from(&self, old: &Parts) -> Vec<String> {
@@ -150,7 +151,7 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use dora_shm_ring::{Attr, Dtype};
+    use dora_shm_ring::{Attr, Clock, Dtype};
 
     use super::*;
 
@@ -179,6 +180,10 @@ mod tests {
         let format = Format::new(Dtype::F32, &[32], 500.0, 2000).unwrap();
         let now = Seen { generation: Some(1), format: Some(format), ..live() };
         let text = "generation 1 begins: shape 32 (was 64), rate 500 Hz (was 1 kHz)".to_owned();
+        assert_eq!(events(&live(), &now, EventKind::NewGeneration), [("generation", text)]);
+        let format = live().format.map(|format| format.on_clock(Clock::Unix));
+        let now = Seen { generation: Some(1), format, ..live() };
+        let text = "generation 1 begins: clock unix (was source)".to_owned();
         assert_eq!(events(&live(), &now, EventKind::NewGeneration), [("generation", text)]);
         let now = Seen { generation: Some(1), description: described(), ..live() };
         let text = ["generation 1 begins, with the same format", "the description changed: key, attribute gain"];
@@ -210,8 +215,8 @@ mod tests {
     #[test]
     fn the_end_of_a_stream_and_its_beginning_are_events() {
         assert_eq!(events(&live(), &Seen::default(), EventKind::WriterGone { orderly: true })[0].0, "closed");
-        let text =
-            "the stream is there, written by process 42: generation 0, 64 of float32, 1 kHz, ring of 2 000 frames";
+        let text = "the stream is there, written by process 42: generation 0, 64 of float32, 1 kHz, ring of 2 000 frames, \
+             clock source";
         assert_eq!(live().attached(), Event { kind: "attached", text: text.to_owned() });
         let waiting = Seen { is_of_ezmsg: true, ..Seen::default() };
         assert_eq!(waiting.attached().text, "the stream is there, written by ezmsg: no ring yet");

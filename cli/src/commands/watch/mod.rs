@@ -3,6 +3,7 @@
 mod changes;
 mod meter;
 mod show;
+mod unwritten;
 mod watcher;
 
 use std::time::Duration;
@@ -20,11 +21,13 @@ On a terminal the command rewrites one line, twice a second; otherwise it prints
   lost     frames that were overwritten before the command had read them, since it began
   latency  from the writer's commit of a message to the command's copy of it: the median since the previous line, and
            the maximum. At most twenty messages per second are copied and measured, the others are only counted
-The command prints an extra line when the generation, the description or the writer changes, and when the writer dies or
-closes the stream. If there is no such stream yet, the command waits for one. Ctrl-C ends it, with exit code 0.
+  refused  messages that the writer was given and did not write, since it began; dropped: by the queue of its input;
+           gaps: missing by the source's sequence. Each only if there are any
+The command prints an extra line when the generation, the description or the writer changes, when the writer dies or
+closes the stream, and when the writer begins to refuse messages. If there is no such stream yet, the command waits for one. Ctrl-C ends it, with exit code 0.
 
 JSON: one object per line. `event` is `status`, or what happened: `absent` (no such stream yet), `attached`,
-`generation`, `description`, `writer` (a different one), `dead`, `closed`. All have
+`generation`, `description`, `writer` (a different one), `dead`, `closed`, `refused`. All have
   time_s              seconds since 1970
   name, generation, pid
 Events have `text`, a sentence for people. A status has
@@ -32,6 +35,7 @@ Events have `text`, a sentence for people. A status has
   rate_hz, messages_hz, bytes_per_s
   position            frames written since the generation began
   frames, lost        read and lost since the command began
+  refused, dropped, gaps  messages since the writer began; null: it does not count
   lag_frames, lag_s
   latency_min_s, latency_median_s, latency_max_s  null without a new message";
 

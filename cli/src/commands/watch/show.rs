@@ -62,6 +62,9 @@ struct Status {
     position: u64,
     frames: u64,
     lost: u64,
+    refused: Option<u64>,
+    dropped: Option<u64>,
+    gaps: Option<u64>,
     lag_frames: u64,
     lag_s: f64,
     latency_min_s: Option<f64>,
@@ -80,6 +83,9 @@ impl Status {
             position: info.position,
             frames: reading.read,
             lost: reading.lost,
+            refused: info.counted.map(|counted| counted.refused),
+            dropped: info.counted.map(|counted| counted.dropped),
+            gaps: info.counted.map(|counted| counted.gaps),
             lag_frames: reading.lag.frames,
             lag_s: reading.lag.time.as_secs_f64(),
             latency_min_s: reading.latency.map(|latency| latency.min.as_secs_f64()),
@@ -205,6 +211,13 @@ fn parts(info: &Info, reading: &Reading, brevity: u8) -> String {
         _ => vec![rate, throughput],
     };
     parts.extend([format!("lag {lag}"), format!("lost {}", units::count(reading.lost)), format!("latency {latency}")]);
+    // What no reader gets, in every form: a stream that looks healthy by its frames alone may lack half of them.
+    let counted = info.counted.unwrap_or_default();
+    for (count, what) in [(counted.refused, "refused"), (counted.dropped, "dropped"), (counted.gaps, "gaps")] {
+        if count > 0 {
+            parts.push(format!("{what} {}", units::count(count)));
+        }
+    }
     if brevity < 2 {
         parts.push(info.generation.map_or_else(|| "no ring".to_owned(), |generation| format!("gen {generation}")));
     }

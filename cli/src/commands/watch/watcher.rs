@@ -13,6 +13,7 @@ use eyre::eyre;
 use super::changes::Seen;
 use super::meter::Meter;
 use super::show::{Form, Screen};
+use super::unwritten::Refusals;
 use crate::exit::Exit;
 use crate::interrupt::Ending;
 use crate::stream_arg::Which;
@@ -42,6 +43,7 @@ pub struct Watcher<'a> {
     limits: Limits,
     screen: Screen,
     meter: Meter,
+    refusals: Refusals,
     seen: Seen,
     frames: Frames,
     messages: Vec<MessageInfo>,
@@ -71,6 +73,7 @@ impl<'a> Watcher<'a> {
             limits,
             screen: Screen::new(form),
             meter: Meter::default(),
+            refusals: Refusals::default(),
             seen: Seen::default(),
             frames: Frames::new(),
             messages: Vec::new(),
@@ -108,6 +111,9 @@ impl<'a> Watcher<'a> {
                 if self.is_there {
                     let reading = self.meter.read(monotonic_ns());
                     self.rate_hz = reading.rate_hz;
+                    if let Some(event) = self.refusals.since_the_last(info.epoch, info.counted, reading.read) {
+                        self.screen.event(&info, &event)?;
+                    }
                     self.screen.status(&info, &reading, self.started.elapsed())?;
                     lines += 1;
                     if self.limits.lines.is_some_and(|most| lines >= most) {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use dora_shm_ring::{Attr, Axis, Description, Dtype, Format, WriterId};
+use dora_shm_ring::{Attr, Axis, Clock, ClockId, Description, Dtype, Format, GenerationClock, WriterId};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::json;
@@ -103,12 +103,20 @@ fn generation() -> impl Strategy<Value = Generation> {
     let dtype = proptest::sample::select(Dtype::ALL.to_vec());
     let format = (dtype, vec(1..4_u64, 0..4), prop_oneof![Just(0.0), 1e-9..1e9], 1..100_u64)
         .prop_map(|(dtype, shape, rate_hz, frames)| Format::new(dtype, &shape, rate_hz, frames).unwrap());
+    let clock =
+        proptest::option::of((proptest::sample::select(Clock::ALL.to_vec()), any::<[u8; 16]>(), any::<(i64, u64)>()));
     let writer = (any::<u64>(), any::<u32>()).prop_map(|(stream_id, epoch)| WriterId { stream_id, epoch });
     let rest = (any::<u32>(), any::<u64>(), any::<i64>(), proptest::option::of(1..3_u32));
-    (".{1,9}", format, writer, proptest::option::of(description()), rest).prop_map(
-        |(stream, format, writer, description, (number, base, started_ns, ezmsg))| Generation {
+    (".{1,9}", format, clock, writer, proptest::option::of(description()), rest).prop_map(
+        |(stream, format, clock, writer, description, (number, base, started_ns, ezmsg))| Generation {
             stream,
-            format,
+            format: format.on_clock(clock.map_or(Clock::Source, |(clock, ..)| clock)),
+            clock: clock.map(|(clock, id, (created_ns, created_mono_ns))| {
+                let mut made = GenerationClock::default();
+                (made.clock, made.id) = (clock, ClockId(id));
+                (made.created_ns, made.created_mono_ns) = (created_ns, created_mono_ns);
+                made
+            }),
             number,
             writer,
             base,
@@ -185,6 +193,7 @@ fn small_history() -> History {
     let generation = |number, dtype, shape: &[u64]| Generation {
         stream: "small".to_owned(),
         format: Format::new(dtype, shape, 100.0, 16).unwrap(),
+        clock: None,
         number,
         writer: WriterId { stream_id: 7, epoch: 1 },
         base: 10 * u64::from(number),
