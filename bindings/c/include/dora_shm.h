@@ -233,6 +233,16 @@ typedef enum {
     DORA_SHM_START_LAST_SECONDS = 3,
 } dora_shm_start;
 
+/// What the times of a generation are of.
+typedef enum {
+    /// The source's own: simulation time, a device's counter, an axis that is not time.
+    DORA_SHM_CLOCK_SOURCE = 0,
+    /// Seconds since 1970, UTC.
+    DORA_SHM_CLOCK_UNIX = 1,
+    /// Seconds of CLOCK_MONOTONIC of the writer's machine.
+    DORA_SHM_CLOCK_MONOTONIC = 2,
+} dora_shm_clock;
+
 /// What the frames of a stream mean: names of dimensions, axes with units and labels, attributes.
 /// dora_shm_reader_description() returns one; dora_shm_description_create() makes a new one, to be filled and passed to
 /// a writer.
@@ -299,6 +309,8 @@ typedef struct {
     uint64_t ring_frames;
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     uint64_t frame_bytes;
+    /// What the times are of: one of dora_shm_clock. 0: the source's own.
+    uint32_t clock;
 } dora_shm_format;
 
 /// Where a reader is.
@@ -356,6 +368,21 @@ typedef struct {
     double measured_rate_hz;
     /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
     dora_shm_format format;
+    /// Which CLOCK_MONOTONIC `clock_created_mono_ns` and the `mono_ns` of messages are of. All bytes 0: unknown.
+    uint8_t clock_id[16];
+    /// When the generation was created, Unix nanoseconds; 0: there is none. Together with `clock_created_mono_ns` it
+    /// converts times: Unix - CLOCK_MONOTONIC = `clock_created_ns` - `clock_created_mono_ns`.
+    int64_t clock_created_ns;
+    /// The same moment on CLOCK_MONOTONIC, in nanoseconds.
+    uint64_t clock_created_mono_ns;
+    /// Messages that the current or last writer was given and did not write, since it began. 0 unless `has_counts`.
+    uint64_t refused;
+    /// Messages that the queue of the writer's input dropped, as far as it knows. 0 unless `has_counts`.
+    uint64_t dropped;
+    /// Messages that are missing by the source's own sequence. 0 unless `has_counts`.
+    uint64_t gaps;
+    /// Whether the writer counts what it does not write.
+    bool has_counts;
 } dora_shm_info;
 
 /// Something that happened to a stream, in order with its frames.
@@ -406,6 +433,9 @@ typedef struct {
     int64_t send_ns;
     /// The generation of the message.
     uint32_t generation;
+    /// Whether the time of its first frame does not follow that of the frame before it, of the same generation. With a
+    /// rate: it is off by more than half a step and more than 1 us; without one: it is lower.
+    bool discontinuity;
 } dora_shm_message;
 
 /// Where frames are copied to: the caller's memory. Zero it, then set what is wanted; what is NULL is not copied. The
@@ -548,6 +578,10 @@ const char *dora_shm_result_name(int32_t result);
 /// numpy's name of an element type, such as "float32"; "unknown" for any other number. Never NULL.
 /// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_dtype_name(uint32_t dtype);
+
+/// Name of a clock, such as "unix"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
+const char *dora_shm_clock_name(uint32_t clock);
 
 /// Bytes of one sample.
 ///

@@ -123,6 +123,10 @@ pub struct flag(u8);
 impl flag {
     pub const NO: Self = Self(0);
 
+    pub fn of(set: bool) -> Self {
+        Self(set.into())
+    }
+
     pub fn is_set(self) -> bool {
         self.0 != 0
     }

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 
 use dora_shm_ring::internal::MAX_RANK;
-use dora_shm_ring::{Dtype, Format};
+use dora_shm_ring::{Clock, Dtype, Format};
 
 use crate::call::{Out, call};
 use crate::result::{Failure, dora_shm_result};
@@ -74,6 +74,36 @@ const _: () = {
     }
 };
 
+/// What the times of a generation are of.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum dora_shm_clock {
+    /// The source's own: simulation time, a device's counter, an axis that is not time.
+    DORA_SHM_CLOCK_SOURCE = 0,
+    /// Seconds since 1970, UTC.
+    DORA_SHM_CLOCK_UNIX = 1,
+    /// Seconds of CLOCK_MONOTONIC of the writer's machine.
+    DORA_SHM_CLOCK_MONOTONIC = 2,
+}
+
+use dora_shm_clock::*;
+
+/// A clock that this version does not know says as little about the times as the source's own.
+fn clock_of_library(clock: Clock) -> dora_shm_clock {
+    match clock {
+        Clock::Unix => DORA_SHM_CLOCK_UNIX,
+        Clock::Monotonic => DORA_SHM_CLOCK_MONOTONIC,
+        _ => DORA_SHM_CLOCK_SOURCE,
+    }
+}
+
+fn clock(number: u32) -> Result<Clock, Failure> {
+    Clock::ALL.into_iter().find(|&clock| clock_of_library(clock) as u32 == number).ok_or_else(|| {
+        let message = format!("no clock has the number {number}, expected one of dora_shm_clock");
+        Failure::new(DORA_SHM_ERROR_BAD_FORMAT, message)
+    })
+}
+
 /// Format of the frames of a generation. Zero it, then set members.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +120,8 @@ pub struct dora_shm_format {
     pub ring_frames: u64,
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     pub frame_bytes: u64,
+    /// What the times are of: one of dora_shm_clock. 0: the source's own.
+    pub clock: u32,
 }
 
 impl dora_shm_format {
@@ -101,6 +133,7 @@ impl dora_shm_format {
             rate_hz: 0.0,
             ring_frames: 0,
             frame_bytes: 0,
+            clock: DORA_SHM_CLOCK_SOURCE as u32,
         }
     }
 
@@ -114,6 +147,7 @@ impl dora_shm_format {
             rate_hz: format.rate_hz(),
             ring_frames: format.frames(),
             frame_bytes: format.frame_bytes(),
+            clock: clock_of_library(format.clock()) as u32,
         }
     }
 
@@ -122,7 +156,8 @@ impl dora_shm_format {
             let message = format!("rank {}, at most {MAX_RANK} is possible", self.rank);
             return Err(Failure::new(DORA_SHM_ERROR_BAD_FORMAT, message));
         };
-        Ok(Format::new(dtype(self.dtype)?, shape, self.rate_hz, self.ring_frames)?)
+        let clock = clock(self.clock)?;
+        Ok(Format::new(dtype(self.dtype)?, shape, self.rate_hz, self.ring_frames)?.on_clock(clock))
     }
 }
 
@@ -140,6 +175,14 @@ fn dtype(number: u32) -> Result<Dtype, Failure> {
 #[unsafe(no_mangle)]
 pub extern "C" fn dora_shm_dtype_name(dtype: u32) -> *const c_char {
     Dtype::from_code(dtype).map_or(c"unknown", |dtype| of_library(dtype).1).as_ptr()
+}
+
+/// Name of a clock, such as "unix"; "unknown" for any other number. Never NULL.
+/// @note Owner: the library. Always valid. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn dora_shm_clock_name(clock: u32) -> *const c_char {
+    let names = [c"source", c"unix", c"monotonic"];
+    names.get(clock as usize).unwrap_or(&c"unknown").as_ptr()
 }
 
 /// Bytes of one sample.
@@ -186,11 +229,26 @@ mod tests {
     }
 
     #[test]
+    fn names_of_clocks_equal_the_librarys() {
+        for clock in Clock::ALL {
+            // SAFETY: never NULL.
+            let name = unsafe { CStr::from_ptr(dora_shm_clock_name(clock_of_library(clock) as u32)) };
+            assert_eq!(name.to_str().unwrap(), clock.name());
+        }
+        // SAFETY: never NULL.
+        assert_eq!(unsafe { CStr::from_ptr(dora_shm_clock_name(3)) }, c"unknown");
+    }
+
+    #[test]
     fn a_format_goes_to_c_and_back() {
         let format = Format::new(Dtype::U8, &[480, 640, 3], 30.0, 60).unwrap();
         let in_c = dora_shm_format::of(&format);
         assert_eq!((in_c.rank, in_c.shape[3], in_c.frame_bytes), (3, 0, 921_600));
         assert_eq!(in_c.to_library().unwrap(), format);
+        for clock in Clock::ALL {
+            let format = format.clone().on_clock(clock);
+            assert_eq!(dora_shm_format::of(&format).to_library().unwrap(), format);
+        }
     }
 
     #[test]
@@ -201,6 +259,9 @@ mod tests {
         assert_eq!(code(dora_shm_format { rank: 9, ..good }), DORA_SHM_ERROR_BAD_FORMAT);
         assert_eq!(code(dora_shm_format { rank: u32::MAX, ..good }), DORA_SHM_ERROR_BAD_FORMAT);
         assert_eq!(code(dora_shm_format { dtype: 13, rank: 0, ..good }), DORA_SHM_ERROR_UNKNOWN_DTYPE);
+        let measured = dora_shm_format { rank: 0, ..good };
+        assert!(measured.to_library().is_ok());
+        assert_eq!(code(dora_shm_format { clock: 3, ..measured }), DORA_SHM_ERROR_BAD_FORMAT);
         let huge = dora_shm_format { rank: 3, shape: [u64::MAX / 2; MAX_RANK], ..good };
         assert_eq!(code(huge), DORA_SHM_ERROR_BAD_FORMAT);
     }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use dora_shm_ring::internal::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
 use dora_shm_ring::{Info, Liveness, shorten};
 
-use crate::call::call;
+use crate::call::{call, flag};
 use crate::format::dora_shm_format;
 use crate::result::dora_shm_result;
 use crate::text::{array, copy, string};
@@ -88,10 +88,26 @@ pub struct dora_shm_info {
     pub measured_rate_hz: f64,
     /// Format of the ring that is read; its dtype is DORA_SHM_DTYPE_NONE if there is none.
     pub format: dora_shm_format,
+    /// Which CLOCK_MONOTONIC `clock_created_mono_ns` and the `mono_ns` of messages are of. All bytes 0: unknown.
+    pub clock_id: [u8; 16],
+    /// When the generation was created, Unix nanoseconds; 0: there is none. Together with `clock_created_mono_ns` it
+    /// converts times: Unix - CLOCK_MONOTONIC = `clock_created_ns` - `clock_created_mono_ns`.
+    pub clock_created_ns: i64,
+    /// The same moment on CLOCK_MONOTONIC, in nanoseconds.
+    pub clock_created_mono_ns: u64,
+    /// Messages that the current or last writer was given and did not write, since it began. 0 unless `has_counts`.
+    pub refused: u64,
+    /// Messages that the queue of the writer's input dropped, as far as it knows. 0 unless `has_counts`.
+    pub dropped: u64,
+    /// Messages that are missing by the source's own sequence. 0 unless `has_counts`.
+    pub gaps: u64,
+    /// Whether the writer counts what it does not write.
+    pub has_counts: flag,
 }
 
 impl dora_shm_info {
     pub(crate) fn of(info: &Info) -> Self {
+        let (clock, counted) = (info.clock.unwrap_or_default(), info.counted.unwrap_or_default());
         Self {
             name: array(&info.name),
             segment: array(&info.segment),
@@ -108,6 +124,13 @@ impl dora_shm_info {
             chunks: info.chunks,
             measured_rate_hz: info.measured_rate_hz.unwrap_or(0.0),
             format: info.format.as_ref().map_or_else(dora_shm_format::none, dora_shm_format::of),
+            clock_id: clock.id.0,
+            clock_created_ns: clock.created_ns,
+            clock_created_mono_ns: clock.created_mono_ns,
+            refused: counted.refused,
+            dropped: counted.dropped,
+            gaps: counted.gaps,
+            has_counts: flag::of(info.counted.is_some()),
         }
     }
 }

@@ -102,7 +102,7 @@ fn generated() -> String {
         sort_by: SortKey::None,
         export: ExportConfig {
             // Arguments and members of these types are plain integers, because C may pass any number.
-            include: ["dora_shm_dtype", "dora_shm_start"].map(str::to_owned).to_vec(),
+            include: ["dora_shm_dtype", "dora_shm_start", "dora_shm_clock"].map(str::to_owned).to_vec(),
             exclude: ["DORA_SHM_MAX_RANK", "DORA_SHM_NAME_SIZE", "DORA_SHM_SEGMENT_SIZE", "DORA_SHM_NONE", "flag"]
                 .map(str::to_owned)
                 .to_vec(),

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use dora_shm_ring::Message;
 
 use super::{Unit, dora_shm_reader, inside, result_of};
-use crate::call::{Out, call};
+use crate::call::{Out, call, flag};
 use crate::result::{Failure, dora_shm_result};
 
 /// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together.
@@ -35,6 +35,9 @@ pub struct dora_shm_message {
     pub send_ns: i64,
     /// The generation of the message.
     pub generation: u32,
+    /// Whether the time of its first frame does not follow that of the frame before it, of the same generation. With a
+    /// rate: it is off by more than half a step and more than 1 us; without one: it is lower.
+    pub discontinuity: flag,
 }
 
 /// Copies the next message of a reader that was opened for messages.
@@ -83,6 +86,7 @@ impl dora_shm_message {
             mono_ns: info.mono_ns,
             send_ns: info.send_ns,
             generation: info.generation,
+            discontinuity: flag::of(info.discontinuity),
         }
     }
 }

@@ -164,6 +164,37 @@ static void each_reader_does_what_it_was_opened_for(const char *stream) {
     OK(dora_shm_writer_close(&writer));
 }
 
+static void the_clock_and_messages_that_do_not_follow_are_named(const char *stream) {
+    dora_shm_writer *writer = NULL;
+    OK(dora_shm_writer_create(stream, NULL, &writer));
+    dora_shm_format format = signal_format(100);
+    format.clock = 3;
+    IS(DORA_SHM_ERROR_BAD_FORMAT, dora_shm_writer_begin(writer, &format, NULL, 1));
+    format.clock = DORA_SHM_CLOCK_UNIX;
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    const signal_frame sample = {0};
+    const double starts[3] = {5.0, 5.001, 5.003};
+    for (int i = 0; i < 3; i++)
+        OK(dora_shm_writer_write(writer, sample, sizeof sample, starts[i], 0.001, 1));
+
+    dora_shm_reader *reader = reader_of(stream, DORA_SHM_START_OLDEST, 0);
+    dora_shm_info info;
+    OK(dora_shm_reader_info(reader, &info));
+    CHECK(info.format.clock == DORA_SHM_CLOCK_UNIX);
+    CHECK(strcmp(dora_shm_clock_name(info.format.clock), "unix") == 0);
+    CHECK(strcmp(dora_shm_clock_name(3), "unknown") == 0);
+    /* In 2001, and at the machine's start. */
+    CHECK(info.clock_created_ns > INT64_C(1000000000) * 1000000000 && info.clock_created_mono_ns > 0);
+    CHECK(info.has_counts && info.refused == 0 && info.dropped == 0 && info.gaps == 0);
+    for (int i = 0; i < 3; i++) {
+        dora_shm_message message;
+        OK(dora_shm_reader_next_message(reader, &message));
+        CHECK(message.discontinuity == (i == 2));
+    }
+    OK(dora_shm_reader_close(&reader));
+    OK(dora_shm_writer_close(&writer));
+}
+
 static void wrong_arguments_return_errors(const char *stream) {
     dora_shm_reader *reader = NULL;
     dora_shm_message message;
@@ -184,6 +215,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     messages_come_as_they_were_written(argv[1]);
     each_reader_does_what_it_was_opened_for(argv[1]);
+    the_clock_and_messages_that_do_not_follow_are_named(argv[1]);
     wrong_arguments_return_errors(argv[1]);
     return 0;
 }

@@ -83,6 +83,18 @@ int main(int argc, char **argv) {
     printf(",\"ring_frames\":%" PRIu64 ",\"base\":%" PRIu64 ",\"position\":%" PRIu64, format->ring_frames,
            info.stream_position - info.position, info.position);
 
+    printf(",\"clock\":\"%s\",\"clock_id\":\"", dora_shm_clock_name(format->clock));
+    for (int i = 0; i < 16; i++)
+        printf("%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", info.clock_id[i]);
+    printf("\",\"created_ns\":");
+    print_integer(info.clock_created_ns);
+    printf(",\"created_mono_ns\":");
+    print_integer((int64_t)info.clock_created_mono_ns);
+    if (info.has_counts)
+        printf(",\"counted\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", info.refused, info.dropped, info.gaps);
+    else
+        printf(",\"counted\":null");
+
     /* Three at a time, to come across the wrap. */
     const size_t room = format->ring_frames;
     char *samples = malloc(room * format->frame_bytes);
