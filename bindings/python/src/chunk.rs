@@ -3,25 +3,36 @@
 
 use std::sync::Arc;
 
-use dora_shm_ring::{Copied, Format, MessageInfo};
+use dora_shm_ring::{self as ring, Copied, Format, MessageInfo};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PySlice, PyTuple, PyType};
 
 use crate::buffers::Memory;
+use crate::clock::GenerationClock;
 use crate::described::Described;
 use crate::shared::Takes;
 
-/// numpy arrays for the frames of a ring. The dtype is made on first use, because it needs the interpreter.
+/// numpy arrays for the frames of a ring, and its clock. The Python objects are made on first use, because they need the
+/// interpreter.
 pub struct Arrays {
     pub format: Format,
+    pub clock: Option<ring::GenerationClock>,
     dtype: PyOnceLock<Py<PyAny>>,
+    python_clock: PyOnceLock<Py<GenerationClock>>,
 }
 
 impl Arrays {
-    pub fn new(format: Format) -> Self {
-        Self { format, dtype: PyOnceLock::new() }
+    pub fn new(format: Format, clock: Option<ring::GenerationClock>) -> Self {
+        Self { format, clock, dtype: PyOnceLock::new(), python_clock: PyOnceLock::new() }
+    }
+
+    /// Python's `GenerationClock`.
+    pub fn clock<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, GenerationClock>>> {
+        let Some(clock) = self.clock else { return Ok(None) };
+        let made = || Py::new(py, GenerationClock::new(clock));
+        self.python_clock.get_or_try_init(py, made).map(|clock| Some(clock.bind(py).clone()))
     }
 
     /// The numpy dtype of a sample.
@@ -80,12 +91,17 @@ impl Destination {
     }
 }
 
+/// Bytes of a message's four numbers: first, frames, send_ns, discontinuity.
+const MESSAGE_BYTES: usize = 32;
+
 /// Frames that were copied, and what the reader knew of them then, before another thread could move the reader.
 pub struct Taken {
     pub copied: Copied,
     pub messages: Vec<MessageInfo>,
     pub described: Option<Arc<Described>>,
     pub missed: bool,
+    /// Those of the ring that the frames are from.
+    pub arrays: Option<Arc<Arrays>>,
 }
 
 impl Taken {
@@ -102,16 +118,18 @@ impl Taken {
             let used = PySlice::new(py, 0, frames as isize, 1);
             (samples, times) = (samples.get_item(&used)?, times.get_item(&used)?);
         }
-        let messages = PyBytes::new_with(py, self.messages.len() * 24, |bytes| {
-            for (message, bytes) in self.messages.iter().zip(bytes.chunks_exact_mut(24)) {
+        let messages = PyBytes::new_with(py, self.messages.len() * MESSAGE_BYTES, |bytes| {
+            for (message, bytes) in self.messages.iter().zip(bytes.chunks_exact_mut(MESSAGE_BYTES)) {
                 bytes[..8].copy_from_slice(&message.first.to_ne_bytes());
                 bytes[8..16].copy_from_slice(&message.frames.to_ne_bytes());
-                bytes[16..].copy_from_slice(&message.send_ns.to_ne_bytes());
+                bytes[16..24].copy_from_slice(&message.send_ns.to_ne_bytes());
+                bytes[24..].copy_from_slice(&i64::from(message.discontinuity).to_ne_bytes());
             }
             Ok(())
         })?;
         let description = self.described.map(|described| described.python(py)).transpose()?;
-        chunk_class(py)?.call1((samples, times, first, lost, generation, description, self.missed, messages))
+        let clock = self.arrays.map(|arrays| arrays.clock(py)).transpose()?.flatten();
+        chunk_class(py)?.call1((samples, times, first, lost, generation, description, self.missed, messages, clock))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known of streams.
 
-use dora_shm_ring::{Format, Info, StreamInfo};
+use dora_shm_ring::{ClockId, Format, Info, StreamInfo};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -29,6 +29,13 @@ pub fn info_to_python<'py>(
     made.set_item("writer_pid", info.writer_pid)?;
     made.set_item("epoch", info.epoch)?;
     made.set_item("generation", info.generation)?;
+    made.set_item("clock", info.clock.map(|clock| clock.clock.name()))?;
+    let id = info.clock.map(|clock| clock.id).filter(ClockId::is_known);
+    made.set_item("clock_id", id.map(|id| id.to_string()))?;
+    made.set_item("clock_pair", info.clock.map(|clock| (clock.created_ns, clock.created_mono_ns)))?;
+    made.set_item("refused", info.counted.map(|counted| counted.refused))?;
+    made.set_item("dropped", info.counted.map(|counted| counted.dropped))?;
+    made.set_item("gaps", info.counted.map(|counted| counted.gaps))?;
     let format = info.format.as_ref();
     made.set_item("dtype", format.map(|format| format.dtype().name()))?;
     made.set_item("shape", format.map(|format| format.frame_shape().to_vec()))?;

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 mod buffers;
 mod chunk;
+mod clock;
 mod described;
 mod errors;
 mod info;
@@ -20,6 +21,8 @@ mod writer;
 
 #[pymodule]
 mod _dora_shm {
+    #[pymodule_export]
+    use crate::clock::GenerationClock;
     #[pymodule_export]
     use crate::info::{shorten, streams};
     #[pymodule_export]

@@ -54,9 +54,9 @@ struct Inside {
 
 impl Inside {
     fn arrays(&mut self) -> Option<Arc<Arrays>> {
-        let format = self.reader.format()?;
-        if self.arrays.as_ref().is_none_or(|arrays| arrays.format != *format) {
-            self.arrays = Some(Arc::new(Arrays::new(format.clone())));
+        let (format, clock) = (self.reader.format()?, self.reader.clock());
+        if self.arrays.as_ref().is_none_or(|arrays| arrays.format != *format || arrays.clock != clock) {
+            self.arrays = Some(Arc::new(Arrays::new(format.clone(), clock)));
         }
         self.arrays.clone()
     }
@@ -126,7 +126,8 @@ impl Inside {
     fn take(&mut self, copied: Copied) -> Taken {
         let mut messages = Vec::new();
         self.reader.messages(copied.first..copied.first + copied.frames, &mut messages);
-        Taken { copied, messages, described: self.described(), missed: self.reader.description_missed() }
+        let (described, missed) = (self.described(), self.reader.description_missed());
+        Taken { copied, messages, described, missed, arrays: self.arrays() }
     }
 }
 
@@ -273,8 +274,9 @@ impl Reader {
             None => Arrays::unknown(py)?,
         };
         let description = described.map(|described| described.python(py)).transpose()?;
-        let samples = samples.unwrap_or(made);
-        chunk_class(py)?.call1((samples, times, position, 0, generation, description, missed, PyBytes::new(py, &[])))
+        let clock = arrays.map(|arrays| arrays.clock(py)).transpose()?.flatten();
+        let (samples, messages) = (samples.unwrap_or(made), PyBytes::new(py, &[]));
+        chunk_class(py)?.call1((samples, times, position, 0, generation, description, missed, messages, clock))
     }
 
     /// Moves on to the next generation, or to the end, if nothing is left in this one. Returns as `read`, or "data".

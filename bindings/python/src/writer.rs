@@ -2,7 +2,7 @@
 
 use dora_shm_ring as ring;
 use pyo3::prelude::*;
-use ring::{Chunk, Description, Dtype, Format, Times, WriterOptions};
+use ring::{Chunk, Clock, Description, Dtype, Format, Times, WriterOptions};
 
 use crate::buffers::Memory;
 use crate::errors::raise;
@@ -40,7 +40,7 @@ impl Writer {
         Ok(Self { shared: Shared::new("writer", writer, None) })
     }
 
-    /// Begins a generation with a ring of `frames` frames.
+    /// Begins a generation with a ring of `frames` frames, whose times are on `clock`.
     #[allow(clippy::too_many_arguments)]
     fn begin(
         &self,
@@ -51,9 +51,11 @@ impl Writer {
         frames: u64,
         chunk_frames: u64,
         description: &[u8],
+        clock: &str,
     ) -> PyResult<()> {
         let dtype: Dtype = dtype.parse().map_err(|error| raise(py, error))?;
-        let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?;
+        let clock: Clock = clock.parse().map_err(|error| raise(py, error))?;
+        let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?.on_clock(clock);
         let description = parse(py, description)?;
         self.shared.try_with(py, Takes::Long, move |writer| writer.begin(&format, &description, chunk_frames))
     }
@@ -89,6 +91,12 @@ impl Writer {
     fn warnings(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let warnings = self.shared.with(py, Takes::Moments, ring::Writer::warnings)?;
         Ok(warnings.iter().map(ToString::to_string).collect())
+    }
+
+    /// The time that a moment of CLOCK_MONOTONIC, in nanoseconds, has on the current generation's clock. `None` on the
+    /// source's own clock, and before the first generation.
+    fn time_at(&self, py: Python<'_>, mono_ns: u64) -> PyResult<Option<f64>> {
+        self.shared.with(py, Takes::Moments, |writer| writer.clock().and_then(|clock| clock.time_at(mono_ns)))
     }
 
     fn progress(&self, py: Python<'_>) -> PyResult<Progress> {

@@ -25,7 +25,7 @@ def patch(segment: str, offset: int, value: bytes) -> None:
 def test_another_version_of_the_protocol_is_refused(name: str) -> None:
     with stream(name):
         patch(name, MAJOR_OFFSET, b"\x07\x00")
-        with pytest.raises(dora_shm.VersionError, match=r"format version 7\.0"):
+        with pytest.raises(dora_shm.VersionError, match=r"format version 7\.1"):
             Reader(name)
         patch(name, MAJOR_OFFSET, b"\x01\x00")
 

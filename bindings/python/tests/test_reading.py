@@ -246,7 +246,7 @@ def test_a_reader_that_comes_before_its_stream_begins_with_the_first_frame(name:
 def test_frames_can_be_read_by_their_positions_and_found_by_their_times(name: str) -> None:
     with Reader(name, "oldest") as reader:
         assert reader.held == range(0) and not reader.read_at(0, 5) and reader.position_at(1.0) == 0
-        with stream(name, 64) as writer:
+        with stream(name, 64, clock="source") as writer:
             writer.write(counting(0, 100), times=np.arange(100) * 0.5)
             assert reader.wait(PATIENCE_S) and not reader.read_at(0, 36), "these frames are overwritten"
             assert reader.held == range(36, 100)
@@ -349,7 +349,7 @@ def test_send_times_are_those_of_the_messages_that_brought_the_frames(name: str)
         chunk = reader.read(4)
         assert chunk.send_ns.tolist() == [1000, 1000, 1000, 2000]
         assert chunk.send_times.dtype == np.dtype("datetime64[ns]")
-        assert chunk.messages == [(0, 3, 1000), (3, 2, 2000)]
+        assert chunk.messages == [(0, 3, 1000, False), (3, 2, 2000, False)]
         before = time.time_ns()
         writer.write(counting(5, 1))
         chunk = reader.read()

@@ -95,8 +95,19 @@ def test_each_vector_is_read_as_expected(case: dict[str, Any]) -> None:
         np.testing.assert_array_equal(read, samples)
         np.testing.assert_array_equal(np.signbit(read.astype(float)), np.signbit(samples.astype(float)))
         np.testing.assert_array_equal(np.concatenate([np.empty(0), *(chunk.times for chunk in chunks)]), times)
+        assert info.clock == case.get("clock", "source")
+        assert info.clock_id == case.get("clock_id") and info.clock_pair is not None
+        if "clock" in case:
+            assert info.clock_pair == (number(case["created_ns"]), number(case["created_mono_ns"]))
+        counted = case.get("counted")
+        assert (info.refused, info.dropped, info.gaps) == (tuple(counted) if counted else (None, None, None))
+        assert {chunk.clock for chunk in chunks} <= {info.clock}
         messages = sorted({message for chunk in chunks for message in chunk.messages})
-        expected = [(c["first"], c["frames"], number(c["send_ns"])) for c in case["chunks"] if c["frames"] > 0]
+        expected = [
+            (c["first"], c["frames"], number(c["send_ns"]), c.get("discontinuity", False))
+            for c in case["chunks"]
+            if c["frames"] > 0
+        ]
         assert messages[len(messages) - len(expected) :] == expected
         assert reader.description is not None
         assert repr(ordered(json.loads(reader.description._to_json()))) == repr(ordered(case["description"]))

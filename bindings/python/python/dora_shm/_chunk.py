@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from . import _dora_shm
 from ._description import Description
+from ._errors import BadArgumentError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -25,6 +27,9 @@ class Message(NamedTuple):
     """Number of frames that it brought. Some may be outside the chunk."""
     send_ns: int
     """When it was sent, nanoseconds since 1970 (UTC)."""
+    discontinuity: bool = False
+    """Whether the time of its first frame does not follow that of the frame before it, of the same generation. With a rate:
+    it is off by more than half a step and more than 1 us; without one: it is lower."""
 
 
 class Chunk:
@@ -51,7 +56,7 @@ class Chunk:
         generation, or None.
     """
 
-    __slots__ = ("_messages", "description", "description_missed", "first", "generation", "lost", "samples", "times")
+    __slots__ = ("_clock", "_messages", "description", "description_missed", "first", "generation", "lost", "samples", "times")
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class Chunk:
         description: Description | None = None,
         description_missed: bool = False,
         messages: bytes = b"",
+        clock: _dora_shm.GenerationClock | None = None,
     ) -> None:
         self.samples = samples
         self.times = times
@@ -72,6 +78,7 @@ class Chunk:
         self.description = description
         self.description_missed = description_missed
         self._messages = messages
+        self._clock = clock
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -90,13 +97,39 @@ class Chunk:
         return np.arange(self.first, self.first + len(self), dtype=np.int64)
 
     @property
+    def clock(self) -> str | None:
+        """What `times` are of: ``"unix"`` (seconds since 1970, UTC), ``"monotonic"`` (`time.monotonic` on the writer's
+        machine) or ``"source"`` (the source's own). None if the stream names no clock, as those that ezmsg wrote.
+        """
+        return None if self._clock is None else self._clock.name
+
+    def times_on(self, clock: str) -> npt.NDArray[np.float64]:
+        """`times` as seconds of another clock: ``"unix"`` or ``"monotonic"``. A new array.
+
+        The times are converted by the moment at which the generation was created, which its writer read on both clocks.
+        A float64 holds Unix seconds in steps of 238 ns.
+
+        Raises
+        ------
+        BadArgumentError
+            The times are on the source's own clock, or the writer could not name its monotonic clock, or `clock` is
+            neither of the two.
+        """
+        if self._clock is None:
+            raise BadArgumentError("these frames name no clock, expected a stream whose writer does; read `times` as they are")
+        made = np.array(self.times, dtype=np.float64)
+        self._clock.convert(clock, made)
+        return made
+
+    @property
     def messages(self) -> list[Message]:
         """The messages that brought the frames, oldest first.
 
         A ring may forget messages sooner than their frames. Such messages are missing.
         """
         # A message that was read in parts has one entry for each part.
-        found = dict.fromkeys(Message(*numbers) for numbers in self._message_numbers().tolist())
+        rows = self._message_numbers().tolist()
+        found = dict.fromkeys(Message(first, frames, send_ns, bool(jumps)) for first, frames, send_ns, jumps in rows)
         end = self.first + len(self)
         return [message for message in found if message.first < end and message.first + message.frames > self.first]
 
@@ -107,7 +140,7 @@ class Chunk:
         If the time is no longer known, it is the smallest int64, which `send_times` shows as NaT.
         """
         made = np.full(len(self), UNKNOWN_NS, dtype=np.int64)
-        for first, frames, send_ns in self._message_numbers().tolist():
+        for first, frames, send_ns, _ in self._message_numbers().tolist():
             made[max(first - self.first, 0) : max(first + frames - self.first, 0)] = send_ns
         return made
 
@@ -119,7 +152,7 @@ class Chunk:
     def _with_frames(self, samples: npt.NDArray[Any], times: npt.NDArray[np.float64], messages: bytes) -> Chunk:
         """The same chunk with other frames, which begin at the same position."""
         described, missed = self.description, self.description_missed
-        return Chunk(samples, times, self.first, self.lost, self.generation, described, missed, messages)
+        return Chunk(samples, times, self.first, self.lost, self.generation, described, missed, messages, self._clock)
 
     def _split(self, frames: int) -> tuple[Chunk, Chunk]:
         """The first `frames` frames, and the rest."""
@@ -129,7 +162,7 @@ class Chunk:
         return now, later
 
     def _message_numbers(self) -> npt.NDArray[np.int64]:
-        return np.frombuffer(self._messages, dtype=np.int64).reshape(-1, 3)
+        return np.frombuffer(self._messages, dtype=np.int64).reshape(-1, 4)
 
     def to_arrow(self) -> pyarrow.RecordBatch:
         """The chunk as a `pyarrow.RecordBatch`, one row per frame. Needs pyarrow.

@@ -1,9 +1,24 @@
 from _typeshed import SupportsGetItem
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 
-__all__ = ["__version__", "Notifier", "Part", "Position", "Progress", "Reader", "View", "Writer", "shorten", "streams"]
+__all__ = ["__version__", "GenerationClock", "Notifier", "Part", "Position", "Progress", "Reader", "View", "Writer", "shorten", "streams"]
 
 __version__: Final[str]
+
+@final
+class GenerationClock:
+    """
+    What the times of a generation are of, and one moment on both of the machine's clocks.
+    """
+    def convert(self, /, clock: str, times: Any) -> None:
+        """
+        Converts an array of times in place.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        "source", "unix" or "monotonic".
+        """
 
 @final
 class Notifier:
@@ -183,15 +198,20 @@ class View:
 class Writer:
     def __new__(cls, /, name: str, mode: SupportsIndex, max_bytes: SupportsIndex | None = None) -> Writer: ...
     def after_fork(self, /) -> None: ...
-    def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: bytes) -> None:
+    def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: bytes, clock: str) -> None:
         """
-        Begins a generation with a ring of `frames` frames.
+        Begins a generation with a ring of `frames` frames, whose times are on `clock`.
         """
     def close(self, /) -> None: ...
     def describe(self, /, description: bytes) -> None: ...
     def is_closed(self, /) -> bool: ...
     def maintain(self, /) -> None: ...
     def progress(self, /) -> Progress: ...
+    def time_at(self, /, mono_ns: SupportsIndex) -> float | None:
+        """
+        The time that a moment of CLOCK_MONOTONIC, in nanoseconds, has on the current generation's clock. `None` on the
+        source's own clock, and before the first generation.
+        """
     def warnings(self, /) -> list[str]: ...
     def write(self, /, samples: Any, times: Any | None, start: SupportsFloat | SupportsIndex, step: SupportsFloat | SupportsIndex, send_ns: SupportsIndex) -> None:
         """

@@ -59,6 +59,22 @@ class StreamInfo:
         Bytes of shared memory that the ring takes.
     generation : int or None
         Number of the generation.
+    clock : str or None
+        What the times of this generation are of: ``"unix"`` (seconds since 1970, UTC), ``"monotonic"``
+        (`time.monotonic` on the writer's machine) or ``"source"`` (the source's own). None before the first ring, and for
+        streams that ezmsg wrote; so are `clock_id` and `clock_pair`.
+    clock_id : str or None
+        Which monotonic clock that is, as a UUID: times of two generations can be compared if it is the same. None if it is
+        unknown.
+    clock_pair : tuple of int or None
+        When the generation was created: nanoseconds since 1970 (UTC), and the same moment in nanoseconds of the monotonic
+        clock. Their difference converts times between the two clocks (`Chunk.times_on`).
+    refused : int or None
+        Messages that the current or last writer was given and did not write, since it began. None if it does not count.
+    dropped : int or None
+        Messages that the queue of the writer's input dropped, as far as it knows.
+    gaps : int or None
+        Messages that are missing by the source's own sequence.
     position : int
         Frames written in this generation.
     stream_position : int
@@ -108,6 +124,12 @@ class StreamInfo:
     struct_version: int | None = None
     reason: str | None = None
     left_out: tuple[str, ...] = ()
+    clock: str | None = None
+    clock_id: str | None = None
+    clock_pair: tuple[int, int] | None = None
+    refused: int | None = None
+    dropped: int | None = None
+    gaps: int | None = None
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -188,4 +210,10 @@ class StreamInfo:
             struct_version=raw["struct_version"],
             reason=raw["reason"],
             left_out=tuple(raw["left_out"]),
+            clock=raw["clock"],
+            clock_id=raw["clock_id"],
+            clock_pair=raw["clock_pair"],
+            refused=raw["refused"],
+            dropped=raw["dropped"],
+            gaps=raw["gaps"],
         )

@@ -13,6 +13,7 @@ from ._arguments import shown
 from ._errors import BadArgumentError, BadFormatError, UnknownDtypeError
 
 _NUMBERS = "iuf"
+CLOCKS = ("source", "unix", "monotonic")
 
 
 def as_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -51,6 +52,13 @@ def as_rate(rate: float | None) -> float:
     if not 0 <= found < float("inf"):
         raise BadFormatError(f"the rate is {found} Hz, expected a finite number, 0 or more")
     return found
+
+
+def as_clock(clock: str) -> str:
+    """The name of a clock."""
+    if clock not in CLOCKS:
+        raise BadArgumentError(f"clock {clock!r}, expected one of {', '.join(CLOCKS)}")
+    return clock
 
 
 def as_array(frames: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from . import _dora_shm
 from ._arguments import MOST, count, name_of_stream, whole
 from ._arguments import seconds as seconds_of
-from ._inputs import as_array, as_dtype, as_frames, as_rate, as_shape, as_times
+from ._inputs import as_array, as_clock, as_dtype, as_frames, as_rate, as_shape, as_times
 from ._description import Axis, Description, as_attrs, as_axes, as_dims
 from ._errors import BadArgumentError, BadFormatError, ClosedError, Error, ForkedError
 
@@ -87,6 +87,10 @@ class Writer:
         Frames that one `write` usually brings. It decides how many messages the ring remembers.
     max_bytes : int, optional
         Largest ring, in bytes of shared memory. Default: 1 GiB.
+    clock : str, optional
+        What the times are of: ``"unix"`` (seconds since 1970, UTC), ``"monotonic"`` (`time.monotonic` of this machine) or
+        ``"source"`` (anything else). Default: ``"unix"``, or ``"source"`` for a generation whose first frames are written
+        with `times` (which begins it anew). With ``"source"``, times that `write` makes itself are Unix time.
 
     Raises
     ------
@@ -121,6 +125,7 @@ class Writer:
         mode: int = 0o600,
         chunk_frames: int = 1,
         max_bytes: int | None = None,
+        clock: str | None = None,
     ) -> None:
         self._name = name_of_stream(name)
         self._process = os.getpid()
@@ -132,6 +137,9 @@ class Writer:
         self._axes = {} if axes is None else as_axes(axes)
         self._attrs = {} if attrs is None else as_attrs(attrs)
         self._key = key
+        self._clock = None if clock is None else as_clock(clock)
+        self._times_given = False
+        self._has_frames = False
         self._buf_dur, self._buf_frames = buf_dur, buf_frames
         self._chunk_frames = count("chunk_frames", chunk_frames, least=1)
         mode = count("mode", mode, "permission bits")
@@ -184,8 +192,10 @@ class Writer:
             return
         description = self._description()._to_json()
         frames = self._ring_frames()
-        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description)
+        clock = self._clock or ("source" if self._times_given else "unix")
+        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description, clock)
         self._next_time = None
+        self._has_frames = False
 
     def begin(
         self,
@@ -199,8 +209,9 @@ class Writer:
         *,
         buf_dur: float | None = None,
         buf_frames: int | None = None,
+        clock: str | None = None,
     ) -> None:
-        """Begins a new generation, with a different dtype, frame shape, rate, length or key. Readers finish the old one first.
+        """Begins a new generation, with a different dtype, frame shape, rate, length, clock or key. Readers finish the old one first.
 
         Only this changes the format: `write` refuses frames of a different format, so that a mistake does not begin a new
         generation. Arguments that are left out keep their values. But `dims` and `axes` are reset if `shape` has another
@@ -208,7 +219,7 @@ class Writer:
 
         Parameters
         ----------
-        dtype, shape, rate, dims, axes, attrs, key, buf_dur, buf_frames
+        dtype, shape, rate, dims, axes, attrs, key, buf_dur, buf_frames, clock
             As for `Writer`.
 
         Raises
@@ -216,7 +227,7 @@ class Writer:
         BadFormatError, BadArgumentError, UnknownDtypeError, TooLargeError, NoSpaceError
             The stream continues as it was.
         """
-        names = ("_dtype", "_shape", "_rate", "_dims", "_axes", "_attrs", "_key", "_buf_dur", "_buf_frames")
+        names = ("_dtype", "_shape", "_rate", "_dims", "_axes", "_attrs", "_key", "_clock", "_buf_dur", "_buf_frames")
         before = {name: getattr(self, name) for name in names}
         try:
             old_shape = self._shape
@@ -231,6 +242,7 @@ class Writer:
             self._axes = self._axes if axes is None else as_axes(axes)
             self._attrs = self._attrs if attrs is None else as_attrs(attrs)
             self._key = self._key if key is None else key
+            self._clock = self._clock if clock is None else as_clock(clock)
             if buf_dur is not None or buf_frames is not None:
                 self._buf_dur, self._buf_frames = buf_dur, buf_frames
             if self._dtype is None or self._shape is None:
@@ -289,7 +301,7 @@ class Writer:
         times : array_like, optional
             One number per frame (or a single number for a single frame): seconds for a time axis. Default with a rate:
             evenly spaced from the first frame on; if they fall behind the clock by more than a quarter of a second, they
-            restart from the clock. Default without a rate: the current time for all. The clock is Unix time.
+            restart from the clock. Default without a rate: the current time for all. See `clock` of `Writer`.
         send_ns : int, optional
             When the message was sent, nanoseconds since 1970 (UTC). Default: now.
 
@@ -304,24 +316,36 @@ class Writer:
         """
         array = as_array(frames)
         if self._dtype is None or self._shape is None:
+            self._times_given = times is not None
             array = self._begin_with(array)
             assert self._dtype is not None and self._shape is not None
         array = as_frames(array, self._dtype, self._shape)
         number = len(array)
-        now_ns = time.time_ns()
-        send_ns = now_ns if send_ns is None else whole("send_ns", send_ns, "a whole number of nanoseconds")
+        send_ns = time.time_ns() if send_ns is None else whole("send_ns", send_ns, "a whole number of nanoseconds")
         step = 1 / self._rate if self._rate else 0.0
         if times is not None:
             values = as_times(times, number)
+            self._settle_clock(number, given=True)
             self._raw.write(array, values, 0.0, 0.0, send_ns)
             if number:
                 last = float(values[-1])
                 self._next_time = last + step if math.isfinite(last) else None
             return
-        start = self._start_of(number, step, now_ns * 1e-9)
+        self._settle_clock(number, given=False)
+        now = self._raw.time_at(time.monotonic_ns())
+        start = self._start_of(number, step, time.time() if now is None else now)
         self._raw.write(array, None, start, step, send_ns)
         if number:
             self._next_time = start + number * step
+
+    def _settle_clock(self, count: int, given: bool) -> None:
+        """The first frames of a generation settle its clock, unless the caller named one."""
+        if count == 0 or self._has_frames:
+            return
+        if self._clock is None and given != self._times_given:
+            self._times_given = given
+            self._begin()
+        self._has_frames = True
 
     def _start_of(self, count: int, step: float, now: float) -> float:
         """Time of the first of `count` frames, the last of which was taken just now."""
