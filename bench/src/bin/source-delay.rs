@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use dora_node_api::{DoraNode, Event, MetadataParameters};
 use dora_shm_node_kit::events::Stopper;
 use dora_shm_node_kit::launch::Surroundings;
+use dora_shm_ring::{Writer, WriterOptions};
 use dora_shm_sink::Opened;
 use eyre::{OptionExt as _, WrapErr as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -244,7 +245,14 @@ fn measure(arguments: &Arguments) -> eyre::Result<()> {
         }
     }
     println!("{table}");
+    // A sink that was killed leaves its stream. The next writer takes it over, and closing removes it.
+    Writer::create(&stream(), WriterOptions::default())?.close();
     Ok(())
+}
+
+/// The stream that all sinks write, one after the other.
+fn stream() -> String {
+    format!("source-delay-{}", std::process::id())
 }
 
 fn cell(report: &Report) -> String {
@@ -292,9 +300,11 @@ impl Graph<'_> {
             .spawn()
             .wrap_err("cannot start dora")?;
         let measured = self.disturb(&mut dora, &report, &pid_file);
-        // Both may have ended already.
-        if let Some(sink) = fs::read_to_string(&pid_file).ok().and_then(|text| Pid::from_raw(text.parse().ok()?)) {
-            let _ = kill_process(sink, Signal::CONT);
+        // A stopped sink would not end with its graph. Both may have ended already.
+        if self.state == State::Stopped
+            && let Some(sink) = fs::read_to_string(&pid_file).ok().and_then(|text| Pid::from_raw(text.parse().ok()?))
+        {
+            let _ = kill_process(sink, Signal::KILL);
         }
         if !measured.as_ref().is_ok_and(|report| report.over) {
             let _ = dora.kill();
@@ -319,12 +329,12 @@ impl Graph<'_> {
   args: sink {slow}--pid-file {pid_file}
   inputs:
     data: {{source: source/data, queue_size: {queue_size}, queue_policy: {policy}}}
-  env: {{SHMEM_NAME: source-delay-{process}, BUF_DUR: 1.0}}
+  env: {{SHMEM_NAME: {stream}, BUF_DUR: 1.0}}
 ",
             program = program.display(),
             report = report.display(),
             pid_file = pid_file.display(),
-            process = std::process::id(),
+            stream = stream(),
         ))
     }
 
