@@ -7,6 +7,8 @@ use crate::signal::{CHANNELS, COUNTER_PERIOD, Signal};
 pub struct Judge {
     signal: Signal,
     next: Option<u64>,
+    /// Number at the source of the first frame seen.
+    first: Option<u64>,
     /// Number of frames seen so far.
     pub frames: u64,
     /// Number of the source's frames that are missing, from the gaps in its counter.
@@ -39,6 +41,7 @@ impl Judge {
         let frame = expected + gap;
         self.missing += gap;
         self.next = Some(frame + 1);
+        self.first.get_or_insert(frame);
         if samples.iter().enumerate().any(|(channel, &sample)| sample != self.signal.sample(frame, channel)) {
             self.wrong += 1;
             return None;
@@ -49,6 +52,12 @@ impl Judge {
     /// Counts the frames after the last one seen as missing. The source has sent `frames` frames in total.
     pub fn finish(&mut self, frames: u64) {
         self.missing += frames.saturating_sub(self.next.unwrap_or(0));
+    }
+
+    /// Number of frames that are missing between frames that were seen, of which a reader and a sink can know.
+    pub fn missing_between(&self) -> u64 {
+        let (Some(first), Some(next)) = (self.first, self.next) else { return 0 };
+        next - first - (self.frames - self.wrong)
     }
 
     /// Whether every frame was correct and none is missing.
@@ -84,7 +93,7 @@ mod tests {
             assert_eq!(judge.check(&frame(number)), Some(number));
         }
         judge.finish(10);
-        assert_eq!((judge.missing, judge.wrong), (2 + 3 + 2, 0));
+        assert_eq!((judge.missing, judge.missing_between(), judge.wrong), (2 + 3 + 2, 3, 0));
     }
 
     #[test]

@@ -48,6 +48,22 @@ pub struct SinkStream {
     undescribed_until: Option<Instant>,
     undescribed: Refusals,
     warned: Warned,
+    /// The counters when the current stream's writer came.
+    counted_before: Missed,
+}
+
+/// What did not reach a stream.
+#[derive(Clone, Copy, Default)]
+struct Missed {
+    refused: u64,
+    dropped: u64,
+    gaps: u64,
+}
+
+impl Counters {
+    fn missed(&self) -> Missed {
+        Missed { refused: self.refused.total(), dropped: self.dropped, gaps: self.gaps.total() }
+    }
 }
 
 /// Warnings that are logged once.
@@ -74,6 +90,7 @@ impl SinkStream {
             undescribed_until: None,
             undescribed: Refusals::default(),
             warned: Warned::default(),
+            counted_before: Missed::default(),
         }
     }
 
@@ -100,6 +117,7 @@ impl SinkStream {
     /// error.
     pub fn take(&mut self, chunk: &Interpreted<'_>, now: Instant) -> eyre::Result<()> {
         self.counters.gaps.arrived(chunk.sequence());
+        self.show_missed();
         let Some(plan) = chunk.plan() else {
             self.refuse_data(
                 "the first message is empty, so the format of the frames is unknown; send a message with frames first"
@@ -127,6 +145,15 @@ impl SinkStream {
         if let Some(line) = self.counters.refused.add(reason, now) {
             self.log.warn(&line);
         }
+        self.show_missed();
+    }
+
+    /// Stores in the stream's header what did not reach it, for those who read it outside the graph.
+    fn show_missed(&mut self) {
+        let (now, before) = (self.counters.missed(), self.counted_before);
+        self.writer.count_refused(now.refused - before.refused);
+        self.writer.count_dropped(now.dropped - before.dropped);
+        self.writer.count_gaps(now.gaps.saturating_sub(before.gaps));
     }
 
     /// Refuses one message of the input `data` because of the state of the stream.
@@ -141,6 +168,7 @@ impl SinkStream {
 
     /// Writes the messages that were held back, once it is time.
     pub fn due(&mut self, now: Instant) {
+        self.show_missed();
         if self.held.as_ref().is_some_and(|held| held.is_over(now)) {
             self.write_held(now);
         }
@@ -173,6 +201,7 @@ impl SinkStream {
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
             self.conn.moved();
             self.generations.moved();
+            self.counted_before = self.counters.missed();
             self.warned = Warned::default();
         } else if self.settings.changes_ring(&settings) {
             self.generations.check(&self.settings, &settings).map_err(|reason| eyre!(reason))?;

@@ -1,5 +1,6 @@
 //! A process outside any graph. It reads the stream of `demo.yml`, checks every sample and shows a live line on stderr.
-//! When the stream closes, it prints the demo's result as one line on stdout and ends.
+//! When the stream closes, it prints the demo's result as one line on stdout and ends. It fails if a sample is wrong, or if
+//! frames are missing that neither this reader nor the sink has counted as lost.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,8 +24,8 @@ const LINE_PERIOD: Duration = Duration::from_millis(500);
 
 fn main() -> eyre::Result<ExitCode> {
     let (stream, expected_frames) = arguments()?;
-    let report = read_to_the_end(&stream, expected_frames)?;
-    Ok(if report.is_content() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_right = read_to_the_end(&stream, expected_frames)?;
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// `[--stream NAME] [--duration 10s]`: the stream's name, and the frames it must have when it closes.
@@ -43,7 +44,8 @@ fn arguments() -> eyre::Result<(String, Option<u64>)> {
     Ok((stream, frames))
 }
 
-fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<Judge> {
+/// Returns whether every sample was right, and every missing frame was counted.
+fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<bool> {
     let options = ReaderOptions::default().start(Start::Oldest);
     let mut reader = Reader::open(stream, options)?;
     let mut frames = Frames::default();
@@ -52,6 +54,8 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
     let mut recent = Latencies::default();
     let (mut last_data, mut last_line) = (Instant::now(), Instant::now());
     let mut dtype = "none";
+    // Frames missing when they were last accounted for, and those that the sink then said it had not received.
+    let (mut accounted, mut not_received) = (0, 0);
     loop {
         match reader.read(&mut frames, u64::MAX)? {
             Outcome::Data(_) => {
@@ -72,6 +76,12 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
                         recent.push_seconds(copied_at - time);
                     }
                 }
+                if judge.missing_between() != accounted {
+                    accounted = judge.missing_between();
+                    // The sink counts a gap before it writes the message after it.
+                    let counted = reader.info()?.counted.ok_or_eyre("the sink does not count what it misses")?;
+                    not_received = counted.gaps * FRAMES_PER_MESSAGE as u64;
+                }
             }
             Outcome::Generation => {}
             Outcome::Nothing => {
@@ -89,6 +99,7 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
             last_line = Instant::now();
         }
     }
+    let (between, lost) = (judge.missing_between(), reader.lost());
     if let Some(expected) = expected_frames {
         judge.finish(expected);
     }
@@ -104,7 +115,12 @@ fn read_to_the_end(stream: &str, expected_frames: Option<u64>) -> eyre::Result<J
     if judge.wrong > 0 {
         eprintln!("{} frames differ from what the source sends", judge.wrong);
     }
-    Ok(judge)
+    if between != lost + not_received {
+        eprintln!(
+            "{between} frames are missing, but {lost} were lost on the way to this reader and the sink missed {not_received}"
+        );
+    }
+    Ok(judge.wrong == 0 && between == lost + not_received)
 }
 
 /// Replaces the previous line on a terminal. Otherwise prints a new line.
