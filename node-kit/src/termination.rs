@@ -1,10 +1,11 @@
-//! SIGTERM and SIGINT: exit cleanly. dora does not install a handler in a Rust node, so without this the signals kill
-//! it at once.
+//! SIGTERM, SIGINT and SIGHUP: exit cleanly. dora does not install a handler in a Rust node, so without this the signals
+//! kill it at once.
 
+use std::ffi::c_int;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 type Reaction = Box<dyn FnOnce() + Send>;
@@ -17,13 +18,16 @@ pub struct Termination {
 }
 
 impl Termination {
-    /// Runs `reaction` on its own thread when the first signal comes.
+    /// Runs `reaction` on its own thread when the first signal comes. A signal that this process ignores stays ignored: its
+    /// parent wants it so, as `nohup` does with SIGHUP.
     ///
     /// # Errors
     /// If the handler or the thread cannot be created.
     pub fn watch(reaction: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let termination = Self { reaction: Arc::new(Mutex::new(Some(Box::new(reaction)))) };
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let ignored = ignored_signals(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let handled = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|signal| !ignored.contains(signal));
+        let mut signals = Signals::new(handled)?;
         let watched = termination.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for _ in signals.forever() {
@@ -48,6 +52,13 @@ impl Termination {
     }
 }
 
+/// The ignored signals in the text of `/proc/PID/status`: a mask in hexadecimal, with signal 1 as its lowest bit.
+fn ignored_signals(status: &str) -> Vec<c_int> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -68,12 +79,19 @@ mod tests {
         });
         let termination = Termination::watch(first).unwrap();
         termination.instead(second);
-        raise(SIGTERM).unwrap();
+        raise(SIGHUP).unwrap();
         assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Ok("second"));
         termination.instead(third);
-        // The process survives a second signal, and does not react to it.
+        // The process survives further signals, and does not react to them.
+        raise(SIGTERM).unwrap();
         raise(SIGINT).unwrap();
         drop(sender);
         assert_eq!(reactions.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));
+    }
+    #[test]
+    fn ignored_signals_are_those_of_the_processs_status() {
+        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001003\nSigCgt:\t0000000000004000\n";
+        assert_eq!(ignored_signals(status), [SIGHUP, SIGINT, 13]);
+        assert!(ignored_signals("SigIgn:\tnonsense").is_empty() && ignored_signals("").is_empty());
     }
 }
