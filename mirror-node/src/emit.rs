@@ -85,15 +85,15 @@ struct Current {
 }
 
 impl Emitter {
-    /// Sends messages cut by `chunk`.
-    pub fn new(node: &mut DoraNode, chunk: ChunkBy, log: Log) -> Self {
+    /// Sends the messages of a stream as they were.
+    pub fn new(node: &mut DoraNode, log: Log) -> Self {
         let output = DataId::from("data".to_owned());
         if !node.validate_output(&output) {
             log.warn("the dataflow gives this node no output `data`: nothing will be sent; add `outputs: [data]`");
         }
         let allocator = node.sample_allocator();
         Self {
-            chunk,
+            chunk: ChunkBy::Message,
             output,
             allocator,
             log,
@@ -104,6 +104,16 @@ impl Emitter {
             owed: 0,
             missed_a_description: false,
         }
+    }
+
+    /// Cuts the messages of the next generation by `chunk`.
+    pub fn cut_by(&mut self, chunk: ChunkBy) {
+        self.chunk = chunk;
+    }
+
+    /// The line about messages that could not be sent, if it is time for one.
+    pub fn refusals_due(&mut self, now: Instant) -> Option<String> {
+        self.counters.refused.due(now)
     }
 
     /// The counters.

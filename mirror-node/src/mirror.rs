@@ -4,52 +4,26 @@ use std::time::Instant;
 
 use dora_node_api::DoraNode;
 use dora_shm_node_kit::report::{Log, Refusals, Reporter, State, Status};
-use dora_shm_node_kit::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
-use dora_shm_ring::{EventKind, Interrupter, Liveness, Message, MessageReader, Outcome, ReaderOptions, Start, Wait};
+use dora_shm_node_kit::settings::{ChunkBy, MirrorSettings, OnClose, OnLoss};
+use dora_shm_ring::{EventKind, Interrupter, Liveness, Message, MessageReader, Outcome, Wait};
 use eyre::{Context as _, bail};
 
 use crate::control::{Control, Order};
 use crate::emit::{Counters, Emitter, Sent};
-
-/// An open stream, which need not exist yet, and the settings it was opened with.
-pub struct Opened {
-    settings: MirrorSettings,
-    reader: MessageReader,
-}
-
-impl Opened {
-    /// Opens the stream.
-    ///
-    /// # Errors
-    /// If it exists and cannot be read.
-    pub fn open(settings: MirrorSettings) -> eyre::Result<Self> {
-        let start = match settings.start {
-            StartAt::Newest => Start::Newest,
-            StartAt::Oldest => Start::Oldest,
-        };
-        let options = ReaderOptions::default().start(start).owner(settings.owner);
-        let name = &settings.shmem_name;
-        let reader = MessageReader::open(name, options)
-            .map_err(|error| match error {
-                dora_shm_ring::Error::WrongOwner { found, .. } => eyre::Report::new(error)
-                    .wrap_err(format!("the stream belongs to another user; to trust it, set OWNER: {found}")),
-                error => eyre::Report::new(error),
-            })
-            .wrap_err_with(|| format!("cannot read the stream {name:?}"))?;
-        Ok(Self { settings, reader })
-    }
-}
+use crate::open::Source;
 
 /// A mirror of one stream.
 pub struct Mirror {
     settings: MirrorSettings,
     reader: MessageReader,
     emitter: Emitter,
-    reporter: Option<Reporter>,
+    reporter: Reporter,
     log: Log,
     state: State,
     /// Frames that were lost up to the last check.
     lost: u64,
+    /// Those of them that earlier readers lost, before the mirror had failed.
+    lost_before: u64,
     losses: u64,
     loss_log: Refusals,
     /// The generation that was read last. It is kept here because a reader that has left its stream has no generation.
@@ -69,26 +43,43 @@ enum Step {
 }
 
 impl Mirror {
-    /// Mirrors what was opened.
-    pub fn new(node: &mut DoraNode, opened: Opened, log: Log) -> Self {
-        let Opened { settings, reader } = opened;
-        log.info(&format!("mirrors stream {:?}", settings.shmem_name));
-        let emitter = Emitter::new(node, settings.chunk, log.clone());
+    /// Mirrors `source`.
+    pub fn new(source: Source, emitter: Emitter, reporter: Reporter, log: Log) -> Self {
+        let Source { settings, reader } = source;
         let mut mirror = Self {
             settings,
             reader,
             emitter,
-            reporter: None,
-            log: log.clone(),
+            reporter,
+            log,
             state: State::Waiting,
             lost: 0,
+            lost_before: 0,
             losses: 0,
             loss_log: Refusals::default(),
             generation: None,
             message: Message::new(),
         };
-        mirror.reporter = Some(Reporter::new(node, log, mirror.status(), Instant::now()));
+        mirror.emitter.cut_by(mirror.settings.chunk);
+        mirror.log.info(&format!("mirrors stream {:?}", mirror.settings.shmem_name));
         mirror
+    }
+
+    /// Mirrors `source` from now on, after it could not read its stream. The counters go on. `is_logged`: whether that needs
+    /// a line in the log.
+    ///
+    /// # Errors
+    /// If a message that waits cannot be sent.
+    pub fn resume(&mut self, node: &mut DoraNode, source: Source, is_logged: bool) -> eyre::Result<()> {
+        self.emitter.renew(node)?;
+        let Source { settings, reader } = source;
+        (self.settings, self.reader) = (settings, reader);
+        (self.state, self.generation, self.lost_before) = (State::Waiting, None, self.lost);
+        self.emitter.cut_by(self.settings.chunk);
+        if is_logged {
+            self.log.info(&format!("mirrors stream {:?} again", self.settings.shmem_name));
+        }
+        Ok(())
     }
 
     /// A handle that ends the wait for the stream.
@@ -109,7 +100,7 @@ impl Mirror {
                 Some(Order::Lost) => bail!("lost the connection to dora"),
                 None => {}
             }
-            self.generation = self.reader.generation().or(self.generation);
+            self.follow_generation();
             let step = self.step(node).wrap_err_with(|| format!("reading stream {:?}", self.settings.shmem_name))?;
             self.note_losses(node)?;
             let now = Instant::now();
@@ -130,8 +121,23 @@ impl Mirror {
         }
     }
 
+    fn follow_generation(&mut self) {
+        let Some(generation) = self.reader.generation() else { return };
+        if self.generation.replace(generation) == Some(generation) {
+            return;
+        }
+        let Some(format) = self.reader.format() else { return };
+        self.log.info(&format!(
+            "stream {:?}: generation {generation} of {} frames of {} {:?}",
+            self.settings.shmem_name,
+            format.frames(),
+            format.dtype(),
+            format.frame_shape(),
+        ));
+    }
+
     fn wait(&mut self, node: &mut DoraNode, now: Instant) -> eyre::Result<()> {
-        let report_at = self.reporter.as_ref().map_or(now, Reporter::due_at);
+        let report_at = self.reporter.due_at();
         let until = self.emitter.deadline().map_or(report_at, |deadline| deadline.min(report_at));
         let waited = self.reader.wait(until.saturating_duration_since(now));
         if let Wait::Timeout(liveness) =
@@ -210,7 +216,7 @@ impl Mirror {
     }
 
     fn note_losses(&mut self, node: &mut DoraNode) -> eyre::Result<()> {
-        let lost = self.reader.lost();
+        let lost = self.lost_before + self.reader.lost();
         if lost == self.lost {
             return Ok(());
         }
@@ -235,7 +241,8 @@ impl Mirror {
         Ok(())
     }
 
-    fn status(&self) -> Status {
+    /// Counters and state.
+    pub fn status(&self) -> Status {
         let Counters { frames, chunks, bytes, refused } = self.emitter.counters();
         Status {
             stream: self.settings.shmem_name.clone(),
@@ -249,21 +256,29 @@ impl Mirror {
             bytes: *bytes,
             bytes_per_second: 0.0,
             conn_dropped: None,
+            error: None,
         }
     }
 
     fn report_if_due(&mut self, node: &mut DoraNode, now: Instant) {
-        let status = self.status();
-        if let Some(reporter) = self.reporter.as_mut().filter(|reporter| reporter.due_at() <= now) {
-            reporter.due(node, status, now);
+        if now < self.reporter.due_at() {
+            return;
         }
+        for line in [self.loss_log.due(now), self.emitter.refusals_due(now)].into_iter().flatten() {
+            self.log.warn(&line);
+        }
+        let status = self.status();
+        self.reporter.due(node, status, now);
     }
 
-    /// Reports for the last time.
-    pub fn report_last(&mut self, node: &mut DoraNode) {
-        let status = self.status();
-        if let Some(reporter) = self.reporter.take() {
-            reporter.last(node, status, Instant::now());
-        }
+    /// The reporter, while the mirror has failed.
+    pub fn reporter(&mut self) -> &mut Reporter {
+        &mut self.reporter
+    }
+
+    /// Reports for the last time: `status`, or else the mirror's own.
+    pub fn report_last(self, node: &mut DoraNode, status: Option<Status>) {
+        let status = status.unwrap_or_else(|| self.status());
+        self.reporter.last(node, status, Instant::now());
     }
 }

@@ -3,14 +3,14 @@
 use std::thread::JoinHandle;
 
 use dora_node_api::DoraNode;
-use dora_node_api::integration_testing::integration_testing_format::{IncomingEvent, TimedIncomingEvent};
+use dora_node_api::integration_testing::integration_testing_format::{IncomingEvent, InputData, TimedIncomingEvent};
 use dora_node_api::integration_testing::{
-    IntegrationTestInput, OutputJson, OutputReceiver, TestingInput, TestingOptions, TestingOutput, drain_outputs,
-    output_channel,
+    IntegrationTestInput, OutputReceiver, TestingInput, TestingOptions, TestingOutput, drain_outputs, output_channel,
 };
 use dora_shm_mirror::{Opened, run};
 use dora_shm_node_kit::events::Stopper;
-use dora_shm_node_kit::settings::{MirrorSettings, NodeEnv};
+use dora_shm_node_kit::launch::Surroundings;
+use dora_shm_node_kit::settings::NodeEnv;
 use dora_shm_ring::{Chunk, Description, Dtype, Format, SHM_DIR, Times, Writer, WriterOptions, shorten};
 use dora_shm_testkit::wait_until;
 use serde_json::{Value, json};
@@ -19,10 +19,17 @@ fn stream_name(test: &str) -> String {
     format!("dora-shm-mirror-test/{}/{test}", std::process::id())
 }
 
-fn settings(name: &str, others: &[(&str, &str)]) -> MirrorSettings {
+fn settings(name: &str, others: &[(&str, &str)]) -> Opened {
     let named = [("SHMEM_NAME", name)];
-    let own = others.iter().chain(&named).map(|&(key, value)| (key.to_owned(), value.to_owned()));
-    MirrorSettings::from_env(&NodeEnv { own: own.collect(), ..NodeEnv::default() }).unwrap()
+    let opened = open(&others.iter().copied().chain(named).collect::<Vec<_>>());
+    assert_eq!(opened.failure(), None);
+    opened
+}
+
+fn open(own: &[(&str, &str)]) -> Opened {
+    let own = own.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let env = NodeEnv { own, ..NodeEnv::default() };
+    Opened::open(&Surroundings { node: "test-node".into(), dataflow: "test".into(), env, min_log_level: None })
 }
 
 fn writer_of(name: &str, frames: u64) -> Writer {
@@ -49,18 +56,33 @@ struct Mirroring {
     thread: JoinHandle<eyre::Result<()>>,
     outputs: OutputReceiver,
     messages: Vec<Value>,
+    /// The rows of the output `status`.
+    reports: Vec<Value>,
     stopper: Stopper,
 }
 
 impl Mirroring {
-    fn start(settings: MirrorSettings) -> Self {
-        let opened = Opened::open(settings).unwrap();
+    fn start(opened: Opened) -> Self {
+        Self::start_with(opened, Vec::new())
+    }
+
+    /// A mirror that gets `documents` on its input `settings`, before anything else.
+    fn start_with(opened: Opened, documents: Vec<String>) -> Self {
         // Outputs are recorded only when an event is due: a tick every 2 ms, for longer than any test runs.
         let tick = |i| TimedIncomingEvent {
             time_offset_secs: 0.002 * f64::from(i),
             event: IncomingEvent::Input { id: "tick".to_owned().into(), metadata: None, data: None },
         };
-        let input = IntegrationTestInput::new("test-node".parse().unwrap(), (0..30_000).map(tick).collect());
+        let document = |document: String| TimedIncomingEvent {
+            time_offset_secs: 0.0,
+            event: IncomingEvent::Input {
+                id: "settings".to_owned().into(),
+                metadata: None,
+                data: Some(Box::new(InputData::JsonObject { data: json!([document]), data_type: Some(json!("Utf8")) })),
+            },
+        };
+        let events = documents.into_iter().map(document).chain((0..30_000).map(tick)).collect();
+        let input = IntegrationTestInput::new("test-node".parse().unwrap(), events);
         let (sender, outputs) = output_channel();
         let stopper = Stopper::default();
         let stopped = stopper.clone();
@@ -70,7 +92,7 @@ impl Mirroring {
                 DoraNode::init_testing(TestingInput::Input(input), TestingOutput::ToChannel(sender), options)?;
             run(node, events, opened, stopped)
         });
-        Self { thread, outputs, messages: Vec::new(), stopper }
+        Self { thread, outputs, messages: Vec::new(), reports: Vec::new(), stopper }
     }
 
     /// Waits until the mirror has sent this many messages.
@@ -85,8 +107,13 @@ impl Mirroring {
     }
 
     fn collect(&mut self) {
-        let data = |output: OutputJson| (output["id"] == "data").then(|| output["data"].clone());
-        self.messages.extend(drain_outputs(&mut self.outputs).into_iter().filter_map(data));
+        for output in drain_outputs(&mut self.outputs) {
+            match output["id"].as_str() {
+                Some("data") => self.messages.push(output["data"].clone()),
+                Some("status") => self.reports.push(output["data"][0].clone()),
+                other => panic!("an output {other:?}"),
+            }
+        }
     }
 
     fn stop(self) -> (eyre::Result<()>, Vec<Value>) {
@@ -190,6 +217,69 @@ fn an_order_to_stop_ends_a_mirror_of_a_stream_that_never_comes() {
     let (ended, messages) = mirroring.stop();
     ended.unwrap();
     assert!(messages.is_empty());
+}
+
+/// Waits until the mirror reports that it has failed, in a report that has not been collected yet.
+fn until_failed(mirroring: &mut Mirroring) -> Value {
+    mirroring.reports.clear();
+    wait_until("the mirror reports a failure", || {
+        mirroring.collect();
+        mirroring.reports.last().is_some_and(|report| report["state"] == "failed")
+    });
+    mirroring.reports.last().unwrap().clone()
+}
+
+#[test]
+fn a_mirror_without_a_name_reports_it_and_mirrors_once_a_document_names_the_stream() {
+    let name = stream_name("named-later");
+    let mut writer = writer_of(&name, 100);
+    write(&mut writer, 0, 3);
+    let opened = open(&[("START", "oldest"), ("ON_CLOSED", "wait")]);
+    assert!(opened.failure().is_some_and(|failure| failure.contains("SHMEM_NAME is missing")));
+    let documents = ["shmem_name: [no, name]".into(), "on_close: stop".into(), format!("shmem_name: {name}")];
+    let mut mirroring = Mirroring::start_with(opened, documents.into());
+    mirroring.until(1);
+    writer.close();
+    let (ended, messages) = mirroring.finish();
+    ended.unwrap();
+    assert_eq!(messages, [counted(0, 3)]);
+}
+
+#[test]
+fn a_mirror_that_is_still_failed_at_its_end_ends_with_the_reason() {
+    let mut mirroring = Mirroring::start(open(&[("CHUNK", "some")]));
+    let report = until_failed(&mut mirroring);
+    let reason = report["error"].as_str().unwrap();
+    assert!(reason.contains("SHMEM_NAME is missing") && reason.contains("20ms"), "{reason}");
+    let (ended, messages) = mirroring.stop();
+    let error = format!("{:#}", ended.unwrap_err());
+    assert!(error.contains("still failed") && error.contains("SHMEM_NAME"), "{error}");
+    assert!(messages.is_empty());
+}
+
+#[test]
+fn a_mirror_that_cannot_read_its_stream_goes_on_with_the_next_writer() {
+    let name = stream_name("unreadable");
+    let header = format!("{SHM_DIR}/{}", shorten(&name));
+    // A folder has the name of the stream's header.
+    std::fs::create_dir(&header).unwrap();
+    let mut mirroring = Mirroring::start(open(&[("SHMEM_NAME", &name), ("START", "oldest")]));
+    until_failed(&mut mirroring);
+    std::fs::remove_dir(&header).unwrap();
+    let mut writer = writer_of(&name, 100);
+    write(&mut writer, 0, 2);
+    mirroring.until(1);
+    // The same while it mirrors: the header becomes unreadable, and then the stream begins again.
+    writer.close();
+    std::fs::create_dir(&header).unwrap();
+    until_failed(&mut mirroring);
+    std::fs::remove_dir(&header).unwrap();
+    let mut writer = writer_of(&name, 100);
+    write(&mut writer, 7, 2);
+    mirroring.until(2);
+    let (ended, messages) = mirroring.stop();
+    ended.unwrap();
+    assert_eq!(messages, [counted(0, 2), counted(7, 2)]);
 }
 
 /// A stream as ezmsg itself wrote it (20 frames of 3 float32 channels), put back into shared memory and removed when

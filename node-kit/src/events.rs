@@ -21,6 +21,8 @@ pub struct Events {
     delay_ends: Instant,
     /// dora has reported that the connection is lost: queued events still come, and then nothing.
     broken: bool,
+    /// dora has stopped the node: queued events still come, and then the end.
+    has_stop: bool,
 }
 
 /// The beginning of an error after which no more of dora's own events come. The event stream does not end then, because
@@ -32,7 +34,7 @@ const FATAL: &str = "fatal event stream error";
 pub enum Next {
     /// An event came.
     Event(Event),
-    /// The point in time has come.
+    /// The point in time has come, or [`Nudge::nudge`] was called.
     Due,
     /// [`Stopper::stop`] was called.
     Stopped,
@@ -49,7 +51,23 @@ pub struct Stopper {
 #[derive(Default)]
 struct StopFlag {
     stopped: AtomicBool,
+    nudged: AtomicBool,
     waker: AtomicWaker,
+}
+
+/// Ends one wait from any thread.
+#[derive(Clone)]
+pub struct Nudge {
+    shared: Arc<StopFlag>,
+}
+
+impl Nudge {
+    /// Makes the current wait, or else the next one, return [`Next::Due`].
+    pub fn nudge(&self) {
+        // SeqCst: as in `Stopper::stop`.
+        self.shared.nudged.store(true, Ordering::SeqCst);
+        self.shared.waker.wake();
+    }
 }
 
 impl Stopper {
@@ -71,7 +89,17 @@ impl Events {
     /// Waits on `stream` and on `stopper`.
     pub fn new(stream: EventStream, stopper: Stopper) -> Self {
         let now = Instant::now();
-        Self { stream, stopper, delay: Delay::new(Duration::ZERO), delay_ends: now, broken: false }
+        Self { stream, stopper, delay: Delay::new(Duration::ZERO), delay_ends: now, broken: false, has_stop: false }
+    }
+
+    /// A handle that ends one wait.
+    pub fn nudge(&self) -> Nudge {
+        Nudge { shared: self.stopper.shared.clone() }
+    }
+
+    /// Whether dora has stopped the node. Then the end of the events is an orderly one.
+    pub fn has_stop(&self) -> bool {
+        self.has_stop
     }
 
     /// Blocks until something happens, at the latest until `due`. A stop takes precedence over the point in time, and
@@ -81,7 +109,7 @@ impl Events {
             return Next::Stopped;
         }
         let now = Instant::now();
-        if due <= now {
+        if due <= now || self.stopper.shared.nudged.swap(false, Ordering::SeqCst) {
             return Next::Due;
         }
         // The timer is set again only when the point in time has moved, not for every message.
@@ -89,12 +117,15 @@ impl Events {
             self.delay.reset(due - now);
             self.delay_ends = due;
         }
-        let Self { stream, stopper, delay, delay_ends, broken } = self;
+        let Self { stream, stopper, delay, delay_ends, broken, has_stop: _ } = self;
         let mut event = pin!(stream.recv_async());
         let next = block_on(poll_fn(|context| {
             stopper.shared.waker.register(context.waker());
             if stopper.is_stopped() {
                 return Poll::Ready(Next::Stopped);
+            }
+            if stopper.shared.nudged.swap(false, Ordering::SeqCst) {
+                return Poll::Ready(Next::Due);
             }
             if let Poll::Ready(event) = event.as_mut().poll(context) {
                 return Poll::Ready(event.map_or(Next::End, Next::Event));
@@ -109,12 +140,14 @@ impl Events {
             }
             Poll::Pending
         }));
+        self.has_stop |= matches!(&next, Next::Event(Event::Stop(_)));
         self.broken |= matches!(&next, Next::Event(Event::Error(error)) if error.starts_with(FATAL));
         next
     }
 
-    /// The stream itself, for its counters.
-    pub fn stream(&mut self) -> &mut EventStream {
-        &mut self.stream
+    /// Messages of `input` that dora's queues dropped since the last call. Those of other inputs are forgotten.
+    pub fn dropped(&mut self, input: &str) -> u64 {
+        let dropped = self.stream.drain_drop_counts();
+        dropped.iter().filter(|(id, _)| id.as_str() == input).map(|(_, messages)| messages).sum()
     }
 }

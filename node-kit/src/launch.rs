@@ -8,10 +8,13 @@ use dora_node_api::{DoraNode, EventStream};
 use eyre::{Context as _, bail};
 use serde_yaml::Value;
 
+use crate::report::{Level, Log};
 use crate::settings::NodeEnv;
 
 /// The environment variable in which dora hands its configuration to a node that it starts.
 const NODE_CONFIG: &str = "DORA_NODE_CONFIG";
+
+const RUST_LOG: &str = "RUST_LOG";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,9 +73,17 @@ pub struct Surroundings {
     pub dataflow: String,
     /// Where settings come from.
     pub env: NodeEnv,
+    /// The key `min_log_level` of the node in the dataflow.
+    pub min_log_level: Option<String>,
 }
 
 impl Surroundings {
+    /// The node's log, which has what `RUST_LOG` or `min_log_level` request. `program` is the node's program.
+    pub fn log(&self, program: &str) -> Log {
+        let rust_log = self.env.own.get(RUST_LOG).or_else(|| self.env.process.get(RUST_LOG));
+        Log::new(&*self.node, Level::requested(program, rust_log.map(String::as_str), self.min_log_level.as_deref()))
+    }
+
     /// The surroundings of a node that dora started, before it joins the dataflow. `None` for any other node.
     ///
     /// # Errors
@@ -85,15 +96,19 @@ impl Surroundings {
     /// The surroundings of a node that has joined, if [`Surroundings::before_init`] returned none: those of a dynamic
     /// node, whose settings are in the dataflow's descriptor.
     pub fn of_node(node: &DoraNode) -> Self {
-        let declared = node
-            .dataflow_descriptor()
-            .ok()
-            .and_then(|descriptor| descriptor.nodes.iter().find(|candidate| &candidate.id == node.id())?.env.clone());
-        let own = declared.unwrap_or_default().into_iter().map(|(key, value)| (key, value.to_string())).collect();
+        let descriptor = node.dataflow_descriptor().ok();
+        let declared = descriptor.and_then(|all| all.nodes.iter().find(|candidate| &candidate.id == node.id()));
+        let own = declared
+            .and_then(|declared| declared.env.clone())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(key, value)| (key, value.to_string()))
+            .collect();
         Self {
             node: node.id().to_string(),
             dataflow: node.dataflow_id().to_string(),
             env: NodeEnv { own, process: process_env() },
+            min_log_level: declared.and_then(|declared| declared.min_log_level.clone()),
         }
     }
 
@@ -101,19 +116,25 @@ impl Surroundings {
         let config: Value = serde_yaml::from_str(config).wrap_err_with(|| format!("{NODE_CONFIG} is not YAML"))?;
         let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
         let Some(node) = text("node_id") else { bail!("{NODE_CONFIG}: expected a text `node_id`, found none") };
-        let declared = config
-            .get("dataflow_descriptor")
-            .and_then(|descriptor| descriptor.get("nodes")?.as_sequence())
-            .and_then(|nodes| nodes.iter().find(|candidate| candidate.get("id").and_then(Value::as_str) == Some(&node)))
-            .and_then(|own| own.get("env")?.as_mapping());
+        let declared =
+            config.get("dataflow_descriptor").and_then(|descriptor| descriptor.get("nodes")?.as_sequence()).and_then(
+                |nodes| nodes.iter().find(|candidate| candidate.get("id").and_then(Value::as_str) == Some(&node)),
+            );
+        let min_log_level = declared.and_then(|declared| declared.get("min_log_level")?.as_str().map(str::to_owned));
         // dora has put the values into the environment, with variables expanded.
         let own = declared
+            .and_then(|declared| declared.get("env")?.as_mapping())
             .into_iter()
             .flatten()
             .filter_map(|(key, _)| key.as_str())
             .filter_map(|key| Some((key.to_owned(), process.get(key)?.clone())))
             .collect();
-        Ok(Self { node, dataflow: text("dataflow_id").unwrap_or_default(), env: NodeEnv { own, process } })
+        Ok(Self {
+            node,
+            dataflow: text("dataflow_id").unwrap_or_default(),
+            env: NodeEnv { own, process },
+            min_log_level,
+        })
     }
 }
 
@@ -190,6 +211,7 @@ dataflow_descriptor:
     env: {BUF_DUR: 9}
   - id: sink
     env: {SHMEM_NAME: $USER, BUF_DUR: 2.0, NOT_PASSED_ON: 1}
+    min_log_level: debug
   env: {AXIS: time}
 ";
         let process: BTreeMap<String, String> =
@@ -203,6 +225,7 @@ dataflow_descriptor:
         let own: Vec<_> = surroundings.env.own.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(own, [("BUF_DUR", "2"), ("SHMEM_NAME", "ada")]);
         assert_eq!(surroundings.env.process, process);
+        assert_eq!(surroundings.min_log_level.as_deref(), Some("debug"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! about itself, and how it ends.
 
 pub mod events;
+pub mod failing;
 pub mod launch;
+pub mod recovery;
 pub mod report;
 pub mod settings;
 pub mod termination;

@@ -1,40 +1,72 @@
-//! The settings and the stream of a sink that has not joined the dataflow yet.
+//! A sink that has not joined the dataflow yet: its stream, or the reason why it has none.
 
-use dora_node_api::DoraNode;
+use std::time::Instant;
+
+use dora_shm_node_kit::failing::{Failing, Failure};
 use dora_shm_node_kit::launch::Surroundings;
+use dora_shm_node_kit::recovery::Starter;
 use dora_shm_node_kit::report::Log;
-use dora_shm_node_kit::settings::SinkSettings;
-use eyre::Context as _;
+use dora_shm_node_kit::settings::{SinkSettings, StartSettings};
+use eyre::bail;
 
-use crate::sink::Sink;
 use crate::stream::SinkStream;
 
-/// An open stream, still without a ring, and its settings. Dropping it closes the stream.
+/// A sink with its open stream, still without a ring, or without one because it has failed. Dropping it closes the stream.
 pub struct Opened {
-    stream: SinkStream,
-    fresh_name: String,
-    log: Log,
+    pub(crate) state: Result<SinkStream, Failing>,
+    pub(crate) starter: Starter<SinkSettings, SinkStream>,
+    pub(crate) fresh_name: String,
+    pub(crate) log: Log,
 }
 
 impl Opened {
-    /// Reads the settings and opens the stream.
-    ///
-    /// # Errors
-    /// If a setting is wrong, or the stream has a live writer or cannot be created.
-    pub fn open(surroundings: &Surroundings) -> eyre::Result<Self> {
-        let settings = SinkSettings::from_env(&surroundings.env).wrap_err("the settings of this node are wrong")?;
-        let fresh_name = fresh_name(surroundings);
-        let log = Log::new(&*surroundings.node);
-        let name = settings.shmem_name.as_ref().unwrap_or(&fresh_name);
-        let writer = SinkStream::open(name, &settings)?;
-        let origin = if settings.shmem_name.is_some() { "" } else { " (SHMEM_NAME is unset: a fresh name)" };
-        log.info(&format!("writes stream {name:?}{origin}"));
-        Ok(Self { stream: SinkStream::new(writer, settings, log.clone()), fresh_name, log })
+    /// Reads the settings and opens the stream. A failure does not keep the node from joining the dataflow, so it is part of
+    /// the result.
+    pub fn open(surroundings: &Surroundings) -> Self {
+        Self::open_unless(None, surroundings)
     }
 
-    pub(crate) fn into_sink(self, node: &mut DoraNode) -> Sink {
-        Sink::new(node, self.stream, self.fresh_name, self.log)
+    /// As [`Opened::open`], but fails for good if there is a `failure` already.
+    pub(crate) fn open_unless(failure: Option<Failure>, surroundings: &Surroundings) -> Self {
+        let (fresh_name, log) = (fresh_name(surroundings), surroundings.log(crate::PROGRAM));
+        let settings = StartSettings::of_sink(surroundings.env.clone());
+        let mut starter = Starter::new(settings, {
+            let (fresh_name, log) = (fresh_name.clone(), log.clone());
+            move |settings| open(settings, &fresh_name, &log)
+        });
+        if let Some(failure) = failure {
+            starter.fails_by(failure);
+        }
+        let state = starter.start().map_err(|failure| Failing::new(failure, Instant::now()));
+        Self { state, starter, fresh_name, log }
     }
+
+    /// Why the sink has no stream, if it has none.
+    pub fn failure(&self) -> Option<&str> {
+        self.state.as_ref().err().map(Failing::sentence)
+    }
+
+    /// # Errors
+    /// If the sink has failed, and `REQUIRED` says that the graph must not run without it.
+    pub(crate) fn check_required(&self) -> eyre::Result<()> {
+        match self.failure() {
+            Some(sentence) if self.starter.is_required() => bail!("REQUIRED: true: {sentence}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn open(settings: SinkSettings, fresh_name: &str, log: &Log) -> eyre::Result<SinkStream> {
+    let name = name(&settings, fresh_name);
+    let writer = SinkStream::open(&name, &settings)?;
+    let origin = if settings.shmem_name.is_some() { "" } else { " (SHMEM_NAME is unset: a fresh name)" };
+    log.info(&format!("writes stream {name:?}{origin}"));
+    Ok(SinkStream::new(writer, settings, log.clone()))
+}
+
+/// The name of the stream that `settings` ask for.
+pub(crate) fn name(settings: &SinkSettings, fresh_name: &str) -> String {
+    settings.shmem_name.clone().unwrap_or_else(|| fresh_name.to_owned())
 }
 
 /// A unique name: every start of a dataflow has a new id. When dora restarts the sink, the name is the same, so the

@@ -5,12 +5,12 @@ use std::time::Instant;
 use dora_node_api::{DoraArray, DoraNode, Event, Metadata};
 use dora_shm_message::{Interpreter, send_ns};
 use dora_shm_node_kit::events::Stopper;
-use dora_shm_node_kit::report::{Log, Reporter};
-use dora_shm_node_kit::settings::SinkSettings;
+use dora_shm_node_kit::recovery::refused_change;
+use dora_shm_node_kit::report::{Log, Refusals, Reporter, Status};
+use dora_shm_node_kit::settings::{SinkSettings, document};
 use serde_json::Value;
 
-use crate::document::document;
-use crate::log_limit::LogLimit;
+use crate::open;
 use crate::stream::SinkStream;
 
 /// The sink without its event loop.
@@ -24,22 +24,31 @@ pub struct Sink {
     /// The settings at the node's start, which a `null` restores.
     initial: SinkSettings,
     /// Limits the log of refused changes of settings.
-    refused_changes: LogLimit,
+    refused_changes: Refusals,
+    /// Limits the log of messages that were lost before they came.
+    losses: Refusals,
 }
 
 impl Sink {
     /// A sink that writes `stream`.
-    pub fn new(node: &mut DoraNode, stream: SinkStream, fresh_name: String, log: Log) -> Self {
+    pub fn new(stream: SinkStream, reporter: Reporter, fresh_name: String, log: Log) -> Self {
         let initial = stream.settings().clone();
         Self {
             interpreter: Interpreter::new("data", initial.message.clone()),
-            reporter: Reporter::new(node, log.clone(), stream.status(), Instant::now()),
             stream,
             log,
+            reporter,
             fresh_name,
             initial,
-            refused_changes: LogLimit::default(),
+            refused_changes: Refusals::default(),
+            losses: Refusals::default(),
         }
+    }
+
+    /// Continues the counters of a sink that had failed.
+    pub fn continues(&mut self, status: &Status) {
+        self.stream.counters.refused.count(status.refused);
+        self.stream.counters.dropped += status.dropped;
     }
 
     /// Sets what "quit" from a listener stops.
@@ -103,22 +112,22 @@ impl Sink {
 
     fn change(&mut self, changed: Result<SinkSettings, String>, now: Instant) {
         let outcome = changed.and_then(|settings| {
-            let name = settings.shmem_name.clone().unwrap_or_else(|| self.fresh_name.clone());
+            if settings == *self.stream.settings() {
+                return Ok(false);
+            }
+            let name = open::name(&settings, &self.fresh_name);
             let message = settings.message.clone();
             self.stream.change_settings(settings, &name, now).map_err(|error| format!("{error:#}"))?;
             if *self.interpreter.settings() != message {
                 self.interpreter.set_settings(message);
             }
-            Ok(())
+            Ok(true)
         });
         match outcome {
-            Ok(()) => self.log.info("settings are in force"),
-            Err(reason) => {
-                let reason = format!("settings refused, nothing changed: {reason}");
-                if let Some(line) = self.refused_changes.pass(reason, now) {
-                    self.log.warn(&line);
-                }
-            }
+            Ok(true) => self.log.info("settings are in force"),
+            // A source that repeats its settings needs no line each time.
+            Ok(false) => {}
+            Err(reason) => warn(&self.log, self.refused_changes.add(refused_change(&reason), now)),
         }
     }
 
@@ -126,19 +135,37 @@ impl Sink {
     /// dora's queues since the last call.
     pub fn due(&mut self, node: &mut DoraNode, dropped: u64) {
         let now = Instant::now();
-        self.stream.counters.dropped += dropped;
+        self.dropped(dropped, now);
         self.stream.due(now);
         if now >= self.reporter.due_at() {
             self.stream.maintain();
+            for refusals in [&mut self.stream.counters.refused, &mut self.refused_changes, &mut self.losses] {
+                warn(&self.log, refusals.due(now));
+            }
             self.reporter.due(node, self.stream.status(), now);
         }
+    }
+
+    fn dropped(&mut self, dropped: u64, now: Instant) {
+        if dropped == 0 {
+            return;
+        }
+        self.stream.counters.dropped += dropped;
+        let reason = "dora dropped messages from the queue of the input `data`; raise its queue_size";
+        warn(&self.log, self.losses.add_many(reason.to_owned(), dropped, now));
     }
 
     /// Closes the stream and reports for the last time.
     pub fn close(mut self, node: &mut DoraNode, dropped: u64) {
         let now = Instant::now();
-        self.stream.counters.dropped += dropped;
+        self.dropped(dropped, now);
         let status = self.stream.close(now);
         self.reporter.last(node, status, now);
+    }
+}
+
+fn warn(log: &Log, line: Option<String>) {
+    if let Some(line) = line {
+        log.warn(&line);
     }
 }

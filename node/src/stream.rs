@@ -229,6 +229,7 @@ impl SinkStream {
             bytes: self.counters.bytes,
             bytes_per_second: 0.0,
             conn_dropped: Some(self.conn.dropped()),
+            error: None,
         }
     }
 

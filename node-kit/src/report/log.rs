@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
+use super::level::Level;
+
 /// Writes log lines that dora understands: one JSON object per line on standard output, with `timestamp`, `level`,
 /// `node_id`, `message` and `fields` (text by name). dora shows the message and keeps the fields in its log file.
 ///
@@ -12,35 +14,48 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug)]
 pub struct Log {
     node: String,
+    least: Level,
 }
 
 impl Log {
-    /// The log of the node `node`.
-    pub fn new(node: impl Into<String>) -> Self {
-        Self { node: node.into() }
+    /// The log of the node `node`, without lines that are less urgent than `least`.
+    pub fn new(node: impl Into<String>, least: Level) -> Self {
+        Self { node: node.into(), least }
     }
 
-    /// Logs something that a user may want to know.
+    /// Logs something that the node does.
     pub fn info(&self, message: &str) {
-        self.line("info", message, &[]);
+        self.line(Level::Info, message, &[]);
     }
 
     /// Logs something that a user should look at.
     pub fn warn(&self, message: &str) {
-        self.line("warn", message, &[]);
+        self.line(Level::Warn, message, &[]);
+    }
+
+    /// Logs why the node cannot do its work.
+    pub fn error(&self, message: &str) {
+        self.line(Level::Error, message, &[]);
     }
 
     /// Logs numbers: `message` followed by every field as `name=value`, and the fields by name.
-    pub fn fields(&self, message: &str, fields: &[(&str, String)]) {
+    pub fn fields(&self, level: Level, message: &str, fields: &[(&str, String)]) {
+        if level > self.least {
+            return;
+        }
         let mut line = message.to_owned();
         for (name, value) in fields {
             line.push_str(&format!(" {name}={value}"));
         }
-        self.line("info", &line, fields);
+        self.line(level, &line, fields);
     }
 
-    fn line(&self, level: &str, message: &str, fields: &[(&str, String)]) {
-        let line = render(&Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true), level, &self.node, message, fields);
+    fn line(&self, level: Level, message: &str, fields: &[(&str, String)]) {
+        if level > self.least {
+            return;
+        }
+        let timestamp = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let line = render(&timestamp, level.name(), &self.node, message, fields);
         let mut out = io::stdout().lock();
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }

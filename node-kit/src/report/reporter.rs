@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use dora_node_api::dora_core::config::DataId;
 use dora_node_api::{DoraArray, DoraNode, MetadataParameters};
 
-use super::{Log, Status};
+use super::{Level, Log, Status};
 
 /// How often counters are reported.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Reports a node's counters: as a log line, and on the output `status` if the dataflow wires it.
+/// Reports a node's counters: on the output `status` if the dataflow wires it, and in the log at debug level.
 pub struct Reporter {
     log: Log,
     output: Option<DataId>,
@@ -20,11 +20,11 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Reports from `now` on. `initial` are the counters until then.
-    pub fn new(node: &mut DoraNode, log: Log, initial: Status, now: Instant) -> Self {
+    /// Reports from `now` on.
+    pub fn new(node: &mut DoraNode, log: Log, now: Instant) -> Self {
         let output = DataId::from("status".to_owned());
         let output = node.validate_output(&output).then_some(output);
-        Self { log, output, due_at: now + EVERY, reported_at: now, reported_bytes: initial.bytes }
+        Self { log, output, due_at: now + EVERY, reported_at: now, reported_bytes: 0 }
     }
 
     /// When [`Reporter::due`] has something to do.
@@ -41,9 +41,10 @@ impl Reporter {
         self.reported_at = now;
     }
 
-    /// Reports `status` for the last time.
+    /// Reports `status` for the last time. The log has the totals at info level.
     pub fn last(mut self, node: &mut DoraNode, status: Status, now: Instant) {
         let status = self.timed(status, now);
+        self.log.fields(Level::Info, "end", &status.totals());
         self.send(node, &status);
     }
 
@@ -54,7 +55,7 @@ impl Reporter {
     }
 
     fn send(&mut self, node: &mut DoraNode, status: &Status) {
-        self.log.fields("status", &status.fields());
+        self.log.fields(Level::Debug, "status", &status.fields());
         let Some(output) = &self.output else { return };
         let row = DoraArray::from_array(status.row());
         if let Err(error) = node.send_output(output.clone(), MetadataParameters::default(), row) {

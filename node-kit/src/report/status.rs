@@ -16,6 +16,8 @@ pub enum State {
     Dead,
     /// The stream was closed.
     Closed,
+    /// The node cannot do its work: [`Status::error`] has the reason.
+    Failed,
 }
 
 impl State {
@@ -25,6 +27,7 @@ impl State {
             State::Live => "live",
             State::Dead => "dead",
             State::Closed => "closed",
+            State::Failed => "failed",
         }
     }
 }
@@ -32,7 +35,7 @@ impl State {
 /// Counters of a node since it started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
-    /// Name of the stream.
+    /// Name of the stream; empty while no setting gives one.
     pub stream: String,
     /// What the node is doing.
     pub state: State,
@@ -54,9 +57,29 @@ pub struct Status {
     pub bytes_per_second: f64,
     /// Sink: strings that were dropped because the listener at `CONN` does not read. A mirror has no such counter.
     pub conn_dropped: Option<u64>,
+    /// Why the node has failed, if it has.
+    pub error: Option<String>,
 }
 
 impl Status {
+    /// The counters of a node that has just started, without a name of its stream.
+    pub fn new(state: State) -> Self {
+        Self {
+            stream: String::new(),
+            state,
+            generation: None,
+            frames: 0,
+            chunks: 0,
+            refused: 0,
+            dropped: 0,
+            gaps: 0,
+            bytes: 0,
+            bytes_per_second: 0.0,
+            conn_dropped: None,
+            error: None,
+        }
+    }
+
     /// Every counter by name, for the log.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![
@@ -72,10 +95,17 @@ impl Status {
             ("bytes_per_second", format!("{:.0}", self.bytes_per_second)),
         ];
         fields.extend(self.conn_dropped.map(|dropped| ("conn_dropped", dropped.to_string())));
+        fields.push(("error", self.error.as_ref().map_or_else(|| "none".to_owned(), |error| format!("{error:?}"))));
         fields
     }
 
-    /// A struct of one row, for the output `status`. `generation` is null before the first ring.
+    /// The counters at the node's end, for the log: without the throughput of its last second.
+    pub fn totals(&self) -> Vec<(&'static str, String)> {
+        self.fields().into_iter().filter(|(name, _)| *name != "bytes_per_second").collect()
+    }
+
+    /// A struct of one row, for the output `status`. `generation` is null before the first ring, `error` unless
+    /// the node has failed.
     pub fn row(&self) -> StructArray {
         let counter = |value: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) };
         let mut columns: Vec<(&str, DataType, ArrayRef)> = vec![
@@ -91,6 +121,7 @@ impl Status {
             ("bytes_per_second", DataType::Float64, Arc::new(Float64Array::from(vec![self.bytes_per_second]))),
         ];
         columns.extend(self.conn_dropped.map(|dropped| ("conn_dropped", DataType::UInt64, counter(dropped))));
+        columns.push(("error", DataType::Utf8, Arc::new(StringArray::from(vec![self.error.as_deref()]))));
         let fields: Fields =
             columns.iter().map(|(name, data_type, _)| Field::new(*name, data_type.clone(), true)).collect();
         StructArray::new(fields, columns.into_iter().map(|(_, _, column)| column).collect(), None)
@@ -116,6 +147,7 @@ mod tests {
             bytes: 40,
             bytes_per_second: 12.6,
             conn_dropped: None,
+            error: None,
         }
     }
 
@@ -128,7 +160,9 @@ mod tests {
         }
         let row = status().row();
         assert_eq!(row.len(), 1);
-        assert!(row.column_by_name("generation").unwrap().is_null(0));
+        assert!(
+            row.column_by_name("generation").unwrap().is_null(0) && row.column_by_name("error").unwrap().is_null(0)
+        );
         assert_eq!(row.column_by_name("frames").unwrap().as_any().downcast_ref::<UInt64Array>().unwrap().value(0), 10);
     }
 }

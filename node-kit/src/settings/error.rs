@@ -1,5 +1,8 @@
 //! What can be wrong with a setting.
 
+/// What a setting's key begins with if it counts for every node of the environment.
+pub(super) const PREFIX: &str = "DORA_SHM_";
+
 /// A setting that cannot be used: which one, what was expected, what was found, and what to write instead.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +75,25 @@ pub enum SettingsError {
 pub type Result<T> = std::result::Result<T, SettingsError>;
 
 impl SettingsError {
+    /// The variable that was refused because it was probably meant for `key`.
+    pub(super) fn misspelt(&self, key: &str) -> Option<&str> {
+        match self {
+            // `DORA_SHM_SHMEM_NAM` was meant for `SHMEM_NAME`, too.
+            SettingsError::NearMiss { found, nearest } if nearest.strip_prefix(PREFIX).unwrap_or(nearest) == key => {
+                Some(found)
+            }
+            _ => None,
+        }
+    }
+
+    /// The mistakes in this error: itself, or those that it holds.
+    pub(super) fn mistakes(&self) -> &[SettingsError] {
+        match self {
+            SettingsError::Several(mistakes) => mistakes,
+            one => std::slice::from_ref(one),
+        }
+    }
+
     /// `Ok` if there are no mistakes, the mistake itself if there is one, else [`SettingsError::Several`].
     pub(super) fn collect(mut mistakes: Vec<SettingsError>) -> Result<()> {
         match mistakes.len() {

@@ -62,19 +62,27 @@ pub struct MirrorSettings {
     pub on_close: OnClose,
     /// The user id of the stream's owner, if it is another user.
     pub owner: Option<u32>,
+    /// Whether a node that cannot work fails the graph, instead of waiting until it can.
+    pub required: bool,
 }
 
 impl MirrorSettings {
-    /// Reads the settings of a node that starts. `others` are the keys of the other node.
-    pub(super) fn read(env: &NodeEnv, others: &[&'static str]) -> Result<Self> {
-        let mut settings = Self {
+    /// The defaults, without the name that every mirror needs.
+    pub(super) fn blank() -> Self {
+        Self {
             shmem_name: String::new(),
             chunk: ChunkBy::Message,
             start: StartAt::Newest,
             on_loss: OnLoss::Mark,
             on_close: OnClose::Wait,
             owner: None,
-        };
+            required: false,
+        }
+    }
+
+    /// Reads the settings of a node that starts. `others` are the keys of the other node.
+    pub(super) fn read(env: &NodeEnv, others: &[&'static str]) -> Result<Self> {
+        let mut settings = Self::blank();
         let (found, mut mistakes) = read_env(TABLE, others, env, &mut settings);
         if !found.iter().any(|found| found.key == "SHMEM_NAME") {
             let (key, example) = ("SHMEM_NAME".to_owned(), "SHMEM_NAME: <name of the stream>".to_owned());
@@ -97,6 +105,7 @@ pub(super) const TABLE: &[Entry<MirrorSettings>] = &[
         setting.word(&[("wait", OnClose::Wait), ("stop", OnClose::Stop)])
     }),
     entry!("OWNER", owner, Restart, |setting| owner(setting).map(Some)),
+    entry!("REQUIRED", required, Restart, |setting| setting.flag()),
 ];
 
 fn owner(setting: &Setting<'_>) -> Result<u32> {
@@ -134,6 +143,7 @@ mod tests {
             on_loss: OnLoss::Mark,
             on_close: OnClose::Wait,
             owner: None,
+            required: false,
         };
         assert_eq!(settings, expected);
         let error = read(&[]).unwrap_err().to_string();
@@ -149,6 +159,7 @@ mod tests {
             ("ON_LOSS", "stop"),
             ("ON_CLOSE", "stop"),
             ("OWNER", "1000"),
+            ("REQUIRED", "true"),
         ])
         .unwrap();
         let expected = MirrorSettings {
@@ -158,6 +169,7 @@ mod tests {
             on_loss: OnLoss::Stop,
             on_close: OnClose::Stop,
             owner: Some(1000),
+            required: true,
         };
         assert_eq!(settings, expected);
     }

@@ -5,18 +5,22 @@
 //! `DORA_SHM_<KEY>`; the node's own `env:` wins. A variable with the bare name in the environment of a shell or daemon
 //! does not count. Everything here is pure: [`crate::launch`] fills [`NodeEnv`].
 
+mod document;
 mod error;
 mod mirror;
 mod near_miss;
 mod sink;
 mod source;
+mod start;
 mod table;
 mod value;
 
+pub use document::document;
 pub use error::{Result, SettingsError};
 pub use mirror::{ChunkBy, MirrorSettings, OnClose, OnLoss, StartAt};
 pub use sink::{Length, OnChange, SinkSettings};
 pub use source::NodeEnv;
+pub use start::StartSettings;
 
 impl SinkSettings {
     /// The settings of a sink that starts.

@@ -6,6 +6,7 @@ use dora_shm_message::{FrameRule, MessageSettings};
 use dora_shm_ring::Dtype;
 use serde_yaml::Value;
 
+use super::document::{key_text, mapping, shortened};
 use super::error::{Result, SettingsError};
 use super::near_miss::nearest;
 use super::source::NodeEnv;
@@ -47,6 +48,8 @@ pub struct SinkSettings {
     pub max_bytes: u64,
     /// Permissions of the segments: 0600, 0640 or 0644.
     pub mode: u32,
+    /// Whether a node that cannot work fails the graph, instead of waiting until it can.
+    pub required: bool,
     /// Path of a Unix socket whose listener is informed of every step of the stream. Unset: there is no listener.
     pub conn: Option<PathBuf>,
 }
@@ -60,6 +63,7 @@ impl Default for SinkSettings {
             on_change: OnChange::Generation,
             max_bytes: 1 << 30,
             mode: 0o600,
+            required: false,
             conn: None,
         }
     }
@@ -84,23 +88,14 @@ impl SinkSettings {
     /// # Errors
     /// Every mistake at once. In this case `self` stays in force.
     pub fn changed_by_document(&self, initial: &Self, document: &str) -> Result<Self> {
-        let not_a_document = |found: &str| SettingsError::NotADocument { found: found.to_owned() };
-        let mapping = match serde_yaml::from_str(document) {
-            Ok(Value::Mapping(mapping)) => mapping,
-            Ok(Value::Null) => return Err(not_a_document("nothing")),
-            Ok(_) => return Err(not_a_document(&format!("{:?}", shortened(document)))),
-            Err(error) => return Err(not_a_document(&format!("{:?} ({error})", shortened(document)))),
-        };
+        let mapping = mapping(document)?;
         let mut mistakes = Vec::new();
         let mut changes = Vec::new();
         for (key, value) in &mapping {
-            let Some(written) = key.as_str() else {
-                mistakes.push(unknown(serde_yaml::to_string(key).unwrap_or_default().trim()));
-                continue;
-            };
+            let written = key_text(key);
             match find(|key| key.to_ascii_lowercase() == written) {
                 Some(entry) => changes.push((entry, value)),
-                None => mistakes.push(unknown(written)),
+                None => mistakes.push(unknown(&written)),
             }
         }
         self.changed(initial, &changes, mistakes)
@@ -188,6 +183,7 @@ pub(super) const TABLE: &[Entry<SinkSettings>] = &[
         setting.count("a number of bytes, more than 0", u64::MAX >> 1)
     }),
     entry!("MODE", mode, Restart, mode),
+    entry!("REQUIRED", required, Restart, |setting| setting.flag()),
     entry!("CONN", conn, Live, conn),
 ];
 
@@ -224,15 +220,6 @@ fn unknown(written: &str) -> SettingsError {
     let candidates: Vec<&str> = known.iter().map(String::as_str).collect();
     let nearest = nearest(written, &candidates).map(str::to_owned);
     SettingsError::Unknown { found: shortened(written), nearest, known: known.join(", ") }
-}
-
-/// The beginning of a text, enough to recognise it.
-fn shortened(text: &str) -> String {
-    let mut shortened: String = text.chars().take(60).collect();
-    if shortened.len() < text.len() {
-        shortened.push('…');
-    }
-    shortened
 }
 
 #[cfg(test)]
@@ -278,6 +265,7 @@ mod tests {
             ("KEY", "7"),
             ("MAX_BYTES", "1000000"),
             ("MODE", "0640"),
+            ("REQUIRED", "true"),
             ("CONN", "/run/user/1000/gui 1.sock"),
         ])
         .unwrap();
@@ -293,6 +281,7 @@ mod tests {
         assert_eq!(settings.on_change, OnChange::Skip);
         assert_eq!(settings.message.key.as_deref(), Some("7"));
         assert_eq!((settings.max_bytes, settings.mode), (1_000_000, 0o640));
+        assert!(settings.required);
         assert_eq!(settings.conn, Some("/run/user/1000/gui 1.sock".into()));
     }
 

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::error::SettingsError;
+use super::error::{PREFIX, SettingsError};
 use super::near_miss::near_miss;
-
-const PREFIX: &str = "DORA_SHM_";
 
 /// Where the settings of a node may be.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -81,6 +81,11 @@ impl Setting<'_> {
             .ok_or_else(|| self.bad(expected))
     }
 
+    /// `true` or `false`.
+    pub fn flag(&self) -> Result<bool> {
+        self.parsed().as_bool().ok_or_else(|| self.bad("true or false"))
+    }
+
     /// One of a few words, by position in `words`.
     pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         let text = self.parsed();

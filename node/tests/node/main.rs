@@ -1,6 +1,7 @@
 //! The whole sink without a daemon: scripted events in, a real stream and the recorded outputs out.
 
 mod conn;
+mod failing;
 mod listener;
 
 use std::thread::JoinHandle;
@@ -63,7 +64,13 @@ fn opened(name: &str, settings: &[(&str, &str)]) -> Opened {
     let named = [("SHMEM_NAME", name)];
     let own = settings.iter().chain(&named).map(|&(key, value)| (key.to_owned(), value.to_owned()));
     let env = NodeEnv { own: own.collect(), ..NodeEnv::default() };
-    Opened::open(&Surroundings { node: "test-node".into(), dataflow: "test".into(), env }).unwrap()
+    let opened = Opened::open(&surroundings(env));
+    assert_eq!(opened.failure(), None);
+    opened
+}
+
+fn surroundings(env: NodeEnv) -> Surroundings {
+    Surroundings { node: "test-node".into(), dataflow: "test".into(), env, min_log_level: None }
 }
 
 fn input(id: &str, data: Value, data_type: &str, parameters: &[(&str, Parameter)]) -> IncomingEvent {
@@ -394,15 +401,4 @@ fn the_stopper_ends_a_sink_that_dora_does_not_stop() {
     ended.unwrap();
     other.join().unwrap();
     assert!(reader.join().unwrap().messages.is_empty(), "closed without a frame");
-}
-
-#[test]
-fn a_second_sink_of_the_same_name_is_refused_and_names_the_process() {
-    let name = stream_name("second");
-    let first = opened(&name, &[]);
-    let env = NodeEnv { own: [("SHMEM_NAME".to_owned(), name.clone())].into(), ..NodeEnv::default() };
-    let second = Opened::open(&Surroundings { node: "b".into(), dataflow: "test".into(), env });
-    let error = format!("{:#}", second.err().expect("a refusal"));
-    assert!(error.contains(&name) && error.contains(&std::process::id().to_string()), "{error}");
-    drop(first);
 }

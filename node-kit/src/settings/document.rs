@@ -1,13 +1,16 @@
-//! The text of a message on the input `settings`.
+//! Documents of settings: the text of a message on the input `settings`, and the keys and values in it.
 
 use arrow::array::{Array, ArrayRef, AsArray as _};
 use arrow::datatypes::{DataType, UInt8Type};
+use serde_yaml::{Mapping, Value};
+
+use super::error::{Result, SettingsError};
 
 /// The YAML document that a message holds: one string, or the bytes of one.
 ///
 /// # Errors
 /// A message for the log, if it is neither.
-pub fn document(array: &ArrayRef) -> Result<String, String> {
+pub fn document(array: &ArrayRef) -> std::result::Result<String, String> {
     let one_row = array.len() == 1 && array.is_valid(0);
     let text = match array.data_type() {
         DataType::Utf8 if one_row => Some(array.as_string::<i32>().value(0).to_owned()),
@@ -24,6 +27,37 @@ pub fn document(array: &ArrayRef) -> Result<String, String> {
             array.len()
         )
     })
+}
+
+/// The keys and values of a YAML document.
+///
+/// # Errors
+/// If it is not a mapping.
+pub(super) fn mapping(document: &str) -> Result<Mapping> {
+    let not_a_document = |found: &str| SettingsError::NotADocument { found: found.to_owned() };
+    match serde_yaml::from_str(document) {
+        Ok(Value::Mapping(mapping)) => Ok(mapping),
+        Ok(Value::Null) => Err(not_a_document("nothing")),
+        Ok(_) => Err(not_a_document(&format!("{:?}", shortened(document)))),
+        Err(error) => Err(not_a_document(&format!("{:?} ({error})", shortened(document)))),
+    }
+}
+
+/// A key of a document as text, also if it is not a text.
+pub(super) fn key_text(key: &Value) -> String {
+    match key.as_str() {
+        Some(key) => key.to_owned(),
+        None => serde_yaml::to_string(key).unwrap_or_default().trim().to_owned(),
+    }
+}
+
+/// The beginning of a text, enough to recognise it.
+pub(super) fn shortened(text: &str) -> String {
+    let mut shortened: String = text.chars().take(60).collect();
+    if shortened.len() < text.len() {
+        shortened.push('…');
+    }
+    shortened
 }
 
 #[cfg(test)]

@@ -1,0 +1,106 @@
+//! A sink that cannot work: what it does until it can.
+
+use std::path::PathBuf;
+
+use dora_shm_ring::{SHM_DIR, Writer, WriterOptions, shorten};
+
+use super::*;
+
+/// A sink that must have failed, for a reason that contains `reason`.
+fn failed(settings: &[(&str, &str)], reason: &str) -> Opened {
+    let own = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let opened = Opened::open(&surroundings(NodeEnv { own, ..NodeEnv::default() }));
+    let failure = opened.failure().expect("a failure");
+    assert!(failure.contains(reason), "{failure}");
+    opened
+}
+
+/// Runs a sink that has failed on messages for a long time, and stops it when a reader of `name` has seen the stream.
+/// Returns the sink's last status.
+fn recovers(name: &str, opened: Opened, first: Vec<IncomingEvent>) -> Value {
+    let stopper = Stopper::default();
+    let mut reader = MessageReader::open(name, ReaderOptions::default()).unwrap();
+    let signalled = stopper.clone();
+    let reading = std::thread::spawn(move || {
+        let (mut message, end) = (Message::new(), Instant::now() + PATIENCE);
+        while !matches!(reader.next(&mut message).unwrap(), Outcome::Data(_)) {
+            assert!(Instant::now() < end, "no message came");
+            reader.wait(Duration::from_millis(200)).unwrap();
+        }
+        signalled.stop();
+    });
+    let events = first.into_iter().chain((0..4000).map(|i| signal(10 * i, 10)));
+    let (ended, outputs) = play_until(opened, events.collect(), stopper);
+    ended.unwrap();
+    reading.join().unwrap();
+    last_status(&outputs)
+}
+
+fn check_recovered(status: &Value, name: &str) {
+    assert_eq!((&status["state"], &status["stream"]), (&json!("closed"), &json!(name)));
+    assert_eq!(status["error"], Value::Null);
+    assert!(status["refused"].as_u64().unwrap() > 0, "the messages before are counted as refused: {status}");
+    assert!(status["chunks"].as_u64().unwrap() > 0, "{status}");
+}
+
+#[test]
+fn a_sink_with_wrong_settings_takes_and_counts_its_messages_reports_why_and_fails_at_its_end() {
+    let name = stream_name("wrong");
+    let opened = failed(&[("SHMEM_NAME", &name), ("BUFDUR", "2")], "nearest known key is BUF_DUR");
+    let (ended, outputs) = play(opened, (0..20).map(|i| signal(10 * i, 10)).collect());
+    let error = format!("{:#}", ended.unwrap_err());
+    assert!(error.contains("still failed") && error.contains("BUFDUR"), "{error}");
+    let status = last_status(&outputs);
+    assert_eq!((&status["state"], &status["refused"]), (&json!("failed"), &json!(20)));
+    assert!(status["error"].as_str().unwrap().contains("BUFDUR"), "{status}");
+}
+
+#[test]
+fn a_settings_document_corrects_wrong_settings_and_a_wrong_document_does_not() {
+    let name = stream_name("corrected");
+    let opened = failed(&[("SHMEM_NAM", &name), ("BUF_DUR", "two")], "BUF_DUR");
+    let documents = ["buf_dur: three", "{buf_dur: 3, axes: x}", &format!("{{shmem_name: {name}, buf_dur: 3}}")];
+    let settings = |document: &str| input("settings", json!([document]), "Utf8", &[]);
+    let first = std::iter::once(signal(0, 10)).chain(documents.map(settings)).collect();
+    check_recovered(&recovers(&name, opened, first), &name);
+}
+
+#[test]
+fn a_stream_that_a_live_writer_has_is_written_once_it_is_free() {
+    let name = stream_name("taken");
+    let writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    let opened = failed(&[("SHMEM_NAME", &name)], &format!("live writer (process {})", std::process::id()));
+    writer.close();
+    check_recovered(&recovers(&name, opened, vec![signal(0, 10)]), &name);
+}
+
+#[test]
+fn another_name_helps_a_sink_whose_stream_a_live_writer_keeps() {
+    let (taken, free) = (stream_name("kept"), stream_name("free"));
+    let writer = Writer::create(&taken, WriterOptions::default()).unwrap();
+    let opened = failed(&[("SHMEM_NAME", &taken)], "live writer");
+    let document = input("settings", json!([format!("shmem_name: {free}")]), "Utf8", &[]);
+    check_recovered(&recovers(&free, opened, vec![signal(0, 10), document]), &free);
+    writer.close();
+}
+
+#[test]
+fn a_header_that_cannot_be_made_is_made_once_that_is_possible() {
+    let name = stream_name("no-header");
+    // A folder has the name of the header's anchor.
+    let obstacle = PathBuf::from(format!("{SHM_DIR}/{}.anchor", shorten(&name)));
+    std::fs::create_dir(&obstacle).unwrap();
+    let opened = failed(&[("SHMEM_NAME", &name)], "taken by something else");
+    std::fs::remove_dir(&obstacle).unwrap();
+    check_recovered(&recovers(&name, opened, vec![signal(0, 10)]), &name);
+}
+
+#[test]
+fn a_signal_ends_a_sink_that_has_failed() {
+    let opened = failed(&[("BUFDUR", "2")], "BUFDUR");
+    let stopper = Stopper::default();
+    stopper.stop();
+    let (ended, outputs) = play_until(opened, (0..10_000).map(|i| signal(i, 1)).collect(), stopper);
+    assert!(ended.unwrap_err().to_string().contains("still failed"));
+    assert_eq!(last_status(&outputs)["state"], json!("failed"));
+}
