@@ -253,7 +253,7 @@ fn a_mirror_that_is_still_failed_at_its_end_ends_with_the_reason() {
     assert!(reason.contains("SHMEM_NAME is missing") && reason.contains("20ms"), "{reason}");
     let (ended, messages) = mirroring.stop();
     let error = format!("{:#}", ended.unwrap_err());
-    assert!(error.contains("still failed") && error.contains("SHMEM_NAME"), "{error}");
+    assert!(error.contains("has not recovered") && error.contains("SHMEM_NAME"), "{error}");
     assert!(messages.is_empty());
 }
 

@@ -76,6 +76,11 @@ impl Failing {
         &self.failure.sentence
     }
 
+    /// Whether the failure may pass by itself.
+    pub fn passes(&self) -> bool {
+        self.failure.passes
+    }
+
     /// When to try again, if time alone decides.
     pub fn due_at(&self) -> Option<Instant> {
         match self.next {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use dora_node_api::{DoraNode, Event};
@@ -76,8 +77,34 @@ pub struct Recovery<'a, S: 'static, T> {
     pub name: &'a dyn Fn(&S) -> String,
 }
 
-/// An attempt that runs on its own thread.
-type Attempt<T> = Receiver<Result<T, Failure>>;
+/// An attempt that runs on its own thread. Dropping it waits for its end, and closes the stream if it has opened one: a
+/// process that ended in the middle would leave it behind.
+struct Attempt<T> {
+    outcome: Receiver<Result<T, Failure>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T> Attempt<T> {
+    /// The outcome, once there is one.
+    fn outcome(&self) -> Option<Result<T, Failure>> {
+        match self.outcome.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                Some(Err(Failure::of_stream(&eyre::eyre!("the attempt to open the stream ended without an outcome"))))
+            }
+        }
+    }
+}
+
+impl<T> Drop for Attempt<T> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // If it has panicked, there is no stream to close.
+            let _ = thread.join();
+        }
+    }
+}
 
 impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
     /// Takes and drops every message, obeys corrected settings, and tries again, until the stream is open.
@@ -89,7 +116,7 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
         let mut refused_changes = Refusals::default();
         loop {
             let now = Instant::now();
-            if let Some(outcome) = attempt.as_ref().and_then(outcome) {
+            if let Some(outcome) = attempt.as_ref().and_then(Attempt::outcome) {
                 attempt = None;
                 match outcome {
                     Ok(stream) if self.failing.succeeded(now) => {
@@ -115,11 +142,11 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
                 Next::Due => self.report_if_due(node, events, &mut refused_changes),
                 Next::Stopped => break,
                 Next::End if events.has_stop() => break,
-                Next::End => eyre::bail!("lost the connection to dora; and {}", self.failing.sentence()),
+                Next::End => eyre::bail!("lost the connection to dora; before, {}", self.failing.sentence()),
             }
         }
         self.status.dropped += events.dropped("data");
-        eyre::bail!("the node had still failed at its end: {}", self.failing.sentence())
+        eyre::bail!("the node has not recovered: {}", self.failing.sentence())
     }
 
     /// Begins an attempt with the settings as they are now.
@@ -127,20 +154,25 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
         let settings = self.starter.settings()?;
         let (open, nudge, (sender, outcome)) = (self.starter.open.clone(), events.nudge(), channel());
         let opening = move || {
-            // If the node has ended meanwhile, the stream is closed again.
+            // The receiver waits for this thread.
             let _ = sender.send(open(settings).map_err(|error| Failure::of_stream(&error)));
             nudge.nudge();
         };
         let thread = std::thread::Builder::new().name("start".into()).spawn(opening);
-        thread.map(|_| outcome).map_err(|error| Failure::of_stream(&eyre::eyre!("cannot start a thread: {error}")))
+        match thread {
+            Ok(thread) => Ok(Attempt { outcome, thread: Some(thread) }),
+            Err(error) => Err(Failure::of_stream(&eyre::eyre!("cannot start a thread: {error}"))),
+        }
     }
 
     fn log_failure(&mut self, now: Instant) {
         self.status.state = State::Failed;
         self.status.error = Some(self.failing.sentence().to_owned());
+        let tries = if self.failing.passes() { ", and tries again every second" } else { "" };
         if let Some(sentence) = self.failing.line(now) {
             self.log.error(&format!(
-                "{sentence}. Until this is corrected, the node takes and drops its messages; the graph is not affected"
+                "{sentence}. Until this is corrected, the node takes and drops its messages{tries}; the rest of the graph \
+                 runs"
             ));
         }
     }
@@ -201,14 +233,4 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
 /// The line about a change of settings that is refused.
 pub fn refused_change(reason: &str) -> String {
     format!("settings refused, nothing changed: {reason}")
-}
-
-fn outcome<T>(attempt: &Attempt<T>) -> Option<Result<T, Failure>> {
-    match attempt.try_recv() {
-        Ok(outcome) => Some(outcome),
-        Err(TryRecvError::Empty) => None,
-        Err(TryRecvError::Disconnected) => {
-            Some(Err(Failure::of_stream(&eyre::eyre!("the attempt to open the stream ended without a result"))))
-        }
-    }
 }

@@ -67,12 +67,14 @@ pub fn main() -> eyre::Result<()> {
         process::exit(i32::from(has_failed));
     });
     if let Some(surroundings) = &early {
+        // A signal that comes while the stream is being opened waits for this lock, so that it finds the stream.
+        let mut place = opened.lock().unwrap_or_else(PoisonError::into_inner);
         let early = Opened::open_unless(failure, surroundings);
         if let Err(error) = &termination {
             early.log.warn(&format!("a signal will end this node without closing its stream: {error}"));
         }
         early.check_required()?;
-        *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(early);
+        *place = Some(early);
     }
     let joined = join(name.as_deref());
     if joined.is_err() {
@@ -81,9 +83,10 @@ pub fn main() -> eyre::Result<()> {
     }
     let (node, events) = joined?;
     if early.is_none() {
+        let mut place = opened.lock().unwrap_or_else(PoisonError::into_inner);
         let late = Opened::open(&Surroundings::of_node(&node));
         late.check_required()?;
-        *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(late);
+        *place = Some(late);
     }
     let stopper = Stopper::default();
     let signalled = stopper.clone();

@@ -51,7 +51,7 @@ fn a_ring_in_seconds_for_a_source_without_a_rate_has_the_measured_length_and_eve
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn shapes_that_change_with_every_message_are_refused_after_three_with_a_hint_at_settings() {
     let stage = Stage::new("varying");
-    let (mut reader, mut dora) = staying(&stage, "lengths", &["BUF_FRAMES: 100"]);
+    let (mut reader, mut dora) = staying(&stage, "lengths", &["BUF_FRAMES: 100", "RUST_LOG: debug"]);
     dora.wait_for_line("refused=9").unwrap();
     // A generation of a single message may end before the reader reaches it. Then the reader counts it as lost.
     for message in messages(&mut reader, 3) {
@@ -64,8 +64,8 @@ fn shapes_that_change_with_every_message_are_refused_after_three_with_a_hint_at_
     let refusal = dora.line("SHAPE").unwrap_or_else(|| panic!("no refusal in\n{}", dora.log()));
     assert!(refusal.contains("FRAMES") && refusal.contains("data"), "{refusal}");
     stop(&mut dora);
-    assert_last_status(&dora, "frames=3");
-    assert_last_status(&dora, "refused=9");
+    assert_total(&dora, "frames=3");
+    assert_total(&dora, "refused=9");
 }
 
 #[test]
@@ -75,21 +75,21 @@ fn messages_missing_in_the_sources_sequence_are_counted_as_gaps() {
     let (received, mut dora) = in_step(&stage, "gaps", &["BUF_FRAMES: 100"]);
     dora.succeed().unwrap();
     assert_eq!(received.len(), 6);
-    assert_last_status(&dora, "gaps=4");
+    assert_total(&dora, "gaps=4");
 }
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn with_on_change_skip_the_first_format_stays_and_messages_in_others_are_counted() {
     let stage = Stage::new("change-skip");
-    let (mut reader, mut dora) = staying(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: skip"]);
+    let (mut reader, mut dora) = staying(&stage, "changes", &["BUF_FRAMES: 400", "ON_CHANGE: skip", "RUST_LOG: debug"]);
     let received = messages(&mut reader, FRAMES * REPEATS as u64);
     assert_eq!(received.len(), REPEATS);
     assert!(received.iter().all(|message| message.info.generation == 0));
     dora.wait_for_line("refused=12").unwrap();
     stop(&mut dora);
     assert_eq!(messages_until_closed(&mut reader).len(), 0);
-    assert_last_status(&dora, "refused=12");
+    assert_total(&dora, "refused=12");
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn bytes_of(script: &str, index: usize) -> Vec<u8> {
     script::messages(script).unwrap()[index].data.to_data().buffers()[0].as_slice().to_vec()
 }
 
-fn assert_last_status(dora: &LoggedProcess, counter: &str) {
+fn assert_total(dora: &LoggedProcess, counter: &str) {
     let log = dora.log();
-    let last = log.lines().rfind(|line| line.contains("status stream=")).expect("a last status");
+    let last = log.lines().rfind(|line| line.contains("end stream=")).expect("a line with the totals");
     assert!(last.split_whitespace().any(|word| word == counter), "{counter} is not in {last}");
 }

@@ -39,7 +39,7 @@ fn a_stream_without_room_because_a_reader_holds_the_old_ring_goes_on_when_the_re
     let mut graph = run_in(&stage, "128m", &graph, script);
     graph.succeed().unwrap();
     let log = graph.log();
-    let last = log.lines().rfind(|line| line.contains("status stream=")).expect("a last status");
+    let last = log.lines().rfind(|line| line.contains("end stream=")).expect("a line with the totals");
     let counter = |name: &str| -> u64 {
         let word = last.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         word.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {last}"))

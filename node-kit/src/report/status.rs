@@ -83,7 +83,7 @@ impl Status {
     /// Every counter by name, for the log.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![
-            ("stream", self.stream.clone()),
+            ("stream", if self.stream.is_empty() { "none".to_owned() } else { self.stream.clone() }),
             ("state", self.state.name().to_owned()),
             ("generation", self.generation.map_or_else(|| "none".to_owned(), |generation| generation.to_string())),
             ("frames", self.frames.to_string()),
@@ -99,9 +99,10 @@ impl Status {
         fields
     }
 
-    /// The counters at the node's end, for the log: without the throughput of its last second.
+    /// The counters at the node's end, for the log: without the throughput of its last second, and without the error, which
+    /// the log has already.
     pub fn totals(&self) -> Vec<(&'static str, String)> {
-        self.fields().into_iter().filter(|(name, _)| *name != "bytes_per_second").collect()
+        self.fields().into_iter().filter(|(name, _)| !["bytes_per_second", "error"].contains(name)).collect()
     }
 
     /// A struct of one row, for the output `status`. `generation` is null before the first ring, `error` unless

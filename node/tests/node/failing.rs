@@ -49,7 +49,7 @@ fn a_sink_with_wrong_settings_takes_and_counts_its_messages_reports_why_and_fail
     let opened = failed(&[("SHMEM_NAME", &name), ("BUFDUR", "2")], "nearest known key is BUF_DUR");
     let (ended, outputs) = play(opened, (0..20).map(|i| signal(10 * i, 10)).collect());
     let error = format!("{:#}", ended.unwrap_err());
-    assert!(error.contains("still failed") && error.contains("BUFDUR"), "{error}");
+    assert!(error.contains("has not recovered") && error.contains("BUFDUR"), "{error}");
     let status = last_status(&outputs);
     assert_eq!((&status["state"], &status["refused"]), (&json!("failed"), &json!(20)));
     assert!(status["error"].as_str().unwrap().contains("BUFDUR"), "{status}");
@@ -101,6 +101,6 @@ fn a_signal_ends_a_sink_that_has_failed() {
     let stopper = Stopper::default();
     stopper.stop();
     let (ended, outputs) = play_until(opened, (0..10_000).map(|i| signal(i, 1)).collect(), stopper);
-    assert!(ended.unwrap_err().to_string().contains("still failed"));
+    assert!(ended.unwrap_err().to_string().contains("has not recovered"));
     assert_eq!(last_status(&outputs)["state"], json!("failed"));
 }
