@@ -1,8 +1,7 @@
 //! A sink that cannot work: what it does until it can.
 
-use std::path::PathBuf;
-
-use dora_shm_ring::{SHM_DIR, Writer, WriterOptions, shorten};
+use dora_shm_ring::{Writer, WriterOptions};
+use dora_shm_testkit::segments;
 
 use super::*;
 
@@ -88,7 +87,7 @@ fn another_name_helps_a_sink_whose_stream_a_live_writer_keeps() {
 fn a_header_that_cannot_be_made_is_made_once_that_is_possible() {
     let name = stream_name("no-header");
     // A folder has the name of the header's anchor.
-    let obstacle = PathBuf::from(format!("{SHM_DIR}/{}.anchor", shorten(&name)));
+    let obstacle = segments::anchor(&segments::header(&name));
     std::fs::create_dir(&obstacle).unwrap();
     let opened = failed(&[("SHMEM_NAME", &name)], "taken by something else");
     std::fs::remove_dir(&obstacle).unwrap();
