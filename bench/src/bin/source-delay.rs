@@ -206,7 +206,7 @@ fn locked(sends: &Mutex<Sends>) -> MutexGuard<'_, Sends> {
 /// The sink itself. Writes its process ID at the first message.
 fn sink(slow: bool, pid_file: &Path) -> eyre::Result<()> {
     let surroundings = Surroundings::before_init()?.ok_or_eyre("not started by dora")?;
-    let opened = Opened::open(&surroundings)?;
+    let opened = Opened::open(&surroundings);
     let (node, events) = DoraNode::init_from_env()?;
     let mut first = true;
     dora_shm_sink::run_observed(node, events, opened, Stopper::default(), |event| {
