@@ -111,7 +111,7 @@ impl Fresh<'_> {
     fn facts(&self, history: &History) -> Result<Option<Facts>, Reason> {
         let Some(payload) = Payload::new(self.array, &self.settings.fields)? else { return Ok(None) };
         let siblings = SiblingColumns::read(&payload, self.array).to_owned();
-        let mut hints = Hints::read(self.parameters)?;
+        let mut hints = Hints::read(self.parameters, self.settings)?;
         siblings.complete(&mut hints);
         if self.settings.shape.is_none() && hints.shape.is_none() {
             hints.check_channels(self.parameters)?;

@@ -7,6 +7,7 @@ use crate::params::keys::{
     self, AXIS_OFFSET, CHANNELS, DIMS, DTYPE, ENCODING, HEIGHT, SAMPLE_RATE, SEQUENCE, SHAPE, STREAM_DIM, WIDTH,
 };
 use crate::refusal::Reason;
+use crate::settings::MessageSettings;
 
 /// Send time of a message, in nanoseconds since the Unix epoch.
 pub fn send_ns(metadata: &Metadata) -> i64 {
@@ -30,17 +31,23 @@ pub(crate) struct Hints {
 
 impl Hints {
     /// # Errors
-    /// [`Reason::Parameter`] for a value that cannot be understood. `width`, `height` and `encoding` are never an
-    /// error, because they may describe another array; `channels` is checked by [`Hints::check_channels`].
-    pub(crate) fn read(parameters: &MetadataParameters) -> Result<Self, Reason> {
+    /// [`Reason::Parameter`] for a value that cannot be understood, unless a setting replaces it. `width`, `height` and
+    /// `encoding` are never an error, because they may describe another array; `channels` is checked by
+    /// [`Hints::check_channels`].
+    pub(crate) fn read(parameters: &MetadataParameters, settings: &MessageSettings) -> Result<Self, Reason> {
         let count = |key| parameters.get(key).and_then(integer).and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0);
+        let rate = |value: &Parameter| float(value).filter(|rate| rate.is_finite() && *rate >= 0.0);
         Ok(Self {
-            shape: read(parameters, SHAPE, "a list of integers, each 0 or more", shape)?,
-            dims: read(parameters, DIMS, "a list of names", strings)?,
-            stream_dim: read(parameters, STREAM_DIM, "the name of a dim", string)?,
-            sample_rate_hz: read(parameters, SAMPLE_RATE, "a number of Hz, finite and 0 or more", |value| {
-                float(value).filter(|rate| rate.is_finite() && *rate >= 0.0)
-            })?,
+            shape: replaced(
+                settings.shape.is_some(),
+                read(parameters, SHAPE, "a list of integers, each 0 or more", shape),
+            )?,
+            dims: replaced(settings.dims.is_some(), read(parameters, DIMS, "a list of names", strings))?,
+            stream_dim: replaced(settings.axis.is_some(), read(parameters, STREAM_DIM, "the name of a dim", string))?,
+            sample_rate_hz: replaced(
+                settings.sample_rate_hz.is_some(),
+                read(parameters, SAMPLE_RATE, "a number of Hz, finite and 0 or more", rate),
+            )?,
             channels: count(CHANNELS),
             width: count(WIDTH),
             height: count(HEIGHT),
@@ -95,6 +102,11 @@ fn read<T>(
 ) -> Result<Option<T>, Reason> {
     let Some(value) = parameters.get(key) else { return Ok(None) };
     read(value).map(Some).ok_or_else(|| unreadable(key, value, expected))
+}
+
+/// What was read; `None` instead of an error if a setting `is_set` that replaces the parameter.
+fn replaced<T>(is_set: bool, read: Result<Option<T>, Reason>) -> Result<Option<T>, Reason> {
+    if is_set { Ok(read.unwrap_or(None)) } else { read }
 }
 
 pub(crate) fn integer(value: &Parameter) -> Option<i64> {
@@ -180,22 +192,26 @@ mod tests {
         MetadataParameters::from([(key.to_owned(), value)])
     }
 
+    fn hints(parameters: &MetadataParameters) -> Result<Hints, Reason> {
+        Hints::read(parameters, &MessageSettings::default())
+    }
+
     fn text(text: &str) -> Parameter {
         Parameter::String(text.to_owned())
     }
 
     #[test]
     fn numbers_that_arrive_as_strings_are_read() {
-        assert_eq!(Hints::read(&parameters(WIDTH, text("7"))).unwrap().width, Some(7));
-        assert_eq!(Hints::read(&parameters(WIDTH, text("7.0"))).unwrap().width, Some(7));
-        assert_eq!(Hints::read(&parameters(SAMPLE_RATE, text(" 1e3 "))).unwrap().sample_rate_hz, Some(1000.0));
+        assert_eq!(hints(&parameters(WIDTH, text("7"))).unwrap().width, Some(7));
+        assert_eq!(hints(&parameters(WIDTH, text("7.0"))).unwrap().width, Some(7));
+        assert_eq!(hints(&parameters(SAMPLE_RATE, text(" 1e3 "))).unwrap().sample_rate_hz, Some(1000.0));
         assert_eq!(axis_offset(&parameters(AXIS_OFFSET, text("-0.5"))).unwrap(), Some(-0.5));
         assert_eq!(sequence(&parameters(SEQUENCE, text("12"))), Some(12));
         for shape in [text("[2, 3]"), text("(2, 3)"), text("2,3"), Parameter::ListString(vec!["2".into(), "3".into()])]
         {
-            assert_eq!(Hints::read(&parameters(SHAPE, shape)).unwrap().shape, Some(vec![2, 3]));
+            assert_eq!(hints(&parameters(SHAPE, shape)).unwrap().shape, Some(vec![2, 3]));
         }
-        let dims = Hints::read(&parameters(DIMS, text("['time', 'ch']"))).unwrap().dims;
+        let dims = hints(&parameters(DIMS, text("['time', 'ch']"))).unwrap().dims;
         assert_eq!(dims, Some(vec!["time".to_owned(), "ch".to_owned()]));
     }
 
@@ -210,7 +226,7 @@ mod tests {
             (SAMPLE_RATE, Parameter::Integer(-1), "-1"),
             (STREAM_DIM, Parameter::Integer(0), "Integer(0)"),
         ] {
-            let reason = Hints::read(&parameters(key, value)).unwrap_err().to_string();
+            let reason = hints(&parameters(key, value)).unwrap_err().to_string();
             assert!(reason.contains(key) && reason.contains(found), "{reason}");
         }
         assert!(dtype(&parameters(DTYPE, text("complex64"))).unwrap_err().to_string().contains("DTYPE"));
@@ -221,8 +237,8 @@ mod tests {
     #[test]
     fn parameters_that_may_describe_another_array_are_never_refused() {
         for value in [text("wide"), Parameter::Bool(true), Parameter::Integer(-3), Parameter::Integer(0)] {
-            assert_eq!(Hints::read(&parameters(WIDTH, value)).unwrap().width, None);
+            assert_eq!(hints(&parameters(WIDTH, value)).unwrap().width, None);
         }
-        assert_eq!(Hints::read(&parameters(ENCODING, Parameter::Integer(3))).unwrap().encoding, None);
+        assert_eq!(hints(&parameters(ENCODING, Parameter::Integer(3))).unwrap().encoding, None);
     }
 }
