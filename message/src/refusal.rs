@@ -196,6 +196,20 @@ pub enum Reason {
         /// The parameter `dims`.
         dims: Vec<String>,
     },
+    /// `SHAPE` has the width of a picture before its height.
+    #[error(
+        "SHAPE is {shape:?}, but the message states width {width} and height {height}, and the rows of a picture come \
+         first; set SHAPE to {}, or, if the columns do come first, set DIMS as well",
+        height_first(shape, *width, *height)
+    )]
+    Transposed {
+        /// The setting `SHAPE`.
+        shape: Vec<u64>,
+        /// The parameter or column `width`.
+        width: u64,
+        /// The parameter or column `height`.
+        height: u64,
+    },
     /// Samples that are not whole frames.
     #[error(
         "{samples} samples are not a whole number of frames of {channels} channels; correct `channels`, or set SHAPE"
@@ -304,6 +318,18 @@ fn correct(origin: &str) -> &'static str {
         "the parameter `shape`" => "fix the source, or set SHAPE",
         _ => "set SHAPE to the shape of one frame (FRAMES: rows when a message holds several)",
     }
+}
+
+/// `shape` with the first `width` and the `height` after it exchanged, as the setting is written.
+fn height_first(shape: &[u64], width: u64, height: u64) -> String {
+    let mut shape = shape.to_vec();
+    let first = shape.iter().position(|&dim| dim == width);
+    let second = first.and_then(|first| Some(first + 1 + shape[first + 1..].iter().position(|&dim| dim == height)?));
+    if let (Some(first), Some(second)) = (first, second) {
+        shape.swap(first, second);
+    }
+    let dims: Vec<String> = shape.iter().map(u64::to_string).collect();
+    dims.join(",")
 }
 
 fn place(path: &str) -> String {

@@ -13,7 +13,8 @@ pub struct MessageSettings {
     /// `SHAPE`: shape of one frame, without the buffered axis; each dimension at least 1, `[]` is one sample. It
     /// overrides the source's `shape`. The source's `dims` then only name dims: those of the message if there is one
     /// more than the frame has and one of them is the buffered axis, else those of the frame. The source's rate applies
-    /// if its frames are the same.
+    /// if its frames are the same. A shape that has the source's `width` before its `height` is refused, unless `dims`
+    /// is set.
     pub shape: Option<Vec<u64>>,
     /// `DIMS`: a name for each dimension of the message, in the message's order; or, when the buffered axis is not
     /// among them, for each dimension of a frame.

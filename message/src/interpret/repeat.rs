@@ -64,6 +64,6 @@ impl Form {
     #[inline]
     fn has_siblings(&self, array: &dyn Array, history: &History) -> bool {
         SiblingColumns::read(&self.payload, array)
-            .are(&self.siblings, |name| self.sizes.give_shape() || history.columns.is_static(name))
+            .are(&self.siblings, |name| self.sizes.matters(name) || history.columns.is_static(name))
     }
 }

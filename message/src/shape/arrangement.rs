@@ -177,6 +177,7 @@ impl Evidence<'_> {
         if unit == 0 || !samples.is_multiple_of(unit) {
             return Err(misfit());
         }
+        self.check_size(frame)?;
         let count = samples / unit;
         let wanted = self.wanted_axis();
         let given = self.given_names();
@@ -227,6 +228,26 @@ impl Evidence<'_> {
             axis = Some(0);
         }
         Ok(Arrangement { shape, dims, axis, buffered, has_source_rate: !is_inside })
+    }
+
+    /// # Errors
+    /// [`Reason::Transposed`] if `frame`, which is from `SHAPE`, is a picture with the width of the metadata before their
+    /// height. With `DIMS` the user has named the dims, so the order is intended.
+    fn check_size(&self, frame: &[u64]) -> Result<(), Reason> {
+        /// Most samples per pixel. If there are more, width and height describe another array.
+        const MOST_COLOURS: u64 = 4;
+        let (Some(width), Some(height)) = (self.hints.width, self.hints.height) else { return Ok(()) };
+        let comes_before = |first: u64, second: u64| {
+            let first = frame.iter().position(|&dim| dim == first);
+            first.is_some_and(|first| frame[first + 1..].contains(&second))
+        };
+        let is_swapped = comes_before(width, height) && !comes_before(height, width);
+        // The product of a frame's dims has been checked. That of two of them is not larger.
+        let is_picture = || frame.iter().product::<u64>() / (width * height) <= MOST_COLOURS;
+        if self.settings.dims.is_none() && is_swapped && is_picture() {
+            return Err(Reason::Transposed { shape: frame.to_vec(), width, height });
+        }
+        Ok(())
     }
 
     /// Whether the source's number of frames along its axis equals that of `shape`, which comes from `SHAPE`, along

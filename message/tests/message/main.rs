@@ -2,6 +2,7 @@
 
 mod conversions;
 mod emitters;
+mod hints;
 mod meaning;
 mod nulls;
 mod pictures;

@@ -160,7 +160,7 @@ pub(super) const TABLE: &[Entry<SinkSettings>] = &[
         setting.float("Hz, 0 (irregular or unknown) or more", |rate| rate >= 0.0).map(Some)
     }),
     entry!("SHAPE", message.shape, Generation, |setting| {
-        let expected = "the shape of a frame, such as 480,640,3 (at most 8 numbers, each at least 1)";
+        let expected = "the shape of a frame, such as 480,640,3 (at most 8 numbers, each at least 1; none for a scalar)";
         setting.sizes(expected, dora_shm_ring::internal::MAX_RANK).map(Some)
     }),
     entry!("DIMS", message.dims, Generation, |setting| {

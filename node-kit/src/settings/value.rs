@@ -63,7 +63,7 @@ impl Setting<'_> {
         count.ok_or_else(|| self.bad(expected))
     }
 
-    /// `[480, 640, 3]`, `480,640,3`, or one number: whole numbers, each at least 1.
+    /// `[480, 640, 3]`, `480,640,3`, or one number: whole numbers, each at least 1. `[]` and an empty text have none.
     pub fn sizes(&self, expected: &str, longest: usize) -> Result<Vec<u64>> {
         let items = self.items().filter(|items| items.len() <= longest);
         let sizes = items.and_then(|items| items.iter().map(whole).collect::<Option<Vec<_>>>());
@@ -102,6 +102,7 @@ impl Setting<'_> {
 
     fn items(&self) -> Option<Vec<Value>> {
         match self.parsed() {
+            Value::Null if self.value.as_str().is_some_and(|text| text.trim().is_empty()) => Some(Vec::new()),
             Value::Sequence(items) => Some(items.iter().map(parse).collect()),
             Value::String(text) => Some(text.split(',').map(|item| parse(&Value::String(item.to_owned()))).collect()),
             Value::Number(number) => Some(vec![Value::Number(number)]),
@@ -177,7 +178,12 @@ mod tests {
             (text("[]"), Some(vec![])),
             (yaml("[480, 640]"), Some(vec![480, 640])),
             (yaml("7"), Some(vec![7])),
-            (text(""), None),
+            (yaml("[]"), Some(vec![])),
+            (text(""), Some(vec![])),
+            (text(" "), Some(vec![])),
+            (text("null"), None),
+            (text("~"), None),
+            (Value::Null, None),
             (text("480,,3"), None),
             (text("0,3"), None),
             (text("-1"), None),
@@ -200,6 +206,7 @@ mod tests {
             (text("time,time"), None),
             (text("time,"), None),
             (text("[]"), None),
+            (text(""), None),
             (text("1,2"), None),
         ] {
             let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
