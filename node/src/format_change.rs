@@ -12,6 +12,10 @@ const SINGLES: u32 = 3;
 /// Number of consecutive messages of one new format that begin a generation even if the messages vary.
 const STEADY: u64 = 8;
 
+/// Number of consecutive messages of one frame shape with which a source is taken again whose frame shape varied. It is
+/// more than [`STEADY`], because a source whose lengths vary often sends some messages of one length by chance.
+const STEADY_SHAPE: u64 = 64;
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -21,6 +25,9 @@ pub enum Verdict {
     Skip,
     /// Refuse the message: the format keeps changing.
     Varying,
+    /// Refuse the source: the shape of the frames keeps changing, so this message and the following ones are refused,
+    /// even if they fit the ring. Otherwise readers would get the messages of one length, as if there were no others.
+    RefuseSource,
     /// End the node.
     Stop,
 }
@@ -34,6 +41,8 @@ pub struct Changes {
     messages: u64,
     /// The messages of the source vary. This stays true while formats alternate, even if some messages fit the ring.
     varying: bool,
+    /// Why the source is refused.
+    source_refused: Option<String>,
 }
 
 impl Changes {
@@ -48,9 +57,31 @@ impl Changes {
         self.messages = self.messages.saturating_add(1);
     }
 
+    /// Why to refuse a message of a source that is refused. `in_a_row`: it is the `in_a_row`th consecutive message of
+    /// exactly its format; 0 if it is empty. `None`: the source is not refused, or is taken again from this message on.
+    pub fn refusal_of_source(&mut self, on_change: OnChange, in_a_row: u64) -> Option<&str> {
+        if on_change != OnChange::Generation || in_a_row >= STEADY_SHAPE {
+            self.source_refused = None;
+        }
+        self.source_refused.as_deref()
+    }
+
+    /// Whether the source is refused.
+    pub fn refuses_source(&self) -> bool {
+        self.source_refused.is_some()
+    }
+
+    /// The source is refused because of messages of these two formats. Returns the reason.
+    pub fn refuse_source(&mut self, before: Option<&Plan>, now: &Plan) -> String {
+        self.singles = 0;
+        self.messages = 0;
+        self.varying = false;
+        self.source_refused.insert(varying_shape(before, now)).clone()
+    }
+
     /// What to do with a message of a different format, which is the `in_a_row`th consecutive message of exactly that
-    /// format.
-    pub fn verdict(&mut self, on_change: OnChange, in_a_row: u64) -> Verdict {
+    /// format. `in_shape`: it differs in the shape of the frames, and not in their type.
+    pub fn verdict(&mut self, on_change: OnChange, in_a_row: u64, in_shape: bool) -> Verdict {
         match on_change {
             OnChange::Skip => return Verdict::Skip,
             OnChange::Stop => return Verdict::Stop,
@@ -58,6 +89,9 @@ impl Changes {
         }
         let singles = if self.messages == 1 { self.singles + 1 } else { 0 };
         self.varying |= singles >= SINGLES;
+        if self.varying && in_shape {
+            return Verdict::RefuseSource;
+        }
         if self.varying && in_a_row < STEADY {
             return Verdict::Varying;
         }
@@ -80,17 +114,17 @@ pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
     }
 }
 
+/// Whether the messages differ in the shape of their frames, and not in their type.
+pub fn differ_in_shape(before: Option<&Plan>, now: &Plan) -> bool {
+    before.is_some_and(|before| before.dtype() == now.dtype() && before.frame_shape() != now.frame_shape())
+}
+
 /// The reason for refusing messages whose format keeps changing. It contains no figures, so that all these refusals
 /// share one reason.
 pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
     let differs = |differ: fn(&Plan, &Plan) -> bool| before.is_some_and(|before| differ(before, now));
     let (what, help) = if differs(|a, b| a.dtype() != b.dtype()) {
         ("type", "send messages of one type, or give each type its own sink")
-    } else if differs(|a, b| a.frame_shape() != b.frame_shape()) {
-        (
-            "frame shape",
-            "if each message holds a varying number of frames, set FRAMES: rows and SHAPE to the shape of one frame",
-        )
     } else if differs(|a, b| a.rate_hz() != b.rate_hz()) {
         ("sample rate", "set SAMPLE_RATE to the rate that is meant")
     } else {
@@ -99,8 +133,37 @@ pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
     format!("the {what} of the messages keeps changing (three generations had a single message each); {help}")
 }
 
+/// The reason for refusing a source whose messages have frames of varying shape. It does not depend on the message that
+/// is refused, so that all these refusals share one reason.
+fn varying_shape(before: Option<&Plan>, now: &Plan) -> String {
+    let are_vectors = before.is_some_and(|before| before.frame_shape().len() == 1) && now.frame_shape().len() == 1;
+    let (what, help) = if are_vectors {
+        (
+            "length",
+            "if their number of frames varies, set FRAMES: rows and SHAPE to the shape of one frame (SHAPE: \"\" if each \
+             number is a frame)",
+        )
+    } else {
+        (
+            "frame shape",
+            "if their number of frames varies, set FRAMES: rows and SHAPE to the shape of one frame; otherwise, give each \
+             shape its own sink",
+        )
+    };
+    format!(
+        "the {what} of the messages keeps changing (three generations had a single message each), so all of them are \
+         refused until {STEADY_SHAPE} consecutive ones share a {what}; {help}"
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float32Array};
+    use dora_node_api::{MetadataParameters, Parameter};
+    use dora_shm_message::{Interpreter, MessageSettings};
+
     use super::*;
 
     /// Begins a generation and writes this many messages into it.
@@ -113,22 +176,22 @@ mod tests {
     fn the_user_decides_what_a_change_does() {
         let mut changes = Changes::default();
         generation(&mut changes, 5);
-        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
-        assert_eq!(changes.verdict(OnChange::Skip, 1), Verdict::Skip);
-        assert_eq!(changes.verdict(OnChange::Stop, 1), Verdict::Stop);
+        assert_eq!(changes.verdict(OnChange::Generation, 1, false), Verdict::Begin);
+        assert_eq!(changes.verdict(OnChange::Skip, 1, false), Verdict::Skip);
+        assert_eq!(changes.verdict(OnChange::Stop, 1, false), Verdict::Stop);
     }
 
     #[test]
     fn after_three_generations_of_a_single_message_further_formats_are_refused() {
         let mut changes = Changes::default();
         for _ in 0..3 {
-            assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+            assert_eq!(changes.verdict(OnChange::Generation, 1, false), Verdict::Begin);
             generation(&mut changes, 1);
         }
-        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Varying);
+        assert_eq!(changes.verdict(OnChange::Generation, 1, false), Verdict::Varying);
         // If two formats alternate, every other message fits the last generation.
         changes.written();
-        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Varying);
+        assert_eq!(changes.verdict(OnChange::Generation, 1, false), Verdict::Varying);
     }
 
     #[test]
@@ -139,16 +202,71 @@ mod tests {
         generation(&mut changes, 2);
         generation(&mut changes, 1);
         generation(&mut changes, 1);
-        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+        assert_eq!(changes.verdict(OnChange::Generation, 1, false), Verdict::Begin);
     }
 
     #[test]
     fn a_format_that_stays_begins_a_generation() {
         let mut changes = Changes::default();
         (0..3).for_each(|_| generation(&mut changes, 1));
-        assert_eq!(changes.verdict(OnChange::Generation, STEADY - 1), Verdict::Varying);
-        assert_eq!(changes.verdict(OnChange::Generation, STEADY), Verdict::Begin);
+        assert_eq!(changes.verdict(OnChange::Generation, STEADY - 1, false), Verdict::Varying);
+        assert_eq!(changes.verdict(OnChange::Generation, STEADY, false), Verdict::Begin);
         generation(&mut changes, 20);
-        assert_eq!(changes.verdict(OnChange::Generation, 1), Verdict::Begin);
+        assert_eq!(changes.verdict(OnChange::Generation, 1, false), Verdict::Begin);
+    }
+
+    #[test]
+    fn after_three_generations_of_a_single_message_a_source_of_varying_shape_is_refused_whatever_comes() {
+        let mut changes = Changes::default();
+        for _ in 0..SINGLES {
+            assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::Begin);
+            generation(&mut changes, 1);
+        }
+        assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::RefuseSource);
+        let reason = changes.refuse_source(Some(&plan(&[3])), &plan(&[4]));
+        for in_a_row in [1, 2, 1, 0, STEADY, STEADY_SHAPE - 1] {
+            assert_eq!(changes.refusal_of_source(OnChange::Generation, in_a_row), Some(&*reason), "{in_a_row}");
+        }
+        assert_eq!(changes.refusal_of_source(OnChange::Generation, STEADY_SHAPE), None);
+        assert!(!changes.refuses_source());
+    }
+
+    #[test]
+    fn a_source_that_is_taken_again_may_change_its_shape_again() {
+        let mut changes = Changes::default();
+        (0..3).for_each(|_| generation(&mut changes, 1));
+        changes.refuse_source(Some(&plan(&[3])), &plan(&[4]));
+        assert_eq!(changes.refusal_of_source(OnChange::Generation, STEADY_SHAPE), None);
+        assert_eq!(changes.verdict(OnChange::Generation, STEADY_SHAPE, true), Verdict::Begin);
+        generation(&mut changes, 1);
+        assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::Begin);
+    }
+
+    #[test]
+    fn another_on_change_ends_the_refusal_of_a_source() {
+        let mut changes = Changes::default();
+        changes.refuse_source(Some(&plan(&[3])), &plan(&[4]));
+        assert_eq!(changes.refusal_of_source(OnChange::Skip, 1), None);
+        assert!(!changes.refuses_source());
+    }
+
+    #[test]
+    fn the_reason_names_the_settings_that_help() {
+        let reason = varying_shape(Some(&plan(&[3])), &plan(&[4]));
+        for part in ["length", "FRAMES: rows", "SHAPE: \"\"", "64 consecutive"] {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+        assert!(varying_shape(Some(&plan(&[3, 2])), &plan(&[4, 2])).contains("frame shape"));
+        assert!(differ_in_shape(Some(&plan(&[3])), &plan(&[4])));
+        assert!(!differ_in_shape(Some(&plan(&[3])), &plan(&[3])) && !differ_in_shape(None, &plan(&[3])));
+    }
+
+    /// The plan of messages that are one frame of this shape.
+    fn plan(shape: &[i64]) -> Arc<Plan> {
+        let array: ArrayRef = Arc::new(Float32Array::from(vec![0.0; shape.iter().product::<i64>() as usize]));
+        let parameters = MetadataParameters::from([("shape".to_owned(), Parameter::ListInt(shape.to_vec()))]);
+        let mut interpreter = Interpreter::new("data", MessageSettings::default());
+        let chunk = interpreter.interpret(&array, &parameters, 0).unwrap();
+        chunk.plan().unwrap().clone()
     }
 }

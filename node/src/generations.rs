@@ -11,7 +11,7 @@ use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::{Length, OnChange, SinkSettings};
 use dora_shm_ring::Format;
 
-use crate::format_change::{Changes, Verdict, difference, varying};
+use crate::format_change::{Changes, Verdict, differ_in_shape, difference, varying};
 use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 
 /// How long to wait before trying again to make a ring that could not be made: each attempt to reserve its pages takes
@@ -84,7 +84,7 @@ pub struct Generations {
     faster_hz: Option<f64>,
     /// The largest chunk that the current ring is to hold twice, or that is known to be too large for that.
     largest_chunk: u64,
-    /// The plan that last did not fit, and the number of consecutive messages that had it.
+    /// The plan of the last message that was refused for its format, and the number of consecutive messages that had it.
     misfit: Option<(Arc<Plan>, u64)>,
     no_room: Option<NoRoom>,
 }
@@ -110,6 +110,11 @@ impl Generations {
 
     /// Decides about a message of `frames` frames.
     pub fn decide(&mut self, plan: &Arc<Plan>, frames: u64, settings: &SinkSettings) -> Decision {
+        if self.changes.refuses_source()
+            && let Some(reason) = self.refusal_of_source(plan, frames, settings)
+        {
+            return Decision::Refuse(reason);
+        }
         let Some(current) = &self.current else { return self.first(plan, frames, settings) };
         let is_as_before = Arc::ptr_eq(current, plan) && self.faster_hz.is_none();
         // An empty message never changes the format.
@@ -124,12 +129,20 @@ impl Generations {
         }
         let in_a_row = self.in_a_row(plan);
         let before = self.current.as_deref();
-        match self.changes.verdict(settings.on_change, in_a_row) {
+        match self.changes.verdict(settings.on_change, in_a_row, differ_in_shape(before, plan)) {
             Verdict::Begin => self.first(plan, frames, settings),
+            Verdict::RefuseSource => Decision::Refuse(self.changes.refuse_source(before, plan)),
             Verdict::Skip => Decision::Refuse(format!("ON_CHANGE: skip: {}", difference(before, plan))),
             Verdict::Varying => Decision::Refuse(varying(before, plan)),
             Verdict::Stop => Decision::End(format!("ON_CHANGE: stop: {}", difference(before, plan))),
         }
+    }
+
+    /// Why to refuse a message of a source that is refused. `None`: it is taken again.
+    fn refusal_of_source(&mut self, plan: &Arc<Plan>, frames: u64, settings: &SinkSettings) -> Option<String> {
+        // An empty message neither continues nor ends a run of messages of one format.
+        let in_a_row = if frames == 0 { 0 } else { self.in_a_row(plan) };
+        self.changes.refusal_of_source(settings.on_change, in_a_row).map(str::to_owned)
     }
 
     /// Decides about a message that begins a generation.
@@ -194,7 +207,7 @@ impl Generations {
         (longer.format.frames() > before).then_some(Longer { ring: longer, as_before, why: Why::Chunk(frames) })
     }
 
-    /// The number of consecutive messages with this new format, this one included.
+    /// The number of consecutive messages with this format, this one included.
     fn in_a_row(&mut self, plan: &Arc<Plan>) -> u64 {
         let before = match &self.misfit {
             Some((misfit, times)) if misfit.same_generation(plan) => *times,
@@ -380,6 +393,77 @@ mod tests {
             };
             assert_eq!(found, expected);
         }
+    }
+
+    /// The plan of flat vectors of `length` numbers, of which each is a frame.
+    fn vector(length: usize) -> Arc<Plan> {
+        let array: ArrayRef = Arc::new(Float32Array::from(vec![0.0; length]));
+        let mut interpreter = Interpreter::new("data", MessageSettings::default());
+        let none = MetadataParameters::new();
+        let chunk = interpreter.interpret(&array, &none, 0).unwrap();
+        chunk.plan().unwrap().clone()
+    }
+
+    /// A source of vectors whose length varies, which has just been refused. The ring holds vectors of five numbers.
+    fn refused_source(settings: &SinkSettings) -> Generations {
+        let mut generations = Generations::default();
+        for length in [3, 4, 5] {
+            begun(&mut generations, &vector(length), 1, settings);
+            generations.written();
+        }
+        let refused = generations.decide(&vector(6), 1, settings);
+        assert!(matches!(&refused, Decision::Refuse(reason) if reason.contains("FRAMES: rows")), "{refused:?}");
+        generations
+    }
+
+    #[test]
+    fn a_source_of_vectors_of_varying_length_is_refused_for_one_reason_whatever_the_length() {
+        let settings = SinkSettings { length: Length::Frames(70), ..SinkSettings::default() };
+        let mut generations = refused_source(&settings);
+        let mut reasons = Vec::new();
+        for length in [5, 6, 5, 5, 3, 5, 7] {
+            let Decision::Refuse(reason) = generations.decide(&vector(length), 1, &settings) else {
+                panic!("{length} numbers were not refused")
+            };
+            reasons.push(reason);
+        }
+        let Decision::Refuse(reason) = generations.decide(&vector(5), 0, &settings) else {
+            panic!("an empty message was not refused")
+        };
+        reasons.push(reason);
+        reasons.dedup();
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+    }
+
+    #[test]
+    fn sixty_four_messages_of_one_length_end_the_refusal_of_the_source() {
+        let settings = SinkSettings { length: Length::Frames(70), ..SinkSettings::default() };
+        for (length, expected) in [(5, "the ring of before"), (9, "a new ring")] {
+            let mut generations = refused_source(&settings);
+            for number in 1..64 {
+                let refused = generations.decide(&vector(length), 1, &settings);
+                assert!(matches!(refused, Decision::Refuse(_)), "message {number}: {refused:?}");
+                // An empty message does not count.
+                assert!(matches!(generations.decide(&vector(length), 0, &settings), Decision::Refuse(_)));
+            }
+            let found = match generations.decide(&vector(length), 1, &settings) {
+                Decision::Write => "the ring of before",
+                Decision::Begin(_) => "a new ring",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn changed_settings_end_the_refusal_of_the_source() {
+        let settings = SinkSettings { length: Length::Frames(70), ..SinkSettings::default() };
+        let mut generations = refused_source(&settings);
+        generations.end_current();
+        assert!(matches!(generations.decide(&vector(6), 1, &settings), Decision::Begin(_)));
+        let mut generations = refused_source(&settings);
+        let skip = SinkSettings { on_change: OnChange::Skip, ..settings };
+        assert_eq!(generations.decide(&vector(5), 1, &skip), Decision::Write);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod conn;
 mod failing;
+mod hints;
 mod listener;
 
 use std::thread::JoinHandle;
