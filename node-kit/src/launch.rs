@@ -107,7 +107,7 @@ impl Surroundings {
         Self {
             node: node.id().to_string(),
             dataflow: node.dataflow_id().to_string(),
-            env: NodeEnv { own, process: process_env() },
+            env: NodeEnv { own, process: process_env(), is_own_in_process: false },
             min_log_level: declared.and_then(|declared| declared.min_log_level.clone()),
         }
     }
@@ -116,10 +116,12 @@ impl Surroundings {
         let config: Value = serde_yaml::from_str(config).wrap_err_with(|| format!("{NODE_CONFIG} is not YAML"))?;
         let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
         let Some(node) = text("node_id") else { bail!("{NODE_CONFIG}: expected a text `node_id`, found none") };
+        // The descriptor is that of the dataflow as it was started. A node that was added later is not in it.
         let declared =
             config.get("dataflow_descriptor").and_then(|descriptor| descriptor.get("nodes")?.as_sequence()).and_then(
                 |nodes| nodes.iter().find(|candidate| candidate.get("id").and_then(Value::as_str) == Some(&node)),
             );
+        let is_own_in_process = declared.is_none();
         let min_log_level = declared.and_then(|declared| declared.get("min_log_level")?.as_str().map(str::to_owned));
         // dora has put the values into the environment, with variables expanded.
         let own = declared
@@ -129,12 +131,8 @@ impl Surroundings {
             .filter_map(|(key, _)| key.as_str())
             .filter_map(|key| Some((key.to_owned(), process.get(key)?.clone())))
             .collect();
-        Ok(Self {
-            node,
-            dataflow: text("dataflow_id").unwrap_or_default(),
-            env: NodeEnv { own, process },
-            min_log_level,
-        })
+        let env = NodeEnv { own, process, is_own_in_process };
+        Ok(Self { node, dataflow: text("dataflow_id").unwrap_or_default(), env, min_log_level })
     }
 }
 
@@ -226,6 +224,17 @@ dataflow_descriptor:
         assert_eq!(own, [("BUF_DUR", "2"), ("SHMEM_NAME", "ada")]);
         assert_eq!(surroundings.env.process, process);
         assert_eq!(surroundings.min_log_level.as_deref(), Some("debug"));
+        assert!(!surroundings.env.is_own_in_process);
+    }
+
+    #[test]
+    fn the_env_of_a_node_that_the_descriptor_does_not_list_is_in_the_process() {
+        for descriptor in ["{nodes: [{id: source, env: {BUF_DUR: 9}}]}", "{nodes: []}", "null"] {
+            let config = format!("{{node_id: sink, dataflow_id: d, dataflow_descriptor: {descriptor}}}");
+            let process = BTreeMap::from([("SHMEM_NAME".to_owned(), "ada".to_owned())]);
+            let env = Surroundings::of_config(&config, process.clone()).unwrap().env;
+            assert_eq!(env, NodeEnv { own: BTreeMap::new(), process, is_own_in_process: true }, "{descriptor}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, UInt8Type};
 use serde_yaml::{Mapping, Value};
 
 use super::error::{Result, SettingsError};
+use super::near_miss::{guessed, nearest};
 
 /// The YAML document that a message holds: one string, or the bytes of one.
 ///
@@ -51,8 +52,21 @@ pub(super) fn key_text(key: &Value) -> String {
     }
 }
 
+/// The error for a key of a document that is none of `keys`.
+pub(super) fn unknown(written: &str, keys: &[&'static str]) -> SettingsError {
+    let meant = guessed(written, keys);
+    if !meant.is_empty() {
+        let keys = meant.iter().map(|key| key.to_ascii_lowercase()).collect();
+        return SettingsError::Guessed { found: shortened(written), keys };
+    }
+    let known: Vec<String> = keys.iter().map(|key| key.to_ascii_lowercase()).collect();
+    let candidates: Vec<&str> = known.iter().map(String::as_str).collect();
+    let nearest = nearest(written, &candidates).map(str::to_owned);
+    SettingsError::Unknown { found: shortened(written), nearest, known: known.join(", ") }
+}
+
 /// The beginning of a text, enough to recognise it.
-pub(super) fn shortened(text: &str) -> String {
+fn shortened(text: &str) -> String {
     let mut shortened: String = text.chars().take(60).collect();
     if shortened.len() < text.len() {
         shortened.push('…');

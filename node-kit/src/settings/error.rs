@@ -15,6 +15,14 @@ pub enum SettingsError {
         /// The key that was probably meant.
         nearest: String,
     },
+    /// A name that users guess for a key.
+    #[error("setting {found} is not known; use {} instead", keys.join(" or "))]
+    Guessed {
+        /// The name as written.
+        found: String,
+        /// The keys that it may stand for, as they are to be written.
+        keys: Vec<String>,
+    },
     /// An unknown key of a live change.
     #[error("setting {found} is not known; {}", nearest.as_ref().map_or_else(
         || format!("expected one of {known}"),
@@ -75,11 +83,16 @@ pub enum SettingsError {
 pub type Result<T> = std::result::Result<T, SettingsError>;
 
 impl SettingsError {
-    /// The variable that was refused because it was probably meant for `key`.
+    /// The variable that was refused because it was probably meant for `key`, as a misspelling or a guess.
     pub(super) fn misspelt(&self, key: &str) -> Option<&str> {
         match self {
             // `DORA_SHM_SHMEM_NAM` was meant for `SHMEM_NAME`, too.
             SettingsError::NearMiss { found, nearest } if nearest.strip_prefix(PREFIX).unwrap_or(nearest) == key => {
+                Some(found)
+            }
+            SettingsError::Guessed { found, keys }
+                if keys.iter().any(|meant| meant.strip_prefix(PREFIX).unwrap_or(meant) == key) =>
+            {
                 Some(found)
             }
             _ => None,

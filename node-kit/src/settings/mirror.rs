@@ -124,13 +124,11 @@ fn chunk(setting: &Setting<'_>) -> Result<ChunkBy> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn read(own: &[(&str, &str)]) -> Result<MirrorSettings> {
         let own = own.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        MirrorSettings::from_env(&NodeEnv { own, process: BTreeMap::new() })
+        MirrorSettings::from_env(&NodeEnv { own, ..NodeEnv::default() })
     }
 
     #[test]
@@ -190,6 +188,23 @@ mod tests {
         ] {
             assert_eq!(read(&[("SHMEM_NAME", "eeg"), ("CHUNK", value)]).ok().map(|s| s.chunk), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn names_that_users_guess_are_refused_with_the_right_key() {
+        for (written, key) in [
+            ("STREAM", "SHMEM_NAME"),
+            ("CHUNK_SIZE", "CHUNK"),
+            ("START_AT", "START"),
+            ("ON_DROP", "ON_LOSS"),
+            ("ON_END", "ON_CLOSE"),
+            ("UID", "OWNER"),
+        ] {
+            let error = read(&[("SHMEM_NAME", "eeg"), (written, "x")]).unwrap_err().to_string();
+            assert_eq!(error, format!("setting {written} is not known; use {key} instead"));
+        }
+        // These are guesses for the sink's keys only.
+        read(&[("SHMEM_NAME", "eeg"), ("RATE", "10"), ("BUFFER", "2")]).unwrap();
     }
 
     #[test]

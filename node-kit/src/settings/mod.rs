@@ -3,7 +3,7 @@
 //!
 //! A key counts if the node's own `env:` in the dataflow names it, or if the process environment has it as
 //! `DORA_SHM_<KEY>`; the node's own `env:` wins. A variable with the bare name in the environment of a shell or daemon
-//! does not count. Everything here is pure: [`crate::launch`] fills [`NodeEnv`].
+//! does not count, unless the node was added to a running dataflow: dora then hands over its `env:` only there. Everything here is pure: [`crate::launch`] fills [`NodeEnv`].
 
 mod document;
 mod error;
@@ -39,5 +39,22 @@ impl MirrorSettings {
     /// Every mistake at once: a missing name, near misses of known keys, and values that their keys do not take.
     pub fn from_env(env: &NodeEnv) -> Result<Self> {
         Self::read(env, &table::keys(sink::TABLE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::near_miss::guesses;
+    use super::*;
+
+    #[test]
+    fn a_guess_is_for_keys_that_exist_and_is_not_itself_a_key() {
+        let keys = [table::keys(sink::TABLE), table::keys(mirror::TABLE)].concat();
+        for (names, meant) in guesses() {
+            assert!(meant.iter().all(|key| keys.contains(key)), "{meant:?}");
+            for name in names {
+                assert!(!keys.iter().any(|key| key.replace('_', "") == *name), "{name}");
+            }
+        }
     }
 }

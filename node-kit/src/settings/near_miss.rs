@@ -1,4 +1,203 @@
-//! Keys that are almost right.
+//! Keys that are almost right, and names that users guess for a key.
+
+/// Names that users guess, without `_`, and the keys that they may stand for. A guess counts for a node only if the node
+/// has one of the keys.
+const GUESSES: &[(&[&str], &[&str])] = &[
+    (
+        &[
+            "NAME",
+            "STREAM",
+            "STREAMNAME",
+            "STREAMID",
+            "SHM",
+            "SHMNAME",
+            "SHMEM",
+            "SHMEMID",
+            "SHAREDMEMORY",
+            "SHAREDMEMORYNAME",
+            "RING",
+            "RINGNAME",
+            "BUFNAME",
+            "BUFFERNAME",
+            "SEGMENT",
+            "SEGMENTNAME",
+            "TOPIC",
+        ],
+        &["SHMEM_NAME"],
+    ),
+    (
+        &[
+            "DURATION",
+            "SECONDS",
+            "BUFDURATION",
+            "BUFFERDUR",
+            "BUFFERDURATION",
+            "BUFSECONDS",
+            "BUFFERSECONDS",
+            "BUFSEC",
+            "BUFFERSEC",
+            "BUFSECS",
+            "BUFFERSECS",
+            "BUFS",
+            "BUFFERS",
+            "BUFTIME",
+            "BUFFERTIME",
+            "BUFMS",
+            "BUFFERMS",
+            "RINGDURATION",
+            "RINGSECONDS",
+            "HISTORY",
+            "RETENTION",
+        ],
+        &["BUF_DUR"],
+    ),
+    (
+        &[
+            "BUF",
+            "BUFFER",
+            "BUFLEN",
+            "BUFFERLEN",
+            "BUFLENGTH",
+            "BUFFERLENGTH",
+            "BUFSIZE",
+            "BUFFERSIZE",
+            "RINGSIZE",
+            "RINGLENGTH",
+            "LENGTH",
+            "SIZE",
+            "CAPACITY",
+            "DEPTH",
+        ],
+        &["BUF_DUR", "BUF_FRAMES"],
+    ),
+    (
+        &[
+            "BUFFERFRAMES",
+            "BUFSAMPLES",
+            "BUFFERSAMPLES",
+            "RINGFRAMES",
+            "NFRAMES",
+            "NUMFRAMES",
+            "MAXFRAMES",
+            "FRAMECOUNT",
+            "SLOTS",
+            "NSLOTS",
+            "NUMSLOTS",
+            "BUFSLOTS",
+        ],
+        &["BUF_FRAMES"],
+    ),
+    (&["TIMEAXIS", "TIMEDIM", "STREAMDIM", "AXISNAME", "BUFFERAXIS"], &["AXIS"]),
+    (
+        &[
+            "RATE",
+            "RATEHZ",
+            "HZ",
+            "FS",
+            "SR",
+            "SRATE",
+            "SFREQ",
+            "NOMINALSRATE",
+            "FREQ",
+            "FREQUENCY",
+            "SAMPLEFREQ",
+            "SAMPLEFREQUENCY",
+            "SAMPLINGRATE",
+            "SAMPLINGFREQ",
+            "SAMPLINGFREQUENCY",
+            "SAMPLERATEHZ",
+            "FPS",
+            "FRAMERATE",
+        ],
+        &["SAMPLE_RATE"],
+    ),
+    (
+        &[
+            "FRAMESHAPE",
+            "IMAGESHAPE",
+            "RESOLUTION",
+            "WIDTH",
+            "HEIGHT",
+            "IMAGEWIDTH",
+            "IMAGEHEIGHT",
+            "CHANNELS",
+            "NCHANNELS",
+            "NUMCHANNELS",
+            "NCHAN",
+            "CHANNELCOUNT",
+        ],
+        &["SHAPE"],
+    ),
+    (&["DIMNAMES", "DIMENSIONS", "DIMENSIONNAMES"], &["DIMS"]),
+    (
+        &["TYPE", "DATATYPE", "ELEMENTTYPE", "SAMPLETYPE", "FORMAT", "SAMPLEFORMAT", "CHANNELFORMAT", "NUMPYDTYPE"],
+        &["DTYPE"],
+    ),
+    (&["COLUMN", "COLUMNS", "FIELDNAME", "FIELDNAMES"], &["FIELD"]),
+    (&["ROWS", "FRAMING", "FRAMEMODE", "FRAMERULE"], &["FRAMES"]),
+    (&["CHANGE", "ONFORMATCHANGE", "ONMISMATCH"], &["ON_CHANGE"]),
+    (&["SIGNAL", "SIGNALNAME", "SIGNALKEY", "SOURCEKEY"], &["KEY"]),
+    (
+        &[
+            "BYTES",
+            "BUFBYTES",
+            "BUFFERBYTES",
+            "MAXSIZE",
+            "MAXMB",
+            "MAXMEMORY",
+            "MAXRINGBYTES",
+            "MAXBUFBYTES",
+            "MAXBUFFERBYTES",
+            "MEMORY",
+            "MEMORYLIMIT",
+        ],
+        &["MAX_BYTES"],
+    ),
+    (&["PERM", "PERMS", "PERMISSION", "PERMISSIONS", "CHMOD", "ACCESS", "FILEMODE", "SHMMODE", "UMASK"], &["MODE"]),
+    (&["CONNECTION", "CONNPATH", "LISTENER", "SOCKET", "SOCKETPATH", "PIPE"], &["CONN"]),
+    (
+        &[
+            "CHUNKSIZE",
+            "CHUNKLEN",
+            "CHUNKLENGTH",
+            "CHUNKFRAMES",
+            "CHUNKDURATION",
+            "BLOCK",
+            "BLOCKSIZE",
+            "BATCH",
+            "BATCHSIZE",
+        ],
+        &["CHUNK"],
+    ),
+    (&["BEGIN", "FROM", "POSITION", "STARTAT", "STARTFROM", "STARTPOSITION"], &["START"]),
+    (&["LOSS", "ONLOST", "ONDROP", "ONGAP"], &["ON_LOSS"]),
+    (&["ONEND", "ONEOF", "ONSTOP", "ATEND"], &["ON_CLOSE"]),
+    (&["UID", "USERID", "OWNERID", "OWNERUID", "STREAMOWNER"], &["OWNER"]),
+];
+
+/// Every guess without `_`, and the keys that it may stand for.
+#[cfg(test)]
+pub(super) fn guesses() -> impl Iterator<Item = (&'static [&'static str], &'static [&'static str])> {
+    GUESSES.iter().copied()
+}
+
+/// How the names begin that nobody but these nodes has, among the variables of a process.
+const OUR_WORDS: [&str; 4] = ["SHM", "BUF", "SAMPL", "STREAM"];
+
+/// The keys among `known` that a user who guessed `written` may mean.
+pub(super) fn guessed<'a>(written: &str, known: &[&'a str]) -> Vec<&'a str> {
+    let folded = fold(written).to_ascii_uppercase();
+    let guess = GUESSES.iter().find(|(names, _)| names.contains(&folded.as_str()));
+    let keys = guess.map_or(&[][..], |(_, keys)| keys);
+    known.iter().copied().filter(|key| keys.contains(key)).collect()
+}
+
+/// Whether a variable of a process is meant for these nodes, rather than for some other program: `BUFFER_SECONDS`, but
+/// not `NAME`, which some systems set.
+pub(super) fn is_ours(written: &str) -> bool {
+    let folded = fold(written).to_ascii_uppercase();
+    OUR_WORDS.iter().any(|word| folded.starts_with(word))
+}
 
 /// The key among `known` that `written` probably means: it differs only in case, `-` and `_`, or by one edit. `None` if
 /// `written` is itself known, or no key is that near.
@@ -81,6 +280,47 @@ mod tests {
         assert_eq!(nearest("bufdurs", &["shmem_name", "buf_dur"]), Some("buf_dur"));
         assert_eq!(nearest("SHMEM", &["shmem_name", "buf_dur"]), Some("shmem_name"));
         assert_eq!(nearest("zzz", &["shmem_name", "buf_dur"]), None);
+    }
+
+    #[test]
+    fn a_guess_stands_for_its_keys_in_every_notation() {
+        const ALL: &[&str] = &["SHMEM_NAME", "BUF_DUR", "BUF_FRAMES", "SAMPLE_RATE"];
+        for (written, meant) in [
+            ("NAME", &["SHMEM_NAME"][..]),
+            ("STREAM", &["SHMEM_NAME"]),
+            ("SHM_NAME", &["SHMEM_NAME"]),
+            ("RATE", &["SAMPLE_RATE"]),
+            ("sampling-rate", &["SAMPLE_RATE"]),
+            ("BUFFER", &["BUF_DUR", "BUF_FRAMES"]),
+            ("BUFFER_DURATION", &["BUF_DUR"]),
+            ("BUF_SECONDS", &["BUF_DUR"]),
+            ("RUST_LOG", &[]),
+            ("PATH", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(guessed(written, ALL), meant, "{written}");
+        }
+        assert!(guessed("RATE", &["SHMEM_NAME"]).is_empty(), "the node has no such key");
+    }
+
+    #[test]
+    fn a_guess_is_written_once_and_folded() {
+        let mut all: Vec<_> = GUESSES.iter().flat_map(|(names, _)| *names).collect();
+        assert!(all.iter().all(|name| name.chars().all(|c| c.is_ascii_uppercase())), "{all:?}");
+        all.sort();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn variables_that_other_programs_have_are_not_ours() {
+        for foreign in ["NAME", "USER_ID", "MEMORY_LIMIT", "BATCH_SIZE", "FORMAT", "HOME", "NODE", "MODES"] {
+            assert!(!is_ours(foreign), "{foreign}");
+        }
+        for ours in ["SHMEM_NAM", "SHM_NAME", "BUF_DURATION", "buffer_seconds", "SAMPLING_RATE", "STREAM_NAME"] {
+            assert!(is_ours(ours), "{ours}");
+        }
     }
 
     #[test]

@@ -6,9 +6,8 @@ use dora_shm_message::{FrameRule, MessageSettings};
 use dora_shm_ring::Dtype;
 use serde_yaml::Value;
 
-use super::document::{key_text, mapping, shortened};
+use super::document::{self, key_text, mapping};
 use super::error::{Result, SettingsError};
-use super::near_miss::nearest;
 use super::source::NodeEnv;
 use super::table::{Change, Entry, entry, read_env};
 use super::value::Setting;
@@ -160,7 +159,8 @@ pub(super) const TABLE: &[Entry<SinkSettings>] = &[
         setting.float("Hz, 0 (irregular or unknown) or more", |rate| rate >= 0.0).map(Some)
     }),
     entry!("SHAPE", message.shape, Generation, |setting| {
-        let expected = "the shape of a frame, such as 480,640,3 (at most 8 numbers, each at least 1; none for a scalar)";
+        let expected =
+            "the shape of a frame, such as 480,640,3 (at most 8 numbers, each at least 1; none for a scalar)";
         setting.sizes(expected, dora_shm_ring::internal::MAX_RANK).map(Some)
     }),
     entry!("DIMS", message.dims, Generation, |setting| {
@@ -214,25 +214,21 @@ fn find(is: impl Fn(&str) -> bool) -> Option<&'static Entry<SinkSettings>> {
     TABLE.iter().find(|entry| is(entry.key))
 }
 
+/// The error for an unknown key of a live change.
 fn unknown(written: &str) -> SettingsError {
     let live = TABLE.iter().filter(|entry| entry.change != Change::Restart);
-    let known: Vec<String> = live.map(Entry::lower).collect();
-    let candidates: Vec<&str> = known.iter().map(String::as_str).collect();
-    let nearest = nearest(written, &candidates).map(str::to_owned);
-    SettingsError::Unknown { found: shortened(written), nearest, known: known.join(", ") }
+    document::unknown(written, &live.map(|entry| entry.key).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
 
     fn env(own: &[(&str, &str)]) -> NodeEnv {
         let own = own.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        NodeEnv { own, process: BTreeMap::new() }
+        NodeEnv { own, ..NodeEnv::default() }
     }
 
     fn read(own: &[(&str, &str)]) -> Result<SinkSettings> {
@@ -318,6 +314,40 @@ mod tests {
             let error = read(&[(key, value)]).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{key}={value}: {error}");
         }
+    }
+
+    #[test]
+    fn names_that_users_guess_are_refused_with_the_right_key() {
+        for (written, keys) in [
+            ("NAME", "SHMEM_NAME"),
+            ("STREAM", "SHMEM_NAME"),
+            ("SHM_NAME", "SHMEM_NAME"),
+            ("RATE", "SAMPLE_RATE"),
+            ("FS", "SAMPLE_RATE"),
+            ("BUFFER_DURATION", "BUF_DUR"),
+            ("BUF_SECONDS", "BUF_DUR"),
+            ("BUFFER", "BUF_DUR or BUF_FRAMES"),
+            ("BUFFER_FRAMES", "BUF_FRAMES"),
+            ("TIME_AXIS", "AXIS"),
+            ("N_CHANNELS", "SHAPE"),
+            ("DIM_NAMES", "DIMS"),
+            ("DATA_TYPE", "DTYPE"),
+            ("COLUMNS", "FIELD"),
+            ("ROWS", "FRAMES"),
+            ("ON_FORMAT_CHANGE", "ON_CHANGE"),
+            ("SIGNAL", "KEY"),
+            ("MAX_SIZE", "MAX_BYTES"),
+            ("PERMISSIONS", "MODE"),
+            ("SOCKET", "CONN"),
+        ] {
+            let error = read(&[(written, "x")]).unwrap_err().to_string();
+            assert_eq!(error, format!("setting {written} is not known; use {keys} instead"));
+        }
+        let initial = SinkSettings::default();
+        let error = initial.changed_by_document(&initial, "buffer: 5").unwrap_err().to_string();
+        assert_eq!(error, "setting buffer is not known; use buf_dur or buf_frames instead");
+        let error = initial.changed_by_param(&initial, "rate", &json!(5)).unwrap_err().to_string();
+        assert_eq!(error, "setting rate is not known; use sample_rate instead");
     }
 
     #[test]

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 
 use super::error::{PREFIX, SettingsError};
-use super::near_miss::near_miss;
+use super::near_miss::{guessed, is_ours, near_miss};
 
 /// Where the settings of a node may be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEnv {
     /// The node's own `env:` in the dataflow, with variables expanded.
     pub own: BTreeMap<String, String>,
-    /// The process environment, of which only `DORA_SHM_*` counts.
+    /// The process environment, of which only `DORA_SHM_*` counts, unless `is_own_in_process`.
     pub process: BTreeMap<String, String>,
+    /// The dataflow does not list the node, which was added while it ran. The node's own `env:` is then in `process`,
+    /// among the variables of other programs.
+    pub is_own_in_process: bool,
 }
 
 /// A setting that counts.
@@ -26,34 +29,93 @@ pub(super) struct Found {
 }
 
 impl NodeEnv {
-    /// The settings of `known` keys, and every near miss of one.
+    /// The settings of `known` keys, and every name that is almost one, or that users guess for one.
     ///
     /// `others` are the keys of the other node. As `DORA_SHM_<KEY>` they may be in the environment of both nodes, so
     /// they are not near misses there.
     pub(super) fn collect(&self, known: &[&'static str], others: &[&'static str]) -> (Vec<Found>, Vec<SettingsError>) {
         let mut found: BTreeMap<&'static str, Found> = BTreeMap::new();
-        let mut mistakes = Vec::new();
-        let shared = self
-            .process
-            .iter()
-            .chain(&self.own)
-            .filter_map(|(key, value)| Some((key, key.strip_prefix(PREFIX)?, value)))
-            .filter(|(_, stem, _)| known.contains(stem) || !others.contains(stem));
-        let own = self.own.iter().filter(|(key, _)| !key.starts_with(PREFIX)).map(|(key, value)| (key, &**key, value));
+        let mut unknown = Vec::new();
         // The node's own bare keys come last, so they win.
-        for (written, stem, value) in shared.chain(own) {
-            if let Some(key) = known.iter().find(|&&key| key == stem) {
-                found.insert(key, Found { key, written: written.clone(), value: Value::String(value.clone()) });
-            } else if let Some(nearest) = near_miss(stem, known) {
-                let prefix = &written[..written.len() - stem.len()];
-                let mistake = SettingsError::NearMiss { found: written.clone(), nearest: format!("{prefix}{nearest}") };
-                if !mistakes.contains(&mistake) {
-                    mistakes.push(mistake);
+        for variable in self.shared(known, others).chain(self.stray()).chain(self.own_bare()) {
+            match known.iter().find(|&&key| key == variable.stem) {
+                Some(key) => {
+                    let (written, value) = (variable.written.to_owned(), Value::String(variable.value.to_owned()));
+                    found.insert(key, Found { key, written, value });
                 }
+                None => unknown.push(variable),
+            }
+        }
+        let mut mistakes = Vec::new();
+        for variable in unknown {
+            let Some((meant, mistake)) = variable.mistake(known) else { continue };
+            // A variable that may be another program's is no mistake once the key has been found that it stands for.
+            let may_be_foreign = variable.is_stray && meant.iter().any(|key| found.contains_key(key));
+            if !may_be_foreign && !mistakes.contains(&mistake) {
+                mistakes.push(mistake);
             }
         }
         (found.into_values().collect(), mistakes)
     }
+
+    /// The variables `DORA_SHM_*`.
+    fn shared<'a>(&'a self, known: &'a [&str], others: &'a [&str]) -> impl Iterator<Item = Variable<'a>> {
+        let variables = self.process.iter().chain(&self.own);
+        variables
+            .filter_map(|(written, value)| {
+                let stem = written.strip_prefix(PREFIX)?;
+                Some(Variable { written, stem, value, is_stray: false })
+            })
+            .filter(|variable| known.contains(&variable.stem) || !others.contains(&variable.stem))
+    }
+
+    /// The variables of the process that may be the node's own or another program's.
+    fn stray(&self) -> impl Iterator<Item = Variable<'_>> {
+        let process = self.is_own_in_process.then_some(&self.process);
+        process.into_iter().flat_map(|process| bare(process, true))
+    }
+
+    fn own_bare(&self) -> impl Iterator<Item = Variable<'_>> {
+        bare(&self.own, false)
+    }
+}
+
+/// A variable that may be a setting.
+struct Variable<'a> {
+    written: &'a str,
+    /// Its name without `DORA_SHM_`.
+    stem: &'a str,
+    value: &'a str,
+    is_stray: bool,
+}
+
+impl Variable<'_> {
+    /// The keys that a name which is not a key may stand for, and the error for it. A stray name must be recognisable as
+    /// one for these nodes.
+    fn mistake(&self, known: &[&'static str]) -> Option<(Vec<&'static str>, SettingsError)> {
+        if self.is_stray && !is_ours(self.stem) {
+            return None;
+        }
+        let prefix = &self.written[..self.written.len() - self.stem.len()];
+        let (found, full) = (self.written.to_owned(), |key: &&str| format!("{prefix}{key}"));
+        let meant = guessed(self.stem, known);
+        if !meant.is_empty() {
+            let keys = meant.iter().map(full).collect();
+            return Some((meant, SettingsError::Guessed { found, keys }));
+        }
+        let nearest = near_miss(self.stem, known)?;
+        Some((vec![nearest], SettingsError::NearMiss { found, nearest: full(&nearest) }))
+    }
+}
+
+/// The variables without `DORA_SHM_`.
+fn bare(env: &BTreeMap<String, String>, is_stray: bool) -> impl Iterator<Item = Variable<'_>> {
+    env.iter().filter(|(written, _)| !written.starts_with(PREFIX)).map(move |(written, value)| Variable {
+        written,
+        stem: written,
+        value,
+        is_stray,
+    })
 }
 
 #[cfg(test)]
@@ -68,7 +130,8 @@ mod tests {
     }
 
     fn collect(own: &[(&str, &str)], process: &[(&str, &str)]) -> (Vec<(&'static str, Value)>, Vec<SettingsError>) {
-        let (found, mistakes) = NodeEnv { own: map(own), process: map(process) }.collect(KNOWN, OTHERS);
+        let env = NodeEnv { own: map(own), process: map(process), is_own_in_process: false };
+        let (found, mistakes) = env.collect(KNOWN, OTHERS);
         (found.into_iter().map(|found| (found.key, found.value)).collect(), mistakes)
     }
 
@@ -127,5 +190,54 @@ mod tests {
         let (found, mistakes) = collect(&[], &[("DORA_SHM_SHAPED", "1"), ("DORA_SHM_BIN", "x")]);
         assert!(found.is_empty());
         assert!(mistakes.is_empty());
+    }
+
+    #[test]
+    fn names_that_users_guess_are_refused_with_the_key_wherever_they_are_written() {
+        let (found, mistakes) =
+            collect(&[("NAME", "eeg"), ("BUFFER", "5"), ("RATE", "3")], &[("DORA_SHM_NAME", "x"), ("NAME", "host")]);
+        assert!(found.is_empty());
+        let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        let expected = [
+            "setting DORA_SHM_NAME is not known; use DORA_SHM_SHMEM_NAME instead",
+            "setting BUFFER is not known; use BUF_DUR instead",
+            "setting NAME is not known; use SHMEM_NAME instead",
+        ];
+        assert_eq!(mistakes, expected, "and this node has no key for RATE");
+    }
+
+    fn collect_added(process: &[(&str, &str)]) -> (Vec<(&'static str, Value)>, Vec<String>) {
+        let env = NodeEnv { own: BTreeMap::new(), process: map(process), is_own_in_process: true };
+        let (found, mistakes) = env.collect(KNOWN, OTHERS);
+        let found = found.into_iter().map(|found| (found.key, found.value)).collect();
+        (found, mistakes.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_bare_keys_of_an_added_node_count_in_its_process_environment() {
+        let (found, mistakes) =
+            collect_added(&[("SHMEM_NAME", "eeg"), ("DORA_SHM_SHMEM_NAME", "other"), ("HOME", "/"), ("BUF_DUR", "3")]);
+        assert_eq!(found, [("BUF_DUR", value("3")), ("SHMEM_NAME", value("eeg"))]);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+    }
+
+    #[test]
+    fn an_added_node_refuses_only_names_that_no_other_program_has() {
+        let (found, mistakes) = collect_added(&[("NAME", "host"), ("SIZE", "3"), ("SHAPES", "3"), ("shape", "x")]);
+        assert!(found.is_empty() && mistakes.is_empty(), "{mistakes:?}");
+        let (_, mistakes) = collect_added(&[("SHM_NAME", "x"), ("BUF_DURR", "3"), ("BUF_SIZE", "3")]);
+        let expected = [
+            "setting BUF_DURR is not known; the nearest known key is BUF_DUR; use that key, or rename the variable",
+            "setting BUF_SIZE is not known; use BUF_DUR instead",
+            "setting SHM_NAME is not known; use SHMEM_NAME instead",
+        ];
+        assert_eq!(mistakes, expected);
+    }
+
+    #[test]
+    fn a_key_that_is_set_makes_names_like_it_harmless_to_an_added_node() {
+        let (found, mistakes) = collect_added(&[("SHM_NAME", "x"), ("SHMEM_NAME", "eeg"), ("BUFFER_SIZE", "1")]);
+        assert_eq!(found, [("SHMEM_NAME", value("eeg"))]);
+        assert_eq!(mistakes, ["setting BUFFER_SIZE is not known; use BUF_DUR instead"]);
     }
 }

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
-use super::document::{key_text, mapping, shortened};
+use super::document::{key_text, mapping, unknown};
 use super::error::{PREFIX, Result, SettingsError};
 use super::mirror::{self, MirrorSettings};
-use super::near_miss::nearest;
 use super::sink::{self, SinkSettings};
 use super::source::NodeEnv;
 use super::table::{Entry, keys};
@@ -57,8 +56,9 @@ impl<S> StartSettings<S> {
 
     /// Whether `REQUIRED` is true, whatever is wrong with other settings.
     pub fn is_required(&self) -> bool {
-        let NodeEnv { own, process } = &self.at_start;
+        let NodeEnv { own, process, is_own_in_process } = &self.at_start;
         let prefixed = format!("{PREFIX}{REQUIRED}");
+        let own = if *is_own_in_process { process } else { own };
         let written = own.get(REQUIRED).or_else(|| own.get(&prefixed)).or_else(|| process.get(&prefixed));
         let value = Value::String(written.cloned().unwrap_or_default());
         Setting { key: REQUIRED, value: &value }.flag().unwrap_or(false)
@@ -146,10 +146,7 @@ impl<S> StartSettings<S> {
     }
 
     fn unknown(&self, written: &str) -> SettingsError {
-        let known: Vec<String> = keys(self.table).iter().map(|key| key.to_ascii_lowercase()).collect();
-        let candidates: Vec<&str> = known.iter().map(String::as_str).collect();
-        let nearest = nearest(written, &candidates).map(str::to_owned);
-        SettingsError::Unknown { found: shortened(written), nearest, known: known.join(", ") }
+        unknown(written, &keys(self.table))
     }
 }
 
@@ -175,11 +172,11 @@ mod tests {
     }
 
     fn sink(own: &[(&str, &str)], process: &[(&str, &str)]) -> StartSettings<SinkSettings> {
-        StartSettings::of_sink(NodeEnv { own: map(own), process: map(process) })
+        StartSettings::of_sink(NodeEnv { own: map(own), process: map(process), is_own_in_process: false })
     }
 
     fn mirror(own: &[(&str, &str)]) -> StartSettings<MirrorSettings> {
-        StartSettings::of_mirror(NodeEnv { own: map(own), process: BTreeMap::new() })
+        StartSettings::of_mirror(NodeEnv { own: map(own), ..NodeEnv::default() })
     }
 
     #[test]
@@ -213,6 +210,30 @@ mod tests {
         assert!(prefixed.read().is_err());
         prefixed.correct_by_document("buf_dur: 7").unwrap();
         assert_eq!(prefixed.read().unwrap().length, Length::Duration(7.0));
+    }
+
+    #[test]
+    fn a_guessed_name_counts_as_corrected_once_one_of_its_keys_is_set() {
+        let mut settings = sink(&[("BUFFER", "5")], &[("DORA_SHM_NAME", "eeg")]);
+        settings.correct_by_document("buf_frames: 7").unwrap();
+        let error = settings.read().unwrap_err().to_string();
+        assert!(error.contains("DORA_SHM_NAME") && !error.contains("BUFFER"), "{error}");
+        settings.correct_by_param("shmem_name", &json!("eeg")).unwrap();
+        assert_eq!(settings.read().unwrap().length, Length::Frames(7));
+        let error = settings.correct_by_param("buffer", &json!(5)).unwrap_err().to_string();
+        assert_eq!(error, "setting buffer is not known; use buf_dur or buf_frames instead");
+    }
+
+    #[test]
+    fn the_settings_of_an_added_node_are_corrected_in_its_process_environment() {
+        let process = map(&[("BUF_DUR", "two"), ("SHM_NAME", "eeg"), ("REQUIRED", "true"), ("HOME", "/")]);
+        let env = NodeEnv { process, is_own_in_process: true, ..NodeEnv::default() };
+        let mut settings = StartSettings::of_sink(env);
+        assert!(settings.is_required());
+        settings.correct_by_document("{buf_frames: 7, shmem_name: eeg}").unwrap();
+        assert_eq!(settings.read().unwrap().length, Length::Frames(7));
+        settings.correct_by_document("{buf_frames: null, buf_dur: null}").unwrap();
+        assert!(settings.read().unwrap_err().to_string().contains("expected seconds"));
     }
 
     #[test]
