@@ -8,6 +8,7 @@ use dora_node_api::{DoraNode, EventStream};
 use eyre::{Context as _, bail};
 use serde_yaml::Value;
 
+use crate::release;
 use crate::report::{Level, Log};
 use crate::settings::NodeEnv;
 
@@ -150,13 +151,19 @@ pub fn join(name: Option<&str>) -> eyre::Result<(DoraNode, EventStream)> {
         }
         None => DoraNode::init_from_env_force(),
     };
-    joined.wrap_err_with(|| match name {
-        Some(name) => format!("no running dataflow has a dynamic node {name:?} to attach to; start the dataflow first"),
-        // dora has started the node: the error that follows this text gives the reason.
-        None if std::env::var_os("DORA_NODE_CONFIG").is_some() => "cannot join the dataflow".to_owned(),
-        None => "this is a node of a dora dataflow: let dora start it, or give --name NODE_ID to attach it to a \
-                 running dataflow as a dynamic node"
-            .to_owned(),
+    joined.map_err(|error| {
+        let error = eyre::Report::from(error);
+        let what = release::misfit(&format!("{error:#}")).unwrap_or_else(|| match name {
+            Some(name) => {
+                format!("no running dataflow has a dynamic node {name:?} to attach to; start the dataflow first")
+            }
+            // dora has started the node: the error that follows this text gives the reason.
+            None if std::env::var_os(NODE_CONFIG).is_some() => "cannot join the dataflow".to_owned(),
+            None => "this is a node of a dora dataflow: let dora start it, or give --name NODE_ID to attach it to a \
+                     running dataflow as a dynamic node"
+                .to_owned(),
+        });
+        error.wrap_err(what)
     })
 }
 

@@ -5,6 +5,7 @@ pub mod events;
 pub mod failing;
 pub mod launch;
 pub mod recovery;
+mod release;
 pub mod report;
 pub mod settings;
 pub mod termination;

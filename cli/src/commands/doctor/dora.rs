@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::check::Check;
 
-/// The release that the nodes are made for.
-const RELEASE: &str = "1.1";
+/// The release of dora that is installed if there is none.
+const RELEASE: &str = "1.1.0";
+/// The major version of all releases whose daemon works with the nodes: a node and a daemon need releases that are
+/// compatible by semantic versioning.
+const MAJOR: &str = "1";
 /// A Python interpreter may have to start first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -18,7 +21,7 @@ pub fn examine() -> Check {
             "dora",
             "dora's command line is not in PATH; it is not needed to read, draw and record streams",
             format!(
-                "to run graphs: `pip install dora-rs-cli=={RELEASE}.0`, or `cargo install dora-cli --version {RELEASE}.0`"
+                "to run graphs: `pip install dora-rs-cli=={RELEASE}`, or `cargo install dora-cli --version {RELEASE}`"
             ),
         );
     };
@@ -30,15 +33,13 @@ fn judge(path: &str, line: &Result<String, String>) -> Check {
     match line {
         Err(reason) => Check::finding(CHECK, format!("{path} --version {reason}"), "reinstall it"),
         Ok(text) => match version(text) {
-            Some(version) if version == RELEASE || version.starts_with(&format!("{RELEASE}.")) => {
-                Check::ok(CHECK, format!("{path}, version {version}"))
-            }
+            Some(version) if fits(&version) => Check::ok(CHECK, format!("{path}, version {version}")),
             Some(version) => Check::finding(
                 CHECK,
                 format!(
-                    "{path} has version {version}; the nodes are made for {RELEASE}, and dora's daemon accepts only nodes of its own release"
+                    "{path} has version {version}, whose daemon does not understand the nodes; they work with releases {MAJOR}.x"
                 ),
-                format!("`pip install dora-rs-cli=={RELEASE}.0`, or put a dora of that release first in PATH"),
+                format!("`pip install dora-rs-cli=={RELEASE}`, or put a dora {MAJOR}.x first in PATH"),
             ),
             None => Check::finding(
                 CHECK,
@@ -47,6 +48,11 @@ fn judge(path: &str, line: &Result<String, String>) -> Check {
             ),
         },
     }
+}
+
+/// Whether a daemon of this version works with the nodes. What comes before a release does not count as compatible.
+fn fits(version: &str) -> bool {
+    version.split_once('.').is_some_and(|(major, _)| major == MAJOR) && !version.contains('-')
 }
 
 fn find(program: &str) -> Option<PathBuf> {
@@ -105,11 +111,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_release_of_dora_is_a_finding() {
+    fn only_a_release_of_dora_that_does_not_fit_the_nodes_is_a_finding() {
         let level = |text: &str| judge("/bin/dora", &Ok(text.to_owned())).level;
         assert_eq!(level("dora-cli 1.1.0"), Level::Ok);
         assert_eq!(level("dora-cli 1.1.3 (abc)"), Level::Ok);
-        assert_eq!(level("dora-cli 1.10.0"), Level::Finding);
+        assert_eq!(level("dora-cli 1.0.1"), Level::Ok);
+        assert_eq!(level("dora-cli 1.10.0"), Level::Ok);
+        assert_eq!(level("dora-cli 2.0.0"), Level::Finding);
+        assert_eq!(level("dora-cli 10.1.0"), Level::Finding);
+        assert_eq!(level("dora-cli 1.2.0-rc.1"), Level::Finding);
         assert_eq!(level("dora-cli 0.3.12"), Level::Finding);
         assert_eq!(level("something else"), Level::Finding);
         assert_eq!(judge("/bin/dora", &Err("failed".to_owned())).level, Level::Finding);
