@@ -2,6 +2,7 @@
 //! signal and another draws it.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use eyre::{WrapErr, bail};
@@ -20,7 +21,15 @@ const PATIENCE: &str = "120s";
 
 /// Sets up, builds and runs the demo. Fails if a frame was lost or wrong.
 pub fn run() -> eyre::Result<()> {
-    let dora = setup::dora_cli()?;
+    run_with(&setup::dora_cli()?)
+}
+
+/// The same with the oldest release of dora that the nodes are tried with.
+pub fn run_with_oldest_dora() -> eyre::Result<()> {
+    run_with(&setup::oldest_dora_cli()?)
+}
+
+fn run_with(dora: &Path) -> eyre::Result<()> {
     workspace::run(&mut cargo([
         "build",
         "--release",
@@ -41,7 +50,7 @@ pub fn run() -> eyre::Result<()> {
     let drawn = ["--seconds", DRAWN, "--channels", DRAWN_CHANNELS, "--wait", PATIENCE];
     let plot = command(workspace::programs().join("dora-shm"));
     let mut plot = start({ plot }.args(["plot", "demo", "--output"]).arg(&picture).args(drawn))?;
-    let graph = command(&dora)
+    let graph = command(dora)
         .args(["run", "--env"])
         .arg(format!("SIGNAL_DURATION={DURATION}"))
         .arg(&dataflow)

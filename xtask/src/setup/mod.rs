@@ -10,12 +10,16 @@ use std::path::PathBuf;
 use crate::workspace;
 
 pub use debian::command as debian_command;
-pub use dora::cli as dora_cli;
+pub use dora::{cli as dora_cli, oldest_cli as oldest_dora_cli};
 
 use python::Environment;
 
 /// The dora command line alone: all that the demo needs.
 const DORA: Environment = Environment { folder: ".venv", packages: &["dora-rs-cli==1.1.0"], without_dependencies: &[] };
+
+/// The same of the oldest release that the nodes are tried with.
+const OLDEST_DORA: Environment =
+    Environment { folder: ".venv-dora-1.0", packages: &["dora-rs-cli==1.0.1"], without_dependencies: &[] };
 
 /// What the tests need in addition: ezmsg-tools, and published nodes with their node API. `opencv-video-capture`
 /// depends on the OpenCV that needs a display's libraries. The headless OpenCV works as well, so the node is installed

@@ -74,6 +74,9 @@ pub enum Step {
     Valgrind,
     /// Run dataflows/demo.yml for ten seconds, with a reader outside the graph
     Demo,
+    /// Run the demo with the oldest release of dora that the nodes are tried with
+    #[command(name = "olddora")]
+    OldDora,
     /// Run the whole-system tests: the real dora command line, real processes
     System,
 }
@@ -121,6 +124,7 @@ impl Step {
             Step::Asan => memory::asan(),
             Step::Valgrind => memory::valgrind(),
             Step::Demo => demo::run(),
+            Step::OldDora => demo::run_with_oldest_dora(),
             Step::System => {
                 run(&mut cargo(words("build --release --bins")))?;
                 let (python, c_prefix) = (python::installed()?, c::install()?);
@@ -172,7 +176,7 @@ fn all() -> Vec<Step> {
         Step::Doc,
         Step::Loom,
     ];
-    [&first[..], &memory::fitting_steps(), &[Step::Demo, Step::System]].concat()
+    [&first[..], &memory::fitting_steps(), &[Step::Demo, Step::OldDora, Step::System]].concat()
 }
 
 /// Runs all steps and prints a summary. Fails if a step failed or left something behind.
