@@ -3,6 +3,7 @@
 //! `cargo xtask system` runs these tests. Without it they need the environment variables `DORA_BIN`,
 //! `DORA_SHM_EZMSG_PYTHON`, `DORA_SHM_EZMSG06_PYTHON`, `DORA_SHM_PYTHON` and `DORA_SHM_C_PREFIX`.
 
+mod added;
 mod camera;
 mod changes;
 mod cli;

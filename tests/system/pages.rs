@@ -10,7 +10,7 @@ use dora_shm_tests::programs::root;
 const MOST_README_LINES: usize = 150;
 
 /// Pages that show code, with its languages and the test that runs it.
-const SHOWN: [(&str, &[&str], &str); 8] = [
+const SHOWN: [(&str, &[&str], &str); 9] = [
     (
         "README.md",
         &["python", "rust,no_run", "sh", "text", "yaml"],
@@ -22,6 +22,7 @@ const SHOWN: [(&str, &[&str], &str); 8] = [
     ("bindings/python/README.md", &["py", "python", "sh"], "bindings/python/tests/test_examples.py"),
     ("bindings/single-file/README.md", &["csharp", "julia", "matlab"], "the readers: ring/tests/languages"),
     ("docs/conn.md", &["python"], "node/tests/node/conn.rs"),
+    ("docs/graphs.md", &["sh", "yaml"], "tests/system/added.rs"),
     ("docs/recording.md", &["python"], "cli/tests/recording/export.rs"),
 ];
 
