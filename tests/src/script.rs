@@ -30,6 +30,9 @@ pub fn messages(name: &str) -> Option<Vec<Message>> {
         "alone" => vec![samples_of_unknown_rate(0)],
         "unpaced" => (0..40).map(samples_of_unknown_rate).collect(),
         "lengths" => (1..=12).map(|values| plain(Arc::new(Float64Array::from(vec![0.5; values])))).collect(),
+        "boxes" => {
+            [4, 8, 12, 8, 4, 12, 12, 0, 4].map(|values| plain(Arc::new(Float64Array::from(vec![0.5; values])))).to_vec()
+        }
         "two-types" => (0..600).map(|index| two_types(index, 200)).collect(),
         "gaps" => [0, 1, 2, 5, 6, 9].map(number).to_vec(),
         _ => return None,

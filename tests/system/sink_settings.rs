@@ -70,6 +70,51 @@ fn shapes_that_change_with_every_message_are_refused_after_three_with_a_hint_at_
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
+fn a_source_of_vectors_of_varying_length_is_refused_whole_unless_the_settings_say_that_it_sends_rows() {
+    let stage = Stage::new("boxes");
+    let (_reader, mut dora) = staying(&stage, "boxes", &["BUF_FRAMES: 100"]);
+    dora.wait_for_line("refused=6").unwrap();
+    assert!(dora.line("all of them are refused until 64").is_some(), "no reason in\n{}", dora.log());
+    stop(&mut dora);
+    assert_last_status(&dora, "refused=6");
+
+    for (name, settings, frames) in
+        [("scalars", &["FRAMES: rows", "SHAPE: \"\""][..], 64), ("boxes", &["FRAMES: rows", "SHAPE: 4"], 16)]
+    {
+        let stage = Stage::new(&format!("boxes-{name}"));
+        let (mut reader, mut dora) = staying(&stage, "boxes", &[&["BUF_FRAMES: 100"], settings].concat());
+        let received = messages(&mut reader, frames);
+        assert!(received.iter().all(|message| message.info.generation == 0), "{name}");
+        assert_eq!(received.iter().map(|message| message.info.lost).sum::<u64>(), 0, "{name}");
+        stop(&mut dora);
+        assert_last_status(&dora, "refused=0");
+        assert_last_status(&dora, &format!("frames={frames}"));
+    }
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_shape_with_width_and_height_exchanged_is_refused_and_names_both() {
+    let stage = Stage::new("transposed");
+    let (_reader, mut dora) = staying(&stage, "pictures", &["BUF_FRAMES: 10", "SHAPE: 64,48,3"]);
+    dora.wait_for_line("refused=60").unwrap();
+    let refusal = dora.line("SHAPE is [64, 48, 3]").unwrap_or_else(|| panic!("no refusal in\n{}", dora.log()));
+    assert!(refusal.contains("width 64 and height 48") && refusal.contains("set SHAPE to 48,64,3"), "{refusal}");
+    stop(&mut dora);
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
+fn a_name_that_users_guess_for_a_setting_is_refused_with_the_right_key() {
+    let stage = Stage::new("guessed");
+    let (_reader, mut dora) = staying(&stage, "short", &["BUFFER: 5"]);
+    dora.wait_for_line("setting BUFFER is not known; use BUF_DUR or BUF_FRAMES instead").unwrap();
+    dora.signal(Signal::INT);
+    assert!(!dora.wait().unwrap().success(), "the wrong setting must be seen in the end:\n{}", dora.log());
+}
+
+#[test]
+#[ignore = "needs the dora command line: cargo xtask system"]
 fn messages_missing_in_the_sources_sequence_are_counted_as_gaps() {
     let stage = Stage::new("gaps");
     let (received, mut dora) = in_step(&stage, "gaps", &["BUF_FRAMES: 100"]);
