@@ -18,8 +18,25 @@
 //!
 //! # The buffered axis
 //! It is named by `AXIS`, else by the parameter `stream_dim`, else it is the dim called `time`. Without such a dim, the
-//! dims are those of one frame. The values of the axis are `axis_values`. Without these, they begin at `axis_offset`,
-//! at the offset in `axes`, or at the send time, and increase by one over the rate.
+//! dims are those of one frame.
+//!
+//! # Times
+//! The values of the buffered axis ([`Placement`]) come from the first of these that a message has:
+//! 1. what the setting `TIME` names: a parameter, or a field of the array;
+//! 2. `axis_values`; else `axis_offset`, or the offset or the data in `axes`, with the rate;
+//! 3. a mirror's marks `source_time` and `clock`;
+//! 4. nothing: the sink makes them, by the rate if there is one, and by when messages come.
+//!
+//! A single value of `TIME` is the time of the first frame, or of the last (`TIME_OF`). The others follow by the rate;
+//! without a rate, they are spread over the time since the message before, but no further apart than is usual.
+//!
+//! A message that lacks what `TIME` names follows the frame before by one step. So does a message without any times
+//! after some that had them, up to eight in a row. [`TimeNote`] reports both.
+//!
+//! All times of a generation are of one clock ([`Plan::clock`]). Times that the sink makes are on `unix`, or on
+//! `monotonic` if `CLOCK` says so. Others are on the clock that `CLOCK` names, else the parameter `clock` (`monotonic`
+//! counts only beside this machine's `clock_id`), else on the source's own. An axis that is not time is on the source's
+//! own, too; if nothing places its frames, they begin at the send time.
 //!
 //! Values of a time axis are seconds in the ring and in its description. In `axes` they may have another unit of time;
 //! a sink converts them, and a mirror converts them back. `axis_values` and `axis_offset` are always seconds, and
@@ -29,7 +46,8 @@
 //! # What is static
 //! All other parameters are attributes. An attribute that has changed three times leaves the description for good,
 //! because it changes with the messages. The same holds for `axes` other than the buffered one. dora's own parameters,
-//! a `timestamp` that is not a timestamp, and parameters that mirrors add are never attributes. Once eight late
+//! a `timestamp` that is not a timestamp, what `TIME` names, the `clock` that is in force, and parameters that mirrors
+//! add are never attributes. Once eight late
 //! attributes have left again, a new name is described only after it has come with eight consecutive messages.
 //!
 //! # Pictures
@@ -50,10 +68,10 @@ mod settings;
 mod shape;
 
 pub use describe::plan::Plan;
-pub use interpret::{Interpreted, Interpreter};
+pub use interpret::{Interpreted, Interpreter, Placement, TimeNote};
 pub use params::read::send_ns;
 pub use rebuild::error::RebuildError;
 pub use rebuild::params::Marks;
 pub use rebuild::{Rebuilder, recipe};
 pub use refusal::{Reason, Refusal};
-pub use settings::{FrameRule, MessageSettings};
+pub use settings::{FrameRule, MessageSettings, StampedFrame, TimestampUnit};

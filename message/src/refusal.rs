@@ -283,6 +283,41 @@ pub enum Reason {
         /// What it should be.
         expected: String,
     },
+    /// `TIME` names something other than times.
+    #[error(
+        "TIME is `{name}`, which is {found}, expected a number, a timestamp, or a struct of `sec` and `nanosec`; set TIME \
+         to the name of another parameter or field, or unset it"
+    )]
+    NotATime {
+        /// The setting.
+        name: String,
+        /// What it names.
+        found: String,
+    },
+    /// `TIME` names times whose number does not fit the frames.
+    #[error(
+        "TIME is `{name}`, which has {found} different times for a message of {frames} frames, expected one for each frame \
+         or a single one; fix the source, or set FRAMES and SHAPE to the frames that are meant"
+    )]
+    TimeCount {
+        /// The setting.
+        name: String,
+        /// Number of times.
+        found: u64,
+        /// Number of frames.
+        frames: u64,
+    },
+    /// The message lacks what `TIME` names, and there is no frame before that its frames could follow.
+    #[error(
+        "TIME is `{name}`, expected a parameter or a field of this name, found none with the first message{}",
+        time_candidates(candidates)
+    )]
+    NoTime {
+        /// The setting.
+        name: String,
+        /// What `TIME` could name.
+        candidates: Vec<String>,
+    },
     /// More dimensions than a frame can have.
     #[error("a frame of shape {shape:?} has {} dimensions, at most {MAX_RANK} are possible; set SHAPE", shape.len())]
     Rank {
@@ -297,6 +332,14 @@ pub enum Reason {
         /// The limit.
         limit: usize,
     },
+}
+
+/// The remedy for a `TIME` that names nothing.
+fn time_candidates(candidates: &[String]) -> String {
+    match candidates {
+        [] => "; correct or unset TIME, or have the source send it".to_owned(),
+        _ => format!("; set TIME to {}, or unset it", candidates[..candidates.len().min(MAX_FIELDS)].join(" or ")),
+    }
 }
 
 /// The setting that can replace a parameter.

@@ -1,6 +1,6 @@
 //! The sink's settings that decide what a message means.
 
-use dora_shm_ring::Dtype;
+use dora_shm_ring::{Clock, Dtype};
 
 /// What the user specifies about the messages of one input. Whatever is unset is derived from each message.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +29,53 @@ pub struct MessageSettings {
     pub frames: FrameRule,
     /// `KEY`: name of the signal, instead of the source's `key`.
     pub key: Option<String>,
+    /// `TIME`: what has the times of the frames: the name of a parameter (`timestamp`), or the path of a struct's field
+    /// (`header.stamp`), the steps separated by dots. It may hold numbers, a timestamp, or structs of `sec` and
+    /// `nanosec` (or `nsec`); one value for each frame, or one for the message.
+    pub time: Option<String>,
+    /// `TIME_UNIT`: unit of the numbers that `TIME` names. Unset: integers are nanoseconds, floats are seconds. A
+    /// timestamp, and a struct of `sec` and `nanosec`, state their unit themselves.
+    pub time_unit: Option<TimestampUnit>,
+    /// `TIME_OF`: which frame a single value of `TIME` is the time of.
+    pub time_of: StampedFrame,
+    /// `CLOCK`: the clock of the times that the source gives, instead of its parameter `clock`. Of times that the sink
+    /// makes, `monotonic` changes the clock; they are never on `source`.
+    pub clock: Option<Clock>,
+}
+
+/// Unit of the numbers that `TIME` names (`TIME_UNIT`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampUnit {
+    /// `s`
+    Seconds,
+    /// `ms`
+    Milliseconds,
+    /// `us`
+    Microseconds,
+    /// `ns`
+    Nanoseconds,
+}
+
+impl TimestampUnit {
+    /// How many of it are a second.
+    pub(crate) fn per_second(self) -> i64 {
+        match self {
+            Self::Seconds => 1,
+            Self::Milliseconds => 1_000,
+            Self::Microseconds => 1_000_000,
+            Self::Nanoseconds => 1_000_000_000,
+        }
+    }
+}
+
+/// Which frame of a message has the time that the message states (`TIME_OF`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StampedFrame {
+    /// `first`: the others follow it.
+    #[default]
+    First,
+    /// `last`: the others are before it.
+    Last,
 }
 
 /// How many frames a message is (`FRAMES`).
@@ -41,4 +88,14 @@ pub enum FrameRule {
     Message,
     /// `rows`: each row along the buffered axis is one; in a flat vector, each run of `SHAPE` samples.
     Rows,
+}
+
+impl MessageSettings {
+    /// Whether `other` takes the times of frames from the same place, and on the same clock.
+    pub(crate) fn has_same_times(&self, other: &Self) -> bool {
+        self.time == other.time
+            && self.time_unit == other.time_unit
+            && self.time_of == other.time_of
+            && self.clock == other.clock
+    }
 }

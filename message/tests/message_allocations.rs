@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::Field;
 use dora_node_api::{MetadataParameters, Parameter};
-use dora_shm_message::{FrameRule, Interpreter, MessageSettings};
+use dora_shm_message::{FrameRule, Interpreter, MessageSettings, StampedFrame};
 use dora_shm_ring::Dtype;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -133,7 +133,38 @@ fn of_length(frames: usize) -> Vec<(&'static str, ArrayRef, MetadataParameters, 
     ];
     let messages = messages.into_iter().map(|(what, array, sent)| (what, array, sent, MessageSettings::default()));
     let cloud: ArrayRef = Arc::new(StructArray::from(cloud.to_vec()));
-    messages.chain([("points", cloud, MetadataParameters::default(), points)]).collect()
+    let column = |name: &str, column: ArrayRef| (Arc::new(Field::new(name, column.data_type().clone(), true)), column);
+    let stamps = StructArray::from(vec![
+        column("sec", Arc::new(Int64Array::from(vec![frames as i64; frames]))),
+        column("nanosec", Arc::new(UInt32Array::from_iter_values(0..frames as u32))),
+    ]);
+    let stamped: ArrayRef =
+        Arc::new(StructArray::from(vec![column("stamp", Arc::new(stamps)), column("x", floats(frames))]));
+    let by_field =
+        MessageSettings { fields: vec!["x".to_owned()], time: Some("stamp".to_owned()), ..MessageSettings::default() };
+    let by_parameter =
+        MessageSettings { time: Some("stamp".to_owned()), time_of: StampedFrame::Last, ..MessageSettings::default() };
+    let by_mirror = [("source_time", Parameter::Float(frames as f64)), ("clock", text("unix"))];
+    messages
+        .chain([
+            ("points", cloud, MetadataParameters::default(), points),
+            ("a time for each row", stamped, MetadataParameters::default(), by_field),
+            (
+                "a time for the last row",
+                rows(floats(frames * 4), None),
+                parameters(&[("stamp", Parameter::Integer(frames as i64))]),
+                by_parameter.clone(),
+            ),
+            ("no time", rows(floats(frames * 4), None), stamped_once(frames), by_parameter),
+            ("a mirror's time", rows(floats(frames * 4), None), parameters(&by_mirror), MessageSettings::default()),
+        ])
+        .collect()
+}
+
+/// The parameters of a source of which only the messages of 50 frames have a time.
+fn stamped_once(frames: usize) -> MetadataParameters {
+    let stamp = (frames == 50).then(|| ("stamp".to_owned(), Parameter::Integer(1)));
+    stamp.into_iter().collect()
 }
 
 fn messages_of_any_length_do_not_allocate() {

@@ -104,7 +104,8 @@ impl Changes {
 pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
     let shown = |plan: &Plan| {
         let key = if plan.key().is_empty() { String::new() } else { format!(", key {:?}", plan.key()) };
-        format!("{} {:?}, {}{key}", plan.dtype(), plan.frame_shape(), rate::text(plan.rate_hz(), None))
+        let rate = rate::text(plan.rate_hz(), None);
+        format!("{} {:?}, {rate}, clock {}{key}", plan.dtype(), plan.frame_shape(), plan.clock())
     };
     match before {
         Some(before) => {
@@ -127,6 +128,8 @@ pub fn varying(before: Option<&Plan>, now: &Plan) -> String {
         ("type", "send messages of one type, or give each type its own sink")
     } else if differs(|a, b| a.rate_hz() != b.rate_hz()) {
         ("sample rate", "set SAMPLE_RATE to the rate that is meant")
+    } else if differs(|a, b| a.clock() != b.clock()) {
+        ("clock", "set CLOCK to the clock of the source's times, or have it send times and `clock` with each message")
     } else {
         ("key", "set KEY to one name for the stream")
     };

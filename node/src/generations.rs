@@ -1,6 +1,6 @@
 //! When a generation ends and the next one begins, and how long its ring is. Pure policy: it makes no ring, reads no clock
 //! and writes no log. [`Plan::same_generation`] says what two messages of one generation share: element type, frame shape,
-//! rate and key. A changed setting can end a generation, too ([`Generations::end_current`]).
+//! rate, clock and key. A changed setting can end a generation, too ([`Generations::end_current`]).
 //! [`Generations::decide`] returns what to do, and the caller reports the outcome ([`Generations::begun`],
 //! [`Generations::failed`], ...).
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dora_shm_message::{Interpreted, Plan};
 use dora_shm_ring::Times;
 
+use crate::placing;
 use crate::rate::RateMeter;
 
 /// Longest time that messages are held back. Readers wait this much longer for the first frames.
@@ -50,7 +51,7 @@ impl Held {
         if chunk.frames() > 0 {
             chunk.fill(0..chunk.frames(), &mut samples);
         }
-        let times = match chunk.times() {
+        let times = match placing::times(chunk) {
             Times::Linear { start, step } => HeldTimes::Linear { start, step },
             Times::Values(values) => HeldTimes::Values(values.to_vec()),
         };

@@ -2,7 +2,7 @@
 
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::{Length, SinkSettings};
-use dora_shm_ring::{Dtype, Error, Format};
+use dora_shm_ring::{Clock, Dtype, Error, Format};
 
 /// Rate for `BUF_DUR` if it is unknown, in frames per second: that of a typical camera.
 const ASSUMED_RATE_HZ: f64 = 30.0;
@@ -16,6 +16,8 @@ pub struct Request<'a> {
     pub rate_hz: Option<f64>,
     /// Rate that was measured, if the stream states none.
     pub measured_hz: Option<f64>,
+    /// What the times are of.
+    pub clock: Clock,
     /// Frames of the largest known chunk.
     pub chunk_frames: u64,
 }
@@ -23,7 +25,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     pub fn new(plan: &'a Plan, measured_hz: Option<f64>, chunk_frames: u64) -> Self {
         let (dtype, frame_shape, rate_hz) = (plan.dtype(), plan.frame_shape(), plan.rate_hz());
-        Self { dtype, frame_shape, rate_hz, measured_hz, chunk_frames }
+        Self { dtype, frame_shape, rate_hz, measured_hz, clock: plan.clock(), chunk_frames }
     }
 
     /// The number of frames for `length`. A duration gives at least two chunks: while the writer fills one, a reader
@@ -42,7 +44,8 @@ impl<'a> Request<'a> {
     }
 
     fn format(&self, frames: u64) -> Result<Format, Error> {
-        Format::new(self.dtype, self.frame_shape, self.rate_hz.unwrap_or(0.0), frames)
+        let format = Format::new(self.dtype, self.frame_shape, self.rate_hz.unwrap_or(0.0), frames)?;
+        Ok(format.on_clock(self.clock))
     }
 
     /// Bytes of a ring of `frames` frames; `u64::MAX` if there cannot be such a ring.
@@ -115,7 +118,8 @@ mod tests {
     use super::*;
 
     fn request(rate_hz: Option<f64>, measured_hz: Option<f64>, chunk_frames: u64) -> Request<'static> {
-        Request { dtype: Dtype::F32, frame_shape: &[64], rate_hz, measured_hz, chunk_frames }
+        let (dtype, clock) = (Dtype::F32, Clock::Unix);
+        Request { dtype, frame_shape: &[64], rate_hz, measured_hz, clock, chunk_frames }
     }
 
     fn settings(length: Length, max_bytes: u64) -> SinkSettings {

@@ -3,7 +3,8 @@
 //! [`run`] is the event loop, `open` opens the stream, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have
 //! their own files: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`,
 //! `grace` (how long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held`
-//! keeps the first ones until it is known. `ezmsg_conn` informs a listener outside the dataflow of every step.
+//! keeps the first ones until it is known. `placing`
+//! gives times to messages that have none. `ezmsg_conn` informs a listener outside the dataflow of every step.
 
 mod ezmsg_conn;
 mod format_change;
@@ -13,6 +14,7 @@ mod grace;
 mod held;
 mod length;
 mod open;
+mod placing;
 mod rate;
 mod sink;
 mod stream;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_message::{Interpreted, Plan};
+use dora_shm_message::{Interpreted, Plan, TimeNote};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
 use dora_shm_node_kit::settings::{Length, SinkSettings};
 use dora_shm_ring::{Chunk, Error, Writer, WriterOptions};
@@ -14,6 +14,7 @@ use crate::gaps::Gaps;
 use crate::generations::{Decision, Generations, Longer, RETRY_PAUSE, Ring, Why};
 use crate::grace::{End, Grace};
 use crate::held::{Held, HeldMessages};
+use crate::placing;
 use crate::rate::{self, RateMeter};
 
 /// Counters since the node started, over every stream it wrote.
@@ -47,6 +48,8 @@ pub struct SinkStream {
     /// The description of the current messages could not be published; when to try again.
     undescribed_until: Option<Instant>,
     undescribed: Refusals,
+    /// Messages that lack times, unlike those before them.
+    untimed: Refusals,
     warned: Warned,
     /// The counters when the current stream's writer came.
     counted_before: Missed,
@@ -89,6 +92,7 @@ impl SinkStream {
             begun_at: None,
             undescribed_until: None,
             undescribed: Refusals::default(),
+            untimed: Refusals::default(),
             warned: Warned::default(),
             counted_before: Missed::default(),
         }
@@ -118,6 +122,7 @@ impl SinkStream {
     pub fn take(&mut self, chunk: &Interpreted<'_>, now: Instant) -> eyre::Result<()> {
         self.counters.gaps.arrived(chunk.sequence());
         self.show_missed();
+        self.note_times(chunk, now);
         let Some(plan) = chunk.plan() else {
             self.refuse_data(
                 "the first message is empty, so the format of the frames is unknown; send a message with frames first"
@@ -138,6 +143,19 @@ impl SinkStream {
             self.write(chunk, now);
         }
         Ok(())
+    }
+
+    /// Logs what a user should know about the times of a message.
+    fn note_times(&mut self, chunk: &Interpreted<'_>, now: Instant) {
+        match chunk.time_note() {
+            Some(note @ TimeNote::Carried { .. }) => {
+                if let Some(line) = self.untimed.add(note.to_string(), now) {
+                    self.log.warn(&line);
+                }
+            }
+            Some(note) => self.log.info(&note.to_string()),
+            None => {}
+        }
     }
 
     /// Refuses one message.
@@ -411,7 +429,7 @@ impl SinkStream {
 
     fn write(&mut self, chunk: &Interpreted<'_>, now: Instant) {
         let frames = chunk.frames();
-        let written = self.writer.write_with(frames, chunk.times(), chunk.send_ns(), |range, memory| {
+        let written = self.writer.write_with(frames, placing::times(chunk), chunk.send_ns(), |range, memory| {
             chunk.fill(range, memory);
         });
         self.wrote(written, frames, chunk.bytes(), now);

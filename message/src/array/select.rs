@@ -79,7 +79,7 @@ fn has_struct(data_type: &DataType) -> bool {
 }
 
 /// The rest of `path` after the name of `field`.
-fn rest_of<'a>(path: &'a str, field: &Field) -> Option<&'a str> {
+pub(crate) fn rest_of<'a>(path: &'a str, field: &Field) -> Option<&'a str> {
     let rest = path.strip_prefix(field.name().as_str())?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use dora_node_api::MetadataParameters;
 use dora_shm_ring::internal::picture::PixelFormat;
-use dora_shm_ring::{Attr, Axis};
+use dora_shm_ring::{Attr, Axis, Clock, ClockId};
 
 use crate::describe::source_axes::SourceAxes;
 use crate::describe::static_params::{StaticParams, Watched};
 use crate::params::attr::attr;
 use crate::params::axes::{Axes, Passing, is_in_seconds};
 use crate::params::keys::{
-    AXES, AXIS_OFFSET, AXIS_VALUES, HEIGHT, KEY, PICTURE, Role, SAMPLE_RATE, SHAPE, WIDTH, role,
+    AXES, AXIS_OFFSET, AXIS_VALUES, CLOCK, CLOCK_ID, HEIGHT, KEY, PICTURE, Role, SAMPLE_RATE, SHAPE, WIDTH, role,
 };
 use crate::params::read::{self, Hints};
 use crate::rebuild::recipe::{ArrowType, ParamType, PerMessage, Recipe, sent};
@@ -141,16 +141,39 @@ fn watch<T: PartialEq>(watched: &mut Option<Watched<T>>, value: T) {
 }
 
 impl History {
+    /// The history of a source of which no message has come.
+    pub(crate) fn of(settings: &MessageSettings) -> Self {
+        let mut history = Self::default();
+        history.set_time(settings);
+        history
+    }
+
+    /// What `TIME` names belongs to one message.
+    pub(crate) fn set_time(&mut self, settings: &MessageSettings) {
+        self.params.set_passing(settings.time.as_deref());
+    }
+
     /// The static attributes: the parameters, the columns next to the samples (a parameter of the same name wins), and
-    /// what the samples of a picture are.
-    pub(crate) fn attrs(&self) -> BTreeMap<String, Attr> {
+    /// what the samples of a picture are. `ours` is this machine's monotonic clock.
+    pub(crate) fn attrs(&self, ours: ClockId) -> BTreeMap<String, Attr> {
+        let names_our_clock = self.names_our_clock(ours);
         let present = self.columns.present().chain(self.params.present());
-        let attrs = present.filter(|(key, value)| role(key, value) == Role::Attr);
+        let attrs = present.filter(|(key, value)| {
+            role(key, value) == Role::Attr && !(names_our_clock && matches!(key.as_str(), CLOCK | CLOCK_ID))
+        });
         let mut attrs: BTreeMap<_, _> = attrs.filter_map(|(key, value)| Some((key.clone(), attr(value)?))).collect();
         if let Some(Some(pixels)) = self.picture.as_ref().and_then(Watched::get) {
             attrs.insert(PICTURE.to_owned(), Attr::String(pixels.name().to_owned()));
         }
         attrs
+    }
+
+    /// Whether the newest message names this machine's monotonic clock. Then the two parameters are not attributes.
+    fn names_our_clock(&self, ours: ClockId) -> bool {
+        let find = |name: &str| self.params.present().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let (Some(clock), Some(id)) = (find(CLOCK), find(CLOCK_ID)) else { return false };
+        let pair = [(CLOCK.to_owned(), clock.clone()), (CLOCK_ID.to_owned(), id.clone())];
+        read::clock(&MetadataParameters::from(pair), ours) == Some(Clock::Monotonic)
     }
 
     /// Whether a change of width or height is noticed with the message that brings it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dora_shm_ring::{Axis, Description, Dtype};
+use dora_shm_ring::{Axis, Clock, Description, Dtype};
 use serde_json::Value;
 
 use crate::array::payload::{Node, Payload};
@@ -18,6 +18,7 @@ pub struct Plan {
     pub(crate) dtype: Dtype,
     pub(crate) frame_shape: Vec<u64>,
     pub(crate) rate_hz: Option<f64>,
+    pub(crate) clock: Clock,
     pub(crate) description: Description,
 }
 
@@ -43,6 +44,11 @@ impl Plan {
         self.rate_hz
     }
 
+    /// What the times are of. Times that the sink makes are on [`Clock::Unix`] or [`Clock::Monotonic`].
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// The source's own name for the signal; empty if the source gives none.
     pub fn key(&self) -> &str {
         &self.description.key
@@ -58,6 +64,7 @@ impl Plan {
         self.dtype == other.dtype
             && self.frame_shape == other.frame_shape
             && self.rate_hz == other.rate_hz
+            && self.clock == other.clock
             && self.key() == other.key()
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct StaticParams {
     departures: u8,
     /// New names that have to stay, with the number of messages in which they came.
     candidates: BTreeMap<String, u8>,
+    /// A parameter that belongs to one message, because a setting says so.
+    passing: Option<String>,
 }
 
 impl StaticParams {
@@ -104,8 +106,20 @@ impl StaticParams {
         self.has_seen_any && present.next().is_none() && self.candidates.is_empty()
     }
 
+    /// Sets which parameter belongs to one message, although it would be an attribute by its name.
+    pub(crate) fn set_passing(&mut self, name: Option<&str>) {
+        self.passing = name.map(str::to_owned);
+        self.known.retain(|key, watched| {
+            let is_attr = watched.value.as_ref().is_none_or(|value| role(key, value) == Role::Attr);
+            name != Some(key.as_str()) || !is_attr
+        });
+    }
+
     /// Whether a change of this parameter matters.
     fn is_watched(&self, key: &str, value: &Parameter) -> bool {
+        if self.passing.as_deref() == Some(key) && role(key, value) == Role::Attr {
+            return false;
+        }
         match (role(key, value), self.known.get(key)) {
             (Role::Passing, _) => false,
             (_, Some(watched)) => watched.is_static(),
@@ -218,6 +232,21 @@ mod tests {
         params.update(&parameters(&[("sequence", 1), ("timestamp", 1), ("_x", 1), ("a", 1)]), false);
         assert_eq!(present(&params), ["a"]);
         assert!(is_unchanged(&params, &parameters(&[("sequence", 2), ("timestamp", 2), ("_y", 1), ("a", 1)])));
+    }
+
+    #[test]
+    fn a_parameter_that_a_setting_takes_for_times_is_ignored() {
+        let mut params = StaticParams::default();
+        params.update(&parameters(&[("a", 1), ("stamp", 1), ("sample_rate", 1)]), false);
+        params.set_passing(Some("stamp"));
+        assert_eq!(present(&params), ["a", "sample_rate"]);
+        assert!(is_unchanged(&params, &parameters(&[("a", 1), ("stamp", 2), ("sample_rate", 1)])));
+        assert!(is_unchanged(&params, &parameters(&[("a", 1), ("sample_rate", 1)])));
+        params.set_passing(None);
+        assert!(!is_unchanged(&params, &parameters(&[("a", 1), ("stamp", 2), ("sample_rate", 1)])));
+        // What defines the meaning of a message is never ignored.
+        params.set_passing(Some("sample_rate"));
+        assert!(!is_unchanged(&params, &parameters(&[("a", 1), ("sample_rate", 2)])));
     }
 
     #[test]

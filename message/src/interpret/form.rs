@@ -30,6 +30,8 @@ pub(crate) struct Form {
     pub roll: Roll,
     /// Step between frames along the buffered axis; 0: irregular or unknown.
     pub step: f64,
+    /// Whether the buffered axis is time.
+    pub is_time: bool,
     /// Where the frames are according to the parameter `axes`.
     pub placed: Placed,
     /// Whether `axis_offset` or `axis_values`, which win, place them elsewhere.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use dora_node_api::{MetadataParameters, Parameter};
 use dora_shm_ring::internal::picture::PixelFormat;
-use dora_shm_ring::{Axis, Description};
+use dora_shm_ring::{Axis, Clock, ClockId, Description};
 
 use crate::array::payload::Payload;
 use crate::copy::columns::Columns;
@@ -21,7 +21,9 @@ use crate::interpret::form::Form;
 use crate::interpret::frame_count::{FrameCount, Growth};
 use crate::interpret::sibling_columns::SiblingColumns;
 use crate::interpret::size_params::SizeParams;
-use crate::interpret::times;
+use crate::interpret::timeline::Timeline;
+use crate::interpret::times::{Stated, Stating, Timing};
+use crate::params::axes::is_in_seconds;
 use crate::params::keys::{AXES, SHAPE};
 use crate::params::read::Hints;
 use crate::rebuild::recipe::ParamType;
@@ -36,6 +38,19 @@ pub(crate) struct Fresh<'a> {
     pub array: &'a ArrayRef,
     pub parameters: &'a MetadataParameters,
     pub settings: &'a MessageSettings,
+    /// The times of the messages before.
+    pub timeline: &'a Timeline,
+    /// This machine's monotonic clock.
+    pub clock_id: ClockId,
+}
+
+/// What is worked out of a message.
+pub(crate) struct Read {
+    pub form: Form,
+    /// The history of the source, this message included.
+    pub history: History,
+    pub stated: Stated,
+    pub timing: Timing,
 }
 
 /// What the array and the parameters of a message state, each on its own.
@@ -49,11 +64,11 @@ struct Facts {
 }
 
 impl Fresh<'_> {
-    /// Works out the form of the message, and the history of its source including this message. `None`: an empty
-    /// message.
+    /// Works out the form of the message, the history of its source including this message, and where its times come
+    /// from. `None`: an empty message.
     ///
-    /// `before` is the plan of the message before. The columns of the message are bound to `columns`, and its
-    /// `axis_values` converted into `values`.
+    /// `before` is the plan of the message before. The columns of the message are bound to `columns`, and times that
+    /// have to be converted are put into `values`.
     ///
     /// # Errors
     /// The reason why the message cannot become frames.
@@ -63,7 +78,7 @@ impl Fresh<'_> {
         before: Option<&Arc<Plan>>,
         columns: &mut Columns,
         values: &mut Vec<f64>,
-    ) -> Result<Option<(Form, History)>, Reason> {
+    ) -> Result<Option<Read>, Reason> {
         let Some(facts) = self.facts(history)? else { return Ok(None) };
         let arrangement = self.arrangement(&facts)?;
         let Facts { payload, siblings, hints, element, mut history } = facts;
@@ -73,9 +88,12 @@ impl Fresh<'_> {
         let is_bound = columns.bind(&payload, self.array, None);
         debug_assert!(is_bound, "the payload was made from this very array");
         checks.run(columns, &payload)?;
-        times::check(self.parameters, arrangement.frames(), values)?;
 
         let source_axes = SourceAxes::new(self.parameters, &arrangement)?;
+        let is_time = source_axes.axes.get(&arrangement.buffered).is_none_or(is_in_seconds);
+        let message = Stating { settings: self.settings, array: self.array, parameters: self.parameters };
+        let stated = message.stated(&source_axes.placed, arrangement.frames(), values)?;
+        let timing = Timing::new(message, stated, self.timeline, is_time, self.clock_id)?;
         let pace = history.remember_pace(self.settings, &hints, &arrangement, &source_axes.axes);
         let axes = plan::axes(&arrangement, &payload, &element.row, pace.step, &source_axes.axes)?;
         // From here on, nothing fails, so `history` and `form` change together.
@@ -89,11 +107,12 @@ impl Fresh<'_> {
         let frame_count = self.frame_count(&wrapping, &sizes);
         let recipe = history.complete(wrapping.recipe(), self.parameters, &source_axes, &arrangement);
         let description = self.description(axes, &arrangement, &hints, &history, Some(recipe.to_json()));
-        let plan = self.plan(&arrangement, &element, pace, description, before);
+        let plan = self.plan(&arrangement, &element, pace, timing.clock, description, before);
         let form = Form {
             data_type: self.array.data_type().clone(),
             roll: arrangement.roll(),
             step: pace.step,
+            is_time,
             is_overruled: source_axes.overruled.is_some(),
             axes: self.axes_template(&source_axes, &arrangement, &history),
             placed: source_axes.placed,
@@ -105,7 +124,7 @@ impl Fresh<'_> {
             gather,
             plan,
         };
-        Ok(Some((form, history)))
+        Ok(Some(Read { form, history, stated, timing }))
     }
 
     fn facts(&self, history: &History) -> Result<Option<Facts>, Reason> {
@@ -164,7 +183,7 @@ impl Fresh<'_> {
                 // The labels change with the messages, so only the buffered axis is described.
                 false => axes.into_iter().filter(|(dim, _)| *dim == arrangement.buffered).collect(),
             },
-            attrs: history.attrs(),
+            attrs: history.attrs(self.clock_id),
             key: self.settings.key.clone().or_else(|| history.key()).unwrap_or_default(),
             stream_dim: hints.stream_dim.clone(),
             message,
@@ -177,11 +196,12 @@ impl Fresh<'_> {
         arrangement: &Arrangement,
         element: &ElementType,
         pace: Pace,
+        clock: Clock,
         description: Description,
         before: Option<&Arc<Plan>>,
     ) -> Arc<Plan> {
-        let plan =
-            Plan { dtype: element.dtype, frame_shape: arrangement.frame_shape(), rate_hz: pace.rate_hz, description };
+        let (dtype, frame_shape, rate_hz) = (element.dtype, arrangement.frame_shape(), pace.rate_hz);
+        let plan = Plan { dtype, frame_shape, rate_hz, clock, description };
         match before {
             Some(before) if **before == plan => Arc::clone(before),
             _ => Arc::new(plan),

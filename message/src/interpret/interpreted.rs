@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use dora_shm_ring::Times;
-
 use crate::copy::columns::Columns;
 use crate::describe::plan::Plan;
 use crate::interpret::form::Form;
+use crate::interpret::placement::{Placement, TimeNote};
 
 /// One message as frames, ready to be copied into a ring.
 ///
@@ -17,7 +16,8 @@ pub struct Interpreted<'a> {
     pub(crate) frames: u64,
     pub(crate) form: Option<&'a Form>,
     pub(crate) columns: &'a mut Columns,
-    pub(crate) times: Times<'a>,
+    pub(crate) placement: Placement<'a>,
+    pub(crate) time_note: Option<TimeNote<'a>>,
     pub(crate) send_ns: i64,
     pub(crate) sequence: Option<i64>,
 }
@@ -34,9 +34,15 @@ impl Interpreted<'_> {
         self.form.map(|form| &form.plan)
     }
 
-    /// Values of the frames on the buffered axis, in seconds for a time axis.
-    pub fn times(&self) -> Times<'_> {
-        self.times
+    /// Where the frames are on the buffered axis. If the message has no frames, it is [`Placement::Given`], without
+    /// values.
+    pub fn placement(&self) -> Placement<'_> {
+        self.placement
+    }
+
+    /// Something about the times that the user may want to know.
+    pub fn time_note(&self) -> Option<TimeNote<'_>> {
+        self.time_note
     }
 
     /// When the message was sent, in nanoseconds since the Unix epoch.

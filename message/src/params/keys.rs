@@ -20,6 +20,10 @@ pub(crate) const SOURCE_TIMESTAMP: &str = "source_timestamp";
 pub(crate) const GENERATION: &str = "generation";
 pub(crate) const POSITION: &str = "position";
 pub(crate) const LOST: &str = "lost";
+pub(crate) const SOURCE_TIME: &str = "source_time";
+pub(crate) const CLOCK: &str = "clock";
+pub(crate) const CLOCK_ID: &str = "clock_id";
+pub(crate) const TIMESTAMP: &str = "timestamp";
 
 /// The attribute by which a sink describes what the samples of a picture are. Sources cannot send it, since names that
 /// begin with `_` belong to dora. Mirrors do not send it.
@@ -49,7 +53,11 @@ pub(crate) fn role(key: &str, value: &Parameter) -> Role {
         | "flush"
         | "open_telemetry_context" => Role::Passing,
         AXIS_OFFSET | AXIS_VALUES | SEQUENCE | SOURCE_TIMESTAMP | GENERATION | POSITION | LOST => Role::Passing,
-        "timestamp" if !matches!(value, Parameter::Timestamp(_)) => Role::Passing,
+        SOURCE_TIME if matches!(value, Parameter::Float(_)) => Role::Passing,
+        // A change of the clock is noticed by itself, and a mirror sends the clock of the ring. `monotonic` counts only
+        // beside the right `clock_id`: `History::attrs` takes out the two if it does.
+        CLOCK if is_clock_of_any_machine(value) => Role::Passing,
+        TIMESTAMP if !matches!(value, Parameter::Timestamp(_)) => Role::Passing,
         SHAPE | DIMS | DTYPE | SAMPLE_RATE | STREAM_DIM => Role::Meaning,
         // Other nodes may use these two words for something else: a gamepad's axes are a list.
         AXES if !is_list(value) => Role::Meaning,
@@ -59,6 +67,11 @@ pub(crate) fn role(key: &str, value: &Parameter) -> Role {
             _ => Role::Attr,
         },
     }
+}
+
+/// Whether a value of the parameter `clock` means the same wherever it is read.
+fn is_clock_of_any_machine(value: &Parameter) -> bool {
+    matches!(value, Parameter::String(clock) if matches!(clock.as_str(), "unix" | "source"))
 }
 
 /// Whether a parameter is a list.
@@ -87,5 +100,21 @@ mod tests {
         assert_eq!(role("key", &integer), Role::Meaning);
         assert_eq!(role("key", &Parameter::Float(0.5)), Role::Attr);
         assert_eq!(role("montage", &integer), Role::Attr);
+    }
+
+    #[test]
+    fn the_clock_and_a_mirror_s_time_are_not_attributes_but_other_values_of_these_names_are() {
+        let integer = Parameter::Integer(1);
+        assert_eq!(role("source_time", &Parameter::Float(0.5)), Role::Passing);
+        assert_eq!(role("source_time", &Parameter::String("noon".to_owned())), Role::Attr);
+        for (clock, expected) in [
+            (Parameter::String("unix".to_owned()), Role::Passing),
+            (Parameter::String("source".to_owned()), Role::Passing),
+            (Parameter::String("monotonic".to_owned()), Role::Attr),
+            (Parameter::String("TAI".to_owned()), Role::Attr),
+            (integer, Role::Attr),
+        ] {
+            assert_eq!(role("clock", &clock), expected, "{clock:?}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! The values of metadata parameters, which may arrive as strings.
 
 use dora_node_api::{Metadata, MetadataParameters, Parameter};
-use dora_shm_ring::Dtype;
+use dora_shm_ring::{Clock, ClockId, Dtype};
 
 use crate::params::keys::{
-    self, AXIS_OFFSET, CHANNELS, DIMS, DTYPE, ENCODING, HEIGHT, SAMPLE_RATE, SEQUENCE, SHAPE, STREAM_DIM, WIDTH,
+    self, AXIS_OFFSET, CHANNELS, CLOCK, CLOCK_ID, DIMS, DTYPE, ENCODING, HEIGHT, SAMPLE_RATE, SEQUENCE, SHAPE,
+    STREAM_DIM, WIDTH,
 };
 use crate::refusal::Reason;
 use crate::settings::MessageSettings;
@@ -76,6 +77,18 @@ pub(crate) fn dtype(parameters: &MetadataParameters) -> Result<Option<Dtype>, Re
 /// The parameter `axis_offset`.
 pub(crate) fn axis_offset(parameters: &MetadataParameters) -> Result<Option<f64>, Reason> {
     read(parameters, AXIS_OFFSET, "a finite number", |value| float(value).filter(|offset| offset.is_finite()))
+}
+
+/// The parameter `clock`. `None`: it is absent, or an attribute like any other. `monotonic` counts only beside the
+/// `clock_id` of `ours`, this machine's monotonic clock.
+pub(crate) fn clock(parameters: &MetadataParameters, ours: ClockId) -> Option<Clock> {
+    let Some(Parameter::String(name)) = parameters.get(CLOCK) else { return None };
+    let clock: Clock = name.parse().ok()?;
+    let is_ours = || match parameters.get(CLOCK_ID) {
+        Some(Parameter::String(id)) => ours.is_known() && id.parse::<ClockId>().is_ok_and(|id| id == ours),
+        _ => false,
+    };
+    (clock != Clock::Monotonic || is_ours()).then_some(clock)
 }
 
 /// The parameter `sequence`, if it is a number.
@@ -240,5 +253,29 @@ mod tests {
             assert_eq!(hints(&parameters(WIDTH, value)).unwrap().width, None);
         }
         assert_eq!(hints(&parameters(ENCODING, Parameter::Integer(3))).unwrap().encoding, None);
+    }
+
+    #[test]
+    fn a_clock_is_unix_or_the_source_s_or_the_monotonic_clock_of_this_machine() {
+        let ours = ClockId([7; 16]);
+        let sent = |name: &str, id: Option<ClockId>| {
+            let mut sent = parameters(CLOCK, text(name));
+            sent.extend(id.map(|id| (CLOCK_ID.to_owned(), text(&id.to_string()))));
+            sent
+        };
+        for (sent, expected) in [
+            (sent("unix", None), Some(Clock::Unix)),
+            (sent("source", Some(ours)), Some(Clock::Source)),
+            (sent("monotonic", Some(ours)), Some(Clock::Monotonic)),
+            (sent("monotonic", Some(ClockId([8; 16]))), None),
+            (sent("monotonic", None), None),
+            (sent("TAI", Some(ours)), None),
+            (sent("Unix", None), None),
+            (parameters(CLOCK, Parameter::Integer(1)), None),
+            (MetadataParameters::default(), None),
+        ] {
+            assert_eq!(clock(&sent, ours), expected, "{sent:?}");
+        }
+        assert_eq!(clock(&sent("monotonic", Some(ClockId::UNKNOWN)), ClockId::UNKNOWN), None);
     }
 }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use arrow::array::ArrayRef;
 use arrow::buffer::{Buffer, MutableBuffer};
 use dora_node_api::MetadataParameters;
-use dora_shm_ring::{Description, Dtype, Format};
+use dora_shm_ring::{Description, Dtype, Format, GenerationClock};
 
 use self::arrays::{Build, Place, empty_array, number_array};
 use self::error::RebuildError;
@@ -48,7 +48,16 @@ impl Rebuilder {
         Ok(Self { dtype: format.dtype(), frame_bytes, recipe, emitted })
     }
 
-    /// The message whose frames `samples` holds, as it was sent.
+    /// This rebuilder, for frames of a generation whose times are on `clock`. Without it, they are on the source's own
+    /// clock. Messages have the clock as `clock`; times of a monotonic clock are sent in Unix seconds.
+    pub fn on_clock(mut self, clock: GenerationClock) -> Self {
+        self.emitted.on_clock(clock);
+        self
+    }
+
+    /// The message whose frames `samples` holds, as it was sent, with the mirror's marks: `source_timestamp`,
+    /// `generation`, `position`, `lost`, and, unless it is empty, `source_time` (the time of its first frame) and
+    /// `clock`. If the rate does not place its frames, it has `axis_values`, too.
     ///
     /// `samples` are its bytes in the ring's order, in one or more parts of whole frames; `times` has one entry per
     /// frame, in parts as well. Samples in one part that is aligned to their type are not copied, unless the buffered

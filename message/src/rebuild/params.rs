@@ -2,13 +2,13 @@
 
 use chrono::DateTime;
 use dora_node_api::{MetadataParameters, Parameter};
-use dora_shm_ring::{Description, Format};
+use dora_shm_ring::{Axis, Clock, Description, Format, GenerationClock};
 
 use crate::params::attr::parameter;
 use crate::params::axes::{self, Passing};
 use crate::params::keys::{
-    AXES, AXIS_OFFSET, AXIS_VALUES, DIMS, DTYPE, GENERATION, KEY, LOST, POSITION, Role, SAMPLE_RATE, SHAPE,
-    SOURCE_TIMESTAMP, STREAM_DIM, role,
+    AXES, AXIS_OFFSET, AXIS_VALUES, CLOCK, CLOCK_ID, DIMS, DTYPE, GENERATION, KEY, LOST, POSITION, Role, SAMPLE_RATE,
+    SHAPE, SOURCE_TIME, SOURCE_TIMESTAMP, STREAM_DIM, role,
 };
 use crate::params::read::float;
 use crate::rebuild::recipe::{ParamType, PerMessage, Recipe};
@@ -40,8 +40,12 @@ pub(crate) struct Emitted {
     per_message: Vec<PerMessage>,
     types: Types,
     buffered: String,
-    /// Whether all times of a run follow from its first time and the rate.
+    /// Whether all times of a run should follow from its first time and the rate.
     is_regular: bool,
+    /// Step between frames along the buffered axis; 0: irregular or unknown.
+    step: f64,
+    /// The clock of the times.
+    clock: GenerationClock,
 }
 
 /// The types in which the source sent the parameters that are made for each message.
@@ -115,12 +119,28 @@ impl Emitted {
         }
         let has_times = per_message.iter().any(|made| matches!(made, PerMessage::AxisValues | PerMessage::AxesData));
         let is_regular = rate_hz > 0.0 && !has_times;
-        Self { original, run, shape, run_shape, per_message, types, buffered, is_regular }
+        let step = match description.axes.get(&buffered) {
+            Some(Axis::Linear { gain, .. }) => *gain,
+            _ if rate_hz > 0.0 => 1.0 / rate_hz,
+            _ => 0.0,
+        };
+        let clock = GenerationClock::default();
+        Self { original, run, shape, run_shape, per_message, types, buffered, is_regular, step, clock }
+    }
+
+    /// Sets the clock of the times. Without it, they are on the source's own clock.
+    pub(crate) fn on_clock(&mut self, clock: GenerationClock) {
+        self.clock = clock;
     }
 
     /// Parameters of an original message of `frames` frames.
     pub(crate) fn message(&self, frames: u64, times: &[&[f64]], marks: &Marks) -> MetadataParameters {
         let mut parameters = self.original.clone();
+        let has_own_times = self.per_message.iter().any(|made| *made != PerMessage::Shape);
+        // Times that the source sent come back as they were.
+        let converted = if has_own_times { None } else { self.in_unix(times) };
+        let parts = converted.as_deref().map(|times| [times]);
+        let sent = parts.as_ref().map_or(times, |parts| &parts[..]);
         for made in &self.per_message {
             match made {
                 // An empty message has no shape if every message is one frame.
@@ -128,12 +148,19 @@ impl Emitted {
                     parameters.insert(SHAPE.to_owned(), shape(&self.shape, frames, self.types.shape));
                 }
                 PerMessage::Shape => {}
-                PerMessage::AxisOffset => insert_offset(&mut parameters, times, self.types.offset),
-                PerMessage::AxisValues => insert_values(&mut parameters, times, self.types.values),
-                PerMessage::AxesOffset => self.insert_axes(&mut parameters, Passing::Offset, times),
-                PerMessage::AxesData => self.insert_axes(&mut parameters, Passing::Data, times),
+                PerMessage::AxisOffset => insert_offset(&mut parameters, sent, self.types.offset),
+                PerMessage::AxisValues => insert_values(&mut parameters, sent, self.types.values),
+                PerMessage::AxesOffset => self.insert_axes(&mut parameters, Passing::Offset, sent),
+                PerMessage::AxesData => self.insert_axes(&mut parameters, Passing::Data, sent),
             }
         }
+        let has_a_time_each =
+            self.per_message.iter().any(|made| matches!(made, PerMessage::AxisValues | PerMessage::AxesData));
+        // By its rate, a sink would place the frames elsewhere.
+        if !has_a_time_each && !self.are_placed_by_step(times, has_own_times) {
+            insert_values(&mut parameters, sent, Types::USUAL.values);
+        }
+        self.insert_clock(&mut parameters, sent, converted.is_some());
         insert_marks(&mut parameters, marks);
         parameters
     }
@@ -142,13 +169,60 @@ impl Emitted {
     pub(crate) fn run(&self, frames: u64, times: &[&[f64]], marks: &Marks) -> MetadataParameters {
         let mut parameters = self.run.clone();
         parameters.insert(SHAPE.to_owned(), shape(&self.run_shape, frames, Types::USUAL.shape));
-        if self.is_regular {
-            insert_offset(&mut parameters, times, Types::USUAL.offset);
+        let converted = self.in_unix(times);
+        let parts = converted.as_deref().map(|times| [times]);
+        let sent = parts.as_ref().map_or(times, |parts| &parts[..]);
+        if self.is_regular && self.are_placed_by_step(times, true) {
+            insert_offset(&mut parameters, sent, Types::USUAL.offset);
         } else {
-            insert_values(&mut parameters, times, Types::USUAL.values);
+            insert_values(&mut parameters, sent, Types::USUAL.values);
         }
+        self.insert_clock(&mut parameters, sent, converted.is_some());
         insert_marks(&mut parameters, marks);
         parameters
+    }
+
+    /// The times in Unix seconds, if they are on a monotonic clock. A message may leave the machine, where that clock
+    /// means nothing.
+    fn in_unix(&self, times: &[&[f64]]) -> Option<Vec<f64>> {
+        if self.clock.clock != Clock::Monotonic {
+            return None;
+        }
+        self.clock.times_on(Clock::Unix, &times.concat()).ok()
+    }
+
+    /// Inserts the time of the first frame, and the clock of the times in `parameters`. `is_unix`: they were converted.
+    fn insert_clock(&self, parameters: &mut MetadataParameters, sent: &[&[f64]], is_unix: bool) {
+        let Some(first) = sent.iter().copied().flatten().next() else { return };
+        parameters.insert(SOURCE_TIME.to_owned(), Parameter::Float(*first));
+        let GenerationClock { clock, id, .. } = self.clock;
+        let clock = match clock {
+            _ if is_unix => Clock::Unix,
+            Clock::Monotonic if id.is_known() => {
+                parameters.insert(CLOCK_ID.to_owned(), Parameter::String(id.to_string()));
+                Clock::Monotonic
+            }
+            // Nobody could tell which clock it was.
+            Clock::Monotonic => Clock::Source,
+            other => other,
+        };
+        parameters.insert(CLOCK.to_owned(), Parameter::String(clock.name().to_owned()));
+    }
+
+    /// Whether the first frame's time and the step give all times, to within a hundredth of a step. Without a step, a
+    /// sink spreads frames over the time between messages, unless the message has an `axis_offset` (`has_offset`).
+    fn are_placed_by_step(&self, times: &[&[f64]], has_offset: bool) -> bool {
+        let mut frames = times.iter().copied().flatten().copied();
+        let Some(first) = frames.next() else { return true };
+        if self.step == 0.0 && !has_offset {
+            return frames.next().is_none();
+        }
+        frames.zip(1_u64..).all(|(time, frame)| {
+            let expected = first + frame as f64 * self.step;
+            // What doubles of this size round to.
+            let rounding = 2.0 * f64::EPSILON * time.abs().max(first.abs());
+            (time - expected).abs() <= 0.01 * self.step.abs() + rounding
+        })
     }
 
     fn insert_axes(&self, parameters: &mut MetadataParameters, passing: Passing, times: &[&[f64]]) {

@@ -12,4 +12,5 @@ mod refusals;
 mod round_trip;
 mod statics;
 mod support;
+mod times;
 mod units;

@@ -175,6 +175,8 @@ fn a_stream_without_a_recipe_gives_flat_arrays_with_their_shape() {
     for mark in ["source_timestamp", "generation", "position"] {
         sent.remove(mark).unwrap();
     }
+    assert_eq!(sent.remove("source_time"), Some(dora_node_api::Parameter::Float(1.0)));
+    assert_eq!(sent.remove("clock"), Some(text("source")));
     let expected = parameters(&[
         ("shape", integers(&[2, 2, 3])),
         ("dims", names(&["trial", "y", "x"])),

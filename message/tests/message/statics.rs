@@ -42,6 +42,8 @@ fn parameters_of_one_message_are_not_changes() {
             ("source_timestamp", Parameter::Timestamp(chrono::DateTime::from_timestamp_nanos(i))),
             ("position", integer(i)),
             ("lost", integer(i)),
+            ("source_time", Parameter::Float(i as f64)),
+            ("clock", text("unix")),
         ])
     });
     assert_eq!(plans.len(), 1);

@@ -9,8 +9,8 @@ use arrow::array::{
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
 use dora_node_api::{MetadataParameters, Parameter};
-use dora_shm_message::{Interpreter, Marks, MessageSettings, Plan, RebuildError, Rebuilder, Refusal};
-use dora_shm_ring::{Description, Dtype, Format, Times};
+use dora_shm_message::{Interpreter, Marks, MessageSettings, Placement, Plan, RebuildError, Rebuilder, Refusal};
+use dora_shm_ring::{Clock, ClockId, Description, Dtype, Format, GenerationClock, Times, clock_id};
 
 pub const SEND_NS: i64 = 1_700_000_000_123_456_789;
 
@@ -44,12 +44,29 @@ pub fn store(
     chunk.fill(middle..frames, two);
     assert!(parts == samples, "frames in two parts differ from those in one");
 
-    let times = match chunk.times() {
+    let given = match chunk.placement() {
+        Placement::Given(times) => times,
+        Placement::ByRate | Placement::ByArrival => by_send_time(plan.rate_hz()),
+    };
+    let times = match given {
         Times::Linear { start, step } => (0..frames).map(|i| start + i as f64 * step).collect(),
         Times::Values(values) => values.to_vec(),
     };
     assert_eq!(times.len() as u64, frames);
     Ok(Stored { plan, frames, samples, times })
+}
+
+/// Times of frames that the source does not place, as a sink might make them.
+pub fn by_send_time(rate_hz: Option<f64>) -> Times<'static> {
+    Times::Linear { start: SEND_NS as f64 * 1e-9, step: rate_hz.map_or(0.0, |rate_hz| 1.0 / rate_hz) }
+}
+
+/// The clock of a generation on `clock`, made by a machine whose monotonic clock is `id`.
+pub fn generation_clock(clock: Clock, id: ClockId) -> GenerationClock {
+    let mut generation = GenerationClock::default();
+    (generation.clock, generation.id) = (clock, id);
+    (generation.created_ns, generation.created_mono_ns) = (1_700_000_000_250_000_000, 1_000_500_000_000);
+    generation
 }
 
 pub fn interpret(
@@ -62,7 +79,9 @@ pub fn interpret(
 
 impl Stored {
     pub fn format(&self) -> Format {
-        Format::new(self.plan.dtype(), self.plan.frame_shape(), self.plan.rate_hz().unwrap_or(0.0), 1000).unwrap()
+        let rate_hz = self.plan.rate_hz().unwrap_or(0.0);
+        let format = Format::new(self.plan.dtype(), self.plan.frame_shape(), rate_hz, 1000).unwrap();
+        format.on_clock(self.plan.clock())
     }
 
     /// The description as it is read from a metadata segment, with the recipe as JSON.
@@ -74,7 +93,8 @@ impl Stored {
     }
 
     pub fn rebuilder(&self) -> Rebuilder {
-        Rebuilder::new(&self.format(), &self.description()).unwrap()
+        let clock = generation_clock(self.plan.clock(), clock_id());
+        Rebuilder::new(&self.format(), &self.description()).unwrap().on_clock(clock)
     }
 
     /// Rebuilds the message from samples in one part, or in two with `split` frames in the first.
@@ -97,6 +117,18 @@ pub fn assert_comes_back(stored: &Stored, array: &ArrayRef, parameters: &Metadat
             if time.timestamp_nanos_opt() == Some(SEND_NS)));
         assert_eq!(sent.remove("generation"), Some(Parameter::Integer(3)));
         assert_eq!(sent.remove("position"), Some(Parameter::Integer(70)));
+        assert_eq!(sent.remove("source_time"), stored.times.first().copied().map(Parameter::Float));
+        let clock = sent.get("clock").cloned();
+        assert_eq!(clock, Some(text(stored.plan.clock().name())));
+        if !parameters.contains_key("clock") {
+            sent.remove("clock");
+        }
+        // Without a rate, the mirror sends a time for each frame, unless the source does.
+        if let Some(values) = sent.get("axis_values").filter(|_| !parameters.contains_key("axis_values")) {
+            assert_eq!(*values, Parameter::ListFloat(stored.times.clone()));
+            assert!(stored.plan.rate_hz().is_none() && stored.frames > 1);
+            sent.remove("axis_values");
+        }
         assert_eq!(&sent, parameters);
     }
 }
