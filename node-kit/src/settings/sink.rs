@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use dora_shm_message::{FrameRule, MessageSettings};
-use dora_shm_ring::Dtype;
+use dora_shm_message::{FrameRule, MessageSettings, StampedFrame, TimestampUnit};
+use dora_shm_ring::{Clock, Dtype};
 use serde_yaml::Value;
 
 use super::document::{self, key_text, mapping};
@@ -21,7 +21,7 @@ pub enum Length {
     Frames(u64),
 }
 
-/// What a change of dtype, frame shape, rate or key does.
+/// What a change of dtype, frame shape, rate, clock or key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnChange {
     /// Begin the next generation.
@@ -173,6 +173,23 @@ pub(super) const TABLE: &[Entry<SinkSettings>] = &[
     entry!("FRAMES", message.frames, Generation, |setting| {
         setting.word(&[("auto", FrameRule::Auto), ("message", FrameRule::Message), ("rows", FrameRule::Rows)])
     }),
+    entry!("TIME", message.time, Generation, |setting| time(setting).map(Some)),
+    entry!("TIME_UNIT", message.time_unit, Generation, |setting| {
+        let word = setting.word(&[
+            ("s", TimestampUnit::Seconds),
+            ("ms", TimestampUnit::Milliseconds),
+            ("us", TimestampUnit::Microseconds),
+            ("ns", TimestampUnit::Nanoseconds),
+        ]);
+        word.map(Some)
+    }),
+    entry!("TIME_OF", message.time_of, Generation, |setting| {
+        setting.word(&[("first", StampedFrame::First), ("last", StampedFrame::Last)])
+    }),
+    entry!("CLOCK", message.clock, Generation, |setting| {
+        let words = Clock::ALL.map(|clock| (clock.name(), clock));
+        setting.word(&words).map(Some)
+    }),
     entry!("ON_CHANGE", on_change, Live, |setting| {
         setting.word(&[("generation", OnChange::Generation), ("skip", OnChange::Skip), ("stop", OnChange::Stop)])
     }),
@@ -186,6 +203,12 @@ pub(super) const TABLE: &[Entry<SinkSettings>] = &[
     entry!("REQUIRED", required, Restart, |setting| setting.flag()),
     entry!("CONN", conn, Live, conn),
 ];
+
+fn time(setting: &Setting<'_>) -> Result<String> {
+    const EXPECTED: &str = "the name of a parameter or the path of a struct's field, such as timestamp or header.stamp";
+    let name = setting.nonempty(EXPECTED)?.trim().to_owned();
+    if name.split('.').any(str::is_empty) { Err(setting.bad(EXPECTED)) } else { Ok(name) }
+}
 
 fn dtype(setting: &Setting<'_>) -> Result<Dtype> {
     let name = setting.verbatim("the name of an element type")?;
@@ -257,6 +280,10 @@ mod tests {
             ("DTYPE", "float32"),
             ("FIELD", "pose.x, pose.y"),
             ("FRAMES", "rows"),
+            ("TIME", " header.stamp"),
+            ("TIME_UNIT", "us"),
+            ("TIME_OF", "last"),
+            ("CLOCK", "monotonic"),
             ("ON_CHANGE", "skip"),
             ("KEY", "7"),
             ("MAX_BYTES", "1000000"),
@@ -274,6 +301,10 @@ mod tests {
         assert_eq!(settings.message.dtype, Some(Dtype::F32));
         assert_eq!(settings.message.fields, ["pose.x", "pose.y"]);
         assert_eq!(settings.message.frames, FrameRule::Rows);
+        assert_eq!(settings.message.time.as_deref(), Some("header.stamp"));
+        assert_eq!(settings.message.time_unit, Some(TimestampUnit::Microseconds));
+        assert_eq!(settings.message.time_of, StampedFrame::Last);
+        assert_eq!(settings.message.clock, Some(Clock::Monotonic));
         assert_eq!(settings.on_change, OnChange::Skip);
         assert_eq!(settings.message.key.as_deref(), Some("7"));
         assert_eq!((settings.max_bytes, settings.mode), (1_000_000, 0o640));
@@ -297,6 +328,15 @@ mod tests {
             ("DIMS", "time,time", "setting DIMS: expected names of dimensions"),
             ("DTYPE", "float128", "setting DTYPE: expected an element type"),
             ("FRAMES", "row", "setting FRAMES: expected one of auto, message, rows"),
+            ("TIME", "", "setting TIME: expected the name of a parameter or the path of a struct's field"),
+            ("TIME", "header.", "setting TIME: expected the name of a parameter"),
+            ("TIME_UNIT", "seconds", "setting TIME_UNIT: expected one of s, ms, us, ns, found \"seconds\""),
+            ("TIME_OF", "newest", "setting TIME_OF: expected one of first, last"),
+            ("CLOCK", "utc", "setting CLOCK: expected one of source, unix, monotonic"),
+            ("TIMES", "x", "setting TIMES is not known; the nearest known key is TIME"),
+            ("TIMEUNIT", "s", "setting TIMEUNIT is not known; the nearest known key is TIME_UNIT"),
+            ("time_of", "last", "setting time_of is not known; the nearest known key is TIME_OF"),
+            ("CLOCKS", "unix", "setting CLOCKS is not known; the nearest known key is CLOCK"),
             ("ON_CHANGE", "ignore", "setting ON_CHANGE: expected one of generation, skip, stop"),
             ("MAX_BYTES", "0", "setting MAX_BYTES: expected a number of bytes"),
             ("FIELD", "a,,b", "setting FIELD: expected paths of a struct's fields"),
@@ -377,6 +417,26 @@ mod tests {
 
         let back = changed.changed_by_document(&initial, "{buf_dur: null, axis: ~, shape: null, key: null}").unwrap();
         assert_eq!(SinkSettings { shmem_name: initial.shmem_name.clone(), ..back }, initial);
+    }
+
+    #[test]
+    fn a_change_of_the_times_is_live_and_begins_a_generation() {
+        let initial = read(&[("TIME", "timestamp")]).unwrap();
+        for (document, is_change) in [
+            ("time: header.stamp", true),
+            ("time: timestamp", false),
+            ("time_unit: ns", true),
+            ("time_of: last", true),
+            ("time_of: first", false),
+            ("clock: unix", true),
+            ("clock: null", false),
+        ] {
+            let changed = initial.changed_by_document(&initial, document).unwrap();
+            assert_eq!(initial.changes_ring(&changed), is_change, "{document}");
+            let key = document.split(':').next().unwrap();
+            let back = changed.changed_by_param(&initial, key, &serde_json::Value::Null).unwrap();
+            assert_eq!(back, initial, "{document}");
+        }
     }
 
     #[test]

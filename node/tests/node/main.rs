@@ -4,6 +4,7 @@ mod conn;
 mod failing;
 mod hints;
 mod listener;
+mod times;
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
