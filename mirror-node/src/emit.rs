@@ -282,7 +282,8 @@ impl Emitter {
         }
         let Some(format) = reader.format() else { return };
         let described = reader.description().cloned().unwrap_or_default();
-        let rebuilder = Rebuilder::new(format, &described);
+        let clock = reader.clock().unwrap_or_default();
+        let rebuilder = Rebuilder::new(format, &described).map(|rebuilder| rebuilder.on_clock(clock));
         self.current = Some(Current {
             rebuilder: rebuilder.map_err(|error| error.to_string()),
             chunker: rule(self.chunk, format).map(|rule| Chunker::new(rule, format.frame_bytes(), Instant::now())),
@@ -301,5 +302,85 @@ fn rule(chunk: ChunkBy, format: &Format) -> Option<Rule> {
         ChunkBy::Message => None,
         ChunkBy::Frames(frames) => Some(Rule::Frames(frames)),
         ChunkBy::Duration(span) => Some(Rule::of_span(span, format.rate_hz())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arrow::array::Float32Array;
+    use dora_node_api::integration_testing::{
+        IntegrationTestInput, TestingInput, TestingOptions, TestingOutput, output_channel,
+    };
+    use dora_shm_message::{Interpreter, MessageSettings, Placement};
+    use dora_shm_node_kit::report::Level;
+    use dora_shm_ring::{Clock, Outcome, ReaderOptions, Times, Writer, WriterOptions};
+
+    use super::*;
+
+    /// The parameters that a mirror sends with the next message of the stream.
+    fn emitted(node: &mut DoraNode, reader: &mut MessageReader) -> MetadataParameters {
+        let mut emitter = Emitter::new(node, Log::new("test", Level::default()));
+        loop {
+            match reader.view().unwrap() {
+                Outcome::Data(view) => {
+                    let (parameters, _) = emitter.encode(reader, &view).unwrap();
+                    assert!(reader.finish(view), "nobody overwrites it");
+                    return parameters;
+                }
+                Outcome::Closed => panic!("the stream has a message"),
+                Outcome::Nothing | Outcome::Generation => drop(reader.wait(Duration::from_secs(1)).unwrap()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_ring_has_the_times_of_the_first_and_its_clock_unless_that_is_monotonic() {
+        let (sender, _outputs) = output_channel();
+        let input = IntegrationTestInput::new("test-node".parse().unwrap(), Vec::new());
+        let options = TestingOptions { skip_output_time_offsets: true };
+        let (mut node, _events) =
+            DoraNode::init_testing(TestingInput::Input(input), TestingOutput::ToChannel(sender), options).unwrap();
+        let array: ArrayRef = Arc::new(Float32Array::from(vec![0.5; 3]));
+        // By the rate, and with a jump.
+        for (test, stated) in [("even", vec![1000.5, 1000.75, 1001.0]), ("uneven", vec![1000.5, 1000.75, 1002.0])] {
+            for (clock, expected) in
+                [(Clock::Unix, Clock::Unix), (Clock::Source, Clock::Source), (Clock::Monotonic, Clock::Unix)]
+            {
+                let name = format!("dora-shm-mirror-test/{}/{test}-{clock}", std::process::id());
+                let settings = MessageSettings { time: Some("t".into()), clock: Some(clock), ..Default::default() };
+                let sent = MetadataParameters::from([
+                    ("sample_rate".to_owned(), Parameter::Float(4.0)),
+                    ("t".to_owned(), Parameter::ListFloat(stated.clone())),
+                ]);
+                let mut first = Interpreter::new("data", settings);
+                let chunk = first.interpret(&array, &sent, 5).unwrap();
+                let plan = chunk.plan().unwrap();
+                let Placement::Given(times) = chunk.placement() else { panic!("{:?}", chunk.placement()) };
+                let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+                let mut reader = MessageReader::open(&name, ReaderOptions::default()).unwrap();
+                let format = Format::new(plan.dtype(), plan.frame_shape(), 4.0, 100).unwrap().on_clock(plan.clock());
+                writer.begin(&format, plan.description(), 1).unwrap();
+                writer.write_with(3, times, 5, |range, memory| chunk.fill(range, memory)).unwrap();
+
+                let parameters = emitted(&mut node, &mut reader);
+                assert_eq!(parameters.contains_key("axis_values"), test == "uneven", "{parameters:?}");
+                let times = match clock {
+                    Clock::Monotonic => reader.clock().unwrap().times_on(Clock::Unix, &stated).unwrap(),
+                    _ => stated.clone(),
+                };
+                let mut second = Interpreter::new("data", MessageSettings::default());
+                let again = second.interpret(&array, &parameters, 7).unwrap();
+                assert_eq!(again.plan().unwrap().clock(), expected, "{parameters:?}");
+                match again.placement() {
+                    Placement::Given(Times::Values(values)) => assert_eq!(values, times),
+                    Placement::Given(Times::Linear { start, step }) => assert_eq!((start, step), (times[0], 0.25)),
+                    other => panic!("{other:?}"),
+                }
+                writer.close();
+            }
+        }
     }
 }
