@@ -73,6 +73,16 @@ fn parameters() -> MetadataParameters {
         ("unit", Parameter::String("uV".to_owned())),
     ]
     .into_iter()
+    .chain(clock())
     .map(|(key, value)| (key.to_owned(), value))
     .collect()
+}
+
+/// The clock of `axis_offset`: the monotonic clock of this machine, if it can be named.
+fn clock() -> Vec<(&'static str, Parameter)> {
+    let id = dora_shm_ring::clock_id();
+    if !id.is_known() {
+        return Vec::new();
+    }
+    vec![("clock", Parameter::String("monotonic".to_owned())), ("clock_id", Parameter::String(id.to_string()))]
 }
