@@ -72,11 +72,11 @@ fn shapes_that_change_with_every_message_are_refused_after_three_with_a_hint_at_
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn a_source_of_vectors_of_varying_length_is_refused_whole_unless_the_settings_say_that_it_sends_rows() {
     let stage = Stage::new("boxes");
-    let (_reader, mut dora) = staying(&stage, "boxes", &["BUF_FRAMES: 100"]);
+    let (_reader, mut dora) = staying(&stage, "boxes", &["BUF_FRAMES: 100", "RUST_LOG: debug"]);
     dora.wait_for_line("refused=6").unwrap();
     assert!(dora.line("all of them are refused until 64").is_some(), "no reason in\n{}", dora.log());
     stop(&mut dora);
-    assert_last_status(&dora, "refused=6");
+    assert_total(&dora, "refused=6");
 
     for (name, settings, frames) in
         [("scalars", &["FRAMES: rows", "SHAPE: \"\""][..], 64), ("boxes", &["FRAMES: rows", "SHAPE: 4"], 16)]
@@ -87,8 +87,8 @@ fn a_source_of_vectors_of_varying_length_is_refused_whole_unless_the_settings_sa
         assert!(received.iter().all(|message| message.info.generation == 0), "{name}");
         assert_eq!(received.iter().map(|message| message.info.lost).sum::<u64>(), 0, "{name}");
         stop(&mut dora);
-        assert_last_status(&dora, "refused=0");
-        assert_last_status(&dora, &format!("frames={frames}"));
+        assert_total(&dora, "refused=0");
+        assert_total(&dora, &format!("frames={frames}"));
     }
 }
 
@@ -96,7 +96,7 @@ fn a_source_of_vectors_of_varying_length_is_refused_whole_unless_the_settings_sa
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn a_shape_with_width_and_height_exchanged_is_refused_and_names_both() {
     let stage = Stage::new("transposed");
-    let (_reader, mut dora) = staying(&stage, "pictures", &["BUF_FRAMES: 10", "SHAPE: 64,48,3"]);
+    let (_reader, mut dora) = staying(&stage, "pictures", &["BUF_FRAMES: 10", "SHAPE: 64,48,3", "RUST_LOG: debug"]);
     dora.wait_for_line("refused=60").unwrap();
     let refusal = dora.line("SHAPE is [64, 48, 3]").unwrap_or_else(|| panic!("no refusal in\n{}", dora.log()));
     assert!(refusal.contains("width 64 and height 48") && refusal.contains("set SHAPE to 48,64,3"), "{refusal}");
