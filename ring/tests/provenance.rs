@@ -124,12 +124,117 @@ fn messages_of_frames_are_those_that_contain_them() {
         reader.messages(range, &mut messages);
         messages.iter().map(|message| (message.first, message.frames, message.send_ns)).collect::<Vec<_>>()
     };
-    assert_eq!(messages(0..16), [(0, 10, 100), (10, 5, 102), (15, 1, 103)]);
+    assert_eq!(messages(0..16), [(0, 10, 100), (10, 0, 101), (10, 5, 102), (15, 1, 103)]);
     assert_eq!(messages(9..10), [(0, 10, 100)]);
-    assert_eq!(messages(10..15), [(10, 5, 102)]);
+    assert_eq!(messages(10..15), [(10, 0, 101), (10, 5, 102)]);
+    assert_eq!(messages(11..15), [(10, 5, 102)], "the empty message came with the frame at 10");
     assert_eq!(messages(14..16), [(10, 5, 102), (15, 1, 103)]);
     assert_eq!(messages(3..3), []);
     assert_eq!(messages(16..20), []);
+}
+
+/// The messages of `range`: their generations, numbers and frames.
+fn messages_of(reader: &Reader, range: std::ops::Range<u64>) -> Vec<(u32, u64, u64)> {
+    let mut messages = Vec::new();
+    reader.messages(range, &mut messages);
+    messages.iter().map(|message| (message.generation, message.chunk, message.frames)).collect()
+}
+
+#[test]
+fn an_empty_message_is_found_with_the_frame_that_follows_it_and_is_no_update() {
+    let name = Name::new("empty");
+    let mut source = Source::new(&name, 64);
+    let mut reader = from_oldest(&name);
+    let mut frames = Frames::new();
+    source.write(0);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Nothing);
+    assert_eq!(reader.wait(std::time::Duration::ZERO).unwrap(), Wait::Timeout(Liveness::Live));
+    source.write(5);
+    source.write(0);
+    source.write(0);
+    assert_eq!(reader.read(&mut frames, 2).unwrap(), Outcome::Data(2));
+    assert_eq!(messages_of(&reader, 0..2), [(0, 0, 0), (0, 1, 5)]);
+    let Outcome::Data(view) = reader.view(u64::MAX).unwrap() else { panic!("3 frames are there") };
+    assert_eq!(messages_of(&reader, view.whole()), [(0, 1, 5)]);
+    assert_eq!(reader.finish(view), 2..5);
+    assert_eq!(messages_of(&reader, 5..6), [(0, 2, 0), (0, 3, 0)], "of the frame that has not been written");
+    source.write(1);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(1));
+    assert_eq!(messages_of(&reader, 5..6), [(0, 2, 0), (0, 3, 0), (0, 4, 1)]);
+    assert_eq!(messages_of(&reader, 0..6).len(), 5, "looking back");
+}
+
+#[test]
+fn empty_messages_at_the_end_of_a_generation_come_with_the_first_frame_of_the_next() {
+    let name = Name::new("empty-end");
+    let mut source = Source::new(&name, 64);
+    let begin = |source: &mut Source| {
+        source
+            .writer
+            .begin(&dora_shm_testkit::source::format(32), &dora_shm_testkit::source::description(), 1)
+            .unwrap();
+    };
+    let mut reader = from_oldest(&name);
+    let mut frames = Frames::new();
+    source.write(3);
+    source.write(0);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(3));
+    begin(&mut source);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    source.write(0);
+    begin(&mut source);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    source.write(0);
+    source.write(2);
+    assert_eq!(messages_of(&reader, 1..2), [(2, 1, 2)]);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(2));
+    assert_eq!(messages_of(&reader, 0..2), [(0, 1, 0), (1, 0, 0), (2, 0, 0), (2, 1, 2)]);
+    // The next generation begins behind frames, and a stream behind a stream.
+    begin(&mut source);
+    source.write(1);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    assert_eq!(messages_of(&reader, 0..1), [(3, 0, 1)]);
+    source.write(0);
+    drop(source);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(1));
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Closed);
+    let mut source = Source::new(&name, 64);
+    source.write(1);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    assert_eq!(messages_of(&reader, 0..1), [(0, 0, 1)]);
+}
+
+#[test]
+fn empty_messages_are_lost_with_the_frame_that_follows_them() {
+    let name = Name::new("empty-lost");
+    let mut source = Source::new(&name, 64);
+    let begin = |source: &mut Source| {
+        source
+            .writer
+            .begin(&dora_shm_testkit::source::format(64), &dora_shm_testkit::source::description(), 1)
+            .unwrap();
+    };
+    let mut reader = from_oldest(&name);
+    let mut frames = Frames::new();
+    source.write(1);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(1));
+    // Its frame is in a generation that the reader never sees.
+    source.write(0);
+    begin(&mut source);
+    source.write(1);
+    begin(&mut source);
+    source.write(1);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
+    assert_eq!(messages_of(&reader, 0..1), [(2, 0, 1)]);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(1));
+    assert_eq!(frames.lost(), 1);
+    // Its frame is lapped.
+    source.write(0);
+    source.write(60);
+    source.write(0);
+    source.write(60);
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(32));
+    assert_eq!(messages_of(&reader, 89..121), [(2, 4, 60)]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(crate) struct Geometry {
 
 /// Least and largest number of chunk records in a ring.
 const MIN_RECORDS: u64 = 64;
-const MAX_RECORDS: u64 = 65536;
+pub(crate) const MAX_RECORDS: u64 = 65536;
 
 impl Geometry {
     /// Lays out a ring of `format` whose first chunk has `first_chunk_frames` frames.

@@ -12,7 +12,7 @@ pub(crate) mod trailer;
 #[cfg(not(loom))]
 pub(crate) use fields::InPlace;
 pub(crate) use footer::RawFooter;
-pub(crate) use geometry::{Geometry, RECORD_BYTES};
+pub(crate) use geometry::{Geometry, MAX_RECORDS, RECORD_BYTES};
 pub(crate) use header::RawHeader;
 pub(crate) use record::Record;
 pub(crate) use trailer::RawTrailer;

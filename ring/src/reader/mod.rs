@@ -336,9 +336,20 @@ impl Reader {
         self.cursor.description()
     }
 
-    /// Adds to `into` the messages that contain the frames at `positions` of the generation that is read, oldest first.
-    /// The first and the last one may contain other frames, too. Messages without frames are left out, and so are those
-    /// whose records have been overwritten, which may happen before their frames are overwritten. Never blocks.
+    /// Adds to `into` the messages that contain the frames at `positions` of the generation that is read, and the empty
+    /// messages directly before each of these frames, oldest first. The first and the last message with frames may
+    /// contain other frames, too. Never blocks.
+    ///
+    /// An empty message thus belongs to the frame that follows it. A reader that asks for the positions of all that it
+    /// reads, by copy or by view, finds each empty message exactly once, unless it loses or skips that frame. An empty
+    /// message alone is no update for a reader of frames. To find those behind the newest frame at once, ask for the
+    /// position of the next frame, which has not been written; only a [`MessageReader`] finds those behind the last frame
+    /// of a stream that is closed.
+    ///
+    /// If a generation ends with empty messages, they belong to the first frame of the next one with frames: they come
+    /// first, with the [`generation`](MessageInfo::generation) in which they were written, where `positions` contain 0.
+    ///
+    /// Messages whose records have been overwritten are left out. That may happen before their frames are overwritten.
     pub fn messages(&self, positions: Range<u64>, into: &mut Vec<MessageInfo>) {
         self.cursor.messages(positions, into);
     }

@@ -5,6 +5,7 @@
 mod model;
 mod steps;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use dora_shm_ring::*;
@@ -25,6 +26,8 @@ struct Pair {
     frames: Frames,
     /// The ring (by the model's number), and positions.
     view: Option<(View, (usize, usize), u64, u64)>,
+    /// The empty messages that came with frames that were read: their streams, rings and numbers.
+    empty: HashSet<(usize, usize, usize)>,
 }
 
 struct MessagePair {
@@ -93,6 +96,7 @@ impl Bench {
             model: model::Reader::open(&self.world, false, start),
             frames: Frames::new(),
             view: None,
+            empty: HashSet::new(),
         }
     }
 
@@ -257,6 +261,25 @@ impl Pair {
             assert_eq!((frames.first(), frames.generation()), (from, model.ring_id().unwrap().1 as u32));
             same_frames(frames.times(), frames.samples(), model.ring(world).unwrap(), from, to);
         }
+        self.same_messages(world, from, to, matches!(step, Step::Read(..)));
+    }
+
+    /// Compares the messages of frames. Those of `new` frames include no empty message that came before.
+    fn same_messages(&mut self, world: &model::World, from: u64, to: u64, new: bool) {
+        let mut found = Vec::new();
+        self.reader.messages(from..to, &mut found);
+        let expected = self.model.messages(world, from, to);
+        let numbers =
+            |info: &MessageInfo| (info.generation as usize, info.chunk as usize, info.first, info.frames, info.send_ns);
+        let of_model = |(ring, chunk, message): &(usize, usize, model::Message)| {
+            (*ring, *chunk, message.first, message.frames, message.send_ns)
+        };
+        let found: Vec<_> = found.iter().map(numbers).collect();
+        assert_eq!(found, expected.iter().map(of_model).collect::<Vec<_>>());
+        for (ring, chunk, _) in expected.iter().filter(|(_, _, message)| new && message.frames == 0) {
+            let stream = self.model.ring_id().unwrap().0;
+            assert!(self.empty.insert((stream, *ring, *chunk)), "empty message {chunk} of ring {ring} came twice");
+        }
     }
 
     fn borrow(&mut self, world: &model::World, step: &Step) {
@@ -278,6 +301,7 @@ impl Pair {
                 let samples = view.samples().map(|part| part.to_vec()).concat();
                 let whole = self.model.finish(world, ring, from, to);
                 assert_eq!(self.reader.finish(view), whole.0..whole.1);
+                self.same_messages(world, whole.0, whole.1, true);
                 if whole.0 < whole.1 {
                     let skipped = (whole.0 - from) as usize;
                     let model = self.model.ring(world).unwrap();

@@ -176,6 +176,8 @@ pub struct Reader {
     untold_end: bool,
     pub position: u64,
     next_message: usize,
+    /// The empty messages between the last frame before this ring and its first one: their rings and their numbers.
+    before_ring: Vec<(usize, usize)>,
     pub lost: u64,
     /// Frames lost since the last delivery.
     pub pending: u64,
@@ -225,6 +227,7 @@ impl Reader {
             untold_end: false,
             position: 0,
             next_message: 0,
+            before_ring: Vec::new(),
             lost: 0,
             pending: 0,
             start_below: 0,
@@ -306,6 +309,7 @@ impl Reader {
         self.place = Place::Nowhere;
         self.untold_end = true;
         (self.position, self.next_message) = (0, 0);
+        self.before_ring.clear();
         self.held = None;
         self.description_missed = false;
     }
@@ -313,6 +317,9 @@ impl Reader {
     /// Enters the newest ring of a live stream, of which the reader has accounted for `seen` frames.
     fn enter(&mut self, world: &World, stream: usize, seen: u64) {
         let rings = &world.streams[stream].rings;
+        // They belong to the frame that follows, and are lost with it.
+        let follows = self.came_first && rings.last().unwrap().base == seen;
+        self.before_ring = if follows { self.trailing(world) } else { Vec::new() };
         self.place = Place::Ring(stream, rings.len() - 1);
         self.position = 0;
         self.next_message = 0;
@@ -334,6 +341,31 @@ impl Reader {
             self.note(world, EventKind::WriterRestarted);
         }
         self.note(world, EventKind::NewGeneration);
+    }
+
+    /// The empty messages behind the last frame.
+    fn trailing(&self, world: &World) -> Vec<(usize, usize)> {
+        let Place::Ring(stream, of) = self.place else { return Vec::new() };
+        let ring = &world.streams[stream].rings[of];
+        let mut found = if ring.written == 0 { self.before_ring.clone() } else { Vec::new() };
+        let is_behind = |i: &usize| ring.messages[*i].frames == 0 && ring.messages[*i].first == ring.written;
+        found.extend((0..ring.messages.len()).filter(|&i| ring.remembers(i)).filter(is_behind).map(|i| (of, i)));
+        found
+    }
+
+    /// The messages of frames that were read: those that contain them, and the empty ones directly before them. With the
+    /// numbers of their rings, and their own.
+    pub fn messages(&self, world: &World, from: u64, to: u64) -> Vec<(usize, usize, Message)> {
+        let Place::Ring(stream, of) = self.place else { return Vec::new() };
+        let rings = &world.streams[stream].rings;
+        let has = |message: &Message, frame: u64| match message.frames {
+            0 => message.first == frame,
+            frames => (message.first..message.first + frames).contains(&frame),
+        };
+        let is_of = |i: &usize| (from..to).any(|frame| has(&rings[of].messages[*i], frame));
+        let of_ring = (0..rings[of].messages.len()).filter(|&i| rings[of].remembers(i)).filter(is_of).map(|i| (of, i));
+        let before = self.before_ring.iter().copied().filter(|_| (from..to).contains(&0));
+        before.chain(of_ring).map(|(ring, i)| (ring, i, rings[ring].messages[i])).collect()
     }
 
     fn start_in(&mut self, ring: &Ring) {

@@ -143,7 +143,7 @@ impl<S: Source> Cursor<S> {
             return (Some(newest), range.end);
         }
         let mut of_first = None;
-        for (_, record) in self.records_of(range.clone()) {
+        for (_, record) in self.records_of(range.clone()).filter(|(_, record)| record.frames > 0) {
             match of_first {
                 None => of_first = Some(record.meta_generation),
                 Some(first) if first == record.meta_generation => {}

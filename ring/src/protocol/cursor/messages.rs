@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::frames::piece_of;
-use super::{Committed, Cursor, Outcome, RingFacts, Source, TRIES, Target, Update, resume_position};
+use super::{Committed, Cursor, Outcome, RingFacts, Source, TRIES, Target, Unit, Update, resume_position};
 use crate::Result;
-use crate::layout::Record;
 use crate::layout::record::DISCONTINUITY;
+use crate::layout::{MAX_RECORDS, Record};
 
 /// Facts about a message, apart from its frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ use crate::layout::record::DISCONTINUITY;
 pub struct MessageInfo {
     /// Number of the message in its generation.
     pub chunk: u64,
-    /// Position of its first frame in its generation.
+    /// Position of its first frame in its generation; for an empty message, of the frame that follows it there.
     pub first: u64,
     /// How many frames it has; 0 for an empty message.
     pub frames: u64,
@@ -22,7 +22,7 @@ pub struct MessageInfo {
     pub send_ns: i64,
     /// CLOCK_MONOTONIC when it was committed, nanoseconds.
     pub mono_ns: u64,
-    /// Exact number of frames lost between the previous message and this one.
+    /// Exact number of frames lost between the previous message and this one; 0 if it was found by its frames.
     pub lost: u64,
     /// The generation it belongs to.
     pub generation: u32,
@@ -227,39 +227,66 @@ impl<S: Source> Cursor<S> {
         Ok(true)
     }
 
-    /// The chunk that contains `position`, or, if its record has been overwritten, the oldest that is left.
-    fn chunk_of(&self, position: u64) -> u64 {
-        let Range { start: mut low, end: mut high } = self.source.chunks();
-        // Records are sorted by `first`: the last one that begins at or before the position.
-        while high.saturating_sub(low) > 1 {
+    /// The record of the chunk that contains `position`, or of the oldest chunk that is left.
+    pub fn record_of(&self, position: u64) -> Option<Record> {
+        let chunks = self.source.chunks();
+        // It is the chunk before the first one that begins behind the position.
+        let behind = self.first_chunk(&chunks, |record| record.first > position);
+        self.source.record(behind.saturating_sub(1).max(chunks.start))
+    }
+
+    /// The first chunk of `chunks` whose record satisfies `is_at`, as all later ones do; the end of `chunks` if there is
+    /// none. Records that have been overwritten count as earlier.
+    fn first_chunk(&self, chunks: &Range<u64>, is_at: impl Fn(&Record) -> bool) -> u64 {
+        let Range { start: mut low, end: mut high } = *chunks;
+        while low < high {
             let middle = low + (high - low) / 2;
             match self.source.record(middle) {
-                Some(record) if record.first > position => high = middle,
-                _ => low = middle,
+                Some(record) if is_at(&record) => high = middle,
+                _ => low = middle + 1,
             }
         }
         low
     }
 
-    /// The record of the chunk that contains `position`, or of the oldest chunk that is left.
-    pub fn record_of(&self, position: u64) -> Option<Record> {
-        self.source.record(self.chunk_of(position))
-    }
-
-    /// The remaining records of the chunks that contain frames of `range`, with their numbers, oldest first.
+    /// The remaining records of the chunks that contain frames of `range`, and of the empty chunks directly before those
+    /// frames, with their numbers, oldest first.
     pub(super) fn records_of(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Record)> {
-        let newest = self.source.chunks().end;
-        let oldest = if range.is_empty() { newest } else { self.chunk_of(range.start) };
-        (oldest..newest)
+        let chunks = self.source.chunks();
+        // An empty chunk at `first` comes before the chunk whose frames begin there.
+        let is_of = move |record: &Record| record.first >= range.start || record.end() > range.start;
+        let oldest = if range.is_empty() { chunks.end } else { self.first_chunk(&chunks, &is_of) };
+        (oldest..chunks.end)
             .filter_map(|chunk| Some((chunk, self.source.record(chunk)?)))
             .take_while(move |(_, record)| record.first < range.end)
-            .filter(move |(_, record)| record.frames > 0 && record.end() > range.start)
+            .filter(move |(_, record)| is_of(record))
     }
 
-    /// Adds to `into` the messages that contain frames of `range`, which are positions of the ring that is read.
+    /// Adds to `into` the messages that contain the frames at `range`, positions of the ring that is read, and the empty
+    /// messages directly before each of them.
     pub fn messages(&self, range: Range<u64>, into: &mut Vec<MessageInfo>) {
-        if self.source.ring().is_some() {
-            into.extend(self.records_of(range).map(|(chunk, record)| self.message_info(chunk, &record, 0)));
+        if self.source.ring().is_none() {
+            return;
         }
+        if range.contains(&0) {
+            into.extend_from_slice(&self.before_ring);
+        }
+        // The newest chunk may be half-committed (W7 without W8).
+        let committed = self.source.committed();
+        let committed_records = self.records_of(range).take_while(|(_, record)| record.end() <= committed);
+        into.extend(committed_records.map(|(chunk, record)| self.message_info(chunk, &record, 0)));
+    }
+
+    /// The empty messages behind the last frame of the ring that is read, and, if it has no frames, those that came
+    /// before it.
+    pub(super) fn trailing_messages(&self) -> Vec<MessageInfo> {
+        let mut found = Vec::new();
+        if self.plan.unit == Unit::Frames {
+            self.messages(self.next..self.next.saturating_add(1), &mut found);
+            found.retain(|message| message.frames == 0);
+            // As many as a ring remembers: a stream without frames must not take ever more memory.
+            found.drain(..found.len().saturating_sub(MAX_RECORDS as usize));
+        }
+        found
     }
 }

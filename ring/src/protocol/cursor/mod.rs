@@ -158,6 +158,8 @@ pub(crate) struct Cursor<S> {
     /// The next chunk to deliver; kept by cursors over messages only.
     next_chunk: u64,
     losses: Losses,
+    /// The empty messages between the last frame of the rings before and the first of this one, for a cursor over frames.
+    before_ring: Vec<MessageInfo>,
     /// Whether the cursor had to wait for the stream, or was attached to the one before it.
     waited: bool,
     /// When the cursor was opened. `None` once it certainly predates the next ring's stream, which it then reads from
@@ -181,6 +183,7 @@ impl<S: Source> Cursor<S> {
             next: 0,
             next_chunk: 0,
             losses: Losses::default(),
+            before_ring: Vec::new(),
             waited: came.is_none(),
             came,
             unreported: None,
@@ -277,10 +280,10 @@ impl<S: Source> Cursor<S> {
     /// A4: opens the ring of `generation`, or of a newer one if the stream has moved on in the meantime. Never blocks:
     /// if the ring has no name, the next call looks for it again.
     fn enter_ring(&mut self, mut generation: u32) -> Result<Reached> {
-        let seen = self.stream_position();
+        let (seen, trailing) = (self.stream_position(), self.trailing_messages());
         for _ in 0..MOST_GENERATIONS {
             if self.source.open_ring(generation)? {
-                self.start_in_ring(seen)?;
+                self.start_in_ring(seen, trailing)?;
                 return Ok(Reached::Ring);
             }
             let now = self.source.status()?.generation;
@@ -297,8 +300,9 @@ impl<S: Source> Cursor<S> {
     }
 
     /// Begins in the ring that the source has just opened. `seen`: how many frames of the stream the cursor had passed
-    /// at the end of the previous ring; `None` if this is its first ring.
-    fn start_in_ring(&mut self, seen: Option<u64>) -> Result<()> {
+    /// at the end of the previous ring; `None` if this is its first ring. `trailing`: the empty messages behind those
+    /// frames.
+    fn start_in_ring(&mut self, seen: Option<u64>, trailing: Vec<MessageInfo>) -> Result<()> {
         let Some(ring) = self.source.ring() else { return Ok(()) };
         let seen = seen.or_else(|| self.was_there_first().then_some(0));
         if let Some(seen) = seen.filter(|&seen| ring.base < seen) {
@@ -307,6 +311,8 @@ impl<S: Source> Cursor<S> {
         }
         self.came = None;
         self.quiet = None;
+        // If the frame that follows them is lost, so are they.
+        self.before_ring = if seen == Some(ring.base) { trailing } else { Vec::new() };
         (self.next, self.next_chunk, self.losses.not_lost_below) = (0, 0, 0);
         self.unreported = Some(Unreported::Generation);
         self.descriptions.enter_ring(ring.meta_generation);
@@ -402,6 +408,7 @@ impl<S: Source> Cursor<S> {
     pub fn detach(&mut self) {
         self.source.let_go();
         self.descriptions = Descriptions::default();
+        self.before_ring = Vec::new();
         (self.next, self.next_chunk, self.losses.not_lost_below) = (0, 0, 0);
         self.waited = true;
         self.unreported = None;
