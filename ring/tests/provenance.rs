@@ -238,6 +238,47 @@ fn empty_messages_are_lost_with_the_frame_that_follows_them() {
 }
 
 #[test]
+fn frames_within_seconds_are_a_number_of_frames_where_a_rate_is_stated() {
+    let name = Name::new("within");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    let mut reader = from_oldest(&name);
+    let mut frames = Frames::new();
+    // Times of a clock that follows its source, on Unix time, whose doubles are 238 ns apart.
+    for step in [1.0 / 1000.0, 0.999 / 1000.0, 1.01 / 1000.0] {
+        writer.begin(&Format::new(Dtype::U8, &[], 1000.0, 6000).unwrap(), &Description::default(), 7).unwrap();
+        reader.skip_to_newest().unwrap();
+        for block in 0..1000 {
+            let times = Times::Linear { start: 1.7e9 + (7 * block) as f64 * step, step };
+            writer.write(&Chunk { samples: &[0; 7], times, send_ns: 0 }).unwrap();
+            let held = (7 * (block + 1)).min(reader.held().end - reader.held().start);
+            for (seconds, expected) in [(5.0, 5000), (0.1, 100), (0.0004, 0), (0.0005, 1), (0.0, 0), (-1.0, 0)] {
+                assert_eq!(reader.frames_within(seconds).unwrap(), held.min(expected), "{seconds} s after {block}");
+            }
+            assert_eq!(reader.frames_within(f64::INFINITY).unwrap(), held);
+            assert_eq!(reader.frames_within(f64::NAN).unwrap(), 0);
+        }
+    }
+    assert_eq!(reader.latest(5000, &mut frames).unwrap(), 5000);
+    let mut reader = from_oldest(&name);
+    reader.skip_to_last(5.0).unwrap();
+    assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(5000));
+}
+
+#[test]
+fn frames_within_seconds_are_those_newer_than_that_where_no_rate_is_stated() {
+    let name = Name::new("within-times");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    writer.begin(&Format::new(Dtype::U8, &[], 0.0, 1000).unwrap(), &Description::default(), 1).unwrap();
+    for time in [0.0, 1.0, 1.5, 3.0] {
+        writer.write(&Chunk { samples: &[0], times: Times::Values(&[time]), send_ns: 0 }).unwrap();
+    }
+    let mut reader = from_oldest(&name);
+    let within = [0.0, 0.1, 1.5, 1.6, 2.0, 2.5, f64::INFINITY, f64::NAN, -1.0];
+    let found = within.map(|seconds| reader.frames_within(seconds).unwrap());
+    assert_eq!(found, [0, 1, 1, 2, 2, 3, 4, 0, 0]);
+}
+
+#[test]
 fn frames_are_copied_into_the_callers_memory() {
     let name = Name::new("into");
     let mut source = Source::new(&name, 64);

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{Copied, Reader};
-use crate::Result;
 use crate::frames::{Frames, Lent};
+use crate::{Format, Result};
 
 impl Reader {
     /// Copies the newest `frames` frames into `into`, or fewer if the ring holds fewer, without moving the cursor.
@@ -35,13 +35,19 @@ impl Reader {
         self.cursor.copy_latest(frames, &mut Lent { samples, times })
     }
 
-    /// How many of the newest frames are less than `seconds` older than the newest. Never blocks.
+    /// How many of the newest frames last `seconds`, at most as many as the ring holds. Never blocks.
+    ///
+    /// If the format states a rate, that is `seconds` times the rate, rounded: the frames' times are not compared, since
+    /// a clock that follows its source is never exactly at the rate. Without a rate, it is the number of frames whose
+    /// times are less than `seconds` before that of the newest; a NaN among the times ends the search. 0 if `seconds` is
+    /// NaN or not above 0.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn frames_within(&mut self, seconds: f64) -> Result<u64> {
         self.cursor.settle()?;
-        Ok(self.cursor.frames_within(seconds))
+        let rate_hz = self.format().map_or(0.0, Format::rate_hz);
+        Ok(self.cursor.frames_within(seconds, rate_hz))
     }
 
     /// Positions of the frames that the ring of the cursor's generation currently holds; empty before there is a ring.

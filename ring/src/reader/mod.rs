@@ -290,8 +290,8 @@ impl Reader {
         self.cursor.pass(max_frames)
     }
 
-    /// Skips new frames up to the first one whose time is less than `seconds` before that of the newest. Use it to
-    /// begin some seconds back, right after opening a reader at the oldest frame. Events of the skipped frames are
+    /// Skips new frames up to the newest that last `seconds`, as [`frames_within`](Self::frames_within) counts them. Use
+    /// it to begin some seconds back, right after opening a reader at the oldest frame. Events of the skipped frames are
     /// dropped. Frames that are written during the call are not skipped. Never blocks.
     ///
     /// # Errors

@@ -536,6 +536,11 @@ impl Reader {
         self.attach(world);
         let Some(ring) = self.ring(world) else { return (0, 0) };
         let Some(newest) = ring.frames.back() else { return (0, 0) };
+        let rate_hz = ring.format.rate_hz();
+        if rate_hz > 0.0 {
+            return self
+                .latest(world, (0..).take_while(|&n| n as f64 + 0.5 <= seconds * rate_hz).take(3000).count() as u64);
+        }
         let recent = ring.frames.iter().rev().take_while(|frame| newest.time - frame.time < seconds).count() as u64;
         (ring.written - recent, ring.written)
     }

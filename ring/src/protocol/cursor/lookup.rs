@@ -46,9 +46,13 @@ impl<S: Source> Cursor<S> {
         Ok(Copied { first: whole_from, frames: wanted.end - whole_from, lost: 0, generation: ring.generation })
     }
 
-    /// How many of the newest frames are less than `seconds` older than the newest.
-    pub fn frames_within(&self, seconds: f64) -> u64 {
+    /// How many of the newest frames last `seconds`, at `rate_hz` frames per second, or, if that is 0, by their times.
+    pub fn frames_within(&self, seconds: f64, rate_hz: f64) -> u64 {
         let held = self.held();
+        if rate_hz > 0.0 {
+            // The conversion saturates; NaN becomes 0.
+            return ((seconds * rate_hz).round() as u64).min(held.end - held.start);
+        }
         let mut block = [0.0; TIMES_AT_ONCE];
         let (mut newest, mut found, mut end) = (None, 0, held.end);
         while end > held.start {
