@@ -72,6 +72,10 @@ impl Memory {
     pub fn floats(&self) -> PyResult<&[f64]> {
         self.check_floats()?;
         let bytes = self.bytes();
+        if bytes.is_empty() {
+            // Its pointer is not the array's, and need not be aligned.
+            return Ok(&[]);
+        }
         // SAFETY: aligned, as many whole numbers, and every bit pattern is an f64.
         Ok(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<f64>()) })
     }
@@ -79,6 +83,9 @@ impl Memory {
     pub fn floats_mut(&mut self) -> PyResult<&mut [f64]> {
         self.check_floats()?;
         let bytes = self.bytes_mut();
+        if bytes.is_empty() {
+            return Ok(&mut []);
+        }
         // SAFETY: as in `floats`.
         Ok(unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / size_of::<f64>()) })
     }
