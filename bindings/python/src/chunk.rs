@@ -120,7 +120,9 @@ impl Taken {
         }
         let messages = PyBytes::new_with(py, self.messages.len() * MESSAGE_BYTES, |bytes| {
             for (message, bytes) in self.messages.iter().zip(bytes.chunks_exact_mut(MESSAGE_BYTES)) {
-                bytes[..8].copy_from_slice(&message.first.to_ne_bytes());
+                // Empty messages of an earlier generation come directly before the first frame of this one.
+                let position = if message.generation == generation { message.first } else { first };
+                bytes[..8].copy_from_slice(&position.to_ne_bytes());
                 bytes[8..16].copy_from_slice(&message.frames.to_ne_bytes());
                 bytes[16..24].copy_from_slice(&message.send_ns.to_ne_bytes());
                 bytes[24..].copy_from_slice(&i64::from(message.discontinuity).to_ne_bytes());

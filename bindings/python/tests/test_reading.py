@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import dora_shm
-from dora_shm import BadArgumentError, BadFormatError, Reader, Writer
+from dora_shm import BadArgumentError, BadFormatError, Chunk, Reader, Writer
 from dora_shm.ezmsg import shorten_shmem_name
 
-from .conftest import PATIENCE_S, wait_until
+from .conftest import PATIENCE_S, wait_until, wait_until_a_reader_waits
 
 DTYPES = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split()
 
@@ -202,7 +202,7 @@ def test_a_read_of_n_does_not_join_frames_over_a_loss(name: str) -> None:
 
 
 def test_a_reader_begins_where_start_states(name: str) -> None:
-    with stream(name, 64) as writer:
+    with Writer(name, "int64", (4,), buf_frames=64) as writer:
         writer.write(counting(0, 40), times=np.arange(40))
         starts: list[tuple[object, int]] = [
             ("newest", 0),
@@ -269,7 +269,7 @@ def test_frames_can_be_read_by_their_positions_and_found_by_their_times(name: st
 
 
 def test_latest_returns_the_newest_frames_and_moves_nothing(name: str) -> None:
-    with stream(name, 64) as writer, Reader(name, "oldest") as reader:
+    with Writer(name, "int64", (4,), buf_frames=64) as writer, Reader(name, "oldest") as reader:
         assert not reader.latest(5) and not reader.latest(seconds=1)
         writer.write(counting(0, 20), times=np.arange(20))
         np.testing.assert_array_equal(reader.latest(5).samples, counting(15, 5))
@@ -280,6 +280,18 @@ def test_latest_returns_the_newest_frames_and_moves_nothing(name: str) -> None:
             reader.latest()
         with pytest.raises(BadArgumentError):
             reader.latest(1, 1.0)
+
+
+def test_latest_seconds_of_a_stream_with_a_rate_are_a_number_of_frames(name: str) -> None:
+    with Writer(name, "uint8", (), 1000.0, buf_frames=6000, chunk_frames=7) as writer, Reader(name) as reader:
+        for start in range(0, 7000, 7):
+            # A clock that follows its source is never exactly at the rate, and Unix seconds are rounded.
+            writer.write(np.zeros(7, "uint8"), times=1.7e9 + np.arange(start, start + 7) * 0.000999)
+            there = min(start + 7, 6000)
+            assert len(reader.latest(seconds=5)) == min(there, 5000)
+            assert len(reader.latest(seconds=0.1)) == min(there, 100)
+        with Reader(name, "100ms") as late:
+            assert len(late.read()) == 100
 
 
 def test_latest_follows_the_stream_regardless_of_the_cursor(name: str) -> None:
@@ -349,11 +361,51 @@ def test_send_times_are_those_of_the_messages_that_brought_the_frames(name: str)
         chunk = reader.read(4)
         assert chunk.send_ns.tolist() == [1000, 1000, 1000, 2000]
         assert chunk.send_times.dtype == np.dtype("datetime64[ns]")
-        assert chunk.messages == [(0, 3, 1000, False), (3, 2, 2000, False)]
+        assert chunk.messages == [(0, 3, 1000, False), (3, 0, 1500, False), (3, 2, 2000, False)]
         before = time.time_ns()
         writer.write(counting(5, 1))
         chunk = reader.read()
         assert chunk.send_ns[0] == 2000 and before <= chunk.send_ns[1] <= time.time_ns()
+
+
+def test_an_empty_message_comes_with_the_frame_that_follows_it(name: str) -> None:
+    with stream(name) as writer, Reader(name) as reader:
+
+        def write(start: int, frames: int, send_ns: int) -> None:
+            writer.write(counting(start, frames), send_ns=send_ns)
+
+        def sent(chunk: Chunk) -> list[tuple[int, int, int]]:
+            return [(message.first, message.frames, message.send_ns) for message in chunk.messages]
+
+        write(0, 0, 1)
+        assert not reader.read() and not reader.wait(0), "an empty message alone is no news"
+        write(0, 4, 2)
+        # Two that are alike are two.
+        write(4, 0, 3)
+        write(4, 0, 3)
+        assert sent(reader.read(2)) == [(0, 0, 1), (0, 4, 2)]
+        assert sent(reader.read(2)) == [(0, 4, 2)]
+        write(4, 2, 4)
+        write(6, 0, 5)
+
+        def write_when_it_waits() -> None:
+            wait_until_a_reader_waits(name)
+            write(6, 2, 6)
+
+        other = threading.Thread(target=write_when_it_waits)
+        other.start()
+        chunk = reader.read(4, timeout=PATIENCE_S)
+        other.join()
+        assert sent(chunk) == [(4, 0, 3), (4, 0, 3), (4, 2, 4), (6, 0, 5), (6, 2, 6)], "a chunk of two reads"
+        assert len(sent(reader.read_at(0, 8))) == 7 and sent(reader.read_at(5, 2)) == [(4, 2, 4), (6, 0, 5), (6, 2, 6)]
+        assert sent(reader.latest(2)) == [(6, 0, 5), (6, 2, 6)]
+        write(8, 0, 7)
+        writer.begin(dtype="float32", shape=(2,))
+        writer.write(np.zeros((0, 2)), send_ns=8)
+        writer.write(np.zeros((3, 2)), send_ns=9)
+        chunk = reader.read()
+        assert (chunk.generation, sent(chunk)) == (1, [(0, 0, 7), (0, 0, 8), (0, 3, 9)])
+        assert chunk.send_ns.tolist() == [9, 9, 9]
 
 
 def test_forgotten_send_times_are_not_a_time(name: str) -> None:

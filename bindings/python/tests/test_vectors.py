@@ -106,7 +106,8 @@ def test_each_vector_is_read_as_expected(case: dict[str, Any]) -> None:
         expected = [
             (c["first"], c["frames"], number(c["send_ns"]), c.get("discontinuity", False))
             for c in case["chunks"]
-            if c["frames"] > 0
+            # An empty message comes with the frame that follows it.
+            if c["frames"] > 0 or c["first"] < case["position"]
         ]
         assert messages[len(messages) - len(expected) :] == expected
         assert reader.description is not None

@@ -19,12 +19,12 @@ UNKNOWN_NS = np.iinfo(np.int64).min
 
 
 class Message(NamedTuple):
-    """A message that brought frames of a chunk."""
+    """A message that brought frames of a chunk, or an empty one directly before one of its frames."""
 
     first: int
-    """Position of its first frame, which may be before the chunk."""
+    """Position of its first frame, which may be before the chunk; for an empty message, of the frame that follows it."""
     frames: int
-    """Number of frames that it brought. Some may be outside the chunk."""
+    """Number of frames that it brought. Some may be outside the chunk. 0 for an empty message."""
     send_ns: int
     """When it was sent, nanoseconds since 1970 (UTC)."""
     discontinuity: bool = False
@@ -123,15 +123,23 @@ class Chunk:
 
     @property
     def messages(self) -> list[Message]:
-        """The messages that brought the frames, oldest first.
+        """The messages that brought the frames, and the empty ones directly before each frame, oldest first.
+
+        An empty message thus comes with the frame that follows it, over consecutive chunks exactly once: those at the end of
+        a generation with the first chunk of the next. An empty message alone is no news: no call returns early because of
+        it. Those behind the last frame of a stream that is closed are not seen.
 
         A ring may forget messages sooner than their frames. Such messages are missing.
         """
-        # A message that was read in parts has one entry for each part.
-        rows = self._message_numbers().tolist()
-        found = dict.fromkeys(Message(first, frames, send_ns, bool(jumps)) for first, frames, send_ns, jumps in rows)
         end = self.first + len(self)
-        return [message for message in found if message.first < end and message.first + message.frames > self.first]
+        found: list[Message] = []
+        for first, frames, send_ns, jumps in self._message_numbers().tolist():
+            is_here = first < end and (first >= self.first or first + frames > self.first)
+            message = Message(first, frames, send_ns, bool(jumps))
+            # A message with frames that was read in parts has one entry for each part.
+            if is_here and not (frames and found and found[-1] == message):
+                found.append(message)
+        return found
 
     @property
     def send_ns(self) -> npt.NDArray[np.int64]:

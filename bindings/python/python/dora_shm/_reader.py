@@ -69,8 +69,8 @@ class Reader:
         - ``"newest"``: with the next frame that is written (default).
         - ``"oldest"``: with the oldest frame that is still in the ring.
         - ``500``: with the newest 500 frames.
-        - ``"5s"``: with the frames whose times are less than 5 seconds before the newest frame's. Units are those of the
-          command line: ``ns``, ``us``, ``ms``, ``s``, ``min``, ``h`` and ``d``. ``timedelta(seconds=5)`` is the same.
+        - ``"5s"``: with the frames of the newest 5 seconds, counted as in `latest`. Units are those of the command line:
+          ``ns``, ``us``, ``ms``, ``s``, ``min``, ``h`` and ``d``. ``timedelta(seconds=5)`` is the same.
     owner : int, optional
         Read the stream of this user id. Default: only streams of this process's user or of root.
     follow : bool
@@ -276,7 +276,8 @@ class Reader:
         n : int, optional
             How many frames; fewer if there are fewer.
         seconds : float, optional
-            Instead of `n`: the frames whose times are less than this many seconds before the newest frame's.
+            Instead of `n`: the frames of the newest seconds. If the stream states a rate, these are ``seconds * rate``
+            frames, rounded; otherwise those whose times are less than this many seconds before the newest frame's.
 
         Returns
         -------
