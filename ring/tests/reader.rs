@@ -254,7 +254,11 @@ fn a_reader_can_begin_some_seconds_back_without_events_of_the_skipped_frames() {
     for (seconds, position) in [(0.0, 100), (0.005, 95), (0.031, 69), (1e9, 0)] {
         let mut reader = Reader::open(&name, oldest().each_description(true)).unwrap();
         reader.skip_to_last(seconds).unwrap();
-        assert_eq!((reader.position(), reader.lost(), reader.next_event()), (position, 0, None), "{seconds} s at 1 kHz");
+        assert_eq!(
+            (reader.position(), reader.lost(), reader.next_event()),
+            (position, 0, None),
+            "{seconds} s at 1 kHz"
+        );
         signal::write(&mut writer, 0).unwrap();
     }
     let mut frames = Frames::new();

@@ -255,7 +255,7 @@ impl<S: Source> Cursor<S> {
         let chunks = self.source.chunks();
         // An empty chunk at `first` comes before the chunk whose frames begin there.
         let is_of = move |record: &Record| record.first >= range.start || record.end() > range.start;
-        let oldest = if range.is_empty() { chunks.end } else { self.first_chunk(&chunks, &is_of) };
+        let oldest = if range.is_empty() { chunks.end } else { self.first_chunk(&chunks, is_of) };
         (oldest..chunks.end)
             .filter_map(|chunk| Some((chunk, self.source.record(chunk)?)))
             .take_while(move |(_, record)| record.first < range.end)
