@@ -81,13 +81,13 @@ fn a_ring_that_max_bytes_refuses_or_shortens_is_made_once_it_is_raised_or_the_ri
     let refused = |settings: &[(&str, &str)]| seen_with("limits", settings, frames(3)).1;
     assert_eq!(refused(&[limit, ("BUF_FRAMES", "1000000")]), json!(3));
     assert_eq!(refused(&[limit, ("BUF_FRAMES", "100")]), json!(0));
-    assert_eq!(refused(&[("MAX_BYTES", "80000000"), ("BUF_FRAMES", "1000000")]), json!(0));
+    assert_eq!(refused(&[("MAX_BYTES", "100000000"), ("BUF_FRAMES", "1000000")]), json!(0));
 
     let length = |max_bytes| {
         seen_with("limits", &[("MAX_BYTES", max_bytes), ("BUF_DUR", "100")], frames(3)).0.formats[0].frames()
     };
     assert!(length("200000") < 100_000);
-    assert_eq!(length("8000000"), 100_000);
+    assert_eq!(length("100000000"), 100_000);
 }
 
 #[test]
