@@ -127,6 +127,7 @@ mod reader;
 #[cfg(not(loom))]
 mod shm;
 mod stream;
+pub mod times;
 #[cfg(not(loom))]
 mod writer;
 

@@ -41,6 +41,9 @@ enum Task {
         #[arg(default_value_t = 60)]
         seconds: u64,
     },
+    /// Run the sample clock and the rate meter on thousands of simulated sources, and print how near their times come to
+    /// the truth. The gate runs a short form in its step `ring`.
+    Times,
     /// Regenerate the streams in tests/vectors with the current writer
     Vectors {
         /// Write nothing; fail if the writer's bytes differ from the committed ones
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Task::Test => steps::run_all(),
         Task::Torture { arguments } => torture::run(&arguments),
         Task::Fuzz { target, seconds } => torture::fuzz(target, seconds),
+        Task::Times => steps::run_times(),
         Task::Vectors { check } => Generated::Vectors.run(check),
         Task::FuzzSeeds { check } => Generated::FuzzSeeds.run(check),
         Task::Header { check } => Generated::Header.run(check),

@@ -231,6 +231,12 @@ pub fn run_all() -> eyre::Result<()> {
     Ok(())
 }
 
+/// Runs the simulations of the ring's `times`, the long ones included, one at a time so that their tables stay whole.
+pub fn run_times() -> eyre::Result<()> {
+    let test = "test --release -p dora-shm-ring --test sample_clock -- --include-ignored --nocapture --test-threads=1";
+    run(&mut cargo(words(test)))
+}
+
 /// Runs `cargo test` with the variables by which the tests find the tools that are set up for them.
 fn test(arguments: &str) -> eyre::Result<()> {
     run(&mut test_command(arguments)?)

@@ -1,0 +1,32 @@
+//! When frames were taken: the sample clock, and the steps of the wall clock.
+//!
+//! Everything here is pure: no function reads a clock, blocks or allocates after its first window. Instants are
+//! integers of nanoseconds on CLOCK_MONOTONIC, and only their differences matter to the algorithms, so that a day is
+//! simulated in a moment (`ring/tests/sample_clock`).
+//!
+//! | to | use |
+//! |---|---|
+//! | give times to frames of a stated rate | [`SampleClock`] |
+//! | know when a message came, and when the wall clock was set | [`WallClock`] |
+
+mod far_off;
+mod line;
+mod run;
+mod sample_clock;
+mod seconds;
+mod slope;
+mod stretch;
+mod wall;
+mod window;
+
+pub use far_off::OffRate;
+pub use run::{Run, RunTimes};
+pub use sample_clock::SampleClock;
+pub use wall::WallClock;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// The duration from `earlier` to `later`, in seconds; 0 if they are in the other order.
+fn elapsed_s(earlier_ns: u64, later_ns: u64) -> f64 {
+    later_ns.saturating_sub(earlier_ns) as f64 * 1e-9
+}

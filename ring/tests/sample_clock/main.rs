@@ -1,0 +1,10 @@
+//! The sample clock on simulated sources, checked against the truth.
+//!
+//! What takes long is ignored here; `cargo xtask times` runs it and prints the figures.
+
+mod bars;
+mod clocks;
+mod day;
+mod hostile;
+mod judge;
+mod source;
