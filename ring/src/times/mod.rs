@@ -1,4 +1,4 @@
-//! When frames were taken: the sample clock, and the steps of the wall clock.
+//! When frames were taken: the sample clock, the rate that nobody states, and the steps of the wall clock.
 //!
 //! Everything here is pure: no function reads a clock, blocks or allocates after its first window. Instants are
 //! integers of nanoseconds on CLOCK_MONOTONIC, and only their differences matter to the algorithms, so that a day is
@@ -7,10 +7,14 @@
 //! | to | use |
 //! |---|---|
 //! | give times to frames of a stated rate | [`SampleClock`] |
+//! | find the rate and the ring's length of a source that states no rate | [`RateMeter`], [`RingLength`] |
+//! | notice that a stated rate contradicts what comes | [`StatedRate`] |
 //! | know when a message came, and when the wall clock was set | [`WallClock`] |
 
 mod far_off;
 mod line;
+mod rate;
+mod ring_length;
 mod run;
 mod sample_clock;
 mod seconds;
@@ -20,6 +24,8 @@ mod wall;
 mod window;
 
 pub use far_off::OffRate;
+pub use rate::{Amount, Measured, RateMeter, StatedRate};
+pub use ring_length::{Counts, RingLength, Sizing};
 pub use run::{Run, RunTimes};
 pub use sample_clock::SampleClock;
 pub use wall::WallClock;

@@ -1,4 +1,4 @@
-//! The sample clock on simulated sources, checked against the truth.
+//! The sample clock and the rate meter on simulated sources, checked against the truth.
 //!
 //! What takes long is ignored here; `cargo xtask times` runs it and prints the figures.
 
@@ -7,4 +7,5 @@ mod clocks;
 mod day;
 mod hostile;
 mod judge;
+mod ring_length;
 mod source;

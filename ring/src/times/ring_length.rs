@@ -1,0 +1,183 @@
+//! How long a ring must be for the seconds that were asked for, if nobody states a rate.
+
+use super::rate::{Amount, Measured, RateMeter};
+use super::{NS_PER_S, elapsed_s};
+
+/// How long the first messages are held back. The later half of what comes in it sizes the first ring.
+const HOLD_NS: u64 = NS_PER_S / 2;
+/// A first ring holds at least this many times what was held back.
+const ROOM: f64 = 2.0;
+/// The first ring is a guess: it is corrected if two windows in a row say that it is off by more than this factor.
+const GUESS: Rule = Rule { off: 1.2, windows: 2 };
+/// A ring whose rate was measured is corrected after more, and by more.
+const KNOWN: Rule = Rule { off: 1.5, windows: 3 };
+const MOST_WINDOWS: usize = 3;
+/// A ring is begun for what the newest of them measured.
+const MEASURING_WINDOWS: usize = 2;
+/// Shortest time between two corrections.
+const BETWEEN_S: f64 = 60.0;
+
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    off: f64,
+    windows: usize,
+}
+
+/// What a ring counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// A ring of samples: frames.
+    Frames,
+    /// A ring of messages: messages, and bytes.
+    MessagesAndBytes,
+}
+
+/// What to do about the ring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sizing {
+    /// Hold the message back: there is no ring yet.
+    Hold,
+    /// Begin the first ring, for so much, and write what was held back into it.
+    Begin(Amount),
+    /// The ring is as long as it should be, as far as is known.
+    Keep,
+    /// Begin the next ring, for so much: the rate is known now, or has changed for good. Nothing is carried over.
+    Correct(Amount),
+}
+
+/// Finds the length of a ring that holds some seconds of a source that states no rate.
+///
+/// The first messages come in a burst (what queued up at the start), so a rate measured on them is several times too
+/// high. So messages are held back for half a second, and its later half sizes the first ring. Two windows of a second
+/// and ten messages or more (see [`RateMeter`]) then say whether that ring is off by more than 1.2 times; if it is, the
+/// next one is begun, after about three seconds. Later, three windows in a row that are off by more than 1.5 times in the
+/// same direction mean that the rate has changed for good. Corrections are at least a minute apart.
+#[derive(Clone, Debug)]
+pub struct RingLength {
+    buffer_s: f64,
+    counts: Counts,
+    meter: RateMeter,
+    /// When the first message came.
+    first_ns: Option<u64>,
+    /// What was held back, and what came in the later half of that time.
+    held: Amount,
+    later_half: Amount,
+    /// What the ring is for; `None` while messages are held back.
+    ring: Option<Amount>,
+    /// Whether the ring's length follows from a measured rate.
+    known: bool,
+    corrected_ns: Option<u64>,
+    /// The newest windows that agree about the ring, newest last: that it is too short, too long or right.
+    agreeing: [Option<Measured>; MOST_WINDOWS],
+    verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Short,
+    Right,
+    Long,
+}
+
+impl RingLength {
+    /// The length of a ring for `buffer_s` seconds, by what it counts.
+    pub fn new(buffer_s: f64, counts: Counts) -> Self {
+        Self {
+            buffer_s,
+            counts,
+            meter: RateMeter::new(),
+            first_ns: None,
+            held: Amount::default(),
+            later_half: Amount::default(),
+            ring: None,
+            known: false,
+            corrected_ns: None,
+            agreeing: [None; MOST_WINDOWS],
+            verdict: Verdict::Right,
+        }
+    }
+
+    /// A message came at `came_mono_ns` (CLOCK_MONOTONIC). The answer includes it: what a first ring is begun for is
+    /// at least twice what was held back with this message.
+    pub fn message(&mut self, frames: u64, bytes: u64, came_mono_ns: u64) -> Sizing {
+        let amount = Amount::message(frames, bytes);
+        let measured = self.meter.add(frames, bytes, came_mono_ns);
+        let Some(ring) = self.ring else {
+            let first_ns = *self.first_ns.get_or_insert(came_mono_ns);
+            self.held = self.held.plus(amount);
+            let age_ns = came_mono_ns.saturating_sub(first_ns);
+            if (HOLD_NS / 2 + 1..=HOLD_NS).contains(&age_ns) {
+                self.later_half = self.later_half.plus(amount);
+            }
+            return self.idle(came_mono_ns);
+        };
+        measured.map_or(Sizing::Keep, |measured| self.measured(ring, measured, came_mono_ns))
+    }
+
+    /// When messages have been held back for long enough, CLOCK_MONOTONIC: call [`idle`](Self::idle) then, if no message
+    /// comes before. `None` if nothing is held back.
+    pub fn hold_until_mono_ns(&self) -> Option<u64> {
+        self.first_ns.filter(|_| self.ring.is_none()).map(|first_ns| first_ns.saturating_add(HOLD_NS))
+    }
+
+    /// No message came until `now_mono_ns` (CLOCK_MONOTONIC).
+    pub fn idle(&mut self, now_mono_ns: u64) -> Sizing {
+        match self.hold_until_mono_ns() {
+            Some(until_ns) if now_mono_ns >= until_ns => {
+                let a_second = self.later_half.times(2.0 * NS_PER_S as f64 / HOLD_NS as f64);
+                let ring = a_second.times(self.buffer_s).max(self.held.times(ROOM));
+                self.ring = Some(ring);
+                Sizing::Begin(ring)
+            }
+            None if self.ring.is_some() => Sizing::Keep,
+            _ => Sizing::Hold,
+        }
+    }
+
+    /// A window ended.
+    fn measured(&mut self, ring: Amount, measured: Measured, now_ns: u64) -> Sizing {
+        let rule = if self.known { KNOWN } else { GUESS };
+        let verdict = self.compare(ring, measured.per_second().times(self.buffer_s), rule.off);
+        if verdict != self.verdict {
+            (self.verdict, self.agreeing) = (verdict, [None; MOST_WINDOWS]);
+        }
+        self.agreeing.rotate_left(1);
+        self.agreeing[MOST_WINDOWS - 1] = Some(measured);
+        let newest = self.agreeing[MOST_WINDOWS - rule.windows..].iter().flatten();
+        if newest.clone().count() < rule.windows {
+            return Sizing::Keep;
+        }
+        if verdict == Verdict::Right {
+            self.known = true;
+            return Sizing::Keep;
+        }
+        if self.corrected_ns.is_some_and(|corrected_ns| elapsed_s(corrected_ns, now_ns) < BETWEEN_S) {
+            return Sizing::Keep;
+        }
+        // The first of three windows may have begun before the rate changed.
+        let none = Measured { amount: Amount::default(), seconds: 0.0 };
+        let measured = newest.rev().take(MEASURING_WINDOWS).fold(none, |sum, window| Measured {
+            amount: sum.amount.plus(window.amount),
+            seconds: sum.seconds + window.seconds,
+        });
+        let ring = measured.per_second().times(self.buffer_s);
+        (self.ring, self.known, self.corrected_ns) = (Some(ring), true, Some(now_ns));
+        (self.verdict, self.agreeing) = (Verdict::Right, [None; MOST_WINDOWS]);
+        Sizing::Correct(ring)
+    }
+
+    /// A ring is too short if one of its parts is, and too long if all are.
+    fn compare(&self, ring: Amount, needed: Amount, off: f64) -> Verdict {
+        let pairs = match self.counts {
+            Counts::Frames => [(ring.frames, needed.frames); 2],
+            Counts::MessagesAndBytes => [(ring.messages, needed.messages), (ring.bytes, needed.bytes)],
+        };
+        if pairs.iter().any(|(ring, needed)| *needed > ring * off) {
+            Verdict::Short
+        } else if pairs.iter().all(|(ring, needed)| *needed * off < *ring) {
+            Verdict::Long
+        } else {
+            Verdict::Right
+        }
+    }
+}
