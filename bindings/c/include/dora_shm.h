@@ -229,7 +229,8 @@ typedef enum {
     DORA_SHM_START_OLDEST = 1,
     /// With the newest `last_frames` frames in the ring.
     DORA_SHM_START_LAST = 2,
-    /// With the frames whose times are less than `last_seconds` before the newest frame's. Not for readers of messages.
+    /// With the frames of the newest `last_seconds`, as dora_shm_reader_latest_seconds() counts them. Not for readers of
+    /// messages.
     DORA_SHM_START_LAST_SECONDS = 3,
 } dora_shm_start;
 
@@ -408,7 +409,8 @@ typedef struct {
     const char *left_out;
 } dora_shm_ezmsg;
 
-/// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together.
+/// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together. From
+/// dora_shm_reader_messages(), it has neither samples nor times.
 typedef struct {
     /// Samples in C order, frame after frame, aligned to 64 bytes. Owner: the reader. Valid until the next
     /// dora_shm_reader_next_message() with it, or until it is closed. Do not dereference it if the message is empty.
@@ -419,7 +421,7 @@ typedef struct {
     const double *times;
     /// Number of frames; 0 for an empty message.
     uint64_t frames;
-    /// Position of the first frame in its generation.
+    /// Position of the first frame in its generation; for an empty message, of the frame that follows it there.
     uint64_t first;
     /// Frames lost just before this message, since the message before it: exact.
     uint64_t lost;
@@ -763,7 +765,8 @@ dora_shm_result dora_shm_reader_newest(dora_shm_reader *reader, const dora_shm_b
 ///         with memory for its format; the errors of dora_shm_reader_read()
 dora_shm_result dora_shm_reader_latest(dora_shm_reader *reader, const dora_shm_buffers *into, dora_shm_frames *frames);
 
-/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
+/// As dora_shm_reader_latest(), for the frames of the newest `seconds`. If the format states a rate, these are `seconds`
+/// times the rate, rounded; otherwise the frames whose times are less than `seconds` before the newest frame's. If `into`
 /// does not have room for all of them, copies the newest of them.
 ///
 /// @param seconds 0 or more
@@ -785,6 +788,28 @@ dora_shm_result dora_shm_reader_read_at(dora_shm_reader *reader,
                                         uint64_t first,
                                         const dora_shm_buffers *into,
                                         dora_shm_frames *frames);
+
+/// The messages that contain the frames `first` to `first` + `frames` - 1 of the generation that is read, and the empty
+/// messages directly before each of these frames, oldest first. The first and the last message with frames may contain
+/// other frames, too. `samples` and `times` of each are NULL, and `samples_size` and `lost` are 0.
+///
+/// An empty message thus belongs to the frame that follows it: a caller that passes the positions of all that it reads,
+/// by copy or by view, gets each empty message once. An empty message alone is no update for a reader of frames. To get
+/// those behind the newest frame at once, pass the position of the next frame, which has not been written. Those at the
+/// end of a generation belong to the first frame of the next one with frames, and keep their own `generation`. Messages
+/// whose records have been overwritten are left out, which may happen before their frames are overwritten.
+///
+/// @param first a position, such as dora_shm_frames.first
+/// @param frames how many, such as dora_shm_frames.frames; 0: no messages
+/// @param into for at most `room` messages; the others are left out. NULL with 0 `room`: only count them
+/// @param count out: how many messages there are, which may be more than `room`; untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the reader was opened for messages
+dora_shm_result dora_shm_reader_messages(dora_shm_reader *reader,
+                                         uint64_t first,
+                                         uint64_t frames,
+                                         dora_shm_message *into,
+                                         size_t room,
+                                         size_t *count);
 
 /// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at
 /// any moment.

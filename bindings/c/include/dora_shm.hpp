@@ -461,6 +461,22 @@ public:
             return dora_shm_reader_read_at(get(), first, &buffers, &into.frames);
         });
     }
+    /// The messages that contain the frames `first` to `first` + `frames` - 1, and the empty messages directly before each
+    /// of these frames, without samples and times.
+    std::vector<dora_shm_message> messages(std::uint64_t first, std::uint64_t frames) const {
+        std::vector<dora_shm_message> found;
+        std::size_t count = 0;
+        check(dora_shm_reader_messages(get(), first, frames, nullptr, 0, &count));
+        // More may come in between, behind those that were counted.
+        found.resize(count);
+        check(dora_shm_reader_messages(get(), first, frames, found.data(), found.size(), &count));
+        found.resize(std::min(count, found.size()));
+        return found;
+    }
+    /// The messages of frames that were read.
+    std::vector<dora_shm_message> messages(const dora_shm_frames &frames) const {
+        return messages(frames.first, frames.frames);
+    }
     /// Positions of the frames that the ring holds: the first, and how many.
     std::pair<std::uint64_t, std::uint64_t> held() const {
         std::pair<std::uint64_t, std::uint64_t> held{};

@@ -2,13 +2,14 @@
 
 use std::ffi::c_void;
 
-use dora_shm_ring::Message;
+use dora_shm_ring::{Message, MessageInfo};
 
 use super::{Unit, dora_shm_reader, inside, result_of};
 use crate::call::{Out, call, flag};
 use crate::result::{Failure, dora_shm_result};
 
-/// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together.
+/// A message: frames with the positions `first` to `first` + `frames` - 1 of a generation, written together. From
+/// dora_shm_reader_messages(), it has neither samples nor times.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct dora_shm_message {
@@ -21,7 +22,7 @@ pub struct dora_shm_message {
     pub times: *const f64,
     /// Number of frames; 0 for an empty message.
     pub frames: u64,
-    /// Position of the first frame in its generation.
+    /// Position of the first frame in its generation; for an empty message, of the frame that follows it there.
     pub first: u64,
     /// Frames lost just before this message, since the message before it: exact.
     pub lost: u64,
@@ -73,11 +74,20 @@ pub unsafe extern "C" fn dora_shm_reader_next_message(
 
 impl dora_shm_message {
     fn of(message: &Message) -> Self {
-        let (info, samples, times) = (message.info(), message.samples(), message.times());
+        let (samples, times) = (message.samples(), message.times());
         Self {
             samples: samples.as_ptr().cast(),
             samples_size: samples.len(),
             times: times.as_ptr(),
+            ..Self::without_frames(message.info())
+        }
+    }
+
+    pub(super) fn without_frames(info: &MessageInfo) -> Self {
+        Self {
+            samples: std::ptr::null(),
+            samples_size: 0,
+            times: std::ptr::null(),
             frames: info.frames,
             first: info.first,
             lost: info.lost,

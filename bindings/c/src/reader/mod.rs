@@ -119,7 +119,8 @@ pub enum dora_shm_start {
     DORA_SHM_START_OLDEST = 1,
     /// With the newest `last_frames` frames in the ring.
     DORA_SHM_START_LAST = 2,
-    /// With the frames whose times are less than `last_seconds` before the newest frame's. Not for readers of messages.
+    /// With the frames of the newest `last_seconds`, as dora_shm_reader_latest_seconds() counts them. Not for readers of
+    /// messages.
     DORA_SHM_START_LAST_SECONDS = 3,
 }
 

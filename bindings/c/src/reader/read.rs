@@ -2,6 +2,7 @@
 
 use dora_shm_ring::{Copied, Format, Outcome, Reader};
 
+use super::message::dora_shm_message;
 use super::{Frames, Inside, dora_shm_reader, inside, result_of};
 use crate::call::{Out, borrow, call, check};
 use crate::info::DORA_SHM_NONE;
@@ -306,7 +307,8 @@ pub unsafe extern "C" fn dora_shm_reader_latest(
     unsafe { copy(reader, into, frames, Frames::unknown_ring, latest) }
 }
 
-/// As dora_shm_reader_latest(), for the frames whose times are less than `seconds` before the newest frame's. If `into`
+/// As dora_shm_reader_latest(), for the frames of the newest `seconds`. If the format states a rate, these are `seconds`
+/// times the rate, rounded; otherwise the frames whose times are less than `seconds` before the newest frame's. If `into`
 /// does not have room for all of them, copies the newest of them.
 ///
 /// @param seconds 0 or more
@@ -349,6 +351,48 @@ pub unsafe extern "C" fn dora_shm_reader_read_at(
     };
     // SAFETY: the convention for arguments.
     unsafe { copy(reader, into, frames, Frames::unknown_ring, read) }
+}
+
+/// The messages that contain the frames `first` to `first` + `frames` - 1 of the generation that is read, and the empty
+/// messages directly before each of these frames, oldest first. The first and the last message with frames may contain
+/// other frames, too. `samples` and `times` of each are NULL, and `samples_size` and `lost` are 0.
+///
+/// An empty message thus belongs to the frame that follows it: a caller that passes the positions of all that it reads,
+/// by copy or by view, gets each empty message once. An empty message alone is no update for a reader of frames. To get
+/// those behind the newest frame at once, pass the position of the next frame, which has not been written. Those at the
+/// end of a generation belong to the first frame of the next one with frames, and keep their own `generation`. Messages
+/// whose records have been overwritten are left out, which may happen before their frames are overwritten.
+///
+/// @param first a position, such as dora_shm_frames.first
+/// @param frames how many, such as dora_shm_frames.frames; 0: no messages
+/// @param into for at most `room` messages; the others are left out. NULL with 0 `room`: only count them
+/// @param count out: how many messages there are, which may be more than `room`; untouched on failure
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT: the reader was opened for messages
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_reader_messages(
+    reader: *mut dora_shm_reader,
+    first: u64,
+    frames: u64,
+    into: *mut dora_shm_message,
+    room: usize,
+    count: *mut usize,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, count) = unsafe { (inside(reader)?, Out::new(count, "count")?) };
+        if room > 0 {
+            check(into, "into")?;
+        }
+        let Frames { reader, messages, .. } = inside.frames()?;
+        messages.clear();
+        reader.messages(first..first.saturating_add(frames), messages);
+        for (place, info) in messages.iter().take(room).enumerate() {
+            // SAFETY: below `room`, and the convention for arguments. The memory may be uninitialised.
+            unsafe { into.add(place).write(dora_shm_message::without_frames(info)) };
+        }
+        count.set(messages.len());
+        Ok(DORA_SHM_OK)
+    })
 }
 
 /// Positions of the frames that the ring holds now, in the generation that is read. The oldest may be overwritten at

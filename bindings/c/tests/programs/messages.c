@@ -146,6 +146,8 @@ static void each_reader_does_what_it_was_opened_for(const char *stream) {
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_latest_seconds(messages, 1, &into, &frames));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_read_at(messages, 0, &into, &frames));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_held(messages, &first, &count));
+    size_t found;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_messages(messages, 0, 3, NULL, 0, &found));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_position_at(messages, 0, &first));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_skip(messages, 1, &frames));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_reader_view(messages, 1, &view, &parts));
@@ -161,6 +163,57 @@ static void each_reader_does_what_it_was_opened_for(const char *stream) {
     CHECK(frames.first == 0 && frames.frames == 3);
     OK(dora_shm_reader_close(&messages));
     OK(dora_shm_reader_close(&of_frames));
+    OK(dora_shm_writer_close(&writer));
+}
+
+/* The messages of frames that were read: an empty one comes once, with the frame that follows it. */
+static void frames_have_messages_and_the_empty_ones_before_them(const char *stream) {
+    dora_shm_writer *writer = NULL;
+    dora_shm_reader *reader = NULL;
+    dora_shm_format format = signal_format(100);
+    dora_shm_message found[4];
+    signal_frame samples[8];
+    dora_shm_buffers into;
+    dora_shm_frames frames;
+    size_t count = 0;
+    memset(&into, 0, sizeof into);
+    into.samples = samples;
+    into.samples_size = sizeof samples;
+    into.max_frames = 8;
+    OK(dora_shm_writer_create(stream, NULL, &writer));
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    OK(dora_shm_reader_open(stream, NULL, &reader));
+    signal_write(writer, 0);
+    IS(DORA_SHM_NOTHING, dora_shm_reader_read(reader, &into, &frames));
+    IS(DORA_SHM_TIMED_OUT, dora_shm_reader_wait(reader, 0));
+    signal_write(writer, 3);
+    signal_write(writer, 0);
+    OK(dora_shm_reader_read(reader, &into, &frames));
+    OK(dora_shm_reader_messages(reader, frames.first, frames.frames, found, 4, &count));
+    CHECK(count == 2 && found[0].frames == 0 && found[0].first == 0 && found[0].chunk == 0);
+    CHECK(found[1].frames == 3 && found[1].chunk == 1 && found[1].send_ns == 1 && found[1].mono_ns > 0);
+    CHECK(found[1].samples == NULL && found[1].samples_size == 0 && found[1].times == NULL && found[1].lost == 0);
+    OK(dora_shm_reader_messages(reader, 3, 1, found, 4, &count));
+    CHECK(count == 1 && found[0].frames == 0 && found[0].first == 3);
+
+    /* Behind the last frame of a generation: with the first frame of the next. */
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    IS(DORA_SHM_NEW_GENERATION, dora_shm_reader_read(reader, &into, &frames));
+    const signal_frame sample = {0};
+    OK(dora_shm_writer_write(writer, sample, sizeof sample, 0, 0.001, 7));
+    OK(dora_shm_reader_read(reader, &into, &frames));
+    memset(found, 0x55, sizeof found);
+    OK(dora_shm_reader_messages(reader, frames.first, frames.frames, found, 1, &count));
+    CHECK(count == 2 && found[0].generation == 0 && found[0].first == 3 && found[0].stream_position == 3);
+    CHECK(found[1].chunk == UINT64_C(0x5555555555555555));
+    OK(dora_shm_reader_messages(reader, frames.first, frames.frames, NULL, 0, &count));
+    CHECK(count == 2);
+    OK(dora_shm_reader_messages(reader, frames.first, 0, found, 4, &count));
+    CHECK(count == 0);
+    IS_NULL("into", dora_shm_reader_messages(reader, 0, 1, NULL, 1, &count));
+    IS_NULL("count", dora_shm_reader_messages(reader, 0, 1, found, 4, NULL));
+    IS_NULL("reader", dora_shm_reader_messages(NULL, 0, 1, found, 4, &count));
+    OK(dora_shm_reader_close(&reader));
     OK(dora_shm_writer_close(&writer));
 }
 
@@ -215,6 +268,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     messages_come_as_they_were_written(argv[1]);
     each_reader_does_what_it_was_opened_for(argv[1]);
+    frames_have_messages_and_the_empty_ones_before_them(argv[1]);
     the_clock_and_messages_that_do_not_follow_are_named(argv[1]);
     wrong_arguments_return_errors(argv[1]);
     return 0;

@@ -98,7 +98,7 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     memory.into.max_frames = UINT64_MAX;
     OK(dora_shm_reader_latest(reader, &memory.into, &frames));
     CHECK(frames.first == 93 && frames.frames == 7);
-    OK(dora_shm_reader_latest_seconds(reader, 0.0045, &memory.into, &frames));
+    OK(dora_shm_reader_latest_seconds(reader, 0.005, &memory.into, &frames));
     CHECK(frames.first == 95 && frames.frames == 5);
     memory_check(&memory, &frames, 10);
     OK(dora_shm_reader_latest_seconds(reader, 1e9, &memory.into, &frames));
@@ -110,7 +110,7 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_reader_latest(reader, &times, &frames));
     CHECK(frames.first == 93 && frames.frames == 7 && times.positions[6] == 99);
     CHECK(times.times[6] > 0.0989 && times.times[6] < 0.0991);
-    OK(dora_shm_reader_latest_seconds(reader, 0.0025, &times, &frames));
+    OK(dora_shm_reader_latest_seconds(reader, 0.003, &times, &frames));
     CHECK(frames.first == 97 && frames.frames == 3);
     dora_shm_buffers samples = memory.into;
     samples.times = NULL;
@@ -132,7 +132,7 @@ static void copies_reach_as_far_as_their_memory(const char *stream) {
     OK(dora_shm_reader_close(&reader));
     dora_shm_reader_options seconds = DORA_SHM_READER_OPTIONS_INIT;
     seconds.start = DORA_SHM_START_LAST_SECONDS;
-    seconds.last_seconds = 0.0045;
+    seconds.last_seconds = 0.005;
     OK(dora_shm_reader_open(stream, &seconds, &reader));
     OK(dora_shm_reader_cursor(reader, &cursor));
     CHECK(cursor.position == 95 && cursor.lag_frames == 5 && cursor.lost == 0);

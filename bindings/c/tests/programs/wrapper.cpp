@@ -100,12 +100,14 @@ int main(int argc, char **argv) {
     THROWS(DORA_SHM_ERROR_BAD_ARGUMENT, reader.read(wrong));
     CHECK(reader.cursor().position == 10);
     CHECK(reader.latest(chunk, 3) == DORA_SHM_OK && chunk.frames.first == 27 && chunk.samples[0] == 54.0F);
-    CHECK(reader.latest_seconds(chunk, 0.045) == DORA_SHM_OK && chunk.frames.frames == 5);
+    CHECK(reader.latest_seconds(chunk, 0.05) == DORA_SHM_OK && chunk.frames.frames == 5);
     THROWS(DORA_SHM_ERROR_BAD_ARGUMENT, reader.latest(chunk, 0));
 
     CHECK(reader.held() == std::make_pair(std::uint64_t{0}, std::uint64_t{30}) && reader.position_at(0.195) == 20);
     CHECK(reader.read_at(chunk, 4, 2) == DORA_SHM_OK && chunk.frames.first == 4 && chunk.samples.at(3) == 11.0F);
     CHECK(reader.read_at(chunk, 30, 2) == DORA_SHM_NOTHING && chunk.samples.empty());
+    CHECK(reader.messages(chunk.frames).empty() && reader.messages(0, 30).size() == 1);
+    CHECK(reader.messages(29, 1).at(0).frames == 30 && reader.messages(29, 1).at(0).send_ns == 5);
 
     // In place, across the wrap.
     dora_shm_frames frames{};
