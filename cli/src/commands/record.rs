@@ -168,7 +168,8 @@ fn start(arguments: &Arguments) -> eyre::Result<Start> {
         return Ok(Start::Last(frames.min(info.position - oldest.min(info.position))));
     }
     let mut messages = Vec::new();
-    reader.messages(oldest..info.position, &mut messages);
+    // With the empty messages behind the newest frame.
+    reader.messages(oldest..info.position.saturating_add(1), &mut messages);
     let from_ns = match pre_roll {
         PreRoll::All => 0,
         PreRoll::Span(span) => now.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),

@@ -52,6 +52,18 @@ fn only_a_pre_roll_records_what_is_already_in_the_ring() {
 }
 
 #[test]
+fn a_pre_roll_has_the_empty_messages_behind_the_newest_frame() {
+    let (name, folder) = (Name::new("preroll-empty"), tempfile::tempdir().unwrap());
+    let mut source = Source::float32(&name, 100);
+    (0..3).for_each(|_| source.write(0));
+    let file = folder.path().join("r.arrow");
+    let arguments = ["record", &name, "-o", file.to_str().unwrap(), "--pre-roll", "all", "--for", "10ms", "--json"];
+    let (code, stdout, stderr) = Running::start(dora_shm(&arguments)).end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("\"messages\":3,\"frames\":0"), "{stdout}");
+}
+
+#[test]
 fn a_recording_stops_after_its_time_and_at_its_size_with_whole_messages() {
     let (name, folder) = (Name::new("limits"), tempfile::tempdir().unwrap());
     let (short, small) = (folder.path().join("short"), folder.path().join("small"));

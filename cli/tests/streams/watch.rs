@@ -256,6 +256,28 @@ fn ctrl_c_ends_a_watch_cleanly_also_while_it_waits_for_a_stream() {
 }
 
 #[test]
+fn watch_counts_empty_messages_and_reports_when_only_they_come() {
+    let name = Name::new("watch/empty");
+    let mut writer = live(&name);
+    write(&mut writer, 5);
+    write(&mut writer, 0);
+    let mut watch = Watch::start(&name, &[]);
+    watch.expect("attached");
+    write(&mut writer, 5);
+    assert_eq!(watch.status(|status| status["frames"] == 5)["empty"], 0, "that one was there before");
+    write(&mut writer, 0);
+    assert_eq!(watch.expect("empty")["text"], "no frames come: the messages are empty, 1 message so far");
+    assert_eq!(watch.status(|_| true)["empty"], 1);
+    write(&mut writer, 0);
+    write(&mut writer, 3);
+    write(&mut writer, 0);
+    writer.begin(&Format::new(Dtype::F32, &[CHANNELS as u64], 200.0, 200).unwrap(), &description(), 10).unwrap();
+    write(&mut writer, 0);
+    write(&mut writer, 2);
+    assert_eq!(watch.status(|status| status["frames"] == 10)["empty"], 4, "each once, over generations");
+}
+
+#[test]
 fn watch_reports_that_a_writer_refuses_messages() {
     let name = Name::new("watch/refused");
     let mut writer = live(&name);

@@ -41,6 +41,8 @@ pub struct Reading {
     pub bytes_per_s: f64,
     pub read: u64,
     pub lost: u64,
+    /// Messages without frames.
+    pub empty: u64,
     pub lag: Lag,
     pub latency: Option<Latency>,
 }
@@ -113,6 +115,7 @@ impl Meter {
             bytes_per_s,
             read: self.read,
             lost: self.lost,
+            empty: 0,
             lag: std::mem::take(&mut self.lag),
             latency: latency(&mut std::mem::take(&mut self.latencies_ns)),
         }

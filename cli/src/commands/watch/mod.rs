@@ -1,6 +1,7 @@
 //! `dora-shm watch NAME`: what a stream does, as it does it.
 
 mod changes;
+mod empty;
 mod meter;
 mod show;
 mod unwritten;
@@ -23,11 +24,13 @@ On a terminal the command rewrites one line, twice a second; otherwise it prints
            the maximum. At most twenty messages per second are copied and measured, the others are only counted
   refused  messages that the writer was given and did not write, since it began; dropped: by the queue of its input;
            gaps: missing by the source's sequence. Each only if there are any
+  empty    messages without frames, since the command began, if there are any
 The command prints an extra line when the generation, the description or the writer changes, when the writer dies or
-closes the stream, and when the writer begins to refuse messages. If there is no such stream yet, the command waits for one. Ctrl-C ends it, with exit code 0.
+closes the stream, when the writer begins to refuse messages, and when only empty ones come. If there is no such stream
+yet, the command waits for one. Ctrl-C ends it, with exit code 0.
 
 JSON: one object per line. `event` is `status`, or what happened: `absent` (no such stream yet), `attached`,
-`generation`, `description`, `writer` (a different one), `dead`, `closed`, `refused`. All have
+`generation`, `description`, `writer` (a different one), `dead`, `closed`, `refused`, `empty`. All have
   time_s              seconds since 1970
   name, generation, pid
 Events have `text`, a sentence for people. A status has
@@ -36,6 +39,7 @@ Events have `text`, a sentence for people. A status has
   position            frames written since the generation began
   frames, lost        read and lost since the command began
   refused, dropped, gaps  messages since the writer began; null: it does not count
+  empty               messages without frames since the command began; null for a stream that ezmsg wrote
   lag_frames, lag_s
   latency_min_s, latency_median_s, latency_max_s  null without a new message";
 

@@ -65,6 +65,7 @@ struct Status {
     refused: Option<u64>,
     dropped: Option<u64>,
     gaps: Option<u64>,
+    empty: Option<u64>,
     lag_frames: u64,
     lag_s: f64,
     latency_min_s: Option<f64>,
@@ -86,6 +87,7 @@ impl Status {
             refused: info.counted.map(|counted| counted.refused),
             dropped: info.counted.map(|counted| counted.dropped),
             gaps: info.counted.map(|counted| counted.gaps),
+            empty: info.ezmsg.is_none().then_some(reading.empty),
             lag_frames: reading.lag.frames,
             lag_s: reading.lag.time.as_secs_f64(),
             latency_min_s: reading.latency.map(|latency| latency.min.as_secs_f64()),
@@ -213,7 +215,8 @@ fn parts(info: &Info, reading: &Reading, brevity: u8) -> String {
     parts.extend([format!("lag {lag}"), format!("lost {}", units::count(reading.lost)), format!("latency {latency}")]);
     // What no reader gets, in every form: a stream that looks healthy by its frames alone may lack half of them.
     let counted = info.counted.unwrap_or_default();
-    for (count, what) in [(counted.refused, "refused"), (counted.dropped, "dropped"), (counted.gaps, "gaps")] {
+    let unseen = [(counted.refused, "refused"), (counted.dropped, "dropped"), (counted.gaps, "gaps")];
+    for (count, what) in unseen.into_iter().chain([(reading.empty, "empty")]) {
         if count > 0 {
             parts.push(format!("{what} {}", units::count(count)));
         }

@@ -4,6 +4,7 @@
 //! came meanwhile without copying it. So it costs little, and the latency of the messages that wake it is what any
 //! waiting reader would measure.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::internal::monotonic_ns;
@@ -11,7 +12,8 @@ use dora_shm_ring::{EventKind, Frames, Info, Liveness, MessageInfo, Outcome, Rea
 use eyre::eyre;
 
 use super::changes::Seen;
-use super::meter::Meter;
+use super::empty::Empties;
+use super::meter::{Meter, Reading};
 use super::show::{Form, Screen};
 use super::unwritten::Refusals;
 use crate::exit::Exit;
@@ -44,6 +46,7 @@ pub struct Watcher<'a> {
     screen: Screen,
     meter: Meter,
     refusals: Refusals,
+    empties: Empties,
     seen: Seen,
     frames: Frames,
     messages: Vec<MessageInfo>,
@@ -74,6 +77,7 @@ impl<'a> Watcher<'a> {
             screen: Screen::new(form),
             meter: Meter::default(),
             refusals: Refusals::default(),
+            empties: Empties::default(),
             seen: Seen::default(),
             frames: Frames::new(),
             messages: Vec::new(),
@@ -96,6 +100,8 @@ impl<'a> Watcher<'a> {
     }
 
     fn watch(&mut self) -> eyre::Result<Exit> {
+        self.messages_of(self.reader.position()..self.reader.position());
+        self.empties.begin(self.stream_id(), &self.messages);
         let info = self.update()?;
         if info.liveness == Liveness::Absent {
             self.screen.absent(&info, &format!("{}; waiting for it", self.which.absent()))?;
@@ -109,8 +115,11 @@ impl<'a> Watcher<'a> {
                 self.pass()?;
                 let info = self.update()?;
                 if self.is_there {
-                    let reading = self.meter.read(monotonic_ns());
+                    let reading = Reading { empty: self.empties.total(), ..self.meter.read(monotonic_ns()) };
                     self.rate_hz = reading.rate_hz;
+                    if let Some(event) = self.empties.since_the_last(reading.read) {
+                        self.screen.event(&info, &event)?;
+                    }
                     if let Some(event) = self.refusals.since_the_last(info.epoch, info.counted, reading.read) {
                         self.screen.event(&info, &event)?;
                     }
@@ -168,7 +177,7 @@ impl<'a> Watcher<'a> {
                 self.meter.lag(lag);
                 let (first, count) = (self.frames.first(), self.frames.frames());
                 self.took(count, frame_bytes);
-                if let Some(message) = self.newest(first + count)
+                if let Some(message) = self.newest(first..first + count)
                     && !self.seen.is_of_ezmsg
                 {
                     self.meter.latency(now_ns.saturating_sub(message.mono_ns));
@@ -197,11 +206,16 @@ impl<'a> Watcher<'a> {
                 Outcome::Data(view) => {
                     let whole = self.reader.finish(view);
                     self.took(whole.end - whole.start, frame_bytes);
-                    self.newest(whole.end);
+                    self.newest(whole);
                     return Ok(());
                 }
                 Outcome::Generation | Outcome::Closed => _ = self.update()?,
-                Outcome::Nothing => return Ok(()),
+                Outcome::Nothing => {
+                    // Those that came alone.
+                    self.messages_of(self.reader.position()..self.reader.position());
+                    self.empties.count(self.stream_id(), &self.messages);
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -214,14 +228,28 @@ impl<'a> Watcher<'a> {
         self.lost = lost;
     }
 
-    /// The message that contains the frame before `end`.
-    fn newest(&mut self, end: u64) -> Option<MessageInfo> {
-        self.messages.clear();
-        self.reader.messages(end.saturating_sub(1)..end, &mut self.messages);
-        let message = self.messages.last().copied()?;
-        let stream_id = self.reader.writer_of_ring().map_or(0, |writer| writer.stream_id);
+    /// Counts the empty messages that came with the frames at `positions`. Returns the message that contains the last of
+    /// these frames.
+    fn newest(&mut self, positions: Range<u64>) -> Option<MessageInfo> {
+        let last = positions.end.saturating_sub(1);
+        self.messages_of(positions.start.min(last)..positions.end);
+        let stream_id = self.stream_id();
+        self.empties.count(stream_id, &self.messages);
+        let is_among = |message: &&MessageInfo| message.frames > 0 && message.first < positions.end;
+        let message = *self.messages.iter().rfind(is_among)?;
         self.meter.newest(stream_id, &message);
         Some(message)
+    }
+
+    /// Finds the messages of the frames at `positions`, and the empty ones before and behind them.
+    fn messages_of(&mut self, positions: Range<u64>) {
+        self.messages.clear();
+        self.reader.messages(positions.start..positions.end.saturating_add(1), &mut self.messages);
+    }
+
+    /// The stream that is read; 0 before there is one.
+    fn stream_id(&self) -> u64 {
+        self.reader.writer_of_ring().map_or(0, |writer| writer.stream_id)
     }
 
     /// Takes a snapshot of the stream, and prints the events since the last one.
