@@ -146,8 +146,10 @@ fn each_write_in_python_is_a_message_in_the_mirrors_graph() {
     };
     assert_eq!(sent(one), 1);
     assert!(sent(several) > 1_700_000_000);
+    // The rate does not place the second message's frames, so each has its time.
+    let uneven = Parameter::ListFloat(vec![2.0, 2.25, 2.5, 3.0]);
     for (message, frames, run, offset) in
-        [(one, 1, 1, Some(1.5)), (several, 4, 1, Some(2.0)), (none, 0, 1, None), (described, 3, 2, Some(4.0))]
+        [(one, 1, 1, Some(1.5)), (several, 4, 1, None), (none, 0, 1, None), (described, 3, 2, Some(4.0))]
     {
         let found = |key: &str| message.parameters.get(key);
         assert_eq!(found("shape"), Some(&Parameter::ListInt(vec![frames, 2, 3])));
@@ -155,6 +157,7 @@ fn each_write_in_python_is_a_message_in_the_mirrors_graph() {
         assert_eq!(found("sample_rate"), Some(&Parameter::Float(100.0)));
         assert_eq!(found("run"), Some(&Parameter::Integer(run)));
         assert_eq!(found("axis_offset"), offset.map(Parameter::Float).as_ref());
+        assert_eq!(found("axis_values"), (frames == 4).then_some(&uneven));
     }
     let Some(Parameter::String(axes)) = described.parameters.get("axes") else { panic!("{described:?}") };
     assert!(axes.contains(r#""data":["upper","lower"]"#), "{axes}");
