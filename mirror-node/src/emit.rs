@@ -327,7 +327,7 @@ mod tests {
             match reader.view().unwrap() {
                 Outcome::Data(view) => {
                     let (parameters, _) = emitter.encode(reader, &view).unwrap();
-                    assert!(reader.finish(view), "nobody overwrites it");
+                    assert!(reader.finish(view), "the writer does not overwrite it");
                     return parameters;
                 }
                 Outcome::Closed => panic!("the stream has a message"),

@@ -127,7 +127,7 @@ impl Failing {
     }
 
     /// The sentence, if it is to be logged: once, and a changing one at most once a minute. A failure of settings is
-    /// logged whenever it changes, because it changes only when somebody corrects something.
+    /// logged at each change, because only a corrected setting changes it.
     pub fn line(&mut self, now: Instant) -> Option<&str> {
         let is_to_be_logged = match &self.logged {
             None => true,

@@ -52,6 +52,28 @@ pub fn remove(stream: &str) {
     of(stream).iter().for_each(|path| _ = std::fs::remove_file(path));
 }
 
+/// A folder with the name of a header's anchor: while it exists, no writer can make the header. Dropping it removes it,
+/// also when a test fails.
+pub struct Obstacle(PathBuf);
+
+impl Obstacle {
+    /// An obstacle to the header of `stream`.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn to_header_of(stream: &str) -> Self {
+        let anchor = anchor(&header(stream));
+        std::fs::create_dir(&anchor).expect("the anchor's name is free");
+        Self(anchor)
+    }
+}
+
+impl Drop for Obstacle {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
 /// The names of all files in shared memory, sorted.
 pub fn listing() -> Vec<String> {
     let entries = std::fs::read_dir(SHM_DIR).into_iter().flatten().flatten();

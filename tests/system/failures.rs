@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array as _, AsArray as _};
 use dora_shm_ring::{Writer, WriterOptions};
 use dora_shm_testkit::logged::LoggedProcess;
-use dora_shm_testkit::segments;
+use dora_shm_testkit::segments::Obstacle;
 use dora_shm_tests::dora::{engine, run};
 use dora_shm_tests::programs::program;
 use dora_shm_tests::reading::{message_reader, messages, messages_until_closed};
@@ -117,13 +117,7 @@ fn with_every_restart_policy_a_sink_writes_once_a_live_writer_has_freed_its_name
 #[ignore = "needs the dora command line: cargo xtask system"]
 fn with_every_restart_policy_a_sink_writes_once_its_header_can_be_made() {
     let stage = Stage::new("failed-header");
-    let obstacle = |stream: &str| segments::anchor(&segments::header(stream));
-    recovers_with_every_policy(
-        &stage,
-        "taken by something else",
-        |stream| std::fs::create_dir(obstacle(stream)).unwrap(),
-        |stream, ()| std::fs::remove_dir(obstacle(stream)).unwrap(),
-    );
+    recovers_with_every_policy(&stage, "taken by something else", Obstacle::to_header_of, |_, obstacle| drop(obstacle));
 }
 
 /// Starts a sink that fails with `reason` because of what `obstruct` does to its stream, and that recovers after `free`.

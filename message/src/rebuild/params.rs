@@ -202,7 +202,7 @@ impl Emitted {
                 parameters.insert(CLOCK_ID.to_owned(), Parameter::String(id.to_string()));
                 Clock::Monotonic
             }
-            // Nobody could tell which clock it was.
+            // A receiver could not know which clock it was.
             Clock::Monotonic => Clock::Source,
             other => other,
         };

@@ -1,7 +1,7 @@
 //! A sink that cannot work: what it does until it can.
 
 use dora_shm_ring::{Writer, WriterOptions};
-use dora_shm_testkit::segments;
+use dora_shm_testkit::segments::Obstacle;
 
 use super::*;
 
@@ -86,11 +86,9 @@ fn another_name_helps_a_sink_whose_stream_a_live_writer_keeps() {
 #[test]
 fn a_header_that_cannot_be_made_is_made_once_that_is_possible() {
     let name = stream_name("no-header");
-    // A folder has the name of the header's anchor.
-    let obstacle = segments::anchor(&segments::header(&name));
-    std::fs::create_dir(&obstacle).unwrap();
+    let obstacle = Obstacle::to_header_of(&name);
     let opened = failed(&[("SHMEM_NAME", &name)], "taken by something else");
-    std::fs::remove_dir(&obstacle).unwrap();
+    drop(obstacle);
     check_recovered(&recovers(&name, opened, vec![signal(0, 10)]), &name);
 }
 

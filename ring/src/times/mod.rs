@@ -1,4 +1,4 @@
-//! When frames were taken: the sample clock, the rate that nobody states, and the steps of the wall clock.
+//! Computes times: the sample clock, the measured rate of a source that states none, and steps of the wall clock.
 //!
 //! Everything here is pure: no function reads a clock, blocks or allocates after its first window. Instants are
 //! integers of nanoseconds on CLOCK_MONOTONIC, and only their differences matter to the algorithms, so that a day is

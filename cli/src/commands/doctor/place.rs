@@ -30,7 +30,7 @@ pub fn examine() -> Vec<Check> {
     {
         found.push(Check::note(
             "users",
-            "this is a user namespace: user IDs here differ from those outside, and a user without an ID here appears as nobody",
+            "this is a user namespace: user IDs here differ from those outside; users without an ID here appear as the user `nobody`",
             "name the owner by the number that `dora-shm list` shows (--owner), or run reader and writer in the same namespace",
         ));
     }
