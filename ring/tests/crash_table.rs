@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use dora_shm_ring::*;
-use dora_shm_testkit::crash_table::{Death, Next, ON_AN_ERROR, Row, labels_in_the_sources};
+use dora_shm_testkit::crash_table::{Death, Keeps, Next, ON_AN_ERROR, Row, labels_in_the_sources};
 use dora_shm_testkit::follower::{Follower, Kind, Step as Read, oldest};
 use dora_shm_testkit::ledger::Ledger;
 use dora_shm_testkit::process::Process;
@@ -20,7 +20,7 @@ use dora_shm_testkit::{Name, PATIENCE};
 /// The steps of the writer that dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
-    Create,
+    Create(Keeps),
     /// A ring of this shape, with the description of this name.
     Begin(&'static [u64], &'static str),
     Write(u64),
@@ -32,10 +32,13 @@ enum Step {
 
 const RING_FRAMES: u64 = 16;
 
+/// The descriptions, in the order in which they are published.
+const KEYS: [&str; 3] = ["one", "two", "three"];
+
 /// Wraps around the ring, writes an empty message and one longer than the ring, and starts generations with a new
 /// description and with the old one.
 const STEPS: [Step; 15] = [
-    Step::Create,
+    Step::Create(Keeps::None),
     Step::Begin(&[4], "one"),
     Step::Write(5),
     Step::Count,
@@ -59,7 +62,7 @@ impl Step {
     /// The line that makes the role `writer` perform this step.
     fn line(&self) -> String {
         match self {
-            Self::Create => "create".to_owned(),
+            Self::Create(keeps) => format!("create {}", keeps.option()),
             Self::Begin(shape, key) => {
                 let shape = shape.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
                 format!("begin {shape} {RING_FRAMES} 4 {key}")
@@ -73,7 +76,7 @@ impl Step {
 }
 
 /// Takes over, or finishes and creates, and closes.
-const NEXT_STEPS: [Step; 2] = [Step::Create, Step::Close];
+const NEXT_STEPS: [Step; 2] = [Step::Create(Keeps::None), Step::Close];
 
 /// One passing of a failpoint.
 #[derive(Clone, Debug)]
@@ -114,6 +117,8 @@ struct Expected {
     metas: usize,
     /// How many of these applied to a frame, or are the only one that is left.
     described: usize,
+    /// How many there were at the newest frame, or at the ring's beginning, if that description is left.
+    of_frames: usize,
     /// Frames committed in the whole stream.
     committed: u64,
     /// Those committed before the current generation.
@@ -129,12 +134,15 @@ impl Expected {
     fn pass(&mut self, label: &str, step: Option<Step>) {
         match (label, step) {
             ("C4", _) => *self = Self { made: true, epoch: 1, ..Self::default() },
-            ("C6" | "T4", _) => self.public = true,
+            ("C6", _) => self.public = true,
             ("T2-epoch", _) => self.epoch += 1,
             ("M3", _) => self.metas += 1,
-            ("M5-half" | "T3", _) => self.described = self.metas,
+            ("M5-half", _) => self.described = self.metas,
+            ("M5" | "W7", _) => self.of_frames = self.metas,
+            // Links it again if it has one name left.
+            ("T4", _) => (self.public, self.described) = (true, self.of_frames),
             ("S8", _) => {
-                self.described = self.metas;
+                (self.described, self.of_frames) = (self.metas, self.metas);
                 self.generations += 1;
                 (self.base, self.reserved) = (self.committed, self.committed);
             }
@@ -147,9 +155,9 @@ impl Expected {
         }
     }
 
-    fn of_the_first_writer(passed: &[Passing]) -> Self {
+    fn of_the_first_writer(steps: &[Step], passed: &[Passing]) -> Self {
         let mut expected = Self::default();
-        passed.iter().for_each(|passing| expected.pass(&passing.label, Some(STEPS[passing.step])));
+        passed.iter().for_each(|passing| expected.pass(&passing.label, Some(steps[passing.step])));
         expected
     }
 
@@ -187,11 +195,11 @@ fn start_doomed(name: &str, at: &Passing) -> Process {
 }
 
 /// Runs the first writer until it dies.
-fn run_and_kill(name: &str, at: &Passing) -> Readers {
+fn run_and_kill(name: &str, steps: &[Step], at: &Passing) -> Readers {
     let early = followers(name, &ReaderOptions::default(), &Ledger::default());
     let mut writer = start_doomed(name, at);
     let mut attached = Vec::new();
-    for (i, step) in STEPS.iter().enumerate() {
+    for (i, step) in steps.iter().enumerate() {
         if i == READERS_COME {
             attached.extend(followers(name, &oldest(), &Ledger::default()));
         }
@@ -263,7 +271,7 @@ fn check_newcomers(name: &str, now: &Expected) {
         }
         assert_eq!(info.stream_position, now.committed);
         let key = reader.description().map(|description| &*description.key);
-        assert_eq!(key, Some(["one", "two", "three"][now.described - 1]), "{now:?}");
+        assert_eq!(key, Some(KEYS[now.described - 1]), "{now:?}");
         reader.drain().unwrap();
         assert_eq!(reader.lost(), 0, "frames overwritten before the reader was opened do not count as lost");
         let read = reader.ledger.read;
@@ -290,9 +298,11 @@ fn check_next_writer(name: &str, now: &Expected, readers: &mut Readers) {
         None => assert_eq!((writer.epoch(), writer.stream_position()), (1, 0), "created; {now:?}"),
     }
     let ring_left = now.goes_on() && now.generations > 0;
-    // The dead ring stays readable until the next generation begins.
+    // The dead ring stays readable until the next generation begins, with the description of its frames.
     for mut reader in followers(name, &oldest(), &Ledger::anywhere()) {
         assert_eq!(reader.info().unwrap().generation, ring_left.then(|| now.generations - 1));
+        let key = reader.description().map(|description| &*description.key);
+        assert_eq!(key, ring_left.then(|| KEYS[now.of_frames - 1]), "{now:?}");
         reader.drain().unwrap();
         assert_eq!(reader.lost(), 0);
     }
@@ -353,30 +363,137 @@ fn a_writer_may_die_after_any_store() {
     let passed: BTreeSet<String> = trace.iter().map(|passing| passing.label.clone()).collect();
     let unreached: Vec<String> = labels_in_the_sources().difference(&passed).cloned().collect();
     // The next writer's failpoints have their own test.
-    assert_eq!(
-        unreached,
-        [ON_AN_ERROR, "T1", "T2", "T2-epoch", "T2-zeros", "T3", "T4", "T5"],
-        "no writer is killed at these failpoints"
-    );
+    let of_next_writers = ["T1", "T2", "T2-epoch", "T2-zeros", "T3", "T3-half", "T3-metadata", "T4", "T5"];
+    let of_young_rings = ["K5-kept", "kept", "kept-half"];
+    let of_spared_descriptions = ["S11-spared"];
+    let others = of_next_writers.iter().chain(&of_young_rings).chain(&of_spared_descriptions).chain([&ON_AN_ERROR]);
+    let others: BTreeSet<String> = others.map(|label| (*label).to_owned()).collect();
+    assert!(unreached.iter().eq(&others), "no writer is killed at these failpoints: {unreached:?}");
 
-    for (i, at) in trace.iter().enumerate() {
-        let name = Name::new(&format!("die/{}/{}", at.label, at.count));
-        let now = Expected::of_the_first_writer(&trace[..=i]);
-        let mut readers = run_and_kill(&name, at);
+    for i in 0..trace.len() {
+        die(&STEPS, &trace, i);
+    }
+}
+
+/// Kills a writer at `trace[i]`. Checks what readers see, and the next writer.
+fn die(steps: &[Step], trace: &[Passing], i: usize) {
+    let at = &trace[i];
+    let name = Name::new(&format!("die/{}/{}", at.label, at.count));
+    let now = Expected::of_the_first_writer(steps, &trace[..=i]);
+    let mut readers = run_and_kill(&name, steps, at);
+    let keeps_rings = steps[0] == Step::Create(Keeps::Eight);
+    if !(keeps_rings && at.label == "S11") {
         let next = check_row(&name, &at.label, Snapshot::default());
         assert_eq!(next == Next::TakeOver, now.goes_on(), "{now:?}");
-        check_attached(&mut readers.attached, &now);
-        check_early(&mut readers.early, &now);
-        check_newcomers(&name, &now);
-        // A half-committed message or a half-finished change could keep a reader busy without progress.
-        if at.count == 1 && ["W2", "W7", "W9", "S7", "S9", "M3"].contains(&at.label.as_str()) {
-            check_sleep(&mut readers.attached);
+    }
+    check_attached(&mut readers.attached, &now);
+    check_early(&mut readers.early, &now);
+    check_newcomers(&name, &now);
+    // A half-committed message or a half-finished change could keep a reader busy without progress.
+    if at.count == 1 && ["W2", "W7", "W9", "S7", "S9", "M3"].contains(&at.label.as_str()) {
+        check_sleep(&mut readers.attached);
+    }
+    check_next_writer(&name, &now, &mut readers);
+    if at.count == 1 {
+        let mut readers = run_and_kill(&name, steps, at);
+        check_next_writer_that_only_closes(&name, &now, &mut readers);
+    }
+}
+
+/// Ten generations, of which eight can be kept, all described alike.
+const YOUNG: [Step; 22] = {
+    let mut steps = [Step::Begin(&[4], "one"); 22];
+    steps[0] = Step::Create(Keeps::Eight);
+    let mut i = 2;
+    while i < 22 {
+        steps[i] = Step::Write(i as u64 % 5 + 1);
+        i += 2;
+    }
+    steps[21] = Step::Close;
+    steps
+};
+
+#[test]
+fn a_writer_that_keeps_young_rings_may_die_after_any_store() {
+    let trace = {
+        let name = Name::new("young-trace");
+        trace(&YOUNG, &name)
+    };
+    let is_special = |at: &&Passing| ["K5-kept", "kept", "kept-half"].contains(&at.label.as_str());
+    let passed = |label| trace.iter().filter(|at| at.label == label).count();
+    assert_eq!((passed("kept"), passed("kept-half"), passed("K5-kept")), (1, 1, 8), "{trace:?}");
+    let mut seen = BTreeMap::new();
+    for (i, at) in trace.iter().enumerate() {
+        // The first eight generations are alike.
+        let count = seen.entry((at.label.as_str(), trace[i].step > 16)).or_insert(0);
+        *count += 1;
+        if is_special(&at) || *count == 1 {
+            die(&YOUNG, &trace, i);
         }
-        check_next_writer(&name, &now, &mut readers);
-        if at.count == 1 {
-            let mut readers = run_and_kill(&name, at);
-            check_next_writer_that_only_closes(&name, &now, &mut readers);
+    }
+}
+
+#[test]
+fn a_writer_may_die_while_its_service_removes_a_young_ring() {
+    for label in ["kept-half", "kept"] {
+        let name = Name::new(&format!("expired/{label}"));
+        let at = Passing { label: label.to_owned(), count: 1, step: 0 };
+        let mut readers = followers(&name, &ReaderOptions::default(), &Ledger::default());
+        let mut writer = start_doomed(&name, &at);
+        for step in [Step::Create(Keeps::Briefly), Step::Begin(&[4], "one"), Step::Write(5), Step::Begin(&[4], "two")] {
+            // It may have died after the last step already.
+            let _ = writer.request(&step.line()).unwrap();
         }
+        assert!(writer.dies_within(PATIENCE).unwrap(), "the ring was never removed");
+        assert_eq!(check_row(&name, label, Snapshot::default()), Next::TakeOver);
+        for reader in &mut readers {
+            // Its name is gone in both cases.
+            assert!(!reader.drain().unwrap());
+            assert_eq!((reader.ledger.read, reader.lost(), reader.position()), (0, 5, 5));
+        }
+        let writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        assert_eq!((writer.epoch(), segments::of(&name).len()), (2, 6));
+        drop(writer);
+        assert!(readers.iter_mut().all(|reader| reader.drain().unwrap() && reader.lost() == 5));
+    }
+}
+
+/// Lets a writer perform these steps until it dies at `label`.
+fn die_at(name: &str, steps: &[Step], label: &str) {
+    let mut writer = start_doomed(name, &Passing { label: label.to_owned(), count: 1, step: 0 });
+    let dies = steps.iter().any(|step| writer.request(&step.line()).unwrap().is_none());
+    assert!(dies, "the writer did not die at {label}");
+    writer.end_killed().unwrap();
+}
+
+#[test]
+fn the_description_of_a_dead_writers_frames_stays_until_the_next_generation() {
+    let first = {
+        let name = Name::new("spared-trace");
+        trace(&STEPS, &name)
+    };
+    let passing = |label, count| first.iter().position(|at| at.label == label && at.count == count).unwrap();
+    // The frames are described as "two", and the header names "three" already.
+    for at in &first[passing("M3", 3)..passing("S8", 2)] {
+        let name = Name::new(&format!("spared/{}", at.label));
+        let names = || segments::Names::of(&segments::metadata(&name, 2));
+        run_and_kill(&name, &STEPS, at);
+        let next_steps = [NEXT_STEPS[0], Step::Begin(&[4], "next")];
+        for label in ["T3", "T5", "S5", "M3", "S7"] {
+            die_at(&name, &next_steps, label);
+            assert_eq!(names(), segments::Names::BOTH, "killed at {} and {label}", at.label);
+            for reader in followers(&name, &oldest(), &Ledger::anywhere()) {
+                assert_eq!(reader.description().unwrap().key, "two");
+            }
+        }
+        if at.label == "M3" {
+            die_at(&name, &next_steps, "S11-spared");
+            assert_eq!(names(), segments::Names::ANCHOR);
+            check_row(&name, "S11-spared", Snapshot::default());
+        }
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        writer.begin(&format(RING_FRAMES), &description("last"), 4).unwrap();
+        assert_eq!((names(), segments::of(&name).len()), (segments::Names::NONE, 6));
     }
 }
 
@@ -398,9 +515,9 @@ fn remove_ring(name: &str, now: &Expected, readers: &mut Readers) {
 /// Returns these failpoints.
 fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeSet<String> {
     let first = &trace_of_first[i];
-    let old = Expected { ring_removed, ..Expected::of_the_first_writer(&trace_of_first[..=i]) };
+    let old = Expected { ring_removed, ..Expected::of_the_first_writer(&STEPS, &trace_of_first[..=i]) };
     let die_first = |name: &str| {
-        let mut readers = run_and_kill(name, first);
+        let mut readers = run_and_kill(name, &STEPS, first);
         if ring_removed {
             remove_ring(name, &old, &mut readers);
         }
@@ -419,7 +536,7 @@ fn die_twice(trace_of_first: &[Passing], i: usize, ring_removed: bool) -> BTreeS
         let mut readers = die_first(&name);
         let before = Snapshot::of(&name);
         let mut writer = start_doomed(&name, at);
-        assert_eq!(writer.request(&Step::Create.line()).unwrap(), None, "the writer did not die at {at:?}");
+        assert_eq!(writer.request(&NEXT_STEPS[0].line()).unwrap(), None, "the writer did not die at {at:?}");
         writer.end_killed().unwrap();
 
         // Attached readers see the old stream. If that has ended, another may have begun.
@@ -450,7 +567,24 @@ fn the_next_writer_may_die_after_any_store_while_it_takes_over_or_begins_anew() 
         passed.append(&mut die_twice(&first, i, false));
     }
     for label in [
-        "T1", "T2-epoch", "T2-zeros", "T2", "T3", "T4", "T5", "K5", "K6", "K7", "C0", "C1", "C2", "C3", "C4", "C5",
+        "T1",
+        "T2-epoch",
+        "T2-zeros",
+        "T2",
+        "T3-half",
+        "T3-metadata",
+        "T3",
+        "T4",
+        "T5",
+        "K5",
+        "K6",
+        "K7",
+        "C0",
+        "C1",
+        "C2",
+        "C3",
+        "C4",
+        "C5",
         "C6",
     ] {
         assert!(passed.contains(label), "no writer was killed at {label}, only at {passed:?}");

@@ -3,7 +3,7 @@
 use dora_shm_ring::*;
 use dora_shm_testkit::signal::{self, description, format, format_of};
 use dora_shm_testkit::source::{CHANNELS, Source, from_oldest, samples_at, time_at};
-use dora_shm_testkit::{Name, PATIENCE};
+use dora_shm_testkit::{Name, PATIENCE, segments, wait_until};
 
 fn each() -> ReaderOptions {
     ReaderOptions::default().start(Start::Oldest).each_description(true)
@@ -224,6 +224,7 @@ fn empty_messages_are_lost_with_the_frame_that_follows_them() {
     source.write(1);
     begin(&mut source);
     source.write(1);
+    wait_until("the ring is not kept any more", || !segments::ring(&name, 1).exists());
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Generation);
     assert_eq!(messages_of(&reader, 0..1), [(2, 0, 1)]);
     assert_eq!(reader.read(&mut frames, u64::MAX).unwrap(), Outcome::Data(1));

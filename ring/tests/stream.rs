@@ -128,7 +128,7 @@ fn old_generations_are_drained_before_the_reader_moves_on() {
     assert!(read(&mut reader, &mut frames).is_data());
     assert_eq!((frames.samples(), frames.times()), (&[1, 2, 3, 4][..], &[5.0][..]));
     assert_eq!(reader.lost(), 0);
-    assert_eq!(segments::of(&name).len(), 6, "the segments of one generation");
+    wait_until("only the segments of one generation are left", || segments::of(&name).len() == 6);
     drop(writer);
     assert!(segments::of(&name).is_empty());
 }

@@ -53,7 +53,53 @@ impl Row {
     /// Whether the writer that dies must find a dead stream: it takes the stream over, or the check needs readers that
     /// are attached already, since readers that attach later do not see the end.
     pub fn needs_a_dead_stream(&self) -> bool {
-        self.label.starts_with('T') || self.next == Next::FinishThenCreate
+        self.label.starts_with('T') || self.label == "S11-spared" || self.next == Next::FinishThenCreate
+    }
+
+    /// The failpoint at which the writer before must die, and the least number of its passings, so that the next one
+    /// reaches this row's failpoint. `None`: any.
+    pub fn needs_a_death_at(&self) -> Option<(&'static str, u64)> {
+        match self.label {
+            "T3-half" => Some(("S5", 1)),
+            "T3-metadata" => Some(("M1", 2)),
+            // Of a description that is not the first.
+            "S11-spared" => Some(("M3", 2)),
+            _ => None,
+        }
+    }
+
+    /// Which rings the writer that dies has to keep.
+    pub fn keeps(&self) -> Keeps {
+        match self.label {
+            "kept-half" | "kept" => Keeps::Briefly,
+            "K5-kept" => Keeps::Long,
+            _ => Keeps::None,
+        }
+    }
+}
+
+/// Which rings a writer keeps when they are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// None, so that the names of the rings do not depend on how fast the writer is.
+    None,
+    /// All, for a millisecond.
+    Briefly,
+    /// All, until others need the room.
+    Long,
+    /// Eight of the smallest rings, until others need the room. No ring can be larger than these together.
+    Eight,
+}
+
+impl Keeps {
+    /// The option of the roles `writer` and `storm`.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::None => "young=0,0",
+            Self::Briefly => "young=3600000,1",
+            Self::Long => "young=3600000,3600000",
+            Self::Eight => "young=3600000,3600000 bytes=131072",
+        }
     }
 }
 
@@ -176,11 +222,32 @@ fn counting(death: &Death) -> Result<(), String> {
     expect("counts", death.now.counts, &[[0; 3]])
 }
 
+/// The steps from the current segments to those that a dead writer can have left.
+const NEIGHBOURS: std::ops::RangeInclusive<i64> = -128..=1;
+
 fn neighbours_gone(death: &Death) -> Result<(), String> {
     counting(death)?;
-    expect("names of the neighbouring rings", (death.ring(-1), death.ring(1)), &[(Names::NONE, Names::NONE)])?;
-    let neighbours = (death.metadata(-1), death.metadata(1));
-    expect("names of the neighbouring descriptions", neighbours, &[(Names::NONE, Names::NONE)])
+    for step in NEIGHBOURS.filter(|&step| step != 0) {
+        expect("names of the neighbouring rings", death.ring(step), NONE)?;
+        let number = i64::from(death.now.meta_generation) + step;
+        if number != i64::from(death.now.committed_meta_generation) {
+            expect("names of the neighbouring descriptions", death.metadata(step), NONE)?;
+        }
+    }
+    Ok(())
+}
+
+/// In the middle of removing orphans, by a takeover or while a closed stream is finished.
+fn removing_orphans(death: &Death) -> Result<(), String> {
+    if death.now.closed { Ok(()) } else { taking_over(death, 1) }
+}
+
+/// The current ring is whole, and one of the kept rings has lost its public name, or has been removed.
+fn removing_a_kept_ring(death: &Death, halves: usize) -> Result<(), String> {
+    expect("names of the current ring", death.ring(0), BOTH)?;
+    let kept: Vec<Names> = (1..=129).map(|back| death.ring(-back)).filter(|names| *names != Names::NONE).collect();
+    expect("kept rings with one name", kept.iter().filter(|names| **names == Names::ANCHOR).count(), &[halves])?;
+    expect("kept rings without an anchor", kept.iter().filter(|names| !names.anchor).count(), &[0])
 }
 
 const fn row(label: &'static str, passings: u64, next: Next, check: fn(&Death) -> Result<(), String>) -> Row {
@@ -227,6 +294,9 @@ pub const ROWS: &[Row] = &[
         last_ring(death, NONE)?;
         last_metadata(death, NONE)
     }),
+    row("S11-spared", 1, Next::TakeOver, |death| last_ring(death, BOTH)),
+    row("kept-half", SWITCHES, Next::TakeOver, |death| removing_a_kept_ring(death, 1)),
+    row("kept", SWITCHES, Next::TakeOver, |death| removing_a_kept_ring(death, 0)),
     row("M1-removed", SWITCHES, Next::TakeOver, |death| next_metadata(death, NONE)),
     row("M1-reserved", SWITCHES, Next::TakeOver, |death| next_metadata(death, ANCHOR)),
     row("M1-filled", SWITCHES, Next::TakeOver, |death| next_metadata(death, ANCHOR)),
@@ -259,6 +329,7 @@ pub const ROWS: &[Row] = &[
     row("K4", 1, Next::FinishThenCreate, |death| closed(death, BOTH, BOTH)),
     row("K5-half", 1, Next::FinishThenCreate, |death| closed(death, ANCHOR, BOTH)),
     row("K5-metadata", 1, Next::FinishThenCreate, |death| closed(death, NONE, ANCHOR)),
+    row("K5-kept", 1, Next::FinishThenCreate, |death| closed(death, NONE, NONE)),
     row("K5", 1, Next::FinishThenCreate, |death| closed(death, NONE, NONE)),
     row("K6", 1, Next::FinishThenCreate, |death| {
         expect("public name", death.now.public, &[false])?;
@@ -272,6 +343,8 @@ pub const ROWS: &[Row] = &[
     row("T2-epoch", 1, Next::TakeOver, uncounted),
     row("T2-zeros", 1, Next::TakeOver, uncounted),
     row("T2", 1, Next::TakeOver, counting),
+    row("T3-half", 1, Next::TakeOver, removing_orphans),
+    row("T3-metadata", 1, Next::TakeOver, removing_orphans),
     row("T3", 1, Next::TakeOver, neighbours_gone),
     row("T4", 1, Next::TakeOver, |death| {
         neighbours_gone(death)?;

@@ -5,7 +5,7 @@
 //! | `writer` | name | obeys commands: `create`, `begin`, `write`, `describe`, ... ([`writer`]) |
 //! | `reader` | name | obeys commands: `open`, `read`, `wait` ([`reader`]) |
 //! | `source` | name, frames, chunk, `int64` or `float32` | obeys commands: `write`, `begin`, `close` ([`source`]) |
-//! | `storm` | seed, name, and `keep-replaced` or nothing | does everything that a writer can do, until it is killed |
+//! | `storm` | seed, name, options of `create` | does everything that a writer can do, until it is killed |
 //! | `follower` | kind, seed, name | follows the stream and checks it until it is killed |
 //! | `intruder` | name | tries to write, remove and take over the stream, as a user who has no permission |
 //! | `contender` | seed, token file, name | tries all the time to own the name, until it is killed |
@@ -92,8 +92,7 @@ pub fn play(arguments: &[String]) -> Played {
         ["writer", name] => writer(name),
         ["reader", name] => reader(name),
         ["source", name, frames, chunk, samples] => source(name, number(frames)?, number(chunk)?, samples),
-        ["storm", seed, name] => storm(&mut Rng::new(number(seed)?), name, false),
-        ["storm", seed, name, "keep-replaced"] => storm(&mut Rng::new(number(seed)?), name, true),
+        ["storm", seed, name, ref options @ ..] => storm(&mut Rng::new(number(seed)?), name, options),
         ["follower", kind, seed, name] => follow(kind.parse()?, &mut Rng::new(number(seed)?), name, |_| {}),
         ["intruder", name] => intrude(name),
         ["contender", seed, token, name] => contend(&mut Rng::new(number(seed)?), Path::new(token), name),
@@ -130,7 +129,7 @@ fn obey(mut one: impl FnMut(&[&str]) -> Result<String, String>) -> Played {
 ///
 /// | command | what it does |
 /// |---|---|
-/// | `create [MODE] [keep-replaced]` | creates the stream, with an octal mode |
+/// | `create OPTIONS` | creates the stream. Options: an octal mode; `keep-replaced`; `bytes=MOST`; `young=W,K`, in ms |
 /// | `umask MODE` | sets the umask |
 /// | `begin SHAPE FRAMES CHUNK KEY` | begins a ring; the shape is `4` or `2,2` |
 /// | `write FRAMES` | writes a message of the [`signal`] |
@@ -146,14 +145,7 @@ pub fn writer(name: &str) -> Played {
     obey(|words| {
         match *words {
             ["create", ref options @ ..] => {
-                let mut wanted = WriterOptions::default();
-                for option in options {
-                    match *option {
-                        "keep-replaced" => wanted = wanted.keep_replaced(true),
-                        mode => wanted = wanted.mode(octal(mode)?),
-                    }
-                }
-                writer = Some(Writer::create(name, wanted).map_err(sentence)?);
+                writer = Some(Writer::create(name, writer_options(options)?).map_err(sentence)?);
             }
             ["umask", mode] => _ = umask(Mode::from_raw_mode(octal(mode)?)),
             ["begin", shape, frames, chunk, key] => {
@@ -175,6 +167,24 @@ pub fn writer(name: &str) -> Played {
         }
         Ok(DONE.to_owned())
     })
+}
+
+fn writer_options(words: &[&str]) -> Result<WriterOptions, String> {
+    let mut options = WriterOptions::default();
+    for word in words.iter().flat_map(|words| words.split(' ')) {
+        options = match word.strip_prefix("young=").map(|times| times.split_once(',')) {
+            Some(Some((within, keeps))) => {
+                options.young_rings(Duration::from_millis(number(within)?), Duration::from_millis(number(keeps)?))
+            }
+            Some(None) => return Err(format!("{word:?} has no two times")),
+            None if word == "keep-replaced" => options.keep_replaced(true),
+            None => match word.strip_prefix("bytes=") {
+                Some(bytes) => options.max_ring_bytes(number(bytes)?),
+                None => options.mode(octal(word)?),
+            },
+        };
+    }
+    Ok(options)
 }
 
 /// A reader that obeys commands.
@@ -256,16 +266,18 @@ pub fn create_patiently(name: &str, options: &WriterOptions) -> dora_shm_ring::R
 }
 
 /// Creates the stream repeatedly, and does everything that a writer can do. Prints `begins` when the first ring has
-/// begun. `keeps_replaced`: about every second writer keeps replaced descriptions for a while.
+/// begun. `options` are those of the command `create` ([`writer`]); with `keep-replaced`, only about every second writer
+/// keeps replaced descriptions.
 ///
 /// # Errors
-/// When the writer fails.
-pub fn storm(rng: &mut Rng, name: &str, keeps_replaced: bool) -> Played {
+/// When the writer fails, or an option is wrong.
+pub fn storm(rng: &mut Rng, name: &str, options: &[&str]) -> Played {
+    let options = writer_options(options)?;
     let mut buffer = Vec::new();
     let mut has_begun = false;
     loop {
-        let keep_replaced = keeps_replaced && rng.one_in(2);
-        let options = WriterOptions::default().keep_replaced(keep_replaced);
+        let keep_replaced = options.keep_replaced && rng.one_in(2);
+        let options = options.clone().keep_replaced(keep_replaced);
         let mut writer = create_patiently(name, &options).map_err(sentence)?;
         let format = signal::random_format(rng, signal::RANDOM_FRAMES);
         writer.begin(&format, &signal::description(""), 4).map_err(sentence)?;

@@ -300,6 +300,8 @@ pub struct Snapshot {
     pub reserved_chunks: u64,
     pub committed: u64,
     pub committed_chunks: u64,
+    /// The description of the ring's newest frames.
+    pub committed_meta_generation: u32,
 }
 
 impl Snapshot {
@@ -330,6 +332,8 @@ impl Snapshot {
                 snapshot.reserved_chunks = word(trailer_at::RESERVED_CHUNKS);
                 snapshot.committed = word(trailer_at::COMMITTED);
                 snapshot.committed_chunks = word(trailer_at::COMMITTED_CHUNKS);
+                let of_frames = ring.get_u32(ring.trailer() + trailer_at::COMMITTED_META_GENERATION);
+                snapshot.committed_meta_generation = of_frames.unwrap_or(0);
             }
         }
         snapshot

@@ -17,7 +17,10 @@ pub fn play(role: Role, arguments: &[String]) -> eyre::Result<()> {
     let number = |i: usize| word(i)?.parse::<u64>().wrap_err_with(|| format!("argument {i} is not a seed"));
     let kind = |i: usize| word(i)?.parse::<Kind>().map_err(Report::msg);
     match role {
-        Role::Storm => roles::storm(&mut Rng::new(number(0)?), word(1)?, false).map_err(Report::msg),
+        Role::Storm => {
+            let options: Vec<&str> = arguments.iter().skip(2).map(String::as_str).collect();
+            roles::storm(&mut Rng::new(number(0)?), word(1)?, &options).map_err(Report::msg)
+        }
         Role::Writer => roles::writer(word(0)?).map_err(Report::msg),
         Role::Reader => {
             read(kind(0)?, Rng::new(number(1)?), word(2)?);

@@ -21,7 +21,7 @@ use super::seen::{Seen, is_read};
 use crate::frames::view::View;
 use crate::frames::{AlignedBytes, Frames};
 use crate::layout::{Record, header};
-use crate::protocol::cursor::{Beginning, Came, Ends, RingFacts, Source, Start, Status, Unit, Update};
+use crate::protocol::cursor::{Beginning, Came, Ends, RingFacts, Source, Stand, Start, Status, Unit, Update};
 use crate::protocol::{Committed, Snapshot};
 use crate::shm;
 use crate::shm::open::{Owner, corrupt};
@@ -368,6 +368,15 @@ impl Source for EzmsgStream {
         self.last_update = self.entered.0;
         self.ring = Some(ring);
         Ok(true)
+    }
+
+    /// ezmsg keeps no rings.
+    fn open_kept(&mut self, _generation: u32, _stand: Stand) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn could_open_kept(&self, _generation: u32, _stand: Stand) -> bool {
+        false
     }
 
     fn could_open(&self, generation: u32) -> bool {

@@ -59,3 +59,58 @@ pub(crate) const MAX_METADATA_BYTES: u64 = 64 << 20;
 pub(crate) const NO_GENERATION: u32 = u32::MAX;
 /// `final_position` of a stream whose total is unknown.
 pub(crate) const UNKNOWN_POSITION: u64 = u64::MAX;
+
+/// How many rings, and how many descriptions, before the current one may keep their names. As fast as a writer can be,
+/// it begins that many generations in 10 ms.
+pub(crate) const MOST_KEPT: u32 = 128;
+
+/// The generation after `generation`.
+pub(crate) fn next_generation(generation: Option<u32>) -> u32 {
+    match generation {
+        None => 0,
+        Some(generation) => (generation + 1) % NO_GENERATION,
+    }
+}
+
+/// The generations before `generation` whose rings may have kept their names, newest first.
+pub(crate) fn kept_generations(generation: u32) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator {
+    (0..MOST_KEPT).map(move |back| {
+        let wrapped = u64::from(generation) + u64::from(NO_GENERATION) - u64::from(back) - 1;
+        (wrapped % u64::from(NO_GENERATION)) as u32
+    })
+}
+
+/// The metadata generation after `meta_generation`; 0 means none and is skipped.
+pub(crate) fn next_meta_generation(meta_generation: u32) -> u32 {
+    meta_generation.wrapping_add(1).max(1)
+}
+
+/// The metadata generations before `meta_generation` whose descriptions may have kept their names, newest first.
+pub(crate) fn kept_meta_generations(meta_generation: u32) -> impl Iterator<Item = u32> {
+    let previous = |&meta: &u32| Some(if meta <= 1 { u32::MAX } else { meta - 1 });
+    std::iter::successors(Some(meta_generation), previous).skip(1).take(MOST_KEPT as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_that_may_be_kept_are_the_last_ones_also_where_they_wrap() {
+        let last = NO_GENERATION - 1;
+        assert!(kept_generations(200).eq((72..200).rev()));
+        assert!(kept_generations(2).eq([1, 0].into_iter().chain((last - 125..=last).rev())));
+        assert!(kept_meta_generations(200).eq((72..200).rev()));
+        assert!(kept_meta_generations(2).eq([1].into_iter().chain((u32::MAX - 126..=u32::MAX).rev())));
+    }
+
+    #[test]
+    fn each_number_is_kept_before_the_next_one() {
+        for generation in [0, 1, 7, NO_GENERATION - 1] {
+            assert_eq!(kept_generations(next_generation(Some(generation))).next(), Some(generation));
+        }
+        for meta_generation in [1, 2, u32::MAX] {
+            assert_eq!(kept_meta_generations(next_meta_generation(meta_generation)).next(), Some(meta_generation));
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A stream in loom's memory: one header, and its rings by generation.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64 as Plain, Ordering as PlainOrdering};
+use std::sync::atomic::{AtomicBool as PlainFlag, AtomicU64 as Plain, Ordering as PlainOrdering};
 
 use loom::sync::{Condvar, Mutex};
 
@@ -129,6 +129,8 @@ impl HeaderWords for Header {
 pub struct Ring {
     /// Stored before S8, as the whole trailer is.
     pub base: AtomicU64,
+    /// Whether it has its public name.
+    linked: AtomicU32,
     reserved: AtomicU64,
     reserved_chunks: AtomicU64,
     committed: AtomicU64,
@@ -140,6 +142,8 @@ pub struct Ring {
     touched: Plain,
     touched_chunks: Plain,
     known_base: Plain,
+    /// Whether it has its public name, and is not about to lose it.
+    known_linked: PlainFlag,
 }
 
 impl Ring {
@@ -147,6 +151,7 @@ impl Ring {
         let zero = || AtomicU64::new(0);
         Self {
             base: zero(),
+            linked: AtomicU32::new(0),
             reserved: zero(),
             reserved_chunks: zero(),
             committed: zero(),
@@ -157,6 +162,7 @@ impl Ring {
             touched: Plain::new(0),
             touched_chunks: Plain::new(0),
             known_base: Plain::new(0),
+            known_linked: PlainFlag::new(false),
         }
     }
 
@@ -178,10 +184,29 @@ impl Ring {
         [first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)]
     }
 
-    /// Begins the ring after `base` frames of the stream.
-    pub fn begin(&self, base: u64) {
+    /// S4 and S5: makes the ring, which begins after `base` frames of the stream.
+    pub fn make(&self, base: u64) {
         self.known_base.store(base, PlainOrdering::Relaxed);
         self.base.store(base, Ordering::Relaxed);
+        self.known_linked.store(true, PlainOrdering::Relaxed);
+        self.linked.store(1, Ordering::Release);
+    }
+
+    /// Removes the ring's name.
+    pub fn unlink(&self) {
+        self.known_linked.store(false, PlainOrdering::Relaxed);
+        self.linked.store(0, Ordering::Release);
+    }
+
+    /// Whether a reader can open the ring by its name. The kernel's locks order what is done to a name: a lookup finds
+    /// what was done last, as only a read-modify-write does.
+    pub fn can_be_opened(&self) -> bool {
+        self.linked.fetch_add(0, Ordering::AcqRel) == 1
+    }
+
+    /// Whether the ring has its name, for an observer outside the model.
+    pub fn is_linked(&self) -> bool {
+        self.known_linked.load(PlainOrdering::Relaxed)
     }
 
     /// Notes that the writer is about to write the chunk before `chunks`, up to position `end`.

@@ -3,13 +3,14 @@
 //! Files, ezmsg's bytes and streaming stores are not modelled, locks are loom's, and copies are word by word.
 //!
 //! A test limits the number of preemptions: switches away from a thread that could have continued. `--nocapture` prints
-//! the number of executions, up to half a million, and how often a reader slept, was lapped or moved on, and a writer
+//! the number of executions, up to a million, and how often a reader slept, was lapped or moved on, and a writer
 //! died.
 
 mod counts;
 mod death;
 mod frames;
 mod generations;
+mod kept;
 mod memory;
 mod messages;
 mod mutations;

@@ -155,6 +155,12 @@ impl<'a> Reader<'a> {
             // The move happened when the reader checked whether it may sleep, and is reported now.
             return;
         }
+        let first = before.generation.map_or(0, |before| before + 1);
+        for passed in first..now.generation {
+            let has_frames = self.stream.base_of(passed) < self.stream.base_of(passed + 1);
+            let is_kept = has_frames && self.stream.ring(passed).is_linked();
+            assert!(!is_kept, "generation {passed} was passed over although it was kept");
+        }
         let lost = self.lost_since(before);
         let passed = match before.generation {
             None => now.base,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::memory::{FRAMES, Frame, FramesOf, RECORDS, Ring, Stream, record_of};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
-use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
+use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Stand, Start, Status, Unit, Update};
 use crate::protocol::order::{self, Mutation, mutated};
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _};
@@ -71,6 +71,9 @@ impl Source for Model<'_> {
 
     fn open_ring(&mut self, generation: u32) -> Result<bool> {
         let ring = self.stream.ring(generation);
+        if !ring.can_be_opened() {
+            return Ok(false);
+        }
         let facts = RingFacts {
             generation,
             base: ring.base.load(Ordering::Relaxed),
@@ -83,8 +86,19 @@ impl Source for Model<'_> {
         Ok(true)
     }
 
-    fn could_open(&self, _generation: u32) -> bool {
-        true
+    fn could_open(&self, generation: u32) -> bool {
+        self.stream.ring(generation).can_be_opened()
+    }
+
+    fn open_kept(&mut self, generation: u32, stand: Stand) -> Result<bool> {
+        Ok(self.could_open_kept(generation, stand) && self.open_ring(generation)?)
+    }
+
+    fn could_open_kept(&self, generation: u32, stand: Stand) -> bool {
+        let Stand::After(seen) = stand else { unreachable!("readers of the model predate the stream") };
+        // The numbers before the first wrap.
+        let Some(ring) = self.stream.rings.get(generation as usize) else { return false };
+        ring.can_be_opened() && ring.base.load(Ordering::Relaxed) >= seen
     }
 
     fn is_gone(&self) -> bool {

@@ -14,8 +14,12 @@ use crate::protocol::failpoint;
 /// What a writer does.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
-    /// Starts the next generation.
+    /// Starts the next generation, and removes the ring of the one before.
     Begin,
+    /// Starts the next generation, and keeps the ring of the one before.
+    Keep,
+    /// Removes the ring of a generation that was kept.
+    Expire(u32),
     /// Writes a chunk of that many frames.
     Write(u64),
     /// Closes the stream.
@@ -85,7 +89,7 @@ impl Story {
     }
 
     fn play(self, witness: &Witness, life: impl Fn(Writer, &[Act], &Witness) -> u64 + 'static) {
-        let begins = |acts: &[Act]| acts.iter().filter(|act| matches!(act, Act::Begin)).count();
+        let begins = |acts: &[Act]| acts.iter().filter(|act| matches!(act, Act::Begin | Act::Keep)).count();
         // Plus one for the second writer.
         let stream = Arc::new(Stream::new(begins(self.before) + begins(self.acts) + 1));
         let mut writer = Writer::create(&stream);

@@ -38,6 +38,12 @@ impl Witness {
         }
     }
 
+    /// Fails if one of `events` happened.
+    pub fn has_not_seen(&self, events: &[Event]) {
+        let counts: Vec<_> = events.iter().map(|&event| self.count(event)).collect();
+        assert!(counts.iter().all(|&count| count == 0), "{events:?}: {counts:?} times");
+    }
+
     /// Fails unless each of `events` happened.
     pub fn has_seen(&self, events: &[Event]) {
         let counts: Vec<_> = events.iter().map(|&event| self.count(event)).collect();

@@ -7,6 +7,7 @@ use super::story::Act;
 use crate::layout::{NO_GENERATION, header};
 use crate::protocol::copy::Stores;
 use crate::protocol::failpoint;
+use crate::protocol::order::{Mutation, mutated};
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Counters, HeaderWords as _, RingWords as _};
 
@@ -29,11 +30,14 @@ impl Writer {
         Self { stream: stream.clone(), generation: NO_GENERATION, base: 0, counters: Counters::default() }
     }
 
-    /// The writer that takes over from one that died: T5. The dead writer's stores are visible, since this one holds
+    /// The writer that takes over from one that died: T3 and T5. The dead writer's stores are visible, since this one holds
     /// the lock that the kernel released at its death.
     pub fn take_over(stream: &Arc<Stream>) -> Result<Self, Closed> {
         let header = &stream.header;
         let generation = header.generation().load(Ordering::Acquire);
+        // T3.
+        let others = (0..).zip(&stream.rings).filter(|&(other, ring)| other != generation && ring.is_linked());
+        others.for_each(|(_, ring)| ring.unlink());
         let base = if generation == NO_GENERATION {
             0
         } else {
@@ -51,7 +55,12 @@ impl Writer {
 
     pub fn perform(&mut self, act: Act) {
         match act {
-            Act::Begin => self.begin(),
+            Act::Begin => self.begin(false),
+            Act::Keep => self.begin(true),
+            Act::Expire(generation) => {
+                self.stream.ring(generation).unlink();
+                failpoint::point("kept");
+            }
             Act::Write(frames) => self.write(frames),
             Act::Close => protocol::close(&self.stream.header, self.total()),
         }
@@ -61,9 +70,10 @@ impl Writer {
     pub fn perform_last(&mut self, act: Act) {
         let Self { generation, counters: Counters { position, chunks, .. }, .. } = *self;
         let end = match act {
-            Act::Begin => Some(End { generation: generation.wrapping_add(1), position: 0, chunks: 0 }),
+            Act::Begin | Act::Keep => Some(End { generation: generation.wrapping_add(1), position: 0, chunks: 0 }),
             Act::Write(frames) => Some(End { generation, position: position + frames, chunks: chunks + 1 }),
             Act::Close => None,
+            Act::Expire(_) => unreachable!("the end of a name is not an event"),
         };
         if let Some(end) = end {
             self.stream.end.set(end).expect("a stream ends once");
@@ -71,14 +81,22 @@ impl Writer {
         self.perform(act);
     }
 
-    /// S4 to S10.
-    fn begin(&mut self) {
+    /// S4 to S11.
+    fn begin(&mut self, keeps_old_ring: bool) {
+        let old = self.stream.rings.get(self.generation as usize).filter(|_| !keeps_old_ring);
         self.base = self.total();
         self.generation = self.generation.wrapping_add(1);
         self.counters = Counters::default();
-        self.stream.ring(self.generation).begin(self.base);
-        failpoint::point("S4");
+        self.stream.ring(self.generation).make(self.base);
+        failpoint::point("S5");
+        if let Some(old) = old.filter(|_| mutated(Mutation::RingRemovedBeforeSwitch)) {
+            old.unlink();
+        }
         protocol::switch(&self.stream.header, self.generation, || {});
+        if let Some(old) = old {
+            old.unlink();
+            failpoint::point("S11");
+        }
     }
 
     /// W1 to W11.

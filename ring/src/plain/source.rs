@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{FRAME_SAMPLES, Memory, PlainWriter, samples_at, time_at};
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
 use crate::protocol::cursor::{
-    Beginning, Came, Cursor, Outcome, Plan, RingFacts, Source, Start, Status, Target, Unit, Update,
+    Beginning, Came, Cursor, Outcome, Plan, RingFacts, Source, Stand, Start, Status, Target, Unit, Update,
 };
 use crate::protocol::sync::Ordering;
 use crate::protocol::{self, Committed, RingWords as _};
@@ -38,6 +38,14 @@ impl Source for Plain<'_> {
     fn open_ring(&mut self, generation: u32) -> Result<bool> {
         self.open |= generation == 0;
         Ok(generation == 0)
+    }
+
+    fn open_kept(&mut self, _generation: u32, _stand: Stand) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn could_open_kept(&self, _generation: u32, _stand: Stand) -> bool {
+        false
     }
 
     fn could_open(&self, generation: u32) -> bool {

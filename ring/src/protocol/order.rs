@@ -34,6 +34,12 @@ pub(crate) enum Mutation {
     RelaxedCountedByLoad,
     NoFenceAfterEpoch,
     NoFenceAfterCounts,
+    /// A reader goes to the generation that the header names.
+    KeptRingsPassedOver,
+    /// Of the kept rings, a reader opens the newest first.
+    NewestKeptRingFirst,
+    /// A ring that is not kept loses its names before the switch.
+    RingRemovedBeforeSwitch,
     /// Loom does not model streaming stores; a test on real cores detects this one.
     #[cfg(not(loom))]
     NoStoreFence,

@@ -11,7 +11,7 @@ use crate::ezmsg::source::EzmsgStream;
 use crate::frames::view::View;
 use crate::layout::Record;
 use crate::protocol::Committed;
-use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
+use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Stand, Start, Status, Unit, Update};
 use crate::shm::open::Owner;
 use crate::stream::{Liveness, WriterId};
 use crate::{Description, Error, Format, GenerationClock, Result};
@@ -84,6 +84,14 @@ impl Source for AnyStream {
 
     fn open_ring(&mut self, generation: u32) -> Result<bool> {
         either!(mut self, stream => stream.open_ring(generation))
+    }
+
+    fn open_kept(&mut self, generation: u32, stand: Stand) -> Result<bool> {
+        either!(mut self, stream => stream.open_kept(generation, stand))
+    }
+
+    fn could_open_kept(&self, generation: u32, stand: Stand) -> bool {
+        either!(self, stream => stream.could_open_kept(generation, stand))
     }
 
     fn could_open(&self, generation: u32) -> bool {

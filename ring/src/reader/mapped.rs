@@ -10,7 +10,7 @@ use crate::error::io_error;
 use crate::ezmsg;
 use crate::frames::view::View;
 use crate::layout::{NO_GENERATION, Record, UNKNOWN_POSITION, header};
-use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Start, Status, Unit, Update};
+use crate::protocol::cursor::{Beginning, Came, RingFacts, Source, Stand, Start, Status, Unit, Update};
 use crate::protocol::wake::SLICE;
 use crate::protocol::{self, Committed, HeaderWords as _, RingWords as _, counts};
 use crate::shm;
@@ -62,6 +62,28 @@ impl MappedStream {
         (seconds > 0.0 && frames > 0.0).then(|| frames / seconds)
     }
 
+    /// The ring of an earlier generation that was kept, if a cursor there has still to read all of it.
+    fn find_kept(&self, generation: u32, stand: Stand) -> Result<Option<Box<RingSegment>>> {
+        let Some(header) = &self.header else { return Ok(None) };
+        let found = match open::open_ring(&self.name, header, generation, self.max_ring_bytes) {
+            Ok(found) => found,
+            // For example too many open files, which does not last.
+            Err(error @ Error::Io { .. }) => return Err(error),
+            // The current ring can be read without it.
+            Err(_) => None,
+        };
+        Ok(found.filter(|ring| match stand {
+            Stand::After(seen) => ring.base >= seen,
+            Stand::Waiting(came) => Self::is_younger(header, ring, &came),
+        }))
+    }
+
+    /// Whether a stream was created at or after `came`. The header's wall clock may have been set in the meantime; the
+    /// monotonic clock of its first ring cannot be set.
+    fn is_younger(header: &HeaderSegment, ring: &RingSegment, came: &Came) -> bool {
+        came.unix_ns <= header.created_ns || (ring.base == 0 && came.mono_ns <= ring.clock.created_mono_ns)
+    }
+
     /// Acquire, as R2 and partner of K3: a reader that sees the end sees the final position.
     fn is_closed(header: &HeaderSegment) -> bool {
         header.words.state().load(Ordering::Acquire) == header::STATE_CLOSED
@@ -101,6 +123,16 @@ impl Source for MappedStream {
         Ok(true)
     }
 
+    fn open_kept(&mut self, generation: u32, stand: Stand) -> Result<bool> {
+        let Some(ring) = self.find_kept(generation, stand)? else { return Ok(false) };
+        self.ring = Some(ring);
+        Ok(true)
+    }
+
+    fn could_open_kept(&self, generation: u32, stand: Stand) -> bool {
+        !matches!(self.find_kept(generation, stand), Ok(None))
+    }
+
     fn could_open(&self, generation: u32) -> bool {
         let Some(header) = &self.header else { return true };
         let found = open::open_ring(&self.name, header, generation, self.max_ring_bytes);
@@ -132,10 +164,9 @@ impl Source for MappedStream {
         Some(WriterId { stream_id: header.stream_id, epoch: header.words.epoch().load(Ordering::Acquire) })
     }
 
-    /// The header's wall clock may have been set in the meantime; the monotonic clock of its first ring cannot be set.
     fn is_younger_than(&self, came: &Came) -> bool {
         let (Some(header), Some(ring)) = (&self.header, &self.ring) else { return false };
-        came.unix_ns <= header.created_ns || (ring.base == 0 && came.mono_ns <= ring.clock.created_mono_ns)
+        Self::is_younger(header, ring, came)
     }
 
     #[inline]

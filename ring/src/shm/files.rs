@@ -115,20 +115,17 @@ pub(crate) fn relink(id: FileId, left: &str, missing: &str) -> io::Result<()> {
 }
 
 /// Removes a name; an absent one is fine.
-pub(crate) fn unlink(name: &str) -> io::Result<()> {
+pub(crate) fn unlink(name: &str) -> io::Result<bool> {
     match fs::unlink(path(name)) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
 }
 
 /// Removes a name if this file has it. Returns whether it did.
 pub(crate) fn unlink_if(name: &str, id: FileId) -> io::Result<bool> {
-    let ours = stat_name(name)?.is_some_and(|stat| stat.id == id);
-    if ours {
-        unlink(name)?;
-    }
-    Ok(ours)
+    Ok(stat_name(name)?.is_some_and(|stat| stat.id == id) && unlink(name)?)
 }
 
 /// Bytes reserved per call, so that a signal does not restart a large reservation.

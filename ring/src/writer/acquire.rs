@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use super::segment::{Segment, no_space, taken};
 use crate::error::io_error;
 use crate::ezmsg::header::EzmsgHeader;
-use crate::layout::{MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, UNKNOWN_POSITION, header};
+use crate::layout::{
+    MAJOR, MAX_METADATA_BYTES, MINOR, NO_GENERATION, RawHeader, UNKNOWN_POSITION, header, kept_generations,
+    kept_meta_generations, next_generation, next_meta_generation,
+};
 use crate::protocol::{self, RingWords as _, counts, failpoint};
 use crate::shm::memory::{EveryWaiter, HeaderMemory, RingMemory};
 use crate::shm::open::{check_header, check_ring_file, check_trailer, open_own, read_footer, read_header};
@@ -36,35 +39,10 @@ pub(crate) struct Acquired {
     pub base: u64,
     pub meta_generation: u32,
     pub metadata: Option<Segment>,
+    /// The description of the ring's newest frames and its number, if the header names another one already.
+    pub ring_metadata: Option<(u32, Segment)>,
     /// The longest pickle that was ever announced to mirrors.
     pub aux_len: u64,
-}
-
-/// The generation after `generation`.
-pub(crate) fn next_generation(generation: Option<u32>) -> u32 {
-    match generation {
-        None => 0,
-        Some(generation) => (generation + 1) % NO_GENERATION,
-    }
-}
-
-fn previous_generation(generation: u32) -> u32 {
-    generation.checked_sub(1).unwrap_or(NO_GENERATION - 1)
-}
-
-/// The metadata generation after `meta_generation`; 0 means none and is skipped.
-pub(crate) fn next_meta_generation(meta_generation: u32) -> u32 {
-    meta_generation.wrapping_add(1).max(1)
-}
-
-/// How many descriptions before the current one can still be linked.
-pub(super) const MOST_REPLACED: u32 = 8;
-
-fn previous_meta_generation(meta_generation: u32) -> u32 {
-    match meta_generation.wrapping_sub(1) {
-        0 => u32::MAX,
-        previous => previous,
-    }
 }
 
 /// Acquires the stream `name`: creates it, or takes over what a dead writer left.
@@ -200,6 +178,7 @@ fn create(name: &str, names: &SegmentName, lock: &Lock, mode: u32) -> Result<Acq
         base: 0,
         meta_generation: 0,
         metadata: None,
+        ring_metadata: None,
         aux_len: 0,
     })
 }
@@ -235,6 +214,8 @@ fn is_leftover(public: &str) -> bool {
 /// A ring of this stream as found in shared memory, checked.
 struct FoundRing {
     segment: Segment,
+    /// The description of its newest frames.
+    meta_generation: u32,
     /// Frames committed under the stream_id up to the end of this ring.
     end: u64,
 }
@@ -253,7 +234,8 @@ fn find_ring(name: &str, stream_id: u64, generation: u32) -> Option<FoundRing> {
     let committed = ring.committed().load(Ordering::Acquire);
     let reserved = ring.reserved().load(Ordering::Relaxed);
     let end = raw.base.checked_add(committed).filter(|&end| end <= MOST_FRAMES && committed <= reserved)?;
-    Some(FoundRing { segment, end })
+    let meta_generation = ring.committed_meta_generation().load(Ordering::Relaxed);
+    Some(FoundRing { segment, meta_generation, end })
 }
 
 /// Opens a segment of this stream by its anchor, else by its public name. Also returns the name by which it was opened.
@@ -284,6 +266,10 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     };
     let meta_generation = header.meta_generation;
     let metadata = (meta_generation != 0).then(|| find_metadata(name, stream_id, meta_generation)).flatten();
+    // A writer that died between M3 and S8 left a header whose description is that of a generation that never came.
+    // The frames of the ring have another one.
+    let of_frames = found.as_ref().map(|found| found.meta_generation).filter(|&of| of != 0 && of != meta_generation);
+    let ring_metadata = of_frames.and_then(|of| Some((of, find_metadata(name, stream_id, of)?.0)));
     let (segment, words) = map_header(names, lock)?;
     // SAFETY: the words of a mapped header.
     let mut ezmsg = unsafe { EzmsgHeader::new(words.start()) };
@@ -293,10 +279,10 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     let epoch = header.epoch.wrapping_add(1).max(1);
     counts::begin_epoch(&words, epoch);
     failpoint::point("T2");
-    remove_orphans(name, generation, meta_generation);
+    remove_orphans(name, generation, meta_generation, ring_metadata.as_ref().map(|&(of_frames, _)| of_frames));
     if metadata.is_none() {
         // It belongs to another stream or fails a check, and would never be removed later.
-        remove_names(&SegmentName::metadata(name, meta_generation));
+        remove_names(&SegmentName::metadata(name, meta_generation), || {});
     }
     failpoint::point("T3");
     shm::set_mode(lock.file(), mode).map_err(io_error("setting the mode of", &names.anchor))?;
@@ -310,7 +296,8 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
     let announced = u64::from(crate::ezmsg::header::aux_nbytes(&header.ezmsg));
     let announced = if announced <= MAX_METADATA_BYTES / 2 { announced } else { 0 };
     let aux_len = footer_aux_len.max(announced);
-    for segment in [&ring, &metadata].into_iter().flatten() {
+    let of_frames = ring_metadata.as_ref().map(|(_, segment)| segment);
+    for segment in ring.iter().chain(&metadata).chain(of_frames) {
         // If a name cannot be linked now, the service thread tries again.
         let _ = segment.ensure_linked();
     }
@@ -327,18 +314,20 @@ fn take_over(name: &str, names: &SegmentName, lock: &Lock, header: &RawHeader, m
         base,
         meta_generation,
         metadata,
+        ring_metadata,
         aux_len,
     }))
 }
 
-/// T3: removes the segments of a writer that died during a switch or while it published a description.
-fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32) {
+/// T3: removes the segments that a dead writer kept for late readers, and those of a switch or a publication during
+/// which it died. Spares the description `of_frames`.
+fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32, of_frames: Option<u32>) {
     let (rings, metas) = neighbours(generation, meta_generation);
     for ring in rings.into_iter().filter(|&ring| Some(ring) != generation) {
-        remove_names(&SegmentName::ring(name, ring));
+        remove_names(&SegmentName::ring(name, ring), || failpoint::point("T3-half"));
     }
-    for meta in metas.into_iter().filter(|&meta| meta != meta_generation) {
-        remove_names(&SegmentName::metadata(name, meta));
+    for meta in metas.into_iter().filter(|&meta| meta != meta_generation && Some(meta) != of_frames) {
+        remove_names(&SegmentName::metadata(name, meta), || failpoint::point("T3-metadata"));
     }
 }
 
@@ -346,16 +335,20 @@ fn remove_orphans(name: &str, generation: Option<u32>, meta_generation: u32) {
 pub(crate) fn neighbours(generation: Option<u32>, meta_generation: u32) -> (Vec<u32>, Vec<u32>) {
     let rings = match generation {
         None => vec![0],
-        Some(generation) => vec![previous_generation(generation), generation, next_generation(Some(generation))],
+        Some(generation) => {
+            let others = [generation, next_generation(Some(generation))];
+            kept_generations(generation).chain(others).collect()
+        }
     };
-    let older = std::iter::successors(Some(meta_generation), |&meta| Some(previous_meta_generation(meta)));
-    let mut metas: Vec<u32> = older.take(1 + MOST_REPLACED as usize).collect();
-    metas.push(next_meta_generation(meta_generation));
-    (rings, metas)
+    let others = [meta_generation, next_meta_generation(meta_generation)];
+    (rings, kept_meta_generations(meta_generation).chain(others).collect())
 }
 
-fn remove_names(names: &SegmentName) {
-    let _ = shm::unlink(&names.public);
+/// Calls `between` if there was a public name to remove.
+fn remove_names(names: &SegmentName, between: impl FnOnce()) {
+    if shm::unlink(&names.public).is_ok_and(|was_there| was_there) {
+        between();
+    }
     let _ = shm::unlink(&names.anchor);
 }
 
@@ -374,11 +367,11 @@ pub(crate) fn finish(name: &str, names: &SegmentName, lock: &Lock, header: &RawH
         protocol::close(&words.with_waker(EveryWaiter), total.unwrap_or(UNKNOWN_POSITION));
     }
     let meta_generation = header.meta_generation;
-    remove_orphans(name, generation, meta_generation);
+    remove_orphans(name, generation, meta_generation, None);
     if let Some(generation) = generation {
-        remove_names(&SegmentName::ring(name, generation));
+        remove_names(&SegmentName::ring(name, generation), || {});
     }
-    remove_names(&SegmentName::metadata(name, meta_generation));
+    remove_names(&SegmentName::metadata(name, meta_generation), || {});
     failpoint::point("K5");
     shm::unlink_if(&names.public, segment.id).map_err(io_error("removing", &names.public))?;
     failpoint::point("K6");

@@ -2,6 +2,7 @@
 
 mod acquire;
 mod following;
+mod kept;
 mod publish;
 mod segment;
 mod service;
@@ -17,6 +18,7 @@ use crate::stream::name::check_name;
 use crate::{Description, Error, Format, GenerationClock, Result};
 
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
+use kept::Young;
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
 pub use warning::Warning;
@@ -37,6 +39,7 @@ pub struct WriterOptions {
     /// Keep replaced descriptions readable for about a second (at most eight). Useful when descriptions change within a
     /// burst of frames. Off by default.
     pub keep_replaced: bool,
+    young: Young,
 }
 
 impl WriterOptions {
@@ -57,11 +60,19 @@ impl WriterOptions {
         self.keep_replaced = keep;
         self
     }
+
+    /// Sets when a ring is young, and for how long it then keeps its names: see [`Writer::begin`]. For tests, in which
+    /// every ring is young, or none.
+    #[doc(hidden)]
+    pub fn young_rings(mut self, replaced_within: Duration, keeps_names: Duration) -> Self {
+        self.young = Young { replaced_within, keeps_names };
+        self
+    }
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { mode: 0o600, max_ring_bytes: 1 << 30, keep_replaced: false }
+        Self { mode: 0o600, max_ring_bytes: 1 << 30, keep_replaced: false, young: Young::default() }
     }
 }
 
@@ -140,6 +151,11 @@ impl Writer {
 
     /// Begins the next generation: a ring of `format`, described by `description`. Readers drain the previous ring,
     /// which is removed, and move on.
+    ///
+    /// If the previous ring has frames and was current for less than 20 ms, it is removed 100 ms later, so that readers
+    /// that are woken for it can still open it. The newest 128 such rings are kept, as far as they and their descriptions
+    /// have at most [`max_ring_bytes`](WriterOptions::max_ring_bytes) together. They are removed at once if there is no
+    /// room for the next ring.
     ///
     /// `first_chunk_frames` is the expected number of frames in a chunk. It decides how many chunk records a ring of
     /// small frames gets. Blocks while the ring's memory is reserved (about 60 ms per GiB); a thread of the writer

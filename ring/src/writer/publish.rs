@@ -3,10 +3,12 @@
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::acquire::{self, next_generation, next_meta_generation};
+use super::acquire;
 use super::following::Following;
-use super::segment::{CreatePoints, Segment};
+use super::kept::{Young, YoungRing};
+use super::segment::{CreatePoints, Named, Segment};
 use super::service::{Names, Service, Waker};
 use super::warning::Warning;
 use super::{Times, WriterOptions};
@@ -14,7 +16,7 @@ use crate::ezmsg::header::{EzmsgFormat, EzmsgHeader, EzmsgPosition};
 use crate::ezmsg::pickle;
 use crate::layout::{
     Geometry, MAJOR, MAX_METADATA_BYTES, MINOR, RECORD_BYTES, RawFooter, RawTrailer, Record, SEGMENT_UNIT, footer,
-    trailer,
+    next_generation, next_meta_generation, trailer,
 };
 use crate::protocol::copy::{Stores, racing_copy};
 use crate::protocol::counts::{self, Counted};
@@ -30,12 +32,18 @@ use crate::{Description, Error, Format, GenerationClock, Result};
 /// does the rest.
 const PREFAULT_AT_ONCE: u64 = 1 << 20;
 
+/// How long a replaced description stays: longer than a reader that is awake needs to reach the frames it describes.
+const KEEP_REPLACED: Duration = Duration::from_secs(1);
+
 /// A stream that this process owns, from one header's creation or takeover to its end.
 pub(super) struct Publisher {
     name: String,
     mode: u32,
+    /// Most bytes of a ring, and of all rings together that are kept.
+    max_ring_bytes: u64,
     /// Whether replaced descriptions stay linked for a while.
     keep_replaced: bool,
+    young: Young,
     lock: Lock,
     header: HeaderMemory<Waker>,
     ezmsg: EzmsgHeader,
@@ -64,13 +72,15 @@ struct ActiveRing {
     committed_ns: u64,
     clock: GenerationClock,
     following: Following,
+    /// When it became current (S8).
+    since: Instant,
     /// The mapping that `memory` points into.
     _map: Arc<WriteMapping>,
 }
 
 impl Publisher {
     pub fn acquire(name: &str, options: &WriterOptions) -> Result<Self> {
-        let &WriterOptions { mode, keep_replaced, .. } = options;
+        let &WriterOptions { mode, max_ring_bytes, keep_replaced, young } = options;
         let (lock, acquired) = acquire::acquire(name, mode)?;
         let map = acquired.header.map.clone();
         // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else in this process stores there.
@@ -81,11 +91,14 @@ impl Publisher {
             let mut names = shared.names();
             names.ring = acquired.ring;
             names.metadata = acquired.metadata;
+            names.kept.spare(acquired.ring_metadata);
         }
         Ok(Self {
             name: name.to_owned(),
             mode,
+            max_ring_bytes,
             keep_replaced,
+            young,
             lock,
             header: acquired.words.with_waker(service.waker()),
             ezmsg,
@@ -162,7 +175,11 @@ impl Publisher {
         let mut names = shared.names();
         self.ezmsg.set_valid(false);
         failpoint::point("S1");
-        let Made { segment, metadata, clock } = match self.make(format, &geometry, generation, base, description) {
+        let mut made = self.make(format, &geometry, generation, base, description);
+        if matches!(made, Err(Error::NoSpace { .. })) && names.kept.remove_rings().unlink() {
+            made = self.make(format, &geometry, generation, base, description);
+        }
+        let Made { segment, metadata, clock } = match made {
             Ok(made) => made,
             Err(error) => {
                 // A dead writer's ring stays hidden from mirrors, since its ezmsg counters cannot be relied on.
@@ -172,6 +189,8 @@ impl Publisher {
                 return Err(error);
             }
         };
+        names.kept.make_room_for_ring(generation).unlink();
+        let (old_meta_generation, young) = (self.meta_generation, self.young_ring());
         let old_metadata = metadata.and_then(|metadata| self.announce(&mut names, metadata, description, format));
         failpoint::point("S6");
         self.ezmsg.set_format(&EzmsgFormat {
@@ -189,18 +208,35 @@ impl Publisher {
         let old_ring = names.ring.replace(segment);
         let ezmsg = &mut self.ezmsg;
         protocol::switch(&self.header, generation, || ezmsg.set_valid(true));
+        let since = Instant::now();
         self.generation = Some(generation);
         self.base = base;
         let offset = first_not_prefaulted(memory.geometry());
         let (counters, ezmsg, following) =
             (Counters::default(), EzmsgPosition::default(), Following::new(format.rate_hz()));
-        self.ring = Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, clock, following, _map: map.clone() });
-        if let Some(old) = self.retire(&mut names, old_metadata) {
+        self.ring =
+            Some(ActiveRing { memory, counters, ezmsg, committed_ns: 0, clock, following, since, _map: map.clone() });
+        let old_ring = match (old_ring, young) {
+            (Some(segment), Some(generation)) => {
+                let until = since + self.young.keeps_names;
+                let names_of_ring = segment.into_named();
+                let ring = YoungRing { generation, meta_generation: old_meta_generation, until, names: names_of_ring };
+                names.kept.keep_ring(ring);
+                None
+            }
+            (old_ring, _) => old_ring,
+        };
+        if let Some(old) = old_metadata.and_then(|old| self.retire(&mut names, old_meta_generation, old)) {
             old.unlink("S11-metadata");
+        }
+        let spared = names.kept.take_spared();
+        if let Some(spared) = spared.and_then(|(number, spared)| self.retire(&mut names, number, spared)) {
+            spared.unlink("S11-spared");
         }
         if let Some(old) = old_ring {
             old.unlink("S11-half");
         }
+        names.kept.limit(self.max_ring_bytes).unlink();
         drop(names);
         self.service.begun(map, offset);
         failpoint::point("S11");
@@ -269,10 +305,11 @@ impl Publisher {
         let shared = self.service.shared();
         let mut names = shared.names();
         let metadata = self.make_metadata(description, format.rate_hz())?;
+        let old_meta_generation = self.meta_generation;
         let old = self.announce(&mut names, metadata, description, format);
         protocol::bump(&self.header);
         failpoint::point("M4");
-        if let Some(old) = self.retire(&mut names, old) {
+        if let Some(old) = old.and_then(|old| self.retire(&mut names, old_meta_generation, old)) {
             old.unlink("M5-half");
         }
         failpoint::point("M5");
@@ -334,7 +371,7 @@ impl Publisher {
     ) -> Option<Segment> {
         let NextMetadata { segment, meta_generation, aux_len } = metadata;
         let old = names.metadata.replace(segment);
-        names.make_room_for_replaced();
+        names.kept.make_room_for_description(meta_generation).unlink();
         let aux_nbytes = u32::try_from(aux_len).expect("a metadata segment has at most 64 MiB");
         self.ezmsg.set_metadata(aux_nbytes, meta_generation);
         failpoint::point("M2");
@@ -348,14 +385,16 @@ impl Publisher {
     }
 
     /// M5: returns the replaced description, whose names have to be removed, unless it is kept for a while.
-    fn retire(&self, names: &mut Names, old: Option<Segment>) -> Option<Segment> {
-        if !self.keep_replaced {
-            return old;
-        }
-        if let Some(old) = old {
-            names.keep_replaced(old);
-        }
-        None
+    fn retire(&self, names: &mut Names, meta_generation: u32, old: Segment) -> Option<Named> {
+        let until = self.keep_replaced.then(|| Instant::now() + KEEP_REPLACED);
+        names.kept.keep_description(meta_generation, old.into_named(), until)
+    }
+
+    /// The current generation, if its ring has frames and has been current for so short a time that a reader which was
+    /// woken for it may not have opened it.
+    fn young_ring(&self) -> Option<u32> {
+        let ring = self.ring.as_ref().filter(|ring| ring.counters.position > 0)?;
+        self.generation.filter(|_| ring.since.elapsed() < self.young.replaced_within)
     }
 
     /// Stores the totals of what was not written.
@@ -442,9 +481,7 @@ impl Drop for Publisher {
         if let Some(metadata) = names.metadata {
             metadata.unlink("K5-metadata");
         }
-        for (_, replaced) in names.replaced {
-            replaced.unlink("K5-metadata");
-        }
+        names.kept.remove_all();
         failpoint::point("K5");
         if let Some(header) = names.header {
             header.unlink("K6");

@@ -70,7 +70,7 @@ impl Segment {
                         return Err(io_error("linking", &name.public)(error));
                     }
                     Err(_) if attempt == 3 => return Err(taken(stream, &name)),
-                    Err(_) => shm::unlink(&name.public).map_err(io_error("removing", &name.public))?,
+                    Err(_) => _ = shm::unlink(&name.public).map_err(io_error("removing", &name.public))?,
                 }
             }
             Ok(map)
@@ -129,13 +129,37 @@ impl Segment {
         Ok(Links::Both)
     }
 
-    /// Removes both names, public first. Leaves a name alone if another file has it.
+    /// Removes both names.
     pub fn unlink(&self, between: &'static str) {
-        // A name that cannot be removed is left to the next writer of the stream, which removes orphans.
-        let _ = shm::unlink_if(&self.name.public, self.id);
-        failpoint::point(between);
-        let _ = shm::unlink_if(&self.name.anchor, self.id);
+        unlink_both(&self.name, self.id, between);
     }
+
+    /// Closes and unmaps the segment, which stays for as long as it has a name or a reader maps it.
+    pub fn into_named(self) -> Named {
+        Named { bytes: self.map.length() as u64, name: self.name, id: self.id }
+    }
+}
+
+/// A segment that is neither open nor mapped, and whose names have to be removed later.
+pub(crate) struct Named {
+    pub name: SegmentName,
+    pub id: FileId,
+    pub bytes: u64,
+}
+
+impl Named {
+    /// Removes both names.
+    pub fn unlink(&self, between: &'static str) {
+        unlink_both(&self.name, self.id, between);
+    }
+}
+
+/// Removes both names, public first. Leaves a name alone if another file has it.
+fn unlink_both(name: &SegmentName, id: FileId, between: &'static str) {
+    // A name that cannot be removed is left to the next writer of the stream, which removes orphans.
+    let _ = shm::unlink_if(&name.public, id);
+    failpoint::point(between);
+    let _ = shm::unlink_if(&name.anchor, id);
 }
 
 /// Failpoints during the creation of a segment.

@@ -1,4 +1,5 @@
-//! The writer's service thread: keeps the segments linked, looks for waiters, wakes many of them, prefaults pages.
+//! The writer's service thread: keeps the segments linked, removes those that were kept for late readers, looks for
+//! waiters, wakes many of them, prefaults pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -6,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::acquire::MOST_REPLACED;
+use super::kept::Kept;
 use super::segment::{Links, Segment, what_has_taken};
 use super::warning::Warning;
 use crate::Result;
@@ -18,8 +19,8 @@ use crate::shm::{self, Word, WriteMapping};
 /// How often the names are checked, as `SPEC.md` promises to readers that attach after a name was removed.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
 
-/// How long a replaced description stays: longer than a reader that is awake needs to reach the frames it describes.
-const KEEP_REPLACED: Duration = Duration::from_secs(1);
+/// When to try again to remove what was kept, while a switch holds the names.
+const KEPT_AGAIN: Duration = Duration::from_millis(10);
 
 /// Bytes prefaulted between two turns of the loop: a few milliseconds.
 const PREFAULT_SLICE: usize = 16 << 20;
@@ -31,31 +32,10 @@ pub(crate) struct Names {
     /// The header's ring. After a takeover, the dead writer's, which stays readable until the next generation begins.
     pub ring: Option<Segment>,
     pub metadata: Option<Segment>,
-    /// Replaced descriptions that stay for a while, oldest first, and when they were replaced.
-    pub replaced: VecDeque<(Instant, Segment)>,
+    /// Replaced segments that are not kept linked, but keep their names for a while.
+    pub kept: Kept,
     /// Warnings for the user, each once.
     pub warnings: Vec<Warning>,
-}
-
-impl Names {
-    /// Removes the oldest replaced descriptions, so that a takeover would find all remaining ones. Must be called
-    /// before the next description is announced.
-    pub fn make_room_for_replaced(&mut self) {
-        while self.replaced.len() >= MOST_REPLACED as usize {
-            self.remove_oldest_replaced();
-        }
-    }
-
-    /// Keeps the segment of a description that has just been replaced.
-    pub fn keep_replaced(&mut self, segment: Segment) {
-        self.replaced.push_back((Instant::now(), segment));
-    }
-
-    fn remove_oldest_replaced(&mut self) {
-        if let Some((_, segment)) = self.replaced.pop_front() {
-            segment.unlink("M5-half");
-        }
-    }
 }
 
 /// State shared by the service thread and the writer.
@@ -126,7 +106,7 @@ impl Service {
         Waker(self.shared.clone())
     }
 
-    /// Makes the thread prefault the `map` of a new ring from `offset` on.
+    /// Makes the thread prefault the `map` of a new ring from `offset` on, and notice a ring that was kept.
     pub fn begun(&self, map: Arc<WriteMapping>, offset: usize) {
         let mut queue = self.shared.prefault.lock().unwrap_or_else(PoisonError::into_inner);
         // An older ring need not be prefaulted further.
@@ -221,6 +201,7 @@ impl Shared {
             }
             let more = self.prefault_slice();
             let now = Instant::now();
+            let next_expiry = self.remove_expired(now);
             if now >= next_keep {
                 self.ensure_all_linked();
                 self.watch_waiters(&mut watch, &header);
@@ -228,7 +209,8 @@ impl Shared {
             }
             if !more {
                 let word = Word { word: &self.doorbell, expected: doorbell };
-                let left = next_keep.saturating_duration_since(Instant::now());
+                let next = next_expiry.map_or(next_keep, |expiry| expiry.min(next_keep));
+                let left = next.saturating_duration_since(Instant::now());
                 let readers = header.doorbell();
                 // Always 0, unless another process corrupts it; then the thread cannot sleep on it.
                 if self.notify.is_set() || readers.load(Ordering::Relaxed) != 0 {
@@ -270,11 +252,23 @@ impl Shared {
         !queue.is_empty()
     }
 
+    /// Removes what was kept long enough. Returns when to do so again.
+    fn remove_expired(&self, now: Instant) -> Option<Instant> {
+        // A switch holds the names while it reserves memory.
+        let Ok(mut names) = self.names.try_lock() else { return Some(now + KEPT_AGAIN) };
+        let removed = names.kept.remove_expired(now);
+        let next = names.kept.next_expiry();
+        // A switch does not have to wait until the pages of a ring are freed.
+        drop(names);
+        removed.unlink();
+        next
+    }
+
     fn ensure_all_linked(&self) {
         // A switch holds the names while it reserves memory; it has just linked them.
         let Ok(mut names) = self.names.try_lock() else { return };
         let mut warnings = Vec::new();
-        let mut ensure_linked = |segment: &Option<Segment>, lost_bit: u32| {
+        let mut ensure_linked = |segment: Option<&Segment>, lost_bit: u32| {
             let Some(segment) = segment else { return };
             let public = || segment.name.public.clone();
             match segment.ensure_linked() {
@@ -289,12 +283,11 @@ impl Shared {
                 Err(error) => warnings.push(Warning::NotKept { segment: public(), reason: error.to_string() }),
             }
         };
-        ensure_linked(&names.header, LOST_HEADER);
-        ensure_linked(&names.ring, LOST_RING);
-        ensure_linked(&names.metadata, LOST_METADATA);
-        while names.replaced.front().is_some_and(|(since, _)| since.elapsed() >= KEEP_REPLACED) {
-            names.remove_oldest_replaced();
-        }
+        ensure_linked(names.header.as_ref(), LOST_HEADER);
+        ensure_linked(names.ring.as_ref(), LOST_RING);
+        ensure_linked(names.metadata.as_ref(), LOST_METADATA);
+        // Nothing could create it again, since the frames that it describes are a dead writer's.
+        ensure_linked(names.kept.spared(), 0);
         for warning in warnings {
             if !names.warnings.contains(&warning) {
                 names.warnings.push(warning);

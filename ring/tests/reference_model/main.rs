@@ -13,6 +13,9 @@ use dora_shm_testkit::Name;
 use proptest::prelude::*;
 use steps::{READERS, Step};
 
+/// Longer than any history takes.
+const FOREVER: Duration = Duration::from_secs(3600);
+
 /// Long enough for a live stream never to be idle here.
 const NEVER_IDLE: Duration = Duration::from_secs(3600);
 
@@ -74,11 +77,11 @@ fn same_frames(times: &[f64], samples: &[u8], ring: &model::Ring, from: u64, to:
 }
 
 impl Bench {
-    fn new(name: String) -> Self {
+    fn new(name: String, keeps_rings: bool) -> Self {
         let mut bench = Self {
             name,
             writer: None,
-            world: model::World::default(),
+            world: model::World { keeps_rings, ..model::World::default() },
             readers: Vec::new(),
             message_readers: Vec::new(),
             written: 0,
@@ -145,7 +148,10 @@ impl Bench {
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Create if self.writer.is_none() => {
-                self.writer = Some(Writer::create(&self.name, WriterOptions::default()).unwrap());
+                // Whether a ring is young must not depend on how long a history takes.
+                let young = if self.world.keeps_rings { FOREVER } else { Duration::ZERO };
+                let options = WriterOptions::default().young_rings(young, FOREVER);
+                self.writer = Some(Writer::create(&self.name, options).unwrap());
                 self.world.create();
             }
             Step::Create => {
@@ -378,9 +384,9 @@ impl MessagePair {
     }
 }
 
-fn judge(history: &[Step]) {
+fn judge(history: &[Step], keeps_rings: bool) {
     let name = Name::new("model");
-    let mut bench = Bench::new(name.to_string());
+    let mut bench = Bench::new(name.to_string(), keeps_rings);
     for step in history {
         bench.step(step);
         bench.compare();
@@ -403,20 +409,28 @@ proptest! {
 
     #[test]
     fn the_library_agrees_with_its_reference_model(history in history()) {
-        judge(&history);
+        judge(&history, false);
+    }
+
+    #[test]
+    fn the_library_agrees_with_its_reference_model_if_rings_are_kept(history in history()) {
+        judge(&history, true);
     }
 }
 
 /// A reader that took a description in place of one that was gone has missed none in the next ring.
 #[test]
 fn a_newer_description_than_the_frames_own_does_not_count_as_missed() {
-    judge(&[
-        Step::Create,
-        Step::Begin { format: 1, frames: 9, rate_hz: 100.0, description: 0, first_chunk_frames: 1 },
-        Step::Write { thousandths: 0, at_least: 1, linear: false, in_place: false },
-        Step::Describe(2),
-        Step::View(0, 1),
-        Step::Begin { format: 0, frames: 1, rate_hz: 100.0, description: 2, first_chunk_frames: 0 },
-        Step::Read(0, 1),
-    ]);
+    judge(
+        &[
+            Step::Create,
+            Step::Begin { format: 1, frames: 9, rate_hz: 100.0, description: 0, first_chunk_frames: 1 },
+            Step::Write { thousandths: 0, at_least: 1, linear: false, in_place: false },
+            Step::Describe(2),
+            Step::View(0, 1),
+            Step::Begin { format: 0, frames: 1, rate_hz: 100.0, description: 2, first_chunk_frames: 0 },
+            Step::Read(0, 1),
+        ],
+        false,
+    );
 }

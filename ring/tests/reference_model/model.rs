@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 
 use dora_shm_ring::{Description, EventKind, Format, Liveness, Outcome, Start};
 
+/// How many rings, and how many descriptions, are kept before the current one.
+const MOST_KEPT: usize = 128;
+
 /// One frame as it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -32,6 +35,8 @@ pub struct Ring {
     pub base: u64,
     /// Number of the description that it began with.
     described: usize,
+    /// Number of the description in force when it was replaced; 0 before.
+    last_described: usize,
     /// Frames ever written.
     pub written: u64,
     /// The newest `length` of them.
@@ -50,7 +55,7 @@ impl Ring {
         let records = if roomy { one_each } else { power(2 * length / first_chunk_frames.max(1)) };
         let format = Format::new(format.dtype(), format.frame_shape(), format.rate_hz(), length).unwrap();
         let (frames, messages) = (VecDeque::new(), Vec::new());
-        Self { format, length, records, base, described, written: 0, frames, messages }
+        Self { format, length, records, base, described, last_described: 0, written: 0, frames, messages }
     }
 
     /// Number of the description of the newest frames.
@@ -84,6 +89,8 @@ pub struct Stream {
     pub descriptions: Vec<Description>,
     published_rate_hz: f64,
     pub closed: bool,
+    /// Whether each ring with frames is kept when it is replaced, until it is too old.
+    keeps_rings: bool,
 }
 
 impl Stream {
@@ -94,12 +101,25 @@ impl Stream {
     fn newest_description(&self) -> usize {
         self.descriptions.len()
     }
+
+    fn is_kept(&self, ring: usize) -> bool {
+        let is_old_enough = ring + 1 < self.rings.len() && ring + 1 + MOST_KEPT >= self.rings.len();
+        self.keeps_rings && !self.closed && is_old_enough && self.rings[ring].written > 0
+    }
+
+    fn can_open_description(&self, number: usize) -> bool {
+        let mut of_kept_rings = (0..self.rings.len()).filter(|&ring| self.is_kept(ring));
+        let mut is_needed = || of_kept_rings.any(|ring| self.rings[ring].last_described == number);
+        !self.closed && (number == self.newest_description() || is_needed())
+    }
 }
 
 /// All streams that ever had the name, the last of which may live.
 #[derive(Default)]
 pub struct World {
     pub streams: Vec<Stream>,
+    /// Whether each ring with frames is kept when it is replaced.
+    pub keeps_rings: bool,
 }
 
 impl World {
@@ -112,7 +132,7 @@ impl World {
     }
 
     pub fn create(&mut self) {
-        self.streams.push(Stream::default());
+        self.streams.push(Stream { keeps_rings: self.keeps_rings, ..Stream::default() });
     }
 
     pub fn close(&mut self) {
@@ -121,11 +141,15 @@ impl World {
 
     pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) {
         let stream = self.newest();
+        let replaced = stream.newest_description();
         if stream.descriptions.last() != Some(description) || stream.published_rate_hz != format.rate_hz() {
             stream.descriptions.push(description.clone());
             stream.published_rate_hz = format.rate_hz();
         }
         let (base, described) = (stream.total(), stream.newest_description());
+        if let Some(ring) = stream.rings.last_mut() {
+            ring.last_described = replaced;
+        }
         stream.rings.push(Ring::new(format, first_chunk_frames, base, described));
     }
 
@@ -174,6 +198,8 @@ pub struct Reader {
     untold: bool,
     /// Whether its stream has ended without its reporting that to its caller.
     untold_end: bool,
+    /// Whether it skips everything, kept rings included.
+    skipping: bool,
     pub position: u64,
     next_message: usize,
     /// The empty messages between the last frame before this ring and its first one: their rings and their numbers.
@@ -225,6 +251,7 @@ impl Reader {
             came_first: false,
             untold: false,
             untold_end: false,
+            skipping: false,
             position: 0,
             next_message: 0,
             before_ring: Vec::new(),
@@ -314,29 +341,43 @@ impl Reader {
         self.description_missed = false;
     }
 
-    /// Enters the newest ring of a live stream, of which the reader has accounted for `seen` frames.
+    /// Enters the newest ring of a live stream, or the first kept one that a reader has not seen which has accounted for
+    /// `seen` frames.
     fn enter(&mut self, world: &World, stream: usize, seen: u64) {
-        let rings = &world.streams[stream].rings;
+        let of = &world.streams[stream];
+        let rings = &of.rings;
+        let after_mine = self.ring_id().map_or(0, |(_, mine)| mine + 1);
+        let kept = (after_mine..rings.len()).find(|&ring| of.is_kept(ring) && self.came_first && !self.skipping);
+        let entered = kept.unwrap_or(rings.len() - 1);
         // They belong to the frame that follows, and are lost with it.
-        let follows = self.came_first && rings.last().unwrap().base == seen;
+        let follows = self.came_first && rings[entered].base == seen;
         self.before_ring = if follows { self.trailing(world) } else { Vec::new() };
-        self.place = Place::Ring(stream, rings.len() - 1);
+        self.place = Place::Ring(stream, entered);
         self.position = 0;
         self.next_message = 0;
         self.start_below = 0;
         self.untold = true;
-        let ring = rings.last().unwrap();
+        let ring = &rings[entered];
         if self.came_first {
             self.lose(ring.base - seen);
         } else {
             self.start_in(ring);
         }
         self.came_first = true;
-        // Only the newest description can be opened. That of the newest frames need not be opened if it is held.
-        if self.held != Some(ring.description()) {
-            self.held = Some(world.streams[stream].newest_description());
+        // One of another generation is dropped, unless this one began with it.
+        self.held.take_if(|held| *held != ring.described);
+        // That of the newest frames need not be opened if it is held.
+        let of_frames = ring.description();
+        let is_newest = entered + 1 == rings.len();
+        if self.held == Some(of_frames) || of.can_open_description(of_frames) {
+            self.held = Some(of_frames);
+            self.description_missed = false;
+        } else if is_newest {
+            self.held = Some(of.newest_description());
+            self.description_missed = false;
+        } else {
+            self.description_missed = true;
         }
-        self.description_missed = false;
         if self.seen_stream.replace(stream).is_some_and(|seen| seen != stream) {
             self.note(world, EventKind::WriterRestarted);
         }
@@ -442,10 +483,10 @@ impl Reader {
         seen
     }
 
-    /// Only the newest description of a live stream can be opened.
+    /// Only the newest description of a live stream can be opened, and those that are kept.
     fn hold(&mut self, world: &World, description: usize) {
         let Place::Ring(stream, _) = self.place else { return };
-        let can_open = description == world.streams[stream].newest_description() && !world.streams[stream].closed;
+        let can_open = world.streams[stream].can_open_description(description);
         if self.held != Some(description) && can_open {
             let before = self.description(world).cloned();
             self.held = Some(description);
@@ -504,6 +545,7 @@ impl Reader {
     /// Skips everything that is committed. Returns the most important outcome on the way.
     pub fn skip_to_newest(&mut self, world: &World) -> Outcome<u64> {
         let lost = self.lost;
+        self.skipping = true;
         let (mut passed, mut moved) = (None, false);
         let end = loop {
             match self.look(world) {
@@ -518,6 +560,7 @@ impl Reader {
             }
         };
         (self.lost, self.pending) = (lost, 0);
+        self.skipping = false;
         match (end, moved, passed) {
             (Outcome::Closed, ..) => Outcome::Closed,
             (_, true, _) => Outcome::Generation,

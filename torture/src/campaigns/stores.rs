@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dora_shm_ring::{Liveness, Writer};
-use dora_shm_testkit::crash_table::{Death, Next, ROWS, Row};
+use dora_shm_testkit::crash_table::{Death, Keeps, Next, ROWS, Row};
 use dora_shm_testkit::follower::{Follower, Kind, oldest};
 use dora_shm_testkit::ledger::Ledger;
 use dora_shm_testkit::rng::Rng;
@@ -70,13 +70,14 @@ impl Killing<'_> {
         for passing in [1 + rng.below(row.passings), 1] {
             let mut before = Snapshot::of(name);
             if row.needs_a_dead_stream() {
-                if !before.magic || before.closed || before.total() == 0 {
-                    self.leave_a_dead_stream(rng)?;
+                let at = row.needs_a_death_at();
+                if at.is_some() || !before.magic || before.closed || before.total() == 0 {
+                    self.leave_a_dead_stream(at, rng)?;
                     before = Snapshot::of(name);
                 }
                 self.check_attached(&before)?;
             }
-            if !self.storm_dies(row.label, passing, rng)? {
+            if !self.storm_dies(row.label, passing, row.keeps(), rng)? {
                 continue;
             }
             let death = Death { name, before, now: Snapshot::of(name), left: segments::listing() };
@@ -96,14 +97,17 @@ impl Killing<'_> {
     }
 
     /// Whether the storm reached the failpoint and died there.
-    fn storm_dies(&self, label: &str, passing: u64, rng: &mut Rng) -> Result<bool, String> {
+    fn storm_dies(&self, label: &str, passing: u64, keeps: Keeps, rng: &mut Rng) -> Result<bool, String> {
         let (seed, point) = (rng.next_u64().to_string(), format!("{label}:{passing}"));
         let environment = [("DORA_SHM_FAILPOINT", &*point)];
-        self.fixture.start_with(Role::Storm, &[&seed, &self.fixture.name], &environment)?.dies_within(STORM)
+        let arguments = [&*seed, &self.fixture.name, keeps.option()];
+        self.fixture.start_with(Role::Storm, &arguments, &environment)?.dies_within(STORM)
     }
 
-    fn leave_a_dead_stream(&self, rng: &mut Rng) -> Outcome {
-        if self.storm_dies("W8", 20 + rng.below(50), rng)? { Ok(()) } else { Err("no storm wrote".to_owned()) }
+    /// Leaves a stream with frames, or one whose writer died at the failpoint `at`, after that many passings.
+    fn leave_a_dead_stream(&self, at: Option<(&str, u64)>, rng: &mut Rng) -> Outcome {
+        let (label, passing) = at.unwrap_or(("W8", 20 + rng.below(50)));
+        if self.storm_dies(label, passing, Keeps::None, rng)? { Ok(()) } else { Err("no storm wrote".to_owned()) }
     }
 
     /// Readers that stayed attached account for every committed frame and for no other.
@@ -200,6 +204,11 @@ impl Killing<'_> {
         expected.extend(now.generation.map(|generation| segments::ring(name, generation)));
         if now.meta_generation != 0 {
             expected.push(segments::metadata(name, now.meta_generation));
+        }
+        // That of the frames, if it was still there.
+        let of_frames = segments::metadata(name, now.committed_meta_generation);
+        if now.committed_meta_generation != now.meta_generation && Names::of(&of_frames) != Names::NONE {
+            expected.push(of_frames);
         }
         let left = segments::listing();
         let whole = expected.iter().all(|public| Names::of(public) == Names::BOTH);

@@ -20,12 +20,14 @@ pub(crate) use events::Events;
 pub use frames::Copied;
 pub(crate) use frames::Target;
 pub use messages::MessageInfo;
-pub(crate) use source::{Came, RingFacts, Source, Status};
+pub(crate) use source::{Came, RingFacts, Source, Stand, Status};
 
 use std::sync::Arc;
 
 pub(crate) use super::Update;
 use super::{Committed, Over, Snapshot, is_over};
+use crate::layout::kept_generations;
+use crate::protocol::order::{Mutation, mutated};
 use crate::stream::{Event, EventKind, WriterId};
 use crate::{Description, Error, Result};
 use descriptions::Descriptions;
@@ -130,6 +132,12 @@ pub(crate) fn resume_position(committed: u64, ring_frames: u64) -> u64 {
     committed - (ring_frames / 2).max(1).min(committed)
 }
 
+/// The generations after `from` and before `generation` whose rings may have been kept, newest first.
+fn kept_between(from: Option<u32>, generation: u32) -> impl DoubleEndedIterator<Item = u32> {
+    let after_from = kept_generations(generation).take_while(|&kept| Some(kept) != from).count();
+    kept_generations(generation).take(after_from)
+}
+
 /// Frames that were not delivered.
 #[derive(Clone, Copy, Debug, Default)]
 struct Losses {
@@ -165,6 +173,9 @@ pub(crate) struct Cursor<S> {
     /// When the cursor was opened. `None` once it certainly predates the next ring's stream, which it then reads from
     /// the first frame on.
     came: Option<Came>,
+    /// Whether kept rings are passed over: while everything is skipped, and after the cursor has detached from a stream
+    /// that contradicts the protocol, since it would return to the ring that does.
+    passes_kept: bool,
     unreported: Option<Unreported>,
     descriptions: Descriptions,
     /// The snapshot that showed nothing new at the cursor's place, so that a sleep may rely on it.
@@ -186,6 +197,7 @@ impl<S: Source> Cursor<S> {
             before_ring: Vec::new(),
             waited: came.is_none(),
             came,
+            passes_kept: false,
             unreported: None,
             descriptions: Descriptions::default(),
             quiet: None,
@@ -277,12 +289,17 @@ impl<S: Source> Cursor<S> {
         }
     }
 
-    /// A4: opens the ring of `generation`, or of a newer one if the stream has moved on in the meantime. Never blocks:
-    /// if the ring has no name, the next call looks for it again.
+    /// A4: opens the ring of `generation`, or of a newer one if the stream has moved on in the meantime, or an earlier one
+    /// that was kept for this cursor. Never blocks: if the ring has no name, the next call looks for it again.
     fn enter_ring(&mut self, mut generation: u32) -> Result<Reached> {
         let (seen, trailing) = (self.stream_position(), self.trailing_messages());
+        let from = self.source.ring().map(|ring| ring.generation);
+        let stand = self.stand();
         for _ in 0..MOST_GENERATIONS {
-            if self.source.open_ring(generation)? {
+            let opened = self.source.open_ring(generation);
+            // A ring that follows the cursor's stand at once spares looking for others between the two.
+            let follows = matches!(opened, Ok(true)) && self.follows(stand);
+            if (!follows && self.open_kept(from, generation, stand)?) || opened? {
                 self.start_in_ring(seen, trailing)?;
                 return Ok(Reached::Ring);
             }
@@ -299,6 +316,41 @@ impl<S: Source> Cursor<S> {
         Ok(Reached::Nothing)
     }
 
+    /// Whether no frames are between the cursor's stand and the ring that the source has just opened.
+    fn follows(&self, stand: Option<Stand>) -> bool {
+        let base = self.source.ring().map_or(0, |ring| ring.base);
+        match stand {
+            Some(Stand::After(seen)) => base <= seen,
+            Some(Stand::Waiting(_)) => base == 0,
+            None => true,
+        }
+    }
+
+    /// Opens the earliest ring that was kept between the rings of `from` and `generation`.
+    fn open_kept(&mut self, from: Option<u32>, generation: u32, stand: Option<Stand>) -> Result<bool> {
+        let Some(stand) = stand else { return Ok(false) };
+        let mut kept = kept_between(from, generation);
+        while let Some(earliest) = if mutated(Mutation::NewestKeptRingFirst) { kept.next() } else { kept.next_back() } {
+            if self.source.open_kept(earliest, stand)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where the cursor stands; `None` if kept rings do not concern it.
+    fn stand(&self) -> Option<Stand> {
+        if self.passes_kept || mutated(Mutation::KeptRingsPassedOver) {
+            return None;
+        }
+        match (self.stream_position(), &self.came) {
+            (Some(seen), _) => Some(Stand::After(seen)),
+            _ if !self.waited => None,
+            (None, None) => Some(Stand::After(0)),
+            (None, Some(came)) => Some(Stand::Waiting(*came)),
+        }
+    }
+
     /// Begins in the ring that the source has just opened. `seen`: how many frames of the stream the cursor had passed
     /// at the end of the previous ring; `None` if this is its first ring. `trailing`: the empty messages behind those
     /// frames.
@@ -310,6 +362,7 @@ impl<S: Source> Cursor<S> {
             return Err(self.corrupt(format!("its base is {}, but {seen} frames came before", ring.base)));
         }
         self.came = None;
+        self.passes_kept = false;
         self.quiet = None;
         // If the frame that follows them is lost, so are they.
         self.before_ring = if seen == Some(ring.base) { trailing } else { Vec::new() };
@@ -411,6 +464,7 @@ impl<S: Source> Cursor<S> {
         self.before_ring = Vec::new();
         (self.next, self.next_chunk, self.losses.not_lost_below) = (0, 0, 0);
         self.waited = true;
+        self.passes_kept = true;
         self.unreported = None;
         self.quiet = None;
     }
@@ -419,6 +473,7 @@ impl<S: Source> Cursor<S> {
     fn expect_another(&mut self) {
         self.detach();
         self.came = None;
+        self.passes_kept = false;
     }
 
     /// The stream has ended: counts the frames missed up to its final position, and detaches.
@@ -587,7 +642,11 @@ impl<S: Source> Cursor<S> {
 
     /// Whether [`enter_ring`](Self::enter_ring) would reach a ring, an end or an error.
     fn could_enter(&mut self, generation: u32) -> Result<bool> {
+        let stand = self.stand();
+        let from = self.source.ring().map(|ring| ring.generation);
+        let is_kept = |kept| stand.is_some_and(|stand| self.source.could_open_kept(kept, stand));
         Ok(self.source.could_open(generation)
+            || kept_between(from, generation).any(is_kept)
             || self.source.status()?.generation != Some(generation)
             || self.source.is_gone())
     }
@@ -595,8 +654,11 @@ impl<S: Source> Cursor<S> {
     /// Skips everything that is committed, generations included, without counting a loss. Returns the first of these
     /// that it met: the stream's end, a new generation, frames and their number, nothing.
     pub fn skip_to_newest(&mut self) -> Result<Outcome<u64>> {
-        let lost = self.losses.total;
+        let (lost, passes_kept) = (self.losses.total, self.passes_kept);
         let found = self.skip();
+        if found.is_ok() {
+            self.passes_kept = passes_kept;
+        }
         // Entering a generation counts the skipped frames of earlier ones as lost, which is undone here.
         (self.losses.total, self.losses.pending) = (lost, 0);
         found
@@ -605,6 +667,7 @@ impl<S: Source> Cursor<S> {
     fn skip(&mut self) -> Result<Outcome<u64>> {
         let (mut found, mut passed) = (Outcome::Nothing, 0);
         for _ in 0..MOST_SKIPS {
+            self.passes_kept = true;
             let met = match self.poll()? {
                 Outcome::Data(committed) => self.pass_all(committed)?,
                 other => other.map(|_| 0),

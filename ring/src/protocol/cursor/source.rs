@@ -15,6 +15,15 @@ pub(crate) struct Came {
     pub mono_ns: u64,
 }
 
+/// Where a cursor stands that may have to open a ring that was kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stand {
+    /// It has passed that many frames of the stream.
+    After(u64),
+    /// It came then, and had to wait. It stands before the stream's first frame if the stream is younger.
+    Waiting(Came),
+}
+
 /// What a stream's header states about its rings (R2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
@@ -60,6 +69,13 @@ pub(crate) trait Source {
 
     /// Whether [`open_ring`](Self::open_ring) would return anything other than `false`.
     fn could_open(&self, generation: u32) -> bool;
+
+    /// As [`open_ring`](Self::open_ring), for the ring of an earlier generation that may have kept its name. `false` also
+    /// if it begins before the cursor's stand, or cannot be used: its frames are then counted as lost.
+    fn open_kept(&mut self, generation: u32, stand: Stand) -> Result<bool>;
+
+    /// Whether [`open_kept`](Self::open_kept) would return anything other than `false`.
+    fn could_open_kept(&self, generation: u32, stand: Stand) -> bool;
 
     /// Whether a ring of this stream that cannot be found will never be found.
     fn is_gone(&self) -> bool;
