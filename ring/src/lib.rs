@@ -153,7 +153,7 @@ pub use stream::{
     Attr, Axis, Clock, ClockId, Description, Dtype, Event, EventKind, Format, GenerationClock, Liveness, WriterId,
 };
 #[cfg(not(loom))]
-pub use writer::{Chunk, Times, Warning, Writer, WriterOptions};
+pub use writer::{Chunk, Closing, Times, Warning, Writer, WriterOptions};
 
 /// For this project's own crates. It carries no promise: any version may change it.
 #[doc(hidden)]

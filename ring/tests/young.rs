@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dora_shm_ring::*;
 use dora_shm_testkit::follower::{Follower, Kind, Step, oldest};
-use dora_shm_testkit::isolated::with_private_shm;
+use dora_shm_testkit::isolated::{in_own_process, with_private_shm};
 use dora_shm_testkit::ledger::Ledger;
 use dora_shm_testkit::segments::{self, Names, listing, patch, trailer_at};
 use dora_shm_testkit::signal::{self, description, format};
@@ -288,4 +288,89 @@ fn a_reader_does_not_return_to_a_kept_ring_that_contradicts_the_protocol() {
     patch(&ring, at + trailer_at::COMMITTED, &[0; 8]).unwrap();
     assert!(matches!(reader.read(&mut frames, 1), Err(Error::Corrupt { .. })));
     assert_eq!(generations_read(&mut reader), [3]);
+}
+
+#[test]
+fn a_stream_that_is_closed_later_is_open_until_its_last_ring_is_old_enough() {
+    let name = Name::new("closing");
+    let [mut frames, mut messages] = Follower::open_both(&name, &ReaderOptions::default(), &Ledger::default()).unwrap();
+    let mut writer = Writer::create(&name, keeping()).unwrap();
+    write_generations(&mut writer, 0..4);
+    let closing = writer.close_later();
+    assert_eq!((closing.name(), closing.is_closed()), (&*name, false));
+    assert!(matches!(Writer::create(&name, WriterOptions::default()), Err(Error::Live { .. })));
+    for follower in [&mut frames, &mut messages] {
+        assert!(!follower.drain().unwrap());
+        assert_eq!((follower.ledger.read, follower.lost()), (frames_in_all(0..4), 0));
+        assert_eq!(follower.liveness().unwrap(), Liveness::Live);
+    }
+    closing.close_now();
+    assert!(segments::of(&name).is_empty());
+    assert!(frames.drain().unwrap() && messages.drain().unwrap());
+    assert_eq!((frames.lost(), messages.lost()), (0, 0));
+}
+
+#[test]
+fn a_stream_that_is_closed_later_is_closed_in_the_end() {
+    let name = Name::new("closed");
+    for how in ["wait", "drop", "poll"] {
+        let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        write_generations(&mut writer, 0..2);
+        let closing = writer.close_later();
+        match how {
+            "wait" => closing.wait(),
+            "drop" => drop(closing),
+            _ => wait_until("it is closed", || closing.is_closed()),
+        }
+        assert!(segments::of(&name).is_empty());
+        // For a reader that never found it, the stream was never there.
+        assert_eq!((generations_read(&mut reader), reader.lost()), (vec![], 0));
+    }
+}
+
+#[test]
+fn a_stream_is_closed_at_once_if_no_reader_has_to_open_its_ring() {
+    let name = Name::new("at-once");
+    // Without a ring; without frames; with an old ring.
+    let writer = Writer::create(&name, keeping()).unwrap();
+    assert!(writer.close_later().is_closed());
+    let mut writer = Writer::create(&name, keeping()).unwrap();
+    writer.begin(&format(16), &description(""), 1).unwrap();
+    assert!(writer.close_later().is_closed());
+    let mut writer = Writer::create(&name, keeping().young_rings(FOREVER, Duration::ZERO)).unwrap();
+    write_generations(&mut writer, 0..3);
+    assert!(writer.close_later().is_closed());
+    assert!(segments::of(&name).is_empty());
+    // A ring without frames, but after one that is kept.
+    let mut writer = Writer::create(&name, keeping()).unwrap();
+    write_generations(&mut writer, 0..2);
+    writer.begin(&format(16), &description(""), 1).unwrap();
+    let closing = writer.close_later();
+    assert!(!closing.is_closed());
+    closing.close_now();
+}
+
+#[test]
+fn a_forked_child_neither_closes_a_stream_that_is_closed_later_nor_waits_for_it() {
+    in_own_process(|| {
+        let name = Name::new("closing-fork");
+        let mut writer = Writer::create(&name, keeping()).unwrap();
+        write_generations(&mut writer, 0..1);
+        let closing = writer.close_later();
+        // SAFETY: this process has one other thread, which sleeps; the child drops one value and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            drop(closing);
+            // SAFETY: ends the process without running the parent's handlers.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child made above.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+        assert!(!closing.is_closed());
+        assert_eq!(segments::of(&name).len(), 6);
+        closing.close_now();
+    });
 }

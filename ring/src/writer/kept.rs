@@ -125,6 +125,11 @@ impl Kept {
         self.rings.iter().map(|ring| ring.names.bytes).chain(needed.map(|it| it.names.bytes)).sum()
     }
 
+    /// Whether there are rings.
+    pub fn has_rings(&self) -> bool {
+        !self.rings.is_empty()
+    }
+
     /// Removes the rings, whose memory is needed.
     pub fn remove_rings(&mut self) -> Removed {
         self.remove_rings_where(|_| true)

@@ -1,6 +1,7 @@
 //! The writing half of a stream.
 
 mod acquire;
+mod closing;
 mod following;
 mod kept;
 mod publish;
@@ -18,6 +19,7 @@ use crate::stream::name::check_name;
 use crate::{Description, Error, Format, GenerationClock, Result};
 
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
+pub use closing::Closing;
 use kept::Young;
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
@@ -102,7 +104,7 @@ pub struct Chunk<'a> {
 }
 
 /// The writer of a stream; there is at most one. Dropping it closes the stream cleanly: readers drain it and see it
-/// closed.
+/// closed. [`close_later`](Self::close_later) also gives readers time that were only just woken.
 ///
 /// If the process dies instead, readers see the stream as dead, and the next writer of that name takes it over. In a
 /// forked child, every call fails with [`Error::Forked`] and dropping does nothing.
@@ -381,8 +383,21 @@ impl Writer {
         self.publisher.as_mut().map_or_else(Vec::new, Publisher::take_warnings)
     }
 
-    /// Closes the stream, as dropping does: readers drain it and see it closed, and its shared memory is freed.
+    /// Closes the stream, as dropping does: readers drain it and see it closed, and its shared memory is freed. A
+    /// reader that was woken for the last ring and has not opened it yet counts its frames as lost.
     pub fn close(self) {}
+
+    /// Closes the stream once its last ring has been current for 100 ms, so that readers that were woken for it can
+    /// still open it. Does not block: a thread closes the stream. Until then it looks live and idle, and its name
+    /// cannot be used by another writer.
+    ///
+    /// If that time is over, or the stream has no frames that a reader may still have to open, the stream is closed
+    /// before this returns.
+    pub fn close_later(mut self) -> Closing {
+        let publisher = self.publisher.take();
+        let until = publisher.as_ref().filter(|own| own.is_own_process()).and_then(Publisher::young_until);
+        Closing::start(self.name, publisher, until)
+    }
 
     #[inline]
     fn check_process(&self) -> Result<()> {

@@ -404,6 +404,16 @@ impl Publisher {
         }
     }
 
+    /// Until when readers that were woken may still have to open the last ring, or one that is kept for them; `None`:
+    /// they have had the time.
+    pub fn young_until(&self) -> Option<Instant> {
+        let ring = self.ring.as_ref()?;
+        // A kept ring was replaced when this one became current, or before, so it is not kept for longer.
+        let has_frames = ring.counters.position > 0 || self.service.shared().names().kept.has_rings();
+        let until = ring.since + self.young.keeps_names;
+        (has_frames && until > Instant::now()).then_some(until)
+    }
+
     /// Whether a ring of `needed` bytes fits once the old one is gone.
     pub fn would_fit_alone(&self, needed: u64, free: u64) -> bool {
         let old = self.service.shared().names().ring.as_ref().map_or(0, |ring| ring.map.length() as u64);
