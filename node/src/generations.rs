@@ -103,11 +103,6 @@ impl Generations {
         self.current.as_ref()
     }
 
-    /// The rate of the current frames, stated or measured, in frames per second.
-    pub fn rate_hz(&self) -> Option<f64> {
-        self.current.as_ref().and_then(|plan| plan.rate_hz()).or(self.measured_hz)
-    }
-
     /// Decides about a message of `frames` frames.
     pub fn decide(&mut self, plan: &Arc<Plan>, frames: u64, settings: &SinkSettings) -> Decision {
         if self.changes.refuses_source()

@@ -1,16 +1,15 @@
 //! The sink: a dora node that writes the arrays of its input `data` into a stream in shared memory.
 //!
-//! [`run`] is the event loop, `open` opens the stream, `sink` handles one event, `stream` writes, counts and logs. Decisions are pure and have
-//! their own files: `generations` (when a generation begins, and how long its ring is), `length`, `format_change`,
-//! `grace` (how long a ring stays for late readers) and `gaps`. `rate` measures the rate of the messages, and `held`
-//! keeps the first ones until it is known. `placing`
-//! gives times to messages that have none. `ezmsg_conn` informs a listener outside the dataflow of every step.
+//! [`run`] is the event loop, `open` opens the stream, `sink` handles one event, `stream` writes, counts and logs.
+//! Decisions are pure and have their own files: `generations` (when a generation begins, and how long its ring is),
+//! `length`, `format_change` and `gaps`. `rate` measures the rate of the messages, and `held` keeps the first ones until
+//! it is known. `placing` gives times to messages that have none. `ezmsg_conn` informs a listener outside the dataflow of
+//! every step.
 
 mod ezmsg_conn;
 mod format_change;
 mod gaps;
 mod generations;
-mod grace;
 mod held;
 mod length;
 mod open;
@@ -163,6 +162,10 @@ pub fn run_observed(
         }
     };
     let dropped = events.dropped("data");
-    sink.close(&mut node, dropped);
+    let closing = sink.close(&mut node, dropped);
+    // Releases what the sources have sent: they do not have to wait until the stream is closed.
+    drop(events);
+    drop(node);
+    drop(closing);
     ended
 }

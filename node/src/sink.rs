@@ -8,6 +8,7 @@ use dora_shm_node_kit::events::Stopper;
 use dora_shm_node_kit::recovery::refused_change;
 use dora_shm_node_kit::report::{Log, Refusals, Reporter, Status};
 use dora_shm_node_kit::settings::{SinkSettings, document};
+use dora_shm_ring::Closing;
 use serde_json::Value;
 
 use crate::open;
@@ -155,12 +156,13 @@ impl Sink {
         warn(&self.log, self.losses.add_many(reason.to_owned(), dropped, now));
     }
 
-    /// Closes the stream and reports for the last time.
-    pub fn close(mut self, node: &mut DoraNode, dropped: u64) {
+    /// Begins to close the stream and reports for the last time. What is returned must be kept until the process ends.
+    pub fn close(mut self, node: &mut DoraNode, dropped: u64) -> Vec<Closing> {
         let now = Instant::now();
         self.dropped(dropped, now);
-        let status = self.stream.close(now);
+        let (status, closing) = self.stream.close(now);
         self.reporter.last(node, status, now);
+        closing
     }
 }
 

@@ -1,18 +1,17 @@
 //! The stream that the sink writes. Does what [`Generations`] decides, counts, and logs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dora_shm_message::{Interpreted, Plan, TimeNote};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
-use dora_shm_node_kit::settings::{Length, SinkSettings};
-use dora_shm_ring::{Chunk, Error, Writer, WriterOptions};
+use dora_shm_node_kit::settings::SinkSettings;
+use dora_shm_ring::{Chunk, Closing, Error, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
 use crate::ezmsg_conn::Conn;
 use crate::gaps::Gaps;
 use crate::generations::{Decision, Generations, Longer, RETRY_PAUSE, Ring, Why};
-use crate::grace::{End, Grace};
 use crate::held::{Held, HeldMessages};
 use crate::placing;
 use crate::rate::{self, RateMeter};
@@ -42,9 +41,8 @@ pub struct SinkStream {
     held: Option<HeldMessages>,
     /// Measures the current generation, if its rate is not stated.
     meter: RateMeter,
-    grace: Grace,
-    /// When the current generation began.
-    begun_at: Option<Instant>,
+    /// Streams that were left, until they are closed.
+    closing: Vec<Closing>,
     /// The description of the current messages could not be published; when to try again.
     undescribed_until: Option<Instant>,
     undescribed: Refusals,
@@ -88,8 +86,7 @@ impl SinkStream {
             generations: Generations::default(),
             held: None,
             meter: RateMeter::default(),
-            grace: Grace::new(Instant::now()),
-            begun_at: None,
+            closing: Vec::new(),
             undescribed_until: None,
             undescribed: Refusals::default(),
             untimed: Refusals::default(),
@@ -194,6 +191,7 @@ impl SinkStream {
 
     /// Does what a writer has to do when no messages come. To be called about once a second.
     pub fn maintain(&mut self) {
+        self.closing.retain(|closing| !closing.is_closed());
         if let Err(error) = self.writer.maintain() {
             self.log.warn(&format!("stream {:?}: {error}", self.writer.name()));
         }
@@ -209,13 +207,14 @@ impl SinkStream {
     /// If a stream of the new name cannot be written, or no ring can satisfy the settings. Then nothing has changed.
     pub fn change_settings(&mut self, settings: SinkSettings, name: &str, now: Instant) -> eyre::Result<()> {
         if name != self.writer.name() {
+            // A stream that was left a moment ago is needed again.
+            self.closing.extract_if(.., |closing| closing.name() == name).for_each(Closing::close_now);
             let writer = Self::open(name, &settings)?;
             // Messages that were held back belong to the old stream.
             self.write_held(now);
-            self.give_readers(End::Stream);
             let old = std::mem::replace(&mut self.writer, writer);
             let old_name = old.name().to_owned();
-            old.close();
+            self.closing.push(old.close_later());
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
             self.conn.moved();
             self.generations.moved();
@@ -251,17 +250,16 @@ impl SinkStream {
         }
     }
 
-    /// Writes the messages that were held back and closes the stream: its readers see the end. Returns the last
-    /// counters.
-    pub fn close(mut self, now: Instant) -> Status {
+    /// Writes the messages that were held back and begins to close the stream. Returns the last counters, and the streams
+    /// that are being closed, which must be kept until the process ends.
+    pub fn close(mut self, now: Instant) -> (Status, Vec<Closing>) {
         self.write_held(now);
         self.conn.ending();
-        self.give_readers(End::Stream);
         let status = Status { state: State::Closed, ..self.status() };
-        self.writer.close();
+        self.closing.push(self.writer.close_later());
         // Sending the last strings to the listener may take a moment. The readers do not have to wait for it.
         drop(self.conn);
-        status
+        (status, self.closing)
     }
 
     /// Ensures that the generation that a message needs is current. Returns false if the message is held back or
@@ -339,7 +337,6 @@ impl SinkStream {
         if let Some(reason) = self.generations.no_room(ring, now) {
             return Err(reason.to_owned());
         }
-        self.give_readers(End::Next);
         if let Err(error) = self.writer.begin(&ring.format, plan.description(), ring.expected_chunk) {
             let reason = explained(&error);
             let is_without_ring = self.writer.generation().is_none();
@@ -352,7 +349,6 @@ impl SinkStream {
         self.generations.begun(plan, ring, is_new_format);
         self.conn.begun(plan.description());
         self.undescribed_until = None;
-        self.begun_at = Some(Instant::now());
         self.meter = RateMeter::default();
         self.log_begun(plan, ring);
         Ok(())
@@ -463,19 +459,6 @@ impl SinkStream {
         {
             self.generations.comes_at(rate_hz, &self.settings);
         }
-    }
-
-    /// Gives readers time to reach the frames of the current ring before `end`. Nowhere else does the sink wait for
-    /// readers.
-    fn give_readers(&mut self, end: End) {
-        let Some(begun_at) = self.begun_at.filter(|_| self.writer.position() > 0) else { return };
-        let lasts = match (self.settings.length, self.generations.rate_hz()) {
-            (Length::Duration(seconds), _) => seconds,
-            (Length::Frames(frames), Some(rate_hz)) => frames as f64 / rate_hz,
-            (Length::Frames(_), None) => f64::INFINITY,
-        };
-        let lasts = Duration::try_from_secs_f64(lasts).unwrap_or(Duration::MAX);
-        std::thread::sleep(self.grace.left(end, begun_at.elapsed(), lasts, Instant::now()));
     }
 }
 

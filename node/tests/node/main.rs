@@ -13,13 +13,13 @@ use dora_node_api::integration_testing::integration_testing_format::{IncomingEve
 use dora_node_api::integration_testing::{
     IntegrationTestInput, OutputJson, TestingInput, TestingOptions, TestingOutput, drain_outputs, output_channel,
 };
-use dora_node_api::{DoraNode, MetadataParameters, Parameter};
+use dora_node_api::{DoraNode, Event, MetadataParameters, Parameter};
 use dora_shm_node_kit::events::Stopper;
 use dora_shm_node_kit::launch::Surroundings;
 use dora_shm_node_kit::settings::NodeEnv;
 use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions};
-use dora_shm_sink::{Opened, run};
-use dora_shm_testkit::PATIENCE;
+use dora_shm_sink::{Opened, run_observed};
+use dora_shm_testkit::{PATIENCE, segments};
 use serde_json::{Value, json};
 
 /// What a reader outside saw of a stream until it was closed.
@@ -107,6 +107,16 @@ fn play_until(opened: Opened, events: Vec<IncomingEvent>, stopper: Stopper) -> (
 
 /// Runs a sink on events, each with its time in seconds after the start.
 fn play_at(opened: Opened, events: Vec<(f64, IncomingEvent)>, stopper: Stopper) -> (eyre::Result<()>, Vec<OutputJson>) {
+    play_observed(opened, events, stopper, |_| {})
+}
+
+/// As [`play_at`], and calls `observe` with every event before the sink handles it.
+fn play_observed(
+    opened: Opened,
+    events: Vec<(f64, IncomingEvent)>,
+    stopper: Stopper,
+    observe: impl FnMut(&Event),
+) -> (eyre::Result<()>, Vec<OutputJson>) {
     let timed = |(time_offset_secs, event)| TimedIncomingEvent { time_offset_secs, event };
     let events = events.into_iter().map(timed).collect();
     let (sender, mut receiver) = output_channel();
@@ -116,7 +126,7 @@ fn play_at(opened: Opened, events: Vec<(f64, IncomingEvent)>, stopper: Stopper) 
         TestingOptions { skip_output_time_offsets: true },
     )
     .unwrap();
-    let ended = run(node, stream, opened, stopper);
+    let ended = run_observed(node, stream, opened, stopper, observe);
     (ended, drain_outputs(&mut receiver))
 }
 
@@ -375,6 +385,68 @@ fn a_settings_document_changes_the_buffer_and_moves_the_stream_and_a_bad_one_doe
     assert_eq!(after.messages, (3..103).map(|i| counted(10 * i, 10)).collect::<Vec<_>>());
     assert_eq!(after.formats[0].frames(), 5000, "the other settings move with the stream");
     assert_eq!(last_status(&outputs)["stream"], json!(second));
+}
+
+/// Tries again and again, at most for [`PATIENCE`]: a machine may be too busy for one try.
+fn try_until_it_holds(holds: impl FnMut(usize) -> bool) {
+    let end = Instant::now() + PATIENCE;
+    let held = (0..).take_while(|_| Instant::now() < end).any(holds);
+    assert!(held, "it never held");
+}
+
+#[test]
+fn a_hundred_generations_of_one_message_each_lose_no_frame() {
+    try_until_it_holds(|attempt| {
+        let name = stream_name(&format!("hundred-{attempt}"));
+        let opened = opened(&name, &[]);
+        let reader = reader_of(&name);
+        // Each change begins a generation with the next message.
+        let events = (0..100).flat_map(|i| {
+            let settings = input("settings", json!([format!("buf_frames: {}", 100 + i)]), "Utf8", &[]);
+            [settings, signal(i, 1)]
+        });
+        let events = events.chain([IncomingEvent::Stop]).map(|event| (0.0, event)).collect();
+        play_at(opened, events, Stopper::default()).0.unwrap();
+        let seen = reader.join().unwrap();
+        assert_eq!(seen.messages.len() as u64 + seen.lost, 100);
+        seen.lost == 0
+    });
+}
+
+#[test]
+fn a_stream_that_is_left_is_closed_beside_the_new_one_while_messages_go_on() {
+    try_until_it_holds(|attempt| {
+        let [first, second] = ["first", "second"].map(|which| stream_name(&format!("left-{which}-{attempt}")));
+        let opened = opened(&first, &[]);
+        let reader = reader_of(&first);
+        let moves = |name: &str| input("settings", json!([format!("shmem_name: {name}")]), "Utf8", &[]);
+        let events = [signal(0, 1), moves(&second), signal(1, 1), IncomingEvent::Stop];
+        let (mut seen, mut are_both_open) = (0, false);
+        let observe = |event: &Event| {
+            if matches!(event, Event::Input { .. }) {
+                seen += 1;
+                are_both_open |= seen == 3 && [&first, &second].iter().all(|name| segments::header(name).exists());
+            }
+        };
+        let events = events.map(|event| (0.0, event)).into();
+        play_observed(opened, events, Stopper::default(), observe).0.unwrap();
+        for name in [&first, &second] {
+            assert!(segments::of(name).is_empty(), "the process ends only after the streams");
+        }
+        let is_read = reader.join().unwrap().messages == [counted(0, 1)];
+        are_both_open && is_read
+    });
+}
+
+#[test]
+fn a_stream_that_was_left_a_moment_ago_is_written_again() {
+    let [first, second] = ["again-first", "again-second"].map(stream_name);
+    let moves = |name: &str| input("settings", json!([format!("shmem_name: {name}")]), "Utf8", &[]);
+    let events = [signal(0, 1), moves(&second), signal(1, 1), moves(&first), signal(2, 1), IncomingEvent::Stop];
+    let (ended, outputs) = play_at(opened(&first, &[]), events.map(|event| (0.0, event)).into(), Stopper::default());
+    ended.unwrap();
+    assert_eq!(last_status(&outputs)["stream"], json!(first));
+    assert!(segments::of(&first).is_empty() && segments::of(&second).is_empty());
 }
 
 #[test]
