@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use dora_shm_message::{Interpreted, Plan};
 use dora_shm_ring::Times;
+use dora_shm_ring::times::RunTimes;
 
 use crate::placing;
 use crate::rate::RateMeter;
@@ -43,6 +44,7 @@ pub struct Held {
 enum HeldTimes {
     Linear { start: f64, step: f64 },
     Values(Vec<f64>),
+    Run(RunTimes),
 }
 
 impl Held {
@@ -54,6 +56,7 @@ impl Held {
         let times = match placing::times(chunk) {
             Times::Linear { start, step } => HeldTimes::Linear { start, step },
             Times::Values(values) => HeldTimes::Values(values.to_vec()),
+            Times::Run(run) => HeldTimes::Run(run),
         };
         Self { plan: plan.clone(), samples, frames: chunk.frames(), send_ns: chunk.send_ns(), times }
     }
@@ -63,6 +66,7 @@ impl Held {
         match &self.times {
             HeldTimes::Linear { start, step } => Times::Linear { start: *start, step: *step },
             HeldTimes::Values(values) => Times::Values(values),
+            HeldTimes::Run(run) => Times::Run(*run),
         }
     }
 }

@@ -119,6 +119,7 @@ fn ends(times: Times<'_>, frames: u64) -> Option<(f64, f64)> {
     match times {
         Times::Linear { start, step } => Some((start, start + frames.checked_sub(1)? as f64 * step)),
         Times::Values(values) => Some((*values.first()?, *values.last()?)),
+        Times::Run(run) => Some((run.at(0), run.at(frames.checked_sub(1)?))),
     }
 }
 
@@ -154,6 +155,7 @@ mod tests {
         match times {
             Times::Linear { start, step } => (0..frames).map(|i| start + i as f64 * step).collect(),
             Times::Values(values) => values.to_vec(),
+            Times::Run(run) => (0..frames).map(|i| run.at(i)).collect(),
         }
     }
 

@@ -51,6 +51,7 @@ pub fn store(
     let times = match given {
         Times::Linear { start, step } => (0..frames).map(|i| start + i as f64 * step).collect(),
         Times::Values(values) => values.to_vec(),
+        Times::Run(run) => (0..frames).map(|i| run.at(i)).collect(),
     };
     assert_eq!(times.len() as u64, frames);
     Ok(Stored { plan, frames, samples, times })

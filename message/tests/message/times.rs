@@ -37,6 +37,7 @@ fn place(interpreter: &mut Interpreter, array: &ArrayRef, parameters: &MetadataP
             Placed::Given((0..frames).map(|i| start + i as f64 * step).collect())
         }
         Placement::Given(Times::Values(values)) => Placed::Given(values.to_vec()),
+        Placement::Given(Times::Run(run)) => Placed::Given((0..frames).map(|i| run.at(i)).collect()),
         Placement::ByRate => Placed::ByRate,
         Placement::ByArrival => Placed::ByArrival,
     };

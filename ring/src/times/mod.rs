@@ -6,11 +6,12 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | give times to frames of a stated rate | [`SampleClock`] |
+//! | give times to frames to which nobody gives any | [`Stamper`]: by the [`SampleClock`] if a rate is stated |
 //! | find the rate and the ring's length of a source that states no rate | [`RateMeter`], [`RingLength`] |
 //! | notice that a stated rate contradicts what comes | [`StatedRate`] |
 //! | know when a message came, and when the wall clock was set | [`WallClock`] |
 
+mod arrivals;
 mod far_off;
 mod line;
 mod rate;
@@ -19,6 +20,7 @@ mod run;
 mod sample_clock;
 mod seconds;
 mod slope;
+mod stamper;
 mod stretch;
 mod wall;
 mod window;
@@ -28,6 +30,7 @@ pub use rate::{Amount, Measured, RateMeter, StatedRate};
 pub use ring_length::{Counts, RingLength, Sizing};
 pub use run::{Run, RunTimes};
 pub use sample_clock::SampleClock;
+pub use stamper::Stamper;
 pub use wall::WallClock;
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -1,10 +1,12 @@
 //! The times of one message's frames.
 
+use crate::{Clock, GenerationClock};
+
 use super::far_off::OffRate;
 use super::line::Line;
 use super::seconds::Seconds;
 
-/// The times that a [`SampleClock`](super::SampleClock) gives to the frames of one message.
+/// The times that a [`Stamper`](super::Stamper) gives to the frames of one message.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Run {
@@ -42,6 +44,15 @@ impl Run {
         self.line.step().to_f64()
     }
 
+    /// Seconds on the clock of a generation, by its pair of clocks. On [`Clock::Source`], which nobody but the source can
+    /// read, they are those of Unix time.
+    pub fn on(&self, generation: &GenerationClock) -> RunTimes {
+        match generation.clock {
+            Clock::Monotonic => self.on_monotonic(),
+            _ => self.on_unix(generation.created_ns.saturating_sub_unsigned(generation.created_mono_ns)),
+        }
+    }
+
     /// Seconds of CLOCK_MONOTONIC. They are negative for frames from before the machine started.
     pub fn on_monotonic(&self) -> RunTimes {
         RunTimes { first: self.line.at(self.first), step: self.line.step() }
@@ -59,7 +70,7 @@ impl Run {
 }
 
 /// The times of a [`Run`] on one clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunTimes {
     first: Seconds,
     step: Seconds,

@@ -49,6 +49,12 @@ impl WallClock {
             && self.followed_ns.is_none_or(|followed_ns| elapsed_s(followed_ns, mono_ns) >= BETWEEN_S)
     }
 
+    /// A generation is going to begin because [`compare`](Self::compare) said so. Whether it can begin or not, the next
+    /// one is a minute later.
+    pub fn begins(&mut self, mono_ns: u64) {
+        self.followed_ns = Some(mono_ns);
+    }
+
     /// A generation with the pair `pair_ns` began at `mono_ns`, for whatever reason.
     pub fn begun(&mut self, pair_ns: i64, mono_ns: u64) {
         if pair_ns.abs_diff(self.pair_ns) > STEP_NS {
@@ -156,6 +162,15 @@ mod tests {
             }
         }
         assert_eq!(begun_ns, [10 * S, 70 * S, 130 * S, 190 * S, 250 * S]);
+    }
+
+    #[test]
+    fn a_generation_that_could_not_begin_is_tried_again_after_a_minute() {
+        let mut clock = WallClock::new(PAIR);
+        assert!(clock.compare(wall(S, 5000 * MS), S));
+        clock.begins(S);
+        assert!(!clock.compare(wall(60 * S, 5000 * MS), 60 * S));
+        assert!(clock.compare(wall(61 * S, 5000 * MS), 61 * S));
     }
 
     #[test]

@@ -24,6 +24,11 @@ impl Following {
         Self { last: f64::NAN, step, tolerance: (step / 2.0).max(LEAST) }
     }
 
+    /// Time of the newest frame; NaN before the first.
+    pub fn last(&self) -> f64 {
+        self.last
+    }
+
     /// The flags of the chunk whose first and last frames have these times, which is being recorded.
     #[inline]
     pub fn flags(&mut self, first: f64, last: f64) -> u32 {

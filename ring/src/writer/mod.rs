@@ -4,6 +4,7 @@ mod acquire;
 mod closing;
 mod following;
 mod kept;
+mod now;
 mod publish;
 mod segment;
 mod service;
@@ -16,11 +17,13 @@ use crate::layout::Geometry;
 use crate::protocol::copy::{Stores, ordinary_copy};
 use crate::protocol::counts::Counted;
 use crate::stream::name::check_name;
+use crate::times::RunTimes;
 use crate::{Description, Error, Format, GenerationClock, Result};
 
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
 pub use closing::Closing;
 use kept::Young;
+use now::Timing;
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
 pub use warning::Warning;
@@ -90,6 +93,9 @@ pub enum Times<'a> {
     },
     /// One value per frame.
     Values(&'a [f64]),
+    /// What a [`Stamper`](crate::times::Stamper) gives: see [`Run::on`](crate::times::Run::on). It must have been
+    /// stamped for as many frames.
+    Run(RunTimes),
 }
 
 /// The frames of one message, contiguous in memory.
@@ -116,6 +122,8 @@ pub struct Writer {
     /// The arguments of the current generation, to begin it again.
     begun: Option<Begun>,
     counted: Counted,
+    /// `None` while the caller gives all times.
+    timing: Option<Box<Timing>>,
 }
 
 #[derive(Clone)]
@@ -148,6 +156,7 @@ impl Writer {
             publisher: Some(publisher),
             begun: None,
             counted: Counted::default(),
+            timing: None,
         })
     }
 

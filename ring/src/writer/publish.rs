@@ -452,6 +452,11 @@ impl Publisher {
         self.ring.as_ref().map(|ring| ring.clock)
     }
 
+    /// Time of the newest frame of the current generation; NaN before the first.
+    pub fn last_time(&self) -> f64 {
+        self.ring.as_ref().map_or(f64::NAN, |ring| ring.following.last())
+    }
+
     pub fn committed_ns(&self) -> u64 {
         self.ring.as_ref().map_or(0, |ring| ring.committed_ns)
     }
@@ -525,6 +530,7 @@ fn time_of(times: &Times<'_>, frame: u64) -> f64 {
     match times {
         Times::Linear { start, step } => start + frame as f64 * step,
         Times::Values(values) => values[frame as usize],
+        Times::Run(run) => run.at(frame),
     }
 }
 
