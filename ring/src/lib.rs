@@ -159,7 +159,7 @@ pub use writer::{Chunk, Closing, Times, Warning, Writer, WriterOptions};
 #[doc(hidden)]
 pub mod internal {
     #[cfg(not(loom))]
-    pub use crate::shm::{clock_is_synchronized, monotonic_ns, unix_ns};
+    pub use crate::shm::{ClockPair, clock_is_synchronized, clock_pair, monotonic_ns, unix_ns};
     pub use crate::stream::MAX_RANK;
     pub use crate::stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
     pub use crate::stream::picture;

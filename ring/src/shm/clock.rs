@@ -29,7 +29,7 @@ fn nanoseconds(time: Timespec) -> i64 {
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClockPair {
+pub struct ClockPair {
     /// Nanoseconds since the Unix epoch.
     pub unix_ns: i64,
     /// CLOCK_MONOTONIC, nanoseconds.
@@ -38,7 +38,7 @@ pub(crate) struct ClockPair {
 
 /// Reads both clocks together. Of a few tries, the one counts during which the least time passed: a process that is
 /// interrupted between two clocks gets a pair that is off by as long as it stood still.
-pub(crate) fn clock_pair() -> ClockPair {
+pub fn clock_pair() -> ClockPair {
     let read = |_| {
         let before = monotonic_ns();
         let unix_ns = unix_ns();

@@ -18,8 +18,7 @@ pub(crate) mod open;
 mod wait;
 
 pub(crate) use barrier::{barrier_in_other_threads, register_barrier};
-pub(crate) use clock::{ClockPair, clock_pair};
-pub use clock::{clock_id, clock_is_synchronized, monotonic_ns, unix_ns};
+pub use clock::{ClockPair, clock_id, clock_is_synchronized, clock_pair, monotonic_ns, unix_ns};
 pub(crate) use event::Event;
 pub(crate) use files::{
     FileId, FileStat, Opened, create_anchor, effective_user, free_bytes, link, list, open_segment, random_id,
