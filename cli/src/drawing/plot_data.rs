@@ -203,29 +203,20 @@ impl History {
     /// Keeps what is still covered after the window has moved by less than its width. `false`: nothing is.
     fn keep_covered(&mut self, before: &Range<i64>) -> bool {
         let common = before.start.max(self.shown.start)..before.end.min(self.shown.end);
-        if self.covered.is_empty() || common.is_empty() {
+        let there = |column| self.columns.get(column);
+        let (Some(first), Some(last)) = (common.clone().find_map(there), common.rev().find_map(there)) else {
             return false;
-        }
-        if self.shown.end < before.end {
-            let Some(end) = common.clone().rev().find_map(|column| self.columns.get(column)).map(|last| last.end)
-            else {
-                return false;
-            };
+        };
+        // Frames outside the common columns were read, too, but their columns have been given to other windows.
+        let kept = self.covered.start.max(first.first)..self.covered.end.min(last.end);
+        if self.shown.end != before.end {
             // If nothing lay beyond the new edge, the next frames may lie before it.
-            self.newest_reached = end < self.covered.end;
-            self.covered.end = end;
-        } else if self.shown.end > before.end {
-            self.newest_reached = false;
+            self.newest_reached = self.shown.end < before.end && kept.end < self.covered.end;
         }
-        if self.shown.start > before.start {
-            let Some(first) = common.clone().find_map(|column| self.columns.get(column)).map(|first| first.first)
-            else {
-                return false;
-            };
-            self.covered.start = first;
-        } else if self.shown.start < before.start {
+        if self.shown.start < before.start {
             self.oldest_reached = false;
         }
+        self.covered = kept;
         // They may be those of frames that are not covered any more.
         (self.oldest, self.newest) = (f64::NAN, f64::NAN);
         !self.covered.is_empty()

@@ -147,6 +147,23 @@ fn the_newest_frames_are_read_first_and_one_step_is_short() {
 }
 
 #[test]
+fn columns_that_left_the_live_window_are_read_again_when_the_window_goes_back() {
+    let mut fixture = fixture(100.0, 4000);
+    fixture.write(&frames(0, 200));
+    let mut history = fixture.history(live(1.0, 10));
+    fixture.read_all(&mut history);
+    let before = history.shown();
+    // Less than would be read newest first.
+    fixture.write(&frames(200, 60));
+    fixture.read_all(&mut history);
+    assert!(history.shown().start > before.start && history.shown().start < before.end);
+    history.show(&mut fixture.reader, Window { end: End::At(1.95), length: 1.0, columns: 10 }).unwrap();
+    assert_eq!(history.shown(), before);
+    fixture.read_all(&mut history);
+    fixture.check(&history);
+}
+
+#[test]
 fn frames_that_were_overwritten_before_they_were_read_leave_a_gap() {
     let mut fixture = fixture(100.0, 40);
     fixture.write(&frames(0, 40));
