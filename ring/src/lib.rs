@@ -163,4 +163,6 @@ pub mod internal {
     pub use crate::stream::MAX_RANK;
     pub use crate::stream::name::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
     pub use crate::stream::picture;
+    #[cfg(not(loom))]
+    pub use crate::writer::LazyWriter;
 }

@@ -4,6 +4,7 @@ mod acquire;
 mod closing;
 mod following;
 mod kept;
+mod lazy;
 mod now;
 mod publish;
 mod segment;
@@ -23,6 +24,7 @@ use crate::{Description, Error, Format, GenerationClock, Result};
 pub(crate) use acquire::{finish_if_dead, neighbours, remove_unfinished};
 pub use closing::Closing;
 use kept::Young;
+pub use lazy::LazyWriter;
 use now::Timing;
 use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
@@ -178,12 +180,7 @@ impl Writer {
     /// restarted: readers of this library follow and lose nothing. If they map the old ring for longer than half a
     /// second, this is [`Error::NoSpace`], too, and the stream has no ring until a later call succeeds.
     pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<()> {
-        let geometry = Geometry::plan(format, first_chunk_frames)?;
-        if geometry.length > self.options.max_ring_bytes {
-            return Err(Error::TooLarge { needed: geometry.length, limit: self.options.max_ring_bytes });
-        }
-        description.check(format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
-        self.check_process()?;
+        let geometry = self.plan(format, description, first_chunk_frames)?;
         let publisher = self.publisher()?;
         match publisher.switch(format, geometry.clone(), description) {
             Err(Error::NoSpace { needed, free }) if publisher.would_fit_alone(needed, free) => {
@@ -194,6 +191,17 @@ impl Writer {
         }
         self.begun = Some(Begun { format: format.clone(), description: description.clone(), first_chunk_frames });
         Ok(())
+    }
+
+    /// The ring of a generation that may begin.
+    fn plan(&self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<Geometry> {
+        let geometry = Geometry::plan(format, first_chunk_frames)?;
+        if geometry.length > self.options.max_ring_bytes {
+            return Err(Error::TooLarge { needed: geometry.length, limit: self.options.max_ring_bytes });
+        }
+        description.check(format.frame_shape().len()).map_err(|reason| Error::BadArgument { reason })?;
+        self.check_process()?;
+        Ok(geometry)
     }
 
     /// Publishes a new description of the current generation. Does nothing if it equals the current description.
@@ -227,13 +235,8 @@ impl Writer {
     pub fn write(&mut self, chunk: &Chunk<'_>) -> Result<()> {
         let Some(begun) = &self.begun else { return Err(Error::NoGeneration) };
         let frame_bytes = begun.format.frame_bytes();
-        let length = chunk.samples.len() as u64;
-        if !length.is_multiple_of(frame_bytes) {
-            return Err(Error::BadArgument {
-                reason: format!("{length} bytes of samples, expected a multiple of the {frame_bytes} of a frame"),
-            });
-        }
-        self.write_stored(length / frame_bytes, chunk.times, chunk.send_ns, Stores::Ordinary, |frames, memory| {
+        let frames = whole_frames(&begun.format, chunk.samples)?;
+        self.write_stored(frames, chunk.times, chunk.send_ns, Stores::Ordinary, |frames, memory| {
             let start = (frames.start * frame_bytes) as usize;
             let samples = &chunk.samples[start..start + memory.len()];
             // SAFETY: both are slices of the same length; `memory` is the ring's and `samples` the caller's.
@@ -274,13 +277,7 @@ impl Writer {
         mut fill: impl FnMut(Range<u64>, &mut [u8]),
     ) -> Result<()> {
         self.check_process()?;
-        if let Times::Values(values) = times
-            && values.len() as u64 != frames
-        {
-            return Err(Error::BadArgument {
-                reason: format!("{} times for {frames} frames, expected one each", values.len()),
-            });
-        }
+        check_times(times, frames)?;
         if self.publisher.as_ref().is_none_or(|publisher| publisher.has_lost()) {
             self.repair()?;
         }
@@ -483,6 +480,30 @@ impl Writer {
         // The same description again, in a new segment.
         self.publisher()?.describe(&begun.description, &begun.format)
     }
+}
+
+/// How many frames `samples` are.
+#[inline]
+fn whole_frames(format: &Format, samples: &[u8]) -> Result<u64> {
+    let (length, frame_bytes) = (samples.len() as u64, format.frame_bytes());
+    if !length.is_multiple_of(frame_bytes) {
+        return Err(Error::BadArgument {
+            reason: format!("{length} bytes of samples, expected a multiple of the {frame_bytes} of a frame"),
+        });
+    }
+    Ok(length / frame_bytes)
+}
+
+#[inline]
+fn check_times(times: Times<'_>, frames: u64) -> Result<()> {
+    if let Times::Values(values) = times
+        && values.len() as u64 != frames
+    {
+        return Err(Error::BadArgument {
+            reason: format!("{} times for {frames} frames, expected one each", values.len()),
+        });
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Writer {

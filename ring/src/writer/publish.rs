@@ -444,6 +444,11 @@ impl Publisher {
         self.ring.as_ref().and(self.generation)
     }
 
+    /// Number of the generation that begins next.
+    pub fn next_generation(&self) -> u32 {
+        next_generation(self.generation)
+    }
+
     pub fn position(&self) -> u64 {
         self.ring.as_ref().map_or(0, |ring| ring.counters.position)
     }
