@@ -2,6 +2,8 @@
 
 use dora_shm_ring as ring;
 use pyo3::prelude::*;
+use ring::internal::LazyWriter;
+use ring::times::OffRate;
 use ring::{Chunk, Clock, Description, Dtype, Format, Times, WriterOptions};
 
 use crate::buffers::Memory;
@@ -25,7 +27,32 @@ pub struct Progress {
 
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Writer {
-    shared: Shared<ring::Writer>,
+    shared: Shared<Inside>,
+}
+
+struct Inside {
+    writer: LazyWriter,
+    off_rate: Option<OffRate>,
+}
+
+impl Inside {
+    fn progress(&self) -> Progress {
+        let writer = self.writer.writer();
+        Progress {
+            generation: self.writer.generation(),
+            position: self.writer.position(),
+            stream_position: writer.stream_position(),
+            ring_frames: self.writer.ring_frames(),
+            epoch: writer.epoch(),
+        }
+    }
+}
+
+fn off_rate_text(OffRate { stated_hz, measured_hz }: OffRate) -> String {
+    format!(
+        "frames come at {measured_hz:.6} Hz, but the rate is {stated_hz} Hz; their times follow the frames; begin with the \
+         rate at which frames come"
+    )
 }
 
 #[pymethods]
@@ -37,10 +64,12 @@ impl Writer {
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         // It may wait while the previous writer is closing.
         let writer = py.detach(|| ring::Writer::create(name, options)).map_err(|error| raise(py, error))?;
-        Ok(Self { shared: Shared::new("writer", writer, None) })
+        let inside = Inside { writer: LazyWriter::new(writer), off_rate: None };
+        Ok(Self { shared: Shared::new("writer", inside, None) })
     }
 
-    /// Begins a generation with a ring of `frames` frames, whose times are on `clock`.
+    /// Begins a generation with a ring of `frames` frames, whose times are on `clock`. With `None`, checks it, and begins
+    /// it with its first message, which decides the clock.
     #[allow(clippy::too_many_arguments)]
     fn begin(
         &self,
@@ -51,61 +80,66 @@ impl Writer {
         frames: u64,
         chunk_frames: u64,
         description: &[u8],
-        clock: &str,
+        clock: Option<&str>,
     ) -> PyResult<()> {
         let dtype: Dtype = dtype.parse().map_err(|error| raise(py, error))?;
-        let clock: Clock = clock.parse().map_err(|error| raise(py, error))?;
-        let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?.on_clock(clock);
+        let clock: Option<Clock> = clock.map(str::parse).transpose().map_err(|error| raise(py, error))?;
+        let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?;
         let description = parse(py, description)?;
-        self.shared.try_with(py, Takes::Long, move |writer| writer.begin(&format, &description, chunk_frames))
+        self.shared.try_with(py, Takes::Long, move |inside| match clock {
+            Some(clock) => inside.writer.begin(&format.on_clock(clock), &description, chunk_frames, true),
+            None => inside.writer.prepare(&format, &description, chunk_frames),
+        })
     }
 
     fn describe(&self, py: Python<'_>, description: &[u8]) -> PyResult<()> {
         let description = parse(py, description)?;
-        self.shared.try_with(py, Takes::Long, move |writer| writer.describe(&description))
+        self.shared.try_with(py, Takes::Long, move |inside| inside.writer.describe(&description))
     }
 
-    /// Writes one message. The times of its frames are `times`, or `start`, `start + step`, ...
-    #[pyo3(signature = (samples, times, start, step, send_ns))]
+    /// Writes one message, whose frames have the times `times`; with `None`, they get them now.
+    #[pyo3(signature = (samples, times, send_ns))]
     fn write(
         &self,
         py: Python<'_>,
         samples: &Bound<'_, PyAny>,
         times: Option<&Bound<'_, PyAny>>,
-        start: f64,
-        step: f64,
         send_ns: i64,
     ) -> PyResult<()> {
         let samples = Memory::of(samples)?;
         let times = times.map(Memory::of).transpose()?;
         let values = times.as_ref().map(Memory::floats).transpose()?;
-        let times = values.map_or(Times::Linear { start, step }, Times::Values);
-        let chunk = Chunk { samples: samples.bytes(), times, send_ns };
-        self.shared.try_with(py, Takes::to_copy(samples.length()), |writer| writer.write(&chunk))
+        let samples = samples.bytes();
+        self.shared.try_with(py, Takes::to_copy(samples.len()), |inside| match values {
+            Some(values) => inside.writer.write(&Chunk { samples, times: Times::Values(values), send_ns }),
+            None => {
+                let off_rate = inside.writer.write_now(samples, send_ns)?;
+                inside.off_rate = off_rate.or(inside.off_rate);
+                Ok(())
+            }
+        })
     }
 
     fn maintain(&self, py: Python<'_>) -> PyResult<()> {
-        self.shared.try_with(py, Takes::Long, ring::Writer::maintain)
+        self.shared.try_with(py, Takes::Long, |inside| inside.writer.writer_mut().maintain())
     }
 
     fn warnings(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let warnings = self.shared.with(py, Takes::Moments, ring::Writer::warnings)?;
-        Ok(warnings.iter().map(ToString::to_string).collect())
-    }
-
-    /// The time that a moment of CLOCK_MONOTONIC, in nanoseconds, has on the current generation's clock. `None` on the
-    /// source's own clock, and before the first generation.
-    fn time_at(&self, py: Python<'_>, mono_ns: u64) -> PyResult<Option<f64>> {
-        self.shared.with(py, Takes::Moments, |writer| writer.clock().and_then(|clock| clock.time_at(mono_ns)))
+        self.shared.with(py, Takes::Moments, |inside| {
+            let warnings = inside.writer.writer_mut().warnings();
+            warnings.iter().map(ToString::to_string).chain(inside.off_rate.take().map(off_rate_text)).collect()
+        })
     }
 
     fn progress(&self, py: Python<'_>) -> PyResult<Progress> {
-        self.shared.with(py, Takes::Moments, |writer| Progress {
-            generation: writer.generation(),
-            position: writer.position(),
-            stream_position: writer.stream_position(),
-            ring_frames: writer.ring_frames(),
-            epoch: writer.epoch(),
+        self.shared.with(py, Takes::Moments, |inside| inside.progress())
+    }
+
+    /// The progress of a writer that is about to be closed.
+    fn last_progress(&self, py: Python<'_>) -> PyResult<Progress> {
+        self.shared.with(py, Takes::Moments, |inside| {
+            inside.writer.forget_prepared();
+            inside.progress()
         })
     }
 

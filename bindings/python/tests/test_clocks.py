@@ -27,7 +27,7 @@ def test_times_that_the_writer_makes_are_unix_time_by_the_generations_pair(name:
         assert (info.clock, chunk.clock, writer.generation) == ("unix", "unix", 0)
         assert info.clock_id is not None and len(info.clock_id) == 36 and info.clock_pair is not None
         unix_ns, mono_ns = info.clock_pair
-        assert abs(time.time_ns() - unix_ns) < 3600 * 10**9 and mono_ns <= before * 1e9 + 1
+        assert abs(time.time_ns() - unix_ns) < 3600 * 10**9 and mono_ns <= after * 1e9
         (monotonic,) = chunk.times_on("monotonic")
         assert before - 1e-6 <= monotonic <= after + 1e-6
         np.testing.assert_array_equal(chunk.times_on("unix"), chunk.times)
@@ -36,7 +36,6 @@ def test_times_that_the_writer_makes_are_unix_time_by_the_generations_pair(name:
 
 def test_times_that_the_caller_gives_are_the_sources_own_unless_it_names_their_clock(name: str) -> None:
     with Writer(name, "int32", (), rate=100.0) as writer:
-        assert clock_of(name) == "unix"
         writer.write([1, 2], times=[5.0, 5.01])
         assert clock_of(name) == "source"
         with Reader(name, "oldest") as reader:
@@ -45,15 +44,12 @@ def test_times_that_the_caller_gives_are_the_sources_own_unless_it_names_their_c
             for clock in ("unix", "monotonic"):
                 with pytest.raises(BadArgumentError, match="source's own clock"):
                     chunk.times_on(clock)
-        generation = writer.generation
-        writer.write([3])
-        assert writer.generation == generation, "the first frames have settled it"
         writer.begin()
         writer.write([4], times=[9.0])
-        assert (clock_of(name), writer.generation) == ("source", generation + 1)
+        assert (clock_of(name), writer.generation) == ("source", 1)
         writer.begin(clock="monotonic")
         writer.write([4], times=[9.0])
-        assert (clock_of(name), writer.generation) == ("monotonic", generation + 2)
+        assert (clock_of(name), writer.generation) == ("monotonic", 2)
 
 
 def test_a_writer_on_the_monotonic_clock_makes_monotonic_times(name: str) -> None:

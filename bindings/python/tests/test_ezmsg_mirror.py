@@ -174,7 +174,7 @@ def test_metadata_comes_as_ezmsg_has_it(name: str, mirror: EZShmMirror) -> None:
         "freq": dora_shm.LinearAxis("Hz", 0.5),
         "time": dora_shm.LinearAxis("s", 0.01),
     }
-    with Writer(name, "float32", (2, 3), 100.0, ("time", "ch", "freq"), axes, {"unit": "uV"}, "k") as writer:
+    with Writer(name, "float32", (2, 3), 100.0, ("time", "ch", "freq"), axes, {"unit": "uV"}, "k", clock="unix") as writer:
         assert mirror.metadata_available, "before the first frame"
         assert mirror.dims == ["time", "ch", "freq"] and mirror.attrs == {"unit": "uV"}
         assert (mirror.buffered_axis, mirror.stream_dim) == ("time", None)
@@ -197,23 +197,23 @@ def test_metadata_comes_as_ezmsg_has_it(name: str, mirror: EZShmMirror) -> None:
 def test_labels_are_an_array_of_one_type_if_it_represents_all(
     name: str, mirror: EZShmMirror, labels: list[Any], dtype: str
 ) -> None:
-    with Writer(name, "uint8", (2,), 1.0, ("time", "ch"), {"ch": labels}):
+    with Writer(name, "uint8", (2,), 1.0, ("time", "ch"), {"ch": labels}, clock="unix"):
         data = mirror.axes["ch"]["data"]
         assert data.dtype == np.dtype(dtype) and data.tolist() == labels
 
 
 def test_labels_that_are_a_structured_array_come_back_as_one(name: str, mirror: EZShmMirror) -> None:
     labels = np.array([("A", 1), ("B", 2)], [("bank", "U2"), ("elec", "<i4")])
-    with Writer(name, "uint8", (2,), 1.0, ("time", "ch"), {"ch": labels}):
+    with Writer(name, "uint8", (2,), 1.0, ("time", "ch"), {"ch": labels}, clock="unix"):
         data = mirror.axes["ch"]["data"]
         assert data.dtype.names == ("bank", "elec") and data.tolist() == labels.tolist()
 
 
 def test_a_buffered_axis_without_a_description_is_made_from_the_rate(name: str, mirror: EZShmMirror) -> None:
-    with Writer(name, "uint8", (2,), 4.0):
+    with Writer(name, "uint8", (2,), 4.0, clock="unix"):
         assert mirror.axes == {"time": {"kind": "linear", "unit": "s", "gain": 0.25}}
     mirror.auto_view()
-    with Writer(name, "uint8", (2,), buf_frames=4, dims=("n", "ch")) as writer:
+    with Writer(name, "uint8", (2,), buf_frames=4, dims=("n", "ch"), clock="unix") as writer:
         writer.write(np.zeros((1, 2), "uint8"))
         mirror.auto_view()
         assert mirror.axes == {"n": {"kind": "coord", "unit": "", "dims": ["n"]}} and mirror.meta.srate == 0.0

@@ -14,7 +14,7 @@ from .test_reading import counting, stream
 
 WRITER = """
     import time
-    with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=10_000) as writer:
+    with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=10_000, clock="unix") as writer:
         report("begun")
         read_line()
         for i in range(300):

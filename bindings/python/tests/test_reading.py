@@ -24,7 +24,8 @@ def counting(first: int, frames: int, channels: int = 4) -> np.ndarray:
 
 
 def stream(name: str, frames: int = 100, **arguments: object) -> Writer:
-    return Writer(name, "int64", (4,), 1000.0, buf_frames=frames, **arguments)
+    """A stream whose first generation has begun, since its clock is named."""
+    return Writer(name, "int64", (4,), 1000.0, **dict(buf_frames=frames, clock="unix") | arguments)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -463,7 +464,7 @@ def test_info_describes_the_whole_stream(name: str) -> None:
         "count": np.int16(7),
     }
     with Writer(
-        name, "float32", (4, 2), 1000.0, ("time", "ch", "freq"), axes, attrs, "eeg/1", buf_dur=0.5, mode=0o640
+        name, "float32", (4, 2), 1000.0, ("time", "ch", "freq"), axes, attrs, "eeg/1", buf_dur=0.5, mode=0o640, clock="unix"
     ):
         info = Reader(name).info
     assert (info.name, info.kind, info.state) == (name, "stream", "live")
@@ -492,7 +493,7 @@ def test_wait_returns_whether_there_is_something(name: str, actor) -> None:
     with Reader(name) as reader:
         assert reader.wait(0.01) == "timed_out" and not reader.wait(0.01)
         writer = actor("""
-            with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
+            with dora_shm.Writer(name, "int64", (4,), 1000.0, clock="unix") as writer:
                 report("begun")
                 read_line()
                 writer.write(np.zeros(4, "int64"))
@@ -510,7 +511,7 @@ def test_wait_returns_whether_there_is_something(name: str, actor) -> None:
 def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
     code = """
         import time
-        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=1000) as writer:
+        with dora_shm.Writer(name, "int64", (4,), 1000.0, buf_frames=1000, clock="unix") as writer:
             report("begun")
             read_line()
             for i in range(50):
@@ -534,7 +535,7 @@ def test_a_for_loop_ends_with_the_stream(name: str, actor) -> None:
 def test_a_for_loop_that_follows_continues_with_the_next_writer(name: str, actor) -> None:
     # It closes on command, because a reader can miss a stream that ends at once.
     code = """
-        with dora_shm.Writer(name, "int64", (4,), 1000.0) as writer:
+        with dora_shm.Writer(name, "int64", (4,), 1000.0, clock="unix") as writer:
             report("begun")
             read_line()
             writer.write(np.full(4, int(sys.argv[2])))

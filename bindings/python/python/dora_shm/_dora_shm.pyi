@@ -198,24 +198,24 @@ class View:
 class Writer:
     def __new__(cls, /, name: str, mode: SupportsIndex, max_bytes: SupportsIndex | None = None) -> Writer: ...
     def after_fork(self, /) -> None: ...
-    def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: bytes, clock: str) -> None:
+    def begin(self, /, dtype: str, shape: SupportsGetItem[int, SupportsIndex], rate: SupportsFloat | SupportsIndex, frames: SupportsIndex, chunk_frames: SupportsIndex, description: bytes, clock: str | None) -> None:
         """
-        Begins a generation with a ring of `frames` frames, whose times are on `clock`.
+        Begins a generation with a ring of `frames` frames, whose times are on `clock`. With `None`, checks it, and begins
+        it with its first message, which decides the clock.
         """
     def close(self, /) -> None: ...
     def describe(self, /, description: bytes) -> None: ...
     def is_closed(self, /) -> bool: ...
+    def last_progress(self, /) -> Progress:
+        """
+        The progress of a writer that is about to be closed.
+        """
     def maintain(self, /) -> None: ...
     def progress(self, /) -> Progress: ...
-    def time_at(self, /, mono_ns: SupportsIndex) -> float | None:
-        """
-        The time that a moment of CLOCK_MONOTONIC, in nanoseconds, has on the current generation's clock. `None` on the
-        source's own clock, and before the first generation.
-        """
     def warnings(self, /) -> list[str]: ...
-    def write(self, /, samples: Any, times: Any | None, start: SupportsFloat | SupportsIndex, step: SupportsFloat | SupportsIndex, send_ns: SupportsIndex) -> None:
+    def write(self, /, samples: Any, times: Any | None, send_ns: SupportsIndex) -> None:
         """
-        Writes one message. The times of its frames are `times`, or `start`, `start + step`, ...
+        Writes one message, whose frames have the times `times`; with `None`, they get them now.
         """
 
 def shorten(long_name: str) -> str:

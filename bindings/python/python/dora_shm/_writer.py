@@ -25,8 +25,6 @@ from ._errors import BadArgumentError, BadFormatError, ClosedError, Error, Forke
 AxisLike = Axis | Mapping[str, Any] | Sequence[Any] | npt.NDArray[Any]
 
 DEFAULT_SECONDS = 2.0
-CLOCK_TOLERANCE_S = 0.25
-"""How far evenly spaced times may fall behind the clock before they restart from it."""
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
@@ -54,7 +52,11 @@ class Writer:
     Closing the writer (by `close`, a ``with`` block, or the program's end) closes the stream: readers read what is left, and
     nothing is left in shared memory. A killed program leaves a stream that readers see as dead and the next writer takes over.
 
-    A writer never waits for readers. The constructor waits up to 2 s while the previous writer is closing. Several threads
+    A generation begins with the first frames that are written, since they decide the clock of its times, or at once if `clock`
+    is given. Until its first generation, a stream has a live writer and no ring. A format that cannot be used is refused by the
+    constructor and by `begin` in both cases.
+
+    A writer never waits for readers. To begin a generation takes about 60 ms per GiB. The constructor waits up to 2 s while the previous writer is closing. Several threads
     can share a writer; they take turns.
 
     Parameters
@@ -89,8 +91,9 @@ class Writer:
         Largest ring, in bytes of shared memory. Default: 1 GiB.
     clock : str, optional
         What the times are of: ``"unix"`` (seconds since 1970, UTC), ``"monotonic"`` (`time.monotonic` of this machine) or
-        ``"source"`` (anything else). Default: ``"unix"``, or ``"source"`` for a generation whose first frames are written
-        with `times` (which begins it anew). With ``"source"``, times that `write` makes itself are Unix time.
+        ``"source"`` (anything else, which only the caller can read). Default: ``"source"`` if the first frames of a
+        generation are written with `times`, else ``"unix"``. If frames with `times` come later, they begin a generation on
+        ``"source"``.
 
     Raises
     ------
@@ -129,7 +132,6 @@ class Writer:
     ) -> None:
         self._name = name_of_stream(name)
         self._process = os.getpid()
-        self._next_time: float | None = None
         self._dtype: np.dtype[Any] | None = None if dtype is None else as_dtype(dtype)
         self._shape: tuple[int, ...] | None = None if shape is None else as_shape(shape)
         self._rate = as_rate(rate)
@@ -138,8 +140,6 @@ class Writer:
         self._attrs = {} if attrs is None else as_attrs(attrs)
         self._key = key
         self._clock = None if clock is None else as_clock(clock)
-        self._times_given = False
-        self._has_frames = False
         self._buf_dur, self._buf_frames = buf_dur, buf_frames
         self._chunk_frames = count("chunk_frames", chunk_frames, least=1)
         mode = count("mode", mode, "permission bits")
@@ -192,10 +192,7 @@ class Writer:
             return
         description = self._description()._to_json()
         frames = self._ring_frames()
-        clock = self._clock or ("source" if self._times_given else "unix")
-        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description, clock)
-        self._next_time = None
-        self._has_frames = False
+        self._raw.begin(self._dtype.name, list(self._shape), self._rate, frames, self._chunk_frames, description, self._clock)
 
     def begin(
         self,
@@ -212,6 +209,8 @@ class Writer:
         clock: str | None = None,
     ) -> None:
         """Begins a new generation, with a different dtype, frame shape, rate, length, clock or key. Readers finish the old one first.
+
+        It begins with the next message, or at once if a clock was named, here or before.
 
         Only this changes the format: `write` refuses frames of a different format, so that a mistake does not begin a new
         generation. Arguments that are left out keep their values. But `dims` and `axes` are reset if `shape` has another
@@ -271,7 +270,7 @@ class Writer:
         BadArgumentError
             They do not fit the frames' shape.
         NoGenerationError
-            Nothing has begun yet.
+            The format of the frames is not known yet.
         """
         before = self._axes, self._attrs, self._dims
         try:
@@ -299,9 +298,12 @@ class Writer:
             message. Any strides and byte order. Numbers of another type are converted if the dtype can hold them: integers
             in its range, and floats rounded to shorter floats. Floats never become integers, and only bools become bools.
         times : array_like, optional
-            One number per frame (or a single number for a single frame): seconds for a time axis. Default with a rate:
-            evenly spaced from the first frame on; if they fall behind the clock by more than a quarter of a second, they
-            restart from the clock. Default without a rate: the current time for all. See `clock` of `Writer`.
+            One number per frame (or a single number for a single frame): seconds for a time axis. Default on the clocks
+            ``"unix"`` and ``"monotonic"`` with a rate: the last frame was taken now, and the others follow by the rate:
+            even, strictly rising. Their rate and their phase are learned from when messages are written: a late burst
+            moves nothing, and a pause makes one jump, about half a second after it. Default without a rate: the
+            last frame was taken now; the frames before it are spread over the time since the last message. In both cases,
+            no frame is before the frame before it. Default on ``"source"``: they follow the newest frame by the rate.
         send_ns : int, optional
             When the message was sent, nanoseconds since 1970 (UTC). Default: now.
 
@@ -310,49 +312,21 @@ class Writer:
         BadFormatError
             The frames have a different shape, or numbers that the dtype cannot hold; see `begin`.
         BadArgumentError
-            There is not one time for each frame.
+            There is not one time for each frame. Or frames on the clock ``"source"`` have no `times`, and there is no rate,
+            or no frame before them.
+        NoSpaceError
+            The first message of a generation finds no room for its ring. The next call tries again.
         ForkedError
             The writer belongs to the parent process.
         """
         array = as_array(frames)
         if self._dtype is None or self._shape is None:
-            self._times_given = times is not None
             array = self._begin_with(array)
             assert self._dtype is not None and self._shape is not None
         array = as_frames(array, self._dtype, self._shape)
-        number = len(array)
+        values = None if times is None else as_times(times, len(array))
         send_ns = time.time_ns() if send_ns is None else whole("send_ns", send_ns, "a whole number of nanoseconds")
-        step = 1 / self._rate if self._rate else 0.0
-        if times is not None:
-            values = as_times(times, number)
-            self._settle_clock(number, given=True)
-            self._raw.write(array, values, 0.0, 0.0, send_ns)
-            if number:
-                last = float(values[-1])
-                self._next_time = last + step if math.isfinite(last) else None
-            return
-        self._settle_clock(number, given=False)
-        now = self._raw.time_at(time.monotonic_ns())
-        start = self._start_of(number, step, time.time() if now is None else now)
-        self._raw.write(array, None, start, step, send_ns)
-        if number:
-            self._next_time = start + number * step
-
-    def _settle_clock(self, count: int, given: bool) -> None:
-        """The first frames of a generation settle its clock, unless the caller named one."""
-        if count == 0 or self._has_frames:
-            return
-        if self._clock is None and given != self._times_given:
-            self._times_given = given
-            self._begin()
-        self._has_frames = True
-
-    def _start_of(self, count: int, step: float, now: float) -> float:
-        """Time of the first of `count` frames, the last of which was taken just now."""
-        begun = now - max(count - 1, 0) * step
-        if step == 0.0 or self._next_time is None or begun - self._next_time > CLOCK_TOLERANCE_S:
-            return begun
-        return self._next_time
+        self._raw.write(array, values, send_ns)
 
     def _begin_with(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Begins with the format of the first array, where the caller did not give it."""
@@ -376,7 +350,11 @@ class Writer:
         self._raw.maintain()
 
     def warnings(self) -> list[str]:
-        """Warnings that no call could report, such as a name that something else has. Each warning is returned once."""
+        """Warnings that no call could report. Each warning is returned once.
+
+        They are about a name that something else has, and about frames without `times` that come at another rate than the
+        stream states, by more than 3 % for ten seconds.
+        """
         return self._raw.warnings()
 
     @property
@@ -386,7 +364,7 @@ class Writer:
 
     @property
     def description(self) -> Description:
-        """Description of the frames that are written now."""
+        """Description of the frames that are written next."""
         return self._description()
 
     @property
@@ -409,7 +387,7 @@ class Writer:
 
     @property
     def generation(self) -> int | None:
-        """Number of the current generation; None before the first."""
+        """Number of the generation of the frames that are written next; None while their format is unknown."""
         return self._progress().generation
 
     @property
@@ -424,7 +402,7 @@ class Writer:
 
     @property
     def ring_frames(self) -> int:
-        """Frames that the ring holds; 0 before the first generation."""
+        """Frames that the ring of this generation holds; 0 while their format is unknown."""
         return self._progress().ring_frames
 
     @property
@@ -441,7 +419,7 @@ class Writer:
         """Closes the stream: readers read what is left, and nothing is left in shared memory. Calling it again does nothing."""
         if self._final_progress is None:
             with contextlib.suppress(ForkedError):
-                self._final_progress = self._raw.progress()
+                self._final_progress = self._raw.last_progress()
         self._raw.close()
 
     def __reduce__(self) -> NoReturn:
