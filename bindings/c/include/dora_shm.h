@@ -268,34 +268,6 @@ typedef struct dora_shm_view dora_shm_view;
 /// The one writer of a stream.
 typedef struct dora_shm_writer dora_shm_writer;
 
-/// How a stream is read. Initialise it with DORA_SHM_READER_OPTIONS_INIT, then set members.
-typedef struct {
-    /// Bytes of this struct, as the initialiser sets it.
-    size_t size;
-    /// One of dora_shm_start.
-    uint32_t start;
-    /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
-    uint32_t owner;
-    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise
-    /// ignored.
-    uint64_t last_frames;
-    /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
-    double last_seconds;
-    /// Largest ring to map, in bytes. 0: no limit.
-    uint64_t max_ring_bytes;
-    /// A live stream without a new message for this many seconds is idle. 0: one second.
-    double idle_after_seconds;
-    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as
-    /// many seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system
-    /// takes to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise
-    /// idle. Useful values are 100e-6 to 300e-6. 0: always sleep.
-    double spin_seconds;
-    /// Whether frames that are returned together always share one description, which is then the one that is held. If
-    /// false, the description that is held is that of the ring's newest frame. A message has one description in any
-    /// case.
-    bool each_description;
-} dora_shm_reader_options;
-
 /// Format of the frames of a generation. Zero it, then set members.
 typedef struct {
     /// Type of a sample: one of dora_shm_dtype.
@@ -310,32 +282,9 @@ typedef struct {
     uint64_t ring_frames;
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     uint64_t frame_bytes;
-    /// What the times are of: one of dora_shm_clock. 0: the source's own.
+    /// What the times are of: one of dora_shm_clock. 0: the source's own; see also dora_shm_writer_begin().
     uint32_t clock;
 } dora_shm_format;
-
-/// Where a reader is.
-typedef struct {
-    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
-    uint32_t generation;
-    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead
-    /// one; 0 before the first ring.
-    uint32_t epoch;
-    /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
-    /// first ring.
-    uint64_t stream_id;
-    /// Position of the next frame that will be read.
-    uint64_t position;
-    /// All frames lost since the reader was opened: exact.
-    uint64_t lost;
-    /// Frames that are committed and not read.
-    uint64_t lag_frames;
-    /// Time since the oldest of them was committed, in nanoseconds.
-    uint64_t lag_ns;
-    /// Whether the description in force was gone before it could be read. If so, the description that is held is a
-    /// different one of the same generation, or there is none.
-    bool description_missed;
-} dora_shm_cursor;
 
 /// What is known of a stream.
 typedef struct {
@@ -385,6 +334,57 @@ typedef struct {
     /// Whether the writer counts what it does not write.
     bool has_counts;
 } dora_shm_info;
+
+/// How a stream is read. Initialise it with DORA_SHM_READER_OPTIONS_INIT, then set members.
+typedef struct {
+    /// Bytes of this struct, as the initialiser sets it.
+    size_t size;
+    /// One of dora_shm_start.
+    uint32_t start;
+    /// Read the stream of this user id. DORA_SHM_NONE: only streams of this process's user or of root.
+    uint32_t owner;
+    /// With DORA_SHM_START_LAST: how many frames (how many messages, if the reader is opened for messages). Otherwise
+    /// ignored.
+    uint64_t last_frames;
+    /// With DORA_SHM_START_LAST_SECONDS: how many seconds. Otherwise ignored.
+    double last_seconds;
+    /// Largest ring to map, in bytes. 0: no limit.
+    uint64_t max_ring_bytes;
+    /// A live stream without a new message for this many seconds is idle. 0: one second.
+    double idle_after_seconds;
+    /// For steady streams: instead of sleeping, poll from this many seconds before the next message is due until as
+    /// many seconds after. The message is seen within a microsecond instead of after the 10 to 50 us that the system
+    /// takes to wake a thread. It costs that much of a core's time for each message, and needs a core that is otherwise
+    /// idle. Useful values are 100e-6 to 300e-6. 0: always sleep.
+    double spin_seconds;
+    /// Whether frames that are returned together always share one description, which is then the one that is held. If
+    /// false, the description that is held is that of the ring's newest frame. A message has one description in any
+    /// case.
+    bool each_description;
+} dora_shm_reader_options;
+
+/// Where a reader is.
+typedef struct {
+    /// The generation that is read. DORA_SHM_NONE: there has been none yet.
+    uint32_t generation;
+    /// Which of the stream's writers created the ring: 1 for the first, one more for each that took over from a dead
+    /// one; 0 before the first ring.
+    uint32_t epoch;
+    /// Identity of the stream that the ring belongs to. It differs each time the stream is created again. 0 before the
+    /// first ring.
+    uint64_t stream_id;
+    /// Position of the next frame that will be read.
+    uint64_t position;
+    /// All frames lost since the reader was opened: exact.
+    uint64_t lost;
+    /// Frames that are committed and not read.
+    uint64_t lag_frames;
+    /// Time since the oldest of them was committed, in nanoseconds.
+    uint64_t lag_ns;
+    /// Whether the description in force was gone before it could be read. If so, the description that is held is a
+    /// different one of the same generation, or there is none.
+    bool description_missed;
+} dora_shm_cursor;
 
 /// Something that happened to a stream, in order with its frames.
 typedef struct {
@@ -604,6 +604,18 @@ dora_shm_result dora_shm_dtype_from_name(const char *name, uint32_t *dtype);
 /// Name of a state, such as "live"; "unknown" for any other number. Never NULL.
 /// @note Owner: the library. Always valid. Any thread.
 const char *dora_shm_state_name(int32_t state);
+
+/// Converts times of a generation to another clock, in place, by the moment at which the generation was created. A double
+/// holds Unix seconds in steps of 238 ns, which is also how exact the result is at best.
+///
+/// @param info of the generation, as dora_shm_reader_info() returns it while the frames of that generation are read
+/// @param clock DORA_SHM_CLOCK_UNIX or DORA_SHM_CLOCK_MONOTONIC
+/// @param times in: seconds on `info->format.clock`. out: seconds on `clock`. NULL is allowed if `times_count` is 0
+/// @param times_count how many
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT, with the times unchanged: either clock is DORA_SHM_CLOCK_SOURCE, or
+///         one is DORA_SHM_CLOCK_MONOTONIC and `info->clock_id` is zero, so that nobody knows which one
+/// @note Any thread.
+dora_shm_result dora_shm_times_on(const dora_shm_info *info, uint32_t clock, double *times, size_t times_count);
 
 /// Name of the segment that holds a stream's header: "sm_" and 20 characters, as ezmsg's shorten_shmem_name() returns.
 /// Rings and descriptions are the segments of "NAME/buffer0", "NAME/meta1" and so on.
@@ -1131,6 +1143,10 @@ dora_shm_result dora_shm_writer_close(dora_shm_writer **writer);
 
 /// Begins the next generation in a new ring. Readers finish the previous one first.
 ///
+/// A generation never mixes clocks. If `format->clock` is DORA_SHM_CLOCK_UNIX or _MONOTONIC, all its times are on that
+/// clock. If it is 0, another generation begins with the first frames that do not fit it: on DORA_SHM_CLOCK_UNIX if the
+/// first frames of all come by dora_shm_writer_write_now(), on DORA_SHM_CLOCK_SOURCE if times are given later.
+///
 /// @param format format of its frames, and how many the ring holds
 /// @param description what the frames mean; NULL: an empty one. It is copied
 /// @param chunk_frames frames that one message usually has, which decides how many messages the ring remembers; 0: 1
@@ -1179,6 +1195,27 @@ dora_shm_result dora_shm_writer_write_times(dora_shm_writer *writer,
                                             size_t times_count,
                                             int64_t send_ns);
 
+/// As dora_shm_writer_write(), for frames that nobody gives times: they get them now, on the clock of the generation. To
+/// begin, set `clock` of the format to DORA_SHM_CLOCK_UNIX.
+///
+/// On DORA_SHM_CLOCK_UNIX and _MONOTONIC with a rate, the last frame was taken now, and the others follow by the rate:
+/// even, strictly rising. Their rate and their phase are learned from when messages are written: a late burst moves
+/// nothing, and a pause makes one jump, about half a second after it. Without a rate, the last frame was taken now, and
+/// the frames before it are spread over the time since the last message. In both cases, no frame is before the frame
+/// before it. On DORA_SHM_CLOCK_SOURCE, frames follow the newest frame by the rate.
+///
+/// If the system's clock was set, a generation on DORA_SHM_CLOCK_UNIX ends, at most once a minute, and the message begins
+/// the next one. If frames come at another rate than the format says, by more than 3 % for ten seconds, this is a
+/// warning: see dora_shm_writer_next_warning().
+///
+/// @param samples whole frames in C order; NULL with 0 bytes: an empty message
+/// @param samples_size their bytes, a multiple of a frame's
+/// @param send_ns when the message was sent, Unix nanoseconds; 0: now
+/// @return as dora_shm_writer_write(). DORA_SHM_ERROR_BAD_ARGUMENT also for frames on DORA_SHM_CLOCK_SOURCE without a
+///         rate. The errors of dora_shm_writer_begin(), if a generation has to begin
+/// @note Never waits for readers. Blocks as dora_shm_writer_begin() does, if a generation has to begin.
+dora_shm_result dora_shm_writer_write_now(dora_shm_writer *writer, const void *samples, size_t samples_size, int64_t send_ns);
+
 /// Recreates segments that were removed from shared memory. Writing does the same: call this about once a second while
 /// there is nothing to write.
 ///
@@ -1194,7 +1231,7 @@ dora_shm_result dora_shm_writer_maintain(dora_shm_writer *writer);
 dora_shm_result dora_shm_writer_progress(const dora_shm_writer *writer, dora_shm_progress *progress);
 
 /// The next warning: something that a user should know and that no call could report, such as a name that something
-/// else has taken. Each warning is returned once.
+/// else has taken, or frames that do not come at the rate of the format. Each warning is returned once.
 ///
 /// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
 ///        same writer, or until the writer is closed

@@ -640,6 +640,13 @@ public:
     void write(const std::vector<T> &samples, const std::vector<double> &times, std::int64_t send_ns = 0) {
         write(Span<const T>(samples), Span<const double>(times), send_ns);
     }
+    /// Writes one message of frames that get their times now; see dora_shm_writer_write_now(). `send_ns` 0 is now.
+    template <class T> void write_now(Span<const T> samples, std::int64_t send_ns = 0) {
+        check(dora_shm_writer_write_now(get(), samples.data(), samples.size() * sizeof(T), send_ns));
+    }
+    template <class T> void write_now(const std::vector<T> &samples, std::int64_t send_ns = 0) {
+        write_now(Span<const T>(samples), send_ns);
+    }
     void maintain() { check(dora_shm_writer_maintain(get())); }
     /// Progress of the writer.
     dora_shm_progress progress() const {
@@ -663,6 +670,13 @@ public:
 private:
     detail::Handle<dora_shm_writer, dora_shm_writer_close> handle_;
 };
+
+/// Times of the generation that `info` is about, on another clock: DORA_SHM_CLOCK_UNIX or DORA_SHM_CLOCK_MONOTONIC. See
+/// dora_shm_times_on().
+inline std::vector<double> times_on(const dora_shm_info &info, dora_shm_clock clock, std::vector<double> times) {
+    check(dora_shm_times_on(&info, clock, times.data(), times.size()));
+    return times;
+}
 
 /// A stream that was found on the machine; see dora_shm_stream.
 struct Stream {

@@ -97,7 +97,7 @@ fn clock_of_library(clock: Clock) -> dora_shm_clock {
     }
 }
 
-fn clock(number: u32) -> Result<Clock, Failure> {
+pub(crate) fn clock(number: u32) -> Result<Clock, Failure> {
     Clock::ALL.into_iter().find(|&clock| clock_of_library(clock) as u32 == number).ok_or_else(|| {
         let message = format!("no clock has the number {number}, expected one of dora_shm_clock");
         Failure::new(DORA_SHM_ERROR_BAD_FORMAT, message)
@@ -120,7 +120,7 @@ pub struct dora_shm_format {
     pub ring_frames: u64,
     /// Bytes of one frame. Set by the library and ignored when the caller passes a format.
     pub frame_bytes: u64,
-    /// What the times are of: one of dora_shm_clock. 0: the source's own.
+    /// What the times are of: one of dora_shm_clock. 0: the source's own; see also dora_shm_writer_begin().
     pub clock: u32,
 }
 

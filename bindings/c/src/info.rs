@@ -3,12 +3,12 @@
 use std::ffi::c_char;
 
 use dora_shm_ring::internal::{MAX_NAME_BYTES, SEGMENT_NAME_BYTES};
-use dora_shm_ring::{Info, Liveness, shorten};
+use dora_shm_ring::{ClockId, GenerationClock, Info, Liveness, shorten};
 
-use crate::call::{call, flag};
-use crate::format::dora_shm_format;
-use crate::result::dora_shm_result;
-use crate::text::{array, copy, string};
+use crate::call::{call, check, flag};
+use crate::format::{clock, dora_shm_format};
+use crate::result::{Failure, dora_shm_result};
+use crate::text::{array, copy, list_mut, string};
 use dora_shm_result::*;
 
 /// Longest stream name with its NUL. `header/src/main.rs` writes its value into the header.
@@ -141,6 +141,43 @@ impl dora_shm_info {
 pub extern "C" fn dora_shm_state_name(state: i32) -> *const c_char {
     let names = [c"absent", c"ezmsg", c"waiting", c"live", c"idle", c"dead", c"closed"];
     usize::try_from(state).ok().and_then(|state| names.get(state)).unwrap_or(&c"unknown").as_ptr()
+}
+
+/// Converts times of a generation to another clock, in place, by the moment at which the generation was created. A double
+/// holds Unix seconds in steps of 238 ns, which is also how exact the result is at best.
+///
+/// @param info of the generation, as dora_shm_reader_info() returns it while the frames of that generation are read
+/// @param clock DORA_SHM_CLOCK_UNIX or DORA_SHM_CLOCK_MONOTONIC
+/// @param times in: seconds on `info->format.clock`. out: seconds on `clock`. NULL is allowed if `times_count` is 0
+/// @param times_count how many
+/// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT, with the times unchanged: either clock is DORA_SHM_CLOCK_SOURCE, or
+///         one is DORA_SHM_CLOCK_MONOTONIC and `info->clock_id` is zero, so that nobody knows which one
+/// @note Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_times_on(
+    info: *const dora_shm_info,
+    clock: u32,
+    times: *mut f64,
+    times_count: usize,
+) -> dora_shm_result {
+    call(|| {
+        check(info, "info")?;
+        let mut generation = GenerationClock::default();
+        // SAFETY: the convention for arguments. Only these members are read: others may have values that their types do
+        // not allow.
+        let (from, id) = unsafe {
+            generation.created_ns = (*info).clock_created_ns;
+            generation.created_mono_ns = (*info).clock_created_mono_ns;
+            ((*info).format.clock, (*info).clock_id)
+        };
+        let named = |number| self::clock(number).map_err(|failure| Failure::bad_argument(failure.message));
+        (generation.clock, generation.id) = (named(from)?, ClockId(id));
+        let clock = named(clock)?;
+        // SAFETY: the convention for arguments.
+        let times = unsafe { list_mut(times, times_count, "times") }?;
+        times.copy_from_slice(&generation.times_on(clock, times)?);
+        Ok(DORA_SHM_OK)
+    })
 }
 
 /// Name of the segment that holds a stream's header: "sm_" and 20 characters, as ezmsg's shorten_shmem_name() returns.

@@ -52,6 +52,19 @@ pub(crate) unsafe fn list<'a, T>(values: *const T, count: usize, name: &str) -> 
     Ok(unsafe { std::slice::from_raw_parts(values, count) })
 }
 
+/// As [`list`], for values that the caller lets change.
+///
+/// # Safety
+/// As there, also for writes, and nothing else uses them meanwhile.
+pub(crate) unsafe fn list_mut<'a, T>(values: *mut T, count: usize, name: &str) -> Result<&'a mut [T], Failure> {
+    // SAFETY: the caller's promise. The shared slice is not used.
+    match unsafe { list(values.cast_const(), count, name) }?.len() {
+        0 => Ok(&mut []),
+        // SAFETY: checked there, and the caller's promise.
+        count => Ok(unsafe { std::slice::from_raw_parts_mut(values, count) }),
+    }
+}
+
 /// As [`list`], for strings.
 ///
 /// # Safety

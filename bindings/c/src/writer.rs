@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::sync::{Mutex, MutexGuard};
 
-use dora_shm_ring::internal::unix_ns;
-use dora_shm_ring::{Chunk, Description, Times, Warning, Writer, WriterOptions};
+use dora_shm_ring::internal::{LazyWriter, unix_ns};
+use dora_shm_ring::times::OffRate;
+use dora_shm_ring::{Chunk, Clock, Description, Times, Writer, WriterOptions};
 
 use crate::c_string::c_string;
 use crate::call::{Options, Out, borrow, borrow_optional, call, enter, flag, give, options, take};
@@ -22,8 +23,8 @@ pub struct dora_shm_writer {
 }
 
 struct Inside {
-    writer: Writer,
-    warnings: VecDeque<Warning>,
+    writer: LazyWriter,
+    warnings: VecDeque<String>,
     /// The warning that was returned last.
     warning: CString,
 }
@@ -116,8 +117,8 @@ pub unsafe extern "C" fn dora_shm_writer_create(
         let (name, writer) = unsafe { (string(name, "name")?, Out::new(writer, "writer")?) };
         // SAFETY: as above.
         let options = unsafe { dora_shm_writer_options::to_library(options) }?;
-        let inside =
-            Inside { writer: Writer::create(name, options)?, warnings: VecDeque::new(), warning: CString::default() };
+        let lazy = LazyWriter::new(Writer::create(name, options)?);
+        let inside = Inside { writer: lazy, warnings: VecDeque::new(), warning: CString::default() };
         give(&writer, dora_shm_writer { inside: Mutex::new(inside) });
         Ok(DORA_SHM_OK)
     })
@@ -141,6 +142,10 @@ pub unsafe extern "C" fn dora_shm_writer_close(writer: *mut *mut dora_shm_writer
 
 /// Begins the next generation in a new ring. Readers finish the previous one first.
 ///
+/// A generation never mixes clocks. If `format->clock` is DORA_SHM_CLOCK_UNIX or _MONOTONIC, all its times are on that
+/// clock. If it is 0, another generation begins with the first frames that do not fit it: on DORA_SHM_CLOCK_UNIX if the
+/// first frames of all come by dora_shm_writer_write_now(), on DORA_SHM_CLOCK_SOURCE if times are given later.
+///
 /// @param format format of its frames, and how many the ring holds
 /// @param description what the frames mean; NULL: an empty one. It is copied
 /// @param chunk_frames frames that one message usually has, which decides how many messages the ring remembers; 0: 1
@@ -163,7 +168,10 @@ pub unsafe extern "C" fn dora_shm_writer_begin(
         let description = description.map(dora_shm_description::to_library).transpose()?;
         let none = Description::default();
         let description = description.as_deref().unwrap_or(&none);
-        inside.writer.begin(&format.to_library()?, description, chunk_frames.max(1))?;
+        let format = format.to_library()?;
+        // 0 is both the source's own clock and what a program leaves that does not know of clocks.
+        let is_named = format.clock() != Clock::Source;
+        inside.writer.begin(&format, description, chunk_frames.max(1), is_named)?;
         Ok(DORA_SHM_OK)
     })
 }
@@ -196,8 +204,7 @@ unsafe fn write(
 ) -> Result<dora_shm_result, Failure> {
     // SAFETY: the caller's promise.
     let samples = unsafe { list(samples.cast::<u8>(), samples_size, "samples") }?;
-    let send_ns = if send_ns == 0 { unix_ns() } else { send_ns };
-    inside.writer.write(&Chunk { samples, times, send_ns })?;
+    inside.writer.write(&Chunk { samples, times, send_ns: sent(send_ns) })?;
     Ok(DORA_SHM_OK)
 }
 
@@ -246,6 +253,53 @@ pub unsafe extern "C" fn dora_shm_writer_write_times(
     })
 }
 
+/// As dora_shm_writer_write(), for frames that nobody gives times: they get them now, on the clock of the generation. To
+/// begin, set `clock` of the format to DORA_SHM_CLOCK_UNIX.
+///
+/// On DORA_SHM_CLOCK_UNIX and _MONOTONIC with a rate, the last frame was taken now, and the others follow by the rate:
+/// even, strictly rising. Their rate and their phase are learned from when messages are written: a late burst moves
+/// nothing, and a pause makes one jump, about half a second after it. Without a rate, the last frame was taken now, and
+/// the frames before it are spread over the time since the last message. In both cases, no frame is before the frame
+/// before it. On DORA_SHM_CLOCK_SOURCE, frames follow the newest frame by the rate.
+///
+/// If the system's clock was set, a generation on DORA_SHM_CLOCK_UNIX ends, at most once a minute, and the message begins
+/// the next one. If frames come at another rate than the format says, by more than 3 % for ten seconds, this is a
+/// warning: see dora_shm_writer_next_warning().
+///
+/// @param samples whole frames in C order; NULL with 0 bytes: an empty message
+/// @param samples_size their bytes, a multiple of a frame's
+/// @param send_ns when the message was sent, Unix nanoseconds; 0: now
+/// @return as dora_shm_writer_write(). DORA_SHM_ERROR_BAD_ARGUMENT also for frames on DORA_SHM_CLOCK_SOURCE without a
+///         rate. The errors of dora_shm_writer_begin(), if a generation has to begin
+/// @note Never waits for readers. Blocks as dora_shm_writer_begin() does, if a generation has to begin.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dora_shm_writer_write_now(
+    writer: *mut dora_shm_writer,
+    samples: *const c_void,
+    samples_size: usize,
+    send_ns: i64,
+) -> dora_shm_result {
+    call(|| {
+        // SAFETY: the convention for arguments.
+        let (mut inside, samples) = unsafe { (inside(writer)?, list(samples.cast::<u8>(), samples_size, "samples")?) };
+        let off_rate = inside.writer.write_now(samples, sent(send_ns))?;
+        inside.warnings.extend(off_rate.map(off_rate_text));
+        Ok(DORA_SHM_OK)
+    })
+}
+
+/// When a message was sent: now, unless the caller states it.
+fn sent(send_ns: i64) -> i64 {
+    if send_ns == 0 { unix_ns() } else { send_ns }
+}
+
+fn off_rate_text(OffRate { stated_hz, measured_hz }: OffRate) -> String {
+    format!(
+        "frames come at {measured_hz:.6} Hz, but rate_hz is {stated_hz}; their times follow the frames; begin with the rate \
+         at which frames come"
+    )
+}
+
 /// Recreates segments that were removed from shared memory. Writing does the same: call this about once a second while
 /// there is nothing to write.
 ///
@@ -256,7 +310,7 @@ pub unsafe extern "C" fn dora_shm_writer_write_times(
 pub unsafe extern "C" fn dora_shm_writer_maintain(writer: *mut dora_shm_writer) -> dora_shm_result {
     call(|| {
         // SAFETY: the convention for arguments.
-        unsafe { inside(writer) }?.writer.maintain()?;
+        unsafe { inside(writer) }?.writer.writer_mut().maintain()?;
         Ok(DORA_SHM_OK)
     })
 }
@@ -273,7 +327,7 @@ pub unsafe extern "C" fn dora_shm_writer_progress(
     call(|| {
         // SAFETY: the convention for arguments.
         let (inside, progress) = unsafe { (inside(writer)?, Out::new(progress, "progress")?) };
-        let writer = &inside.writer;
+        let writer = inside.writer.writer();
         progress.set(dora_shm_progress {
             generation: writer.generation().unwrap_or(DORA_SHM_NONE),
             epoch: writer.epoch(),
@@ -287,7 +341,7 @@ pub unsafe extern "C" fn dora_shm_writer_progress(
 }
 
 /// The next warning: something that a user should know and that no call could report, such as a name that something
-/// else has taken. Each warning is returned once.
+/// else has taken, or frames that do not come at the rate of the format. Each warning is returned once.
 ///
 /// @param text out: UTF-8; NULL: there is none. Owner: the writer. Valid until the next call of this function with the
 ///        same writer, or until the writer is closed
@@ -301,12 +355,13 @@ pub unsafe extern "C" fn dora_shm_writer_next_warning(
         // SAFETY: the convention for arguments.
         let (mut inside, text) = unsafe { (inside(writer)?, Out::new(text, "text")?) };
         let inside = &mut *inside;
-        inside.warnings.extend(inside.writer.warnings());
+        let new = inside.writer.writer_mut().warnings();
+        inside.warnings.extend(new.iter().map(ToString::to_string));
         let Some(warning) = inside.warnings.pop_front() else {
             text.set(std::ptr::null());
             return Ok(DORA_SHM_NOTHING);
         };
-        inside.warning = c_string(&warning.to_string());
+        inside.warning = c_string(&warning);
         text.set(inside.warning.as_ptr());
         Ok(DORA_SHM_OK)
     })

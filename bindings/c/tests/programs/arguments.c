@@ -138,6 +138,7 @@ static void formats(dora_shm_writer *writer) {
 
     int32_t samples[CHANNELS] = {0};
     IS(DORA_SHM_ERROR_NO_GENERATION, dora_shm_writer_write(writer, samples, sizeof samples, 0, 0, 0));
+    IS(DORA_SHM_ERROR_NO_GENERATION, dora_shm_writer_write_now(writer, samples, sizeof samples, 0));
     dora_shm_progress progress;
     OK(dora_shm_writer_progress(writer, &progress));
     CHECK(progress.generation == DORA_SHM_NONE && progress.ring_frames == 0 && progress.stream_id != 0);
@@ -171,6 +172,9 @@ static void writes(dora_shm_writer *writer) {
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_write_times(writer, samples, sizeof samples, times, SIZE_MAX, 0));
     IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_write_times(writer, samples, sizeof samples, times, 0, 0));
     IS_NULL("times", dora_shm_writer_write_times(writer, samples, sizeof samples, NULL, 2, 0));
+    IS_NULL("samples", dora_shm_writer_write_now(writer, NULL, 12, 0));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_write_now(writer, samples, 13, 0));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_writer_write_now(writer, samples, SIZE_MAX, 0));
     dora_shm_progress progress;
     OK(dora_shm_writer_progress(writer, &progress));
     CHECK(progress.position == 0 && progress.generation == 0);
@@ -181,6 +185,7 @@ static void writes(dora_shm_writer *writer) {
     IS_NULL("writer", dora_shm_writer_begin(NULL, &format, NULL, 1));
     IS_NULL("writer", dora_shm_writer_write(NULL, samples, 12, 0, 0, 0));
     IS_NULL("writer", dora_shm_writer_write_times(NULL, samples, 12, times, 1, 0));
+    IS_NULL("writer", dora_shm_writer_write_now(NULL, samples, 12, 0));
     IS_NULL("writer", dora_shm_writer_maintain(NULL));
     IS_NULL("writer", dora_shm_writer_progress(NULL, &progress));
     IS_NULL("progress", dora_shm_writer_progress(writer, NULL));

@@ -1,5 +1,6 @@
 /* One writer and readers in one process: copies, views across the wrap, losses, generations, the order of closing. */
 #include "check.h"
+#include <time.h>
 
 static dora_shm_writer *writer_of(const char *stream, uint64_t ring_frames) {
     dora_shm_writer *writer = NULL;
@@ -546,6 +547,132 @@ static void frames_come_with_their_own_description(const char *stream) {
     OK(dora_shm_reader_close(&reader));
 }
 
+static double monotonic_now(void) {
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Writes `frames` frames without times. */
+static dora_shm_result write_now(dora_shm_writer *writer, uint64_t frames) {
+    signal_frame *samples = calloc(frames, sizeof *samples);
+    CHECK(samples != NULL);
+    dora_shm_result result = dora_shm_writer_write_now(writer, samples, frames * sizeof *samples, 0);
+    free(samples);
+    return result;
+}
+
+/* Reads what is new, which is `frames` frames of generation `generation` on `clock`. */
+static void expect_frames(dora_shm_reader *reader, struct memory *memory, uint32_t generation, uint32_t clock,
+                          uint64_t frames) {
+    dora_shm_frames read;
+    dora_shm_format format;
+    dora_shm_result result;
+    while ((result = dora_shm_reader_read(reader, &memory->into, &read)) == DORA_SHM_NEW_GENERATION)
+        ;
+    CHECK(result == DORA_SHM_OK && read.generation == generation && read.frames == frames);
+    OK(dora_shm_reader_format(reader, &format));
+    CHECK(format.clock == clock);
+}
+
+static bool is_near(double time, double expected) { return time > expected - 1e-6 && time < expected + 1e-6; }
+
+static void times_that_nobody_gives_are_made_on_the_clock_of_the_generation(const char *stream) {
+    dora_shm_writer *writer = NULL;
+    dora_shm_reader *reader = NULL;
+    dora_shm_format format = signal_format(100);
+    struct memory memory = memory_of(100);
+    OK(dora_shm_writer_create(stream, NULL, &writer));
+    OK(dora_shm_reader_open(stream, NULL, &reader));
+    for (uint32_t clock = DORA_SHM_CLOCK_UNIX; clock <= DORA_SHM_CLOCK_MONOTONIC; clock++) {
+        format.clock = clock;
+        OK(dora_shm_writer_begin(writer, &format, NULL, 10));
+        double before = monotonic_now();
+        OK(write_now(writer, 10));
+        double after = monotonic_now();
+        expect_frames(reader, &memory, clock - 1, clock, 10);
+        dora_shm_info info;
+        OK(dora_shm_reader_info(reader, &info));
+        double *times = memory.into.times;
+        CHECK(is_near(times[9] - times[0], 0.009));
+        /* The last frame is of now. */
+        OK(dora_shm_times_on(&info, DORA_SHM_CLOCK_MONOTONIC, times, 10));
+        CHECK(times[9] > before - 1e-6 && times[9] < after + 1e-6);
+        /* To the other clock and back. */
+        double there[2] = {times[9], times[9]};
+        info.format.clock = DORA_SHM_CLOCK_MONOTONIC;
+        OK(dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, &there[1], 1));
+        CHECK(there[1] > 1e9);
+        info.format.clock = DORA_SHM_CLOCK_UNIX;
+        OK(dora_shm_times_on(&info, DORA_SHM_CLOCK_MONOTONIC, &there[1], 1));
+        CHECK(is_near(there[1], there[0]));
+    }
+    memory_free(&memory);
+    OK(dora_shm_writer_close(&writer));
+    OK(dora_shm_reader_close(&reader));
+}
+
+static void a_generation_never_mixes_clocks(const char *stream) {
+    dora_shm_writer *writer = NULL;
+    dora_shm_reader *reader = NULL;
+    dora_shm_format format = signal_format(100);
+    struct memory memory = memory_of(100);
+    double times[] = {5.0, 6.0};
+    int32_t samples[2 * CHANNELS] = {0};
+    OK(dora_shm_writer_create(stream, NULL, &writer));
+    OK(dora_shm_reader_open(stream, NULL, &reader));
+    /* Frames without times follow those of the source. */
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    OK(dora_shm_writer_write_times(writer, samples, sizeof samples, times, 2, 0));
+    OK(write_now(writer, 2));
+    expect_frames(reader, &memory, 0, DORA_SHM_CLOCK_SOURCE, 4);
+    CHECK(is_near(((double *)memory.into.times)[2], 6.001) && is_near(((double *)memory.into.times)[3], 6.002));
+    /* The first frames decide, and given times begin a generation once. */
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    OK(write_now(writer, 3));
+    expect_frames(reader, &memory, 2, DORA_SHM_CLOCK_UNIX, 3);
+    for (int i = 0; i < 3; i++) {
+        OK(dora_shm_writer_write_times(writer, samples, sizeof samples, times, 2, 0));
+        OK(write_now(writer, 1));
+    }
+    expect_frames(reader, &memory, 3, DORA_SHM_CLOCK_SOURCE, 9);
+    /* Without a rate, nothing follows. */
+    format.rate_hz = 0;
+    OK(dora_shm_writer_begin(writer, &format, NULL, 1));
+    OK(dora_shm_writer_write_times(writer, samples, sizeof samples, times, 2, 0));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, write_now(writer, 1));
+    CHECK(strstr(dora_shm_last_error_message(), "expected one for each frame") != NULL);
+    expect_frames(reader, &memory, 4, DORA_SHM_CLOCK_SOURCE, 2);
+    const char *warning = "";
+    IS(DORA_SHM_NOTHING, dora_shm_writer_next_warning(writer, &warning));
+    memory_free(&memory);
+    OK(dora_shm_writer_close(&writer));
+    OK(dora_shm_reader_close(&reader));
+}
+
+static void times_of_unknown_clocks_are_not_converted(void) {
+    dora_shm_info info;
+    double times[] = {1.5, 2.5};
+    memset(&info, 0, sizeof info);
+    info.clock_created_ns = INT64_C(1700000000000000000);
+    info.clock_created_mono_ns = UINT64_C(1000000000);
+    IS(DORA_SHM_ERROR_NULL, dora_shm_times_on(NULL, DORA_SHM_CLOCK_UNIX, times, 2));
+    IS(DORA_SHM_ERROR_NULL, dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, NULL, 2));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, times, 2));
+    CHECK(strstr(dora_shm_last_error_message(), "the source's own clock") != NULL);
+    info.format.clock = DORA_SHM_CLOCK_MONOTONIC;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, times, 2));
+    CHECK(strstr(dora_shm_last_error_message(), "clock_id is zero") != NULL);
+    info.clock_id[0] = 1;
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_times_on(&info, DORA_SHM_CLOCK_SOURCE, times, 2));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_times_on(&info, 99, times, 2));
+    IS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, times, SIZE_MAX));
+    CHECK(times[0] == 1.5 && times[1] == 2.5);
+    OK(dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, NULL, 0));
+    OK(dora_shm_times_on(&info, DORA_SHM_CLOCK_UNIX, times, 2));
+    CHECK(times[0] == 1700000000.5 && times[1] == 1700000001.5);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     copies_reach_as_far_as_their_memory(argv[1]);
@@ -558,5 +685,8 @@ int main(int argc, char **argv) {
     readers_follow_generations_and_ends(argv[1]);
     options_reach_the_library(argv[1]);
     frames_come_with_their_own_description(argv[1]);
+    times_that_nobody_gives_are_made_on_the_clock_of_the_generation(argv[1]);
+    a_generation_never_mixes_clocks(argv[1]);
+    times_of_unknown_clocks_are_not_converted();
     return 0;
 }

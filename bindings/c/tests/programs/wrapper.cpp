@@ -169,6 +169,14 @@ int main(int argc, char **argv) {
     CHECK(display.newest(bytes, 10) == DORA_SHM_OK && bytes.frames.generation == 2 && bytes.samples.at(3) == 8);
     CHECK(reader.read(bytes) == DORA_SHM_OK && bytes.samples.at(3) == 4);
     CHECK(reader.info().generation == 1 && writer.warnings().empty() && writer.progress().position == 1);
+    auto on_unix = dora_shm::make_format(DORA_SHM_UINT8, {2, 2}, 100.0, 9);
+    on_unix.clock = DORA_SHM_CLOCK_UNIX;
+    writer.begin(on_unix);
+    writer.write_now(std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6, 7, 8});
+    dora_shm::Reader timed(name, last);
+    CHECK(timed.read(bytes) == DORA_SHM_OK && bytes.frames.frames == 1);
+    CHECK(dora_shm::times_on(timed.info(), DORA_SHM_CLOCK_MONOTONIC, bytes.times).at(0) < bytes.times.at(0));
+    THROWS(DORA_SHM_ERROR_BAD_ARGUMENT, dora_shm::times_on(timed.info(), DORA_SHM_CLOCK_SOURCE, bytes.times));
     writer.maintain();
     writer.describe(dora_shm::Description().set_key("other"));
 
