@@ -12,8 +12,9 @@ use crate::recording::RecordingReader;
 ///
 /// The name's ending selects the format: `.parquet` (one row per frame), `.npz` (numpy arrays) or `.csv` (a header of
 /// labels, then one line per frame). Parquet and CSV files hold one generation each, and are numbered if there are
-/// several (`x-0.csv`, `x-1.csv`). An archive for numpy holds all generations; the arrays of the second end in `_1`, of
-/// the third in `_2`. The command prints the names of the files that it made.
+/// several (`x-0.csv`, `x-1.csv`). Beside `x.csv`, `x.csv.json` states the clock of its times. An archive for numpy holds
+/// all generations; the arrays of the second end in `_1`, of the third in `_2`. The command prints the names of the files
+/// with the samples.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Recording that `dora-shm record` made

@@ -1,25 +1,28 @@
-//! CSV: a header of labels, then one line per frame.
+//! CSV: a header of labels, then one line per frame. A line of anything else would break programs that read it, so a
+//! file beside it says what the times are.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::sync::Arc;
 
 use dora_shm_ring::Dtype;
 use half::f16;
 use tempfile::NamedTempFile;
 
-use super::{Files, Sink, labels};
+use super::{Exported, Files, Sink, about, labels};
 use crate::recording::{Batch, Generation};
 
 type Writer = csv::Writer<BufWriter<File>>;
 
 pub struct Csv<M> {
     files: Files<M, Writer>,
+    /// The files beside those of `files`.
+    beside: Vec<NamedTempFile>,
 }
 
 impl<M: Fn() -> eyre::Result<NamedTempFile>> Csv<M> {
     pub fn new(make: M) -> Self {
-        Self { files: Files::new(make) }
+        Self { files: Files::new(make), beside: Vec::new() }
     }
 }
 
@@ -39,7 +42,11 @@ impl<M: Fn() -> eyre::Result<NamedTempFile>> Sink for Csv<M> {
             writer.write_record(None::<&[u8]>)?;
             Ok(writer)
         };
-        self.files.next(begin, end)
+        self.files.next(begin, end)?;
+        let mut beside = self.files.make()?;
+        writeln!(beside, "{:#}", about::generation_with_description(generation))?;
+        self.beside.push(beside);
+        Ok(())
     }
 
     fn write(&mut self, batch: &Batch) -> eyre::Result<()> {
@@ -63,9 +70,10 @@ impl<M: Fn() -> eyre::Result<NamedTempFile>> Sink for Csv<M> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> eyre::Result<Vec<NamedTempFile>> {
+    fn finish(mut self: Box<Self>) -> eyre::Result<Vec<Exported>> {
         self.files.end(end)?;
-        Ok(self.files.done)
+        let pairs = self.files.done.into_iter().zip(self.beside);
+        Ok(pairs.map(|(file, beside)| Exported { file, beside: Some(beside) }).collect())
     }
 }
 

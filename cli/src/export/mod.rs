@@ -1,5 +1,6 @@
 //! Recordings as files of other formats: one writer for each (`npz`, `parquet`, `csv`), driven batch by batch.
 
+mod about;
 mod csv;
 mod labels;
 mod npy;
@@ -23,7 +24,7 @@ pub enum Target {
     Npz,
     /// Apache Parquet: a file per generation.
     Parquet,
-    /// Text: a file per generation.
+    /// Text: a file per generation, with a file beside it that says what the times are.
     Csv,
 }
 
@@ -50,10 +51,24 @@ trait Sink {
     /// Rows of it.
     fn write(&mut self, batch: &Batch) -> eyre::Result<()>;
     /// Ends the export. Returns the files that were written, in order, still under their temporary names.
-    fn finish(self: Box<Self>) -> eyre::Result<Vec<NamedTempFile>>;
+    fn finish(self: Box<Self>) -> eyre::Result<Vec<Exported>>;
 }
 
-/// Converts `recording` into files of `path`'s format, and returns their names. A file appears when it is complete; an
+/// A file that was written.
+struct Exported {
+    file: NamedTempFile,
+    /// What it cannot hold itself, as JSON.
+    beside: Option<NamedTempFile>,
+}
+
+impl From<NamedTempFile> for Exported {
+    fn from(file: NamedTempFile) -> Self {
+        Self { file, beside: None }
+    }
+}
+
+/// Converts `recording` into files of `path`'s format, and returns their names, without those of files beside them. A
+/// file appears when it is complete; an
 /// existing one is replaced only with `force`.
 ///
 /// # Errors
@@ -89,12 +104,18 @@ pub fn export(recording: &mut RecordingReader, path: &Path, force: bool) -> eyre
         1 => vec![path.to_owned()],
         files => (0..files).map(|number| numbered(path, number)).collect(),
     };
-    for name in &names {
+    for (Exported { beside, .. }, name) in files.iter().zip(&names) {
         check_free(name, force)?;
+        beside.as_ref().map_or(Ok(()), |_| check_free(&name_beside(name), force))?;
     }
-    for (file, name) in files.into_iter().zip(&names) {
+    let persist = |file: NamedTempFile, name: &Path| {
         let persisted = if force { file.persist(name) } else { file.persist_noclobber(name) };
-        persisted.map_err(|error| eyre!("cannot create {}: {}", name.display(), error.error))?;
+        persisted.map(drop).map_err(|error| eyre!("cannot create {}: {}", name.display(), error.error))
+    };
+    for (Exported { file, beside }, name) in files.into_iter().zip(&names) {
+        // First, so that a complete file is never without it.
+        beside.map_or(Ok(()), |beside| persist(beside, &name_beside(name)))?;
+        persist(file, name)?;
     }
     Ok(names)
 }
@@ -110,6 +131,13 @@ fn check_free(path: &Path, force: bool) -> eyre::Result<()> {
 fn numbered(path: &Path, number: usize) -> PathBuf {
     let (stem, extension) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
     path.with_file_name(format!("{}-{number}.{}", stem.to_string_lossy(), extension.to_string_lossy()))
+}
+
+/// `x.csv.json` of `x.csv`.
+fn name_beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".json");
+    PathBuf::from(name)
 }
 
 /// The file of a generation that is being written, and those of the generations before.
@@ -135,6 +163,11 @@ impl<M: Fn() -> eyre::Result<NamedTempFile>, W> Files<M, W> {
         let writer = begin(file.as_file().try_clone()?)?;
         self.current = Some((file, writer));
         Ok(())
+    }
+
+    /// A temporary file in the folder of the export.
+    fn make(&self) -> eyre::Result<NamedTempFile> {
+        (self.make)()
     }
 
     fn end(&mut self, end: impl FnOnce(W) -> eyre::Result<()>) -> eyre::Result<()> {

@@ -8,7 +8,7 @@ use dora_shm_ring::Description;
 use tempfile::NamedTempFile;
 
 use super::zip::{Archive, Open};
-use super::{Sink, labels, npy};
+use super::{Exported, Sink, about, labels, npy};
 use crate::recording::{Batch, Generation, Row};
 
 /// The arrays with one value per message, and their types.
@@ -68,7 +68,7 @@ impl Npz {
         let json = |description: &Description| String::from_utf8_lossy(&description.to_json()).into_owned();
         let descriptions: Vec<String> = current.descriptions.iter().map(|description| json(description)).collect();
         self.texts("descriptions", &descriptions, false)?;
-        self.texts("generation", &[metadata(&current.generation)], true)?;
+        self.texts("generation", &[about::generation(&current.generation).to_string()], true)?;
         let description = current.generation.description.as_ref();
         for (index, &length) in format.frame_shape().iter().enumerate() {
             let name = labels::dim(description, index + 1);
@@ -168,31 +168,9 @@ impl Sink for Npz {
         Ok(self.archive.write(&mut current.samples, batch.samples())?)
     }
 
-    fn finish(mut self: Box<Self>) -> eyre::Result<Vec<NamedTempFile>> {
+    fn finish(mut self: Box<Self>) -> eyre::Result<Vec<Exported>> {
         self.end()?;
         self.archive.finish()?;
-        Ok(if self.generations > 0 { vec![self.file] } else { Vec::new() })
+        Ok(if self.generations > 0 { vec![self.file.into()] } else { Vec::new() })
     }
-}
-
-/// The metadata of a generation, as JSON.
-fn metadata(generation: &Generation) -> String {
-    let (format, clock) = (&generation.format, generation.clock.as_ref());
-    serde_json::json!({
-        "stream": generation.stream,
-        "generation": generation.number,
-        "stream_id": generation.writer.stream_id,
-        "epoch": generation.writer.epoch,
-        "base": generation.base,
-        "started_ns": generation.started_ns,
-        "dtype": format.dtype().name(),
-        "frame_shape": format.frame_shape(),
-        "rate_hz": format.rate_hz(),
-        "ring_frames": format.frames(),
-        "clock": clock.map(|clock| clock.clock.name()),
-        "clock_id": clock.map(|clock| clock.id.to_string()),
-        "created_ns": clock.map(|clock| clock.created_ns),
-        "created_mono_ns": clock.map(|clock| clock.created_mono_ns),
-    })
-    .to_string()
 }

@@ -15,7 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use tempfile::NamedTempFile;
 
-use super::{Files, Sink};
+use super::{Exported, Files, Sink};
 use crate::recording::{Batch, Generation, frame_field, frames_array, sent_type};
 
 /// Encoded bytes of a row group, which is kept in memory.
@@ -63,9 +63,9 @@ impl<M: Fn() -> eyre::Result<NamedTempFile>> Sink for Parquet<M> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> eyre::Result<Vec<NamedTempFile>> {
+    fn finish(mut self: Box<Self>) -> eyre::Result<Vec<Exported>> {
         self.files.end(end)?;
-        Ok(self.files.done)
+        Ok(self.files.done.into_iter().map(Exported::from).collect())
     }
 }
 

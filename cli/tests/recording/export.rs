@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use dora_shm_ring::{Chunk, Description, Dtype, Format, Times};
+use dora_shm_ring::{Chunk, Clock, Description, Dtype, Format, Times, Writer, WriterOptions};
 
 use crate::fixture::*;
 
@@ -51,6 +51,39 @@ fn csv_has_a_header_of_labels_and_a_line_per_frame_and_a_file_per_generation() {
     let second = fs::read_to_string(names[1]).unwrap();
     assert!(second.starts_with("time,dim_1[0]/dim_2[0],dim_1[0]/dim_2[1],dim_1[1]/dim_2[0],dim_1[1]/dim_2[1]\n"));
     assert!(second.ends_with("\n2.5,6.0,6.5,7.0,7.5\n"), "{second}");
+}
+
+#[test]
+fn what_the_times_of_a_csv_are_is_in_a_file_beside_it_as_in_the_other_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, file) = (Name::new("csv-clock"), folder.path().join("r.arrow"));
+    let mut recorder = Running::start(dora_shm(&["record", &name, "-o", file.to_str().unwrap()]));
+    recorder.wait_for("waiting for it");
+    let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+    let format = Format::new(Dtype::U8, &[2], 100.0, 100).unwrap().on_clock(Clock::Unix);
+    let description = Description { key: "eeg".into(), ..Description::default() };
+    writer.begin(&format, &description, 1).unwrap();
+    writer.write_now(&[1, 2], 1).unwrap();
+    let clock = writer.clock().unwrap();
+    wait_until("a batch is written", || batches(&file).first().is_some_and(|batches| !batches.is_empty()));
+    drop(writer);
+    assert_eq!(recorder.end().0, Some(0));
+    let csv = folder.path().join("x.csv");
+    let (code, stdout, stderr) = export(&file, &csv, &[]);
+    assert_eq!((code, stdout.trim()), (Some(0), csv.to_str().unwrap()), "{stderr}");
+    assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), 2, "a header and a frame");
+    let beside = folder.path().join("x.csv.json");
+    let about: serde_json::Value = serde_json::from_str(&fs::read_to_string(&beside).unwrap()).unwrap();
+    assert_eq!((&about["clock"], &about["clock_id"]), (&"unix".into(), &clock.id.to_string().into()));
+    assert_eq!(about["created_ns"], clock.created_ns);
+    assert_eq!(about["created_mono_ns"], clock.created_mono_ns);
+    assert_eq!((&about["rate_hz"], &about["description"]["key"]), (&100.0.into(), &"eeg".into()));
+    // It is as precious as the data.
+    fs::remove_file(&csv).unwrap();
+    let (code, _, stderr) = export(&file, &csv, &[]);
+    assert!(code == Some(1) && stderr.contains("x.csv.json already exists") && !csv.exists(), "{stderr}");
+    assert_eq!(export(&file, &csv, &["--force"]).0, Some(0));
+    assert!(csv.exists());
 }
 
 #[test]

@@ -59,3 +59,6 @@ assert (np.array(pq.read_table(folder / "x-1.parquet")["samples"].to_pylist()).r
 with open(folder / "x-0.csv", newline="") as file:
     header, *rows = csv.reader(file)
 assert header == ["time", "Fz", "Cz", "a,b"] and (np.array(rows, float) == np.column_stack([times, samples])).all()
+about = json.loads((folder / "x-0.csv.json").read_text())
+assert about["clock"] == first["dora_shm.clock"] and about["clock_id"] == first["dora_shm.clock_id"], about
+assert about["created_ns"] == int(first["dora_shm.created_ns"]) and about["description"]["key"] == "eeg", about
