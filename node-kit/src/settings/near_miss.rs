@@ -87,6 +87,41 @@ const GUESSES: &[(&[&str], &[&str])] = &[
         ],
         &["BUF_FRAMES"],
     ),
+    (
+        &[
+            "TIMESTAMP",
+            "TIMESTAMPS",
+            "TIMESTAMPKEY",
+            "TIMESTAMPFIELD",
+            "TIMESTAMPPARAMETER",
+            "TIMEFIELD",
+            "TIMEKEY",
+            "TIMEPARAM",
+            "TIMEPARAMETER",
+            "TIMEPATH",
+            "TIMECOLUMN",
+            "STAMP",
+            "STAMPFIELD",
+            "HEADERSTAMP",
+        ],
+        &["TIME"],
+    ),
+    (&["TIMEUNITS", "TIMESTAMPUNIT", "TIMESTAMPUNITS", "TIMESCALE", "TIMERESOLUTION"], &["TIME_UNIT"]),
+    (&["TIMESTAMPOF", "STAMPOF", "TIMEOFFRAME", "TIMEFRAME", "TIMEPOSITION", "TIMEAT"], &["TIME_OF"]),
+    (
+        &[
+            "CLOCKID",
+            "CLOCKNAME",
+            "CLOCKTYPE",
+            "CLOCKSOURCE",
+            "CLOCKDOMAIN",
+            "TIMECLOCK",
+            "TIMEBASE",
+            "TIMESOURCE",
+            "TIMEREFERENCE",
+        ],
+        &["CLOCK"],
+    ),
     (&["TIMEAXIS", "TIMEDIM", "STREAMDIM", "AXISNAME", "BUFFERAXIS"], &["AXIS"]),
     (
         &[
@@ -284,7 +319,8 @@ mod tests {
 
     #[test]
     fn a_guess_stands_for_its_keys_in_every_notation() {
-        const ALL: &[&str] = &["SHMEM_NAME", "BUF_DUR", "BUF_FRAMES", "SAMPLE_RATE"];
+        const ALL: &[&str] =
+            &["SHMEM_NAME", "BUF_DUR", "BUF_FRAMES", "SAMPLE_RATE", "TIME", "TIME_UNIT", "TIME_OF", "CLOCK"];
         for (written, meant) in [
             ("NAME", &["SHMEM_NAME"][..]),
             ("STREAM", &["SHMEM_NAME"]),
@@ -294,6 +330,11 @@ mod tests {
             ("BUFFER", &["BUF_DUR", "BUF_FRAMES"]),
             ("BUFFER_DURATION", &["BUF_DUR"]),
             ("BUF_SECONDS", &["BUF_DUR"]),
+            ("TIMESTAMP", &["TIME"]),
+            ("TIME_FIELD", &["TIME"]),
+            ("timestamp_unit", &["TIME_UNIT"]),
+            ("STAMP_OF", &["TIME_OF"]),
+            ("CLOCK_ID", &["CLOCK"]),
             ("RUST_LOG", &[]),
             ("PATH", &[]),
             ("", &[]),

@@ -379,6 +379,11 @@ mod tests {
             ("MAX_SIZE", "MAX_BYTES"),
             ("PERMISSIONS", "MODE"),
             ("SOCKET", "CONN"),
+            ("TIMESTAMP", "TIME"),
+            ("TIME_FIELD", "TIME"),
+            ("TIMESTAMP_UNIT", "TIME_UNIT"),
+            ("STAMP_OF", "TIME_OF"),
+            ("CLOCK_ID", "CLOCK"),
         ] {
             let error = read(&[(written, "x")]).unwrap_err().to_string();
             assert_eq!(error, format!("setting {written} is not known; use {keys} instead"));
