@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_are_written_one_by_one_at_their_rate_do_not_drift_by_rounding() {
+        let mut fixture = Fixture::new("one-by-one", 1000.0, Clock::Unix);
+        for after_ms in 1..=9000 {
+            fixture.write(1, after_ms * 1_000_000, 0).unwrap();
+        }
+        let (times, ulp) = (fixture.times(), 1.0 / f64::from(1 << 22));
+        assert_eq!(times.len(), 9000);
+        for (after_ms, time) in (1..).zip(times) {
+            assert!((time - fixture.seconds(after_ms * 1_000_000)).abs() <= ulp, "{after_ms} ms: {time}");
+        }
+    }
+
+    #[test]
     fn the_last_frame_of_a_chunk_is_of_now_with_a_rate_and_without() {
         for (case, rate_hz) in [("last-with", 100.0), ("last-without", 0.0)] {
             for clock in [Clock::Unix, Clock::Monotonic] {
