@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use dora_shm_ring::{Chunk, Format, Times, Writer, WriterOptions};
 use dora_shm_testkit::process::Process;
@@ -160,12 +161,17 @@ fn play(case: &Case, stream: &str) -> Option<Writer> {
         live_and_die(case, number, life);
     }
     let is_taken_over = matches!(case.steps.last(), Some(Step::Killed));
-    is_taken_over.then(|| Writer::create(stream, WriterOptions::default()).unwrap())
+    is_taken_over.then(|| Writer::create(stream, options()).unwrap())
+}
+
+/// Replaced rings are removed at once: whether they are kept for late readers depends on how fast the story is told.
+fn options() -> WriterOptions {
+    WriterOptions::default().young_rings(Duration::ZERO, Duration::ZERO)
 }
 
 /// Plays a writer's life in this process. The writer survives it.
 fn live(stream: &str, life: &[Step]) -> Writer {
-    let mut writer = Writer::create(stream, WriterOptions::default()).unwrap();
+    let mut writer = Writer::create(stream, options()).unwrap();
     let (mut ring, mut chunk) = (None, 0);
     for step in life {
         match step {
