@@ -175,6 +175,11 @@ impl Generations {
         ring(plan, measured_hz.or(self.measured_hz), largest_chunk, settings)
     }
 
+    /// A ring like the current one, for the same frames. `None`: there is no generation.
+    pub fn again(&self, settings: &SinkSettings) -> Option<Ring> {
+        ring(self.current.as_ref()?, self.measured_hz, self.largest_chunk, settings).ok()
+    }
+
     /// The longer ring that a message of the current format requires, if any. Each reason for a longer ring is
     /// considered once.
     fn longer(&mut self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Option<Longer> {

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dora_shm_message::{Interpreted, Plan};
-use dora_shm_ring::Times;
-use dora_shm_ring::times::RunTimes;
 
-use crate::placing;
+use crate::placing::Placed;
 use crate::rate::RateMeter;
 
 /// Longest time that messages are held back. Readers wait this much longer for the first frames.
@@ -37,36 +35,24 @@ pub struct Held {
     pub frames: u64,
     /// When it was sent, in nanoseconds since the Unix epoch.
     pub send_ns: i64,
-    times: HeldTimes,
-}
-
-#[derive(Debug)]
-enum HeldTimes {
-    Linear { start: f64, step: f64 },
-    Values(Vec<f64>),
-    Run(RunTimes),
+    /// When it came, CLOCK_MONOTONIC.
+    pub came_mono_ns: u64,
+    pub placed: Placed,
 }
 
 impl Held {
-    fn copy(plan: &Arc<Plan>, chunk: &Interpreted<'_>) -> Self {
+    fn copy(plan: &Arc<Plan>, chunk: &Interpreted<'_>, came_mono_ns: u64) -> Self {
         let mut samples = vec![0; usize::try_from(chunk.bytes()).unwrap_or(usize::MAX)];
         if chunk.frames() > 0 {
             chunk.fill(0..chunk.frames(), &mut samples);
         }
-        let times = match placing::times(chunk) {
-            Times::Linear { start, step } => HeldTimes::Linear { start, step },
-            Times::Values(values) => HeldTimes::Values(values.to_vec()),
-            Times::Run(run) => HeldTimes::Run(run),
-        };
-        Self { plan: plan.clone(), samples, frames: chunk.frames(), send_ns: chunk.send_ns(), times }
-    }
-
-    /// Values of its frames on the buffered axis.
-    pub fn times(&self) -> Times<'_> {
-        match &self.times {
-            HeldTimes::Linear { start, step } => Times::Linear { start: *start, step: *step },
-            HeldTimes::Values(values) => Times::Values(values),
-            HeldTimes::Run(run) => Times::Run(*run),
+        Self {
+            plan: plan.clone(),
+            samples,
+            frames: chunk.frames(),
+            send_ns: chunk.send_ns(),
+            came_mono_ns,
+            placed: Placed::copy(chunk.placement()),
         }
     }
 }
@@ -82,11 +68,11 @@ impl HeldMessages {
         }
     }
 
-    /// Copies a message.
-    pub fn hold(&mut self, plan: &Arc<Plan>, chunk: &Interpreted<'_>) {
+    /// Copies a message, which came at `came_mono_ns` (CLOCK_MONOTONIC).
+    pub fn hold(&mut self, plan: &Arc<Plan>, chunk: &Interpreted<'_>, came_mono_ns: u64) {
         self.bytes += chunk.bytes();
         self.meter.count(chunk.send_ns(), chunk.frames());
-        self.messages.push(Held::copy(plan, chunk));
+        self.messages.push(Held::copy(plan, chunk, came_mono_ns));
     }
 
     /// Whether a message with this plan goes into the same ring as those that are held.

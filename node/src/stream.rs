@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use dora_shm_message::{Interpreted, Plan, TimeNote};
+use dora_shm_message::{Interpreted, Placement, Plan, TimeNote};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
 use dora_shm_node_kit::settings::SinkSettings;
-use dora_shm_ring::{Chunk, Closing, Error, Writer, WriterOptions};
+use dora_shm_ring::internal::{ClockPair, clock_pair, monotonic_ns, unix_ns};
+use dora_shm_ring::times::OffRate;
+use dora_shm_ring::{Chunk, Closing, Error, Times, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
 use crate::ezmsg_conn::Conn;
 use crate::gaps::Gaps;
 use crate::generations::{Decision, Generations, Longer, RETRY_PAUSE, Ring, Why};
 use crate::held::{Held, HeldMessages};
-use crate::placing;
+use crate::placing::Placing;
 use crate::rate::{self, RateMeter};
 
 /// Counters since the node started, over every stream it wrote.
@@ -41,6 +43,7 @@ pub struct SinkStream {
     held: Option<HeldMessages>,
     /// Measures the current generation, if its rate is not stated.
     meter: RateMeter,
+    placing: Placing,
     /// Streams that were left, until they are closed.
     closing: Vec<Closing>,
     /// The description of the current messages could not be published; when to try again.
@@ -86,6 +89,7 @@ impl SinkStream {
             generations: Generations::default(),
             held: None,
             meter: RateMeter::default(),
+            placing: Placing::new(clock_pair()),
             closing: Vec::new(),
             undescribed_until: None,
             undescribed: Refusals::default(),
@@ -120,6 +124,8 @@ impl SinkStream {
         self.counters.gaps.arrived(chunk.sequence());
         self.show_missed();
         self.note_times(chunk, now);
+        let arrived = ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() };
+        let came_mono_ns = self.placing.came_mono_ns(chunk.send_ns(), arrived);
         let Some(plan) = chunk.plan() else {
             self.refuse_data(
                 "the first message is empty, so the format of the frames is unknown; send a message with frames first"
@@ -130,14 +136,14 @@ impl SinkStream {
         };
         if let Some(held) = &mut self.held {
             if held.takes(plan) {
-                held.hold(plan, chunk);
+                held.hold(plan, chunk, came_mono_ns);
                 self.due(now);
                 return Ok(());
             }
             self.write_held(now);
         }
-        if self.is_ready_for(plan, chunk, now)? {
-            self.write(chunk, now);
+        if self.is_ready_for(plan, chunk, came_mono_ns, now)? {
+            self.write(chunk, came_mono_ns, now);
         }
         Ok(())
     }
@@ -192,6 +198,8 @@ impl SinkStream {
     /// Does what a writer has to do when no messages come. To be called about once a second.
     pub fn maintain(&mut self) {
         self.closing.retain(|closing| !closing.is_closed());
+        // So that a step of the wall clock is known when the next message comes.
+        let _ = self.placing.is_set(clock_pair(), clock_pair);
         if let Err(error) = self.writer.maintain() {
             self.log.warn(&format!("stream {:?}: {error}", self.writer.name()));
         }
@@ -218,6 +226,7 @@ impl SinkStream {
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
             self.conn.moved();
             self.generations.moved();
+            self.placing.moved();
             self.counted_before = self.counters.missed();
             self.warned = Warned::default();
         } else if self.settings.changes_ring(&settings) {
@@ -264,19 +273,27 @@ impl SinkStream {
 
     /// Ensures that the generation that a message needs is current. Returns false if the message is held back or
     /// refused.
-    fn is_ready_for(&mut self, plan: &Arc<Plan>, chunk: &Interpreted<'_>, now: Instant) -> eyre::Result<bool> {
+    fn is_ready_for(
+        &mut self,
+        plan: &Arc<Plan>,
+        chunk: &Interpreted<'_>,
+        came_mono_ns: u64,
+        now: Instant,
+    ) -> eyre::Result<bool> {
         let frames = chunk.frames();
         let reason = loop {
             match self.generations.decide(plan, frames, &self.settings) {
+                Decision::Write if frames == 0 => return Ok(true),
                 Decision::Write => {
-                    if frames > 0 {
+                    self.follow_wall_clock(plan, now);
+                    if self.writer.generation().is_some() {
                         self.describe(plan, now);
+                        return Ok(true);
                     }
-                    return Ok(true);
                 }
                 Decision::Hold => {
                     let mut held = HeldMessages::new(now);
-                    held.hold(plan, chunk);
+                    held.hold(plan, chunk, came_mono_ns);
                     self.held = Some(held);
                     return Ok(false);
                 }
@@ -296,6 +313,21 @@ impl SinkStream {
         };
         self.refuse_data(reason, now);
         Ok(false)
+    }
+
+    /// Begins a generation like the current one if the wall clock was set, so that times on Unix time are right again.
+    /// If there is no room for it, the current one goes on.
+    fn follow_wall_clock(&mut self, plan: &Arc<Plan>, now: Instant) {
+        let read = ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() };
+        if !self.placing.is_set(read, clock_pair) {
+            return;
+        }
+        self.placing.follows_wall_clock(read);
+        let Some(ring) = self.generations.again(&self.settings) else { return };
+        self.log.info("the system's clock was set, or the machine slept; beginning a generation with the new time");
+        if let Err(reason) = self.begin(plan, &ring, false, now) {
+            self.log.warn(&format!("the times stay on the clock as it was before it was set: {reason}"));
+        }
     }
 
     /// Begins a generation with a longer ring. Returns false if that is not possible and a ring as long as before is
@@ -350,6 +382,9 @@ impl SinkStream {
         self.conn.begun(plan.description());
         self.undescribed_until = None;
         self.meter = RateMeter::default();
+        if let Some(generation) = self.writer.clock() {
+            self.placing.begun(generation, plan.rate_hz(), clock_pair());
+        }
         self.log_begun(plan, ring);
         Ok(())
     }
@@ -417,19 +452,39 @@ impl SinkStream {
 
     fn write_copy(&mut self, held: &Held, now: Instant) {
         self.describe(&held.plan, now);
-        let chunk = Chunk { samples: &held.samples, times: held.times(), send_ns: held.send_ns };
+        let times = match held.placed.given() {
+            Some(times) => times,
+            None => self.stamp(held.frames, held.came_mono_ns),
+        };
+        let chunk = Chunk { samples: &held.samples, times, send_ns: held.send_ns };
         let written = self.writer.write(&chunk);
         self.wrote(written, held.frames, held.samples.len() as u64, now);
         self.measure(held.send_ns, held.frames);
     }
 
-    fn write(&mut self, chunk: &Interpreted<'_>, now: Instant) {
+    fn write(&mut self, chunk: &Interpreted<'_>, came_mono_ns: u64, now: Instant) {
         let frames = chunk.frames();
-        let written = self.writer.write_with(frames, placing::times(chunk), chunk.send_ns(), |range, memory| {
+        let times = match chunk.placement() {
+            Placement::Given(times) => times,
+            Placement::ByRate | Placement::ByArrival => self.stamp(frames, came_mono_ns),
+        };
+        let written = self.writer.write_with(frames, times, chunk.send_ns(), |range, memory| {
             chunk.fill(range, memory);
         });
         self.wrote(written, frames, chunk.bytes(), now);
         self.measure(chunk.send_ns(), frames);
+    }
+
+    /// The times of a message to which the source gives none.
+    fn stamp(&mut self, frames: u64, came_mono_ns: u64) -> Times<'static> {
+        let (times, off_rate) = self.placing.stamp(frames, came_mono_ns);
+        if let Some(OffRate { stated_hz, measured_hz }) = off_rate {
+            self.log.warn(&format!(
+                "frames come at {measured_hz:.4} Hz, and the rate is stated as {stated_hz} Hz; their times follow what \
+                 comes; set SAMPLE_RATE to the rate of the device"
+            ));
+        }
+        times
     }
 
     fn wrote(&mut self, written: dora_shm_ring::Result<()>, frames: u64, bytes: u64, now: Instant) {
