@@ -8,6 +8,7 @@ mod beginning;
 mod descriptions;
 mod events;
 mod frames;
+mod kept;
 mod lookup;
 mod messages;
 mod source;
@@ -26,8 +27,6 @@ use std::sync::Arc;
 
 pub(crate) use super::Update;
 use super::{Committed, Over, Snapshot, is_over};
-use crate::layout::kept_generations;
-use crate::protocol::order::{Mutation, mutated};
 use crate::stream::{Event, EventKind, WriterId};
 use crate::{Description, Error, Result};
 use descriptions::Descriptions;
@@ -130,12 +129,6 @@ pub(crate) struct Sleep {
 #[inline]
 pub(crate) fn resume_position(committed: u64, ring_frames: u64) -> u64 {
     committed - (ring_frames / 2).max(1).min(committed)
-}
-
-/// The generations after `from` and before `generation` whose rings may have been kept, newest first.
-fn kept_between(from: Option<u32>, generation: u32) -> impl DoubleEndedIterator<Item = u32> {
-    let after_from = kept_generations(generation).take_while(|&kept| Some(kept) != from).count();
-    kept_generations(generation).take(after_from)
 }
 
 /// Frames that were not delivered.
@@ -314,41 +307,6 @@ impl<S: Source> Cursor<S> {
             }
         }
         Ok(Reached::Nothing)
-    }
-
-    /// Whether no frames are between the cursor's stand and the ring that the source has just opened.
-    fn follows(&self, stand: Option<Stand>) -> bool {
-        let base = self.source.ring().map_or(0, |ring| ring.base);
-        match stand {
-            Some(Stand::After(seen)) => base <= seen,
-            Some(Stand::Waiting(_)) => base == 0,
-            None => true,
-        }
-    }
-
-    /// Opens the earliest ring that was kept between the rings of `from` and `generation`.
-    fn open_kept(&mut self, from: Option<u32>, generation: u32, stand: Option<Stand>) -> Result<bool> {
-        let Some(stand) = stand else { return Ok(false) };
-        let mut kept = kept_between(from, generation);
-        while let Some(earliest) = if mutated(Mutation::NewestKeptRingFirst) { kept.next() } else { kept.next_back() } {
-            if self.source.open_kept(earliest, stand)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Where the cursor stands; `None` if kept rings do not concern it.
-    fn stand(&self) -> Option<Stand> {
-        if self.passes_kept || mutated(Mutation::KeptRingsPassedOver) {
-            return None;
-        }
-        match (self.stream_position(), &self.came) {
-            (Some(seen), _) => Some(Stand::After(seen)),
-            _ if !self.waited => None,
-            (None, None) => Some(Stand::After(0)),
-            (None, Some(came)) => Some(Stand::Waiting(*came)),
-        }
     }
 
     /// Begins in the ring that the source has just opened. `seen`: how many frames of the stream the cursor had passed
@@ -646,7 +604,7 @@ impl<S: Source> Cursor<S> {
         let from = self.source.ring().map(|ring| ring.generation);
         let is_kept = |kept| stand.is_some_and(|stand| self.source.could_open_kept(kept, stand));
         Ok(self.source.could_open(generation)
-            || kept_between(from, generation).any(is_kept)
+            || kept::between(from, generation).any(is_kept)
             || self.source.status()?.generation != Some(generation)
             || self.source.is_gone())
     }
