@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dora_shm_message::{Interpreted, Plan};
+use dora_shm_message::{Interpreted, Placement, Plan};
+use dora_shm_ring::Times;
+use dora_shm_ring::times::RunTimes;
 
-use crate::placing::Placed;
 use crate::rate::RateMeter;
 
 /// Longest time that messages are held back. Readers wait this much longer for the first frames.
@@ -37,7 +38,26 @@ pub struct Held {
     pub send_ns: i64,
     /// When it came, CLOCK_MONOTONIC.
     pub came_mono_ns: u64,
-    pub placed: Placed,
+    given: Option<Given>,
+}
+
+/// The times that the source gives.
+#[derive(Debug)]
+enum Given {
+    Linear { start: f64, step: f64 },
+    Values(Vec<f64>),
+    Run(RunTimes),
+}
+
+impl Given {
+    fn copy(placement: Placement<'_>) -> Option<Self> {
+        match placement {
+            Placement::Given(Times::Linear { start, step }) => Some(Self::Linear { start, step }),
+            Placement::Given(Times::Values(values)) => Some(Self::Values(values.to_vec())),
+            Placement::Given(Times::Run(run)) => Some(Self::Run(run)),
+            Placement::ByRate | Placement::ByArrival => None,
+        }
+    }
 }
 
 impl Held {
@@ -52,8 +72,17 @@ impl Held {
             frames: chunk.frames(),
             send_ns: chunk.send_ns(),
             came_mono_ns,
-            placed: Placed::copy(chunk.placement()),
+            given: Given::copy(chunk.placement()),
         }
+    }
+
+    /// The times of its frames, if the source gives them.
+    pub fn times(&self) -> Option<Times<'_>> {
+        self.given.as_ref().map(|given| match given {
+            Given::Linear { start, step } => Times::Linear { start: *start, step: *step },
+            Given::Values(values) => Times::Values(values),
+            Given::Run(run) => Times::Run(*run),
+        })
     }
 }
 

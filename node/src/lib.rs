@@ -3,8 +3,8 @@
 //! [`run`] is the event loop, `open` opens the stream, `sink` handles one event, `stream` writes, counts and logs.
 //! Decisions are pure and have their own files: `generations` (when a generation begins, and how long its ring is),
 //! `length`, `format_change` and `gaps`. `rate` measures the rate of the messages, and `held` keeps the first ones until
-//! it is known. `placing` gives times to messages that have none. `ezmsg_conn` informs a listener outside the dataflow of
-//! every step.
+//! it is known. Times that no source gives come from the ring's `Timekeeper`. `ezmsg_conn` informs a listener
+//! outside the dataflow of every step.
 
 mod ezmsg_conn;
 mod format_change;
@@ -13,7 +13,6 @@ mod generations;
 mod held;
 mod length;
 mod open;
-mod placing;
 mod rate;
 mod sink;
 mod stream;

@@ -7,7 +7,7 @@ use dora_shm_message::{Interpreted, Placement, Plan, TimeNote};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
 use dora_shm_node_kit::settings::SinkSettings;
 use dora_shm_ring::internal::{ClockPair, clock_pair, monotonic_ns, unix_ns};
-use dora_shm_ring::times::OffRate;
+use dora_shm_ring::times::Timekeeper;
 use dora_shm_ring::{Chunk, Closing, Error, Times, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
@@ -15,7 +15,6 @@ use crate::ezmsg_conn::Conn;
 use crate::gaps::Gaps;
 use crate::generations::{Decision, Generations, Longer, RETRY_PAUSE, Ring, Why};
 use crate::held::{Held, HeldMessages};
-use crate::placing::Placing;
 use crate::rate::{self, RateMeter};
 
 /// Counters since the node started, over every stream it wrote.
@@ -43,7 +42,7 @@ pub struct SinkStream {
     held: Option<HeldMessages>,
     /// Measures the current generation, if its rate is not stated.
     meter: RateMeter,
-    placing: Placing,
+    timekeeper: Timekeeper,
     /// Streams that were left, until they are closed.
     closing: Vec<Closing>,
     /// The description of the current messages could not be published; when to try again.
@@ -89,7 +88,7 @@ impl SinkStream {
             generations: Generations::default(),
             held: None,
             meter: RateMeter::default(),
-            placing: Placing::new(clock_pair()),
+            timekeeper: timekeeper(),
             closing: Vec::new(),
             undescribed_until: None,
             undescribed: Refusals::default(),
@@ -125,7 +124,7 @@ impl SinkStream {
         self.show_missed();
         self.note_times(chunk, now);
         let arrived = ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() };
-        let came_mono_ns = self.placing.came_mono_ns(chunk.send_ns(), arrived);
+        let came_mono_ns = self.timekeeper.came_mono_ns(chunk.send_ns(), arrived.unix_ns, arrived.mono_ns);
         let Some(plan) = chunk.plan() else {
             self.refuse_data(
                 "the first message is empty, so the format of the frames is unknown; send a message with frames first"
@@ -142,7 +141,7 @@ impl SinkStream {
             }
             self.write_held(now);
         }
-        if self.is_ready_for(plan, chunk, came_mono_ns, now)? {
+        if self.is_ready_for(plan, chunk, arrived, came_mono_ns, now)? {
             self.write(chunk, came_mono_ns, now);
         }
         Ok(())
@@ -198,8 +197,8 @@ impl SinkStream {
     /// Does what a writer has to do when no messages come. To be called about once a second.
     pub fn maintain(&mut self) {
         self.closing.retain(|closing| !closing.is_closed());
-        // So that a step of the wall clock is known when the next message comes.
-        let _ = self.placing.is_set(clock_pair(), clock_pair);
+        let ClockPair { unix_ns, mono_ns } = clock_pair();
+        self.timekeeper.idle(unix_ns, mono_ns);
         if let Err(error) = self.writer.maintain() {
             self.log.warn(&format!("stream {:?}: {error}", self.writer.name()));
         }
@@ -226,7 +225,7 @@ impl SinkStream {
             self.log.info(&format!("the stream moved from {old_name:?} to {name:?}"));
             self.conn.moved();
             self.generations.moved();
-            self.placing.moved();
+            self.timekeeper.forget();
             self.counted_before = self.counters.missed();
             self.warned = Warned::default();
         } else if self.settings.changes_ring(&settings) {
@@ -277,6 +276,7 @@ impl SinkStream {
         &mut self,
         plan: &Arc<Plan>,
         chunk: &Interpreted<'_>,
+        arrived: ClockPair,
         came_mono_ns: u64,
         now: Instant,
     ) -> eyre::Result<bool> {
@@ -285,7 +285,7 @@ impl SinkStream {
             match self.generations.decide(plan, frames, &self.settings) {
                 Decision::Write if frames == 0 => return Ok(true),
                 Decision::Write => {
-                    self.follow_wall_clock(plan, now);
+                    self.follow_wall_clock(plan, arrived, now);
                     if self.writer.generation().is_some() {
                         self.describe(plan, now);
                         return Ok(true);
@@ -317,16 +317,18 @@ impl SinkStream {
 
     /// Begins a generation like the current one if the wall clock was set, so that times on Unix time are right again.
     /// If there is no room for it, the current one goes on.
-    fn follow_wall_clock(&mut self, plan: &Arc<Plan>, now: Instant) {
-        let read = ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() };
-        if !self.placing.is_set(read, clock_pair) {
+    fn follow_wall_clock(&mut self, plan: &Arc<Plan>, arrived: ClockPair, now: Instant) {
+        let again = || {
+            let ClockPair { unix_ns, mono_ns } = clock_pair();
+            (unix_ns, mono_ns)
+        };
+        if !self.timekeeper.needs_generation(arrived.unix_ns, arrived.mono_ns, again) {
             return;
         }
-        self.placing.follows_wall_clock(read);
         let Some(ring) = self.generations.again(&self.settings) else { return };
-        self.log.info("the system's clock was set, or the machine slept; beginning a generation with the new time");
+        self.log.info("the system's clock was set, or the machine slept: a generation begins, with the right time");
         if let Err(reason) = self.begin(plan, &ring, false, now) {
-            self.log.warn(&format!("the times stay on the clock as it was before it was set: {reason}"));
+            self.log.warn(&format!("times stay on the clock as it was before: {reason}"));
         }
     }
 
@@ -382,9 +384,7 @@ impl SinkStream {
         self.conn.begun(plan.description());
         self.undescribed_until = None;
         self.meter = RateMeter::default();
-        if let Some(generation) = self.writer.clock() {
-            self.placing.begun(generation, plan.rate_hz(), clock_pair());
-        }
+        self.follow_generation();
         self.log_begun(plan, ring);
         Ok(())
     }
@@ -452,10 +452,7 @@ impl SinkStream {
 
     fn write_copy(&mut self, held: &Held, now: Instant) {
         self.describe(&held.plan, now);
-        let times = match held.placed.given() {
-            Some(times) => times,
-            None => self.stamp(held.frames, held.came_mono_ns),
-        };
+        let times = held.times().unwrap_or_else(|| self.stamp(held.frames, held.came_mono_ns));
         let chunk = Chunk { samples: &held.samples, times, send_ns: held.send_ns };
         let written = self.writer.write(&chunk);
         self.wrote(written, held.frames, held.samples.len() as u64, now);
@@ -477,14 +474,19 @@ impl SinkStream {
 
     /// The times of a message to which the source gives none.
     fn stamp(&mut self, frames: u64, came_mono_ns: u64) -> Times<'static> {
-        let (times, off_rate) = self.placing.stamp(frames, came_mono_ns);
-        if let Some(OffRate { stated_hz, measured_hz }) = off_rate {
-            self.log.warn(&format!(
-                "frames come at {measured_hz:.4} Hz, and the rate is stated as {stated_hz} Hz; their times follow what \
-                 comes; set SAMPLE_RATE to the rate of the device"
-            ));
+        self.follow_generation();
+        let (times, off_rate) = self.timekeeper.stamp(frames, came_mono_ns);
+        if let Some(off_rate) = off_rate {
+            self.log.warn(&format!("{off_rate}; set SAMPLE_RATE to the rate of the device"));
         }
-        times
+        Times::Run(times)
+    }
+
+    /// Gives times on the clock of the current generation. The writer begins one by itself if its segments were removed.
+    fn follow_generation(&mut self) {
+        if let (Some(generation), Some(format)) = (self.writer.clock(), self.writer.format()) {
+            self.timekeeper.follow(generation, format.rate_hz(), generation.created_mono_ns);
+        }
     }
 
     fn wrote(&mut self, written: dora_shm_ring::Result<()>, frames: u64, bytes: u64, now: Instant) {
@@ -515,6 +517,11 @@ impl SinkStream {
             self.generations.comes_at(rate_hz, &self.settings);
         }
     }
+}
+
+fn timekeeper() -> Timekeeper {
+    let ClockPair { unix_ns, mono_ns } = clock_pair();
+    Timekeeper::new(unix_ns, mono_ns)
 }
 
 /// The library's error, with the node's settings as the remedy.

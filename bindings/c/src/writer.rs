@@ -5,8 +5,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::{Mutex, MutexGuard};
 
 use dora_shm_ring::internal::{LazyWriter, unix_ns};
-use dora_shm_ring::times::OffRate;
-use dora_shm_ring::{Chunk, Clock, Description, Times, Writer, WriterOptions};
+use dora_shm_ring::{Chunk, Clock, Description, Times, Warning, Writer, WriterOptions};
 
 use crate::c_string::c_string;
 use crate::call::{Options, Out, borrow, borrow_optional, call, enter, flag, give, options, take};
@@ -24,7 +23,7 @@ pub struct dora_shm_writer {
 
 struct Inside {
     writer: LazyWriter,
-    warnings: VecDeque<String>,
+    warnings: VecDeque<Warning>,
     /// The warning that was returned last.
     warning: CString,
 }
@@ -253,8 +252,8 @@ pub unsafe extern "C" fn dora_shm_writer_write_times(
     })
 }
 
-/// As dora_shm_writer_write(), for frames that nobody gives times: they get them now, on the clock of the generation. To
-/// begin, set `clock` of the format to DORA_SHM_CLOCK_UNIX.
+/// As dora_shm_writer_write(), but the writer gives the frames their times, on the clock of the generation. Set `clock` of
+/// the format to DORA_SHM_CLOCK_UNIX before you begin.
 ///
 /// On DORA_SHM_CLOCK_UNIX and _MONOTONIC with a rate, the last frame was taken now, and the others follow by the rate:
 /// even, strictly rising. Their rate and their phase are learned from when messages are written: a late burst moves
@@ -282,8 +281,7 @@ pub unsafe extern "C" fn dora_shm_writer_write_now(
     call(|| {
         // SAFETY: the convention for arguments.
         let (mut inside, samples) = unsafe { (inside(writer)?, list(samples.cast::<u8>(), samples_size, "samples")?) };
-        let off_rate = inside.writer.write_now(samples, sent(send_ns))?;
-        inside.warnings.extend(off_rate.map(off_rate_text));
+        inside.writer.write_now(samples, sent(send_ns))?;
         Ok(DORA_SHM_OK)
     })
 }
@@ -291,13 +289,6 @@ pub unsafe extern "C" fn dora_shm_writer_write_now(
 /// When a message was sent: now, unless the caller states it.
 fn sent(send_ns: i64) -> i64 {
     if send_ns == 0 { unix_ns() } else { send_ns }
-}
-
-fn off_rate_text(OffRate { stated_hz, measured_hz }: OffRate) -> String {
-    format!(
-        "frames come at {measured_hz:.6} Hz, but rate_hz is {stated_hz}; their times follow the frames; begin with the rate \
-         at which frames come"
-    )
 }
 
 /// Recreates segments that were removed from shared memory. Writing does the same: call this about once a second while
@@ -355,13 +346,12 @@ pub unsafe extern "C" fn dora_shm_writer_next_warning(
         // SAFETY: the convention for arguments.
         let (mut inside, text) = unsafe { (inside(writer)?, Out::new(text, "text")?) };
         let inside = &mut *inside;
-        let new = inside.writer.writer_mut().warnings();
-        inside.warnings.extend(new.iter().map(ToString::to_string));
+        inside.warnings.extend(inside.writer.writer_mut().warnings());
         let Some(warning) = inside.warnings.pop_front() else {
             text.set(std::ptr::null());
             return Ok(DORA_SHM_NOTHING);
         };
-        inside.warning = c_string(&warning);
+        inside.warning = c_string(&warning.to_string());
         text.set(inside.warning.as_ptr());
         Ok(DORA_SHM_OK)
     })

@@ -3,7 +3,6 @@
 use dora_shm_ring as ring;
 use pyo3::prelude::*;
 use ring::internal::LazyWriter;
-use ring::times::OffRate;
 use ring::{Chunk, Clock, Description, Dtype, Format, Times, WriterOptions};
 
 use crate::buffers::Memory;
@@ -27,32 +26,19 @@ pub struct Progress {
 
 #[pyclass(frozen, module = "dora_shm._dora_shm")]
 pub struct Writer {
-    shared: Shared<Inside>,
+    shared: Shared<LazyWriter>,
 }
 
-struct Inside {
-    writer: LazyWriter,
-    off_rate: Option<OffRate>,
-}
-
-impl Inside {
-    fn progress(&self) -> Progress {
-        let writer = self.writer.writer();
-        Progress {
-            generation: self.writer.generation(),
-            position: self.writer.position(),
-            stream_position: writer.stream_position(),
-            ring_frames: self.writer.ring_frames(),
-            epoch: writer.epoch(),
+impl Progress {
+    fn of(writer: &LazyWriter) -> Self {
+        Self {
+            generation: writer.generation(),
+            position: writer.position(),
+            stream_position: writer.writer().stream_position(),
+            ring_frames: writer.ring_frames(),
+            epoch: writer.writer().epoch(),
         }
     }
-}
-
-fn off_rate_text(OffRate { stated_hz, measured_hz }: OffRate) -> String {
-    format!(
-        "frames come at {measured_hz:.6} Hz, but the rate is {stated_hz} Hz; their times follow the frames; begin with the \
-         rate at which frames come"
-    )
 }
 
 #[pymethods]
@@ -64,8 +50,7 @@ impl Writer {
         options.max_ring_bytes = max_bytes.unwrap_or(options.max_ring_bytes);
         // It may wait while the previous writer is closing.
         let writer = py.detach(|| ring::Writer::create(name, options)).map_err(|error| raise(py, error))?;
-        let inside = Inside { writer: LazyWriter::new(writer), off_rate: None };
-        Ok(Self { shared: Shared::new("writer", inside, None) })
+        Ok(Self { shared: Shared::new("writer", LazyWriter::new(writer), None) })
     }
 
     /// Begins a generation with a ring of `frames` frames, whose times are on `clock`. With `None`, checks it, and begins
@@ -86,15 +71,15 @@ impl Writer {
         let clock: Option<Clock> = clock.map(str::parse).transpose().map_err(|error| raise(py, error))?;
         let format = Format::new(dtype, &shape, rate, frames).map_err(|error| raise(py, error))?;
         let description = parse(py, description)?;
-        self.shared.try_with(py, Takes::Long, move |inside| match clock {
-            Some(clock) => inside.writer.begin(&format.on_clock(clock), &description, chunk_frames, true),
-            None => inside.writer.prepare(&format, &description, chunk_frames),
+        self.shared.try_with(py, Takes::Long, move |writer| match clock {
+            Some(clock) => writer.begin(&format.on_clock(clock), &description, chunk_frames, true),
+            None => writer.prepare(&format, &description, chunk_frames),
         })
     }
 
     fn describe(&self, py: Python<'_>, description: &[u8]) -> PyResult<()> {
         let description = parse(py, description)?;
-        self.shared.try_with(py, Takes::Long, move |inside| inside.writer.describe(&description))
+        self.shared.try_with(py, Takes::Long, move |writer| writer.describe(&description))
     }
 
     /// Writes one message, whose frames have the times `times`; with `None`, they get them now.
@@ -110,36 +95,30 @@ impl Writer {
         let times = times.map(Memory::of).transpose()?;
         let values = times.as_ref().map(Memory::floats).transpose()?;
         let samples = samples.bytes();
-        self.shared.try_with(py, Takes::to_copy(samples.len()), |inside| match values {
-            Some(values) => inside.writer.write(&Chunk { samples, times: Times::Values(values), send_ns }),
-            None => {
-                let off_rate = inside.writer.write_now(samples, send_ns)?;
-                inside.off_rate = off_rate.or(inside.off_rate);
-                Ok(())
-            }
+        self.shared.try_with(py, Takes::to_copy(samples.len()), |writer| match values {
+            Some(values) => writer.write(&Chunk { samples, times: Times::Values(values), send_ns }),
+            None => writer.write_now(samples, send_ns),
         })
     }
 
     fn maintain(&self, py: Python<'_>) -> PyResult<()> {
-        self.shared.try_with(py, Takes::Long, |inside| inside.writer.writer_mut().maintain())
+        self.shared.try_with(py, Takes::Long, |writer| writer.writer_mut().maintain())
     }
 
     fn warnings(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.shared.with(py, Takes::Moments, |inside| {
-            let warnings = inside.writer.writer_mut().warnings();
-            warnings.iter().map(ToString::to_string).chain(inside.off_rate.take().map(off_rate_text)).collect()
-        })
+        let warnings = self.shared.with(py, Takes::Moments, |writer| writer.writer_mut().warnings())?;
+        Ok(warnings.iter().map(ToString::to_string).collect())
     }
 
     fn progress(&self, py: Python<'_>) -> PyResult<Progress> {
-        self.shared.with(py, Takes::Moments, |inside| inside.progress())
+        self.shared.with(py, Takes::Moments, |writer| Progress::of(writer))
     }
 
     /// The progress of a writer that is about to be closed.
     fn last_progress(&self, py: Python<'_>) -> PyResult<Progress> {
-        self.shared.with(py, Takes::Moments, |inside| {
-            inside.writer.forget_prepared();
-            inside.progress()
+        self.shared.with(py, Takes::Moments, |writer| {
+            writer.forget_prepared();
+            Progress::of(writer)
         })
     }
 

@@ -1,5 +1,7 @@
 //! A device whose rate is not the one it states.
 
+use std::fmt;
+
 use super::elapsed_s;
 use super::line::Point;
 
@@ -22,6 +24,16 @@ pub struct OffRate {
     pub stated_hz: f64,
     /// The rate that was measured over ten seconds or more, and is followed from now on.
     pub measured_hz: f64,
+}
+
+impl fmt::Display for OffRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stated_hz, measured_hz } = self;
+        write!(
+            f,
+            "frames come at {measured_hz:.6} Hz, but the stated rate is {stated_hz} Hz; their times follow the frames"
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,8 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | give times to frames to which nobody gives any | [`Stamper`]: by the [`SampleClock`] if a rate is stated |
+//! | give times to frames that come without any | [`Stamper`]: by the [`SampleClock`] if a rate is stated |
+//! | do so on the clock of a stream, over its generations | [`Timekeeper`] |
 //! | find the rate and the ring's length of a source that states no rate | [`RateMeter`], [`RingLength`] |
 //! | notice that a stated rate contradicts what comes | [`StatedRate`] |
 //! | know when a message came, and when the wall clock was set | [`WallClock`] |
@@ -22,6 +23,7 @@ mod seconds;
 mod slope;
 mod stamper;
 mod stretch;
+mod timekeeper;
 mod wall;
 mod window;
 
@@ -31,6 +33,7 @@ pub use ring_length::{Counts, RingLength, Sizing};
 pub use run::{Run, RunTimes};
 pub use sample_clock::SampleClock;
 pub use stamper::Stamper;
+pub use timekeeper::Timekeeper;
 pub use wall::WallClock;
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -44,8 +44,8 @@ impl Run {
         self.line.step().to_f64()
     }
 
-    /// Seconds on the clock of a generation, by its pair of clocks. On [`Clock::Source`], which nobody but the source can
-    /// read, they are those of Unix time.
+    /// Seconds on the clock of a generation, by its pair of clocks. On [`Clock::Source`], which only the
+    /// source can read, they are those of Unix time.
     pub fn on(&self, generation: &GenerationClock) -> RunTimes {
         match generation.clock {
             Clock::Monotonic => self.on_monotonic(),

@@ -1,4 +1,4 @@
-//! Times of messages to which nobody gives any.
+//! Times of messages that come without any.
 
 use super::arrivals::Arrivals;
 use super::run::Run;

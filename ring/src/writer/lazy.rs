@@ -2,7 +2,6 @@
 
 use super::{Begun, Chunk, Times, Writer, check_times, whole_frames};
 use crate::shm::free_bytes;
-use crate::times::OffRate;
 use crate::{Clock, Description, Error, Format, Result};
 
 /// A [`Writer`] whose caller need not name the clock of a generation: how its first frames are written decides. They are
@@ -114,7 +113,7 @@ impl LazyWriter {
     ///
     /// # Errors
     /// Those of `Writer::write_now`, and those of [`Writer::begin`] if a generation has to begin.
-    pub fn write_now(&mut self, samples: &[u8], send_ns: i64) -> Result<Option<OffRate>> {
+    pub fn write_now(&mut self, samples: &[u8], send_ns: i64) -> Result<()> {
         self.settle(samples, None)?;
         self.writer.write_now(samples, send_ns)
     }

@@ -386,7 +386,9 @@ impl Writer {
     /// Warnings for the user that no call could return as an error, such as a name that another file has taken. Each is
     /// returned once.
     pub fn warnings(&mut self) -> Vec<Warning> {
-        self.publisher.as_mut().map_or_else(Vec::new, Publisher::take_warnings)
+        let mut warnings = self.publisher.as_mut().map_or_else(Vec::new, Publisher::take_warnings);
+        warnings.extend(self.timing.as_mut().and_then(|timing| timing.take_warning()));
+        warnings
     }
 
     /// Closes the stream, as dropping does: readers drain it and see it closed, and its shared memory is freed. A

@@ -1,47 +1,35 @@
-//! Frames to which nobody gives times, and a wall clock that is set.
+//! Frames whose times the caller does not give, and a wall clock that is set.
 
-use super::{Begun, Chunk, Times, Writer};
+use super::publish::Publisher;
+use super::{Begun, Chunk, Times, Warning, Writer, whole_frames};
 use crate::shm::{ClockPair, clock_pair, monotonic_ns, unix_ns};
-use crate::times::{OffRate, Stamper, WallClock};
+use crate::times::{OffRate, Timekeeper};
 use crate::{Clock, Error, GenerationClock, Result};
 
 /// What a writer remembers to give times to frames, from one message to the next.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
-    /// Watches the wall clock, beside the pair of the generation `pair_of`.
-    wall: WallClock,
-    pair_of: GenerationClock,
-    stamper: Stamper,
+    keeper: Timekeeper,
     carried: Carried,
+    /// Not reported yet.
+    off_rate: Option<OffRate>,
 }
 
 impl Timing {
-    fn new(generation: GenerationClock, rate_hz: f64) -> Self {
-        Self {
-            wall: WallClock::new(ahead_ns(&generation)),
-            pair_of: generation,
-            stamper: Stamper::new(Some(rate_hz)),
-            carried: Carried::default(),
-        }
+    fn new(now: ClockPair) -> Self {
+        Self { keeper: Timekeeper::new(now.unix_ns, now.mono_ns), carried: Carried::default(), off_rate: None }
     }
 
-    /// Takes up a generation that has begun since the last message.
+    /// Takes up the current generation.
     fn follow(&mut self, generation: GenerationClock, rate_hz: f64, mono_ns: u64) {
-        if generation == self.pair_of {
-            return;
+        if self.keeper.follow(generation, rate_hz, mono_ns) {
+            self.carried = Carried::default();
         }
-        self.wall.begun(ahead_ns(&generation), mono_ns);
-        let is_as_before = generation.clock == self.pair_of.clock && self.stamper.rate_hz().unwrap_or(0.0) == rate_hz;
-        if !is_as_before {
-            self.stamper = Stamper::new(Some(rate_hz));
-        }
-        (self.pair_of, self.carried) = (generation, Carried::default());
     }
-}
 
-/// Unix time minus CLOCK_MONOTONIC.
-fn ahead_ns(generation: &GenerationClock) -> i64 {
-    generation.created_ns.saturating_sub_unsigned(generation.created_mono_ns)
+    pub fn take_warning(&mut self) -> Option<Warning> {
+        self.off_rate.take().map(Warning::OffRate)
+    }
 }
 
 /// Frames whose times follow from the last time that was given, by the rate: counted from there, so that no rounding
@@ -71,29 +59,29 @@ impl Carried {
 }
 
 impl Writer {
-    /// Writes one chunk to whose frames nobody gives times: they get them now. Otherwise as [`write`](Self::write).
+    /// Writes one chunk as [`write`](Self::write) does, but gives its frames their times.
     ///
-    /// On [`Clock::Unix`] and [`Clock::Monotonic`], the [`Stamper`] gives them, as of now: by the rate, if the format
-    /// has one, else by when chunks are written. In both cases the last frame is taken to be of now. Frames that would
-    /// come before the newest one, to which a caller gave a time, follow it by the rate.
+    /// On [`Clock::Unix`] and [`Clock::Monotonic`], a [`Stamper`](crate::times::Stamper) gives them: by the rate, if the
+    /// format has one, else by when chunks are written. In both cases the last frame is of now. Frames that would come
+    /// before the newest one, to which a caller gave a time, follow it by the rate.
     ///
     /// On [`Clock::Source`], which only the caller can read, frames follow the newest one by the rate.
     ///
     /// If the wall clock was set, a generation begins first, as by [`follow_wall_clock`](Self::follow_wall_clock). If it
     /// cannot begin, the chunk is written to the current one.
     ///
-    /// Returns a warning once, if the frames come at another rate than the format says, by more than 3 % for ten
-    /// seconds. Their times then follow the rate at which they come.
+    /// If the frames come at another rate than the format says, by more than 3 % for ten seconds, their times follow the
+    /// rate at which they come, and [`warnings`](Self::warnings) says so once.
     ///
     /// # Errors
     /// As `write`. [`Error::BadArgument`] on `Clock::Source` if the format has no rate, or if no frame has a time yet:
     /// use `write`, and give times.
-    pub fn write_now(&mut self, samples: &[u8], send_ns: i64) -> Result<Option<OffRate>> {
+    pub fn write_now(&mut self, samples: &[u8], send_ns: i64) -> Result<()> {
         self.write_at(samples, send_ns, ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() }, clock_pair)
     }
 
     /// Begins a generation like the current one, if that is on [`Clock::Unix`] and the wall clock no longer agrees with
-    /// its pair of clocks: somebody set it, a leap second came, or the machine slept. So times of CLOCK_MONOTONIC become
+    /// its pair of clocks: it was set, a leap second came, or the machine slept. So times of CLOCK_MONOTONIC become
     /// right Unix times again. Happens at most once a minute. Returns whether a generation has begun.
     ///
     /// Call it before each chunk whose times the caller gives on Unix time. It costs two clock readings, and blocks as
@@ -106,27 +94,23 @@ impl Writer {
         self.follow(ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() }, clock_pair)
     }
 
-    /// `now` is compared with the pair of the generation. `again` reads both clocks anew, and more exactly: a process
-    /// that stood still between two readings must not take that for a step.
-    fn follow(&mut self, now: ClockPair, again: impl Fn() -> ClockPair) -> Result<bool> {
-        let Some(Begun { format, .. }) = &self.begun else { return Ok(false) };
-        let Some(generation) = self.clock() else { return Ok(false) };
-        let rate_hz = format.rate_hz();
-        let timing = self.timing.get_or_insert_with(|| Box::new(Timing::new(generation, rate_hz)));
+    /// As `follow_wall_clock`, for a look at both clocks `now`; `again` takes a more exact one.
+    fn follow(&mut self, now: ClockPair, again: impl FnOnce() -> ClockPair) -> Result<bool> {
+        let (Some(begun), Some(generation)) = (&self.begun, self.clock()) else { return Ok(false) };
+        let rate_hz = begun.format.rate_hz();
+        let timing = self.timing.get_or_insert_with(|| Box::new(Timing::new(now)));
         timing.follow(generation, rate_hz, now.mono_ns);
-        let is_set = timing.wall.compare(now.unix_ns, now.mono_ns) && generation.clock == Clock::Unix;
-        if !is_set {
+        let read_again = || {
+            let ClockPair { unix_ns, mono_ns } = again();
+            (unix_ns, mono_ns)
+        };
+        if !timing.keeper.needs_generation(now.unix_ns, now.mono_ns, read_again) {
             return Ok(false);
         }
-        let now = again();
-        if !timing.wall.compare(now.unix_ns, now.mono_ns) {
-            return Ok(false);
-        }
-        timing.wall.begins(now.mono_ns);
-        let Some(Begun { format, description, first_chunk_frames }) = self.begun.clone() else { return Ok(false) };
+        let Begun { format, description, first_chunk_frames } = begun.clone();
         self.begin(&format, &description, first_chunk_frames)?;
-        if let (Some(begun), Some(timing)) = (self.clock(), &mut self.timing) {
-            timing.follow(begun, rate_hz, now.mono_ns);
+        if let (Some(generation), Some(timing)) = (self.clock(), &mut self.timing) {
+            timing.follow(generation, rate_hz, now.mono_ns);
         }
         Ok(true)
     }
@@ -136,42 +120,40 @@ impl Writer {
         samples: &[u8],
         send_ns: i64,
         now: ClockPair,
-        again: impl Fn() -> ClockPair,
-    ) -> Result<Option<OffRate>> {
+        again: impl FnOnce() -> ClockPair,
+    ) -> Result<()> {
         self.check_process()?;
         let Some(begun) = &self.begun else { return Err(Error::NoGeneration) };
-        let (frame_bytes, rate_hz) = (begun.format.frame_bytes(), begun.format.rate_hz());
-        let frames = samples.len() as u64 / frame_bytes;
+        let (frames, rate_hz) = (whole_frames(&begun.format, samples)?, begun.format.rate_hz());
         // Segments that were removed are created again before the pair of clocks is used.
         self.maintain()?;
-        // The times of this generation stay right on its own pair.
+        // If no generation can begin, the times of this one stay right on its own pair.
         let _ = self.follow(now, again);
-        let (Some(generation), Some(last)) = (self.clock(), self.publisher.as_ref().map(|own| own.last_time())) else {
+        let (Some(generation), Some(timing)) = (self.clock(), &mut self.timing) else {
             return Err(Error::NoGeneration);
         };
-        let Some(timing) = &mut self.timing else { return Err(Error::NoGeneration) };
-        let mut warning = None;
+        let last = self.publisher.as_ref().map_or(f64::NAN, Publisher::last_time);
+        let step = if rate_hz > 0.0 { 1.0 / rate_hz } else { 0.0 };
         let times = if generation.clock == Clock::Source {
-            if frames > 0 && (rate_hz <= 0.0 || last.is_nan()) {
+            if frames > 0 && (step == 0.0 || last.is_nan()) {
                 return Err(Error::BadArgument {
                     reason: "no times for frames on the source's own clock, expected one for each frame; or use the \
                              clock unix"
                         .into(),
                 });
             }
-            timing.carried.times(last, frames, 1.0 / rate_hz)
+            timing.carried.times(last, frames, step)
         } else {
-            let run = timing.stamper.stamp(frames, now.mono_ns);
-            warning = run.warning();
-            let times = run.on(&generation);
-            if frames > 0 && times.at(0) < last || (rate_hz > 0.0 && times.at(0) == last) {
-                timing.carried.times(last, frames, if rate_hz > 0.0 { 1.0 / rate_hz } else { 0.0 })
+            let (times, off_rate) = timing.keeper.stamp(frames, now.mono_ns);
+            timing.off_rate = off_rate.or(timing.off_rate);
+            let first = times.at(0);
+            if first < last || (first == last && step > 0.0) {
+                timing.carried.times(last, frames, step)
             } else {
                 Times::Run(times)
             }
         };
-        self.write(&Chunk { samples, times, send_ns })?;
-        Ok(warning)
+        self.write(&Chunk { samples, times, send_ns })
     }
 }
 
@@ -198,11 +180,12 @@ mod tests {
             writer.begin(&format, &Description::default(), 1).unwrap();
             let reader = Reader::open(&name, ReaderOptions::default()).unwrap();
             let generation = writer.clock().unwrap();
-            Self { writer, reader, began_ns: generation.created_mono_ns, ahead_ns: ahead_ns(&generation) }
+            let ahead_ns = generation.created_ns - generation.created_mono_ns as i64;
+            Self { writer, reader, began_ns: generation.created_mono_ns, ahead_ns }
         }
 
         /// Writes `frames` frames `after_ns` after the beginning, when the wall clock was set forward by `set_ns`.
-        fn write(&mut self, frames: usize, after_ns: u64, set_ns: i64) -> Result<Option<OffRate>> {
+        fn write(&mut self, frames: usize, after_ns: u64, set_ns: i64) -> Result<()> {
             let mono_ns = self.began_ns + after_ns;
             let now = ClockPair { unix_ns: mono_ns as i64 + self.ahead_ns + set_ns, mono_ns };
             self.writer.write_at(&vec![0; frames], 0, now, || now)
@@ -228,7 +211,7 @@ mod tests {
     #[test]
     fn times_that_a_writer_gives_are_those_of_the_sample_clock_on_the_pair_of_the_generation() {
         let mut fixture = Fixture::new("rate", 1000.0, Clock::Unix);
-        let mut stamper = Stamper::new(Some(1000.0));
+        let mut stamper = crate::times::Stamper::new(Some(1000.0));
         let mut expected = Vec::new();
         for i in 1..=1000 {
             let after_ns = i * 10_000_000 + i * 7919 % 3_000_000;
@@ -272,7 +255,7 @@ mod tests {
         for (after_s, set_s) in [(1, 0), (2, 0), (3, -3600), (4, -3600)] {
             fixture.write(100, after_s * S, set_s * S as i64).unwrap();
         }
-        // A generation reads the real clocks, which nobody set: its pair says how far the times must be off.
+        // A generation reads the real clocks, which were not set: its pair says how far the times must be off.
         assert_eq!(fixture.writer.generation().unwrap(), before + 1);
         assert_eq!(fixture.writer.position(), 200);
         let times = fixture.times();
@@ -346,8 +329,29 @@ mod tests {
     #[test]
     fn a_device_that_is_far_off_its_rate_is_told_once() {
         let mut fixture = Fixture::new("off", 100.0, Clock::Unix);
-        let warnings: Vec<OffRate> = (1..=400).filter_map(|i| fixture.write(10, i * 80_000_000, 0).unwrap()).collect();
-        assert_eq!(warnings.len(), 1);
+        let mut warnings = Vec::new();
+        for i in 1..=400 {
+            fixture.write(10, i * 80_000_000, 0).unwrap();
+            warnings.extend(fixture.writer.warnings().iter().map(ToString::to_string));
+        }
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with("frames come at 125.0"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_written_moves_no_time() {
+        let name = format!("ring-test/{}/now-refused", std::process::id());
+        let mut writer = Writer::create(&name, WriterOptions::default()).unwrap();
+        let format = Format::new(Dtype::U16, &[], 100.0, 1000).unwrap().on_clock(Clock::Monotonic);
+        writer.begin(&format, &Description::default(), 1).unwrap();
+        let mut reader = Reader::open(&name, ReaderOptions::default()).unwrap();
+        for (samples, mono_ns) in [(&[0; 2][..], S), (&[0; 3], 2 * S), (&[0; 2], S + S / 100)] {
+            let now = ClockPair { unix_ns: 0, mono_ns };
+            assert_eq!(writer.write_at(samples, 0, now, || now).is_ok(), samples.len() == 2);
+        }
+        let mut frames = Frames::new();
+        while !matches!(reader.read(&mut frames, 10).unwrap(), Outcome::Data(_)) {}
+        assert_eq!(frames.times(), [1.0, 1.01]);
     }
 
     #[test]
