@@ -38,6 +38,23 @@ fn times_of(name: &str) -> JoinHandle<Times> {
     })
 }
 
+/// Reads the stream `name` until it is closed: when each message was sent, and the times of its frames.
+fn sent_and_times_of(name: &str) -> JoinHandle<Vec<(f64, Vec<f64>)>> {
+    let mut reader = MessageReader::open(name, ReaderOptions::default()).unwrap();
+    std::thread::spawn(move || {
+        let (mut seen, mut message, end) = (Vec::new(), Message::new(), Instant::now() + PATIENCE);
+        loop {
+            assert!(Instant::now() < end, "the stream was not closed: {seen:?}");
+            match reader.next(&mut message).unwrap() {
+                Outcome::Data(info) => seen.push((info.send_ns as f64 * 1e-9, message.times().to_vec())),
+                Outcome::Nothing => drop(reader.wait(Duration::from_millis(200)).unwrap()),
+                Outcome::Generation => {}
+                Outcome::Closed => return seen,
+            }
+        }
+    })
+}
+
 /// A message of two frames at 4 Hz.
 fn signal(extra: &[(&str, Parameter)]) -> IncomingEvent {
     let rate = [("sample_rate", Parameter::Float(4.0))];
@@ -62,6 +79,44 @@ fn times_of_a_parameter_are_stored_as_given_and_a_message_without_follows() {
     let expected = vec![vec![8.0, 8.25], vec![8.5, 8.75], vec![20.0, 20.25]];
     assert_eq!(reader.join().unwrap(), [(Clock::Unix, expected)]);
     assert_eq!(last_status(&outputs)["refused"], json!(1), "nothing was before the first message");
+}
+
+#[test]
+fn messages_that_come_all_at_once_get_times_that_rise_by_the_rate_from_a_block_that_ends_when_it_was_sent() {
+    let name = stream_name("times-rate");
+    let sink = opened(&name, &[]);
+    let reader = sent_and_times_of(&name);
+    let (ended, _) = play(sink, (0..20).map(|_| signal(&[])).collect());
+    ended.unwrap();
+    let messages = reader.join().unwrap();
+    assert_eq!(messages.len(), 20);
+    let (sent, first) = &messages[0];
+    assert!((first[1] - sent).abs() < 0.1, "sent at {sent}: {first:?}");
+    let times: Vec<f64> = messages.iter().flat_map(|(_, times)| times).copied().collect();
+    for pair in times.windows(2) {
+        // Within 5 % of a quarter of a second, but for the rounding of Unix times to 0.24 us.
+        let off = (pair[1] - pair[0] - 0.25).abs();
+        assert!(off <= 0.0125 + 0.5e-6, "a step that is {off} s off in {times:?}");
+    }
+}
+
+#[test]
+fn frames_without_a_rate_are_spread_over_the_time_since_the_last_message_and_end_when_it_was_sent() {
+    let name = stream_name("times-no-rate");
+    let sink = opened(&name, &[("BUF_FRAMES", "100"), ("FRAMES", "rows")]);
+    let reader = sent_and_times_of(&name);
+    let messages = (0..20).map(|_| input("data", json!(counted(0, 4)), "Float32", &[]));
+    let (ended, _) = play(sink, messages.collect());
+    ended.unwrap();
+    let messages = reader.join().unwrap();
+    assert_eq!(messages.len(), 20);
+    for (sent, times) in &messages {
+        assert!(times.len() == 4 && (times[3] - sent).abs() < 0.1, "sent at {sent}: {times:?}");
+    }
+    for pair in messages.windows(2) {
+        let (before, times) = (pair[0].1[3], &pair[1].1);
+        assert!(before < times[0] && times.is_sorted_by(|a, b| a < b), "{times:?} after {before}");
+    }
 }
 
 #[test]
