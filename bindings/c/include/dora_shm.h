@@ -613,7 +613,7 @@ const char *dora_shm_state_name(int32_t state);
 /// @param times in: seconds on `info->format.clock`. out: seconds on `clock`. NULL is allowed if `times_count` is 0
 /// @param times_count how many
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT, with the times unchanged: either clock is DORA_SHM_CLOCK_SOURCE, or
-///         one is DORA_SHM_CLOCK_MONOTONIC and `info->clock_id` is zero, so that nobody knows which one
+///         one is DORA_SHM_CLOCK_MONOTONIC and `info->clock_id` is zero, which names no clock
 /// @note Any thread.
 dora_shm_result dora_shm_times_on(const dora_shm_info *info, uint32_t clock, double *times, size_t times_count);
 
@@ -1195,8 +1195,8 @@ dora_shm_result dora_shm_writer_write_times(dora_shm_writer *writer,
                                             size_t times_count,
                                             int64_t send_ns);
 
-/// As dora_shm_writer_write(), for frames that nobody gives times: they get them now, on the clock of the generation. To
-/// begin, set `clock` of the format to DORA_SHM_CLOCK_UNIX.
+/// As dora_shm_writer_write(), but the writer gives the frames their times, on the clock of the generation. Set `clock` of
+/// the format to DORA_SHM_CLOCK_UNIX before you begin.
 ///
 /// On DORA_SHM_CLOCK_UNIX and _MONOTONIC with a rate, the last frame was taken now, and the others follow by the rate:
 /// even, strictly rising. Their rate and their phase are learned from when messages are written: a late burst moves

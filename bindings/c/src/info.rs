@@ -151,7 +151,7 @@ pub extern "C" fn dora_shm_state_name(state: i32) -> *const c_char {
 /// @param times in: seconds on `info->format.clock`. out: seconds on `clock`. NULL is allowed if `times_count` is 0
 /// @param times_count how many
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_ARGUMENT, with the times unchanged: either clock is DORA_SHM_CLOCK_SOURCE, or
-///         one is DORA_SHM_CLOCK_MONOTONIC and `info->clock_id` is zero, so that nobody knows which one
+///         one is DORA_SHM_CLOCK_MONOTONIC and `info->clock_id` is zero, which names no clock
 /// @note Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_times_on(
