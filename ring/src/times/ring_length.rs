@@ -16,6 +16,9 @@ const MOST_WINDOWS: usize = 3;
 const MEASURING_WINDOWS: usize = 2;
 /// Shortest time between two corrections.
 const BETWEEN_S: f64 = 60.0;
+/// A guess is far too short if half of the ring was filled in this part of the seconds that it is to hold: a reader has
+/// lost nothing yet.
+const HALF_FILLED_IN: f64 = 0.125;
 
 #[derive(Clone, Copy, Debug)]
 struct Rule {
@@ -35,9 +38,9 @@ pub enum Counts {
 /// What to do about the ring.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sizing {
-    /// Hold the message back: there is no ring yet.
+    /// Hold the message back: there is no ring yet, or the first one is far too short.
     Hold,
-    /// Begin the first ring, for so much, and write what was held back into it.
+    /// Begin a ring for so much, and write what was held back into it.
     Begin(Amount),
     /// The ring is as long as it should be, as far as is known.
     Keep,
@@ -52,24 +55,43 @@ pub enum Sizing {
 /// and ten messages or more (see [`RateMeter`]) then say whether that ring is off by more than 1.2 times; if it is, the
 /// next one is begun, after about three seconds. Later, three windows in a row that are off by more than 1.5 times in the
 /// same direction mean that the rate has changed for good. Corrections are at least a minute apart.
+///
+/// A source may send one message at its start, and begin in earnest when the first ring was made for that message alone.
+/// If half of a ring that is a guess is filled in an eighth of its seconds, messages are held back once more, and the next ring
+/// is at least twice as long.
 #[derive(Clone, Debug)]
 pub struct RingLength {
     buffer_s: f64,
     counts: Counts,
     meter: RateMeter,
-    /// When the first message came.
-    first_ns: Option<u64>,
-    /// What was held back, and what came in the later half of that time.
-    held: Amount,
-    later_half: Amount,
-    /// What the ring is for; `None` while messages are held back.
+    hold: Option<Hold>,
+    /// What the ring is for; `None` before the first.
     ring: Option<Amount>,
+    /// The one before a correction.
+    before: Option<Amount>,
     /// Whether the ring's length follows from a measured rate.
     known: bool,
     corrected_ns: Option<u64>,
+    half: Half,
     /// The newest windows that agree about the ring, newest last: that it is too short, too long or right.
     agreeing: [Option<Measured>; MOST_WINDOWS],
     verdict: Verdict,
+}
+
+/// Messages that are held back.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    first_ns: u64,
+    all: Amount,
+    /// What came in the later half of the time.
+    later_half: Amount,
+}
+
+/// What fills half of the ring.
+#[derive(Clone, Copy, Debug, Default)]
+struct Half {
+    since_ns: u64,
+    amount: Amount,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,52 +108,116 @@ impl RingLength {
             buffer_s,
             counts,
             meter: RateMeter::new(),
-            first_ns: None,
-            held: Amount::default(),
-            later_half: Amount::default(),
+            hold: None,
             ring: None,
+            before: None,
             known: false,
             corrected_ns: None,
+            half: Half::default(),
             agreeing: [None; MOST_WINDOWS],
             verdict: Verdict::Right,
         }
     }
 
-    /// A message came at `came_mono_ns` (CLOCK_MONOTONIC). The answer includes it: what a first ring is begun for is
-    /// at least twice what was held back with this message.
+    /// A message came at `came_mono_ns` (CLOCK_MONOTONIC). The answer includes it: what a ring is begun for is at least
+    /// twice what was held back with this message.
     pub fn message(&mut self, frames: u64, bytes: u64, came_mono_ns: u64) -> Sizing {
         let amount = Amount::message(frames, bytes);
         let measured = self.meter.add(frames, bytes, came_mono_ns);
-        let Some(ring) = self.ring else {
-            let first_ns = *self.first_ns.get_or_insert(came_mono_ns);
-            self.held = self.held.plus(amount);
-            let age_ns = came_mono_ns.saturating_sub(first_ns);
-            if (HOLD_NS / 2 + 1..=HOLD_NS).contains(&age_ns) {
-                self.later_half = self.later_half.plus(amount);
+        if let (Some(ring), None) = (self.ring, self.hold) {
+            if let Some(Sizing::Correct(ring)) = measured.map(|measured| self.measured(ring, measured, came_mono_ns)) {
+                return Sizing::Correct(ring);
             }
-            return self.idle(came_mono_ns);
-        };
-        measured.map_or(Sizing::Keep, |measured| self.measured(ring, measured, came_mono_ns))
+            if !self.is_far_too_short(ring, amount, came_mono_ns) {
+                return Sizing::Keep;
+            }
+        }
+        let none = Hold { first_ns: came_mono_ns, all: Amount::default(), later_half: Amount::default() };
+        let hold = self.hold.get_or_insert(none);
+        hold.all = hold.all.plus(amount);
+        let age_ns = came_mono_ns.saturating_sub(hold.first_ns);
+        if (HOLD_NS / 2 + 1..=HOLD_NS).contains(&age_ns) {
+            hold.later_half = hold.later_half.plus(amount);
+        }
+        self.idle(came_mono_ns)
     }
 
     /// When messages have been held back for long enough, CLOCK_MONOTONIC: call [`idle`](Self::idle) then, if no message
     /// comes before. `None` if nothing is held back.
     pub fn hold_until_mono_ns(&self) -> Option<u64> {
-        self.first_ns.filter(|_| self.ring.is_none()).map(|first_ns| first_ns.saturating_add(HOLD_NS))
+        self.hold.map(|hold| hold.first_ns.saturating_add(HOLD_NS))
     }
 
     /// No message came until `now_mono_ns` (CLOCK_MONOTONIC).
     pub fn idle(&mut self, now_mono_ns: u64) -> Sizing {
         match self.hold_until_mono_ns() {
-            Some(until_ns) if now_mono_ns >= until_ns => {
-                let a_second = self.later_half.times(2.0 * NS_PER_S as f64 / HOLD_NS as f64);
-                let ring = a_second.times(self.buffer_s).max(self.held.times(ROOM));
-                self.ring = Some(ring);
-                Sizing::Begin(ring)
-            }
+            Some(until_ns) if now_mono_ns >= until_ns => self.end_hold(now_mono_ns),
+            Some(_) => Sizing::Hold,
             None if self.ring.is_some() => Sizing::Keep,
-            _ => Sizing::Hold,
+            None => Sizing::Hold,
         }
+    }
+
+    /// Stops holding back before it is time. Without anything held back, it does nothing.
+    pub fn end_hold(&mut self, now_mono_ns: u64) -> Sizing {
+        let Some(hold) = self.hold.take() else { return self.idle(now_mono_ns) };
+        let a_second = hold.later_half.times(2.0 * NS_PER_S as f64 / HOLD_NS as f64);
+        let longer = self.ring.unwrap_or_default().times(ROOM);
+        let ring = a_second.times(self.buffer_s).max(hold.all.times(ROOM)).max(longer);
+        self.begun(ring, now_mono_ns);
+        Sizing::Begin(ring)
+    }
+
+    /// What is held back. `None`: nothing.
+    pub fn held(&self) -> Option<Amount> {
+        self.hold.map(|hold| hold.all)
+    }
+
+    /// What the ring is for. `None` before the first.
+    pub fn ring(&self) -> Option<Amount> {
+        self.ring
+    }
+
+    /// Whether the ring's length follows from a measured rate. If not, it is a guess by the first messages.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// The correction that was asked for last could not be made: the ring is as before. It is asked for again after a
+    /// minute, if the ring is off by more than 1.5 times.
+    pub fn not_corrected(&mut self) {
+        self.ring = self.before.take().or(self.ring);
+    }
+
+    /// Changes the seconds that the ring is to hold, and what it is for with them.
+    pub fn set_seconds(&mut self, buffer_s: f64) {
+        let factor = buffer_s / self.buffer_s;
+        if factor.is_finite() {
+            self.ring = self.ring.map(|ring| ring.times(factor));
+            self.before = None;
+        }
+        self.buffer_s = buffer_s;
+    }
+
+    fn begun(&mut self, ring: Amount, now_ns: u64) {
+        self.before = self.ring.replace(ring);
+        self.half = Half { since_ns: now_ns, amount: Amount::default() };
+        (self.verdict, self.agreeing) = (Verdict::Right, [None; MOST_WINDOWS]);
+    }
+
+    /// Whether half of a ring that is a guess was filled in a small part of the seconds that it is to hold.
+    fn is_far_too_short(&mut self, ring: Amount, amount: Amount, now_ns: u64) -> bool {
+        if self.known {
+            return false;
+        }
+        self.half.amount = self.half.amount.plus(amount);
+        let is_filled = self.compare(ring, self.half.amount.times(2.0), 1.0) == Verdict::Short;
+        if !is_filled {
+            return false;
+        }
+        let seconds = elapsed_s(self.half.since_ns, now_ns);
+        self.half = Half { since_ns: now_ns, amount };
+        seconds < self.buffer_s * HALF_FILLED_IN
     }
 
     /// A window ended.
@@ -161,8 +247,8 @@ impl RingLength {
             seconds: sum.seconds + window.seconds,
         });
         let ring = measured.per_second().times(self.buffer_s);
-        (self.ring, self.known, self.corrected_ns) = (Some(ring), true, Some(now_ns));
-        (self.verdict, self.agreeing) = (Verdict::Right, [None; MOST_WINDOWS]);
+        (self.known, self.corrected_ns) = (true, Some(now_ns));
+        self.begun(ring, now_ns);
         Sizing::Correct(ring)
     }
 

@@ -54,28 +54,45 @@ struct Outcome {
     /// Frames that two rings had together while one took over from the other, at most.
     most_frames: f64,
     held: usize,
-    written: usize,
+    /// When messages were written into each ring.
+    written: Vec<Vec<f64>>,
 }
 
 impl Outcome {
     /// Does what is asked for with so many messages, at `at` seconds.
     fn take(&mut self, sizing: Sizing, at: f64, messages: usize) {
+        let before = self.rings.last().map_or(0.0, |ring| ring.1);
         match sizing {
             Sizing::Hold => self.held += messages,
             Sizing::Begin(amount) => {
-                self.held += messages;
-                assert!(self.rings.is_empty() && amount.frames >= 2.0 * self.held as f64, "{amount:?}, {self:?}");
-                self.written = std::mem::take(&mut self.held);
-                self.most_frames = amount.frames;
-                self.rings.push((at, amount.frames));
+                let held = std::mem::take(&mut self.held) + messages;
+                let least = (2.0 * held as f64).max(2.0 * before);
+                assert!(amount.frames >= least, "{amount:?}, {held} held, {self:?}");
+                self.begin(at, before, amount.frames, held);
             }
-            Sizing::Keep => self.written += messages,
-            Sizing::Correct(amount) => {
-                self.written += messages;
-                self.most_frames = self.most_frames.max(self.at(at) + amount.frames);
-                self.rings.push((at, amount.frames));
-            }
+            Sizing::Keep => self.written.last_mut().expect("a ring has begun").extend(vec![at; messages]),
+            Sizing::Correct(amount) => self.begin(at, before, amount.frames, messages),
         }
+    }
+
+    fn begin(&mut self, at: f64, before: f64, frames: f64, messages: usize) {
+        self.most_frames = self.most_frames.max(before + frames);
+        self.rings.push((at, frames));
+        self.written.push(vec![at; messages]);
+    }
+
+    /// Messages that were written.
+    fn messages(&self) -> usize {
+        self.written.iter().map(Vec::len).sum()
+    }
+
+    /// The most times that a ring was filled in less than `seconds` while it was written.
+    fn filled_within(&self, seconds: f64) -> usize {
+        let rings = self.rings.iter().zip(&self.written).map(|(&(_, frames), written)| {
+            let times = written.windows(frames as usize + 1).filter(|lap| lap[frames as usize] - lap[0] < seconds);
+            times.count()
+        });
+        rings.max().unwrap_or(0)
     }
 
     /// Frames of the ring at `at` seconds.
@@ -99,7 +116,7 @@ fn run(arrivals: &[f64], buffer_s: f64, counts: Counts) -> Outcome {
         let sizing = length.message(1, 100, (at * S) as u64);
         outcome.take(sizing, *at, 1);
     }
-    assert_eq!(outcome.written, arrivals.len(), "a message was lost");
+    assert_eq!(outcome.messages(), arrivals.len(), "a message was lost");
     outcome
 }
 
@@ -110,7 +127,7 @@ fn check(source: Ticks, buffer_s: f64, seeds: std::ops::Range<u64>) -> (f64, f64
         let arrivals = source.arrivals(600.0, &mut Rng::new(seed));
         let outcome = run(&arrivals, buffer_s, Counts::Frames);
         let needed = source.rate_hz() * buffer_s;
-        let context = || format!("{}, {buffer_s} s, seed {seed}: {outcome:?}", source.name);
+        let context = || format!("{}, {buffer_s} s, seed {seed}: {:?}", source.name, outcome.rings);
         for at in [4.0, 10.0, 60.0, 600.0] {
             let off = (outcome.at(at) / needed - 1.0).abs();
             assert!(off <= 0.25, "{off} off at {at} s: {}", context());
@@ -169,7 +186,7 @@ fn a_rate_that_changes_by_less_or_for_two_windows_begins_none() {
     let briefly = [steady(0.0, 100.0, 100.0), steady(100.0, 102.0, 400.0), steady(102.0, 200.0, 100.0)].concat();
     for arrivals in [less, briefly] {
         let outcome = run(&arrivals, 5.0, Counts::Frames);
-        assert_eq!(outcome.rings.len(), 1, "{outcome:?}");
+        assert_eq!(outcome.rings.len(), 1, "{:?}", outcome.rings);
     }
 }
 
@@ -192,7 +209,7 @@ fn a_stall_of_the_link_corrects_nothing() {
             .map(|sent| if (from..to).contains(&sent) { to } else { sent })
             .collect();
         let outcome = run(&arrivals, 5.0, Counts::Frames);
-        assert_eq!(outcome.rings.len(), 1, "a stall from {from} to {to}: {outcome:?}");
+        assert_eq!(outcome.rings.len(), 1, "a stall from {from} to {to}: {:?}", outcome.rings);
     }
 }
 
@@ -200,6 +217,70 @@ fn a_stall_of_the_link_corrects_nothing() {
 fn a_source_slower_than_the_hold_gets_a_ring_by_the_timer_and_then_the_right_one() {
     let outcome = run(&steady(0.0, 100.0, 2.0), 10.0, Counts::Frames);
     assert!(outcome.rings[0] == (0.5, 2.0) && outcome.at(60.0) == 20.0, "{outcome:?}");
+}
+
+#[test]
+fn a_source_that_sends_one_message_long_before_the_others_does_not_run_over_a_ring_that_is_too_short() {
+    for (rate_hz, buffer_s) in [(30.0, 5.0), (1000.0, 5.0), (1000.0, 1.0), (10_000.0, 2.0)] {
+        for early in [&[0.0][..], &[0.0, 3.0], &[0.0, 0.4, 0.8], &[0.0, 0.001]] {
+            let arrivals = [early.to_vec(), steady(4.0, 100.0, rate_hz)].concat();
+            let outcome = run(&arrivals, buffer_s, Counts::Frames);
+            let context = || format!("{rate_hz} Hz, {buffer_s} s, {early:?}: {:?}", outcome.rings);
+            assert_eq!(outcome.filled_within(buffer_s / 10.0), 0, "{}", context());
+            assert!(outcome.rings.len() <= 3, "{}", context());
+            assert!((outcome.at(8.0) / (rate_hz * buffer_s) - 1.0).abs() <= 0.25, "{}", context());
+        }
+    }
+}
+
+#[test]
+fn messages_that_are_too_large_to_be_held_longer_begin_a_ring_before_it_is_time() {
+    let mut length = RingLength::new(5.0, Counts::Frames);
+    assert_eq!(length.end_hold(0), Sizing::Hold, "nothing is held back");
+    let mut begun = Vec::new();
+    for i in 0..600u64 {
+        let came_ns = i * 10_000_000;
+        let mut sizing = length.message(1, 1 << 20, came_ns);
+        // There is room for ten.
+        if sizing == Sizing::Hold && length.held().is_some_and(|held| held.messages >= 10.0) {
+            sizing = length.end_hold(came_ns);
+        }
+        if let Sizing::Begin(amount) | Sizing::Correct(amount) = sizing {
+            begun.push((i, amount.frames));
+        }
+    }
+    assert!(begun.first() == Some(&(9, 20.0)) && begun.last().is_some_and(|last| last.1.round() == 500.0), "{begun:?}");
+    assert!(begun.len() <= 5 && begun.is_sorted_by(|a, b| a.1 < b.1), "{begun:?}");
+}
+
+#[test]
+fn a_correction_for_which_there_is_no_room_is_asked_for_again_after_a_minute() {
+    let mut length = RingLength::new(5.0, Counts::Frames);
+    let mut asked = Vec::new();
+    let arrivals = [steady(0.0, 0.5, 1000.0), steady(0.5, 200.0, 100.0)].concat();
+    let mut room = Vec::new();
+    for at in arrivals {
+        if let Sizing::Correct(amount) = length.message(1, 8, (at * S) as u64) {
+            asked.push(at.round());
+            length.not_corrected();
+            room.push(amount.frames.round());
+        }
+    }
+    assert!(matches!(asked[..], [3.0, b, c, ..] if b >= 63.0 && c >= b + 60.0), "{asked:?}");
+    assert!(room.iter().all(|frames| *frames == 500.0), "{room:?}");
+}
+
+#[test]
+fn more_seconds_are_a_longer_ring() {
+    let mut length = RingLength::new(5.0, Counts::Frames);
+    for at in steady(0.0, 10.0, 100.0) {
+        let _ = length.message(1, 8, (at * S) as u64);
+    }
+    let frames = |length: &RingLength| length.ring().unwrap().frames.round();
+    let before = frames(&length);
+    length.set_seconds(10.0);
+    assert_eq!(frames(&length), 2.0 * before);
+    assert_eq!(length.idle(20_000_000_000), Sizing::Keep);
 }
 
 #[test]
@@ -227,6 +308,12 @@ fn no_number_makes_a_ring_length_panic() {
                 let came_ns = *rng.pick(&extremes) ^ rng.below(1 << 34);
                 let _ = length.message(*rng.pick(&extremes), *rng.pick(&extremes), came_ns);
                 let _ = length.idle(*rng.pick(&extremes));
+                match rng.below(50) {
+                    0 => drop(length.end_hold(*rng.pick(&extremes))),
+                    1 => length.not_corrected(),
+                    2 => length.set_seconds(buffer_s * 2.0),
+                    _ => {}
+                }
             }
         }
     }
