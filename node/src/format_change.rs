@@ -3,8 +3,6 @@
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::OnChange;
 
-use crate::rate;
-
 /// After this many consecutive generations of a single message each, the messages of the source are considered to vary,
 /// rather than to have changed.
 const SINGLES: u32 = 3;
@@ -104,7 +102,7 @@ impl Changes {
 pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
     let shown = |plan: &Plan| {
         let key = if plan.key().is_empty() { String::new() } else { format!(", key {:?}", plan.key()) };
-        let rate = rate::text(plan.rate_hz(), None);
+        let rate = plan.rate_hz().map_or_else(|| "rate not stated".into(), |rate_hz| format!("{rate_hz} Hz"));
         format!("{} {:?}, {rate}, clock {}{key}", plan.dtype(), plan.frame_shape(), plan.clock())
     };
     match before {

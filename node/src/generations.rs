@@ -4,12 +4,14 @@
 //! [`Generations::decide`] returns what to do, and the caller reports the outcome ([`Generations::begun`],
 //! [`Generations::failed`], ...).
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::{Length, OnChange, SinkSettings};
 use dora_shm_ring::Format;
+use dora_shm_ring::times::{Counts, RingLength, Sizing};
 
 use crate::format_change::{Changes, Verdict, differ_in_shape, difference, varying};
 use crate::length::{Request, expected_chunk_frames, grown, ring_format};
@@ -18,20 +20,17 @@ use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 /// milliseconds.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// A measured rate counts as changed if it requires a ring at least this many times as long.
-const MUCH_LONGER: f64 = 2.0;
-
 /// What to do with a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// Write it into the current ring.
     Write,
-    /// Hold it back until the rate of the messages is known.
+    /// Hold it back until it is known how many messages come.
     Hold,
     /// Begin a generation with this ring, and write it there.
     Begin(Ring),
-    /// Begin a generation of the same format with a longer ring, and write it there.
-    Lengthen(Longer),
+    /// Begin a generation of the same format with a ring of another length, and write it there.
+    Resize(Resize),
     /// Refuse it, with this reason.
     Refuse(String),
     /// End the node, with this reason.
@@ -48,26 +47,43 @@ pub struct Ring {
     pub is_shortened: bool,
     /// The largest chunk that the ring is to hold twice.
     largest_chunk: u64,
-    /// The measured rate that the length comes from, in frames per second.
-    pub measured_hz: Option<f64>,
+    pub rate: Rate,
 }
 
-/// A longer ring, and what to do if there is no room for it.
+/// The rate that the length of a ring comes from, in frames per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    Stated(f64),
+    Measured(f64),
+    /// Not stated, and not needed or not measured yet.
+    Unknown,
+}
+
+/// A ring of another length, and what to do if there is no room for it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Longer {
+pub struct Resize {
     pub ring: Ring,
     /// A ring as long as the current one, to replace it if it had to be given up.
     pub as_before: Ring,
     pub why: Why,
 }
 
-/// Why a ring is to be longer.
+/// Why a ring is to have another length.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Why {
     /// This many frames came in one message, more than half of the ring.
     Chunk(u64),
-    /// Messages come at this many frames per second, faster than the first ones.
+    /// This many frames come per second, and the ring was made for more or fewer.
     Rate(f64),
+}
+
+/// What the decisions need of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    pub frames: u64,
+    pub bytes: u64,
+    /// When it came, CLOCK_MONOTONIC.
+    pub came_mono_ns: u64,
 }
 
 /// The state that these decisions depend on, from one message to the next.
@@ -78,10 +94,8 @@ pub struct Generations {
     /// Frames of the current ring, as requested. `None`: there is no ring.
     ring_frames: Option<u64>,
     changes: Changes,
-    /// The rate that was measured last, in frames per second.
-    measured_hz: Option<f64>,
-    /// The rate at which messages turned out to come, if it requires a much longer ring.
-    faster_hz: Option<f64>,
+    /// Finds the length of the ring while it is given in seconds and no rate is stated.
+    length: Option<RingLength>,
     /// The largest chunk that the current ring is to hold twice, or that is known to be too large for that.
     largest_chunk: u64,
     /// The plan of the last message that was refused for its format, and the number of consecutive messages that had it.
@@ -97,35 +111,51 @@ struct NoRoom {
     until: Instant,
 }
 
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stated(rate_hz) => write!(f, "{rate_hz} Hz"),
+            Self::Measured(rate_hz) => write!(f, "rate not stated, about {rate_hz:.1} Hz measured"),
+            Self::Unknown => f.write_str("rate not stated"),
+        }
+    }
+}
+
 impl Generations {
     /// What the frames of the current generation mean.
     pub fn current(&self) -> Option<&Arc<Plan>> {
         self.current.as_ref()
     }
 
-    /// Decides about a message of `frames` frames.
-    pub fn decide(&mut self, plan: &Arc<Plan>, frames: u64, settings: &SinkSettings) -> Decision {
+    /// Whether the current ring has as many frames as `ring`.
+    pub fn has_ring_as_long_as(&self, ring: &Ring) -> bool {
+        self.ring_frames == Some(ring.format.frames())
+    }
+
+    /// Decides about a message.
+    pub fn decide(&mut self, plan: &Arc<Plan>, message: Incoming, settings: &SinkSettings) -> Decision {
         if self.changes.refuses_source()
-            && let Some(reason) = self.refusal_of_source(plan, frames, settings)
+            && let Some(reason) = self.refusal_of_source(plan, message.frames, settings)
         {
             return Decision::Refuse(reason);
         }
-        let Some(current) = &self.current else { return self.first(plan, frames, settings) };
-        let is_as_before = Arc::ptr_eq(current, plan) && self.faster_hz.is_none();
+        let Some(current) = &self.current else { return self.first(plan, message, settings) };
         // An empty message never changes the format.
-        if frames == 0 || (is_as_before && frames <= self.largest_chunk) {
+        if message.frames == 0 {
             return Decision::Write;
         }
-        if current.same_generation(plan) {
-            return match self.longer(plan, frames, settings) {
-                Some(longer) => Decision::Lengthen(longer),
-                None => Decision::Write,
-            };
+        if Arc::ptr_eq(current, plan) || current.same_generation(plan) {
+            return self.next(plan, message, settings);
         }
         let in_a_row = self.in_a_row(plan);
         let before = self.current.as_deref();
         match self.changes.verdict(settings.on_change, in_a_row, differ_in_shape(before, plan)) {
-            Verdict::Begin => self.first(plan, frames, settings),
+            Verdict::Begin => {
+                if let Some(length) = &mut self.length {
+                    length.doubt();
+                }
+                self.first(plan, message, settings)
+            }
             Verdict::RefuseSource => Decision::Refuse(self.changes.refuse_source(before, plan)),
             Verdict::Skip => Decision::Refuse(format!("ON_CHANGE: skip: {}", difference(before, plan))),
             Verdict::Varying => Decision::Refuse(varying(before, plan)),
@@ -141,8 +171,8 @@ impl Generations {
     }
 
     /// Decides about a message that begins a generation.
-    fn first(&self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Decision {
-        if frames == 0 {
+    fn first(&mut self, plan: &Plan, message: Incoming, settings: &SinkSettings) -> Decision {
+        if message.frames == 0 {
             // After a change of settings, the old ring stays until a message needs the new one.
             return match self.ring_frames {
                 Some(_) => Decision::Write,
@@ -151,60 +181,113 @@ impl Generations {
                 ),
             };
         }
-        let is_by_duration = matches!(settings.length, Length::Duration(_));
-        if is_by_duration && plan.rate_hz().is_none() && self.measured_hz.is_none() {
+        if self.measure(plan, message, settings) == Sizing::Hold {
             return Decision::Hold;
         }
-        match ring(plan, self.measured_hz, frames, settings) {
+        match self.ring(plan, message.frames, settings) {
             Ok(ring) => Decision::Begin(ring),
             Err(reason) => Decision::Refuse(reason),
         }
     }
 
-    /// The ring of messages that were held back: `measured_hz` is their rate, and `largest_chunk` the largest of them.
+    /// Decides about a message of the current format.
+    fn next(&mut self, plan: &Plan, message: Incoming, settings: &SinkSettings) -> Decision {
+        let corrected = match self.measure(plan, message, settings) {
+            Sizing::Hold => return Decision::Hold,
+            Sizing::Keep => None,
+            Sizing::Begin(_) | Sizing::Correct(_) => self.corrected(plan, message.frames, settings),
+        };
+        match corrected.or_else(|| self.longer(plan, message.frames, settings)) {
+            Some(resize) => Decision::Resize(resize),
+            None => Decision::Write,
+        }
+    }
+
+    /// Counts a message of a stream whose ring's length is given in seconds, and which states no rate.
+    fn measure(&mut self, plan: &Plan, message: Incoming, settings: &SinkSettings) -> Sizing {
+        let Length::Duration(seconds) = settings.length else {
+            self.length = None;
+            return Sizing::Keep;
+        };
+        if plan.rate_hz().is_some() {
+            return Sizing::Keep;
+        }
+        let length = self.length.get_or_insert_with(|| RingLength::new(seconds, Counts::Frames));
+        length.set_seconds(seconds);
+        length.message(message.frames, message.bytes, message.came_mono_ns)
+    }
+
+    /// Counts a message that is held back, as those before it. Returns whether it is time to make the ring.
+    pub fn holds(&mut self, plan: &Plan, message: Incoming, settings: &SinkSettings) -> bool {
+        self.measure(plan, message, settings) != Sizing::Hold
+    }
+
+    /// The ring of messages that were held back, of which the largest has `largest_chunk` frames. It is `now_mono_ns`,
+    /// CLOCK_MONOTONIC.
     ///
     /// # Errors
     /// The reason why there cannot be such a ring.
     pub fn after_holding(
-        &self,
+        &mut self,
         plan: &Plan,
-        measured_hz: Option<f64>,
         largest_chunk: u64,
+        now_mono_ns: u64,
         settings: &SinkSettings,
     ) -> Result<Ring, String> {
-        ring(plan, measured_hz.or(self.measured_hz), largest_chunk, settings)
+        if let Some(length) = &mut self.length {
+            let _ = length.end_hold(now_mono_ns);
+        }
+        self.ring(plan, largest_chunk.max(self.largest_chunk), settings)
     }
 
     /// A ring like the current one, for the same frames. `None`: there is no generation.
     pub fn again(&self, settings: &SinkSettings) -> Option<Ring> {
-        ring(self.current.as_ref()?, self.measured_hz, self.largest_chunk, settings).ok()
+        self.ring(self.current.as_ref()?, self.largest_chunk, settings).ok()
     }
 
-    /// The longer ring that a message of the current format requires, if any. Each reason for a longer ring is
-    /// considered once.
-    fn longer(&mut self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Option<Longer> {
+    /// The ring of the length that was measured, unless it is as long as the current one.
+    fn corrected(&mut self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Option<Resize> {
         let before = self.ring_frames?;
-        if let Some(rate_hz) = self.faster_hz {
-            let largest = self.largest_chunk.max(frames);
-            let longer = ring(plan, Some(rate_hz), largest, settings);
-            let as_before = ring(plan, self.measured_hz, largest, settings);
-            self.faster_hz = None;
-            if let (Ok(ring), Ok(as_before)) = (longer, as_before)
-                && ring.format.frames() > before
-            {
-                return Some(Longer { ring, as_before, why: Why::Rate(rate_hz) });
-            }
-        }
+        let largest = self.largest_chunk.max(frames);
+        let (Ok(ring), Ok(as_before)) =
+            (self.ring(plan, largest, settings), self.ring_of(plan, before, largest, settings))
+        else {
+            return None;
+        };
+        let Rate::Measured(rate_hz) = ring.rate else { return None };
+        (ring.format.frames() != before).then_some(Resize { ring, as_before, why: Why::Rate(rate_hz) })
+    }
+
+    /// The longer ring that a chunk of the current format requires, if any. Each size is considered once.
+    fn longer(&mut self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Option<Resize> {
+        let before = self.ring_frames?;
         if frames <= self.largest_chunk || settings.on_change != OnChange::Generation {
             return None;
         }
         let largest = grown(settings.length, before, frames)?.max(frames);
-        let longer = ring(plan, self.measured_hz, largest, settings);
-        let as_before = ring(plan, self.measured_hz, self.largest_chunk, settings);
+        let longer = self.ring(plan, largest, settings);
+        let as_before = self.ring_of(plan, before, self.largest_chunk, settings);
         // Whether or not there will be a longer ring, chunks of this size are not considered again.
         self.largest_chunk = largest;
         let (longer, as_before) = (longer.ok()?, Ring { largest_chunk: largest, ..as_before.ok()? });
-        (longer.format.frames() > before).then_some(Longer { ring: longer, as_before, why: Why::Chunk(frames) })
+        (longer.format.frames() > before).then_some(Resize { ring: longer, as_before, why: Why::Chunk(frames) })
+    }
+
+    /// The ring for messages of `plan`, of which the largest has `largest_chunk` frames.
+    fn ring(&self, plan: &Plan, largest_chunk: u64, settings: &SinkSettings) -> Result<Ring, String> {
+        let Length::Duration(seconds) = settings.length else {
+            return make(plan, None, largest_chunk, Rate::Unknown, settings);
+        };
+        let length = self.length.as_ref().filter(|_| plan.rate_hz().is_none());
+        let rate = length.and_then(RingLength::measured_hz).map_or(Rate::Unknown, Rate::Measured);
+        let frames = length.and_then(|length| length.ring_for(seconds)).map(|ring| ring.frames);
+        make(plan, frames, largest_chunk, rate, settings)
+    }
+
+    /// As [`Generations::ring`], but of a length that is given in frames.
+    fn ring_of(&self, plan: &Plan, frames: u64, largest_chunk: u64, settings: &SinkSettings) -> Result<Ring, String> {
+        let rate = self.ring(plan, largest_chunk, settings)?.rate;
+        make(plan, Some(frames as f64), largest_chunk, rate, settings)
     }
 
     /// The number of consecutive messages with this format, this one included.
@@ -227,9 +310,7 @@ impl Generations {
     pub fn begun(&mut self, plan: &Arc<Plan>, ring: &Ring, is_new_format: bool) {
         self.current = Some(plan.clone());
         self.ring_frames = Some(ring.format.frames());
-        self.measured_hz = ring.measured_hz;
         self.largest_chunk = ring.largest_chunk;
-        self.faster_hz = None;
         self.no_room = None;
         if is_new_format {
             self.changes.begun();
@@ -247,10 +328,16 @@ impl Generations {
         }
     }
 
-    /// The messages that were held back have no ring. A rate that requires more memory than there is may have been
-    /// measured wrongly.
+    /// The messages that were held back have no ring: what was measured may require more memory than there is.
     pub fn forget_rate(&mut self) {
-        self.measured_hz = None;
+        self.length = None;
+    }
+
+    /// The ring could not get the length that was measured.
+    pub fn not_corrected(&mut self) {
+        if let Some(length) = &mut self.length {
+            length.not_corrected();
+        }
     }
 
     /// The description in force is that of `plan`.
@@ -264,19 +351,6 @@ impl Generations {
         self.misfit = None;
     }
 
-    /// Whether to watch the rate of the messages: it is not stated, and the length of the ring is given in seconds.
-    pub fn watches_rate(&self, settings: &SinkSettings) -> bool {
-        matches!(settings.length, Length::Duration(_))
-            && self.current.as_ref().is_some_and(|plan| plan.rate_hz().is_none())
-    }
-
-    /// The messages have come at this rate lately.
-    pub fn comes_at(&mut self, rate_hz: f64, settings: &SinkSettings) {
-        let (Length::Duration(seconds), Some(ring_frames)) = (settings.length, self.ring_frames) else { return };
-        let is_much_longer = rate_hz * seconds > MUCH_LONGER * ring_frames as f64;
-        self.faster_hz = (is_much_longer && settings.on_change == OnChange::Generation).then_some(rate_hz);
-    }
-
     /// Checks changed settings before they come into force.
     ///
     /// # Errors
@@ -284,12 +358,12 @@ impl Generations {
     pub fn check(&self, now: &SinkSettings, changed: &SinkSettings) -> Result<(), String> {
         // If the change affects what messages mean, the frames are not known yet.
         let Some(plan) = self.current.as_ref().filter(|_| now.message == changed.message) else { return Ok(()) };
-        ring(plan, self.measured_hz, self.largest_chunk, changed).map(drop)
+        self.ring(plan, self.largest_chunk, changed).map(drop)
     }
 
     /// Settings have changed: the next message begins a generation in any case. The ring stays until then.
     pub fn end_current(&mut self) {
-        *self = Self { ring_frames: self.ring_frames, measured_hz: self.measured_hz, ..Self::default() };
+        *self = Self { ring_frames: self.ring_frames, length: self.length.take(), ..Self::default() };
     }
 
     /// The stream has moved to another name, under which there is no ring yet.
@@ -299,11 +373,17 @@ impl Generations {
     }
 }
 
-/// The ring for messages of `plan`, of which the largest has `largest_chunk` frames.
-fn ring(plan: &Plan, measured_hz: Option<f64>, largest_chunk: u64, settings: &SinkSettings) -> Result<Ring, String> {
-    let (format, is_shortened) = ring_format(&Request::new(plan, measured_hz, largest_chunk), settings)?;
+fn make(
+    plan: &Plan,
+    measured_frames: Option<f64>,
+    largest_chunk: u64,
+    rate: Rate,
+    settings: &SinkSettings,
+) -> Result<Ring, String> {
+    let (format, is_shortened) = ring_format(&Request::new(plan, measured_frames, largest_chunk), settings)?;
     let expected_chunk = expected_chunk_frames(format.frames(), largest_chunk);
-    Ok(Ring { format, expected_chunk, is_shortened, largest_chunk, measured_hz })
+    let rate = plan.rate_hz().map_or(rate, Rate::Stated);
+    Ok(Ring { format, expected_chunk, is_shortened, largest_chunk, rate })
 }
 
 #[cfg(test)]
@@ -328,13 +408,23 @@ mod tests {
         chunk.plan().unwrap().clone()
     }
 
+    /// A message of so many frames.
+    fn of(frames: u64) -> Incoming {
+        Incoming { frames, bytes: 8 * frames, came_mono_ns: 0 }
+    }
+
+    /// A message of one frame of 12 bytes that came at `came_ms`.
+    fn at(came_ms: u64) -> Incoming {
+        Incoming { frames: 1, bytes: 12, came_mono_ns: came_ms * 1_000_000 }
+    }
+
     fn seconds(seconds: f64) -> SinkSettings {
         SinkSettings { length: Length::Duration(seconds), ..SinkSettings::default() }
     }
 
     /// Decides, and makes the ring that is asked for.
     fn begun(generations: &mut Generations, plan: &Arc<Plan>, frames: u64, settings: &SinkSettings) -> u64 {
-        let Decision::Begin(ring) = generations.decide(plan, frames, settings) else { panic!("no new generation") };
+        let Decision::Begin(ring) = generations.decide(plan, of(frames), settings) else { panic!("no new generation") };
         generations.begun(plan, &ring, true);
         ring.format.frames()
     }
@@ -343,37 +433,53 @@ mod tests {
     fn the_first_message_begins_a_generation_whose_length_follows_from_its_rate() {
         let (mut generations, plan) = (Generations::default(), plan(3, Some(100.0)));
         assert_eq!(begun(&mut generations, &plan, 10, &seconds(2.0)), 200);
-        assert_eq!(generations.decide(&plan, 10, &seconds(2.0)), Decision::Write);
+        assert_eq!(generations.decide(&plan, of(10), &seconds(2.0)), Decision::Write);
     }
 
     #[test]
     fn messages_without_a_rate_are_held_back_unless_the_length_is_given_in_frames() {
         let plan = plan(3, None);
-        assert_eq!(Generations::default().decide(&plan, 10, &seconds(2.0)), Decision::Hold);
+        assert_eq!(Generations::default().decide(&plan, of(10), &seconds(2.0)), Decision::Hold);
         let frames = SinkSettings { length: Length::Frames(70), ..SinkSettings::default() };
         assert_eq!(begun(&mut Generations::default(), &plan, 10, &frames), 70);
     }
 
+    /// Holds back messages of `plan` that come `per_second`, and begins the ring for them.
+    fn held(generations: &mut Generations, plan: &Arc<Plan>, per_second: u64, settings: &SinkSettings) -> u64 {
+        assert_eq!(generations.decide(plan, at(0), settings), Decision::Hold);
+        let is_over = |generations: &mut Generations, i| generations.holds(plan, at(i * 1000 / per_second), settings);
+        assert!((1..=per_second).any(|i| is_over(generations, i)));
+        let ring = generations.after_holding(plan, 1, 500_000_000, settings).unwrap();
+        assert_eq!(ring.rate, Rate::Unknown);
+        generations.begun(plan, &ring, true);
+        ring.format.frames()
+    }
+
     #[test]
-    fn a_rate_that_was_measured_gives_the_length_of_this_and_of_later_generations() {
+    fn what_came_gives_the_length_of_this_generation_and_of_later_ones() {
         let (mut generations, settings) = (Generations::default(), seconds(2.0));
-        let ring = generations.after_holding(&plan(3, None), Some(50.0), 10, &settings).unwrap();
-        assert_eq!((ring.format.frames(), ring.format.rate_hz()), (100, 0.0));
-        generations.begun(&plan(3, None), &ring, true);
-        assert_eq!(begun(&mut generations, &plan(4, None), 10, &settings), 100);
+        assert_eq!(held(&mut generations, &plan(3, None), 100, &settings), 200);
+        assert_eq!(begun(&mut generations, &plan(4, None), 10, &settings), 200);
+        assert_eq!(generations.again(&settings).unwrap().format.frames(), 200);
+        generations.end_current();
+        assert_eq!(begun(&mut generations, &plan(4, None), 10, &seconds(4.0)), 400);
     }
 
     #[test]
     fn an_empty_message_never_changes_the_format() {
         let (mut generations, settings) = (Generations::default(), seconds(2.0));
-        let refused = generations.decide(&plan(3, Some(100.0)), 0, &settings);
+        let refused = generations.decide(&plan(3, Some(100.0)), of(0), &settings);
         assert!(matches!(refused, Decision::Refuse(_)), "{refused:?}");
         begun(&mut generations, &plan(3, Some(100.0)), 10, &settings);
-        assert_eq!(generations.decide(&plan(4, Some(100.0)), 0, &settings), Decision::Write);
+        assert_eq!(generations.decide(&plan(4, Some(100.0)), of(0), &settings), Decision::Write);
         generations.end_current();
-        assert_eq!(generations.decide(&plan(3, Some(100.0)), 0, &settings), Decision::Write, "the ring is still there");
+        assert_eq!(
+            generations.decide(&plan(3, Some(100.0)), of(0), &settings),
+            Decision::Write,
+            "the ring is still there"
+        );
         generations.moved();
-        assert!(matches!(generations.decide(&plan(3, Some(100.0)), 0, &settings), Decision::Refuse(_)));
+        assert!(matches!(generations.decide(&plan(3, Some(100.0)), of(0), &settings), Decision::Refuse(_)));
     }
 
     #[test]
@@ -385,7 +491,7 @@ mod tests {
             let (mut generations, settings) = (Generations::default(), SinkSettings { on_change, ..seconds(2.0) });
             begun(&mut generations, &first, 10, &settings);
             generations.written();
-            let found = match generations.decide(&other, 10, &settings) {
+            let found = match generations.decide(&other, of(10), &settings) {
                 Decision::Begin(ring) if ring.format.frame_shape() == [4] => "begin",
                 Decision::Refuse(reason) if reason.contains("[4]") && reason.contains("[3]") => "refuse",
                 Decision::End(reason) if reason.contains("ON_CHANGE: stop") => "end",
@@ -411,7 +517,7 @@ mod tests {
             begun(&mut generations, &vector(length), 1, settings);
             generations.written();
         }
-        let refused = generations.decide(&vector(6), 1, settings);
+        let refused = generations.decide(&vector(6), of(1), settings);
         assert!(matches!(&refused, Decision::Refuse(reason) if reason.contains("FRAMES: rows")), "{refused:?}");
         generations
     }
@@ -422,12 +528,12 @@ mod tests {
         let mut generations = refused_source(&settings);
         let mut reasons = Vec::new();
         for length in [5, 6, 5, 5, 3, 5, 7] {
-            let Decision::Refuse(reason) = generations.decide(&vector(length), 1, &settings) else {
+            let Decision::Refuse(reason) = generations.decide(&vector(length), of(1), &settings) else {
                 panic!("{length} numbers were not refused")
             };
             reasons.push(reason);
         }
-        let Decision::Refuse(reason) = generations.decide(&vector(5), 0, &settings) else {
+        let Decision::Refuse(reason) = generations.decide(&vector(5), of(0), &settings) else {
             panic!("an empty message was not refused")
         };
         reasons.push(reason);
@@ -441,12 +547,12 @@ mod tests {
         for (length, expected) in [(5, "the ring of before"), (9, "a new ring")] {
             let mut generations = refused_source(&settings);
             for number in 1..64 {
-                let refused = generations.decide(&vector(length), 1, &settings);
+                let refused = generations.decide(&vector(length), of(1), &settings);
                 assert!(matches!(refused, Decision::Refuse(_)), "message {number}: {refused:?}");
                 // An empty message does not count.
-                assert!(matches!(generations.decide(&vector(length), 0, &settings), Decision::Refuse(_)));
+                assert!(matches!(generations.decide(&vector(length), of(0), &settings), Decision::Refuse(_)));
             }
-            let found = match generations.decide(&vector(length), 1, &settings) {
+            let found = match generations.decide(&vector(length), of(1), &settings) {
                 Decision::Write => "the ring of before",
                 Decision::Begin(_) => "a new ring",
                 other => panic!("{other:?}"),
@@ -460,10 +566,10 @@ mod tests {
         let settings = SinkSettings { length: Length::Frames(70), ..SinkSettings::default() };
         let mut generations = refused_source(&settings);
         generations.end_current();
-        assert!(matches!(generations.decide(&vector(6), 1, &settings), Decision::Begin(_)));
+        assert!(matches!(generations.decide(&vector(6), of(1), &settings), Decision::Begin(_)));
         let mut generations = refused_source(&settings);
         let skip = SinkSettings { on_change: OnChange::Skip, ..settings };
-        assert_eq!(generations.decide(&vector(5), 1, &skip), Decision::Write);
+        assert_eq!(generations.decide(&vector(5), of(1), &skip), Decision::Write);
     }
 
     #[test]
@@ -471,15 +577,15 @@ mod tests {
         let (plan, settings) = (plan(3, Some(100.0)), seconds(2.0));
         let mut generations = Generations::default();
         begun(&mut generations, &plan, 10, &settings);
-        assert_eq!(generations.decide(&plan, 100, &settings), Decision::Write);
-        let Decision::Lengthen(longer) = generations.decide(&plan, 101, &settings) else { panic!("not longer") };
+        assert_eq!(generations.decide(&plan, of(100), &settings), Decision::Write);
+        let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
         assert_eq!(longer.why, Why::Chunk(101));
         assert_eq!((longer.ring.format.frames(), longer.as_before.format.frames()), (256, 200));
         // There was no room for it.
         generations.failed(&longer.ring, "no room", false, Instant::now());
-        assert_eq!(generations.decide(&plan, 101, &settings), Decision::Write);
-        assert_eq!(generations.decide(&plan, 128, &settings), Decision::Write);
-        assert!(matches!(generations.decide(&plan, 129, &settings), Decision::Lengthen(_)));
+        assert_eq!(generations.decide(&plan, of(101), &settings), Decision::Write);
+        assert_eq!(generations.decide(&plan, of(128), &settings), Decision::Write);
+        assert!(matches!(generations.decide(&plan, of(129), &settings), Decision::Resize(_)));
     }
 
     #[test]
@@ -487,10 +593,10 @@ mod tests {
         let (plan, settings, now) = (plan(3, Some(100.0)), seconds(2.0), Instant::now());
         let mut generations = Generations::default();
         begun(&mut generations, &plan, 10, &settings);
-        let Decision::Lengthen(longer) = generations.decide(&plan, 101, &settings) else { panic!("not longer") };
+        let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
         generations.failed(&longer.ring, "no room", true, now);
         generations.begun(&plan, &longer.as_before, false);
-        assert_eq!(generations.decide(&plan, 101, &settings), Decision::Write);
+        assert_eq!(generations.decide(&plan, of(101), &settings), Decision::Write);
     }
 
     #[test]
@@ -498,41 +604,81 @@ mod tests {
         let (plan, settings) = (plan(3, Some(100.0)), seconds(2.0));
         let mut generations = Generations::default();
         begun(&mut generations, &plan, 10, &settings);
-        let Decision::Lengthen(longer) = generations.decide(&plan, 101, &settings) else { panic!("not longer") };
+        let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
         generations.failed(&longer.ring, "no room", true, Instant::now());
         generations.failed(&longer.as_before, "no room", true, Instant::now());
         assert_eq!(begun(&mut generations, &plan, 10, &settings), 200);
     }
 
+    /// Messages that come `per_second` from `from_ms` on, until the ring is to have another length. At most for 20 s.
+    fn resized(
+        generations: &mut Generations,
+        plan: &Arc<Plan>,
+        (from_ms, per_second): (u64, u64),
+        settings: &SinkSettings,
+    ) -> Option<(u64, Resize)> {
+        (1..=20 * per_second).map(|i| from_ms + i * 1000 / per_second).find_map(|came_ms| {
+            match generations.decide(plan, at(came_ms), settings) {
+                Decision::Write => None,
+                Decision::Resize(resize) => Some((came_ms, resize)),
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
     #[test]
-    fn messages_that_come_much_faster_than_the_first_ones_request_a_longer_ring() {
+    fn a_ring_that_was_made_for_a_burst_gets_the_length_that_was_measured_whatever_on_change_says() {
+        for on_change in [OnChange::Generation, OnChange::Skip, OnChange::Stop] {
+            let (plan, settings) = (plan(3, None), SinkSettings { on_change, ..seconds(2.0) });
+            let mut generations = Generations::default();
+            assert_eq!(held(&mut generations, &plan, 500, &settings), 1000);
+            let (came_ms, resize) = resized(&mut generations, &plan, (500, 50), &settings).expect("a shorter ring");
+            assert!((2000..4000).contains(&came_ms), "{came_ms}");
+            assert_eq!((resize.ring.format.frames(), resize.as_before.format.frames()), (100, 1000));
+            let Why::Rate(rate_hz) = resize.why else { panic!("{resize:?}") };
+            assert!((rate_hz - 50.0).abs() < 0.1 && resize.ring.rate == Rate::Measured(rate_hz), "{resize:?}");
+            generations.begun(&plan, &resize.ring, false);
+            assert_eq!(resized(&mut generations, &plan, (came_ms, 50), &settings), None);
+        }
+    }
+
+    #[test]
+    fn a_ring_that_could_not_get_its_length_is_as_before() {
         let (plan, settings) = (plan(3, None), seconds(2.0));
         let mut generations = Generations::default();
-        let ring = generations.after_holding(&plan, Some(50.0), 10, &settings).unwrap();
+        held(&mut generations, &plan, 500, &settings);
+        let (came_ms, resize) = resized(&mut generations, &plan, (500, 50), &settings).unwrap();
+        generations.failed(&resize.ring, "no room", false, Instant::now());
+        generations.not_corrected();
+        assert_eq!(generations.again(&settings).unwrap().format.frames(), 1000);
+        assert_eq!(resized(&mut generations, &plan, (came_ms, 50), &settings), None, "it is tried a minute later");
+        assert!(resized(&mut generations, &plan, (came_ms + 60_000, 50), &settings).is_some());
+    }
+
+    #[test]
+    fn messages_are_held_back_once_more_when_the_first_ring_is_far_too_short() {
+        let (plan, settings) = (plan(3, None), seconds(2.0));
+        let mut generations = Generations::default();
+        assert_eq!(generations.decide(&plan, at(0), &settings), Decision::Hold);
+        let ring = generations.after_holding(&plan, 1, 500_000_000, &settings).unwrap();
+        assert_eq!(ring.format.frames(), 2);
         generations.begun(&plan, &ring, true);
-        assert!(generations.watches_rate(&settings));
-        generations.comes_at(99.0, &settings);
-        assert_eq!(generations.decide(&plan, 10, &settings), Decision::Write);
-        generations.comes_at(1000.0, &settings);
-        assert_eq!(generations.decide(&plan, 0, &settings), Decision::Write, "an empty message waits for the next one");
-        let Decision::Lengthen(longer) = generations.decide(&plan, 10, &settings) else { panic!("not longer") };
-        assert_eq!(longer.why, Why::Rate(1000.0));
-        assert_eq!((longer.ring.format.frames(), longer.as_before.format.frames()), (2000, 100));
-        assert_eq!(generations.decide(&plan, 10, &settings), Decision::Write, "there was no room for it");
-        let fixed = SinkSettings { on_change: OnChange::Skip, ..settings };
-        generations.comes_at(1000.0, &fixed);
-        assert_eq!(generations.decide(&plan, 10, &fixed), Decision::Write);
+        let written = (0..10).find(|i| generations.decide(&plan, at(10_000 + i), &settings) == Decision::Hold);
+        assert!(written.is_some_and(|written| written <= 2), "{written:?}");
+        assert!((4..1000).any(|i| generations.holds(&plan, at(10_000 + i), &settings)));
+        let ring = generations.after_holding(&plan, 1, 10_500_000_000, &settings).unwrap();
+        assert!((1800..2200).contains(&ring.format.frames()), "{ring:?}");
     }
 
     #[test]
     fn a_ring_without_room_is_not_tried_again_at_once_but_another_one_is() {
         let (plan, settings, now) = (plan(3, Some(100.0)), seconds(2.0), Instant::now());
         let mut generations = Generations::default();
-        let Decision::Begin(ring) = generations.decide(&plan, 10, &settings) else { panic!("no new generation") };
+        let Decision::Begin(ring) = generations.decide(&plan, of(10), &settings) else { panic!("no new generation") };
         generations.failed(&ring, "no room", true, now);
         assert_eq!(generations.no_room(&ring, now + RETRY_PAUSE / 2), Some("no room"));
         assert_eq!(generations.no_room(&ring, now + RETRY_PAUSE), None);
-        let Decision::Begin(shorter) = generations.decide(&plan, 10, &seconds(1.0)) else {
+        let Decision::Begin(shorter) = generations.decide(&plan, of(10), &seconds(1.0)) else {
             panic!("no new generation")
         };
         assert_eq!(generations.no_room(&shorter, now), None);

@@ -1,5 +1,5 @@
-//! The first messages of a stream whose source states no rate: copied into private memory until their rate is known,
-//! and with it the length of the ring.
+//! The first messages of a stream whose source states no rate: copied into private memory until the length of the ring
+//! is known.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,16 +8,11 @@ use dora_shm_message::{Interpreted, Placement, Plan};
 use dora_shm_ring::Times;
 use dora_shm_ring::times::RunTimes;
 
-use crate::rate::RateMeter;
-
 /// Longest time that messages are held back. Readers wait this much longer for the first frames.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Most messages that are held back.
-const MOST_MESSAGES: usize = 8;
-
-/// Most bytes that are held back once there are two messages: large frames must not pile up.
-const MOST_BYTES: u64 = 64 << 20;
+/// The part of `MAX_BYTES` that may be held back.
+const MOST_OF_MAX_BYTES: u64 = 4;
 
 /// Messages that wait for a ring.
 #[derive(Debug)]
@@ -25,7 +20,7 @@ pub struct HeldMessages {
     until: Instant,
     messages: Vec<Held>,
     bytes: u64,
-    meter: RateMeter,
+    most_bytes: u64,
 }
 
 /// One message that was held back.
@@ -87,20 +82,15 @@ impl Held {
 }
 
 impl HeldMessages {
-    /// Begins at `now`, with no message yet.
-    pub fn new(now: Instant) -> Self {
-        Self {
-            until: now + LONGEST,
-            messages: Vec::with_capacity(MOST_MESSAGES),
-            bytes: 0,
-            meter: RateMeter::default(),
-        }
+    /// Begins at `now`, with no message yet, for a ring of at most `max_bytes`.
+    pub fn new(max_bytes: u64, now: Instant) -> Self {
+        let most_bytes = max_bytes / MOST_OF_MAX_BYTES;
+        Self { until: now + LONGEST, messages: Vec::new(), bytes: 0, most_bytes }
     }
 
-    /// Copies a message, which came at `came_mono_ns` (CLOCK_MONOTONIC).
+    /// Copies a message.
     pub fn hold(&mut self, plan: &Arc<Plan>, chunk: &Interpreted<'_>, came_mono_ns: u64) {
         self.bytes += chunk.bytes();
-        self.meter.count(chunk.send_ns(), chunk.frames());
         self.messages.push(Held::copy(plan, chunk, came_mono_ns));
     }
 
@@ -109,20 +99,14 @@ impl HeldMessages {
         self.messages.first().is_none_or(|first| first.plan.same_generation(plan))
     }
 
-    /// Whether it is time to make the ring.
+    /// Whether the ring has to be made in any case.
     pub fn is_over(&self, now: Instant) -> bool {
-        let messages = self.messages.len();
-        now >= self.until || messages >= MOST_MESSAGES || (messages >= 2 && self.bytes >= MOST_BYTES)
+        now >= self.until || self.bytes >= self.most_bytes
     }
 
     /// Latest time at which the ring is made.
     pub fn until(&self) -> Instant {
         self.until
-    }
-
-    /// The rate by the send times, in frames per second.
-    pub fn rate_hz(&self) -> Option<f64> {
-        self.meter.first_rate_hz()
     }
 
     /// Frames of the largest message.

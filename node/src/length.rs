@@ -4,9 +4,6 @@ use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::{Length, SinkSettings};
 use dora_shm_ring::{Clock, Dtype, Error, Format};
 
-/// Rate for `BUF_DUR` if it is unknown, in frames per second: that of a typical camera.
-const ASSUMED_RATE_HZ: f64 = 30.0;
-
 /// What a ring is made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -14,8 +11,8 @@ pub struct Request<'a> {
     pub frame_shape: &'a [u64],
     /// Rate that the stream states, Hz.
     pub rate_hz: Option<f64>,
-    /// Rate that was measured, if the stream states none.
-    pub measured_hz: Option<f64>,
+    /// Frames in the seconds of `BUF_DUR` by what came, if the stream states no rate.
+    pub measured_frames: Option<f64>,
     /// What the times are of.
     pub clock: Clock,
     /// Frames of the largest known chunk.
@@ -23,9 +20,9 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub fn new(plan: &'a Plan, measured_hz: Option<f64>, chunk_frames: u64) -> Self {
+    pub fn new(plan: &'a Plan, measured_frames: Option<f64>, chunk_frames: u64) -> Self {
         let (dtype, frame_shape, rate_hz) = (plan.dtype(), plan.frame_shape(), plan.rate_hz());
-        Self { dtype, frame_shape, rate_hz, measured_hz, clock: plan.clock(), chunk_frames }
+        Self { dtype, frame_shape, rate_hz, measured_frames, clock: plan.clock(), chunk_frames }
     }
 
     /// The number of frames for `length`. A duration gives at least two chunks: while the writer fills one, a reader
@@ -34,10 +31,9 @@ impl<'a> Request<'a> {
         let frames = match length {
             Length::Frames(frames) => frames,
             Length::Duration(seconds) => {
-                let rate = self.rate_hz.or(self.measured_hz).unwrap_or(ASSUMED_RATE_HZ);
+                let wanted = self.rate_hz.map(|rate_hz| seconds * rate_hz).or(self.measured_frames);
                 // The cast saturates.
-                let wanted = (seconds * rate).ceil() as u64;
-                wanted.max(self.chunk_frames.saturating_mul(2))
+                (wanted.unwrap_or_default().ceil() as u64).max(self.chunk_frames.saturating_mul(2))
             }
         };
         frames.clamp(1, u32::MAX.into())
@@ -117,9 +113,9 @@ pub fn grown(length: Length, ring_frames: u64, chunk_frames: u64) -> Option<u64>
 mod tests {
     use super::*;
 
-    fn request(rate_hz: Option<f64>, measured_hz: Option<f64>, chunk_frames: u64) -> Request<'static> {
+    fn request(rate_hz: Option<f64>, measured_frames: Option<f64>, chunk_frames: u64) -> Request<'static> {
         let (dtype, clock) = (Dtype::F32, Clock::Unix);
-        Request { dtype, frame_shape: &[64], rate_hz, measured_hz, clock, chunk_frames }
+        Request { dtype, frame_shape: &[64], rate_hz, measured_frames, clock, chunk_frames }
     }
 
     fn settings(length: Length, max_bytes: u64) -> SinkSettings {
@@ -127,15 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_becomes_frames_by_the_best_rate_that_is_known() {
+    fn a_duration_becomes_frames_by_the_rate_that_is_stated_or_else_by_what_came() {
         for (length, request, expected) in [
             (Length::Duration(2.0), request(Some(1000.0), None, 10), 2000),
             (Length::Duration(2.0), request(Some(1000.0), Some(7.0), 10), 2000),
-            (Length::Duration(2.0), request(None, Some(250.0), 10), 500),
-            (Length::Duration(2.0), request(None, None, 1), 60),
+            (Length::Duration(2.0), request(None, Some(499.5), 10), 500),
+            (Length::Duration(2.0), request(None, None, 1), 2),
             (Length::Duration(0.0001), request(Some(100.0), None, 0), 1),
             (Length::Duration(2.0), request(None, None, 1000), 2000),
-            (Length::Duration(1e30), request(None, None, 1), u64::from(u32::MAX)),
+            (Length::Duration(1e30), request(Some(1.0), None, 1), u64::from(u32::MAX)),
             (Length::Frames(7), request(Some(1000.0), None, 1000), 7),
         ] {
             assert_eq!(request.frames(length), expected, "{length:?} {request:?}");

@@ -2,8 +2,8 @@
 //!
 //! [`run`] is the event loop, `open` opens the stream, `sink` handles one event, `stream` writes, counts and logs.
 //! Decisions are pure and have their own files: `generations` (when a generation begins, and how long its ring is),
-//! `length`, `format_change` and `gaps`. `rate` measures the rate of the messages, and `held` keeps the first ones until
-//! it is known. Times that no source gives come from the ring's `Timekeeper`. `ezmsg_conn` informs a listener
+//! `length`, `format_change`, `gaps` and `stated_rate`. `held` keeps the first messages until the ring's `RingLength`
+//! knows how many come. Times that no source gives come from the ring's `Timekeeper`. `ezmsg_conn` informs a listener
 //! outside the dataflow of every step.
 
 mod ezmsg_conn;
@@ -13,8 +13,8 @@ mod generations;
 mod held;
 mod length;
 mod open;
-mod rate;
 mod sink;
+mod stated_rate;
 mod stream;
 
 use std::process;

@@ -13,9 +13,9 @@ use eyre::{WrapErr as _, eyre};
 
 use crate::ezmsg_conn::Conn;
 use crate::gaps::Gaps;
-use crate::generations::{Decision, Generations, Longer, RETRY_PAUSE, Ring, Why};
+use crate::generations::{Decision, Generations, Incoming, RETRY_PAUSE, Resize, Ring, Why};
 use crate::held::{Held, HeldMessages};
-use crate::rate::{self, RateMeter};
+use crate::stated_rate::RateCheck;
 
 /// Counters since the node started, over every stream it wrote.
 #[derive(Debug, Default)]
@@ -40,9 +40,8 @@ pub struct SinkStream {
     generations: Generations,
     /// Messages that wait for a ring.
     held: Option<HeldMessages>,
-    /// Measures the current generation, if its rate is not stated.
-    meter: RateMeter,
     timekeeper: Timekeeper,
+    rate_check: RateCheck,
     /// Streams that were left, until they are closed.
     closing: Vec<Closing>,
     /// The description of the current messages could not be published; when to try again.
@@ -87,8 +86,8 @@ impl SinkStream {
             counters: Counters::default(),
             generations: Generations::default(),
             held: None,
-            meter: RateMeter::default(),
             timekeeper: timekeeper(),
+            rate_check: RateCheck::default(),
             closing: Vec::new(),
             undescribed_until: None,
             undescribed: Refusals::default(),
@@ -133,9 +132,15 @@ impl SinkStream {
             );
             return Ok(());
         };
+        if let Some(warning) = self.rate_check.message(plan.rate_hz(), chunk.frames(), came_mono_ns) {
+            self.log.warn(&warning);
+        }
         if let Some(held) = &mut self.held {
             if held.takes(plan) {
                 held.hold(plan, chunk, came_mono_ns);
+                if self.generations.holds(plan, incoming(chunk, came_mono_ns), &self.settings) {
+                    self.write_held(now);
+                }
                 self.due(now);
                 return Ok(());
             }
@@ -280,9 +285,9 @@ impl SinkStream {
         came_mono_ns: u64,
         now: Instant,
     ) -> eyre::Result<bool> {
-        let frames = chunk.frames();
+        let (frames, message) = (chunk.frames(), incoming(chunk, came_mono_ns));
         let reason = loop {
-            match self.generations.decide(plan, frames, &self.settings) {
+            match self.generations.decide(plan, message, &self.settings) {
                 Decision::Write if frames == 0 => return Ok(true),
                 Decision::Write => {
                     self.follow_wall_clock(plan, arrived, now);
@@ -292,19 +297,18 @@ impl SinkStream {
                     }
                 }
                 Decision::Hold => {
-                    let mut held = HeldMessages::new(now);
+                    let mut held = HeldMessages::new(self.settings.max_bytes, now);
                     held.hold(plan, chunk, came_mono_ns);
                     self.held = Some(held);
+                    self.due(now);
                     return Ok(false);
                 }
                 Decision::Begin(ring) => match self.begin(plan, &ring, true, now) {
                     Ok(()) => return Ok(true),
                     Err(reason) => break reason,
                 },
-                Decision::Lengthen(longer) => match self.lengthen(plan, &longer, now) {
-                    Ok(true) => return Ok(true),
-                    // The ring is as long as before: decide again, which does not give the same decision twice.
-                    Ok(false) => {}
+                Decision::Resize(resize) => match self.resize(plan, &resize, now) {
+                    Ok(()) => return Ok(true),
                     Err(reason) => break reason,
                 },
                 Decision::Refuse(reason) => break reason,
@@ -332,13 +336,12 @@ impl SinkStream {
         }
     }
 
-    /// Begins a generation with a longer ring. Returns false if that is not possible and a ring as long as before is
-    /// current.
+    /// Begins a generation with a ring of another length, or if that is not possible, goes on with one as long as before.
     ///
     /// # Errors
     /// If there is no ring at all: the reason for refusing the message.
-    fn lengthen(&mut self, plan: &Arc<Plan>, longer: &Longer, now: Instant) -> Result<bool, String> {
-        let Longer { ring, as_before, why } = longer;
+    fn resize(&mut self, plan: &Arc<Plan>, resize: &Resize, now: Instant) -> Result<(), String> {
+        let Resize { ring, as_before, why } = resize;
         let before = self.writer.ring_frames();
         self.log.info(&match why {
             Why::Chunk(frames) => {
@@ -348,18 +351,23 @@ impl SinkStream {
                 )
             }
             Why::Rate(rate_hz) => format!(
-                "messages come faster than the first ones, at about {rate_hz:.1} frames per second: the buffer of \
-                 {before} frames holds only {:.2} s; making a longer one",
-                before as f64 / rate_hz
+                "about {rate_hz:.1} frames come per second: the buffer of {before} frames holds {:.2} s; making one of \
+                 {} frames",
+                before as f64 / rate_hz,
+                ring.format.frames()
             ),
         });
-        let Err(reason) = self.begin(plan, ring, false, now) else { return Ok(true) };
+        let Err(reason) = self.begin(plan, ring, false, now) else { return Ok(()) };
         self.log.warn(&format!("the buffer keeps its length: {reason}"));
+        if matches!(why, Why::Rate(_)) {
+            self.generations.not_corrected();
+        }
         if self.writer.generation().is_none() {
-            // The old ring was given up for the longer one, but its memory is not free while a reader maps it.
+            // The old ring was given up for the new one, but its memory is not free while a reader maps it.
             self.begin(plan, as_before, false, now)?;
         }
-        Ok(false)
+        self.describe(plan, now);
+        Ok(())
     }
 
     /// Begins a generation. `is_new_format`: false if only the ring is longer.
@@ -383,13 +391,12 @@ impl SinkStream {
         self.generations.begun(plan, ring, is_new_format);
         self.conn.begun(plan.description());
         self.undescribed_until = None;
-        self.meter = RateMeter::default();
         self.follow_generation();
-        self.log_begun(plan, ring);
+        self.log_begun(ring);
         Ok(())
     }
 
-    fn log_begun(&mut self, plan: &Plan, ring: &Ring) {
+    fn log_begun(&mut self, ring: &Ring) {
         let format = &ring.format;
         if ring.is_shortened && !std::mem::replace(&mut self.warned.shortened, true) {
             self.log.warn(&format!(
@@ -406,7 +413,7 @@ impl SinkStream {
             format.frames(),
             format.dtype(),
             format.frame_shape(),
-            rate::text(plan.rate_hz(), ring.measured_hz),
+            ring.rate,
         ));
     }
 
@@ -436,11 +443,11 @@ impl SinkStream {
     /// Makes the ring of the messages that were held back, and writes them.
     fn write_held(&mut self, now: Instant) {
         let Some(held) = self.held.take() else { return };
-        let (rate_hz, largest) = (held.rate_hz(), held.largest_chunk());
+        let largest = held.largest_chunk();
         let messages = held.into_messages();
-        let Some(first) = messages.first() else { return };
-        let ring = self.generations.after_holding(&first.plan, rate_hz, largest, &self.settings);
-        if let Err(reason) = ring.and_then(|ring| self.begin(&first.plan, &ring, true, now)) {
+        let Some(plan) = messages.first().map(|first| first.plan.clone()) else { return };
+        let ring = self.generations.after_holding(&plan, largest, monotonic_ns(), &self.settings);
+        if let Err(reason) = ring.and_then(|ring| self.begin_for_held(&plan, &ring, now)) {
             self.generations.forget_rate();
             messages.iter().for_each(|_| self.refuse_data(reason.clone(), now));
             return;
@@ -450,13 +457,30 @@ impl SinkStream {
         }
     }
 
+    /// Begins the generation for messages that were held back, unless the current one is as long.
+    ///
+    /// # Errors
+    /// The reason for refusing them.
+    fn begin_for_held(&mut self, plan: &Arc<Plan>, ring: &Ring, now: Instant) -> Result<(), String> {
+        let is_new_format = !self.generations.current().is_some_and(|current| current.same_generation(plan));
+        if !is_new_format && self.generations.has_ring_as_long_as(ring) {
+            return Ok(());
+        }
+        match self.begin(plan, ring, is_new_format, now) {
+            Err(reason) if !is_new_format && self.writer.generation().is_some() => {
+                self.log.warn(&format!("the buffer keeps its length: {reason}"));
+                Ok(())
+            }
+            begun => begun,
+        }
+    }
+
     fn write_copy(&mut self, held: &Held, now: Instant) {
         self.describe(&held.plan, now);
         let times = held.times().unwrap_or_else(|| self.stamp(held.frames, held.came_mono_ns));
         let chunk = Chunk { samples: &held.samples, times, send_ns: held.send_ns };
         let written = self.writer.write(&chunk);
         self.wrote(written, held.frames, held.samples.len() as u64, now);
-        self.measure(held.send_ns, held.frames);
     }
 
     fn write(&mut self, chunk: &Interpreted<'_>, came_mono_ns: u64, now: Instant) {
@@ -469,14 +493,13 @@ impl SinkStream {
             chunk.fill(range, memory);
         });
         self.wrote(written, frames, chunk.bytes(), now);
-        self.measure(chunk.send_ns(), frames);
     }
 
     /// The times of a message to which the source gives none.
     fn stamp(&mut self, frames: u64, came_mono_ns: u64) -> Times<'static> {
         self.follow_generation();
         let (times, off_rate) = self.timekeeper.stamp(frames, came_mono_ns);
-        if let Some(off_rate) = off_rate {
+        if let Some(off_rate) = off_rate.filter(|_| !self.rate_check.has_warned()) {
             self.log.warn(&format!("{off_rate}; set SAMPLE_RATE to the rate of the device"));
         }
         Times::Run(times)
@@ -508,15 +531,10 @@ impl SinkStream {
             ));
         }
     }
+}
 
-    /// Measures the rate of a stream that states none and whose length is given in seconds.
-    fn measure(&mut self, send_ns: i64, frames: u64) {
-        if self.generations.watches_rate(&self.settings)
-            && let Some(rate_hz) = self.meter.count_in_windows(send_ns, frames)
-        {
-            self.generations.comes_at(rate_hz, &self.settings);
-        }
-    }
+fn incoming(chunk: &Interpreted<'_>, came_mono_ns: u64) -> Incoming {
+    Incoming { frames: chunk.frames(), bytes: chunk.bytes(), came_mono_ns }
 }
 
 fn timekeeper() -> Timekeeper {

@@ -173,14 +173,23 @@ impl RingLength {
         self.hold.map(|hold| hold.all)
     }
 
-    /// What the ring is for. `None` before the first.
-    pub fn ring(&self) -> Option<Amount> {
-        self.ring
+    /// What a ring of `buffer_s` seconds is for, as far as is known. `None` before the first ring.
+    pub fn ring_for(&self, buffer_s: f64) -> Option<Amount> {
+        let factor = buffer_s / self.buffer_s;
+        self.ring.map(|ring| if factor.is_finite() { ring.times(factor) } else { ring })
     }
 
-    /// Whether the ring's length follows from a measured rate. If not, it is a guess by the first messages.
-    pub fn is_known(&self) -> bool {
-        self.known
+    /// Changes the seconds that the ring is to hold, and what it is for with them.
+    pub fn set_seconds(&mut self, buffer_s: f64) {
+        if buffer_s != self.buffer_s {
+            self.ring = self.ring_for(buffer_s);
+            (self.before, self.buffer_s) = (None, buffer_s);
+        }
+    }
+
+    /// Frames per second that were measured. `None`: the ring's length is a guess by the first messages.
+    pub fn measured_hz(&self) -> Option<f64> {
+        self.ring.filter(|_| self.known).map(|ring| ring.frames / self.buffer_s)
     }
 
     /// The correction that was asked for last could not be made: the ring is as before. It is asked for again after a
@@ -189,14 +198,10 @@ impl RingLength {
         self.ring = self.before.take().or(self.ring);
     }
 
-    /// Changes the seconds that the ring is to hold, and what it is for with them.
-    pub fn set_seconds(&mut self, buffer_s: f64) {
-        let factor = buffer_s / self.buffer_s;
-        if factor.is_finite() {
-            self.ring = self.ring.map(|ring| ring.times(factor));
-            self.before = None;
-        }
-        self.buffer_s = buffer_s;
+    /// Frames mean something else from now on: what was measured is a guess again.
+    pub fn doubt(&mut self) {
+        self.known = false;
+        (self.verdict, self.agreeing) = (Verdict::Right, [None; MOST_WINDOWS]);
     }
 
     fn begun(&mut self, ring: Amount, now_ns: u64) {

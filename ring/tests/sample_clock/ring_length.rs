@@ -276,11 +276,30 @@ fn more_seconds_are_a_longer_ring() {
     for at in steady(0.0, 10.0, 100.0) {
         let _ = length.message(1, 8, (at * S) as u64);
     }
-    let frames = |length: &RingLength| length.ring().unwrap().frames.round();
-    let before = frames(&length);
+    let frames = |length: &RingLength, seconds| length.ring_for(seconds).unwrap().frames;
+    let before = frames(&length, 5.0);
+    assert_eq!(frames(&length, 10.0), 2.0 * before);
     length.set_seconds(10.0);
-    assert_eq!(frames(&length), 2.0 * before);
+    assert_eq!((frames(&length, 10.0), frames(&length, 5.0)), (2.0 * before, before));
     assert_eq!(length.idle(20_000_000_000), Sizing::Keep);
+}
+
+#[test]
+fn what_was_measured_is_a_guess_again_when_frames_mean_something_else() {
+    for doubts in [false, true] {
+        let mut length = RingLength::new(5.0, Counts::Frames);
+        for at in steady(0.0, 10.0, 100.0) {
+            let _ = length.message(1, 8, (at * S) as u64);
+        }
+        assert!(length.measured_hz().is_some_and(|hz| (hz / 100.0 - 1.0).abs() < 0.1), "{:?}", length.measured_hz());
+        if doubts {
+            length.doubt();
+        }
+        // A block of ten thousand rows, a hundred times a second, instead of one frame.
+        let held =
+            steady(10.0, 10.1, 100.0).iter().any(|at| length.message(10_000, 8, (at * S) as u64) == Sizing::Hold);
+        assert_eq!(held, doubts);
+    }
 }
 
 #[test]
