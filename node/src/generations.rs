@@ -222,20 +222,13 @@ impl Generations {
         self.measure(plan, message, settings) != Sizing::Hold
     }
 
-    /// The ring of messages that were held back, of which the largest has `largest_chunk` frames. It is `now_mono_ns`,
-    /// CLOCK_MONOTONIC.
+    /// The ring of messages that were held back, of which the largest has `largest_chunk` frames.
     ///
     /// # Errors
     /// The reason why there cannot be such a ring.
-    pub fn after_holding(
-        &mut self,
-        plan: &Plan,
-        largest_chunk: u64,
-        now_mono_ns: u64,
-        settings: &SinkSettings,
-    ) -> Result<Ring, String> {
+    pub fn after_holding(&mut self, plan: &Plan, largest_chunk: u64, settings: &SinkSettings) -> Result<Ring, String> {
         if let Some(length) = &mut self.length {
-            let _ = length.end_hold(now_mono_ns);
+            let _ = length.end_hold();
         }
         self.ring(plan, largest_chunk.max(self.largest_chunk), settings)
     }
@@ -449,7 +442,7 @@ mod tests {
         assert_eq!(generations.decide(plan, at(0), settings), Decision::Hold);
         let is_over = |generations: &mut Generations, i| generations.holds(plan, at(i * 1000 / per_second), settings);
         assert!((1..=per_second).any(|i| is_over(generations, i)));
-        let ring = generations.after_holding(plan, 1, 500_000_000, settings).unwrap();
+        let ring = generations.after_holding(plan, 1, settings).unwrap();
         assert_eq!(ring.rate, Rate::Unknown);
         generations.begun(plan, &ring, true);
         ring.format.frames()
@@ -660,13 +653,13 @@ mod tests {
         let (plan, settings) = (plan(3, None), seconds(2.0));
         let mut generations = Generations::default();
         assert_eq!(generations.decide(&plan, at(0), &settings), Decision::Hold);
-        let ring = generations.after_holding(&plan, 1, 500_000_000, &settings).unwrap();
+        let ring = generations.after_holding(&plan, 1, &settings).unwrap();
         assert_eq!(ring.format.frames(), 2);
         generations.begun(&plan, &ring, true);
         let written = (0..10).find(|i| generations.decide(&plan, at(10_000 + i), &settings) == Decision::Hold);
         assert!(written.is_some_and(|written| written <= 2), "{written:?}");
         assert!((4..1000).any(|i| generations.holds(&plan, at(10_000 + i), &settings)));
-        let ring = generations.after_holding(&plan, 1, 10_500_000_000, &settings).unwrap();
+        let ring = generations.after_holding(&plan, 1, &settings).unwrap();
         assert!((1800..2200).contains(&ring.format.frames()), "{ring:?}");
     }
 

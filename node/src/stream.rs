@@ -446,7 +446,7 @@ impl SinkStream {
         let largest = held.largest_chunk();
         let messages = held.into_messages();
         let Some(plan) = messages.first().map(|first| first.plan.clone()) else { return };
-        let ring = self.generations.after_holding(&plan, largest, monotonic_ns(), &self.settings);
+        let ring = self.generations.after_holding(&plan, largest, &self.settings);
         if let Err(reason) = ring.and_then(|ring| self.begin_for_held(&plan, &ring, now)) {
             self.generations.forget_rate();
             messages.iter().for_each(|_| self.refuse_data(reason.clone(), now));

@@ -24,6 +24,7 @@ mod pages;
 mod quiet;
 mod readers;
 mod readme;
+mod ring_length;
 mod security;
 mod settings;
 mod signals;

@@ -76,6 +76,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run real sources that state no rate, and print how near their rings come to the seconds asked for. The gate runs a
+    /// short form in its step `system`
+    RingLength {
+        /// For how long
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Run readers and writers of the last commit that writes version 1.0 of the format beside those of this one, with
     /// takeovers both ways; needs the history, and is not part of `test`
     OldBesideNew,
@@ -96,6 +103,7 @@ fn main() -> ExitCode {
         Task::Header { check } => Generated::Header.run(check),
         Task::Bench { arguments } => bench::run_with(&arguments),
         Task::SourceDelay { arguments } => bench::source_delay(&arguments),
+        Task::RingLength { minutes } => steps::run_ring_length(minutes),
         Task::OldBesideNew => old_format::run_beside_new(),
         Task::Stubs => steps::write_stub(),
         Task::Step(step) => step.run(),

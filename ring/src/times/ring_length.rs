@@ -151,20 +151,20 @@ impl RingLength {
     /// No message came until `now_mono_ns` (CLOCK_MONOTONIC).
     pub fn idle(&mut self, now_mono_ns: u64) -> Sizing {
         match self.hold_until_mono_ns() {
-            Some(until_ns) if now_mono_ns >= until_ns => self.end_hold(now_mono_ns),
-            Some(_) => Sizing::Hold,
-            None if self.ring.is_some() => Sizing::Keep,
-            None => Sizing::Hold,
+            Some(until_ns) if now_mono_ns < until_ns => Sizing::Hold,
+            _ => self.end_hold(),
         }
     }
 
     /// Stops holding back before it is time. Without anything held back, it does nothing.
-    pub fn end_hold(&mut self, now_mono_ns: u64) -> Sizing {
-        let Some(hold) = self.hold.take() else { return self.idle(now_mono_ns) };
+    pub fn end_hold(&mut self) -> Sizing {
+        let Some(hold) = self.hold.take() else {
+            return if self.ring.is_some() { Sizing::Keep } else { Sizing::Hold };
+        };
         let a_second = hold.later_half.times(2.0 * NS_PER_S as f64 / HOLD_NS as f64);
         let longer = self.ring.unwrap_or_default().times(ROOM);
         let ring = a_second.times(self.buffer_s).max(hold.all.times(ROOM)).max(longer);
-        self.begun(ring, now_mono_ns);
+        self.begun(ring, Half { since_ns: hold.first_ns, amount: hold.all });
         Sizing::Begin(ring)
     }
 
@@ -204,9 +204,9 @@ impl RingLength {
         (self.verdict, self.agreeing) = (Verdict::Right, [None; MOST_WINDOWS]);
     }
 
-    fn begun(&mut self, ring: Amount, now_ns: u64) {
+    fn begun(&mut self, ring: Amount, half: Half) {
         self.before = self.ring.replace(ring);
-        self.half = Half { since_ns: now_ns, amount: Amount::default() };
+        self.half = half;
         (self.verdict, self.agreeing) = (Verdict::Right, [None; MOST_WINDOWS]);
     }
 
@@ -253,7 +253,7 @@ impl RingLength {
         });
         let ring = measured.per_second().times(self.buffer_s);
         (self.known, self.corrected_ns) = (true, Some(now_ns));
-        self.begun(ring, now_ns);
+        self.begun(ring, Half { since_ns: now_ns, amount: Amount::default() });
         Sizing::Correct(ring)
     }
 

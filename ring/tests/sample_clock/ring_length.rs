@@ -236,14 +236,14 @@ fn a_source_that_sends_one_message_long_before_the_others_does_not_run_over_a_ri
 #[test]
 fn messages_that_are_too_large_to_be_held_longer_begin_a_ring_before_it_is_time() {
     let mut length = RingLength::new(5.0, Counts::Frames);
-    assert_eq!(length.end_hold(0), Sizing::Hold, "nothing is held back");
+    assert_eq!(length.end_hold(), Sizing::Hold, "nothing is held back");
     let mut begun = Vec::new();
     for i in 0..600u64 {
         let came_ns = i * 10_000_000;
         let mut sizing = length.message(1, 1 << 20, came_ns);
         // There is room for ten.
         if sizing == Sizing::Hold && length.held().is_some_and(|held| held.messages >= 10.0) {
-            sizing = length.end_hold(came_ns);
+            sizing = length.end_hold();
         }
         if let Sizing::Begin(amount) | Sizing::Correct(amount) = sizing {
             begun.push((i, amount.frames));
@@ -328,7 +328,7 @@ fn no_number_makes_a_ring_length_panic() {
                 let _ = length.message(*rng.pick(&extremes), *rng.pick(&extremes), came_ns);
                 let _ = length.idle(*rng.pick(&extremes));
                 match rng.below(50) {
-                    0 => drop(length.end_hold(*rng.pick(&extremes))),
+                    0 => _ = length.end_hold(),
                     1 => length.not_corrected(),
                     2 => length.set_seconds(buffer_s * 2.0),
                     _ => {}

@@ -237,6 +237,13 @@ pub fn run_times() -> eyre::Result<()> {
     run(&mut cargo(words(test)))
 }
 
+/// Runs the real sources without a rate for `minutes`.
+pub fn run_ring_length(minutes: u64) -> eyre::Result<()> {
+    let test = "--release -p dora-shm-tests --test system ring_length -- --include-ignored --nocapture";
+    run(&mut cargo(words("build --release --bins")))?;
+    run(test_command(test)?.env("RING_LENGTH_SECONDS", (60 * minutes).to_string()))
+}
+
 /// Runs `cargo test` with the variables by which the tests find the tools that are set up for them.
 fn test(arguments: &str) -> eyre::Result<()> {
     run(&mut test_command(arguments)?)
