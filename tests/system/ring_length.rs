@@ -76,7 +76,7 @@ impl fmt::Display for Seen {
 
 #[test]
 #[ignore = "needs the dora command line: cargo xtask system"]
-fn real_sources_without_a_rate_get_rings_of_the_seconds_asked_for_and_lose_nothing() {
+fn real_sources_without_a_rate_get_rings_of_the_seconds_asked_for_and_a_wrong_rate_is_told() {
     let seconds = std::env::var("RING_LENGTH_SECONDS").map_or(SECONDS, |text| text.parse().expect("seconds"));
     let stage = Stage::new("ring-length");
     let streams = SOURCES.map(|source| stage.stream(source.id));
@@ -89,10 +89,13 @@ fn real_sources_without_a_rate_get_rings_of_the_seconds_asked_for_and_lose_nothi
         })
         .collect();
     let graph: String = SOURCES.iter().zip(&streams).map(|(source, stream)| nodes(source, stream)).collect();
-    let mut dora = run(&stage, "graph", &format!("nodes:\n{graph}"));
+    let wrong = sink("wrong", "imu", &stage.stream("wrong"), "SAMPLE_RATE: 16000");
+    let mut dora = run(&stage, "graph", &format!("nodes:\n{graph}{wrong}"));
     let seen = readers.into_iter().map(|reader| reader.join().expect("a reader")).collect::<Vec<_>>();
     dora.signal(Signal::INT);
     dora.succeed().unwrap();
+    let warning = dora.line("FRAMES: rows").unwrap_or_else(|| panic!("no warning in\n{}", dora.log()));
+    assert!(warning.contains("the stated rate is 16000 Hz, but about 1"), "{warning}");
     println!("| source | rings | off at {BY:?} | off at the end | memory | lost |\n|---|---|---|---|---|---|");
     for (source, seen) in SOURCES.iter().zip(&seen) {
         let needed = (seen.frames - source.burst) as f64 / (seen.seconds - source.after_s) * BUFFER_S;
@@ -113,13 +116,21 @@ fn nodes(source: &Source, stream: &str) -> String {
     path: {}
     outputs: [data]
     env: {{TICKS_HZ: {ticks_hz}, MESSAGES: {messages}, BURST: {burst}, AFTER_S: {after_s}}}
-  - id: {id}-sink
+{}",
+        program("tick-source").display(),
+        sink(id, id, stream, &format!("BUF_DUR: {BUFFER_S}"))
+    )
+}
+
+fn sink(id: &str, source: &str, stream: &str, setting: &str) -> String {
+    // Every message is counted, so dora must drop none.
+    format!(
+        "  - id: {id}-sink
     path: {}
     inputs:
-      data: {{source: {id}/data, queue_size: 5000, queue_policy: backpressure}}  # every message is counted
-    env: {{SHMEM_NAME: {stream}, BUF_DUR: {BUFFER_S}}}
+      data: {{source: {source}/data, queue_size: 5000, queue_policy: backpressure}}
+    env: {{SHMEM_NAME: {stream}, {setting}}}
 ",
-        program("tick-source").display(),
         program("dora-shm-sink").display()
     )
 }
