@@ -246,11 +246,20 @@ fn a_mirror_without_a_name_reports_it_and_mirrors_once_a_document_names_the_stre
 }
 
 #[test]
+fn a_mirror_that_has_failed_reports_the_stream_that_its_settings_name() {
+    let name = stream_name("named");
+    let mut mirroring = Mirroring::start(open(&[("SHMEM_NAME", &name), ("CHUNK", "some")]));
+    assert_eq!(until_failed(&mut mirroring)["stream"], json!(name));
+    assert!(mirroring.stop().0.is_err());
+}
+
+#[test]
 fn a_mirror_that_is_still_failed_at_its_end_ends_with_the_reason() {
     let mut mirroring = Mirroring::start(open(&[("CHUNK", "some")]));
     let report = until_failed(&mut mirroring);
     let reason = report["error"].as_str().unwrap();
     assert!(reason.contains("SHMEM_NAME is missing") && reason.contains("20ms"), "{reason}");
+    assert_eq!(report["stream"], json!(""));
     let (ended, messages) = mirroring.stop();
     let error = format!("{:#}", ended.unwrap_err());
     assert!(error.contains("has not recovered") && error.contains("SHMEM_NAME"), "{error}");

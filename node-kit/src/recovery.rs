@@ -54,11 +54,6 @@ impl<S: Send + 'static, T: Send + 'static> Starter<S, T> {
             None => self.settings.read().map_err(Failure::of_settings),
         }
     }
-
-    /// The settings, if they are right.
-    pub fn known_settings(&self) -> Option<S> {
-        self.settings.read().ok()
-    }
 }
 
 /// A node that has failed, in its event loop.
@@ -114,6 +109,7 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
     pub fn run(mut self, node: &mut DoraNode, events: &mut Events) -> eyre::Result<T> {
         let mut attempt: Option<Attempt<T>> = None;
         let mut refused_changes = Refusals::default();
+        self.name_stream();
         loop {
             let now = Instant::now();
             if let Some(outcome) = attempt.as_ref().and_then(Attempt::outcome) {
@@ -205,7 +201,10 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
         };
         let now = Instant::now();
         match changed {
-            Ok(()) => self.failing.corrected(now),
+            Ok(()) => {
+                self.name_stream();
+                self.failing.corrected(now);
+            }
             Err(reason) => {
                 if let Some(line) = refused_changes.add(refused_change(&reason), now) {
                     self.log.warn(&line);
@@ -223,10 +222,12 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
         if let Some(line) = refused_changes.due(now) {
             self.log.warn(&line);
         }
-        if let Some(settings) = self.starter.known_settings() {
-            self.status.stream = (self.name)(&settings);
-        }
         self.reporter.due(node, self.status.clone(), now);
+    }
+
+    /// Names the stream that the settings ask for, if that is known.
+    fn name_stream(&mut self) {
+        self.status.stream = self.starter.settings.read_name().as_ref().map(self.name).unwrap_or_default();
     }
 }
 

@@ -86,7 +86,7 @@ fn with_every_restart_policy_a_graph_runs_to_its_end_beside_a_sink_with_wrong_se
     }
     let last = recorded(&statuses).pop().expect("a status").data;
     let text = |column| last.as_struct().column_by_name(column).unwrap().as_string::<i32>().value(0).to_owned();
-    assert_eq!((last.len(), text("state").as_str()), (1, "failed"));
+    assert_eq!((last.len(), text("state").as_str(), text("stream")), (1, "failed", stream));
     assert!(text("error").contains("BUFDUR"), "{}", text("error"));
 }
 

@@ -35,7 +35,7 @@ impl State {
 /// Counters of a node since it started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
-    /// Name of the stream; empty while no setting gives one.
+    /// Name of the stream; empty while wrong settings leave it open.
     pub stream: String,
     /// What the node is doing.
     pub state: State,

@@ -99,6 +99,16 @@ impl SettingsError {
         }
     }
 
+    /// Whether `key` cannot be known because of this mistake.
+    pub(super) fn is_about(&self, key: &str) -> bool {
+        match self {
+            SettingsError::BadValue { key: written, .. } | SettingsError::Missing { key: written, .. } => {
+                written.strip_prefix(PREFIX).unwrap_or(written) == key
+            }
+            _ => self.misspelt(key).is_some(),
+        }
+    }
+
     /// The mistakes in this error: itself, or those that it holds.
     pub(super) fn mistakes(&self) -> &[SettingsError] {
         match self {

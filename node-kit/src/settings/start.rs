@@ -12,10 +12,11 @@ use super::error::{PREFIX, Result, SettingsError};
 use super::mirror::{self, MirrorSettings};
 use super::sink::{self, SinkSettings};
 use super::source::NodeEnv;
-use super::table::{Entry, keys};
+use super::table::{Entry, keys, read_env};
 use super::value::Setting;
 
 const REQUIRED: &str = "REQUIRED";
+const SHMEM_NAME: &str = "SHMEM_NAME";
 
 /// Settings `S` of a node that starts.
 pub struct StartSettings<S: 'static> {
@@ -52,6 +53,17 @@ impl<S> StartSettings<S> {
     /// Every mistake at once.
     pub fn read(&self) -> Result<S> {
         (self.read)(&self.current)
+    }
+
+    /// The settings without those that are wrong, if none of the mistakes is about the name of the stream.
+    pub fn read_name(&self) -> Option<S> {
+        let wrong = self.read().err();
+        if wrong.iter().flat_map(SettingsError::mistakes).any(|mistake| mistake.is_about(SHMEM_NAME)) {
+            return None;
+        }
+        let mut settings = (self.blank)();
+        read_env(self.table, &[], &self.current, &mut settings);
+        Some(settings)
     }
 
     /// Whether `REQUIRED` is true, whatever is wrong with other settings.
@@ -258,6 +270,24 @@ mod tests {
             assert!(settings.read().is_err(), "{document} must not correct BUF_DUR");
         }
         assert!(settings.correct_by_param("BufDur", &json!(5)).is_err());
+    }
+
+    #[test]
+    fn the_name_of_the_stream_is_known_beside_mistakes_that_are_not_about_it() {
+        let name = |own: &[(&str, &str)]| sink(own, &[]).read_name().map(|settings| settings.shmem_name);
+        let eeg = Some(Some("eeg".to_owned()));
+        assert_eq!(name(&[("SHMEM_NAME", "eeg"), ("BUF_DUR", "two"), ("MOD", "0640"), ("BUFFER", "5")]), eeg);
+        assert_eq!(name(&[("BUF_DUR", "1"), ("BUF_FRAMES", "7")]), Some(None), "a fresh one");
+        for wrong in [&[("SHMEM_NAM", "eeg")][..], &[("STREAM", "eeg")], &[("SHMEM_NAME", "")]] {
+            assert_eq!(name(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(name(&[("SHMEM_NAME", "eeg"), ("SHM_NAME", "ecg")]), None, "one of the two was meant");
+        assert!(sink(&[], &[("DORA_SHM_SHMEM_NAME", "a/buffer7")]).read_name().is_none());
+
+        let mut mirror = mirror(&[("CHUNK", "seven")]);
+        assert!(mirror.read_name().is_none(), "a mirror needs a name");
+        mirror.correct_by_param("shmem_name", &json!("eeg")).unwrap();
+        assert_eq!(mirror.read_name().unwrap().shmem_name, "eeg");
     }
 
     #[test]

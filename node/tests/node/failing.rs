@@ -51,7 +51,20 @@ fn a_sink_with_wrong_settings_takes_and_counts_its_messages_reports_why_and_fail
     assert!(error.contains("has not recovered") && error.contains("BUFDUR"), "{error}");
     let status = last_status(&outputs);
     assert_eq!((&status["state"], &status["refused"]), (&json!("failed"), &json!(20)));
+    assert_eq!(status["stream"], json!(name), "what is wrong is not the name");
     assert!(status["error"].as_str().unwrap().contains("BUFDUR"), "{status}");
+}
+
+#[test]
+fn a_sink_whose_settings_do_not_name_its_stream_for_certain_reports_none() {
+    let name = stream_name("uncertain");
+    let (ended, outputs) = play(failed(&[("SHMEM_NAM", &name)], "SHMEM_NAM"), vec![signal(0, 10)]);
+    assert!(ended.is_err());
+    assert_eq!(last_status(&outputs)["stream"], json!(""));
+
+    let (ended, outputs) = play(failed(&[("BUFDUR", "2")], "BUFDUR"), vec![signal(0, 10)]);
+    assert!(ended.is_err());
+    assert_eq!(last_status(&outputs)["stream"], json!("test:test-node"), "the fresh name, which is not in doubt");
 }
 
 #[test]
