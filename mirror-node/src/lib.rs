@@ -19,7 +19,7 @@ use dora_node_api::{DoraNode, EventStream};
 use dora_shm_node_kit::events::{Events, Stopper};
 use dora_shm_node_kit::failing::{Failing, Failure};
 use dora_shm_node_kit::launch::{Invocation, Surroundings, join};
-use dora_shm_node_kit::recovery::Recovery;
+use dora_shm_node_kit::recovery::{Recovery, Started};
 use dora_shm_node_kit::report::{Reporter, State, Status};
 use dora_shm_node_kit::settings::MirrorSettings;
 use dora_shm_node_kit::termination::Termination;
@@ -54,20 +54,20 @@ pub fn main() -> eyre::Result<()> {
     // dataflow begins, and misses nothing of a stream that the same dataflow writes.
     let early = early.map(|surroundings| Opened::open_unless(failure, &surroundings));
     // Until the node has joined, there is nothing to clean up.
-    let has_failed = early.as_ref().is_some_and(|opened| opened.failure().is_some());
+    let has_failed = early.as_ref().is_some_and(|opened| opened.started.failure().is_some());
     let termination = Termination::watch(move || process::exit(i32::from(has_failed)));
     if let Some(opened) = &early {
         if let Err(error) = &termination {
             opened.log.warn(&format!("a signal will end this node at once: {error}"));
         }
-        opened.check_required()?;
+        opened.started.check_required()?;
     }
     let (node, events) = join(name.as_deref())?;
     let opened = match early {
         Some(opened) => opened,
         None => {
             let opened = Opened::open(&Surroundings::of_node(&node));
-            opened.check_required()?;
+            opened.started.check_required()?;
             opened
         }
     };
@@ -85,7 +85,7 @@ pub fn main() -> eyre::Result<()> {
 /// # Errors
 /// If a setting ends the node, the connection to dora is lost, or the mirror is still failed at the end.
 pub fn run(mut node: DoraNode, events: EventStream, opened: Opened, stopper: Stopper) -> eyre::Result<()> {
-    let Opened { state, mut starter, log } = opened;
+    let Opened { started: Started { state, mut starter }, log } = opened;
     let mut events = Events::new(events, stopper);
     let emitter = Emitter::new(&mut node, log.clone());
     let mut reporter = Reporter::new(&mut node, log.clone(), Instant::now());

@@ -1,25 +1,23 @@
 //! A mirror that has not joined the dataflow yet: its stream, or the reason why it has none.
 
-use std::time::Instant;
-
-use dora_shm_node_kit::failing::{Failing, Failure};
+use dora_shm_node_kit::failing::Failure;
 use dora_shm_node_kit::launch::Surroundings;
-use dora_shm_node_kit::recovery::Starter;
+use dora_shm_node_kit::recovery::{Started, Starter};
 use dora_shm_node_kit::report::Log;
 use dora_shm_node_kit::settings::{MirrorSettings, StartAt, StartSettings};
 use dora_shm_ring::{MessageReader, ReaderOptions, Start};
-use eyre::{Context as _, bail};
+use eyre::Context as _;
 
 /// A stream that was opened, though it need not exist yet, and the settings that it was opened with.
-pub(crate) struct Source {
+pub struct Source {
     pub settings: MirrorSettings,
     pub reader: MessageReader,
 }
 
 /// A mirror with its stream, or without one because it has failed.
 pub struct Opened {
-    pub(crate) state: Result<Source, Failing>,
-    pub(crate) starter: Starter<MirrorSettings, Source>,
+    /// The outcome of the first attempt.
+    pub started: Started<MirrorSettings, Source>,
     pub(crate) log: Log,
 }
 
@@ -36,22 +34,7 @@ impl Opened {
         if let Some(failure) = failure {
             starter.fails_by(failure);
         }
-        let state = starter.start().map_err(|failure| Failing::new(failure, Instant::now()));
-        Self { state, starter, log: surroundings.log(crate::PROGRAM) }
-    }
-
-    /// Why the mirror has no stream, if it has none.
-    pub fn failure(&self) -> Option<&str> {
-        self.state.as_ref().err().map(Failing::sentence)
-    }
-
-    /// # Errors
-    /// If the mirror has failed, and `REQUIRED` says that the graph must not run without it.
-    pub(crate) fn check_required(&self) -> eyre::Result<()> {
-        match self.failure() {
-            Some(sentence) if self.starter.is_required() => bail!("REQUIRED: true: {sentence}"),
-            _ => Ok(()),
-        }
+        Self { started: starter.start(), log: surroundings.log(crate::PROGRAM) }
     }
 }
 

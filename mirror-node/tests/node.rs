@@ -22,7 +22,7 @@ fn stream_name(test: &str) -> String {
 fn settings(name: &str, others: &[(&str, &str)]) -> Opened {
     let named = [("SHMEM_NAME", name)];
     let opened = open(&others.iter().copied().chain(named).collect::<Vec<_>>());
-    assert_eq!(opened.failure(), None);
+    assert_eq!(opened.started.failure(), None);
     opened
 }
 
@@ -235,7 +235,7 @@ fn a_mirror_without_a_name_reports_it_and_mirrors_once_a_document_names_the_stre
     let mut writer = writer_of(&name, 100);
     write(&mut writer, 0, 3);
     let opened = open(&[("START", "oldest"), ("ON_CLOSED", "wait")]);
-    assert!(opened.failure().is_some_and(|failure| failure.contains("SHMEM_NAME is missing")));
+    assert!(opened.started.failure().is_some_and(|failure| failure.contains("SHMEM_NAME is missing")));
     let documents = ["shmem_name: [no, name]".into(), "on_close: stop".into(), format!("shmem_name: {name}")];
     let mut mirroring = Mirroring::start_with(opened, documents.into());
     mirroring.until(1);

@@ -40,18 +40,43 @@ impl<S: Send + 'static, T: Send + 'static> Starter<S, T> {
     }
 
     /// Opens the stream. Blocks until that has succeeded or failed.
-    ///
-    /// # Errors
-    /// The failure.
-    pub fn start(&self) -> Result<T, Failure> {
-        let settings = self.settings()?;
-        (self.open)(settings).map_err(|error| Failure::of_stream(&error))
+    pub fn start(self) -> Started<S, T> {
+        let opened = self.settings().and_then(|settings| {
+            let opened = (self.open)(settings);
+            opened.map_err(|error| Failure::of_stream(&error))
+        });
+        Started { state: opened.map_err(|failure| Failing::new(failure, Instant::now())), starter: self }
     }
 
     fn settings(&self) -> Result<S, Failure> {
         match &self.hopeless {
             Some(failure) => Err(failure.clone()),
             None => self.settings.read().map_err(Failure::of_settings),
+        }
+    }
+}
+
+/// A node that has not joined the dataflow yet: its stream, or the reason why it has none. A failure does not keep the node
+/// from joining.
+pub struct Started<S: 'static, T> {
+    /// The open stream. Dropping it closes it.
+    pub state: Result<T, Failing>,
+    /// What opens the stream later, if it is not open.
+    pub starter: Starter<S, T>,
+}
+
+impl<S: Send + 'static, T: Send + 'static> Started<S, T> {
+    /// Why the node has no stream, if it has none.
+    pub fn failure(&self) -> Option<&str> {
+        self.state.as_ref().err().map(Failing::sentence)
+    }
+
+    /// # Errors
+    /// If the node has failed, and `REQUIRED` says that the graph must not run without it.
+    pub fn check_required(&self) -> eyre::Result<()> {
+        match self.failure() {
+            Some(sentence) if self.starter.is_required() => eyre::bail!("REQUIRED: true: {sentence}"),
+            _ => Ok(()),
         }
     }
 }

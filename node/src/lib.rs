@@ -25,7 +25,7 @@ use dora_node_api::{DoraNode, Event, EventStream};
 use dora_shm_node_kit::events::{Events, Next, Stopper};
 use dora_shm_node_kit::failing::Failure;
 use dora_shm_node_kit::launch::{Invocation, Surroundings, join};
-use dora_shm_node_kit::recovery::Recovery;
+use dora_shm_node_kit::recovery::{Recovery, Started};
 use dora_shm_node_kit::report::{Reporter, State, Status};
 use dora_shm_node_kit::settings::SinkSettings;
 use dora_shm_node_kit::termination::Termination;
@@ -62,7 +62,7 @@ pub fn main() -> eyre::Result<()> {
     let waiting = opened.clone();
     let termination = Termination::watch(move || {
         let opened = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let has_failed = opened.as_ref().is_some_and(|opened| opened.failure().is_some());
+        let has_failed = opened.as_ref().is_some_and(|opened| opened.started.failure().is_some());
         drop(opened);
         process::exit(i32::from(has_failed));
     });
@@ -73,7 +73,7 @@ pub fn main() -> eyre::Result<()> {
         if let Err(error) = &termination {
             early.log.warn(&format!("a signal will end this node without closing its stream: {error}"));
         }
-        early.check_required()?;
+        early.started.check_required()?;
         *place = Some(early);
     }
     let joined = join(name.as_deref());
@@ -85,7 +85,7 @@ pub fn main() -> eyre::Result<()> {
     if early.is_none() {
         let mut place = opened.lock().unwrap_or_else(PoisonError::into_inner);
         let late = Opened::open(&Surroundings::of_node(&node));
-        late.check_required()?;
+        late.started.check_required()?;
         *place = Some(late);
     }
     let stopper = Stopper::default();
@@ -118,7 +118,7 @@ pub fn run_observed(
     stopper: Stopper,
     mut observe: impl FnMut(&Event),
 ) -> eyre::Result<()> {
-    let Opened { state, mut starter, fresh_name, log } = opened;
+    let Opened { started: Started { state, mut starter }, fresh_name, log } = opened;
     let mut events = Events::new(events, stopper.clone());
     let mut status = Status { conn_dropped: Some(0), ..Status::new(State::Waiting) };
     let mut reporter = Reporter::new(&mut node, log.clone(), Instant::now());

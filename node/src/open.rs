@@ -1,20 +1,17 @@
 //! A sink that has not joined the dataflow yet: its stream, or the reason why it has none.
 
-use std::time::Instant;
-
-use dora_shm_node_kit::failing::{Failing, Failure};
+use dora_shm_node_kit::failing::Failure;
 use dora_shm_node_kit::launch::Surroundings;
-use dora_shm_node_kit::recovery::Starter;
+use dora_shm_node_kit::recovery::{Started, Starter};
 use dora_shm_node_kit::report::Log;
 use dora_shm_node_kit::settings::{SinkSettings, StartSettings};
-use eyre::bail;
 
 use crate::stream::SinkStream;
 
 /// A sink with its open stream, still without a ring, or without one because it has failed. Dropping it closes the stream.
 pub struct Opened {
-    pub(crate) state: Result<SinkStream, Failing>,
-    pub(crate) starter: Starter<SinkSettings, SinkStream>,
+    /// The outcome of the first attempt.
+    pub started: Started<SinkSettings, SinkStream>,
     pub(crate) fresh_name: String,
     pub(crate) log: Log,
 }
@@ -37,22 +34,7 @@ impl Opened {
         if let Some(failure) = failure {
             starter.fails_by(failure);
         }
-        let state = starter.start().map_err(|failure| Failing::new(failure, Instant::now()));
-        Self { state, starter, fresh_name, log }
-    }
-
-    /// Why the sink has no stream, if it has none.
-    pub fn failure(&self) -> Option<&str> {
-        self.state.as_ref().err().map(Failing::sentence)
-    }
-
-    /// # Errors
-    /// If the sink has failed, and `REQUIRED` says that the graph must not run without it.
-    pub(crate) fn check_required(&self) -> eyre::Result<()> {
-        match self.failure() {
-            Some(sentence) if self.starter.is_required() => bail!("REQUIRED: true: {sentence}"),
-            _ => Ok(()),
-        }
+        Self { started: starter.start(), fresh_name, log }
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 fn failed(settings: &[(&str, &str)], reason: &str) -> Opened {
     let own = settings.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
     let opened = Opened::open(&surroundings(NodeEnv { own, ..NodeEnv::default() }));
-    let failure = opened.failure().expect("a failure");
+    let failure = opened.started.failure().expect("a failure");
     assert!(failure.contains(reason), "{failure}");
     opened
 }

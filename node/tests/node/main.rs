@@ -67,7 +67,7 @@ fn opened(name: &str, settings: &[(&str, &str)]) -> Opened {
     let own = settings.iter().chain(&named).map(|&(key, value)| (key.to_owned(), value.to_owned()));
     let env = NodeEnv { own: own.collect(), ..NodeEnv::default() };
     let opened = Opened::open(&surroundings(env));
-    assert_eq!(opened.failure(), None);
+    assert_eq!(opened.started.failure(), None);
     opened
 }
 
