@@ -508,6 +508,28 @@ fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers
 }
 
 #[test]
+fn without_patience_a_ring_that_has_to_wait_for_readers_is_refused_at_once() {
+    with_private_shm(64, || {
+        let options = WriterOptions::default().begin_patience(Duration::ZERO);
+        let mut writer = Writer::create("at-once", options).unwrap();
+        // A busy machine may need any time for one attempt, but a writer that waits always needs half a second.
+        let shortest = (0..10).map(|_| {
+            writer.begin(&mebibytes(40), &Description::default(), 1).unwrap();
+            write_pattern(&mut writer, 0, 1);
+            let reader = Reader::open("at-once", oldest()).unwrap();
+            let began = Instant::now();
+            let refused = writer.begin(&mebibytes(41), &Description::default(), 1);
+            assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
+            drop(reader);
+            began.elapsed()
+        });
+        assert!(shortest.min().unwrap() < Duration::from_millis(500));
+        drop(writer);
+        assert_eq!(listing(), [""; 0]);
+    });
+}
+
+#[test]
 fn a_header_that_finds_no_room_is_refused_and_leaves_nothing() {
     with_private_shm(1, || {
         fill_up();

@@ -18,8 +18,7 @@ use crate::shm::{self, FileStat, Lock, Opened};
 use crate::stream::name::SegmentName;
 use crate::{Error, Result};
 
-/// How long to wait for a temporary obstacle: a writer that is closing, or a process that tests the lock.
-const OBSTACLE_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause while a temporary obstacle is waited for: a writer that is closing, or a process that tests the lock.
 const OBSTACLE_PAUSE: Duration = Duration::from_millis(5);
 
 /// The most frames with which a stream can be taken over. No writer gets that far, and a stream that claims more would
@@ -45,10 +44,11 @@ pub(crate) struct Acquired {
     pub aux_len: u64,
 }
 
-/// Acquires the stream `name`: creates it, or takes over what a dead writer left.
-pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
+/// Acquires the stream `name`: creates it, or takes over what a dead writer left. Waits for a temporary obstacle, but at
+/// most for `patience`.
+pub(crate) fn acquire(name: &str, mode: u32, patience: Duration) -> Result<(Lock, Acquired)> {
     let names = SegmentName::header(name);
-    let patience = Instant::now() + OBSTACLE_PATIENCE;
+    let end = Instant::now() + patience;
     loop {
         let Opened { file, stat } =
             shm::create_anchor(&names.anchor, false).map_err(|error| not_ours(error, name, &names))?;
@@ -70,7 +70,7 @@ pub(crate) fn acquire(name: &str, mode: u32) -> Result<(Lock, Acquired)> {
                 // The writer of a closed header is about to release it. A header without magic is being created, or
                 // removed by `clean`.
                 let passing = header.as_ref().is_none_or(|header| header.is_closed());
-                if Instant::now() < patience && (passing || !live) {
+                if Instant::now() < end && (passing || !live) {
                     std::thread::sleep(OBSTACLE_PAUSE);
                     continue;
                 }

@@ -30,6 +30,9 @@ use publish::Publisher;
 use service::{LOST_HEADER, LOST_RING};
 pub use warning::Warning;
 
+/// How long [`Writer::create`] waits for a temporary obstacle: a writer that is closing, or a process that tests the lock.
+const CREATE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a restart waits for readers to unmap the old ring. They check at least four times a second.
 const RESTART_PATIENCE: Duration = Duration::from_millis(500);
 const RESTART_PAUSE: Duration = Duration::from_millis(2);
@@ -47,6 +50,8 @@ pub struct WriterOptions {
     /// burst of frames. Off by default.
     pub keep_replaced: bool,
     young: Young,
+    create_patience: Duration,
+    begin_patience: Duration,
 }
 
 impl WriterOptions {
@@ -68,6 +73,20 @@ impl WriterOptions {
         self
     }
 
+    /// Sets for how long [`Writer::create`] waits while another writer is closing the stream; default 2 s. Zero: it
+    /// returns the error at once.
+    pub fn create_patience(mut self, patience: Duration) -> Self {
+        self.create_patience = patience;
+        self
+    }
+
+    /// Sets for how long [`Writer::begin`] waits until readers unmap the previous ring, if the new one fits only without
+    /// it; default half a second. Zero: it returns the error at once.
+    pub fn begin_patience(mut self, patience: Duration) -> Self {
+        self.begin_patience = patience;
+        self
+    }
+
     /// Sets when a ring is young, and for how long it then keeps its names: see [`Writer::begin`]. For tests, in which
     /// every ring is young, or none.
     #[doc(hidden)]
@@ -79,7 +98,14 @@ impl WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { mode: 0o600, max_ring_bytes: 1 << 30, keep_replaced: false, young: Young::default() }
+        Self {
+            mode: 0o600,
+            max_ring_bytes: 1 << 30,
+            keep_replaced: false,
+            young: Young::default(),
+            create_patience: CREATE_PATIENCE,
+            begin_patience: RESTART_PATIENCE,
+        }
     }
 }
 
@@ -139,7 +165,8 @@ impl Writer {
     /// Creates the stream `name`, or takes it over from a dead writer, whose readers continue. The writer has no ring
     /// until [`begin`](Self::begin).
     ///
-    /// Blocks for at most 2 s, while another writer is closing the stream.
+    /// Blocks while another writer is closing the stream: at most 2 s, or the
+    /// [`create_patience`](WriterOptions::create_patience).
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::BadArgument`] for a mode that is not allowed, [`Error::Live`] if another live
@@ -151,7 +178,7 @@ impl Writer {
                 reason: format!("mode {:04o}, expected 0600, 0640 or 0644: others must never write", options.mode),
             });
         }
-        let publisher = Publisher::acquire(name, &options)?;
+        let publisher = Publisher::acquire(name, &options, options.create_patience)?;
         Ok(Writer {
             name: name.to_owned(),
             options,
@@ -178,7 +205,8 @@ impl Writer {
     /// [`Error::TooLarge`], [`Error::NoSpace`] and [`Error::BadArgument`] (the description's dims do not fit the
     /// format) leave the current generation as it is. If the new ring fits only without the old one, the stream is
     /// restarted: readers of this library follow and lose nothing. If they map the old ring for longer than half a
-    /// second, this is [`Error::NoSpace`], too, and the stream has no ring until a later call succeeds.
+    /// second, or the [`begin_patience`](WriterOptions::begin_patience), this is [`Error::NoSpace`], too, and the stream
+    /// has no ring until a later call succeeds.
     pub fn begin(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<()> {
         let geometry = self.plan(format, description, first_chunk_frames)?;
         let publisher = self.publisher()?;
@@ -421,7 +449,7 @@ impl Writer {
         let publisher = match self.publisher.take() {
             Some(publisher) => publisher,
             None => {
-                let publisher = Publisher::acquire(&self.name, &self.options)?;
+                let publisher = Publisher::acquire(&self.name, &self.options, self.options.begin_patience)?;
                 publisher.count(self.counted);
                 publisher
             }
@@ -443,7 +471,7 @@ impl Writer {
         geometry: &Geometry,
         description: &Description,
     ) -> Result<()> {
-        let patience = Instant::now() + RESTART_PATIENCE;
+        let patience = Instant::now() + self.options.begin_patience;
         loop {
             match self.publisher()?.switch(format, geometry.clone(), description) {
                 Err(Error::NoSpace { .. }) if Instant::now() < patience => std::thread::sleep(RESTART_PAUSE),

@@ -79,9 +79,10 @@ struct ActiveRing {
 }
 
 impl Publisher {
-    pub fn acquire(name: &str, options: &WriterOptions) -> Result<Self> {
-        let &WriterOptions { mode, max_ring_bytes, keep_replaced, young } = options;
-        let (lock, acquired) = acquire::acquire(name, mode)?;
+    /// Waits for at most `patience`.
+    pub fn acquire(name: &str, options: &WriterOptions, patience: Duration) -> Result<Self> {
+        let &WriterOptions { mode, max_ring_bytes, keep_replaced, young, .. } = options;
+        let (lock, acquired) = acquire::acquire(name, mode, patience)?;
         let map = acquired.header.map.clone();
         // SAFETY: the words of a mapped header, kept mapped by `map`; nothing else in this process stores there.
         let ezmsg = unsafe { EzmsgHeader::new(acquired.words.start()) };

@@ -41,6 +41,14 @@ fn a_read_lock_on_a_dead_stream_obstructs_its_takeover_for_as_long_as_it_is_held
     let refused = Writer::create(&name, WriterOptions::default());
     assert!(matches!(refused, Err(Error::Obstructed { .. })), "{refused:?}");
     assert!(started.elapsed() >= Duration::from_secs(2));
+    // A busy machine may need any time for one attempt, but a writer that waits always needs two seconds.
+    let impatient = (0..10).map(|_| {
+        let started = Instant::now();
+        let refused = Writer::create(&name, WriterOptions::default().create_patience(Duration::ZERO));
+        assert!(matches!(refused, Err(Error::Obstructed { .. })), "{refused:?}");
+        started.elapsed()
+    });
+    assert!(impatient.min().unwrap() < Duration::from_secs(2));
     let waiting = std::thread::spawn({
         let name = name.to_string();
         move || Writer::create(&name, WriterOptions::default()).map(|writer| writer.epoch())
