@@ -20,6 +20,9 @@ use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 /// milliseconds.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// The same, if the current ring was just given up to free its memory: readers unmap it within milliseconds.
+const LET_GO_PAUSE: Duration = Duration::from_millis(10);
+
 /// What to do with a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
@@ -184,7 +187,9 @@ impl Generations {
         if self.measure(plan, message, settings) == Sizing::Hold {
             return Decision::Hold;
         }
-        match self.ring(plan, message.frames, settings) {
+        // A ring that was given up is replaced by one for the same chunks.
+        let given_up = if self.current.is_none() { self.largest_chunk } else { 0 };
+        match self.ring(plan, message.frames.max(given_up), settings) {
             Ok(ring) => Decision::Begin(ring),
             Err(reason) => Decision::Refuse(reason),
         }
@@ -313,8 +318,8 @@ impl Generations {
 
     /// A ring could not be made. `is_without_ring`: the current one was given up to free its memory.
     pub fn failed(&mut self, ring: &Ring, reason: &str, is_without_ring: bool, now: Instant) {
-        self.no_room =
-            Some(NoRoom { format: ring.format.clone(), reason: reason.to_owned(), until: now + RETRY_PAUSE });
+        let pause = if is_without_ring && self.ring_frames.is_some() { LET_GO_PAUSE } else { RETRY_PAUSE };
+        self.no_room = Some(NoRoom { format: ring.format.clone(), reason: reason.to_owned(), until: now + pause });
         if is_without_ring {
             self.current = None;
             self.ring_frames = None;
@@ -600,7 +605,21 @@ mod tests {
         let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
         generations.failed(&longer.ring, "no room", true, Instant::now());
         generations.failed(&longer.as_before, "no room", true, Instant::now());
-        assert_eq!(begun(&mut generations, &plan, 10, &settings), 200);
+        assert_eq!(begun(&mut generations, &plan, 10, &settings), 256);
+        assert_eq!(generations.decide(&plan, of(101), &settings), Decision::Write, "it must not be given up again");
+    }
+
+    #[test]
+    fn a_ring_for_which_one_was_given_up_is_tried_again_soon_and_then_less_often() {
+        let (plan, settings, now) = (plan(3, Some(100.0)), seconds(2.0), Instant::now());
+        let mut generations = Generations::default();
+        begun(&mut generations, &plan, 10, &settings);
+        let ring = generations.again(&settings).unwrap();
+        generations.failed(&ring, "no room", true, now);
+        assert!(generations.no_room(&ring, now + LET_GO_PAUSE / 2).is_some());
+        assert!(generations.no_room(&ring, now + LET_GO_PAUSE).is_none());
+        generations.failed(&ring, "no room", true, now);
+        assert!(generations.no_room(&ring, now + LET_GO_PAUSE).is_some());
     }
 
     /// Messages that come `per_second` from `from_ms` on, until the ring is to have another length. At most for 20 s.

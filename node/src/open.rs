@@ -1,5 +1,7 @@
 //! A sink that has not joined the dataflow yet: its stream, or the reason why it has none.
 
+use std::time::Duration;
+
 use dora_shm_node_kit::failing::Failure;
 use dora_shm_node_kit::launch::Surroundings;
 use dora_shm_node_kit::recovery::{Started, Starter};
@@ -7,6 +9,9 @@ use dora_shm_node_kit::report::Log;
 use dora_shm_node_kit::settings::{SinkSettings, StartSettings};
 
 use crate::stream::SinkStream;
+
+/// How long a sink that starts, or tries again in the background, waits while another writer is closing its stream.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A sink with its open stream, still without a ring, or without one because it has failed. Dropping it closes the stream.
 pub struct Opened {
@@ -40,7 +45,7 @@ impl Opened {
 
 fn open(settings: SinkSettings, fresh_name: &str, log: &Log) -> eyre::Result<SinkStream> {
     let name = name(&settings, fresh_name);
-    let writer = SinkStream::open(&name, &settings)?;
+    let writer = SinkStream::open(&name, &settings, PATIENCE)?;
     let origin = if settings.shmem_name.is_some() { "" } else { " (SHMEM_NAME is unset: a fresh name)" };
     log.info(&format!("writes stream {name:?}{origin}"));
     Ok(SinkStream::new(writer, settings, log.clone()))

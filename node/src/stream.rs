@@ -1,7 +1,7 @@
 //! The stream that the sink writes. Does what [`Generations`] decides, counts, and logs.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dora_shm_message::{Interpreted, Placement, Plan, TimeNote};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
@@ -97,14 +97,16 @@ impl SinkStream {
         }
     }
 
-    /// Opens the stream `name` as its writer.
+    /// Opens the stream `name` as its writer. Waits at most for `patience` while another writer is closing it.
     ///
     /// # Errors
     /// If it has a live writer, or cannot be made.
-    pub fn open(name: &str, settings: &SinkSettings) -> eyre::Result<Writer> {
+    pub fn open(name: &str, settings: &SinkSettings, patience: Duration) -> eyre::Result<Writer> {
         // Attributes may change from one message to the next, before a reader that was woken has read them.
         let options = WriterOptions::default();
         let options = options.mode(settings.mode).max_ring_bytes(settings.max_bytes).keep_replaced(true);
+        // Messages must not wait for readers: those that find no room for their ring are refused.
+        let options = options.create_patience(patience).begin_patience(Duration::ZERO);
         Writer::create(name, options).wrap_err_with(|| format!("cannot write the stream {name:?}"))
     }
 
@@ -213,7 +215,7 @@ impl SinkStream {
     }
 
     /// Puts changed settings in force. A new name moves the stream: the old one is closed, and the new one gets its
-    /// first generation with the next message.
+    /// first generation with the next message. Does not wait for another writer of that name.
     ///
     /// # Errors
     /// If a stream of the new name cannot be written, or no ring can satisfy the settings. Then nothing has changed.
@@ -221,7 +223,7 @@ impl SinkStream {
         if name != self.writer.name() {
             // A stream that was left a moment ago is needed again.
             self.closing.extract_if(.., |closing| closing.name() == name).for_each(Closing::close_now);
-            let writer = Self::open(name, &settings)?;
+            let writer = Self::open(name, &settings, Duration::ZERO)?;
             // Messages that were held back belong to the old stream.
             self.write_held(now);
             let old = std::mem::replace(&mut self.writer, writer);

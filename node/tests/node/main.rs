@@ -19,6 +19,7 @@ use dora_shm_node_kit::launch::Surroundings;
 use dora_shm_node_kit::settings::NodeEnv;
 use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions};
 use dora_shm_sink::{Opened, run_observed};
+use dora_shm_testkit::isolated::with_private_shm;
 use dora_shm_testkit::{PATIENCE, segments};
 use serde_json::{Value, json};
 
@@ -447,6 +448,37 @@ fn a_stream_that_was_left_a_moment_ago_is_written_again() {
     ended.unwrap();
     assert_eq!(last_status(&outputs)["stream"], json!(first));
     assert!(segments::of(&first).is_empty() && segments::of(&second).is_empty());
+}
+
+#[test]
+fn messages_do_not_wait_until_readers_unmap_the_ring_of_before() {
+    with_private_shm(128, || {
+        // Rings of 60 and 80 MB, of which only one has room at a time.
+        let events = || {
+            let other =
+                || input("data", json!(counted(0, 10)), "Float64", &[("sample_rate", Parameter::Float(1000.0))]);
+            let messages = (0..60).map(|i| if i < 30 { signal(10 * i, 10) } else { other() });
+            let events = messages.chain([IncomingEvent::Stop]).enumerate();
+            events.map(|(i, event)| (0.005 * i as f64, event)).collect()
+        };
+        try_until_it_holds(|attempt| {
+            let name = stream_name(&format!("kept-{attempt}"));
+            let sink = opened(&name, &[("BUF_FRAMES", "5000000")]);
+            let ring = segments::ring(&name, 0);
+            // An open file keeps its memory, like the mapping of a reader that was stopped.
+            let (mut kept, mut before, mut longest) = (None, Instant::now(), Duration::ZERO);
+            let (ended, outputs) = play_observed(sink, events(), Stopper::default(), |_| {
+                longest = longest.max(before.elapsed());
+                before = Instant::now();
+                kept = kept.take().or_else(|| std::fs::File::open(&ring).ok());
+            });
+            ended.unwrap();
+            assert!(kept.is_some());
+            assert_eq!(last_status(&outputs)["refused"], json!(30));
+            // A busy machine may need any time for one attempt, but a sink that waits always needs half a second.
+            longest < Duration::from_millis(500)
+        });
+    });
 }
 
 #[test]
