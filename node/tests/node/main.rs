@@ -17,7 +17,7 @@ use dora_node_api::{DoraNode, Event, MetadataParameters, Parameter};
 use dora_shm_node_kit::events::Stopper;
 use dora_shm_node_kit::launch::Surroundings;
 use dora_shm_node_kit::settings::NodeEnv;
-use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions};
+use dora_shm_ring::{Format, Message, MessageReader, Outcome, ReaderOptions, Writer, WriterOptions};
 use dora_shm_sink::{Opened, run_observed};
 use dora_shm_testkit::isolated::with_private_shm;
 use dora_shm_testkit::{PATIENCE, segments};
@@ -448,6 +448,28 @@ fn a_stream_that_was_left_a_moment_ago_is_written_again() {
     ended.unwrap();
     assert_eq!(last_status(&outputs)["stream"], json!(first));
     assert!(segments::of(&first).is_empty() && segments::of(&second).is_empty());
+}
+
+#[test]
+fn a_move_to_a_stream_that_another_writer_is_about_to_close_is_tried_again_while_messages_go_on() {
+    let [first, second] = ["moving-first", "moving-second"].map(stream_name);
+    let sink = opened(&first, &[]);
+    let reader = reader_of(&first);
+    let mut other = Some(Writer::create(&second, WriterOptions::default()).unwrap());
+    let moves = input("settings", json!([format!("shmem_name: {second}")]), "Utf8", &[]);
+    let mut inputs = 0;
+    let observe = |event: &Event| {
+        inputs += usize::from(matches!(event, Event::Input { .. }));
+        other.take_if(|_| inputs == 50);
+    };
+    let events = std::iter::once(moves).chain((0..200).map(|i| signal(10 * i, 10))).chain([IncomingEvent::Stop]);
+    let events = events.enumerate().map(|(i, event)| (0.005 * i as f64, event)).collect();
+    let (ended, outputs) = play_observed(sink, events, Stopper::default(), observe);
+    ended.unwrap();
+    let status = last_status(&outputs);
+    assert_eq!((&status["stream"], &status["chunks"]), (&json!(second), &json!(200)));
+    let before = reader.join().unwrap().messages;
+    assert!(before.len() >= 48, "the stream of before was written for as long: {}", before.len());
 }
 
 #[test]
