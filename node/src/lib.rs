@@ -161,9 +161,10 @@ pub fn run_observed(
         }
     };
     let dropped = events.dropped("data");
-    let closing = sink.close(&mut node, dropped);
-    // Releases what the sources have sent: they do not have to wait until the stream is closed.
+    // Releases what the sources have sent: they do not have to wait until the stream is closed, which takes time if its
+    // ring is large, nor until a listener has its last strings.
     drop(events);
+    let closing = sink.close(&mut node, dropped);
     drop(node);
     drop(closing);
     ended
