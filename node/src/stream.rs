@@ -552,3 +552,41 @@ fn explained(error: &Error) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Float32Array};
+    use dora_node_api::{MetadataParameters, Parameter};
+    use dora_shm_message::Interpreter;
+    use dora_shm_node_kit::report::Level;
+    use dora_shm_testkit::{Name, segments, wait_until};
+
+    use super::*;
+
+    #[test]
+    fn the_clock_of_a_generation_is_followed_that_the_writer_began_by_itself() {
+        let (name, settings) = (Name::new("by-itself"), SinkSettings::default());
+        let writer = SinkStream::open(&name, &settings, Duration::ZERO).unwrap();
+        let mut interpreter = Interpreter::new("data", settings.message.clone());
+        let mut stream = SinkStream::new(writer, settings, Log::new("sink", Level::Warn));
+        let samples: ArrayRef = Arc::new(Float32Array::from(vec![1.0, 2.0]));
+        let parameters = MetadataParameters::from([("sample_rate".to_owned(), Parameter::Float(100.0))]);
+        let mut take = |stream: &mut SinkStream| {
+            let message = interpreter.interpret(&samples, &parameters, unix_ns()).unwrap();
+            stream.take(&message, Instant::now()).unwrap();
+        };
+        take(&mut stream);
+        let first = stream.writer.clock().unwrap();
+        let ring = segments::ring(&name, 0);
+        [segments::anchor(&ring), ring].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        wait_until("the writer has noticed", || {
+            stream.maintain();
+            stream.writer.generation() == Some(1)
+        });
+        let second = stream.writer.clock().unwrap();
+        assert_ne!(second, first);
+        take(&mut stream);
+        assert_eq!((stream.writer.clock(), stream.counters.frames), (Some(second), 4));
+        assert!(!stream.timekeeper.follow(second, 100.0, monotonic_ns()), "its pair of clocks is in force already");
+    }
+}

@@ -1,6 +1,5 @@
 //! A sink that cannot work: what it does until it can.
 
-use dora_shm_ring::{Writer, WriterOptions};
 use dora_shm_testkit::segments::Obstacle;
 
 use super::*;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use dora_node_api::Parameter;
 use dora_node_api::integration_testing::integration_testing_format::IncomingEvent;
+use dora_shm_node_kit::events::Stopper;
 use dora_shm_ring::{Clock, Message, MessageReader, Outcome, ReaderOptions};
-use dora_shm_testkit::PATIENCE;
+use dora_shm_testkit::{PATIENCE, segments};
 use serde_json::json;
 
-use super::{counted, input, last_status, opened, play, stream_name};
+use super::{counted, input, last_status, opened, play, play_observed, stream_name};
 
 /// The clock of a generation, and the times of each of its messages.
 type Times = Vec<(Clock, Vec<Vec<f64>>)>;
@@ -173,5 +174,33 @@ fn times_that_the_sink_makes_are_on_unix_or_on_the_monotonic_clock() {
         let [(clock, messages)] = &seen[..] else { panic!("{seen:?}") };
         assert_eq!((*clock, messages.len()), (expected, 1));
         assert_eq!(messages[0][1] - messages[0][0], 0.25);
+    }
+}
+
+#[test]
+fn times_go_on_when_the_ring_was_removed_by_hand_and_its_writer_begins_another() {
+    let name = stream_name("times-removed");
+    let sink = opened(&name, &[]);
+    let reader = times_of(&name);
+    let ring = segments::ring(&name, 0);
+    let mut is_removed = false;
+    // For longer than the writer needs to notice.
+    let events = (0..400).map(|_| signal(&[])).chain([IncomingEvent::Stop]).enumerate();
+    let events = events.map(|(i, event)| (0.005 * i as f64, event)).collect();
+    let (ended, outputs) = play_observed(sink, events, Stopper::default(), |_| {
+        if !is_removed && ring.exists() {
+            [segments::anchor(&ring), ring.clone()].iter().for_each(|path| std::fs::remove_file(path).unwrap());
+            is_removed = true;
+        }
+    });
+    ended.unwrap();
+    assert_eq!(last_status(&outputs)["generation"], json!(1));
+    let seen = reader.join().unwrap();
+    assert_eq!(seen.iter().map(|(clock, _)| *clock).collect::<Vec<_>>(), [Clock::Unix; 2]);
+    let times: Vec<f64> = seen.iter().flat_map(|(_, messages)| messages.iter().flatten()).copied().collect();
+    assert_eq!(times.len(), 800);
+    for pair in times.windows(2) {
+        // Within 5 % of a quarter of a second, but for the rounding of Unix times to 0.24 us.
+        assert!((pair[1] - pair[0] - 0.25).abs() <= 0.0125 + 0.5e-6, "{pair:?}");
     }
 }
