@@ -68,6 +68,17 @@ impl Counters {
     }
 }
 
+/// How a generation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// The messages need it. If there is no room for its ring, the current one is given up.
+    NewFormat,
+    /// The same, but the format stays.
+    SameFormat,
+    /// It is better than the current one, which goes on if there is no room for both.
+    Better,
+}
+
 /// Warnings that are logged once.
 #[derive(Default)]
 struct Warned {
@@ -305,7 +316,7 @@ impl SinkStream {
                     self.due(now);
                     return Ok(false);
                 }
-                Decision::Begin(ring) => match self.begin(plan, &ring, true, now) {
+                Decision::Begin(ring) => match self.begin(plan, &ring, Beginning::NewFormat, now) {
                     Ok(()) => return Ok(true),
                     Err(reason) => break reason,
                 },
@@ -333,7 +344,7 @@ impl SinkStream {
         }
         let Some(ring) = self.generations.again(&self.settings) else { return };
         self.log.info("the system's clock was set, or the machine slept: a generation begins, with the right time");
-        if let Err(reason) = self.begin(plan, &ring, false, now) {
+        if let Err(reason) = self.begin(plan, &ring, Beginning::Better, now) {
             self.log.warn(&format!("times stay on the clock as it was before: {reason}"));
         }
     }
@@ -359,29 +370,36 @@ impl SinkStream {
                 ring.format.frames()
             ),
         });
-        let Err(reason) = self.begin(plan, ring, false, now) else { return Ok(()) };
+        // A chunk may be longer than the whole ring, but any ring does for a rate.
+        let how = if matches!(why, Why::Rate(_)) { Beginning::Better } else { Beginning::SameFormat };
+        let Err(reason) = self.begin(plan, ring, how, now) else { return Ok(()) };
         self.log.warn(&format!("the buffer keeps its length: {reason}"));
-        if matches!(why, Why::Rate(_)) {
+        if how == Beginning::Better {
             self.generations.not_corrected();
         }
         if self.writer.generation().is_none() {
             // The old ring was given up for the new one, but its memory is not free while a reader maps it.
-            self.begin(plan, as_before, false, now)?;
+            self.begin(plan, as_before, Beginning::SameFormat, now)?;
         }
         self.describe(plan, now);
         Ok(())
     }
 
-    /// Begins a generation. `is_new_format`: false if only the ring is longer.
+    /// Begins a generation.
     ///
     /// # Errors
     /// The reason for refusing a message that needs it. The current generation stays, unless it had to be given up to
     /// free its memory. Then the next message begins a generation in any case.
-    fn begin(&mut self, plan: &Arc<Plan>, ring: &Ring, is_new_format: bool, now: Instant) -> Result<(), String> {
+    fn begin(&mut self, plan: &Arc<Plan>, ring: &Ring, how: Beginning, now: Instant) -> Result<(), String> {
         if let Some(reason) = self.generations.no_room(ring, now) {
             return Err(reason.to_owned());
         }
-        if let Err(error) = self.writer.begin(&ring.format, plan.description(), ring.expected_chunk) {
+        let (format, description) = (&ring.format, plan.description());
+        let begun = match how {
+            Beginning::Better => self.writer.begin_beside(format, description, ring.expected_chunk),
+            Beginning::NewFormat | Beginning::SameFormat => self.writer.begin(format, description, ring.expected_chunk),
+        };
+        if let Err(error) = begun {
             let reason = explained(&error);
             let is_without_ring = self.writer.generation().is_none();
             if is_without_ring && self.generations.current().is_some() {
@@ -390,7 +408,7 @@ impl SinkStream {
             self.generations.failed(ring, &reason, is_without_ring, now);
             return Err(reason);
         }
-        self.generations.begun(plan, ring, is_new_format);
+        self.generations.begun(plan, ring, how == Beginning::NewFormat);
         self.conn.begun(plan.description());
         self.undescribed_until = None;
         self.follow_generation();
@@ -464,17 +482,12 @@ impl SinkStream {
     /// # Errors
     /// The reason for refusing them.
     fn begin_for_held(&mut self, plan: &Arc<Plan>, ring: &Ring, now: Instant) -> Result<(), String> {
-        let is_new_format = !self.generations.current().is_some_and(|current| current.same_generation(plan));
-        if !is_new_format && self.generations.has_ring_as_long_as(ring) {
+        let is_same = self.generations.current().is_some_and(|current| current.same_generation(plan));
+        if is_same && self.generations.has_ring_as_long_as(ring) {
             return Ok(());
         }
-        match self.begin(plan, ring, is_new_format, now) {
-            Err(reason) if !is_new_format && self.writer.generation().is_some() => {
-                self.log.warn(&format!("the buffer keeps its length: {reason}"));
-                Ok(())
-            }
-            begun => begun,
-        }
+        let how = if is_same { Beginning::SameFormat } else { Beginning::NewFormat };
+        self.begin(plan, ring, how, now)
     }
 
     fn write_copy(&mut self, held: &Held, now: Instant) {

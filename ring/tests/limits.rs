@@ -449,6 +449,24 @@ fn a_small_shared_memory_is_a_clear_error_and_never_a_sigbus() {
 }
 
 #[test]
+fn a_ring_that_fits_only_without_the_old_one_does_not_begin_beside_it() {
+    with_private_shm(64, || {
+        let mut writer = Writer::create("beside", WriterOptions::default()).unwrap();
+        writer.begin(&mebibytes(40), &Description::default(), 1).unwrap();
+        write_pattern(&mut writer, 0, 2);
+        let error = writer.begin_beside(&mebibytes(41), &Description::default(), 1).unwrap_err();
+        assert!(matches!(error, Error::NoSpace { .. }), "{error}");
+        assert_eq!((writer.generation(), writer.ring_frames()), (Some(0), 640));
+        write_pattern(&mut writer, 2, 2);
+        let mut reader = Reader::open("beside", oldest()).unwrap();
+        let mut frames = Frames::default();
+        assert!(matches!(reader.read(&mut frames, 10), Ok(Outcome::Data(_))) && frames.frames() == 4);
+        writer.begin_beside(&mebibytes(10), &Description::default(), 1).unwrap();
+        assert_eq!((writer.generation(), writer.ring_frames()), (Some(1), 160));
+    });
+}
+
+#[test]
 fn if_the_new_ring_fits_only_without_the_old_one_the_stream_restarts_and_readers_lose_nothing() {
     with_private_shm(64, || {
         // Without readers, closing frees the memory at once.

@@ -221,6 +221,18 @@ impl Writer {
         Ok(())
     }
 
+    /// As [`begin`](Self::begin), but only if the new ring fits beside the old one. The stream is never restarted, and
+    /// nothing is waited for.
+    ///
+    /// # Errors
+    /// Those of [`begin`](Self::begin). Each leaves the current generation as it is.
+    pub fn begin_beside(&mut self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<()> {
+        let geometry = self.plan(format, description, first_chunk_frames)?;
+        self.publisher()?.switch(format, geometry, description)?;
+        self.begun = Some(Begun { format: format.clone(), description: description.clone(), first_chunk_frames });
+        Ok(())
+    }
+
     /// The ring of a generation that may begin.
     fn plan(&self, format: &Format, description: &Description, first_chunk_frames: u64) -> Result<Geometry> {
         let geometry = Geometry::plan(format, first_chunk_frames)?;
