@@ -1,4 +1,4 @@
-//! Measures how long a sink that is slow, stopped or killed delays its source, for each queue policy: run by
+//! Measures how long a sink that is slow, stopped, killed or failed delays its source, for each queue policy: run by
 //! `cargo xtask source-delay`. Prints the table of docs/graphs.md.
 
 use std::fmt::Write as _;
@@ -82,10 +82,12 @@ enum State {
     Stopped,
     /// Is killed by SIGKILL after three seconds
     Killed,
+    /// Cannot work, because of a wrong setting
+    Failed,
 }
 
 impl State {
-    const ALL: [Self; 4] = [Self::Running, Self::Slow, Self::Stopped, Self::Killed];
+    const ALL: [Self; 5] = [Self::Running, Self::Slow, Self::Stopped, Self::Killed, Self::Failed];
 
     fn word(self) -> &'static str {
         match self {
@@ -93,6 +95,7 @@ impl State {
             Self::Slow => "slow, 10 ms a message",
             Self::Stopped => "stopped (SIGSTOP)",
             Self::Killed => "killed",
+            Self::Failed => "failed (a wrong setting)",
         }
     }
 }
@@ -203,20 +206,26 @@ fn locked(sends: &Mutex<Sends>) -> MutexGuard<'_, Sends> {
     sends.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The sink itself. Writes its process ID at the first message.
+/// The sink itself. Writes its process ID at the first message, or at once if it has failed.
 fn sink(slow: bool, pid_file: &Path) -> eyre::Result<()> {
     let surroundings = Surroundings::before_init()?.ok_or_eyre("not started by dora")?;
     let opened = Opened::open(&surroundings);
     let (node, events) = DoraNode::init_from_env()?;
-    let mut first = true;
+    let write_pid = || {
+        let new = pid_file.with_extension("new");
+        let written = fs::write(&new, std::process::id().to_string()).and_then(|()| fs::rename(&new, pid_file));
+        written.expect("the process ID is written");
+    };
+    let mut first = opened.started.failure().is_none();
+    if !first {
+        write_pid();
+    }
     dora_shm_sink::run_observed(node, events, opened, Stopper::default(), |event| {
         if !matches!(event, Event::Input { .. }) {
             return;
         }
         if std::mem::take(&mut first) {
-            let new = pid_file.with_extension("new");
-            let written = fs::write(&new, std::process::id().to_string()).and_then(|()| fs::rename(&new, pid_file));
-            written.expect("the process ID is written");
+            write_pid();
         }
         if slow {
             std::thread::sleep(SLOW);
@@ -318,6 +327,7 @@ impl Graph<'_> {
         let Self { bytes, rate, policy, state, arguments, .. } = self;
         let (seconds, queue_size) = (arguments.seconds, arguments.queue_size);
         let slow = if *state == State::Slow { "--slow " } else { "" };
+        let length = if *state == State::Failed { "BUFDUR" } else { "BUF_DUR" };
         Ok(format!(
             "nodes:
 - id: source
@@ -329,7 +339,7 @@ impl Graph<'_> {
   args: sink {slow}--pid-file {pid_file}
   inputs:
     data: {{source: source/data, queue_size: {queue_size}, queue_policy: {policy}}}
-  env: {{SHMEM_NAME: {stream}, BUF_DUR: 1.0}}
+  env: {{SHMEM_NAME: {stream}, {length}: 1.0}}
 ",
             program = program.display(),
             report = report.display(),
@@ -344,7 +354,7 @@ impl Graph<'_> {
         let sink = Pid::from_raw(fs::read_to_string(pid_file)?.parse()?).ok_or_eyre("a process ID of 0")?;
         std::thread::sleep(SETTLED);
         match self.state {
-            State::Running | State::Slow => {}
+            State::Running | State::Slow | State::Failed => {}
             State::Stopped => kill_process(sink, Signal::STOP)?,
             State::Killed => kill_process(sink, Signal::KILL)?,
         }
