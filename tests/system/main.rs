@@ -31,3 +31,4 @@ mod signals;
 mod sink_settings;
 mod small_memory;
 mod stop;
+mod times;
