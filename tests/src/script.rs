@@ -33,7 +33,8 @@ pub fn messages(name: &str) -> Option<Vec<Message>> {
         "boxes" => {
             [4, 8, 12, 8, 4, 12, 12, 0, 4].map(|values| plain(Arc::new(Float64Array::from(vec![0.5; values])))).to_vec()
         }
-        "two-types" => (0..600).map(|index| two_types(index, 200)).collect(),
+        "two-types" => (0..600).map(|index| two_types(index, index >= 200)).collect(),
+        "hundred-changes" => (0..200).map(|index| two_types(index, (index / 2) % 2 == 1)).collect(),
         "gaps" => [0, 1, 2, 5, 6, 9].map(number).to_vec(),
         _ => return None,
     })
@@ -140,14 +141,14 @@ fn parameters(index: usize) -> Message {
     samples_of_unknown_rate(index).with("session", Parameter::String(session.into()))
 }
 
-/// Ten frames of four f32 before message `change`, then of four f64.
-fn two_types(index: usize, change: usize) -> Message {
-    let before = samples(index, 4, 1000.0);
-    if index < change {
-        return before;
+/// Ten frames of four f32, or of four f64.
+fn two_types(index: usize, is_f64: bool) -> Message {
+    let message = samples(index, 4, 1000.0);
+    if !is_f64 {
+        return message;
     }
     let data = Float64Array::from_iter_values((0..40).map(|n| (n + 40 * index) as f64));
-    Message { data: Arc::new(data), ..before }
+    Message { data: Arc::new(data), ..message }
 }
 
 /// Two channels of five frames. Time is the last dim, so the sink moves that axis to the front and the mirror moves it
