@@ -30,7 +30,8 @@ impl Opened {
 
     /// As [`Opened::open`], but fails for good if there is a `failure` already.
     pub(crate) fn open_unless(failure: Option<Failure>, surroundings: &Surroundings) -> Self {
-        let mut starter = Starter::new(StartSettings::of_mirror(surroundings.env.clone()), open);
+        let mut starter =
+            Starter::new(StartSettings::of_mirror(surroundings.env.clone()), |settings, _| open(settings));
         if let Some(failure) = failure {
             starter.fails_by(failure);
         }

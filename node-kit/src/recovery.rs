@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dora_node_api::{DoraNode, Event};
 
@@ -12,8 +12,13 @@ use crate::failing::{Failing, Failure};
 use crate::report::{Log, Refusals, Reporter, State, Status};
 use crate::settings::{StartSettings, document};
 
-/// Opens a stream by its settings. It may take a moment, so a node that has joined calls it on a thread of its own.
-type Open<S, T> = Arc<dyn Fn(S) -> eyre::Result<T> + Send + Sync>;
+/// How long a node that has not joined yet waits for an obstacle that may pass. Later on it waits for none: it tries again,
+/// and its end must not have to wait for an attempt.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Opens a stream by its settings, and waits at most for a duration for an obstacle that may pass. It may take a moment, so a
+/// node that has joined calls it on a thread of its own.
+type Open<S, T> = Arc<dyn Fn(S, Duration) -> eyre::Result<T> + Send + Sync>;
 
 /// Makes a node of settings `S` work by opening its stream `T`.
 pub struct Starter<S: 'static, T> {
@@ -25,7 +30,10 @@ pub struct Starter<S: 'static, T> {
 
 impl<S: Send + 'static, T: Send + 'static> Starter<S, T> {
     /// A start with `settings`, by `open`.
-    pub fn new(settings: StartSettings<S>, open: impl Fn(S) -> eyre::Result<T> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        settings: StartSettings<S>,
+        open: impl Fn(S, Duration) -> eyre::Result<T> + Send + Sync + 'static,
+    ) -> Self {
         Self { settings, open: Arc::new(open), hopeless: None }
     }
 
@@ -42,7 +50,7 @@ impl<S: Send + 'static, T: Send + 'static> Starter<S, T> {
     /// Opens the stream. Blocks until that has succeeded or failed.
     pub fn start(self) -> Started<S, T> {
         let opened = self.settings().and_then(|settings| {
-            let opened = (self.open)(settings);
+            let opened = (self.open)(settings, PATIENCE);
             opened.map_err(|error| Failure::of_stream(&error))
         });
         Started { state: opened.map_err(|failure| Failing::new(failure, Instant::now())), starter: self }
@@ -176,7 +184,7 @@ impl<S: Send + 'static, T: Send + 'static> Recovery<'_, S, T> {
         let (open, nudge, (sender, outcome)) = (self.starter.open.clone(), events.nudge(), channel());
         let opening = move || {
             // The receiver waits for this thread.
-            let _ = sender.send(open(settings).map_err(|error| Failure::of_stream(&error)));
+            let _ = sender.send(open(settings, Duration::ZERO).map_err(|error| Failure::of_stream(&error)));
             nudge.nudge();
         };
         let thread = std::thread::Builder::new().name("start".into()).spawn(opening);

@@ -10,9 +10,6 @@ use dora_shm_node_kit::settings::{SinkSettings, StartSettings};
 
 use crate::stream::SinkStream;
 
-/// How long a sink that starts, or tries again in the background, waits while another writer is closing its stream.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// A sink with its open stream, still without a ring, or without one because it has failed. Dropping it closes the stream.
 pub struct Opened {
     /// The outcome of the first attempt.
@@ -34,7 +31,7 @@ impl Opened {
         let settings = StartSettings::of_sink(surroundings.env.clone());
         let mut starter = Starter::new(settings, {
             let (fresh_name, log) = (fresh_name.clone(), log.clone());
-            move |settings| open(settings, &fresh_name, &log)
+            move |settings, patience| open(settings, &fresh_name, &log, patience)
         });
         if let Some(failure) = failure {
             starter.fails_by(failure);
@@ -43,9 +40,9 @@ impl Opened {
     }
 }
 
-fn open(settings: SinkSettings, fresh_name: &str, log: &Log) -> eyre::Result<SinkStream> {
+fn open(settings: SinkSettings, fresh_name: &str, log: &Log, patience: Duration) -> eyre::Result<SinkStream> {
     let name = name(&settings, fresh_name);
-    let writer = SinkStream::open(&name, &settings, PATIENCE)?;
+    let writer = SinkStream::open(&name, &settings, patience)?;
     let origin = if settings.shmem_name.is_some() { "" } else { " (SHMEM_NAME is unset: a fresh name)" };
     log.info(&format!("writes stream {name:?}{origin}"));
     Ok(SinkStream::new(writer, settings, log.clone()))

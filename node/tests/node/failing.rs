@@ -1,5 +1,8 @@
 //! A sink that cannot work: what it does until it can.
 
+use std::process::Command;
+
+use dora_shm_testkit::process::Process;
 use dora_shm_testkit::segments::Obstacle;
 
 use super::*;
@@ -102,6 +105,29 @@ fn a_header_that_cannot_be_made_is_made_once_that_is_possible() {
     let opened = failed(&[("SHMEM_NAME", &name)], "taken by something else");
     drop(obstacle);
     check_recovered(&recovers(&name, opened, vec![signal(0, 10)]), &name);
+}
+
+#[test]
+fn the_end_of_a_sink_that_has_failed_does_not_wait_for_a_stream_that_is_not_free() {
+    const HOLD: &str = "import fcntl, sys
+file = open(sys.argv[1], 'w+')
+fcntl.lockf(file, fcntl.LOCK_SH)
+print('locked', flush=True)
+input()";
+    try_until_it_holds(|attempt| {
+        let name = stream_name(&format!("locked-{attempt}"));
+        let anchor = segments::anchor(&segments::header(&name));
+        let mut holder = Process::start(Command::new("python3").args(["-c", HOLD]).arg(&anchor)).unwrap();
+        assert_eq!(holder.read_line().unwrap().as_deref(), Some("locked"));
+        let opened = failed(&[("SHMEM_NAME", &name)], "read lock");
+        let began = Instant::now();
+        // Half a second after the next attempt has begun.
+        let (ended, _) = play_at(opened, vec![(1.5, IncomingEvent::Stop)], Stopper::default());
+        assert!(ended.is_err());
+        std::fs::remove_file(&anchor).unwrap();
+        // A busy machine may need any time for one try, but an attempt that waits always takes two seconds.
+        began.elapsed() < Duration::from_millis(2500)
+    });
 }
 
 #[test]
