@@ -2,6 +2,7 @@
 //! nodes that send and record scripted messages.
 
 pub mod dora;
+pub mod pages;
 pub mod programs;
 pub mod reading;
 pub mod record;

@@ -1,9 +1,8 @@
 //! Nodes that `dora node add` adds to a graph while it runs.
 
-use std::fs;
-
 use dora_shm_tests::dora::engine;
-use dora_shm_tests::programs::{program, root};
+use dora_shm_tests::pages::blocks;
+use dora_shm_tests::programs::program;
 use dora_shm_tests::reading::SignalReader;
 use dora_shm_tests::stage::Stage;
 use dora_shm_tests::until::until;
@@ -21,9 +20,7 @@ fn sink(id: &str, path: &str, env: &[&str]) -> String {
 
 /// The first block of code in `language` on the page `docs/graphs.md`.
 fn shown(language: &str) -> String {
-    let page = fs::read_to_string(root().join("docs/graphs.md")).expect("a page");
-    let block = page.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
-    block.expect("a block of code").to_owned()
+    blocks("docs/graphs.md", language).swap_remove(0)
 }
 
 #[test]

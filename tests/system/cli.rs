@@ -4,11 +4,10 @@ use std::path::Path;
 
 use dora_shm_testkit::logged::LoggedProcess;
 use dora_shm_tests::dora::{project_graph, run_with};
+use dora_shm_tests::pages::blocks;
 use dora_shm_tests::programs::program;
 use dora_shm_tests::stage::Stage;
 use rustix::process::Signal;
-
-use crate::readme::blocks;
 
 /// A shell script that runs the command `$1` at a terminal and types `q` once `$2` is on the screen.
 const AT_A_TERMINAL: &str = r#"
@@ -24,7 +23,7 @@ fn the_commands_of_the_readme_work_on_the_demo() {
     let mut graph = run_with(&stage, "graph", &graph, &["--env", "SIGNAL_DURATION=60s"]);
     graph.wait_for_line("generation 0 of").unwrap();
 
-    let lines = blocks("sh")[1..].concat();
+    let lines = blocks("README.md", "sh")[1..].concat();
     let mut seen = Vec::new();
     for line in lines.lines().map(|line| line.split('#').next().expect("a first part").trim()) {
         let words: Vec<String> = line.split_whitespace().map(|word| word.replace("demo-again", &again)).collect();

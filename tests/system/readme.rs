@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use dora_shm_tests::dora::{complete, run, run_with};
+use dora_shm_tests::pages::blocks;
 use dora_shm_tests::programs::{folder, root};
 use dora_shm_tests::reading::SignalReader;
 use dora_shm_tests::stage::Stage;
@@ -15,7 +16,7 @@ use rustix::process::Signal;
 fn the_graphs_of_the_readme_run_together() {
     let stage = Stage::new("readme");
     let stream = stage.stream("my-signal");
-    let graphs: Vec<String> = blocks("yaml")
+    let graphs: Vec<String> = blocks("README.md", "yaml")
         .iter()
         .map(|block| {
             let graph = block.replace("my-signal", &stream);
@@ -40,7 +41,7 @@ fn the_commands_of_the_readme_are_tasks() {
     let help = Command::new(folder().join("xtask")).arg("--help").output().expect("xtask runs").stdout;
     let help = String::from_utf8_lossy(&help).into_owned();
     // The other blocks belong to the command line: `cli.rs`.
-    let commands = &blocks("sh")[0];
+    let commands = &blocks("README.md", "sh")[0];
     let words: Vec<&str> =
         commands.lines().map(|line| line.strip_prefix("cargo xtask ").expect("a task of xtask")).collect();
     assert_eq!(words, ["demo", "test"]);
@@ -62,21 +63,9 @@ fn the_tables_of_settings_are_those_of_the_manifests() {
 #[test]
 fn the_python_of_the_readme_is_that_of_the_packages_own_page_which_is_run() {
     let page = std::fs::read_to_string(root().join("bindings/python/README.md")).expect("the package's page");
-    let shown = blocks("python");
+    let shown = blocks("README.md", "python");
     assert_eq!(shown.len(), 1);
     assert!(page.contains(&format!("```python\n{}```", shown[0])), "{}", shown[0]);
-}
-
-fn readme() -> String {
-    std::fs::read_to_string(root().join("README.md")).expect("README.md")
-}
-
-/// The code blocks of `language`.
-pub fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
-    let fence = format!("```{language}\n");
-    let parts = text.split(&fence).skip(1);
-    parts.map(|part| part.split("```").next().expect("a block's text").to_owned()).collect()
 }
 
 /// The first column of each table of settings on a page.
