@@ -49,7 +49,7 @@ pub fn dora() -> PathBuf {
     std::env::var_os("DORA_BIN").map_or_else(|| PathBuf::from("dora"), PathBuf::from)
 }
 
-/// A Python that imports `ezmsg.tools`, `dora`, `pyarrow` and `cv2`. The published nodes are in its folder.
+/// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2` and `pylsl`. The published nodes are in its folder.
 ///
 /// # Panics
 /// When its environment variable is not set.

@@ -32,3 +32,4 @@ mod sink_settings;
 mod small_memory;
 mod stop;
 mod times;
+mod times_page;

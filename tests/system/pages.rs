@@ -10,7 +10,7 @@ use dora_shm_tests::programs::root;
 const MOST_README_LINES: usize = 150;
 
 /// Pages that show code, with its languages and the test that runs it.
-const SHOWN: [(&str, &[&str], &str); 9] = [
+const SHOWN: [(&str, &[&str], &str); 10] = [
     (
         "README.md",
         &["python", "rust,no_run", "sh", "text", "yaml"],
@@ -24,6 +24,11 @@ const SHOWN: [(&str, &[&str], &str); 9] = [
     ("docs/conn.md", &["python"], "node/tests/node/conn.rs"),
     ("docs/graphs.md", &["sh", "yaml"], "tests/system/added.rs"),
     ("docs/recording.md", &["python"], "cli/tests/recording/export.rs"),
+    (
+        "docs/times.md",
+        &["c", "python", "yaml"],
+        "tests/system/times_page.rs; Python without dora: bindings/python/tests/test_examples.py; C: bindings/c/tests/times_page.rs",
+    ),
 ];
 
 #[test]

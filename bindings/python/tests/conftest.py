@@ -69,6 +69,10 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
     assert not left, f"left in shared memory: {left}"
 
 
+other_name = name
+"""Another such name."""
+
+
 class Actor:
     """A Python program that is driven line by line."""
 

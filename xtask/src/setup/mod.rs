@@ -21,12 +21,12 @@ const DORA: Environment = Environment { folder: ".venv", packages: &["dora-rs-cl
 const OLDEST_DORA: Environment =
     Environment { folder: ".venv-dora-1.0", packages: &["dora-rs-cli==1.0.1"], without_dependencies: &[] };
 
-/// What the tests need in addition: ezmsg-tools, and published nodes with their node API. `opencv-video-capture`
-/// depends on the OpenCV that needs a display's libraries. The headless OpenCV works as well, so the node is installed
-/// without dependencies.
+/// What the tests need in addition: ezmsg-tools, Lab Streaming Layer (pylsl contains its library), and published nodes
+/// with their node API. `opencv-video-capture` depends on the OpenCV that needs a display's libraries. The headless
+/// OpenCV works as well, so the node is installed without dependencies.
 const TESTS: Environment = Environment {
     folder: ".venv-tests",
-    packages: &["dora-rs==1.1.0", "ezmsg-tools==0.10.0", "numpy>=2", "opencv-python-headless>=4.10"],
+    packages: &["dora-rs==1.1.0", "ezmsg-tools==0.10.0", "numpy>=2", "opencv-python-headless>=4.10", "pylsl==1.18.2"],
     without_dependencies: &["opencv-video-capture==0.5.0"],
 };
 
@@ -63,7 +63,7 @@ const BINDING: Environment = Environment {
 pub struct TestTools {
     /// The dora command line.
     pub dora: PathBuf,
-    /// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2` and `numpy`. The published nodes are in its
+    /// A Python that imports `ezmsg.tools`, `dora`, `pyarrow`, `cv2`, `pylsl` and `numpy`. The published nodes are in its
     /// folder.
     pub python: PathBuf,
     /// A Python that imports `ezmsg.tools` 0.6.
