@@ -198,7 +198,7 @@ impl Writer {
     /// room for the next ring.
     ///
     /// `first_chunk_frames` is the expected number of frames in a chunk. It decides how many chunk records a ring of
-    /// small frames gets. Blocks while the ring's memory is reserved (about 60 ms per GiB); a thread of the writer
+    /// small frames gets. Blocks while the ring's memory is reserved (60 to 250 ms per GiB); a thread of the writer
     /// prefaults most of the pages afterwards.
     ///
     /// # Errors
