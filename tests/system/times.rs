@@ -68,16 +68,35 @@ impl Graph {
 
     /// A sink named `word` behind `output`, and what a reader of its stream sees.
     fn sink(&mut self, word: &str, output: &str, settings: &str) -> JoinHandle<Vec<Seen>> {
+        self.sink_with(word, output, settings, "")
+    }
+
+    /// As `sink`, with another input.
+    fn sink_with(&mut self, word: &str, output: &str, settings: &str, input: &str) -> JoinHandle<Vec<Seen>> {
         let stream = self.stage.stream(word);
         // Every message is counted, so dora must drop none.
         self.nodes.push_str(&format!(
             "  - id: sink-{word}
     path: {}
-    inputs: {{data: {{source: {output}, queue_size: 5000, queue_policy: backpressure}}}}
+    inputs: {{data: {{source: {output}, queue_size: 5000, queue_policy: backpressure}}{input}}}
     env: {{SHMEM_NAME: {stream}, BUF_FRAMES: 20000, {settings}}}\n",
             program("dora-shm-sink").display()
         ));
         thread::spawn(move || watch(&stream))
+    }
+
+    /// A sink as `sink` makes it, whose settings change by one of `documents` each second.
+    fn live_sink(&mut self, word: &str, output: &str, settings: &str, documents: &[&str]) -> JoinHandle<Vec<Seen>> {
+        let documents: String = documents.iter().map(|document| format!("'{document}' ")).collect();
+        self.nodes.push_str(&format!(
+            "  - id: settings
+    path: {}
+    args: \"{documents}\"
+    inputs: {{tick: {{source: dora/timer/secs/1, queue_size: 1}}}}
+    outputs: [settings]\n",
+            program("settings-sender").display()
+        ));
+        self.sink_with(word, output, settings, ", settings: {source: settings/settings, queue_size: 100}")
     }
 
     /// A mirror of the stream of the sink `word`.
@@ -135,9 +154,15 @@ fn the_times_of_real_sources_are_right_on_the_clock_that_each_stream_names() {
     let plain = graph.sink("plain", "plain/data", ROWS);
     let stamped = graph.sink("stamped", "stamped/data", &format!("{ROWS}, TIME: stamp, TIME_UNIT: us"));
     let record = graph.sink("record", "stamped/record", "FIELD: x, TIME: header.stamp, CLOCK: monotonic");
+    let live = graph.live_sink(
+        "live",
+        "stamped/data",
+        ROWS,
+        &["clock: monotonic", "{time: stamp, time_unit: us, clock: null}", "clock: monotonic"],
+    );
     let mut dora = run(&graph.stage, "graph", &graph.nodes);
-    let [bursts, monotonic, blocks, mirrored, pause, plain, stamped, record] =
-        [bursts, monotonic, blocks, mirrored, pause, plain, stamped, record]
+    let [bursts, monotonic, blocks, mirrored, pause, plain, stamped, record, live] =
+        [bursts, monotonic, blocks, mirrored, pause, plain, stamped, record, live]
             .map(|reader| reader.join().expect("a reader"));
     dora.succeed().unwrap();
     one_generation(&[(&bursts, Clock::Unix), (&blocks, Clock::Unix), (&mirrored, Clock::Unix), (&pause, Clock::Unix)]);
@@ -152,6 +177,7 @@ fn the_times_of_real_sources_are_right_on_the_clock_that_each_stream_names() {
     a_pause_is_one_jump(&pause);
     frames_without_a_rate_end_when_they_were_sent(&plain);
     given_times_are_stored_as_given(&stamped, &record);
+    each_change_of_the_settings_begins_a_generation(&live);
 }
 
 fn one_generation(streams: &[(&[Seen], Clock)]) {
@@ -238,5 +264,21 @@ fn given_times_are_stored_as_given(stamped: &[Seen], record: &[Seen]) {
     }
     for message in record {
         assert!((message.taken_s[0] - message.times[0]).abs() < 1e-9, "{message:?}");
+    }
+}
+
+fn each_change_of_the_settings_begins_a_generation(seen: &[Seen]) {
+    assert_eq!(seen.len(), 120, "no message may be lost at a change");
+    let mut clocks: Vec<_> = seen.iter().map(|message| (message.generation, message.clock.clock)).collect();
+    clocks.dedup();
+    // The sink makes the times of the first two. The others have those of the source.
+    assert_eq!(clocks, [(0, Clock::Unix), (1, Clock::Monotonic), (2, Clock::Source), (3, Clock::Monotonic)]);
+    for message in seen {
+        // The source tells whole microseconds of CLOCK_MONOTONIC.
+        let (off, most) = match message.generation {
+            0 | 1 => (message.off_s()[0].abs(), DELAY_S),
+            _ => ((message.times[0] - message.taken_s[0]).abs(), 1.001e-6),
+        };
+        assert!(off < most, "{message:?}");
     }
 }
