@@ -274,11 +274,13 @@ fn each_change_of_the_settings_begins_a_generation(seen: &[Seen]) {
     // The sink makes the times of the first two. The others have those of the source.
     assert_eq!(clocks, [(0, Clock::Unix), (1, Clock::Monotonic), (2, Clock::Source), (3, Clock::Monotonic)]);
     for message in seen {
-        // The source tells whole microseconds of CLOCK_MONOTONIC.
-        let (off, most) = match message.generation {
-            0 | 1 => (message.off_s()[0].abs(), DELAY_S),
-            _ => ((message.times[0] - message.taken_s[0]).abs(), 1.001e-6),
-        };
-        assert!(off < most, "{message:?}");
+        if message.generation < 2 {
+            let times = message.clock.times_on(Clock::Unix, &message.times).expect("a clock that can be compared");
+            assert!((times[0] - message.sent_s).abs() < DELAY_S, "{message:?}");
+        } else {
+            // In whole microseconds of CLOCK_MONOTONIC.
+            let off = message.taken_s[0] - message.times[0];
+            assert!((-1e-9..1e-6).contains(&off), "{message:?}");
+        }
     }
 }
