@@ -207,7 +207,8 @@ fn rises_by_the_rate(word: &str, seen: &[Seen]) {
     }
     let off_s = all_off_s(seen);
     println!("{word}: off by {:.6} s (median), {:.6} s (p99)", quantile(&off_s, 0.5), quantile(&off_s, 0.99));
-    assert!(off_s.iter().all(|off| off.abs() < most_off_s(seen)), "{word}: off by up to {} s", quantile(&off_s, 1.0));
+    let most = most_off_s(seen);
+    assert!(off_s.iter().all(|off| off.abs() < most), "{word}: off by up to {} s", quantile(&off_s, 1.0));
 }
 
 fn two_clocks_agree(unix: &[Seen], monotonic: &[Seen]) {
@@ -241,11 +242,12 @@ fn a_mirror_repeats_times(seen: &[Seen], mirrored: &[Seen]) {
 }
 
 fn a_pause_is_one_jump(seen: &[Seen]) {
+    let most = most_off_s(seen);
     let jumps = seen.iter().filter(|message| message.discontinuity).count();
     assert_eq!(jumps, 1);
     let after: Vec<_> = seen.iter().skip_while(|message| !message.discontinuity).collect();
     for message in seen.iter().take_while(|message| message.taken_s[0] - seen[0].taken_s[0] < 1.9).chain(after) {
-        assert!(message.off_s().iter().all(|off| off.abs() < most_off_s(seen)), "{message:?}");
+        assert!(message.off_s().iter().all(|off| off.abs() < most), "{message:?}");
     }
     let jump = seen.iter().position(|message| message.discontinuity).expect("a jump");
     // The frames of the first half second after the pause bear the times before it.
