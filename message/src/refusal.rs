@@ -309,8 +309,8 @@ pub enum Reason {
     },
     /// The message lacks what `TIME` names, and there is no frame before that its frames could follow.
     #[error(
-        "TIME is `{name}`, expected a parameter or a field of this name, found none with the first message{}",
-        time_candidates(candidates)
+        "TIME is `{name}`, expected a parameter or a field of this name, found {}",
+        time_candidates(name, candidates)
     )]
     NoTime {
         /// The setting.
@@ -335,11 +335,16 @@ pub enum Reason {
 }
 
 /// The remedy for a `TIME` that names nothing.
-fn time_candidates(candidates: &[String]) -> String {
-    match candidates {
-        [] => "; correct or unset TIME, or have the source send it".to_owned(),
-        _ => format!("; set TIME to {}, or unset it", candidates[..candidates.len().min(MAX_FIELDS)].join(" or ")),
+fn time_candidates(name: &str, candidates: &[String]) -> String {
+    if candidates.iter().any(|candidate| candidate == name) {
+        return "one without a value in the first message; have the source send it from its first message on"
+            .to_owned();
     }
+    let remedy = match candidates {
+        [] => "correct or unset TIME, or have the source send it".to_owned(),
+        _ => format!("set TIME to {}, or unset it", candidates[..candidates.len().min(MAX_FIELDS)].join(" or ")),
+    };
+    format!("none with the first message; {remedy}")
 }
 
 /// The setting that can replace a parameter.

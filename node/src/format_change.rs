@@ -3,11 +3,13 @@
 use dora_shm_message::Plan;
 use dora_shm_node_kit::settings::OnChange;
 
-/// After this many consecutive generations of a single message each, the messages of the source are considered to vary,
-/// rather than to have changed.
-const SINGLES: u32 = 3;
+/// After this many consecutive brief generations, the messages of the source are considered to vary, rather than to have
+/// changed.
+const BRIEF: u32 = 3;
 
-/// Number of consecutive messages of one new format that begin a generation even if the messages vary.
+/// Number of consecutive messages of one new format that begin a generation even if the messages vary. A generation that
+/// ends with another frame shape is brief if it has fewer, any other one if it has a single message: vectors whose length
+/// varies often come with one length twice by chance.
 const STEADY: u64 = 8;
 
 /// Number of consecutive messages of one frame shape with which a source is taken again whose frame shape varied. It is
@@ -33,8 +35,10 @@ pub enum Verdict {
 /// What is remembered of past changes.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Consecutive generations that ended after a single message.
-    singles: u32,
+    /// Consecutive generations that were brief.
+    brief: u32,
+    /// The last change was one of the frame shape.
+    in_shape: bool,
     /// Messages in the current generation.
     messages: u64,
     /// The messages of the source vary. This stays true while formats alternate, even if some messages fit the ring.
@@ -46,8 +50,14 @@ pub struct Changes {
 impl Changes {
     /// A generation has begun.
     pub fn begun(&mut self) {
-        self.singles = if self.messages == 1 { self.singles + 1 } else { 0 };
+        self.brief = self.brief_with_current();
         self.messages = 0;
+    }
+
+    /// Consecutive brief generations, if the current one ends now.
+    fn brief_with_current(&self) -> u32 {
+        let is_brief = self.messages == 1 || (self.in_shape && (1..STEADY).contains(&self.messages));
+        if is_brief { self.brief + 1 } else { 0 }
     }
 
     /// A message was written into the current generation.
@@ -71,7 +81,7 @@ impl Changes {
 
     /// The source is refused because of messages of these two formats. Returns the reason.
     pub fn refuse_source(&mut self, before: Option<&Plan>, now: &Plan) -> String {
-        self.singles = 0;
+        self.brief = 0;
         self.messages = 0;
         self.varying = false;
         self.source_refused.insert(varying_shape(before, now)).clone()
@@ -85,8 +95,8 @@ impl Changes {
             OnChange::Stop => return Verdict::Stop,
             OnChange::Generation => {}
         }
-        let singles = if self.messages == 1 { self.singles + 1 } else { 0 };
-        self.varying |= singles >= SINGLES;
+        self.in_shape = in_shape;
+        self.varying |= self.brief_with_current() >= BRIEF;
         if self.varying && in_shape {
             return Verdict::RefuseSource;
         }
@@ -111,6 +121,11 @@ pub fn difference(before: Option<&Plan>, now: &Plan) -> String {
         }
         None => format!("a message has frames of {}", shown(now)),
     }
+}
+
+/// The reason for refusing a message of another format, if `ON_CHANGE` is `skip`.
+pub fn skipped(before: Option<&Plan>, now: &Plan) -> String {
+    format!("ON_CHANGE: skip: {}", difference(before, now))
 }
 
 /// Whether the messages differ in the shape of their frames, and not in their type.
@@ -152,8 +167,8 @@ fn varying_shape(before: Option<&Plan>, now: &Plan) -> String {
         )
     };
     format!(
-        "the {what} of the messages keeps changing (three generations had a single message each), so all of them are \
-         refused until {STEADY_SHAPE} consecutive ones share a {what}; {help}"
+        "the {what} of the messages keeps changing (three generations had fewer than {STEADY} messages each), so all of them \
+         are refused until {STEADY_SHAPE} consecutive ones share a {what}; {help}"
     )
 }
 
@@ -219,7 +234,7 @@ mod tests {
     #[test]
     fn after_three_generations_of_a_single_message_a_source_of_varying_shape_is_refused_whatever_comes() {
         let mut changes = Changes::default();
-        for _ in 0..SINGLES {
+        for _ in 0..BRIEF {
             assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::Begin);
             generation(&mut changes, 1);
         }
@@ -230,6 +245,35 @@ mod tests {
         }
         assert_eq!(changes.refusal_of_source(OnChange::Generation, STEADY_SHAPE), None);
         assert!(!changes.refuses_source());
+    }
+
+    #[test]
+    fn a_source_whose_shape_comes_twice_by_chance_varies_as_well() {
+        // 8, 8, 9, 8, 8, 9, ...: every second generation has two messages.
+        for runs in [[2, 1, 2], [1, 2, 1], [7, 7, 7], [3, 1, 3]] {
+            let mut changes = Changes::default();
+            for messages in runs {
+                assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::Begin, "{runs:?}");
+                generation(&mut changes, messages);
+            }
+            assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::RefuseSource, "{runs:?}");
+        }
+        // A picture's size changed several times, but not as often.
+        let mut changes = Changes::default();
+        for messages in [2, 2, STEADY, 2, 2] {
+            assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::Begin);
+            generation(&mut changes, messages);
+        }
+        assert_eq!(changes.verdict(OnChange::Generation, 1, true), Verdict::Begin);
+    }
+
+    #[test]
+    fn types_that_come_a_few_times_each_do_not_vary() {
+        let mut changes = Changes::default();
+        for in_shape in [false, true, false, true, true, false, true, true] {
+            assert_eq!(changes.verdict(OnChange::Generation, 1, in_shape), Verdict::Begin);
+            generation(&mut changes, 4);
+        }
     }
 
     #[test]

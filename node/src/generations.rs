@@ -13,7 +13,7 @@ use dora_shm_node_kit::settings::{Length, OnChange, SinkSettings};
 use dora_shm_ring::Format;
 use dora_shm_ring::times::{Counts, RingLength, Sizing};
 
-use crate::format_change::{Changes, Verdict, differ_in_shape, difference, varying};
+use crate::format_change::{Changes, Verdict, differ_in_shape, difference, skipped, varying};
 use crate::length::{Request, expected_chunk_frames, grown, ring_format};
 
 /// How long to wait before trying again to make a ring that could not be made: each attempt to reserve its pages takes
@@ -160,7 +160,7 @@ impl Generations {
                 self.first(plan, message, settings)
             }
             Verdict::RefuseSource => Decision::Refuse(self.changes.refuse_source(before, plan)),
-            Verdict::Skip => Decision::Refuse(format!("ON_CHANGE: skip: {}", difference(before, plan))),
+            Verdict::Skip => Decision::Refuse(skipped(before, plan)),
             Verdict::Varying => Decision::Refuse(varying(before, plan)),
             Verdict::Stop => Decision::End(format!("ON_CHANGE: stop: {}", difference(before, plan))),
         }

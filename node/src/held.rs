@@ -96,7 +96,12 @@ impl HeldMessages {
 
     /// Whether a message with this plan goes into the same ring as those that are held.
     pub fn takes(&self, plan: &Plan) -> bool {
-        self.messages.first().is_none_or(|first| first.plan.same_generation(plan))
+        self.other_plan(plan).is_none()
+    }
+
+    /// The plan of those that are held, if a message with `plan` does not go into the same ring.
+    pub fn other_plan(&self, plan: &Plan) -> Option<&Plan> {
+        self.messages.first().map(|first| &*first.plan).filter(|first| !first.same_generation(plan))
     }
 
     /// Whether the ring has to be made in any case.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use dora_shm_message::{Interpreted, Placement, Plan, TimeNote};
 use dora_shm_node_kit::report::{Log, Refusals, State, Status};
-use dora_shm_node_kit::settings::SinkSettings;
+use dora_shm_node_kit::settings::{OnChange, SinkSettings};
 use dora_shm_ring::internal::{ClockPair, clock_pair, monotonic_ns, unix_ns};
 use dora_shm_ring::times::Timekeeper;
 use dora_shm_ring::{Chunk, Closing, Error, Times, Writer, WriterOptions};
 use eyre::{WrapErr as _, eyre};
 
 use crate::ezmsg_conn::Conn;
+use crate::format_change::skipped;
 use crate::gaps::Gaps;
 use crate::generations::{Decision, Generations, Incoming, RETRY_PAUSE, Resize, Ring, Why};
 use crate::held::{Held, HeldMessages};
@@ -149,6 +150,12 @@ impl SinkStream {
             self.log.warn(&warning);
         }
         if let Some(held) = &mut self.held {
+            if let Some(first) = held.other_plan(plan).filter(|_| self.settings.on_change == OnChange::Skip) {
+                // It is refused in any case, so it does not end the hold.
+                let reason = skipped(Some(first), plan);
+                self.refuse_data(reason, now);
+                return Ok(());
+            }
             if held.takes(plan) {
                 held.hold(plan, chunk, came_mono_ns);
                 if self.generations.holds(plan, incoming(chunk, came_mono_ns), &self.settings) {

@@ -46,7 +46,8 @@ impl fmt::Display for TimeNote<'_> {
             Self::UnusedTimestamp => write!(
                 f,
                 "messages have a parameter `{TIMESTAMP}`, which is not used; to take the frames' times from it, set \
-                 TIME: {TIMESTAMP} (and CLOCK: unix if it is Unix time)"
+                 TIME: {TIMESTAMP}; also TIME_UNIT if it is neither an integer in ns nor a float in s, and CLOCK: unix if it \
+                 is Unix time"
             ),
         }
     }

@@ -162,6 +162,18 @@ fn the_stamp_of_a_ros_header_is_the_time_of_its_message() {
 }
 
 #[test]
+fn a_stamp_without_a_value_in_the_first_message_is_refused_as_that() {
+    let stamp = record(&[
+        ("sec", Arc::new(Int32Array::from(vec![None])) as ArrayRef),
+        ("nanosec", Arc::new(UInt32Array::from(vec![None]))),
+    ]);
+    let message = record(&[("header", record(&[("stamp", stamp)])), ("x", real(0.5))]);
+    let settings = MessageSettings { fields: strings(&["x"]), ..by("header.stamp") };
+    let refusal = place(&mut Interpreter::new("data", settings), &message, &none()).unwrap_err().to_string();
+    assert!(refusal.contains("one without a value in the first message; have the source send it"), "{refusal}");
+}
+
+#[test]
 fn rows_of_a_table_have_a_time_each() {
     let taken: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_000_000, 1_250_000, 2_000_000]));
     let table = record(&[("taken", taken), ("x", doubles(3)), ("y", doubles(3))]);

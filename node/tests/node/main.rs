@@ -281,6 +281,37 @@ fn a_changed_format_begins_a_generation_unless_on_change_differs() {
 }
 
 #[test]
+fn vectors_of_two_lengths_are_refused_also_if_one_length_comes_twice_in_a_row() {
+    let name = stream_name("two-lengths");
+    let opened = opened(&name, &[("BUF_FRAMES", "10")]);
+    let reader = reader_of(&name);
+    let boxes = |i: u32| input("data", json!(counted(0, if i % 3 == 2 { 9 } else { 8 })), "Float32", &[]);
+    let (ended, outputs) = play(opened, (0..60).map(boxes).collect());
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!((seen.formats.len(), seen.messages.len()), (3, 5));
+    assert_eq!(last_status(&outputs)["refused"], json!(55));
+}
+
+#[test]
+fn with_on_change_skip_messages_of_another_format_do_not_end_the_hold() {
+    let name = stream_name("skip-held");
+    let opened = opened(&name, &[("ON_CHANGE", "skip")]);
+    let reader = reader_of(&name);
+    // A message every 20 ms, of which every fourth has another length.
+    let messages = (0..40).map(|i| input("data", json!(counted(0, if i % 4 == 3 { 9 } else { 8 })), "Float32", &[]));
+    let events = messages.chain([IncomingEvent::Stop]).enumerate();
+    let events = events.map(|(i, event)| (0.02 * i as f64, event)).collect();
+    let (ended, outputs) = play_observed(opened, events, Stopper::default(), |_| {});
+    ended.unwrap();
+    let seen = reader.join().unwrap();
+    assert_eq!(last_status(&outputs)["refused"], json!(10));
+    assert_eq!((seen.formats.len(), seen.messages.len()), (1, 30));
+    // BUF_DUR is 2 s; three of four messages are stored.
+    assert!(seen.formats[0].frames() >= 30, "{:?}", seen.formats);
+}
+
+#[test]
 fn messages_of_ever_other_shapes_are_refused_after_three_generations() {
     let name = stream_name("varying");
     let opened = opened(&name, &[("BUF_FRAMES", "10")]);
