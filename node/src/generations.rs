@@ -34,6 +34,8 @@ pub enum Decision {
     Begin(Ring),
     /// Begin a generation of the same format with a ring of another length, and write it there.
     Resize(Resize),
+    /// Keep it until there is a ring: it is empty, and so begins none.
+    Keep,
     /// Refuse it, with this reason.
     Refuse(String),
     /// End the node, with this reason.
@@ -179,9 +181,7 @@ impl Generations {
             // After a change of settings, the old ring stays until a message needs the new one.
             return match self.ring_frames {
                 Some(_) => Decision::Write,
-                None => Decision::Refuse(
-                    "an empty message came before the first ring; send a message with frames first".into(),
-                ),
+                None => Decision::Keep,
             };
         }
         if self.measure(plan, message, settings) == Sizing::Hold {
@@ -466,8 +466,7 @@ mod tests {
     #[test]
     fn an_empty_message_never_changes_the_format() {
         let (mut generations, settings) = (Generations::default(), seconds(2.0));
-        let refused = generations.decide(&plan(3, Some(100.0)), of(0), &settings);
-        assert!(matches!(refused, Decision::Refuse(_)), "{refused:?}");
+        assert_eq!(generations.decide(&plan(3, Some(100.0)), of(0), &settings), Decision::Keep);
         begun(&mut generations, &plan(3, Some(100.0)), 10, &settings);
         assert_eq!(generations.decide(&plan(4, Some(100.0)), of(0), &settings), Decision::Write);
         generations.end_current();
@@ -477,7 +476,7 @@ mod tests {
             "the ring is still there"
         );
         generations.moved();
-        assert!(matches!(generations.decide(&plan(3, Some(100.0)), of(0), &settings), Decision::Refuse(_)));
+        assert_eq!(generations.decide(&plan(3, Some(100.0)), of(0), &settings), Decision::Keep);
     }
 
     #[test]

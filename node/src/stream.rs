@@ -41,6 +41,8 @@ pub struct SinkStream {
     generations: Generations,
     /// Messages that wait for a ring.
     held: Option<HeldMessages>,
+    /// When the empty messages were sent that came before there was a ring, in nanoseconds since the Unix epoch.
+    early_empties_ns: Vec<i64>,
     timekeeper: Timekeeper,
     rate_check: RateCheck,
     /// Streams that were left, until they are closed.
@@ -68,6 +70,9 @@ impl Counters {
         Missed { refused: self.refused.total(), dropped: self.dropped, gaps: self.gaps.total() }
     }
 }
+
+/// Most empty messages that are kept until there is a ring: they take no room to speak of.
+const MOST_EARLY_EMPTIES: usize = 1024;
 
 /// How a generation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +103,7 @@ impl SinkStream {
             counters: Counters::default(),
             generations: Generations::default(),
             held: None,
+            early_empties_ns: Vec::new(),
             timekeeper: timekeeper(),
             rate_check: RateCheck::default(),
             closing: Vec::new(),
@@ -139,11 +145,7 @@ impl SinkStream {
         let arrived = ClockPair { unix_ns: unix_ns(), mono_ns: monotonic_ns() };
         let came_mono_ns = self.timekeeper.came_mono_ns(chunk.send_ns(), arrived.unix_ns, arrived.mono_ns);
         let Some(plan) = chunk.plan() else {
-            self.refuse_data(
-                "the first message is empty, so the format of the frames is unknown; send a message with frames first"
-                    .into(),
-                now,
-            );
+            self.keep_empty(chunk.send_ns(), now);
             return Ok(());
         };
         if let Some(warning) = self.rate_check.message(plan.rate_hz(), chunk.frames(), came_mono_ns) {
@@ -287,6 +289,9 @@ impl SinkStream {
     /// that are being closed, which must be kept until the process ends.
     pub fn close(mut self, now: Instant) -> (Status, Vec<Closing>) {
         self.write_held(now);
+        for _ in std::mem::take(&mut self.early_empties_ns) {
+            self.refuse_data("no message with frames has come, so the format of the frames is unknown".into(), now);
+        }
         self.conn.ending();
         let status = Status { state: State::Closed, ..self.status() };
         self.closing.push(self.writer.close_later());
@@ -331,6 +336,10 @@ impl SinkStream {
                     Ok(()) => return Ok(true),
                     Err(reason) => break reason,
                 },
+                Decision::Keep => {
+                    self.keep_empty(chunk.send_ns(), now);
+                    return Ok(false);
+                }
                 Decision::Refuse(reason) => break reason,
                 Decision::End(reason) => return Err(eyre!(reason)),
             }
@@ -420,7 +429,28 @@ impl SinkStream {
         self.undescribed_until = None;
         self.follow_generation();
         self.log_begun(ring);
+        for send_ns in std::mem::take(&mut self.early_empties_ns) {
+            self.write_empty(send_ns, now);
+        }
         Ok(())
+    }
+
+    /// Keeps an empty message until there is a ring.
+    fn keep_empty(&mut self, send_ns: i64, now: Instant) {
+        if self.early_empties_ns.len() < MOST_EARLY_EMPTIES {
+            self.early_empties_ns.push(send_ns);
+        } else {
+            let reason = format!(
+                "only empty messages have come, so the format of the frames is unknown, and {MOST_EARLY_EMPTIES} of them \
+                 are kept; send a message with frames"
+            );
+            self.refuse_data(reason, now);
+        }
+    }
+
+    fn write_empty(&mut self, send_ns: i64, now: Instant) {
+        let written = self.writer.write(&Chunk { samples: &[], times: Times::Values(&[]), send_ns });
+        self.wrote(written, 0, 0, now);
     }
 
     fn log_begun(&mut self, ring: &Ring) {

@@ -281,6 +281,23 @@ fn a_changed_format_begins_a_generation_unless_on_change_differs() {
 }
 
 #[test]
+fn empty_messages_that_come_before_the_first_frames_are_in_the_stream_before_them() {
+    let name = stream_name("early-empties");
+    let sink = opened(&name, &[]);
+    let reader = reader_of(&name);
+    let empty = || input("data", json!([]), "Float32", &[]);
+    let (ended, outputs) = play(sink, vec![empty(), empty(), signal(0, 10), empty(), signal(10, 10)]);
+    ended.unwrap();
+    let none = Vec::new;
+    assert_eq!(reader.join().unwrap().messages, [none(), none(), counted(0, 10), none(), counted(10, 10)]);
+    assert_eq!(last_status(&outputs)["refused"], json!(0));
+
+    let (ended, outputs) = play(opened(&stream_name("only-empties"), &[]), vec![empty(), empty()]);
+    ended.unwrap();
+    assert_eq!(last_status(&outputs)["refused"], json!(2), "there was no stream for them");
+}
+
+#[test]
 fn vectors_of_two_lengths_are_refused_also_if_one_length_comes_twice_in_a_row() {
     let name = stream_name("two-lengths");
     let opened = opened(&name, &[("BUF_FRAMES", "10")]);
