@@ -53,6 +53,37 @@ def test_the_length_is_given_in_seconds_or_frames(name: str) -> None:
         assert not segments(name), "a writer that cannot be made leaves nothing"
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [("int64", 1_800_000_000_123_456_789), ("int64", -(2**53) - 1), ("uint64", 2**53 + 1), ("uint64", 2**64 - 1)],
+)
+def test_integers_that_a_float_would_round_are_refused(name: str, dtype: str, number: int) -> None:
+    with Writer(name, "float64", buf_frames=10) as writer, Reader(name) as reader:
+        with pytest.raises(BadFormatError, match=f"{dtype} {number}, which float64 cannot hold"):
+            writer.write(np.array([number], dtype))
+        writer.write(np.array([number - number % 4096, 2**53], dtype))
+        assert reader.read().samples.tolist() == [number - number % 4096, 2**53]
+        with pytest.raises(BadArgumentError, match=f"{dtype} {number}, which a float64 cannot hold; give seconds"):
+            writer.write([1.0], times=np.array([number], dtype))
+
+
+def test_masked_numbers_are_nan_among_floats_and_refused_among_integers(name: str) -> None:
+    masked = np.ma.array([1.0, 999.0], mask=[False, True])
+    whole = np.ma.array([1, 999], mask=[False, True])
+    with Writer(name, "float64", (2,), buf_frames=10) as writer, Reader(name) as reader:
+        for frames in [masked, [masked], (masked,), np.ma.array([masked]), masked.astype("float32")]:
+            writer.write(frames)
+            [frame] = reader.read().samples
+            assert frame[0] == 1.0 and np.isnan(frame[1]), frames
+        with pytest.raises(BadFormatError, match="int64 with 1 masked numbers: only floats have a NaN"):
+            writer.write(whole)
+        writer.write(np.ma.array([1, 2], mask=False))
+        assert reader.read().samples.tolist() == [[1.0, 2.0]]
+        with pytest.raises(BadArgumentError, match="some are masked"):
+            writer.write([masked, masked], times=masked)
+    assert masked.data.tolist() == [1.0, 999.0], "what was given is not changed"
+
+
 def test_a_ring_that_is_too_large_is_refused(name: str) -> None:
     with pytest.raises(dora_shm.TooLargeError, match="more than the limit of 1048576"):
         Writer(name, "uint8", (1000,), buf_frames=2000, max_bytes=1 << 20)

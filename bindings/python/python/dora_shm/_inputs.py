@@ -62,8 +62,10 @@ def as_clock(clock: str) -> str:
 
 
 def as_array(frames: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Frames as a numpy array."""
+    """Frames as a numpy array. What a mask hides is NaN."""
     try:
+        if type(frames) is not np.ndarray and _has_mask(frames):
+            return _unmasked(np.ma.array(frames))
         return np.asarray(frames)
     except ValueError as error:
         raise BadFormatError(f"frames that are not an array: {error}") from error
@@ -84,17 +86,45 @@ def as_times(times: npt.ArrayLike, frames: int) -> npt.NDArray[np.float64]:
     """One time per frame."""
     try:
         found = np.atleast_1d(np.asarray(times))
+        if _has_mask(times) and np.ma.getmaskarray(np.ma.array(times)).any():
+            raise BadArgumentError("times of which some are masked, expected one for each frame")
     except ValueError as error:
         raise BadArgumentError(f"times that are not an array: {error}") from error
     if found.shape != (frames,):
         raise BadArgumentError(f"times of shape {np.shape(times)} for {frames} frames, expected one each")
     if found.dtype.kind not in _NUMBERS and frames:
         raise BadArgumentError(f"times of {found.dtype}, expected numbers (of seconds, for a time axis)")
-    return np.require(found, np.float64, ["C", "A"])
+    made = np.require(found, np.float64, ["C", "A"])
+    if found.dtype.kind in "iu" and (wrong := _rounded(found, made)).any():
+        raise BadArgumentError(f"times with the {found.dtype} {found[wrong][0]}, which a float64 cannot hold; give seconds")
+    return made
+
+
+def _has_mask(array: npt.ArrayLike) -> bool:
+    """Whether it is a masked array, or a sequence of some."""
+    if isinstance(array, list | tuple):
+        return any(isinstance(part, np.ma.MaskedArray) for part in array)
+    return isinstance(array, np.ma.MaskedArray)
+
+
+def _unmasked(array: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
+    if array.dtype.kind == "f":
+        return array.filled(np.nan)
+    hidden = np.count_nonzero(np.ma.getmaskarray(array))
+    if hidden:
+        raise BadFormatError(
+            f"frames of {array.dtype} with {hidden} masked numbers: only floats have a NaN; give frames of floats, or "
+            "fill the masked numbers"
+        )
+    return array.data
 
 
 def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """The same numbers in another type, if it can hold them. Floats are rounded to shorter floats."""
+    # numpy counts 64-bit integers as safe in a float64, which rounds those beyond 2^53.
+    is_rounded = dtype.kind == "f" and array.dtype.kind in "iu" and array.dtype.itemsize > 4
+    if is_rounded and array.size:
+        return _exact_floats(array, dtype)
     if np.can_cast(array.dtype, dtype, "safe") or not array.size and np.can_cast(array.dtype, dtype, "same_kind"):
         return array.astype(dtype)
     if dtype.kind in "iu" and array.dtype.kind in "iu":
@@ -105,14 +135,30 @@ def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any
         return array.astype(dtype)
     if dtype.kind != "f" or array.dtype.kind not in _NUMBERS:
         raise _unfit(f"frames of {array.dtype}", dtype)
+    if array.dtype.kind in "iu":
+        return _exact_floats(array, dtype)
     with np.errstate(over="ignore"):
         made = array.astype(dtype)
-    # A long double holds every 64-bit integer exactly.
-    wide = made.astype(np.longdouble)
-    wrong = np.isinf(made) & np.isfinite(array) if array.dtype.kind == "f" else wide != array.astype(np.longdouble)
+    wrong = np.isinf(made) & np.isfinite(array)
     if wrong.any():
         raise _unfit(f"frames with the {array.dtype} {array[wrong][0]}", dtype)
     return made
+
+
+def _exact_floats(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Integers as floats, none of them rounded."""
+    with np.errstate(over="ignore"):
+        made = array.astype(dtype)
+    if (wrong := _rounded(array, made)).any():
+        raise _unfit(f"frames with the {array.dtype} {array[wrong][0]}", dtype)
+    return made
+
+
+def _rounded(integers: npt.NDArray[Any], floats: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which floats are not the integers that they are made of."""
+    # A long double holds every 64-bit integer exactly.
+    wrong: npt.NDArray[np.bool_] = floats.astype(np.longdouble) != integers.astype(np.longdouble)
+    return wrong
 
 
 def _unfit(found: str, dtype: np.dtype[Any]) -> BadFormatError:
