@@ -37,11 +37,8 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
-    /// Another live process writes this stream.
-    #[error(
-        "stream {name:?} already has a live writer{}; stop it, or choose another name",
-        .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
-    )]
+    /// A live writer writes this stream, in another process or in this one.
+    #[error("stream {name:?} already has a live writer{}, or choose another name", live_writer(*.pid))]
     Live {
         /// The stream.
         name: String,
@@ -174,4 +171,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub(crate) fn io_error(action: &str, what: &str) -> impl Fn(io::Error) -> Error + use<> {
     let action = format!("{action} {what}");
     move |source| Error::Io { action: action.clone(), source }
+}
+
+/// Which process has the live writer, and what to do about it.
+fn live_writer(pid: Option<u32>) -> String {
+    match pid {
+        Some(pid) if pid == std::process::id() => " in this process; close that one first".to_owned(),
+        Some(pid) => format!(" (process {pid}); stop it"),
+        None => "; stop it".to_owned(),
+    }
 }

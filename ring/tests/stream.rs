@@ -138,7 +138,11 @@ fn a_second_writer_is_refused_while_the_first_lives() {
     let name = Name::new("second");
     let first = Writer::create(&name, WriterOptions::default()).unwrap();
     match Writer::create(&name, WriterOptions::default()) {
-        Err(Error::Live { pid: Some(pid), .. }) => assert_eq!(pid, std::process::id()),
+        Err(error @ Error::Live { pid: Some(pid), .. }) => {
+            assert_eq!(pid, std::process::id());
+            let text = error.to_string();
+            assert!(text.ends_with("in this process; close that one first, or choose another name"), "{text}");
+        }
         other => panic!("{other:?}"),
     }
     drop(first);

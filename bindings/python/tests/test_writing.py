@@ -84,6 +84,14 @@ def test_masked_numbers_are_nan_among_floats_and_refused_among_integers(name: st
     assert masked.data.tolist() == [1.0, 999.0], "what was given is not changed"
 
 
+def test_a_cell_that_is_run_twice_is_told_to_close_its_first_writer(name: str) -> None:
+    writer = Writer(name, "float32", (8,), rate=100.0)
+    with pytest.raises(dora_shm.StreamBusyError, match="a live writer in this process; close that one first"):
+        Writer(name, "float32", (8,), rate=100.0)
+    writer.close()
+    Writer(name, "float32", (8,), rate=100.0).close()
+
+
 def test_a_ring_that_is_too_large_is_refused(name: str) -> None:
     with pytest.raises(dora_shm.TooLargeError, match="more than the limit of 1048576"):
         Writer(name, "uint8", (1000,), buf_frames=2000, max_bytes=1 << 20)
