@@ -1152,7 +1152,7 @@ dora_shm_result dora_shm_writer_close(dora_shm_writer **writer);
 /// @param chunk_frames frames that one message usually has, which decides how many messages the ring remembers; 0: 1
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
 ///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
-/// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
+/// @note Blocks while memory is reserved, 60 to 250 ms per GiB. If there is no room for both rings, it also waits up to
 ///       half a second until readers have unmapped the previous one.
 dora_shm_result dora_shm_writer_begin(dora_shm_writer *writer,
                                       const dora_shm_format *format,

@@ -150,7 +150,7 @@ pub unsafe extern "C" fn dora_shm_writer_close(writer: *mut *mut dora_shm_writer
 /// @param chunk_frames frames that one message usually has, which decides how many messages the ring remembers; 0: 1
 /// @return DORA_SHM_OK; DORA_SHM_ERROR_BAD_FORMAT, _UNKNOWN_DTYPE, _BAD_ARGUMENT (the dims do not fit the format),
 ///         _TOO_LARGE, _NO_SPACE: the current generation continues; _IO
-/// @note Blocks while memory is reserved, about 60 ms per GiB. If there is no room for both rings, it also waits up to
+/// @note Blocks while memory is reserved, 60 to 250 ms per GiB. If there is no room for both rings, it also waits up to
 ///       half a second until readers have unmapped the previous one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dora_shm_writer_begin(

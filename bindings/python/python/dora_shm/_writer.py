@@ -56,7 +56,7 @@ class Writer:
     is given. Until its first generation, a stream has a live writer and no ring. A format that cannot be used is refused by the
     constructor and by `begin` in both cases.
 
-    A writer never waits for readers. To begin a generation takes about 60 ms per GiB. The constructor waits up to 2 s while the previous writer is closing. Several threads
+    A writer never waits for readers. To begin a generation takes 60 to 250 ms per GiB. The constructor waits up to 2 s while the previous writer is closing. Several threads
     can share a writer; they take turns.
 
     Parameters
