@@ -2,14 +2,11 @@
 //! is known.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dora_shm_message::{Interpreted, Placement, Plan};
 use dora_shm_ring::Times;
-use dora_shm_ring::times::RunTimes;
-
-/// Longest time that messages are held back. Readers wait this much longer for the first frames.
-const LONGEST: Duration = Duration::from_millis(500);
+use dora_shm_ring::times::{HOLD, RunTimes};
 
 /// The part of `MAX_BYTES` that may be held back.
 const MOST_OF_MAX_BYTES: u64 = 4;
@@ -85,7 +82,7 @@ impl HeldMessages {
     /// Begins at `now`, with no message yet, for a ring of at most `max_bytes`.
     pub fn new(max_bytes: u64, now: Instant) -> Self {
         let most_bytes = max_bytes / MOST_OF_MAX_BYTES;
-        Self { until: now + LONGEST, messages: Vec::new(), bytes: 0, most_bytes }
+        Self { until: now + HOLD, messages: Vec::new(), bytes: 0, most_bytes }
     }
 
     /// Copies a message.

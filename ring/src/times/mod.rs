@@ -29,7 +29,7 @@ mod window;
 
 pub use far_off::OffRate;
 pub use rate::{Amount, Measured, RateMeter, StatedRate};
-pub use ring_length::{Counts, RingLength, Sizing};
+pub use ring_length::{Counts, HOLD, RingLength, Sizing};
 pub use run::{Run, RunTimes};
 pub use sample_clock::SampleClock;
 pub use stamper::Stamper;

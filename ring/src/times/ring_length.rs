@@ -1,10 +1,13 @@
 //! How long a ring must be for the seconds that were asked for, if nobody states a rate.
 
+use std::time::Duration;
+
 use super::rate::{Amount, Measured, RateMeter};
 use super::{NS_PER_S, elapsed_s};
 
 /// How long the first messages are held back. The later half of what comes in it sizes the first ring.
-const HOLD_NS: u64 = NS_PER_S / 2;
+pub const HOLD: Duration = Duration::from_millis(500);
+const HOLD_NS: u64 = HOLD.as_nanos() as u64;
 /// A first ring holds at least this many times what was held back.
 const ROOM: f64 = 2.0;
 /// The first ring is a guess: it is corrected if two windows in a row say that it is off by more than this factor.
