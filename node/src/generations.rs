@@ -64,20 +64,19 @@ pub enum Rate {
     Unknown,
 }
 
-/// A ring of another length, and what to do if there is no room for it.
+/// A ring of another length.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resize {
     pub ring: Ring,
-    /// A ring as long as the current one, to replace it if it had to be given up.
-    pub as_before: Ring,
     pub why: Why,
 }
 
 /// Why a ring is to have another length.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Why {
-    /// This many frames came in one message, more than half of the ring.
-    Chunk(u64),
+    /// So many frames came in one message, more than half of the ring. `as_before` is as long as the current ring, to
+    /// replace it if it had to be given up.
+    Chunk { frames: u64, as_before: Ring },
     /// This many frames come per second, and the ring was made for more or fewer.
     Rate(f64),
 }
@@ -247,13 +246,9 @@ impl Generations {
     fn corrected(&mut self, plan: &Plan, frames: u64, settings: &SinkSettings) -> Option<Resize> {
         let before = self.ring_frames?;
         let largest = self.largest_chunk.max(frames);
-        let (Ok(ring), Ok(as_before)) =
-            (self.ring(plan, largest, settings), self.ring_of(plan, before, largest, settings))
-        else {
-            return None;
-        };
+        let ring = self.ring(plan, largest, settings).ok()?;
         let Rate::Measured(rate_hz) = ring.rate else { return None };
-        (ring.format.frames() != before).then_some(Resize { ring, as_before, why: Why::Rate(rate_hz) })
+        (ring.format.frames() != before).then_some(Resize { ring, why: Why::Rate(rate_hz) })
     }
 
     /// The longer ring that a chunk of the current format requires, if any. Each size is considered once.
@@ -264,11 +259,12 @@ impl Generations {
         }
         let largest = grown(settings.length, before, frames)?.max(frames);
         let longer = self.ring(plan, largest, settings);
-        let as_before = self.ring_of(plan, before, self.largest_chunk, settings);
+        // A stated rate gives the same length again.
+        let as_before = make(plan, Some(before as f64), self.largest_chunk, Rate::Unknown, settings);
         // Whether or not there will be a longer ring, chunks of this size are not considered again.
         self.largest_chunk = largest;
         let (longer, as_before) = (longer.ok()?, Ring { largest_chunk: largest, ..as_before.ok()? });
-        (longer.format.frames() > before).then_some(Resize { ring: longer, as_before, why: Why::Chunk(frames) })
+        (longer.format.frames() > before).then_some(Resize { ring: longer, why: Why::Chunk { frames, as_before } })
     }
 
     /// The ring for messages of `plan`, of which the largest has `largest_chunk` frames.
@@ -280,12 +276,6 @@ impl Generations {
         let rate = length.and_then(RingLength::measured_hz).map_or(Rate::Unknown, Rate::Measured);
         let frames = length.and_then(|length| length.ring_for(seconds)).map(|ring| ring.frames);
         make(plan, frames, largest_chunk, rate, settings)
-    }
-
-    /// As [`Generations::ring`], but of a length that is given in frames.
-    fn ring_of(&self, plan: &Plan, frames: u64, largest_chunk: u64, settings: &SinkSettings) -> Result<Ring, String> {
-        let rate = self.ring(plan, largest_chunk, settings)?.rate;
-        make(plan, Some(frames as f64), largest_chunk, rate, settings)
     }
 
     /// The number of consecutive messages with this format, this one included.
@@ -576,8 +566,8 @@ mod tests {
         begun(&mut generations, &plan, 10, &settings);
         assert_eq!(generations.decide(&plan, of(100), &settings), Decision::Write);
         let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
-        assert_eq!(longer.why, Why::Chunk(101));
-        assert_eq!((longer.ring.format.frames(), longer.as_before.format.frames()), (256, 200));
+        let Why::Chunk { frames: 101, as_before } = longer.why else { panic!("{longer:?}") };
+        assert_eq!((longer.ring.format.frames(), as_before.format.frames()), (256, 200));
         // There was no room for it.
         generations.failed(&longer.ring, "no room", false, Instant::now());
         assert_eq!(generations.decide(&plan, of(101), &settings), Decision::Write);
@@ -592,7 +582,8 @@ mod tests {
         begun(&mut generations, &plan, 10, &settings);
         let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
         generations.failed(&longer.ring, "no room", true, now);
-        generations.begun(&plan, &longer.as_before, false);
+        let Why::Chunk { as_before, .. } = longer.why else { panic!("{longer:?}") };
+        generations.begun(&plan, &as_before, false);
         assert_eq!(generations.decide(&plan, of(101), &settings), Decision::Write);
     }
 
@@ -603,7 +594,8 @@ mod tests {
         begun(&mut generations, &plan, 10, &settings);
         let Decision::Resize(longer) = generations.decide(&plan, of(101), &settings) else { panic!("not longer") };
         generations.failed(&longer.ring, "no room", true, Instant::now());
-        generations.failed(&longer.as_before, "no room", true, Instant::now());
+        let Why::Chunk { as_before, .. } = longer.why else { panic!("{longer:?}") };
+        generations.failed(&as_before, "no room", true, Instant::now());
         assert_eq!(begun(&mut generations, &plan, 10, &settings), 256);
         assert_eq!(generations.decide(&plan, of(101), &settings), Decision::Write, "it must not be given up again");
     }
@@ -645,7 +637,7 @@ mod tests {
             assert_eq!(held(&mut generations, &plan, 500, &settings), 1000);
             let (came_ms, resize) = resized(&mut generations, &plan, (500, 50), &settings).expect("a shorter ring");
             assert!((2000..4000).contains(&came_ms), "{came_ms}");
-            assert_eq!((resize.ring.format.frames(), resize.as_before.format.frames()), (100, 1000));
+            assert_eq!(resize.ring.format.frames(), 100);
             let Why::Rate(rate_hz) = resize.why else { panic!("{resize:?}") };
             assert!((rate_hz - 50.0).abs() < 0.1 && resize.ring.rate == Rate::Measured(rate_hz), "{resize:?}");
             generations.begun(&plan, &resize.ring, false);

@@ -370,10 +370,10 @@ impl SinkStream {
     /// # Errors
     /// If there is no ring at all: the reason for refusing the message.
     fn resize(&mut self, plan: &Arc<Plan>, resize: &Resize, now: Instant) -> Result<(), String> {
-        let Resize { ring, as_before, why } = resize;
+        let Resize { ring, why } = resize;
         let before = self.writer.ring_frames();
         self.log.info(&match why {
-            Why::Chunk(frames) => {
+            Why::Chunk { frames, .. } => {
                 format!(
                     "a message of {frames} frames fills more than half of the buffer of {before} frames; making a longer \
                      one"
@@ -390,12 +390,13 @@ impl SinkStream {
         let how = if matches!(why, Why::Rate(_)) { Beginning::Better } else { Beginning::SameFormat };
         let Err(reason) = self.begin(plan, ring, how, now) else { return Ok(()) };
         self.log.warn(&format!("the buffer keeps its length: {reason}"));
-        if how == Beginning::Better {
-            self.generations.not_corrected();
-        }
-        if self.writer.generation().is_none() {
+        match why {
+            Why::Rate(_) => self.generations.not_corrected(),
             // The old ring was given up for the new one, but its memory is not free while a reader maps it.
-            self.begin(plan, as_before, Beginning::SameFormat, now)?;
+            Why::Chunk { as_before, .. } if self.writer.generation().is_none() => {
+                self.begin(plan, as_before, Beginning::SameFormat, now)?;
+            }
+            Why::Chunk { .. } => {}
         }
         self.describe(plan, now);
         Ok(())
